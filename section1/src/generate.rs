@@ -1,0 +1,395 @@
+//! Generated applications: CSV files like the real ones, of any size, with every defect that real ones have.
+//!
+//! The files `applications_0001.csv`, `applications_0002.csv` and so on begin with the header
+//! `name,email,date_of_birth,mobile_no`; lines end with LF and are about 60 bytes. The same [`Generate`] gives the
+//! same bytes on any machine, with any number of processors.
+//!
+//! # What is in them
+//!
+//! | field | value | share |
+//! |---|---|---|
+//! | name | two words | 94.48 % |
+//! | | an honorific before two words (`Dr. Ann Lee`) | 2 % |
+//! | | a suffix behind two words (`Ann Lee MD`) | 2 % |
+//! | | three words | 1 % |
+//! | | white space around it, or too much inside of it | 0.2 % |
+//! | | letters that are not of ASCII (`Zoë Lee`) | 0.1 % |
+//! | | one word | 0.1 % |
+//! | | none | 0.1 % |
+//! | | a comma, so quoted (`"John Smith, MD"`) | 0.02 % |
+//! | email | `First_Last@domain.tld`, the domain of one or two last names | 99.65 % |
+//! | | two domains, one behind the other (`@lee.com.sg`) | 0.1 % |
+//! | | the last domain in upper case (`@lee.COM`) | 0.1 % |
+//! | | without `@`, with two, or none, each | 0.05 % |
+//! | email's last domain | `com` | 61 % |
+//! | | `net`, `info`, `biz`, `org` | 10.7 %, 9.6 %, 9.5 %, 9.2 % |
+//! | date_of_birth | `yyyy/mm/dd` | 27 % |
+//! | | `mm/dd/yyyy` | 25 % |
+//! | | `yyyy-mm-dd` | 24.5 % |
+//! | | `dd-mm-yyyy` | 23.5 % |
+//! | | no date of the calendar (30 February, 31/31), in any of the four, among the above | 0.05 % |
+//! | | none, instead of the above | 0.05 % |
+//! | mobile_no | six, five, seven, eight digits | 25.96 %, 24.98 %, 23.98 %, 18.98 % |
+//! | | `dddd dddd` | 5.98 % |
+//! | | `dddd-dddd`, eight of which one is a letter, or none, each | 0.04 % |
+//! | whole line | needless quotes around the name, in half of the lines around every field | 0.2 % |
+//!
+//! Birthdays are of 1950 to 2015: 21 % are of people who were under 18 on 1 January 2022, and are spread evenly over
+//! the days since 2004-01-02; the others evenly over the days before it.
+//!
+//! Malformed lines, half of them of three fields and half of five, come in addition to these rows.
+
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::num::NonZero;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::{fmt, thread};
+
+use application::Applications;
+
+mod application;
+mod people;
+
+/// What to generate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Generate {
+    /// Well-formed rows, in all files together.
+    pub rows: u64,
+    /// Another seed gives other applications.
+    pub seed: u64,
+    /// Malformed lines per million rows, in addition to the rows; how many it will be is left to chance.
+    pub malformed_per_million: u32,
+    /// Rows of one file at the most, from 1 to [`MAX_ROWS_PER_FILE`]; a number outside is brought inside. Two rows or
+    /// more always make two files or more, and all files have the same number of rows, give or take one.
+    pub rows_per_file: u64,
+}
+
+/// The most rows that one file has.
+pub const MAX_ROWS_PER_FILE: u64 = 1_000_000;
+
+impl Default for Generate {
+    /// A million rows of the seed 1 in two files, with 200 malformed lines or so.
+    fn default() -> Self {
+        Self { rows: 1_000_000, seed: 1, malformed_per_million: 200, rows_per_file: MAX_ROWS_PER_FILE }
+    }
+}
+
+impl Generate {
+    fn files(&self) -> u64 {
+        let most = self.rows_per_file.clamp(1, MAX_ROWS_PER_FILE);
+        self.rows.div_ceil(most).max(self.rows.min(2)).max(1)
+    }
+
+    /// Rows of the file with an index from 0.
+    fn rows_of(&self, file: u64) -> u64 {
+        let (each, rest) = (self.rows / self.files(), self.rows % self.files());
+        each + u64::from(file < rest)
+    }
+}
+
+/// What was generated.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Generated {
+    /// The files, in the order of their numbers.
+    pub files: Vec<PathBuf>,
+    /// Well-formed rows, without headers.
+    pub rows: u64,
+    /// Malformed lines, of which `rows` counts none.
+    pub malformed: u64,
+    /// Bytes of all files.
+    pub bytes: u64,
+}
+
+/// Why nothing, or not everything, was generated.
+#[derive(Debug)]
+pub enum GenerateError {
+    /// The folder has something that was not generated. Nothing in it was changed.
+    OtherFiles {
+        /// The folder.
+        folder: PathBuf,
+        /// One of the files.
+        file: PathBuf,
+    },
+    /// A file or folder could not be read or written.
+    Io {
+        /// What was tried, as in "cannot write".
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+}
+
+impl fmt::Display for GenerateError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OtherFiles { folder, file } => write!(
+                formatter,
+                "{} holds {}, which is no generated file: choose an empty folder, or one of generated files only, \
+                 which will be replaced",
+                folder.display(),
+                file.display(),
+            ),
+            Self::Io { action, path, source } => write!(
+                formatter,
+                "cannot {action} {}: {source}; check its permissions and the free space, or choose another folder",
+                path.display(),
+            ),
+        }
+    }
+}
+
+impl std::error::Error for GenerateError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::OtherFiles { .. } => None,
+            Self::Io { source, .. } => Some(source),
+        }
+    }
+}
+
+/// Writes generated applications into the folder `out`, which is made if need be.
+///
+/// Files that were generated into it before are removed first. A file has another name until it is whole, so whoever
+/// reads `*.csv` never reads half of one. All processors write, each a file of its own.
+///
+/// # Errors
+/// If the folder holds anything else, or a file cannot be written; the files that are whole by then stay.
+pub fn generate(generate: &Generate, out: &Path) -> Result<Generated, GenerateError> {
+    let threads = thread::available_parallelism().map_or(1, NonZero::get);
+    generate_with(generate, out, threads)
+}
+
+fn generate_with(generate: &Generate, out: &Path, threads: usize) -> Result<Generated, GenerateError> {
+    clear(out)?;
+    let next = AtomicU64::new(0);
+    let write_files = || {
+        let mut written = vec![];
+        loop {
+            let file = next.fetch_add(1, Ordering::Relaxed);
+            if file >= generate.files() {
+                return Ok(written);
+            }
+            // An error keeps the other threads from beginning another file.
+            let file = write_file(generate, file, out).inspect_err(|_| next.store(generate.files(), Ordering::Relaxed));
+            written.push(file?);
+        }
+    };
+    let results: Vec<_> = thread::scope(|scope| {
+        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(write_files)).collect();
+        threads.into_iter().map(|thread| thread.join().expect("a thread returns its errors")).collect()
+    });
+    let mut files = results.into_iter().collect::<Result<Vec<_>, _>>()?.concat();
+    files.sort_by_key(|file| file.index);
+    Ok(Generated {
+        rows: generate.rows,
+        malformed: files.iter().map(|file| file.malformed).sum(),
+        bytes: files.iter().map(|file| file.bytes).sum(),
+        files: files.into_iter().map(|file| file.path).collect(),
+    })
+}
+
+/// One file that is whole.
+#[derive(Clone)]
+struct Written {
+    index: u64,
+    path: PathBuf,
+    malformed: u64,
+    bytes: u64,
+}
+
+fn write_file(generate: &Generate, index: u64, out: &Path) -> Result<Written, GenerateError> {
+    let name = format!("{PREFIX}{:04}{SUFFIX}", index + 1);
+    let partial = out.join(format!(".{name}{PARTIAL}"));
+    let path = out.join(name);
+    let mut written = Written { index, path, malformed: 0, bytes: 0 };
+    fill(generate, &mut written, &partial).map_err(failed("write", &partial))?;
+    fs::rename(&partial, &written.path).map_err(failed("rename to its last name", &partial))?;
+    Ok(written)
+}
+
+/// Writes the rows of a file to `path`, a megabyte at a time.
+fn fill(generate: &Generate, written: &mut Written, path: &Path) -> io::Result<()> {
+    const MEGABYTE: usize = 1 << 20;
+    let mut applications = Applications::new(generate.seed, written.index, generate.malformed_per_million);
+    let mut file = File::create(path)?;
+    let mut lines = Vec::with_capacity(MEGABYTE + MEGABYTE / 16);
+    lines.extend_from_slice(HEADER.as_bytes());
+    let mut rows = generate.rows_of(written.index);
+    while rows > 0 || !lines.is_empty() {
+        while rows > 0 && lines.len() < MEGABYTE {
+            written.malformed += u64::from(applications.write_row(&mut lines));
+            rows -= 1;
+        }
+        file.write_all(&lines)?;
+        written.bytes += lines.len() as u64;
+        lines.clear();
+    }
+    Ok(())
+}
+
+const HEADER: &str = "name,email,date_of_birth,mobile_no\n";
+const PREFIX: &str = "applications_";
+const SUFFIX: &str = ".csv";
+const PARTIAL: &str = ".partial";
+
+/// Makes the folder, or empties it of generated files, if it holds nothing else.
+fn clear(folder: &Path) -> Result<(), GenerateError> {
+    fs::create_dir_all(folder).map_err(failed("make the folder", folder))?;
+    let mut generated = vec![];
+    for entry in fs::read_dir(folder).map_err(failed("list", folder))? {
+        let entry = entry.map_err(failed("list", folder))?;
+        if !is_generated(&entry.file_name()) {
+            return Err(GenerateError::OtherFiles { folder: folder.into(), file: entry.file_name().into() });
+        }
+        generated.push(entry.path());
+    }
+    generated.iter().try_for_each(|path| fs::remove_file(path).map_err(failed("remove", path)))
+}
+
+/// Whether a file has a name that [`write_file`] gives, for good or until it is whole.
+fn is_generated(name: &OsStr) -> bool {
+    let number = || {
+        let name = name.to_str()?;
+        let name = match name.strip_prefix('.') {
+            Some(partial) => partial.strip_suffix(PARTIAL)?,
+            None => name,
+        };
+        name.strip_prefix(PREFIX)?.strip_suffix(SUFFIX)
+    };
+    number().is_some_and(|number| number.len() >= 4 && number.bytes().all(|digit| digit.is_ascii_digit()))
+}
+
+fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> GenerateError {
+    let path = path.to_owned();
+    move |source| GenerateError::Io { action, path, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+
+    use super::*;
+
+    fn small(rows: u64) -> Generate {
+        Generate { rows, malformed_per_million: 20_000, rows_per_file: 300, ..Generate::default() }
+    }
+
+    fn folder() -> TempDir {
+        tempfile::tempdir().unwrap()
+    }
+
+    /// Names and contents of all files of a folder.
+    fn contents(folder: &Path) -> Vec<(String, String)> {
+        let mut contents: Vec<_> = fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| {
+                let entry = entry.unwrap();
+                (entry.file_name().into_string().unwrap(), fs::read_to_string(entry.path()).unwrap())
+            })
+            .collect();
+        contents.sort();
+        contents
+    }
+
+    #[test]
+    fn every_file_has_a_header_and_its_part_of_the_rows() {
+        let out = folder();
+        let generated = generate(&small(1000), out.path()).unwrap();
+        let contents = contents(out.path());
+        let names: Vec<_> = contents.iter().map(|(name, _)| name.as_str()).collect();
+        let numbers = ["0001", "0002", "0003", "0004"];
+        assert_eq!(names, numbers.map(|number| format!("applications_{number}.csv")));
+        assert_eq!(generated.files, numbers.map(|number| out.path().join(format!("applications_{number}.csv"))));
+        assert!(contents.iter().all(|(_, text)| text.starts_with(HEADER) && text.ends_with('\n')));
+        let lines: usize = contents.iter().map(|(_, text)| text.lines().count() - 1).sum();
+        assert_eq!(lines as u64, generated.rows + generated.malformed);
+        assert_eq!(contents.iter().map(|(_, text)| text.len() as u64).sum::<u64>(), generated.bytes);
+    }
+
+    #[test]
+    fn malformed_lines_are_in_addition_to_the_rows() {
+        let out = folder();
+        let generated = generate(&small(1000), out.path()).unwrap();
+        let malformed = contents(out.path())
+            .iter()
+            .flat_map(|(_, text)| text.lines())
+            .filter(|line| !line.contains('"') && line.split(',').count() != 4)
+            .count();
+        assert_eq!(generated.rows, 1000);
+        assert_eq!(generated.malformed, malformed as u64);
+        assert!(malformed > 0);
+    }
+
+    #[test]
+    fn the_number_of_threads_changes_nothing() {
+        let (one, many) = (folder(), folder());
+        let of_one = generate_with(&small(2000), one.path(), 1).unwrap();
+        let of_many = generate_with(&small(2000), many.path(), 5).unwrap();
+        assert_eq!(contents(one.path()), contents(many.path()));
+        assert_eq!((of_one.malformed, of_one.bytes), (of_many.malformed, of_many.bytes));
+    }
+
+    #[test]
+    fn another_seed_gives_other_applications() {
+        let (one, other) = (folder(), folder());
+        generate(&small(100), one.path()).unwrap();
+        generate(&Generate { seed: 2, ..small(100) }, other.path()).unwrap();
+        assert_ne!(contents(one.path()), contents(other.path()));
+    }
+
+    #[test]
+    fn no_two_files_have_the_same_rows() {
+        let out = folder();
+        generate(&small(600), out.path()).unwrap();
+        let contents = contents(out.path());
+        assert_ne!(contents[0].1, contents[1].1);
+    }
+
+    #[test]
+    fn two_rows_make_two_files() {
+        let files = |rows| Generate { rows, ..Generate::default() }.files();
+        assert_eq!([0, 1, 2, 1_000_000, 2_000_000, 2_000_001].map(files), [1, 1, 2, 2, 2, 3]);
+    }
+
+    #[test]
+    fn the_rows_of_a_file_are_a_million_at_the_most() {
+        let generate = Generate { rows: 5_000_000, rows_per_file: u64::MAX, ..Generate::default() };
+        assert_eq!(generate.files(), 5);
+        assert_eq!(Generate { rows: 5, rows_per_file: 0, ..Generate::default() }.files(), 5);
+    }
+
+    #[test]
+    fn files_generated_before_are_replaced() {
+        let out = folder();
+        generate(&small(2000), out.path()).unwrap();
+        fs::write(out.path().join(".applications_0009.csv.partial"), "").unwrap();
+        generate(&small(2), out.path()).unwrap();
+        assert_eq!(contents(out.path()).len(), 2);
+    }
+
+    #[test]
+    fn a_folder_with_other_files_is_refused_and_left_alone() {
+        for other in ["notes.txt", "applications_1.csv", "applications_0001.csv.gz", "applications_000a.csv"] {
+            let out = folder();
+            fs::write(out.path().join("applications_0001.csv"), "mine").unwrap();
+            fs::write(out.path().join(other), "mine").unwrap();
+            let error = generate(&small(10), out.path()).unwrap_err();
+            assert!(matches!(&error, GenerateError::OtherFiles { file, .. } if file == Path::new(other)));
+            assert!(error.to_string().contains(other) && error.to_string().contains("choose an empty folder"));
+            assert_eq!(contents(out.path()).len(), 2);
+        }
+    }
+
+    #[test]
+    fn an_error_names_the_path_and_what_to_do() {
+        let out = folder();
+        let file = out.path().join("file");
+        fs::write(&file, "").unwrap();
+        let error = generate(&small(10), &file.join("below")).unwrap_err().to_string();
+        assert!(error.contains("below") && error.contains("check its permissions"), "{error}");
+    }
+}

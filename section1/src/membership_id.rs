@@ -1,0 +1,297 @@
+//! Membership ids: the last name and five digits that stand for the birthday, `Smith_3864b` for example.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use datafusion::arrow::array::{Array, ByteView, Date32Array, StringViewArray};
+use datafusion::arrow::buffer::{Buffer, NullBuffer};
+use datafusion::common::{Result, exec_err};
+use sha2::{Digest, Sha256};
+
+use crate::calendar;
+use crate::view;
+
+/// The membership id of a member: `<last_name>_` and the first five hexadecimal digits, in lower case, of the SHA-256 of
+/// the birthday written as `yyyymmdd`.
+///
+/// `birthday` is in days since 1970-01-01. None if its year cannot be written with four digits, so is outside of 1 to
+/// 9999.
+///
+/// ```
+/// # use section1::membership_id::membership_id;
+/// // printf 19700101 | sha256sum
+/// assert_eq!(membership_id("Lee", 0).as_deref(), Some("Lee_53176"));
+/// ```
+pub fn membership_id(last_name: &str, birthday: i32) -> Option<String> {
+    let ending = ending(birthday)?.to_le_bytes();
+    let ending =
+        str::from_utf8(&ending[..ENDING]).expect("an ending is `_` and hexadecimal digits");
+    Some(format!("{last_name}{ending}"))
+}
+
+/// [`membership_id`] of every row of two arrays of the same length; null if either is.
+///
+/// # Errors
+/// If the arrays differ in length, or the ids that are longer than 12 bytes are more than 2 GiB.
+pub fn membership_ids(
+    last_names: &StringViewArray,
+    birthdays: &Date32Array,
+) -> Result<StringViewArray> {
+    if last_names.len() != birthdays.len() {
+        return exec_err!(
+            "membership_id: {} last names but {} birthdays",
+            last_names.len(),
+            birthdays.len()
+        );
+    }
+    let given = NullBuffer::union(last_names.nulls(), birthdays.nulls());
+    let mut long = LongIds::for_names(last_names.views())?;
+    let mut views = Vec::with_capacity(last_names.len());
+    let mut valid = Vec::with_capacity(last_names.len());
+    for (row, (&name, &birthday)) in last_names
+        .views()
+        .iter()
+        .zip(birthdays.values())
+        .enumerate()
+    {
+        let ending = match &given {
+            Some(given) if given.is_null(row) => None,
+            _ => ending(birthday),
+        };
+        valid.push(ending.is_some());
+        let length = name as u32 as usize;
+        views.push(match ending {
+            None => 0,
+            Some(ending) if length <= INLINED_NAME => {
+                let id = view::characters(name) | u128::from(ending) << (8 * length);
+                view::inline(id, length + ENDING)
+            }
+            Some(ending) => long.view(last_names, row, ending),
+        });
+    }
+    // SAFETY: a view is empty; or inlined and of a whole name and an ending, which is ASCII; or of the same in the
+    // buffer, with the first four bytes of the name, which are the first four of the id.
+    Ok(unsafe { view::array(views, long.buffers(), Some(valid.into())) })
+}
+
+/// Bytes behind the last name: `_` and five digits.
+const ENDING: usize = 6;
+
+/// The longest name whose id is inlined.
+const INLINED_NAME: usize = view::INLINED - ENDING;
+
+/// What the bytes of an ending take in the memo and in the buffer, where the next id is written over the rest.
+const ENDING_WORD: usize = size_of::<u64>();
+
+/// The ids that do not fit a view.
+struct LongIds {
+    bytes: Vec<u8>,
+    end: usize,
+}
+
+impl LongIds {
+    /// Makes room for the ids of all `names`.
+    fn for_names(names: &[u128]) -> Result<Self> {
+        let lengths = names.iter().map(|&name| name as u32 as usize);
+        let room: usize = lengths
+            .filter(|&length| length > INLINED_NAME)
+            .map(|length| length + ENDING)
+            .sum();
+        if room > view::BUFFER - ENDING_WORD - size_of::<u128>() {
+            return exec_err!(
+                "membership_id: the ids of one batch are more than 2 GiB, split the batch"
+            );
+        }
+        let spare = if room == 0 {
+            0
+        } else {
+            ENDING_WORD + size_of::<u128>()
+        };
+        Ok(Self {
+            bytes: vec![0; room + spare],
+            end: 0,
+        })
+    }
+
+    #[inline]
+    fn view(&mut self, names: &StringViewArray, row: usize, ending: u64) -> u128 {
+        let name = names.views()[row];
+        let length = name as u32 as usize;
+        let start = self.end;
+        if length <= view::INLINED {
+            // Whole words are quicker to copy than a few bytes; what is too much is written over.
+            self.bytes[start..start + size_of::<u128>()]
+                .copy_from_slice(&view::characters(name).to_le_bytes());
+        } else {
+            self.bytes[start..start + length].copy_from_slice(names.value(row).as_bytes());
+        }
+        let middle = start + length;
+        self.bytes[middle..middle + ENDING_WORD].copy_from_slice(&ending.to_le_bytes());
+        self.end = middle + ENDING;
+        ByteView {
+            length: (length + ENDING) as u32,
+            prefix: (name >> 32) as u32,
+            buffer_index: 0,
+            offset: start as u32,
+        }
+        .as_u128()
+    }
+
+    fn buffers(mut self) -> Vec<Buffer> {
+        self.bytes.truncate(self.end);
+        if self.bytes.is_empty() {
+            vec![]
+        } else {
+            vec![Buffer::from_vec(self.bytes)]
+        }
+    }
+}
+
+/// `_` and the digits of a birthday, the first one in the lowest byte, zeros above the sixth; none if its year is not
+/// one of 1 to 9999.
+///
+/// Birthdays of 1900 to 2099 are remembered: a file has millions of them but few that differ.
+#[inline]
+fn ending(birthday: i32) -> Option<u64> {
+    /// Zero where a day was not asked for yet. An entry is complete in itself, so threads need no order among them: two
+    /// that meet compute the same.
+    static MEMO: [AtomicU64; MEMO_DAYS] = [const { AtomicU64::new(0) }; MEMO_DAYS];
+    let Some(entry) = MEMO.get(birthday.wrapping_sub(MEMO_START) as u32 as usize) else {
+        return compute_ending(birthday);
+    };
+    match entry.load(Ordering::Relaxed) {
+        0 => {
+            let ending = compute_ending(birthday)?;
+            entry.store(ending, Ordering::Relaxed);
+            Some(ending)
+        }
+        ending => Some(ending),
+    }
+}
+
+/// 1900-01-01.
+const MEMO_START: i32 = -25_567;
+/// Days of the years 1900 to 2099.
+const MEMO_DAYS: usize = 73_049;
+
+#[cold]
+fn compute_ending(birthday: i32) -> Option<u64> {
+    let (year, month, day) = calendar::date(birthday);
+    if !(1..=9999).contains(&year) {
+        return None;
+    }
+    let hash = Sha256::digest(format!("{year:04}{month:02}{day:02}"));
+    let digit = |index: usize| {
+        let half = hash[index / 2] >> (4 * (1 - index % 2)) & 15;
+        b"0123456789abcdef"[usize::from(half)]
+    };
+    Some(u64::from_le_bytes([
+        b'_',
+        digit(0),
+        digit(1),
+        digit(2),
+        digit(3),
+        digit(4),
+        0,
+        0,
+    ]))
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::{Datelike, NaiveDate};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn day(year: i32, month: u32, day: u32) -> i32 {
+        NaiveDate::from_ymd_opt(year, month, day)
+            .unwrap()
+            .num_days_from_ce()
+            - 719_163
+    }
+
+    /// The rule once more, with chrono and the whole hash.
+    fn reference(last_name: Option<&str>, birthday: Option<i32>) -> Option<String> {
+        let date = NaiveDate::from_num_days_from_ce_opt(birthday?.checked_add(719_163)?)?;
+        if !(1..=9999).contains(&date.year()) {
+            return None;
+        }
+        let hash = Sha256::digest(date.format("%Y%m%d").to_string());
+        let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+        Some(format!("{}_{}", last_name?, &hash[..5]))
+    }
+
+    fn names() -> impl Strategy<Value = String> {
+        prop_oneof![4 => "[A-Za-z]{0,8}", 2 => "[A-Za-z]{9,14}", 1 => "\\PC{0,8}", 1 => "[a-z]{15,40}"]
+    }
+
+    fn birthdays() -> impl Strategy<Value = i32> {
+        prop_oneof![4 => -25_600i32..50_000, 1 => -800_000i32..3_000_000, 1 => any::<i32>()]
+    }
+
+    proptest! {
+        #[test]
+        fn an_array_has_the_ids_of_its_members(
+            members in prop::collection::vec(
+                (prop::option::weighted(0.9, names()), prop::option::weighted(0.9, birthdays())), 0..60),
+            skip in 0usize..10,
+            take in 0usize..60,
+        ) {
+            let skip = skip.min(members.len());
+            let take = take.min(members.len() - skip);
+            let names = StringViewArray::from_iter(members.iter().map(|(name, _)| name.as_deref()));
+            let birthdays = Date32Array::from_iter(members.iter().map(|(_, birthday)| *birthday));
+            let ids = membership_ids(&names.slice(skip, take), &birthdays.slice(skip, take)).unwrap();
+            ids.to_data().validate_full().unwrap();
+            let expected: Vec<_> = members[skip..skip + take]
+                .iter()
+                .map(|(name, birthday)| reference(name.as_deref(), *birthday))
+                .collect();
+            prop_assert_eq!(ids.iter().map(|id| id.map(str::to_owned)).collect::<Vec<_>>(), expected);
+        }
+
+        #[test]
+        fn one_member_has_the_id_of_the_rule(name in names(), birthday in birthdays()) {
+            prop_assert_eq!(membership_id(&name, birthday), reference(Some(&name), Some(birthday)));
+        }
+    }
+
+    #[test]
+    fn the_digits_are_those_of_sha256sum() {
+        // printf 19860110 | sha256sum
+        assert_eq!(
+            membership_id("Smith", day(1986, 1, 10)).as_deref(),
+            Some("Smith_3864b")
+        );
+    }
+
+    #[test]
+    fn a_remembered_birthday_has_the_same_digits() {
+        let birthday = day(2001, 2, 3);
+        assert_eq!(
+            membership_id("Lee", birthday),
+            membership_id("Lee", birthday)
+        );
+        assert_eq!(ending(birthday), compute_ending(birthday));
+    }
+
+    #[test]
+    fn the_memo_is_of_1900_to_2099() {
+        assert_eq!(MEMO_START, day(1900, 1, 1));
+        assert_eq!(MEMO_START + MEMO_DAYS as i32, day(2100, 1, 1));
+    }
+
+    #[test]
+    fn a_year_that_four_digits_cannot_write_has_no_id() {
+        assert_eq!(membership_id("Lee", day(9999, 12, 31) + 1), None);
+        assert_eq!(membership_id("Lee", day(1, 1, 1) - 1), None);
+        assert!(membership_id("Lee", day(9999, 12, 31)).is_some());
+        assert!(membership_id("Lee", day(1, 1, 1)).is_some());
+    }
+
+    #[test]
+    fn arrays_of_different_lengths_are_refused() {
+        let names = StringViewArray::from_iter_values(["Lee"]);
+        assert!(membership_ids(&names, &Date32Array::from(vec![0, 1])).is_err());
+    }
+}

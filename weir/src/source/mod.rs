@@ -1,0 +1,7 @@
+//! Registers what is read as tables.
+
+mod csv;
+mod files;
+pub(crate) mod rejected;
+
+pub(crate) use files::{FileSource, FoundFile};

@@ -1,0 +1,303 @@
+//! What the user wrote: a task file in YAML, read into typed and validated structs.
+//!
+//! Every mapping refuses keys that it does not know and keys that stand twice; every error names the file,
+//! the line, the column and, for a name, the nearest known one.
+
+mod error;
+mod params;
+mod quality;
+mod sink;
+mod source;
+mod sql_type;
+mod text;
+
+use std::path::{Path, PathBuf};
+
+use indexmap::IndexMap;
+use serde::Deserialize;
+use serde_saphyr::Spanned;
+
+pub use error::{Place, SourceText, TaskError};
+pub use params::{EnvironmentSpec, Param, ParamChoice, ParamSpec, Params};
+pub use quality::{GateSpec, QualitySpec, Requirement, RuleSpec};
+pub use sink::{ColumnOut, Mode, Publish, Route, SinkSpec};
+pub use source::{ColumnSpec, FilesSpec, Format, IfMissing, Read, SourceSpec, UnknownColumns};
+pub use sql_type::SqlType;
+pub use text::{Limit, Names, Scalar};
+
+use crate::error::{Error, Result};
+
+/// A task file that is larger than this is refused: people review task files.
+const MAX_TASK_FILE_BYTES: u64 = 1 << 20;
+
+/// The task file's own shape.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TaskSpec {
+    /// The task's name: letters, digits, `_` and `-`.
+    pub name: Spanned<String>,
+    /// What it is for.
+    pub description: Option<String>,
+    /// Named, typed values.
+    #[serde(default)]
+    pub params: IndexMap<String, ParamSpec>,
+    /// Other values for the parameters, chosen with `--env`.
+    #[serde(default)]
+    pub environments: IndexMap<String, EnvironmentSpec>,
+    /// What is read.
+    pub sources: IndexMap<String, Spanned<SourceSpec>>,
+    /// SQL files, relative to the task file, each a table.
+    #[serde(default)]
+    pub models: IndexMap<String, Spanned<String>>,
+    /// What must hold of a table's rows.
+    #[serde(default)]
+    pub quality: IndexMap<String, Spanned<QualitySpec>>,
+    /// Where the rows go.
+    pub sinks: IndexMap<String, Spanned<SinkSpec>>,
+}
+
+/// A task, ready to be planned: its file, its shape and the values of its parameters.
+#[derive(Debug, Clone)]
+pub struct Task {
+    /// The task file's text, for error messages.
+    pub source: SourceText,
+    /// The folder of the task file: SQL files are found from here.
+    pub folder: PathBuf,
+    /// What the file says.
+    pub spec: TaskSpec,
+    /// The parameters' values in this run.
+    pub params: Params,
+    /// `--env`, or `default`.
+    pub environment: String,
+}
+
+impl Task {
+    /// Reads and checks a task file. No data and no SQL file is read.
+    pub fn load(path: &Path, choice: &ParamChoice) -> Result<Self> {
+        let help = "name an existing task file with --task-config FILE";
+        let metadata = std::fs::metadata(path)
+            .map_err(|error| Error::usage(format!("task file {}: {error}", path.display()), help))?;
+        if !metadata.is_file() || metadata.len() > MAX_TASK_FILE_BYTES {
+            let what = if metadata.is_file() { "is larger than 1 MiB" } else { "is not a file" };
+            return Err(Error::usage(format!("task file {}: {what}", path.display()), help));
+        }
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| Error::usage(format!("task file {}: {error}", path.display()), help))?;
+        Self::parse(path, text, choice)
+    }
+
+    /// The same for a text that is at hand; `path` says where it would stand.
+    pub fn parse(path: &Path, text: String, choice: &ParamChoice) -> Result<Self> {
+        let source = SourceText::new(path, text);
+        let spec: TaskSpec = serde_saphyr::from_str_with_options(source.text(), options())
+            .map_err(|error| Box::new(yaml_error(&source, &error)))?;
+        check_names(&source, &spec)?;
+        let params = Params::resolve(&source, &spec.params, &spec.environments, choice)?;
+        let folder = path.parent().unwrap_or(Path::new("")).to_path_buf();
+        let environment = choice.environment.clone().unwrap_or_else(|| "default".to_owned());
+        Ok(Self { source, folder, spec, params, environment })
+    }
+
+    /// The task's name.
+    pub fn name(&self) -> &str {
+        &self.spec.name.value
+    }
+
+    /// An error at a place of the task file.
+    pub fn error<T>(&self, at: &Spanned<T>, message: impl std::fmt::Display) -> TaskError {
+        TaskError::new(&self.source, Place::of(at.referenced), message)
+    }
+}
+
+fn options() -> serde_saphyr::Options {
+    serde_saphyr::options! {
+        duplicate_keys: serde_saphyr::DuplicateKeyPolicy::Error,
+        strict_booleans: true,
+        with_snippet: false,
+    }
+}
+
+/// Says what the YAML parser says, in the words of a task file.
+fn yaml_error(source: &SourceText, error: &serde_saphyr::Error) -> TaskError {
+    use serde_saphyr::Error as Yaml;
+    let inner = error.without_snippet();
+    let at = |message: String| TaskError::new(source, inner.location().and_then(Place::of), message);
+    match inner {
+        Yaml::SerdeUnknownField { field, expected, .. } => {
+            at(format!("unknown key `{field}`")).nearest(field, expected.iter().copied())
+        }
+        Yaml::SerdeUnknownVariant { variant, expected, .. } => {
+            at(format!("unknown value `{variant}`")).nearest(variant, expected.iter().copied())
+        }
+        Yaml::SerdeMissingField { field, .. } => at(format!("the key `{field}` is missing")),
+        Yaml::DuplicateMappingKey { key: Some(key), .. } => {
+            at(format!("the key `{key}` stands twice")).with_help("keep one of the two")
+        }
+        other => {
+            let message = other.to_string();
+            let location = other.location().map(|l| format!(" at line {}, column {}", l.line(), l.column()));
+            at(location.and_then(|l| message.strip_suffix(&l).map(str::to_owned)).unwrap_or(message))
+        }
+    }
+}
+
+/// Names become table names, folder names and log fields: plain ones only, and a table has one meaning.
+fn check_names(source: &SourceText, spec: &TaskSpec) -> Result<()> {
+    let plain = |name: &str| {
+        name.starts_with(|c: char| c.is_ascii_lowercase())
+            && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+    };
+    let place = Place::of(spec.name.referenced);
+    if !plain(&spec.name.value.replace('-', "_")) {
+        let error = TaskError::new(source, place, format!("`{}` cannot be a task's name", spec.name.value))
+            .with_help("use lower-case letters, digits, `_` and `-`, a letter first");
+        return Err(Box::new(error).into());
+    }
+    let tables = spec.sources.iter().map(|(name, at)| (name, at.referenced));
+    let models = spec.models.iter().map(|(name, at)| (name, at.referenced));
+    let sinks = spec.sinks.iter().map(|(name, at)| (name, at.referenced));
+    for (name, location) in tables.chain(models.clone()).chain(sinks) {
+        if !plain(name) {
+            let error = TaskError::new(source, Place::of(location), format!("`{name}` cannot be a name here"))
+                .with_help("use lower-case letters, digits and `_`, a letter first: it needs no quotes in SQL");
+            return Err(Box::new(error).into());
+        }
+    }
+    if let Some((name, location)) = models.into_iter().find(|(name, _)| spec.sources.contains_key(*name)) {
+        let error = TaskError::new(source, Place::of(location), format!("`{name}` is a source and a model"))
+            .with_help("give the model another name");
+        return Err(Box::new(error).into());
+    }
+    if spec.sinks.is_empty() {
+        let error = TaskError::new(source, None, "no sink is named: the task would write nothing");
+        return Err(Box::new(error).into());
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TASK: &str = r#"
+name: applications
+params:
+  output: {type: string, default: out}
+  adult_on: {type: date, default: 2022-01-01}
+environments:
+  prod: {params: {output: /srv/members}}
+sources:
+  application:
+    files: {path: "in/*.csv", format: csv}
+    columns: {name: string, amount: {type: "decimal(12,2)", header: Amount}}
+models:
+  applicant: sql/applicant.sql
+quality:
+  applicant:
+    reject_unless:
+      missing_name: name is not null
+      odd: {requires: amount > 0, max: 5%}
+      form: {matches: {name: "^[a-z]+$"}}
+    gate: {max_rejected: 95%, min_rows: 1}
+sinks:
+  good:
+    from: applicant
+    mode: overwrite
+    files: {path: "${output}/good", format: csv}
+    columns: [name, {money: amount}]
+"#;
+
+    fn parse(text: &str, choice: &ParamChoice) -> Result<Task> {
+        Task::parse(Path::new("task.yaml"), text.to_owned(), choice)
+    }
+
+    fn error_of(text: &str) -> String {
+        let error = parse(text, &ParamChoice::default()).expect_err("the task is wrong");
+        let help = miette::Diagnostic::help(&error).map(|help| format!("; {help}")).unwrap_or_default();
+        format!("{error}{help}")
+    }
+
+    #[test]
+    fn a_task_is_read_whole() {
+        let task = parse(TASK, &ParamChoice::default()).unwrap();
+        let quality = &task.spec.quality["applicant"].value;
+        assert_eq!(quality.reject_unless["odd"].value.max, Some(Limit::Share(0.05)));
+        assert_eq!(
+            quality.reject_unless["form"].value.requirement,
+            Requirement::Matches("name".into(), "^[a-z]+$".into())
+        );
+        let sink = &task.spec.sinks["good"].value;
+        assert_eq!(task.params.fill(&task.source, &sink.files.path).unwrap(), "out/good");
+        assert_eq!(
+            sink.columns.as_ref().unwrap()[1].value,
+            ColumnOut { name: "money".into(), column: "amount".into() }
+        );
+    }
+
+    #[test]
+    fn an_environment_overrides_a_default_and_the_command_line_overrides_both() {
+        let mut choice = ParamChoice { environment: Some("prod".into()), values: vec![] };
+        assert_eq!(parse(TASK, &choice).unwrap().params.get("output").unwrap().text, "/srv/members");
+        choice.values = vec![("output".into(), "/tmp/x".into())];
+        assert_eq!(parse(TASK, &choice).unwrap().params.get("output").unwrap().text, "/tmp/x");
+    }
+
+    #[test]
+    fn an_unknown_key_names_its_place_and_the_nearest_known_key() {
+        let error = error_of(&TASK.replace("reject_unless", "reject_unles"));
+        assert!(error.starts_with("task.yaml:16:5: unknown key `reject_unles`; did you mean `reject_unless`?"), "{error}");
+        let error = error_of(&TASK.replace("max: 5%", "maxx: 5%"));
+        assert!(error.contains("task.yaml:18:35: unknown key `maxx`; did you mean `max`?"), "{error}");
+    }
+
+    #[test]
+    fn a_repeated_key_is_refused() {
+        let error = error_of(&TASK.replace("models:", "params: {}\nmodels:"));
+        assert!(error.contains("task.yaml:12:1: the key `params` stands twice"), "{error}");
+    }
+
+    #[test]
+    fn a_missing_key_is_named() {
+        let error = error_of(&TASK.replace("    mode: overwrite\n", ""));
+        assert!(error.contains("the key `mode` is missing"), "{error}");
+    }
+
+    #[test]
+    fn an_unknown_value_names_the_nearest_known_one() {
+        let error = error_of(&TASK.replace("mode: overwrite", "mode: overwrit"));
+        assert!(error.contains("unknown value `overwrit`; did you mean `overwrite`?"), "{error}");
+    }
+
+    #[test]
+    fn an_unknown_type_is_refused_with_the_types() {
+        let error = error_of(&TASK.replace("name: string,", "name: text,"));
+        assert!(error.contains("unknown type `text`; the types are string, boolean"), "{error}");
+    }
+
+    #[test]
+    fn a_default_that_does_not_fit_its_type_is_refused_at_its_place() {
+        let error = error_of(&TASK.replace("2022-01-01", "2022-02-30"));
+        assert!(error.contains("task.yaml:5:35: parameter `adult_on`: `2022-02-30` is not a date"), "{error}");
+    }
+
+    #[test]
+    fn unknown_parameters_and_environments_are_wrong_usage() {
+        let unknown = ParamChoice { environment: None, values: vec![("outptu".into(), "x".into())] };
+        assert_eq!(parse(TASK, &unknown).unwrap_err().exit_code(), 2);
+        let unknown = ParamChoice { environment: Some("production".into()), values: vec![] };
+        assert!(parse(TASK, &unknown).unwrap_err().to_string().contains("no environment `production`"));
+    }
+
+    #[test]
+    fn a_path_with_an_unknown_parameter_is_refused() {
+        let task = parse(&TASK.replace("${output}", "${outptu}"), &ParamChoice::default()).unwrap();
+        let error = task.params.fill(&task.source, &task.spec.sinks["good"].value.files.path).unwrap_err();
+        assert!(error.to_string().contains("`${outptu}` is no parameter"), "{error}");
+    }
+
+    #[test]
+    fn a_rule_with_two_kinds_is_refused() {
+        let error = error_of(&TASK.replace("{requires: amount > 0,", "{requires: amount > 0, not_null: name,"));
+        assert!(error.contains("a rule takes only one of"), "{error}");
+    }
+}

@@ -1,0 +1,166 @@
+//! `params:` and `environments:` one set of named, typed values: `$name` in SQL, `${name}` in paths.
+
+use std::collections::BTreeMap;
+
+use datafusion::scalar::ScalarValue;
+use indexmap::IndexMap;
+use serde::Deserialize;
+use serde_saphyr::Spanned;
+
+use super::error::{Place, SourceText, TaskError};
+use super::sql_type::SqlType;
+use super::text::Scalar;
+use crate::error::{Error, Result};
+
+/// One entry under `params`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ParamSpec {
+    /// The parameter's type.
+    pub r#type: SqlType,
+    /// Its value unless an environment or the command line gives another.
+    pub default: Option<Spanned<Scalar>>,
+    /// What it is for.
+    #[serde(default, rename = "description")]
+    _description: Option<String>,
+}
+
+/// One entry under `environments`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EnvironmentSpec {
+    /// The parameters that have another value here.
+    #[serde(default)]
+    pub params: IndexMap<String, Spanned<Scalar>>,
+}
+
+/// What the command line says about a run's parameters.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ParamChoice {
+    /// `--env NAME`.
+    pub environment: Option<String>,
+    /// `--param name=value`, the last one counting.
+    pub values: Vec<(String, String)>,
+}
+
+/// A run's parameters: typed, and complete.
+#[derive(Debug, Clone, Default)]
+pub struct Params(BTreeMap<String, Param>);
+
+/// One parameter's value.
+#[derive(Debug, Clone)]
+pub struct Param {
+    /// The declared type.
+    pub sql_type: SqlType,
+    /// The value as it was written.
+    pub text: String,
+    /// The value.
+    pub value: ScalarValue,
+}
+
+impl Params {
+    /// Brings together the defaults, the environment and the command line, each over the one before.
+    pub(super) fn resolve(
+        source: &SourceText,
+        specs: &IndexMap<String, ParamSpec>,
+        environments: &IndexMap<String, EnvironmentSpec>,
+        choice: &ParamChoice,
+    ) -> Result<Self> {
+        let mut values = BTreeMap::new();
+        let parse = |name: &str, spec: &ParamSpec, text: &Spanned<Scalar>| {
+            typed(spec, &text.value.0).map_err(|message| {
+                TaskError::new(source, Place::of(text.referenced), format!("parameter `{name}`: {message}"))
+            })
+        };
+        for (name, spec) in specs {
+            if let Some(default) = &spec.default {
+                values.insert(name.clone(), parse(name, spec, default).map_err(Box::new)?);
+            }
+        }
+        for (environment, overrides) in environments {
+            for (name, text) in &overrides.params {
+                let Some(spec) = specs.get(name) else {
+                    let place = Place::of(text.referenced);
+                    let message = format!("environment `{environment}` sets `{name}`, which is no parameter");
+                    return Err(Box::new(
+                        TaskError::new(source, place, message).nearest(name, specs.keys().map(String::as_str)),
+                    )
+                    .into());
+                };
+                let value = parse(name, spec, text).map_err(Box::new)?;
+                if choice.environment.as_ref() == Some(environment) {
+                    values.insert(name.clone(), value);
+                }
+            }
+        }
+        if let Some(environment) = &choice.environment
+            && !environments.contains_key(environment)
+        {
+            return Err(Error::usage(
+                format!("{} has no environment `{environment}`", source.name()),
+                known("environments", environments.keys()),
+            ));
+        }
+        for (name, text) in &choice.values {
+            let Some(spec) = specs.get(name) else {
+                return Err(Error::usage(
+                    format!("--param {name}: {} has no such parameter", source.name()),
+                    known("parameters", specs.keys()),
+                ));
+            };
+            let value = typed(spec, text).map_err(|message| {
+                Error::usage(format!("--param {name}: {message}"), "give a value of the declared type")
+            })?;
+            values.insert(name.clone(), value);
+        }
+        if let Some(name) = specs.keys().find(|name| !values.contains_key(*name)) {
+            return Err(Error::usage(
+                format!("{}: parameter `{name}` has no value", source.name()),
+                format!("give it one with --param {name}=VALUE, or a default in the task file"),
+            ));
+        }
+        Ok(Self(values))
+    }
+
+    /// The parameter of that name.
+    pub fn get(&self, name: &str) -> Option<&Param> {
+        self.0.get(name)
+    }
+
+    /// The names, in order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
+    /// Fills in every `${name}` of a text that stands at `place` of `source`.
+    pub fn fill(&self, source: &SourceText, text: &Spanned<String>) -> Result<String> {
+        let mut rest = text.value.as_str();
+        let mut filled = String::with_capacity(rest.len());
+        while let Some(start) = rest.find("${") {
+            let error = |message: String| TaskError::new(source, Place::of(text.referenced), message);
+            let Some(length) = rest[start..].find('}') else {
+                return Err(Box::new(error(format!("`{}` is not closed", &rest[start..])).with_help("write ${name}")).into());
+            };
+            let name = &rest[start + 2..start + length];
+            let Some(param) = self.get(name) else {
+                let error = error(format!("`${{{name}}}` is no parameter")).nearest(name, self.names());
+                return Err(Box::new(error).into());
+            };
+            filled.push_str(&rest[..start]);
+            filled.push_str(&param.text);
+            rest = &rest[start + length + 1..];
+        }
+        filled.push_str(rest);
+        Ok(filled)
+    }
+}
+
+fn typed(spec: &ParamSpec, text: &str) -> Result<Param, String> {
+    let value = spec.r#type.parse(text)?;
+    Ok(Param { sql_type: spec.r#type, text: text.to_owned(), value })
+}
+
+fn known<'a>(what: &str, names: impl Iterator<Item = &'a String>) -> String {
+    let names: Vec<_> = names.map(String::as_str).collect();
+    if names.is_empty() { format!("it has no {what}") } else { format!("its {what}: {}", names.join(", ")) }
+}

@@ -1,0 +1,133 @@
+//! The one vocabulary of types: sources, parameters and, later, created tables all use it.
+
+use std::fmt;
+use std::str::FromStr;
+
+use datafusion::arrow::datatypes::{DataType, TimeUnit};
+use datafusion::scalar::ScalarValue;
+use serde::{Deserialize, Deserializer, de};
+
+/// A column's or a parameter's type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SqlType {
+    /// Text in UTF-8.
+    String,
+    /// `true` or `false`.
+    Boolean,
+    /// A whole number of 32 bits.
+    Integer,
+    /// A whole number of 64 bits.
+    Bigint,
+    /// A floating-point number of 64 bits.
+    Double,
+    /// An exact number: digits in all (at most 38), digits after the point.
+    Decimal(u8, i8),
+    /// A calendar day, `yyyy-mm-dd`.
+    Date,
+    /// A day and time without time zone, in microseconds.
+    Timestamp,
+}
+
+/// The names that a task file can use, for error messages.
+const NAMES: &str = "string, boolean, integer, bigint, double, decimal(p,s), date, timestamp";
+
+impl SqlType {
+    /// The Arrow type that holds it.
+    pub fn arrow(self) -> DataType {
+        match self {
+            Self::String => DataType::Utf8View,
+            Self::Boolean => DataType::Boolean,
+            Self::Integer => DataType::Int32,
+            Self::Bigint => DataType::Int64,
+            Self::Double => DataType::Float64,
+            Self::Decimal(precision, scale) => DataType::Decimal128(precision, scale),
+            Self::Date => DataType::Date32,
+            Self::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, None),
+        }
+    }
+
+    /// Reads a value written as text; the error says what was expected.
+    pub fn parse(self, text: &str) -> Result<ScalarValue, String> {
+        let arrow = self.arrow();
+        ScalarValue::try_from_string(text.to_owned(), &arrow)
+            .ok()
+            .filter(|value| !value.is_null() || matches!(self, Self::String))
+            .ok_or_else(|| format!("`{text}` is not a {self}"))
+    }
+}
+
+impl FromStr for SqlType {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let lower = text.trim().to_ascii_lowercase();
+        Ok(match lower.as_str() {
+            "string" => Self::String,
+            "boolean" => Self::Boolean,
+            "integer" => Self::Integer,
+            "bigint" => Self::Bigint,
+            "double" => Self::Double,
+            "date" => Self::Date,
+            "timestamp" => Self::Timestamp,
+            _ => {
+                return decimal(&lower)
+                    .ok_or_else(|| format!("unknown type `{text}`; the types are {NAMES}"));
+            }
+        })
+    }
+}
+
+/// `decimal(p,s)` with 1 <= p <= 38 and 0 <= s <= p.
+fn decimal(text: &str) -> Option<SqlType> {
+    let (precision, scale) = text.strip_prefix("decimal(")?.strip_suffix(')')?.split_once(',')?;
+    let (precision, scale) = (precision.trim().parse::<u8>().ok()?, scale.trim().parse::<i8>().ok()?);
+    (1..=38).contains(&precision).then_some(())?;
+    (0..=precision as i8).contains(&scale).then_some(SqlType::Decimal(precision, scale))
+}
+
+impl fmt::Display for SqlType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::String => f.write_str("string"),
+            Self::Boolean => f.write_str("boolean"),
+            Self::Integer => f.write_str("integer"),
+            Self::Bigint => f.write_str("bigint"),
+            Self::Double => f.write_str("double"),
+            Self::Decimal(precision, scale) => write!(f, "decimal({precision},{scale})"),
+            Self::Date => f.write_str("date"),
+            Self::Timestamp => f.write_str("timestamp"),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for SqlType {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_type_reads_back_as_it_is_written() {
+        for text in ["string", "boolean", "integer", "bigint", "double", "decimal(12,2)", "date", "timestamp"] {
+            assert_eq!(text.parse::<SqlType>().unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn impossible_decimals_are_refused() {
+        for text in ["decimal", "decimal(0,0)", "decimal(39,2)", "decimal(4,5)", "decimal(4,-1)"] {
+            assert!(text.parse::<SqlType>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_value_that_does_not_fit_its_type_is_an_error() {
+        assert_eq!(SqlType::Date.parse("2022-01-01").unwrap(), ScalarValue::Date32(Some(18_993)));
+        assert!(SqlType::Date.parse("2022-02-30").is_err());
+        assert!(SqlType::Integer.parse("3000000000").is_err());
+    }
+}

@@ -1,0 +1,170 @@
+//! Small YAML shapes that several parts of a task file share.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::value::MapAccessDeserializer;
+use serde::{Deserialize, Deserializer, de};
+
+/// A value that may be written short, as one scalar, or long, as a mapping.
+///
+/// (An untagged enum would do, but forgets the position of every error inside.)
+pub(super) fn short_or_long<'de, D, T>(deserializer: D, what: &'static str) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: ShortOrLong<'de>,
+{
+    deserializer.deserialize_any(ShortOrLongVisitor(what, PhantomData))
+}
+
+/// How a value is made from each of its two spellings.
+pub(super) trait ShortOrLong<'de>: Sized {
+    /// The mapping's shape.
+    type Long: Deserialize<'de>;
+    /// From the scalar's text.
+    fn short(text: &str) -> Result<Self, String>;
+    /// From the mapping.
+    fn long(long: Self::Long) -> Result<Self, String>;
+}
+
+struct ShortOrLongVisitor<T>(&'static str, PhantomData<T>);
+
+impl<'de, T: ShortOrLong<'de>> de::Visitor<'de> for ShortOrLongVisitor<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
+        T::short(text).map_err(E::custom)
+    }
+
+    fn visit_bool<E: de::Error>(self, value: bool) -> Result<T, E> {
+        self.visit_str(&value.to_string())
+    }
+
+    fn visit_i64<E: de::Error>(self, value: i64) -> Result<T, E> {
+        self.visit_str(&value.to_string())
+    }
+
+    fn visit_u64<E: de::Error>(self, value: u64) -> Result<T, E> {
+        self.visit_str(&value.to_string())
+    }
+
+    fn visit_f64<E: de::Error>(self, value: f64) -> Result<T, E> {
+        self.visit_str(&value.to_string())
+    }
+
+    fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+        T::long(T::Long::deserialize(MapAccessDeserializer::new(map))?).map_err(de::Error::custom)
+    }
+}
+
+/// A count, or a share of the rows: `100` or `5%`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Limit {
+    /// So many rows.
+    Count(u64),
+    /// So large a share of the rows, from 0 to 1.
+    Share(f64),
+}
+
+impl Limit {
+    /// Whether `part` of `whole` rows is above the limit. No row at all is never above a share.
+    pub fn is_exceeded(self, part: u64, whole: u64) -> bool {
+        match self {
+            Self::Count(count) => part > count,
+            Self::Share(share) => part as f64 > share * whole as f64,
+        }
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let wrong = || format!("`{text}` is neither a count of rows (100) nor a share of them (5%)");
+        match text.trim().strip_suffix('%') {
+            Some(percent) => {
+                let percent: f64 = percent.trim().parse().map_err(|_| wrong())?;
+                (0.0..=100.0).contains(&percent).then_some(Self::Share(percent / 100.0)).ok_or_else(wrong)
+            }
+            None => text.trim().parse().map(Self::Count).map_err(|_| wrong()),
+        }
+    }
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Count(count) => write!(f, "{count}"),
+            // Rounded to what a person would have written: 0.07 * 100 is 7.000000000000001.
+            Self::Share(share) => write!(f, "{}%", (share * 1e8).round() / 1e6),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Limit {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::parse(&Scalar::deserialize(deserializer)?.0).map_err(de::Error::custom)
+    }
+}
+
+/// A scalar as the text it was written with, whatever YAML would make of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scalar(pub String);
+
+impl<'de> Deserialize<'de> for Scalar {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(Self)
+    }
+}
+
+/// One name, or a list of names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Names(pub Vec<String>);
+
+impl<'de> Deserialize<'de> for Names {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct NamesVisitor;
+        impl<'de> de::Visitor<'de> for NamesVisitor {
+            type Value = Names;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a column name or a list of column names")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Names, E> {
+                Ok(Names(vec![text.to_owned()]))
+            }
+
+            fn visit_seq<A: de::SeqAccess<'de>>(self, mut seq: A) -> Result<Names, A::Error> {
+                let mut names = Vec::new();
+                while let Some(name) = seq.next_element()? {
+                    names.push(name);
+                }
+                if names.is_empty() { Err(de::Error::custom("name at least one column")) } else { Ok(Names(names)) }
+            }
+        }
+        deserializer.deserialize_any(NamesVisitor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_is_a_count_or_a_share() {
+        assert_eq!(Limit::parse("100"), Ok(Limit::Count(100)));
+        assert_eq!(Limit::parse("5%"), Ok(Limit::Share(0.05)));
+        for text in ["", "-1", "101%", "five", "nan%"] {
+            assert!(Limit::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_limit_itself_is_not_above_the_limit() {
+        assert!(!Limit::Share(0.05).is_exceeded(5, 100));
+        assert!(Limit::Share(0.05).is_exceeded(6, 100));
+        assert!(!Limit::Share(0.05).is_exceeded(0, 0));
+        assert!(Limit::Count(3).is_exceeded(4, 4));
+    }
+}
