@@ -82,11 +82,6 @@ impl FileSource {
         &self.rejected
     }
 
-    /// Bytes read so far.
-    pub(crate) fn bytes_read(&self) -> u64 {
-        self.progress.bytes.load(Ordering::Relaxed)
-    }
-
     /// Rows read so far.
     pub(crate) fn rows_read(&self) -> u64 {
         self.progress.rows.load(Ordering::Relaxed)

@@ -74,24 +74,13 @@ pub struct Task {
 impl Task {
     /// Reads and checks a task file. No data and no SQL file is read.
     pub fn load(path: &Path, choice: &ParamChoice) -> Result<Self> {
-        let help = "name an existing task file with --task-config FILE";
-        let metadata = std::fs::metadata(path)
-            .map_err(|error| Error::usage(format!("task file {}: {error}", path.display()), help))?;
-        if !metadata.is_file() || metadata.len() > MAX_TASK_FILE_BYTES {
-            let what = if metadata.is_file() { "is larger than 1 MiB" } else { "is not a file" };
-            return Err(Error::usage(format!("task file {}: {what}", path.display()), help));
-        }
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| Error::usage(format!("task file {}: {error}", path.display()), help))?;
-        Self::parse(path, text, choice)
+        Self::parse(path, read(path)?, choice)
     }
 
     /// The same for a text that is at hand; `path` says where it would stand.
     pub fn parse(path: &Path, text: String, choice: &ParamChoice) -> Result<Self> {
         let source = SourceText::new(path, text);
-        let spec: TaskSpec = serde_saphyr::from_str_with_options(source.text(), options())
-            .map_err(|error| Box::new(yaml_error(&source, &error)))?;
-        check_names(&source, &spec)?;
+        let spec = parse_spec(&source)?;
         let params = Params::resolve(&source, &spec.params, &spec.environments, choice)?;
         let folder = path.parent().unwrap_or(Path::new("")).to_path_buf();
         let environment = choice.environment.clone().unwrap_or_else(|| "default".to_owned());
@@ -107,6 +96,32 @@ impl Task {
     pub fn error<T>(&self, at: &Spanned<T>, message: impl std::fmt::Display) -> TaskError {
         TaskError::new(&self.source, Place::of(at.referenced), message)
     }
+}
+
+/// The name of the task in a task file, whatever its parameters are.
+pub(crate) fn name_in(path: &Path) -> Result<String> {
+    Ok(parse_spec(&SourceText::new(path, read(path)?))?.name.value)
+}
+
+fn read(path: &Path) -> Result<String> {
+    let wrong = |what: &dyn std::fmt::Display| {
+        Error::usage(format!("task file {}: {what}", path.display()), "name an existing task file with --task-config FILE")
+    };
+    let metadata = std::fs::metadata(path).map_err(|error| wrong(&error))?;
+    if !metadata.is_file() {
+        return Err(wrong(&"is not a file"));
+    }
+    if metadata.len() > MAX_TASK_FILE_BYTES {
+        return Err(wrong(&"is larger than 1 MiB"));
+    }
+    std::fs::read_to_string(path).map_err(|error| wrong(&error))
+}
+
+fn parse_spec(source: &SourceText) -> Result<TaskSpec> {
+    let spec = serde_saphyr::from_str_with_options(source.text(), options());
+    let spec = spec.map_err(|error| Box::new(yaml_error(source, &error)))?;
+    check_names(source, &spec)?;
+    Ok(spec)
 }
 
 fn options() -> serde_saphyr::Options {

@@ -202,7 +202,7 @@ impl<'a> Reader<'a> {
                             lines_in_record += memchr_iter(b'\n', &data[start..closing]).count() as u64;
                             self.quoted(field, start + 1, closing);
                             // What follows is a comma or the record's end: the empty rest of the field is passed over.
-                            marks.seek(closing + 1);
+                            marks.skip_to(closing + 1);
                             let next = marks.next().unwrap_or(data.len());
                             if data.get(next) == Some(&b',') {
                                 (start, field) = (next + 1, field + 1);
@@ -215,7 +215,7 @@ impl<'a> Reader<'a> {
                             let next = line_end(data, record).unwrap_or(data.len());
                             self.reject(record, next, "invalid_quotes");
                             self.lines += u64::from(data[next - 1] == b'\n');
-                            marks.seek(next);
+                            marks.restart(next);
                             (record, start, field, lines_in_record) = (next, next, 0, 0);
                         }
                     }

@@ -92,14 +92,19 @@ impl<'a> Marks<'a> {
         Self { data, chunk: 0, mask: chunk_marks(data) }
     }
 
-    /// Goes on with the first mark at or after `at`.
-    pub(super) fn seek(&mut self, at: usize) {
-        let chunk = at & !63;
-        if chunk != self.chunk {
-            self.chunk = chunk;
-            self.mask = self.data.get(chunk..).map_or(0, chunk_marks);
+    /// Goes on with the first mark at or after `at`, which lies behind every mark that was given out.
+    pub(super) fn skip_to(&mut self, at: usize) {
+        if at & !63 == self.chunk {
+            self.mask &= u64::MAX << (at & 63);
+        } else {
+            self.restart(at);
         }
-        self.mask &= u64::MAX << (at & 63);
+    }
+
+    /// Goes on with the first mark at or after `at`, wherever that is.
+    pub(super) fn restart(&mut self, at: usize) {
+        self.chunk = at & !63;
+        self.mask = self.data.get(self.chunk..).map_or(0, chunk_marks) & (u64::MAX << (at & 63));
     }
 }
 
@@ -202,8 +207,10 @@ mod tests {
             let mut marks = Marks::new(&data);
             prop_assert_eq!(marks.by_ref().collect::<Vec<_>>(), plain(0));
             let mut marks = Marks::new(&data);
-            marks.seek(from.min(data.len()));
-            prop_assert_eq!(marks.collect::<Vec<_>>(), plain(from.min(data.len())));
+            marks.skip_to(from.min(data.len()));
+            prop_assert_eq!(marks.by_ref().collect::<Vec<_>>(), plain(from.min(data.len())));
+            marks.restart(from.min(data.len()) / 2);
+            prop_assert_eq!(marks.collect::<Vec<_>>(), plain(from.min(data.len()) / 2));
         }
     }
 }

@@ -1,0 +1,345 @@
+//! The command line: one file a verb.
+
+mod plan;
+mod run;
+mod runs;
+mod validate;
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use datafusion::logical_expr::ScalarUDF;
+
+use crate::engine::Resources;
+use crate::error::{Error, Result};
+use crate::run::Settings;
+use crate::task::{ParamChoice, Task};
+use crate::watch::{LogFormat, start_log};
+
+/// A command line that runs tasks: `weir` itself, or a section's own with its functions added.
+///
+/// ```no_run
+/// use std::process::ExitCode;
+///
+/// fn main() -> ExitCode {
+///     weir::Cli::new("section1").default_task("section1/conf/applications.yaml").functions(vec![]).main()
+/// }
+/// ```
+#[derive(Debug)]
+pub struct Cli {
+    name: &'static str,
+    about: &'static str,
+    version: &'static str,
+    default_task: Option<&'static str>,
+    functions: Vec<ScalarUDF>,
+    own: Vec<OwnCommand>,
+}
+
+/// A verb that a section adds.
+struct OwnCommand {
+    command: clap::Command,
+    run: fn(&clap::ArgMatches, &Cli) -> miette::Result<u8>,
+}
+
+impl std::fmt::Debug for OwnCommand {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "OwnCommand({})", self.command.get_name())
+    }
+}
+
+/// The verbs that every such command line has.
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Run the task: read, judge, write, publish all or nothing.
+    Run(RunArgs),
+    /// Check the task file, its SQL and its rules. No data is read.
+    Validate(TaskArgs),
+    /// Show what a run would read, the models in order, and the physical plans.
+    Plan(RunArgs),
+    /// Show earlier runs.
+    Runs(RunsArgs),
+}
+
+#[derive(Debug, Args)]
+struct TaskArgs {
+    /// The task file.
+    #[arg(long, value_name = "FILE", env = "WEIR_TASK_CONFIG")]
+    task_config: PathBuf,
+    /// The environment whose parameters are used.
+    #[arg(long, value_name = "NAME", env = "WEIR_ENV")]
+    env: Option<String>,
+    /// A parameter's value, over the task file's; can be given several times.
+    #[arg(long = "param", value_name = "NAME=VALUE", value_parser = name_and_value)]
+    params: Vec<(String, String)>,
+    #[command(flatten)]
+    log: LogArgs,
+}
+
+#[derive(Debug, Args)]
+struct RunArgs {
+    #[command(flatten)]
+    task: TaskArgs,
+    #[command(flatten)]
+    state: StateArgs,
+    /// Resident memory to stay under, such as 256MiB or 2GB [default: half of the machine's].
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    memory_limit: Option<u64>,
+    /// Threads [default: one a core].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
+}
+
+#[derive(Debug, Args)]
+struct RunsArgs {
+    /// The task file: its state folder and its runs.
+    #[arg(long, value_name = "FILE", env = "WEIR_TASK_CONFIG")]
+    task_config: Option<PathBuf>,
+    #[command(flatten)]
+    state: StateArgs,
+    /// How many runs to show, the newest first.
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    last: u32,
+    /// Print JSON, one run a line.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    log: LogArgs,
+}
+
+#[derive(Debug, Args)]
+struct StateArgs {
+    /// The folder of the ledger, the locks and the scratch space [default: .weir beside the task file].
+    #[arg(long, value_name = "DIR", env = "WEIR_STATE")]
+    state: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct LogArgs {
+    /// How log lines are written.
+    #[arg(long, value_enum, default_value = "text", value_name = "FORMAT")]
+    log_format: LogFormat,
+    /// Print nothing but errors.
+    #[arg(long)]
+    quiet: bool,
+}
+
+impl Cli {
+    /// A command line of that name.
+    pub fn new(name: &'static str) -> Self {
+        Self {
+            name,
+            about: "Runs batch-pipeline tasks: YAML and SQL in; validated, gated, atomically published data out.",
+            version: env!("CARGO_PKG_VERSION"),
+            default_task: None,
+            functions: vec![],
+            own: vec![],
+        }
+    }
+
+    /// What `--help` says the program is for.
+    #[must_use]
+    pub fn about(mut self, about: &'static str) -> Self {
+        self.about = about;
+        self
+    }
+
+    /// The program's version.
+    #[must_use]
+    pub fn version(mut self, version: &'static str) -> Self {
+        self.version = version;
+        self
+    }
+
+    /// The task file that is meant when `--task-config` is not given.
+    #[must_use]
+    pub fn default_task(mut self, path: &'static str) -> Self {
+        self.default_task = Some(path);
+        self
+    }
+
+    /// SQL functions that the section's tasks can use.
+    #[must_use]
+    pub fn functions(mut self, functions: Vec<ScalarUDF>) -> Self {
+        self.functions = functions;
+        self
+    }
+
+    /// Adds a verb. `run` gets its arguments, and this command line to run further verbs with; it gives the
+    /// exit code.
+    #[must_use]
+    pub fn command<A: Args>(mut self, name: &'static str, run: fn(&clap::ArgMatches, &Self) -> miette::Result<u8>) -> Self {
+        self.own.push(OwnCommand { command: A::augment_args(clap::Command::new(name)), run });
+        self
+    }
+
+    /// Reads the process's arguments, does what they say, and reports what goes wrong.
+    pub fn main(self) -> ExitCode {
+        ExitCode::from(self.main_from(std::env::args_os()))
+    }
+
+    /// The same for given arguments; gives the exit code.
+    pub fn main_from<I, T>(&self, arguments: I) -> u8
+    where
+        I: IntoIterator<Item = T>,
+        T: Into<std::ffi::OsString> + Clone,
+    {
+        let matches = match self.parser().try_get_matches_from(arguments) {
+            Ok(matches) => matches,
+            Err(error) => {
+                // Help and version come this way too, with exit code 0; a closed pipe is nobody's mistake.
+                let _ = error.print();
+                return error.exit_code() as u8;
+            }
+        };
+        let own = matches.subcommand().and_then(|(name, args)| {
+            self.own.iter().find(|own| own.command.get_name() == name).map(|own| (own.run)(args, self))
+        });
+        let (result, format) = match own {
+            Some(result) => (result, LogFormat::Text),
+            None => match Verb::from_arg_matches(&matches) {
+                Ok(verb) => (self.run(&verb).map_err(miette::Report::new), verb.log_format()),
+                Err(error) => {
+                    let _ = error.print();
+                    return 2;
+                }
+            },
+        };
+        result.unwrap_or_else(|error| report_error(&error, format))
+    }
+
+    fn parser(&self) -> clap::Command {
+        #[derive(Parser)]
+        #[command(subcommand_required = true, arg_required_else_help = true)]
+        struct Verbs {
+            #[command(subcommand)]
+            _verb: Verb,
+        }
+        let mut parser = Verbs::command().name(self.name).bin_name(self.name).about(self.about).version(self.version);
+        if let Some(task) = self.default_task {
+            for verb in ["run", "validate", "plan", "runs"] {
+                parser = parser
+                    .mut_subcommand(verb, |verb| verb.mut_arg("task_config", |arg| arg.required(false).default_value(task)));
+            }
+        }
+        self.own.iter().fold(parser, |parser, own| parser.subcommand(own.command.clone()))
+    }
+
+    fn run(&self, verb: &Verb) -> Result<u8> {
+        match verb {
+            Verb::Run(args) => run::run(self, args),
+            Verb::Validate(args) => validate::validate(self, args),
+            Verb::Plan(args) => plan::plan(self, args),
+            Verb::Runs(args) => runs::runs(args),
+        }
+    }
+
+    fn settings(&self, args: &RunArgs) -> Settings {
+        let mut resources = Resources::default();
+        if let Some(limit) = args.memory_limit {
+            resources.memory_limit = limit;
+        }
+        if let Some(threads) = args.threads {
+            resources.threads = threads.into();
+        }
+        Settings { state: args.state.folder(&args.task.task_config), resources, functions: self.functions.clone() }
+    }
+}
+
+impl Verb {
+    fn log_format(&self) -> LogFormat {
+        match self {
+            Self::Run(args) | Self::Plan(args) => args.task.log.log_format,
+            Self::Validate(args) => args.log.log_format,
+            Self::Runs(args) => args.log.log_format,
+        }
+    }
+}
+
+impl TaskArgs {
+    fn load(&self) -> Result<Task> {
+        start_log(self.log.log_format, self.log.quiet);
+        Task::load(&self.task_config, &ParamChoice { environment: self.env.clone(), values: self.params.clone() })
+    }
+}
+
+impl StateArgs {
+    /// The state folder; runs of one task file meet there wherever they are started from.
+    fn folder(&self, task_config: &std::path::Path) -> PathBuf {
+        let beside = || task_config.parent().unwrap_or(std::path::Path::new("")).join(".weir");
+        self.state.clone().unwrap_or_else(beside)
+    }
+}
+
+/// An error for a person on a terminal, else as a line of the log; gives the exit code.
+fn report_error(error: &miette::Report, format: LogFormat) -> u8 {
+    let help = error.help().map(|help| help.to_string());
+    let is_terminal = std::io::stderr().is_terminal();
+    match format {
+        LogFormat::Text if is_terminal => eprintln!("{error:?}"),
+        LogFormat::Text => {
+            eprintln!("error: {error}");
+            if let Some(help) = help {
+                eprintln!("help: {help}");
+            }
+        }
+        LogFormat::Json => {
+            tracing::error!(help, "{error}");
+        }
+    }
+    error.downcast_ref::<Error>().map_or(1, Error::exit_code)
+}
+
+fn name_and_value(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or_else(|| format!("`{text}` is not NAME=VALUE"))?;
+    Ok((name.trim().to_owned(), value.to_owned()))
+}
+
+/// Bytes, from a number with a unit.
+fn size(text: &str) -> Result<u64, String> {
+    let wrong = || format!("`{text}` is no size: write a number and one of KiB, MiB, GiB, kB, MB, GB");
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let number: u64 = text[..digits].parse().map_err(|_| wrong())?;
+    let unit = match text[digits..].trim().to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "kib" | "k" => 1 << 10,
+        "mib" | "m" => 1 << 20,
+        "gib" | "g" => 1 << 30,
+        "kb" => 1_000,
+        "mb" => 1_000_000,
+        "gb" => 1_000_000_000,
+        _ => return Err(wrong()),
+    };
+    number.checked_mul(unit).filter(|bytes| *bytes > 0).ok_or_else(wrong)
+}
+
+/// The runtime of a command: as many threads as the run is to use.
+fn runtime(threads: usize) -> Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads)
+        .enable_all()
+        .build()
+        .map_err(|error| Error::usage(format!("the runtime cannot be started: {error}"), "check the limits of this user's processes"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::new("weir").parser().debug_assert();
+        Cli::new("section1").default_task("conf/task.yaml").parser().debug_assert();
+    }
+
+    #[test]
+    fn a_size_has_a_unit_or_is_in_bytes() {
+        assert_eq!(size("256MiB"), Ok(256 << 20));
+        assert_eq!(size("2 GB"), Ok(2_000_000_000));
+        assert_eq!(size("1024"), Ok(1024));
+        for wrong in ["", "MiB", "1.5GiB", "-1", "0", "10 bananas", "99999999999GiB"] {
+            assert!(size(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! `run`: run the task.
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{Cli, RunArgs, runtime};
+use crate::error::{Error, Result};
+use crate::run;
+use crate::stage::Stop;
+use crate::watch::{Watch, print_summary};
+
+pub(super) fn run(cli: &Cli, args: &RunArgs) -> Result<u8> {
+    let task = args.task.load()?;
+    let settings = cli.settings(args);
+    let quiet = args.task.log.quiet;
+    let report = runtime(settings.resources.threads)?.block_on(async {
+        let watch = Watch::new(quiet);
+        run::run(&task, &settings, &watch, stop_on_signal()?).await
+    })?;
+    if !quiet {
+        // Nobody reads the summary if the pipe is closed; the run is done all the same.
+        let _ = print_summary(&report);
+    }
+    for breach in report.breaches.iter().filter(|_| quiet) {
+        eprintln!("gate closed: {breach}");
+    }
+    Ok(report.exit_code())
+}
+
+/// Ctrl-C and SIGTERM stop a run; a second one does not stop it harder.
+fn stop_on_signal() -> Result<Stop> {
+    let failed = |error| Error::usage(format!("signals cannot be handled: {error}"), "start the program again");
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    let (sender, receiver) = tokio::sync::watch::channel(false);
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        let _ = sender.send(true);
+        sender.closed().await;
+    });
+    Ok(Stop(receiver))
+}

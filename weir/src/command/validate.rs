@@ -1,0 +1,26 @@
+//! `validate`: check all that can be checked without data.
+
+use super::{Cli, TaskArgs, runtime};
+use crate::engine::{self, Resources};
+use crate::error::Result;
+use crate::run::declare;
+use crate::stage::{Flow, empty_tables};
+use crate::watch::count;
+
+pub(super) fn validate(cli: &Cli, args: &TaskArgs) -> Result<u8> {
+    let task = args.load()?;
+    let sources = declare(&task)?;
+    let session = engine::session(Resources::default(), &std::env::temp_dir(), &cli.functions)?;
+    let flow = runtime(1)?.block_on(Flow::plan(&task, &session, &sources, empty_tables(&sources)))?;
+    let rules = flow.stages.iter().filter_map(|stage| stage.judge.as_ref()).map(|judge| judge.rules.len() + judge.unique.len());
+    println!(
+        "{}: `{}` is valid: {} sources, {} models, {} rules, {} sinks",
+        args.task_config.display(),
+        task.name(),
+        count(sources.len() as u64),
+        count(flow.models.len() as u64),
+        count(rules.sum::<usize>() as u64),
+        count(flow.sinks.len() as u64),
+    );
+    Ok(0)
+}

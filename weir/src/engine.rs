@@ -1,0 +1,65 @@
+//! The query engine's session: how many threads, how much memory, where it may spill.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use datafusion::catalog::MemoryCatalogProviderList;
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::FairSpillPool;
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::execution::session_state::SessionStateBuilder;
+use datafusion::logical_expr::ScalarUDF;
+use datafusion::prelude::{SessionConfig, SessionContext};
+
+use crate::error::{Error, Result};
+
+/// What a run may use of the machine.
+#[derive(Debug, Clone, Copy)]
+pub struct Resources {
+    /// Threads, and partitions of every plan.
+    pub threads: usize,
+    /// Bytes of resident memory to stay under.
+    pub memory_limit: u64,
+}
+
+/// Resident memory is more than what operators account for: blocks in flight, buffers, the allocator. A
+/// quarter of the limit for the operators keeps the whole under it (`docs/BENCHMARKS.md` has the measure).
+const POOL_SHARE: u64 = 4;
+
+impl Default for Resources {
+    fn default() -> Self {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        Self { threads, memory_limit: physical_memory() / 2 }
+    }
+}
+
+/// The machine's memory in bytes; 2 GiB where it cannot be told.
+fn physical_memory() -> u64 {
+    let kibibytes = |text: &str| text.lines().find_map(|line| line.strip_prefix("MemTotal:")?.split_whitespace().next()?.parse::<u64>().ok());
+    std::fs::read_to_string("/proc/meminfo").ok().as_deref().and_then(kibibytes).map_or(2 << 30, |kib| kib * 1024)
+}
+
+/// Starts a session that spills to `scratch`.
+pub(crate) fn session(resources: Resources, scratch: &Path, functions: &[ScalarUDF]) -> Result<SessionContext> {
+    let mut config = SessionConfig::new().with_target_partitions(resources.threads.max(1));
+    config.options_mut().sql_parser.collect_spans = true;
+    let pool = (resources.memory_limit / POOL_SHARE).max(1 << 20) as usize;
+    let runtime = RuntimeEnvBuilder::new()
+        .with_memory_pool(Arc::new(FairSpillPool::new(pool)))
+        .with_disk_manager_builder(
+            DiskManagerBuilder::default().with_mode(DiskManagerMode::Directories(vec![scratch.to_path_buf()])),
+        )
+        .build_arc()
+        .map_err(|error| Error::state(scratch, error, "check that the folder is writable"))?;
+    let context = SessionContext::new_with_config_rt(config, runtime);
+    for function in crate::function::all().iter().chain(functions) {
+        context.register_udf(function.clone());
+    }
+    Ok(context)
+}
+
+/// The same session, without the tables that were registered in it: for planning over other ones.
+pub(crate) fn without_tables(context: &SessionContext) -> SessionContext {
+    let own = Arc::new(MemoryCatalogProviderList::new());
+    SessionContext::new_with_state(SessionStateBuilder::new_from_existing(context.state()).with_catalog_list(own).build())
+}

@@ -1,0 +1,58 @@
+//! `$name` in SQL becomes the parameter's value: in the syntax tree, typed, before planning.
+//!
+//! No text is pasted into SQL, so a value cannot become anything but a value.
+
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{
+    CastKind, DataType, ExactNumberInfo, Expr, TimezoneInfo, Value, ValueWithSpan, VisitMut, visit_expressions_mut,
+};
+use datafusion::sql::sqlparser::tokenizer::Span;
+
+use crate::task::{Param, Params, SqlType};
+
+/// A placeholder that is no parameter.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Unknown {
+    /// Its name, without the dollar sign.
+    pub(crate) name: String,
+    /// Where it stands.
+    pub(crate) span: Span,
+}
+
+/// Puts the parameters' values in the place of all placeholders.
+pub(crate) fn bind<T: VisitMut>(syntax: &mut T, params: &Params) -> Result<(), Unknown> {
+    let visited = visit_expressions_mut(syntax, |expr| {
+        if let Expr::Value(ValueWithSpan { value: Value::Placeholder(placeholder), span }) = expr {
+            let name = placeholder.trim_start_matches('$');
+            match params.get(name) {
+                Some(param) => *expr = literal(param, *span),
+                None => return ControlFlow::Break(Unknown { name: name.to_owned(), span: *span }),
+            }
+        }
+        ControlFlow::Continue(())
+    });
+    match visited {
+        ControlFlow::Break(unknown) => Err(unknown),
+        ControlFlow::Continue(()) => Ok(()),
+    }
+}
+
+/// A literal of the parameter's type.
+fn literal(param: &Param, span: Span) -> Expr {
+    let value = |value| Expr::Value(ValueWithSpan { value, span });
+    let text = || Box::new(value(Value::SingleQuotedString(param.text.clone())));
+    let cast = |data_type| Expr::Cast { kind: CastKind::Cast, expr: text(), data_type, array: false, format: None };
+    match param.sql_type {
+        SqlType::String => *text(),
+        SqlType::Boolean => cast(DataType::Boolean),
+        SqlType::Integer => cast(DataType::Int(None)),
+        SqlType::Bigint => cast(DataType::BigInt(None)),
+        SqlType::Double => cast(DataType::DoublePrecision),
+        SqlType::Decimal(precision, scale) => {
+            cast(DataType::Decimal(ExactNumberInfo::PrecisionAndScale(precision.into(), scale.into())))
+        }
+        SqlType::Date => cast(DataType::Date),
+        SqlType::Timestamp => cast(DataType::Timestamp(None, TimezoneInfo::None)),
+    }
+}

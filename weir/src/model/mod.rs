@@ -1,0 +1,200 @@
+//! SQL files as tables, in dependency order.
+
+mod bind;
+mod order;
+
+use std::ops::ControlFlow;
+
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::error::DataFusionError;
+use datafusion::execution::SessionState;
+use datafusion::logical_expr::{Expr, LogicalPlan};
+use datafusion::sql::parser::{DFParser, Statement};
+use datafusion::sql::sqlparser::ast::{self, Spanned as _, visit_relations};
+use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::tokenizer::Span;
+
+use crate::error::{Error, Result};
+use crate::task::{Place, SourceText, Task, TaskError};
+
+/// A model: one `select`, its parameters bound.
+#[derive(Debug, Clone)]
+pub(crate) struct Model {
+    /// The table's name.
+    pub(crate) name: String,
+    source: SourceText,
+    statement: Statement,
+    /// The sources and models that it reads.
+    pub(crate) reads: Vec<String>,
+}
+
+/// Reads a task's SQL files. Each model comes after those that it reads.
+pub(crate) fn load(task: &Task) -> Result<Vec<Model>> {
+    let mut models = Vec::with_capacity(task.spec.models.len());
+    for (name, path) in &task.spec.models {
+        let file = task.folder.join(&path.value);
+        let text = std::fs::read_to_string(&file).map_err(|error| {
+            let error = task.error(path, format!("model `{name}`: {}: {error}", file.display()));
+            Box::new(error.with_help("SQL files are found relative to the task file"))
+        })?;
+        models.push(parse(task, name, SourceText::new(&file, text))?);
+    }
+    order::by_dependency(task, models)
+}
+
+fn parse(task: &Task, name: &str, source: SourceText) -> Result<Model> {
+    let text = source.text();
+    if let Some(at) = text.find("${") {
+        let error = TaskError::new(&source, Some(place_of(text, at)), "`${…}` is not filled in here")
+            .with_help("write $name: SQL takes parameters as typed values, never as text");
+        return Err(Box::new(error).into());
+    }
+    let mut statements = DFParser::parse_sql(text).map_err(|error| Box::new(sql_error(&source, &error)))?;
+    let only = if statements.len() == 1 { statements.pop_front() } else { None };
+    let Some(Statement::Statement(mut statement)) = only else {
+        return Err(not_a_select(&source));
+    };
+    if !matches!(*statement, ast::Statement::Query(_)) {
+        return Err(not_a_select(&source));
+    }
+    bind::bind(&mut statement, &task.params).map_err(|unknown| {
+        let error = TaskError::new(&source, place(unknown.span), format!("`${}` is no parameter", unknown.name));
+        Box::new(error.nearest(&unknown.name, task.params.names()))
+    })?;
+    let statement = Statement::Statement(statement);
+    let reads = reads(task, &source, &statement)?;
+    Ok(Model { name: name.to_owned(), source, statement, reads })
+}
+
+fn not_a_select(source: &SourceText) -> Error {
+    let error = TaskError::new(source, None, "a model is one select statement");
+    Box::new(error.with_help("write one `select` (it may begin with `with`), and one model a file")).into()
+}
+
+/// The tables that a statement reads; each must be a source or a model.
+fn reads(task: &Task, source: &SourceText, statement: &Statement) -> Result<Vec<String>> {
+    let (tables, _) = datafusion::sql::resolve::resolve_table_references(statement, true)
+        .map_err(|error| Box::new(sql_error(source, &error)))?;
+    let known = || task.spec.sources.keys().chain(task.spec.models.keys()).map(String::as_str);
+    let mut reads = Vec::new();
+    for table in tables {
+        let name = table.to_string();
+        if !known().any(|known| known == name) {
+            let place = relation_place(statement, &name);
+            let error = TaskError::new(source, place, format!("`{name}` is neither a source nor a model"));
+            let error = match name.strip_suffix(".rejected") {
+                Some(_) => error.with_help("rejected rows are read by sinks: `from: table.rejected`"),
+                None => error.nearest(&name, known()),
+            };
+            return Err(Box::new(error).into());
+        }
+        reads.push(name);
+    }
+    Ok(reads)
+}
+
+fn relation_place(statement: &Statement, name: &str) -> Option<Place> {
+    let Statement::Statement(statement) = statement else { return None };
+    let found = visit_relations(statement, |relation| match relation.to_string().eq_ignore_ascii_case(name) {
+        true => ControlFlow::Break(relation.span()),
+        false => ControlFlow::Continue(()),
+    });
+    match found {
+        ControlFlow::Break(span) => place(span),
+        ControlFlow::Continue(()) => None,
+    }
+}
+
+impl Model {
+    /// Plans the model over the tables that the session knows.
+    pub(crate) async fn plan(&self, session: &SessionState) -> Result<LogicalPlan> {
+        let plan = session.statement_to_plan(self.statement.clone()).await;
+        let plan = plan.map_err(|error| Box::new(sql_error(&self.source, &error)))?;
+        let schema = plan.schema();
+        if let Some(field) = schema.fields().iter().find(|field| field.name() == "reasons") {
+            let message = format!("a model has no column `{}` of its own: rejected rows get it", field.name());
+            return Err(Box::new(TaskError::new(&self.source, None, message)).into());
+        }
+        let mut names = std::collections::HashSet::new();
+        if let Some(field) = schema.fields().iter().find(|field| !names.insert(field.name())) {
+            let error = TaskError::new(&self.source, None, format!("two columns are called `{}`", field.name()));
+            return Err(Box::new(error.with_help("name one of them with `as`")).into());
+        }
+        Ok(plan)
+    }
+
+    /// What the query engine says about the model.
+    pub(crate) fn error(&self, error: &DataFusionError) -> Error {
+        Box::new(sql_error(&self.source, error)).into()
+    }
+}
+
+/// A condition of a rule, over the columns of `schema`. The error speaks of the condition, not of its place.
+pub(crate) fn condition(task: &Task, session: &SessionState, schema: &SchemaRef, sql: &str) -> Result<Expr, String> {
+    let schema = datafusion::common::DFSchema::try_from(schema.as_ref().clone()).map_err(|error| error.to_string())?;
+    let mut parser = datafusion::sql::sqlparser::parser::Parser::new(&GenericDialect)
+        .try_with_sql(sql)
+        .map_err(|error| error.to_string())?;
+    let mut syntax = parser.parse_expr_with_alias().map_err(|error| error.to_string())?;
+    let rest = parser.peek_token();
+    if rest.token != datafusion::sql::sqlparser::tokenizer::Token::EOF {
+        return Err(format!("`{}` cannot stand here in `{sql}`", rest.token));
+    }
+    bind::bind(&mut syntax.expr, &task.params).map_err(|unknown| format!("`${}` is no parameter", unknown.name))?;
+    let expr = session
+        .create_logical_expr_from_sql_expr(syntax, &schema)
+        .map_err(|error| message_and_span(&error).0)?;
+    let mut subquery = false;
+    let walked = datafusion::common::tree_node::TreeNode::apply(&expr, |expr| {
+        subquery |= matches!(expr, Expr::ScalarSubquery(_) | Expr::InSubquery(_) | Expr::Exists(_));
+        subquery |= matches!(expr, Expr::AggregateFunction(_) | Expr::WindowFunction(_));
+        Ok(datafusion::common::tree_node::TreeNodeRecursion::Continue)
+    });
+    walked.map_err(|error| error.to_string())?;
+    if subquery {
+        return Err("a rule speaks of one row: put subqueries, aggregates and windows into the model".to_owned());
+    }
+    Ok(expr)
+}
+
+/// What the query engine says about a SQL file, with the place if it knows one.
+fn sql_error(source: &SourceText, error: &DataFusionError) -> TaskError {
+    let (message, place) = message_and_span(error);
+    TaskError::new(source, place, message)
+}
+
+fn message_and_span(error: &DataFusionError) -> (String, Option<Place>) {
+    let root = error.find_root();
+    if let Some(diagnostic) = error.diagnostic() {
+        let help = diagnostic.helps.iter().map(|help| help.message.as_str());
+        let message = std::iter::once(diagnostic.message.as_str()).chain(help).collect::<Vec<_>>().join("; ");
+        let place =
+            diagnostic.span.map(|span| Place { line: span.start.line as usize, column: span.start.column as usize });
+        return (message, place);
+    }
+    let message = match root {
+        DataFusionError::SQL(error, _) => error.to_string(),
+        other => other.strip_backtrace(),
+    };
+    let message = message.strip_prefix("sql parser error: ").unwrap_or(&message).to_owned();
+    // The SQL parser says where only in its text: `… at Line: 3, Column: 7`.
+    match message.rsplit_once(" at Line: ") {
+        Some((what, numbers)) => {
+            let place = numbers.split_once(", Column: ").and_then(|(line, column)| {
+                Some(Place { line: line.trim().parse().ok()?, column: column.trim().parse().ok()? })
+            });
+            (what.to_owned(), place)
+        }
+        None => (message, None),
+    }
+}
+
+fn place(span: Span) -> Option<Place> {
+    (span.start.line > 0).then_some(Place { line: span.start.line as usize, column: span.start.column as usize })
+}
+
+fn place_of(text: &str, at: usize) -> Place {
+    let before = &text[..at];
+    let line_start = before.rfind('\n').map_or(0, |i| i + 1);
+    Place { line: before.matches('\n').count() + 1, column: before[line_start..].chars().count() + 1 }
+}

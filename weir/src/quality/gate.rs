@@ -1,0 +1,43 @@
+//! The gate: above which shares of bad rows nothing is published.
+
+use super::judge::{Judge, Tally};
+use crate::task::{GateSpec, Limit};
+
+/// What closes the gate of a judged table; nothing if it is open. `unique` are the rows that each `unique`
+/// rule counted.
+pub(crate) fn breaches(judge: &Judge, tally: &Tally, unique: &[u64]) -> Vec<String> {
+    let counted = judge.rules.iter().map(|rule| (&rule.name, rule.max)).zip(tally.missed.iter().map(|(rows, _)| *rows));
+    let unique = judge.unique.iter().map(|rule| (&rule.name, rule.max)).zip(unique.iter().copied());
+    let exceeded = counted.chain(unique).filter_map(|((name, max), rows)| {
+        over(max, rows, tally.rows).map(|share| format!("rule `{name}` is missed by {share}"))
+    });
+    let mut messages: Vec<String> = exceeded.collect();
+    messages.extend(of_table(&judge.gate, tally.rows, tally.rejected));
+    messages
+}
+
+/// What of a `gate` itself is not met by a table of so many rows.
+pub(crate) fn of_table(gate: &GateSpec, rows: u64, rejected: u64) -> Vec<String> {
+    let rejected = over(gate.max_rejected, rejected, rows).map(|share| format!("rejected are {share}"));
+    let few = gate.min_rows.filter(|min| rows < *min).map(|min| format!("{rows} rows, and at least {min} are needed"));
+    rejected.into_iter().chain(few).collect()
+}
+
+fn over(max: Option<Limit>, part: u64, whole: u64) -> Option<String> {
+    let max = max.filter(|max| max.is_exceeded(part, whole))?;
+    let percent = part as f64 * 100.0 / whole.max(1) as f64;
+    Some(format!("{part} of {whole} rows ({percent:.1}%), more than {max}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gate_closes_above_its_limit_and_below_its_minimum() {
+        let gate = GateSpec { max_rejected: Some(Limit::Share(0.5)), min_rows: Some(10) };
+        assert_eq!(of_table(&gate, 10, 5), Vec::<String>::new());
+        assert_eq!(of_table(&gate, 10, 6), ["rejected are 6 of 10 rows (60.0%), more than 50%"]);
+        assert_eq!(of_table(&gate, 9, 0), ["9 rows, and at least 10 are needed"]);
+    }
+}

@@ -1,0 +1,227 @@
+//! Judging a table: each row is accepted, or rejected with all its reasons, in one pass.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use datafusion::arrow::array::{ArrayRef, RecordBatch, StringViewArray, make_view};
+use datafusion::arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, ScalarBuffer};
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
+use datafusion::execution::SessionState;
+use indexmap::IndexMap;
+use serde_saphyr::Spanned;
+
+use super::rule::{Effect, Rule, Scope};
+use super::unique::{Duplicates, UniqueRule};
+use crate::error::{Error, Result};
+use crate::source::rejected::SAMPLES;
+use crate::task::{GateSpec, QualitySpec, Requirement, RuleSpec, Task, TaskError};
+
+/// A row's reasons are a bit each.
+const MAX_REJECT_RULES: usize = 64;
+
+/// The rules of one table, bound to its columns.
+#[derive(Debug)]
+pub(crate) struct Judge {
+    table: String,
+    pub(crate) rules: Vec<Rule>,
+    pub(crate) unique: Vec<UniqueRule>,
+    pub(crate) gate: GateSpec,
+    /// The columns that a sample shows.
+    shown: Vec<usize>,
+}
+
+/// What became of the rows of one batch.
+pub(crate) struct Verdict {
+    /// For each row whether it is accepted.
+    pub(crate) accepted: BooleanBuffer,
+    /// How many are.
+    pub(crate) accepted_rows: usize,
+    /// The reasons of the rejected rows, null for the others; none if all rows are accepted.
+    pub(crate) reasons: Option<ArrayRef>,
+}
+
+/// The counts of one table, or of one reader's part of it.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) rows: u64,
+    pub(crate) accepted: u64,
+    pub(crate) rejected: u64,
+    /// For each rule the rows that miss it, and a few of them as text.
+    pub(crate) missed: Vec<(u64, Vec<String>)>,
+    /// The keys seen, for each `unique` rule.
+    pub(crate) keys: Vec<Duplicates>,
+    texts: HashMap<u64, u128>,
+    text: Vec<u8>,
+}
+
+/// The columns of `table.rejected`: the table's own, and `reasons`.
+pub(crate) fn rejected_schema(table: &Schema) -> SchemaRef {
+    let reasons = Arc::new(Field::new("reasons", DataType::Utf8View, true));
+    Arc::new(Schema::new(table.fields().iter().cloned().chain([reasons]).collect::<Vec<_>>()))
+}
+
+impl Judge {
+    /// Binds a table's rules to its columns. `shown` are the columns that stand for a row in a sample.
+    pub(crate) fn bind(
+        task: &Task,
+        session: &SessionState,
+        table: &str,
+        schema: &SchemaRef,
+        spec: &QualitySpec,
+        shown: Vec<usize>,
+    ) -> Result<Self> {
+        let scope = Scope { task, session, table, schema };
+        let mut rules = Vec::new();
+        let mut unique = Vec::new();
+        let mut names: IndexMap<&str, &Spanned<RuleSpec>> = IndexMap::new();
+        let groups = [
+            (Effect::Reject, &spec.reject_unless),
+            (Effect::Warn, &spec.warn_unless),
+            (Effect::Fail, &spec.fail_unless),
+        ];
+        for (effect, group) in groups {
+            for (name, rule) in group {
+                check_name(&scope, name, rule)?;
+                if names.insert(name, rule).is_some() {
+                    let error = scope.error(rule, name, "a rule of the table has this name already");
+                    return Err(Box::new(error).into());
+                }
+                match &rule.value.requirement {
+                    Requirement::Unique(columns) if effect != Effect::Reject => {
+                        unique.push(UniqueRule::bind(&scope, name, effect, rule, columns)?);
+                    }
+                    _ => rules.push(Rule::bind(&scope, name, effect, rule)?),
+                }
+            }
+        }
+        if spec.reject_unless.len() > MAX_REJECT_RULES {
+            let rule = &spec.reject_unless[MAX_REJECT_RULES];
+            let error = task.error(rule, format!("`{table}` has more than {MAX_REJECT_RULES} rules that reject"));
+            return Err(Box::new(error.with_help("judge in two models, one after the other")).into());
+        }
+        Ok(Self { table: table.to_owned(), rules, unique, gate: spec.gate, shown })
+    }
+
+    /// Counts of nothing yet. Keys that do not fit memory go to `scratch`.
+    pub(crate) fn tally(&self, scratch: &Path) -> Tally {
+        Tally {
+            missed: vec![Default::default(); self.rules.len()],
+            keys: self.unique.iter().map(|rule| rule.keys(scratch)).collect(),
+            ..Tally::default()
+        }
+    }
+
+    /// Judges a batch and counts.
+    pub(crate) fn judge(&self, batch: &RecordBatch, tally: &mut Tally) -> Result<Verdict> {
+        let rows = batch.num_rows();
+        let mut accepted = BooleanBuffer::new_set(rows);
+        let mut reasons = vec![0_u64; 0];
+        for (i, rule) in self.rules.iter().enumerate() {
+            let holds = self.ask(rule, batch)?;
+            // Rules that reject come first: what is warned of is among the accepted rows.
+            let misses = match rule.effect {
+                Effect::Reject | Effect::Fail => !&holds,
+                Effect::Warn => &accepted & &!&holds,
+            };
+            let count = misses.count_set_bits() as u64;
+            if count == 0 {
+                continue;
+            }
+            let (missed, samples) = &mut tally.missed[i];
+            *missed += count;
+            for row in misses.set_indices().take(SAMPLES.saturating_sub(samples.len())) {
+                samples.push(self.sample(batch, row)?);
+            }
+            match rule.effect {
+                Effect::Fail => return Err(self.failed(&rule.name, count, samples)),
+                Effect::Warn => {}
+                Effect::Reject => {
+                    accepted = &accepted & &holds;
+                    reasons.resize(rows, 0);
+                    misses.set_indices().for_each(|row| reasons[row] |= 1 << i);
+                }
+            }
+        }
+        let accepted_rows = accepted.count_set_bits();
+        let rejected_rows = reasons.iter().filter(|mask| **mask != 0).count();
+        tally.rows += rows as u64;
+        tally.accepted += accepted_rows as u64;
+        tally.rejected += rejected_rows as u64;
+        for (rule, keys) in self.unique.iter().zip(&mut tally.keys) {
+            keys.add(rule, batch, &accepted).map_err(|error| Error::query(&self.table, error))?;
+        }
+        let reasons = (rejected_rows > 0).then(|| self.reasons(&reasons, &accepted, tally));
+        Ok(Verdict { accepted, accepted_rows, reasons })
+    }
+
+    fn ask(&self, rule: &Rule, batch: &RecordBatch) -> Result<BooleanBuffer> {
+        rule.holds(batch).map_err(|error| match Error::query(&self.table, error) {
+            Error::Query { table, message } => Error::Query { table, message: format!("rule `{}`: {message}", rule.name) },
+            own => own,
+        })
+    }
+
+    /// The reasons of each row as text. Few combinations occur, so each is written once a batch.
+    fn reasons(&self, masks: &[u64], accepted: &BooleanBuffer, tally: &mut Tally) -> ArrayRef {
+        let Tally { texts, text, .. } = tally;
+        let mut view_of = |mask: u64| {
+            *texts.entry(mask).or_insert_with(|| {
+                let names = (0..self.rules.len().min(64)).filter(|i| mask >> i & 1 == 1);
+                let joined = names.map(|i| self.rules[i].name.as_str()).collect::<Vec<_>>().join(";");
+                let start = text.len();
+                text.extend_from_slice(joined.as_bytes());
+                make_view(joined.as_bytes(), 0, start as u32)
+            })
+        };
+        let views: Vec<u128> = masks.iter().map(|mask| if *mask == 0 { 0 } else { view_of(*mask) }).collect();
+        let nulls = NullBuffer::new(!accepted);
+        let buffers = [Buffer::from_slice_ref(text.as_slice())];
+        // SAFETY: every view was made of a range of `text`, which only grows, and which holds rule names.
+        Arc::new(unsafe { StringViewArray::new_unchecked(ScalarBuffer::from(views), buffers, Some(nulls)) })
+    }
+
+    fn sample(&self, batch: &RecordBatch, row: usize) -> Result<String> {
+        let options = FormatOptions::default();
+        let mut values = Vec::with_capacity(self.shown.len());
+        for column in &self.shown {
+            let value = ArrayFormatter::try_new(batch.column(*column), &options)
+                .map_err(|error| Error::query(&self.table, error.into()))?
+                .value(row)
+                .to_string();
+            values.push(value);
+        }
+        Ok(values.join(", ").chars().map(|c| if c.is_control() { ' ' } else { c }).take(120).collect())
+    }
+
+    /// The error of a rule that must hold and does not.
+    pub(crate) fn failed(&self, rule: &str, rows: u64, samples: &[String]) -> Error {
+        let message = format!("{rows} rows, such as: {}", samples.join(" | "));
+        Error::RuleFailed { table: self.table.clone(), rule: rule.to_owned(), message }
+    }
+}
+
+impl Tally {
+    /// Adds another reader's part.
+    pub(crate) fn merge(&mut self, other: Tally) {
+        self.rows += other.rows;
+        self.accepted += other.accepted;
+        self.rejected += other.rejected;
+        for ((missed, samples), (more, others)) in self.missed.iter_mut().zip(other.missed) {
+            *missed += more;
+            samples.extend(others);
+            samples.truncate(SAMPLES);
+        }
+        for (keys, others) in self.keys.iter_mut().zip(other.keys) {
+            keys.merge(others);
+        }
+    }
+}
+
+/// Reasons are joined with `;`, so a name is a plain one.
+fn check_name(scope: &Scope<'_>, name: &str, rule: &Spanned<RuleSpec>) -> Result<(), Box<TaskError>> {
+    let plain = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    let error = || scope.error(rule, name, "a rule's name has letters, digits and `_` only");
+    plain.then_some(()).ok_or_else(|| Box::new(error()))
+}

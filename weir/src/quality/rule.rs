@@ -1,0 +1,164 @@
+//! One rule, bound to a table's columns.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use datafusion::arrow::buffer::BooleanBuffer;
+use datafusion::arrow::compute::cast;
+use datafusion::arrow::datatypes::{DataType, SchemaRef};
+use datafusion::common::{Column, DFSchema, ScalarValue};
+use datafusion::error::DataFusionError;
+use datafusion::execution::SessionState;
+use datafusion::logical_expr::{Expr, ExprSchemable, lit};
+use datafusion::physical_expr::PhysicalExpr;
+use regex::bytes::Regex;
+use serde_saphyr::Spanned;
+
+use crate::error::Result;
+use crate::model;
+use crate::task::{Limit, Requirement, RuleSpec, Task, TaskError};
+
+/// What becomes of a row for which a rule does not hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Effect {
+    /// It goes to the rejected route.
+    Reject,
+    /// It is counted and shown.
+    Warn,
+    /// It ends the run.
+    Fail,
+}
+
+/// A rule, ready to be asked.
+#[derive(Debug, Clone)]
+pub(crate) struct Rule {
+    pub(crate) name: String,
+    pub(crate) effect: Effect,
+    pub(crate) max: Option<Limit>,
+    test: Test,
+}
+
+#[derive(Debug, Clone)]
+enum Test {
+    Condition(Arc<dyn PhysicalExpr>),
+    NotNull(Vec<usize>),
+    Matches { column: usize, pattern: Regex },
+}
+
+/// What a rule is bound to.
+pub(super) struct Scope<'a> {
+    pub(super) task: &'a Task,
+    pub(super) session: &'a SessionState,
+    pub(super) table: &'a str,
+    pub(super) schema: &'a SchemaRef,
+}
+
+impl Scope<'_> {
+    pub(super) fn error(&self, rule: &Spanned<RuleSpec>, name: &str, message: impl std::fmt::Display) -> TaskError {
+        self.task.error(rule, format!("rule `{name}` of `{}`: {message}", self.table))
+    }
+
+    /// The position of a column that a rule names.
+    pub(super) fn column(&self, rule: &Spanned<RuleSpec>, name: &str, column: &str) -> Result<usize> {
+        self.schema.index_of(column).map_err(|_| {
+            let error = self.error(rule, name, format!("the table has no column `{column}`"));
+            Box::new(error.nearest(column, self.schema.fields().iter().map(|f| f.name().as_str()))).into()
+        })
+    }
+
+    /// A value of a column's type, from the text that a rule has.
+    fn value(&self, rule: &Spanned<RuleSpec>, name: &str, column: &str, text: &str) -> Result<Expr> {
+        let kind = self.schema.field(self.column(rule, name, column)?).data_type();
+        let value = ScalarValue::try_from_string(text.to_owned(), kind);
+        let value = value.map_err(|_| {
+            Box::new(self.error(rule, name, format!("`{text}` is not a value of the column's type {kind}")))
+        })?;
+        Ok(lit(value))
+    }
+}
+
+impl Rule {
+    /// Binds a rule to the columns of a table. `unique` is no rule of this kind: it speaks of many rows.
+    pub(super) fn bind(scope: &Scope<'_>, name: &str, effect: Effect, spec: &Spanned<RuleSpec>) -> Result<Self> {
+        let error = |message: String| Box::new(scope.error(spec, name, message));
+        let condition = |expr| physical(scope, spec, name, expr).map(Test::Condition);
+        let test = match &spec.value.requirement {
+            Requirement::Condition(sql) => {
+                condition(model::condition(scope.task, scope.session, scope.schema, sql).map_err(error)?)?
+            }
+            Requirement::NotNull(names) => {
+                let columns = names.iter().map(|column| scope.column(spec, name, column)).collect::<Result<_>>()?;
+                Test::NotNull(columns)
+            }
+            Requirement::AcceptedValues(column, values) => {
+                let values = values.iter().map(|value| scope.value(spec, name, column, value));
+                condition(ident(column).in_list(values.collect::<Result<_>>()?, false))?
+            }
+            Requirement::Between(column, low, high) => {
+                let (low, high) = (scope.value(spec, name, column, low)?, scope.value(spec, name, column, high)?);
+                condition(ident(column).between(low, high))?
+            }
+            Requirement::Matches(column, pattern) => {
+                let index = scope.column(spec, name, column)?;
+                let kind = scope.schema.field(index).data_type();
+                if !kind.is_string() {
+                    return Err(error(format!("`matches` is for text, and `{column}` is {kind}")).into());
+                }
+                let pattern = Regex::new(pattern).map_err(|wrong| error(wrong.to_string()))?;
+                Test::Matches { column: index, pattern }
+            }
+            Requirement::Unique(_) => {
+                let error = error("`unique` can warn or fail, not reject: which of the rows would be the wrong one?".to_owned());
+                return Err(Box::new(error.with_help("move it to warn_unless or fail_unless")).into());
+            }
+        };
+        Ok(Self { name: name.to_owned(), effect, max: spec.value.max, test })
+    }
+
+    /// For each row whether the rule holds; null does not.
+    pub(super) fn holds(&self, batch: &RecordBatch) -> Result<BooleanBuffer, DataFusionError> {
+        match &self.test {
+            Test::Condition(expr) => {
+                let answer = expr.evaluate(batch)?.into_array(batch.num_rows())?;
+                let answer = answer.as_boolean();
+                Ok(match answer.nulls() {
+                    Some(valid) if valid.null_count() > 0 => answer.values() & valid.inner(),
+                    _ => answer.values().clone(),
+                })
+            }
+            Test::NotNull(columns) => {
+                let all = BooleanBuffer::new_set(batch.num_rows());
+                let valid = columns.iter().filter_map(|column| batch.column(*column).logical_nulls());
+                Ok(valid.fold(all, |all, valid| &all & valid.inner()))
+            }
+            Test::Matches { column, pattern } => {
+                let text = as_text(batch.column(*column))?;
+                let text = text.as_string_view();
+                let matches = |row| text.is_valid(row) && pattern.is_match(text.value(row).as_bytes());
+                Ok(BooleanBuffer::collect_bool(text.len(), matches))
+            }
+        }
+    }
+}
+
+fn as_text(column: &ArrayRef) -> Result<ArrayRef, DataFusionError> {
+    match column.data_type() {
+        DataType::Utf8View => Ok(column.clone()),
+        _ => Ok(cast(column, &DataType::Utf8View)?),
+    }
+}
+
+/// The column of that very name: `col` would take the name apart at its dots and lower its case.
+fn ident(column: &str) -> Expr {
+    Expr::Column(Column::new_unqualified(column))
+}
+
+fn physical(scope: &Scope<'_>, spec: &Spanned<RuleSpec>, name: &str, expr: Expr) -> Result<Arc<dyn PhysicalExpr>> {
+    let error = |message: String| Box::new(scope.error(spec, name, message));
+    let schema = DFSchema::try_from(scope.schema.as_ref().clone()).map_err(|e| error(e.strip_backtrace()))?;
+    let kind = expr.get_type(&schema).map_err(|e| error(e.strip_backtrace()))?;
+    if kind != DataType::Boolean {
+        return Err(error(format!("a condition is true or false, and this is {kind}")).into());
+    }
+    Ok(scope.session.create_physical_expr(expr, &schema).map_err(|e| error(e.strip_backtrace()))?)
+}

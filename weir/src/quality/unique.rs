@@ -1,0 +1,215 @@
+//! `unique`: exact over any number of rows, in little memory.
+//!
+//! Keys are spread over buckets by their hash, so that equal keys meet in one bucket. What does not fit the
+//! memory of a reader goes to its scratch file; in the end one bucket after the other is counted.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::Write;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use datafusion::arrow::array::{Array, BooleanArray, RecordBatch};
+use datafusion::arrow::buffer::BooleanBuffer;
+use datafusion::arrow::compute::filter_record_batch;
+use datafusion::arrow::datatypes::DataType;
+use datafusion::arrow::row::{RowConverter, SortField};
+use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
+use datafusion::error::DataFusionError;
+use serde_saphyr::Spanned;
+
+use super::rule::{Effect, Scope};
+use crate::error::{Error, Result};
+use crate::source::rejected::SAMPLES;
+use crate::task::{Limit, RuleSpec};
+
+const BUCKETS: usize = 64;
+/// A reader keeps so many bytes of keys before it writes them out.
+const MEMORY_BYTES: usize = 16 << 20;
+/// The same seeds in every reader: equal keys must meet.
+const HASH: ahash::RandomState = ahash::RandomState::with_seeds(1, 2, 3, 4);
+
+/// A `unique` rule, bound to a table's columns.
+#[derive(Debug)]
+pub(crate) struct UniqueRule {
+    pub(crate) name: String,
+    pub(crate) effect: Effect,
+    pub(crate) max: Option<Limit>,
+    columns: Vec<usize>,
+    kinds: Vec<DataType>,
+}
+
+/// The keys of the rows seen so far.
+#[derive(Debug)]
+pub(crate) struct Duplicates {
+    /// In each bucket key after key: length, then that many bytes.
+    buckets: Vec<Vec<u8>>,
+    bytes: usize,
+    /// Rows that have a null in their key, which is never unique.
+    nulls: u64,
+    spills: Vec<Spill>,
+    scratch: PathBuf,
+}
+
+/// A reader's scratch file: where in it the buckets are.
+#[derive(Debug)]
+struct Spill {
+    file: File,
+    length: u64,
+    extents: Vec<Vec<(u64, usize)>>,
+}
+
+/// What a `unique` rule comes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Repeated {
+    /// Rows that share their key with another row, or have a null in it.
+    pub(crate) rows: u64,
+    /// A few of the repeated keys.
+    pub(crate) samples: Vec<String>,
+}
+
+impl UniqueRule {
+    pub(super) fn bind(
+        scope: &Scope<'_>,
+        name: &str,
+        effect: Effect,
+        spec: &Spanned<RuleSpec>,
+        columns: &[String],
+    ) -> Result<Self> {
+        let columns: Vec<usize> = columns.iter().map(|column| scope.column(spec, name, column)).collect::<Result<_>>()?;
+        let kinds: Vec<_> = columns.iter().map(|column| scope.schema.field(*column).data_type().clone()).collect();
+        if let Err(error) = converter(&kinds) {
+            return Err(Box::new(scope.error(spec, name, error)).into());
+        }
+        Ok(Self { name: name.to_owned(), effect, max: spec.value.max, columns, kinds })
+    }
+
+    /// No keys yet.
+    pub(super) fn keys(&self, scratch: &Path) -> Duplicates {
+        Duplicates {
+            buckets: vec![Vec::new(); BUCKETS],
+            bytes: 0,
+            nulls: 0,
+            spills: Vec::new(),
+            scratch: scratch.to_path_buf(),
+        }
+    }
+
+    /// A key as the text that is shown.
+    fn show(&self, keys: &[Vec<u8>]) -> Result<Vec<String>, DataFusionError> {
+        let converter = converter(&self.kinds)?;
+        let parser = converter.parser();
+        let columns = converter.convert_rows(keys.iter().map(|key| parser.parse(key)))?;
+        let options = FormatOptions::default();
+        let formatters =
+            columns.iter().map(|column| ArrayFormatter::try_new(column, &options)).collect::<Result<Vec<_>, _>>()?;
+        let text = |row| formatters.iter().map(|f| f.value(row).to_string()).collect::<Vec<_>>().join(", ");
+        Ok((0..keys.len()).map(text).collect())
+    }
+}
+
+fn converter(kinds: &[DataType]) -> Result<RowConverter, DataFusionError> {
+    Ok(RowConverter::new(kinds.iter().cloned().map(SortField::new).collect())?)
+}
+
+impl Duplicates {
+    /// Adds the keys of the chosen rows.
+    pub(super) fn add(&mut self, rule: &UniqueRule, batch: &RecordBatch, chosen: &BooleanBuffer) -> Result<(), DataFusionError> {
+        let mut known = chosen.clone();
+        for column in &rule.columns {
+            if let Some(valid) = batch.column(*column).logical_nulls() {
+                known = &known & valid.inner();
+            }
+        }
+        self.nulls += (chosen.count_set_bits() - known.count_set_bits()) as u64;
+        let keys = filter_record_batch(&batch.project(&rule.columns)?, &BooleanArray::new(known, None))?;
+        let rows = converter(&rule.kinds)?.convert_columns(keys.columns())?;
+        for row in &rows {
+            let key = row.as_ref();
+            let bucket = &mut self.buckets[(HASH.hash_one(key) >> 58) as usize];
+            bucket.extend_from_slice(&(key.len() as u32).to_le_bytes());
+            bucket.extend_from_slice(key);
+            self.bytes += key.len() + 4;
+        }
+        if self.bytes > MEMORY_BYTES {
+            self.spill()?;
+        }
+        Ok(())
+    }
+
+    fn spill(&mut self) -> std::io::Result<()> {
+        if self.spills.is_empty() {
+            let file = tempfile(&self.scratch)?;
+            self.spills.push(Spill { file, length: 0, extents: vec![Vec::new(); BUCKETS] });
+        }
+        if let Some(spill) = self.spills.first_mut() {
+            for (bucket, extents) in self.buckets.iter_mut().zip(&mut spill.extents) {
+                spill.file.write_all(bucket)?;
+                extents.push((spill.length, bucket.len()));
+                spill.length += bucket.len() as u64;
+                bucket.clear();
+            }
+        }
+        self.bytes = 0;
+        Ok(())
+    }
+
+    /// Adds another reader's keys.
+    pub(super) fn merge(&mut self, other: Self) {
+        self.nulls += other.nulls;
+        self.bytes += other.bytes;
+        for (bucket, more) in self.buckets.iter_mut().zip(other.buckets) {
+            bucket.extend(more);
+        }
+        self.spills.extend(other.spills);
+    }
+
+    /// Counts the rows that are not unique.
+    pub(crate) fn count(self, table: &str, rule: &UniqueRule) -> Result<Repeated> {
+        let mut rows = self.nulls;
+        let mut repeated: Vec<Vec<u8>> = Vec::new();
+        for (i, in_memory) in self.buckets.iter().enumerate() {
+            let mut bucket = in_memory.clone();
+            for spill in &self.spills {
+                for (offset, length) in &spill.extents[i] {
+                    let start = bucket.len();
+                    bucket.resize(start + length, 0);
+                    spill.file.read_exact_at(&mut bucket[start..], *offset).map_err(crate::error::state_io(&self.scratch))?;
+                }
+            }
+            let mut counts: HashMap<&[u8], u64, ahash::RandomState> = HashMap::with_capacity_and_hasher(bucket.len() / 24, HASH);
+            keys(&bucket).for_each(|key| *counts.entry(key).or_default() += 1);
+            for (key, count) in counts.into_iter().filter(|(_, count)| *count > 1) {
+                rows += count;
+                // The smallest keys are shown: the same ones in every run.
+                let at = repeated.partition_point(|other| other.as_slice() < key);
+                if at < SAMPLES {
+                    repeated.insert(at, key.to_vec());
+                    repeated.truncate(SAMPLES);
+                }
+            }
+        }
+        let samples = rule.show(&repeated).map_err(|error| Error::query(table, error))?;
+        Ok(Repeated { rows, samples })
+    }
+}
+
+/// The keys of a bucket.
+fn keys(mut bucket: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || {
+        let (length, rest) = bucket.split_first_chunk::<4>()?;
+        let (key, rest) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
+        bucket = rest;
+        Some(key)
+    })
+}
+
+/// A file without a name: it is gone when it is closed, whatever happens to the process.
+fn tempfile(folder: &Path) -> std::io::Result<File> {
+    static NUMBER: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+    let number = NUMBER.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    let path = folder.join(format!("keys-{}-{number}", std::process::id()));
+    let file = File::options().read(true).write(true).create_new(true).open(&path)?;
+    std::fs::remove_file(&path)?;
+    Ok(file)
+}

@@ -1,0 +1,116 @@
+//! One run, from lock to report.
+
+mod ledger;
+mod lock;
+mod machine;
+mod recover;
+mod report;
+mod staging;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use chrono::{SecondsFormat, Utc};
+use datafusion::logical_expr::ScalarUDF;
+
+pub use ledger::Entry;
+pub(crate) use ledger::Ledger;
+pub use report::{Outcome, OutputReport, ReasonReport, Report, StepReport, TableReport};
+pub(crate) use staging::{Scratch, declare};
+
+use crate::engine::{self, Resources};
+use crate::error::Result;
+use crate::sink::{Folder, FolderSink, Sink};
+use crate::stage::{Flow, Stop, empty_tables};
+use crate::task::{Publish, Task};
+use crate::watch::Watch;
+use lock::Lock;
+use staging::Staging;
+
+/// What a run needs beside its task.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    /// The state folder: ledger, locks, scratch.
+    pub(crate) state: PathBuf,
+    pub(crate) resources: Resources,
+    /// The functions that a section adds.
+    pub(crate) functions: Vec<ScalarUDF>,
+}
+
+/// Runs a task: all of its sinks are published, or none.
+pub(crate) async fn run(task: &Task, settings: &Settings, watch: &Watch, stop: Stop) -> Result<Report> {
+    let started = Instant::now();
+    let id = new_id();
+    let _lock = Lock::take(&settings.state.join("locks"), &format!("{}.{}", task.name(), task.environment), &id)?;
+    let mut ledger = Ledger::open(&settings.state)?;
+    recover::recover(&mut ledger, task, &settings.state)?;
+
+    // Planned over tables without rows first: what is wrong with the task is said before anything is read.
+    let scratch = Scratch::make(&settings.state, &id)?;
+    let session = engine::session(settings.resources, scratch.path(), &settings.functions)?;
+    let sources = declare(task)?;
+    let flow = Flow::plan(task, &engine::without_tables(&session), &sources, empty_tables(&sources)).await?;
+    let sinks: Arc<[FolderSink]> =
+        flow.sinks.iter().map(|sink| sink.open(task.name(), &id)).collect::<Result<Vec<_>>>()?.into();
+    sinks.iter().try_for_each(Sink::check)?;
+
+    let folders: Vec<&Folder> = sinks.iter().map(Sink::folder).collect();
+    ledger.begin(&id, task.name(), &task.environment, &parameters(task), &folders)?;
+    let mut staging = Staging::new(&id, task, session, &sources, sinks.clone(), &scratch, started);
+    let mut report = match staging.stage(&mut ledger, watch, stop).await {
+        Ok(report) => report,
+        Err(error) => {
+            // What cannot be removed now is removed by the next start, which finds the run open in the ledger.
+            sinks.iter().try_for_each(|sink| sink.folder().discard())?;
+            ledger.fail(&id, &error)?;
+            return Err(error);
+        }
+    };
+    publish(&flow, &sinks, &mut ledger, &mut report, watch)?;
+    report.seconds = started.elapsed().as_secs_f64();
+    report.peak_memory = machine::peak_memory();
+    ledger.end(&report)?;
+    Ok(report)
+}
+
+/// Decides what is published, makes the decision last, and carries it out.
+fn publish(flow: &Flow, sinks: &[FolderSink], ledger: &mut Ledger, report: &mut Report, watch: &Watch) -> Result<()> {
+    let started = Instant::now();
+    let is_published = |publish| match report.outcome {
+        Outcome::Done => true,
+        Outcome::GateClosed => publish == Publish::Always,
+        Outcome::Skipped => false,
+    };
+    let published: Vec<bool> = flow.sinks.iter().map(|sink| is_published(sink.publish)).collect();
+    for (output, published) in report.outputs.iter_mut().zip(&published) {
+        output.published = *published;
+    }
+    let chosen = |publish: bool| sinks.iter().zip(&published).filter(move |(_, p)| **p == publish).map(|(sink, _)| sink.folder());
+    // The last look before the point of no return: a folder that cannot be switched must stop all of them.
+    chosen(true).try_for_each(Folder::check_own)?;
+    ledger.commit(report, &chosen(true).collect::<Vec<_>>())?;
+    chosen(true).try_for_each(Folder::publish)?;
+    chosen(false).try_for_each(Folder::discard)?;
+    report.steps.push(watch.step("publish", started));
+    Ok(())
+}
+
+/// The time now, as the ledger writes it: UTC, to the second.
+pub(crate) fn now() -> String {
+    Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true)
+}
+
+/// The time of the start, and a part that tells apart what starts in the same second.
+fn new_id() -> String {
+    let now = Utc::now();
+    let part = ahash::RandomState::with_seeds(5, 6, 7, 8).hash_one((now.timestamp_nanos_opt(), std::process::id()));
+    format!("{}-{:04x}", now.format("%Y%m%dT%H%M%SZ"), part as u16)
+}
+
+fn parameters(task: &Task) -> String {
+    let text = |name: &str| task.params.get(name).map(|param| param.text.clone());
+    let values: serde_json::Map<String, serde_json::Value> =
+        task.params.names().map(|name| (name.to_owned(), text(name).into())).collect();
+    serde_json::Value::Object(values).to_string()
+}

@@ -1,0 +1,222 @@
+//! One pass over one table: every batch is judged and written to all takers of its rows.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use datafusion::arrow::array::{BooleanArray, RecordBatch};
+use datafusion::arrow::buffer::BooleanBuffer;
+use datafusion::arrow::compute::filter_record_batch;
+use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream, execute_stream_partitioned};
+use datafusion::prelude::SessionContext;
+use futures::StreamExt;
+use tokio::task::JoinSet;
+
+use super::Stage;
+use super::scratch::ScratchWriter;
+use crate::error::{Error, Result};
+use crate::quality::{Tally, rejected_schema};
+use crate::sink::{FolderSink, Part, Sink, Written};
+
+/// What a pass came to.
+#[derive(Debug, Default)]
+pub(crate) struct Pass {
+    /// The counts of the judged, or only counted, rows.
+    pub(crate) tally: Tally,
+    /// For each sink of the stage the parts that were written.
+    pub(crate) parts: Vec<(usize, Written)>,
+    /// Rows kept for other models.
+    pub(crate) kept: u64,
+}
+
+/// Somebody wants the run to stop.
+#[derive(Debug, Clone)]
+pub(crate) struct Stop(pub(crate) tokio::sync::watch::Receiver<bool>);
+
+impl Stop {
+    /// Comes back when the run is to stop.
+    pub(crate) async fn wanted(&mut self) {
+        if self.0.wait_for(|stop| *stop).await.is_err() {
+            std::future::pending::<()>().await; // nobody is left who could say so
+        }
+    }
+}
+
+/// Computes a stage.
+pub(crate) async fn execute(
+    stage: &Arc<Stage>,
+    context: &SessionContext,
+    sinks: &Arc<[FolderSink]>,
+    scratch: &Path,
+    stop: &mut Stop,
+) -> Result<Pass> {
+    let failed = |error| Error::query(&stage.table, error);
+    let plan = context.state().create_physical_plan(&stage.plan).await.map_err(failed)?;
+    check_columns(stage, plan.as_ref())?;
+    let streams = execute_stream_partitioned(plan, context.task_ctx()).map_err(failed)?;
+    let mut readers = JoinSet::new();
+    for stream in streams {
+        let reader = Reader::new(stage.clone(), sinks.clone(), scratch.to_path_buf());
+        readers.spawn(reader.read(stream));
+    }
+    let mut pass = Pass { tally: Tally::default(), ..Pass::default() };
+    if let Some(judge) = &stage.judge {
+        pass.tally = judge.tally(scratch);
+    }
+    loop {
+        let done = tokio::select! {
+            done = readers.join_next() => done,
+            () = stop.wanted() => Some(Ok(Err(Error::Interrupted))),
+        };
+        match done {
+            None => return Ok(pass),
+            Some(Ok(Ok(part))) => pass.merge(part),
+            Some(Ok(Err(error))) => {
+                // The others must have stopped writing before what they wrote can be removed.
+                readers.shutdown().await;
+                return Err(error);
+            }
+            Some(Err(panic)) => {
+                readers.shutdown().await;
+                return Err(Error::Query { table: stage.table.clone(), message: format!("a reader broke off: {panic}") });
+            }
+        }
+    }
+}
+
+/// What was planned over tables without rows must be what comes out over real ones.
+fn check_columns(stage: &Stage, plan: &dyn ExecutionPlan) -> Result<()> {
+    let planned = stage.schema.fields().iter().map(|field| (field.name(), field.data_type()));
+    let real = plan.schema();
+    if planned.eq(real.fields().iter().map(|field| (field.name(), field.data_type()))) {
+        return Ok(());
+    }
+    let message = format!("its columns were planned as {:?} and are {:?}", stage.schema, real);
+    Err(Error::Query { table: stage.table.clone(), message })
+}
+
+impl Pass {
+    fn merge(&mut self, other: Self) {
+        self.tally.merge(other.tally);
+        self.parts.extend(other.parts);
+        self.kept += other.kept;
+    }
+}
+
+/// One of the readers of a stage, with its parts of the sinks.
+struct Reader {
+    stage: Arc<Stage>,
+    sinks: Arc<[FolderSink]>,
+    scratch: PathBuf,
+    accepted: Vec<LazyPart>,
+    rejected: Vec<LazyPart>,
+    kept: Option<ScratchWriter>,
+    tally: Tally,
+}
+
+/// A part of a sink, which begins with its first row.
+struct LazyPart {
+    sink: usize,
+    part: Option<Box<dyn Part>>,
+}
+
+impl LazyPart {
+    fn write(&mut self, sinks: &[FolderSink], batch: &RecordBatch, chosen: Option<&BooleanBuffer>) -> Result<()> {
+        let part = match &mut self.part {
+            Some(part) => part,
+            none => none.insert(sinks[self.sink].part()?),
+        };
+        part.write(batch, chosen)
+    }
+}
+
+impl Reader {
+    fn new(stage: Arc<Stage>, sinks: Arc<[FolderSink]>, scratch: PathBuf) -> Self {
+        let parts = |takers: &[usize]| takers.iter().map(|sink| LazyPart { sink: *sink, part: None }).collect();
+        let tally = stage.judge.as_ref().map(|judge| judge.tally(&scratch)).unwrap_or_default();
+        Self { accepted: parts(&stage.accepted), rejected: parts(&stage.rejected), kept: None, tally, stage, sinks, scratch }
+    }
+
+    async fn read(mut self, mut batches: SendableRecordBatchStream) -> Result<Pass> {
+        while let Some(batch) = batches.next().await {
+            let batch = batch.map_err(|error| Error::query(&self.stage.table, error))?;
+            if batch.num_rows() > 0 {
+                self.route(&batch)?;
+            }
+        }
+        self.finish()
+    }
+
+    /// Sends the rows of a batch where they belong.
+    fn route(&mut self, batch: &RecordBatch) -> Result<()> {
+        let stage = self.stage.clone();
+        let Some(judge) = &stage.judge else {
+            self.tally.rows += batch.num_rows() as u64;
+            self.tally.accepted += batch.num_rows() as u64;
+            return self.accept(batch, None);
+        };
+        let verdict = judge.judge(batch, &mut self.tally)?;
+        if verdict.accepted_rows > 0 {
+            let chosen = (verdict.accepted_rows < batch.num_rows()).then_some(&verdict.accepted);
+            self.accept(batch, chosen)?;
+        }
+        match verdict.reasons {
+            Some(reasons) => {
+                let columns = batch.columns().iter().cloned().chain([reasons]).collect();
+                let batch = RecordBatch::try_new(rejected_schema(&batch.schema()), columns);
+                self.reject(&batch.map_err(|error| Error::query(&stage.table, error.into()))?, &!&verdict.accepted)
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn accept(&mut self, batch: &RecordBatch, chosen: Option<&BooleanBuffer>) -> Result<()> {
+        if self.accepted.is_empty() && self.stage.scratch.is_none() {
+            return Err(untaken(&self.stage.table, "accepted", &self.stage.table));
+        }
+        for part in &mut self.accepted {
+            part.write(&self.sinks, batch, chosen)?;
+        }
+        let stage = self.stage.clone();
+        let Some(scratch) = &stage.scratch else { return Ok(()) };
+        let failed = |error| Error::query(&stage.table, error);
+        let kept = match &mut self.kept {
+            Some(kept) => kept,
+            none => none.insert(scratch.writer(&self.scratch, &stage.table)?),
+        };
+        match chosen {
+            None => kept.write(batch).map_err(failed),
+            Some(chosen) => {
+                let chosen = BooleanArray::new(chosen.clone(), None);
+                let batch = filter_record_batch(batch, &chosen).map_err(|error| failed(error.into()))?;
+                kept.write(&batch).map_err(failed)
+            }
+        }
+    }
+
+    fn reject(&mut self, batch: &RecordBatch, chosen: &BooleanBuffer) -> Result<()> {
+        if self.rejected.is_empty() {
+            let table = &self.stage.table;
+            return Err(untaken(table, "rejected", &format!("{table}.rejected")));
+        }
+        self.rejected.iter_mut().try_for_each(|part| part.write(&self.sinks, batch, Some(chosen)))
+    }
+
+    fn finish(self) -> Result<Pass> {
+        let mut parts = Vec::new();
+        for LazyPart { sink, part } in self.accepted.into_iter().chain(self.rejected) {
+            if let Some(part) = part {
+                parts.push((sink, part.finish()?));
+            }
+        }
+        let kept = match (&self.stage.scratch, self.kept) {
+            (Some(scratch), Some(kept)) => scratch.add(kept).map_err(|error| Error::query(&self.stage.table, error))?,
+            _ => 0,
+        };
+        Ok(Pass { tally: self.tally, parts, kept })
+    }
+}
+
+fn untaken(table: &str, route: &str, from: &str) -> Error {
+    let message = format!("a row is {route}, and no sink takes it: add one with `from: {from}`");
+    Error::Query { table: table.to_owned(), message }
+}

@@ -1,0 +1,31 @@
+//! The log: one line an event, on standard error.
+
+use std::io::IsTerminal;
+
+use tracing_subscriber::EnvFilter;
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// A JSON object a line, for machines.
+    Json,
+}
+
+/// Starts the log of this process. A terminal that shows a progress bar gets warnings only.
+pub(crate) fn start(format: LogFormat, quiet: bool) {
+    let is_terminal = std::io::stderr().is_terminal();
+    let level = match (quiet, is_terminal && format == LogFormat::Text) {
+        (true, _) => "error",
+        (false, true) => "warn",
+        (false, false) => "warn,weir=info",
+    };
+    let filter = EnvFilter::try_from_env("WEIR_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    // A second start in one process, as in tests, keeps the first log.
+    let _ = match format {
+        LogFormat::Text => log.with_ansi(is_terminal).try_init(),
+        LogFormat::Json => log.json().flatten_event(true).try_init(),
+    };
+}

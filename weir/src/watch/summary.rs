@@ -1,0 +1,107 @@
+//! The summary of a run, for people.
+
+use std::io::{IsTerminal, Write};
+
+use comfy_table::presets::NOTHING;
+use comfy_table::{Attribute, Cell, CellAlignment, ContentArrangement, Table};
+
+use crate::run::{Outcome, Report, TableReport};
+
+/// Prints what a run came to on standard output.
+pub(crate) fn print(report: &Report) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    let judged: Vec<&TableReport> = report.tables.iter().collect();
+    let mut rows = table(&["table", "rows", "accepted", "rejected", "share"]);
+    for of in &judged {
+        let share = if of.rows == 0 { String::new() } else { format!("{:.1}%", of.rejected as f64 * 100.0 / of.rows as f64) };
+        rows.add_row(vec![
+            Cell::new(&of.table),
+            number(of.rows),
+            number(of.accepted),
+            number(of.rejected),
+            Cell::new(share).set_alignment(CellAlignment::Right),
+        ]);
+    }
+    writeln!(out, "{rows}")?;
+    for of in judged.iter().filter(|of| !of.reasons.is_empty()) {
+        writeln!(out)?;
+        let mut reasons = table(&[&format!("{}: reason", of.table), "", "rows", "for example"]);
+        for reason in &of.reasons {
+            reasons.add_row(vec![
+                Cell::new(&reason.name),
+                Cell::new(&reason.effect),
+                number(reason.rows),
+                Cell::new(reason.samples.join("\n")),
+            ]);
+        }
+        writeln!(out, "{reasons}")?;
+    }
+    writeln!(out)?;
+    let mut outputs = table(&["sink", "rows", "size", "where"]);
+    for output in &report.outputs {
+        let place = if output.published { output.path.clone() } else { "not published".to_owned() };
+        outputs.add_row(vec![
+            Cell::new(&output.sink),
+            number(output.rows),
+            Cell::new(bytes(output.bytes)).set_alignment(CellAlignment::Right),
+            Cell::new(place),
+        ]);
+    }
+    if !report.outputs.is_empty() {
+        writeln!(out, "{outputs}\n")?;
+    }
+    for breach in &report.breaches {
+        writeln!(out, "gate closed: {breach}")?;
+    }
+    let read: u64 = report.tables.first().map_or(0, |table| table.rows);
+    writeln!(
+        out,
+        "{} `{}` in {:.2} s, {} rows/s, peak memory {}, run {}",
+        match report.outcome {
+            Outcome::Done => "done:",
+            Outcome::Skipped => "no input, nothing to do:",
+            Outcome::GateClosed => "gate closed, only what is marked `publish: always` was published:",
+        },
+        report.task,
+        report.seconds,
+        count((read as f64 / report.seconds.max(1e-9)) as u64),
+        bytes(report.peak_memory),
+        report.run,
+    )
+}
+
+/// A table without lines, as wide as the terminal at the most.
+pub(crate) fn table(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_preset(NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    let bold = |name: &&str| {
+        let cell = Cell::new(name);
+        if std::io::stdout().is_terminal() { cell.add_attribute(Attribute::Bold) } else { cell }
+    };
+    table.set_header(header.iter().map(bold).collect::<Vec<_>>());
+    table
+}
+
+fn number(number: u64) -> Cell {
+    Cell::new(count(number)).set_alignment(CellAlignment::Right)
+}
+
+/// A count with its thousands apart: 1,234,567.
+pub(crate) fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let groups: Vec<&str> = digits.as_bytes().rchunks(3).rev().filter_map(|group| std::str::from_utf8(group).ok()).collect();
+    groups.join(",")
+}
+
+/// A size in the unit that fits it.
+pub(crate) fn bytes(size: u64) -> String {
+    indicatif::HumanBytes(size).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn thousands_stand_apart() {
+        assert_eq!([0, 999, 1_000, 1_234_567].map(super::count), ["0", "999", "1,000", "1,234,567"]);
+    }
+}
