@@ -31,15 +31,16 @@ def first_reason(*reasons: tuple[str, Column]) -> Column:
 
 def birthday(text: Column) -> Column:
     """The date in one of its four forms, or null."""
-    form = F.translate(text, "012345678", "999999999")
     part = lambda start, length: F.substring(text, start, length)
+    separators = lambda first, second, sign: (part(first, 1) == sign) & (part(second, 1) == sign)
     iso = (
-        F.when(form == "9999-99-99", text)
-        .when(form == "9999/99/99", F.translate(text, "/", "-"))
-        .when(form == "99-99-9999", F.concat_ws("-", part(7, 4), part(4, 2), part(1, 2)))
-        .when(form == "99/99/9999", F.concat_ws("-", part(7, 4), part(1, 2), part(4, 2)))
+        F.when(separators(5, 8, "-"), text)
+        .when(separators(5, 8, "/"), F.replace(text, F.lit("/"), F.lit("-")))
+        .when(separators(3, 6, "-"), F.concat_ws("-", part(7, 99), part(4, 2), part(1, 2)))
+        .when(separators(3, 6, "/"), F.concat_ws("-", part(7, 99), part(1, 2), part(4, 2)))
     )
-    return iso.try_cast("date")
+    # The cast alone would take a month of one digit, or a time behind the day.
+    return F.when(iso.rlike(r"^\d{4}-\d\d-\d\d\z"), iso.try_cast("date"))
 
 
 def judged(spark: SparkSession, input_folder: str) -> DataFrame:
@@ -55,11 +56,9 @@ def judged(spark: SparkSession, input_folder: str) -> DataFrame:
     name, email, birth, mobile = (F.coalesce(column, F.lit("")) for column in COLUMNS)
     cleaned = F.regexp_replace(F.regexp_replace(name, HONORIFICS, ""), SUFFIXES, "")
     bare_name = F.when(name.rlike(TO_CLEAN), F.trim(F.regexp_replace(cleaned, r"\s+", " "))).otherwise(name)
-    digits = F.translate(mobile, " -", "")
-    is_mobile = (F.length(digits) == 8) & (F.translate(digits, "0123456789", "") == "")
     return (
         applications
-        .withColumns({"bare_name": bare_name, "birthday": birthday(F.trim(birth, F.lit(" \t\r\n"))), "digits": digits})
+        .withColumns({"bare_name": bare_name, "birthday": birthday(F.trim(birth, F.lit(" \t\r\n")))})
         .withColumn("reasons", F.concat_ws(
             ";",
             first_reason(
@@ -70,7 +69,7 @@ def judged(spark: SparkSession, input_folder: str) -> DataFrame:
                 ("invalid_birthday", F.col("birthday").isNull()),
                 ("under_18", F.col("birthday") > F.lit("2004-01-01").cast("date")),
             ),
-            first_reason(("invalid_mobile", ~is_mobile)),
+            first_reason(("invalid_mobile", ~mobile.rlike(r"^[ -]*(?:[0-9][ -]*){8}\z"))),
             first_reason(("invalid_email", ~email.rlike(r"(?is)^[^@]+@[^@]+\.(?:com|net)\z"))),
         ))
     )
@@ -80,6 +79,7 @@ def main(input_folder: str, output_folder: str) -> None:
     spark = (
         SparkSession.builder.master("local[2]")
         .config("spark.driver.memory", "4g")
+        .config("spark.sql.inMemoryColumnarStorage.compressed", False)
         .config("spark.ui.enabled", False)
         .config("spark.log.level", "ERROR")
         .getOrCreate()
@@ -92,7 +92,7 @@ def main(input_folder: str, output_folder: str) -> None:
         last_name.alias("last_name"),
         "email",
         birthday_text.alias("date_of_birth"),
-        F.col("digits").alias("mobile_no"),
+        F.replace(F.replace("mobile_no", F.lit(" ")), F.lit("-")).alias("mobile_no"),
         F.lit(True).alias("above_18"),
         F.concat(last_name, F.lit("_"), F.left(F.sha2(birthday_text, 256), F.lit(5))).alias("membership_id"),
     )

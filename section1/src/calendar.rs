@@ -1,22 +1,23 @@
-//! Days since 1970-01-01 and civil dates of the Gregorian calendar, each from the other, in integers only.
+//! Days since 1970-01-01 and civil dates of the Gregorian calendar, each from the other, in
+//! integers only.
 
 /// Days of the civil date since 1970-01-01, or none if there is no such date.
 ///
 /// Years run from 1 to 9999, as four digits can write them.
 #[inline]
 pub(crate) fn days(year: u32, month: u32, day: u32) -> Option<i32> {
-    // Without branches: whether a line is of the one kind or the other is a coin toss to a processor.
-    let leap = (year.is_multiple_of(4) & !year.is_multiple_of(100)) | year.is_multiple_of(400);
+    // Without branches that a processor could guess wrong: `&` and `|`, and lengths from a table.
+    let century_skips = if year % 25 == 0 { 15 } else { 3 };
+    let leap = year & century_skips == 0;
     let month_index = (month & 15) as usize;
-    let is_leap_february = leap & (month == 2);
-    let length = MONTH_LENGTHS[month_index] + u32::from(is_leap_february);
-    let is_date =
-        (1..=9999).contains(&year) & (1..=12).contains(&month) & (day.wrapping_sub(1) < length);
+    let length = MONTH_LENGTHS[month_index] + u32::from(leap & (month == 2));
+    let is_date = (year.wrapping_sub(1) < 9999) & (month < 16) & (day.wrapping_sub(1) < length);
     if !is_date {
         return None;
     }
     let passed = year - 1;
-    let before_year = passed * 365 + passed / 4 - passed / 100 + passed / 400;
+    let centuries = passed / 100;
+    let before_year = passed * 365 + passed / 4 - centuries + centuries / 4;
     let before_month = DAYS_BEFORE_MONTH[month_index] + u32::from(leap & (month > 2));
     Some((before_year + before_month + day - 1) as i32 - EPOCH)
 }
@@ -68,7 +69,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_date_has_the_days_that_chrono_counts(year in 0u32..10_001, month in 0u32..40, day in 0u32..34) {
+        fn a_date_has_the_days_that_chrono_counts(
+            year in 0u32..10_001,
+            month in 0u32..40,
+            day in 0u32..34,
+        ) {
             let expected = NaiveDate::from_ymd_opt(year as i32, month, day)
                 .filter(|_| (1..=9999).contains(&year))
                 .map(|date| date.num_days_from_ce() - CHRONO_EPOCH);
@@ -78,7 +83,8 @@ mod tests {
         #[test]
         fn a_day_has_the_date_that_chrono_gives(day in -90_000_000i32..90_000_000) {
             let expected = NaiveDate::from_num_days_from_ce_opt(day + CHRONO_EPOCH).unwrap();
-            prop_assert_eq!(date(day), (i64::from(expected.year()), expected.month(), expected.day()));
+            let expected = (i64::from(expected.year()), expected.month(), expected.day());
+            prop_assert_eq!(date(day), expected);
         }
     }
 

@@ -2,13 +2,13 @@
 //!
 //! | function | takes | returns |
 //! |---|---|---|
-//! | `split_name(name)` | a text | `Struct{first_name: Utf8View, last_name: Utf8View, words: Int32}`, never null itself |
+//! | `split_name(name)` | a text | a struct of [`name::fields`], never null itself |
 //! | `parse_birthday(text)` | a text | `Date32`, null if the text is no date |
 //! | `membership_id(last_name, birthday)` | a text and a date | `Utf8View`, null if either is |
 //!
-//! A text is a `Utf8View`, `Utf8` or `LargeUtf8`; views are used as they are, the others become views without a copy
-//! of their bytes. Arguments may be constants, and null constants. All three are immutable: the same arguments give
-//! the same result, on every machine and at any time.
+//! A text is a `Utf8View`, `Utf8` or `LargeUtf8`; views are used as they are, the others become
+//! views without a copy of their bytes. Arguments may be constants, and null constants. All three
+//! are immutable: the same arguments give the same result, on every machine and at any time.
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -25,8 +25,8 @@ use datafusion::logical_expr::{
 
 use crate::{birthday, membership_id, name};
 
-/// The functions of this section: `split_name`, `parse_birthday` and `membership_id`, each described in this
-/// [module](self) and, for the session, in its own documentation.
+/// The functions of this section: `split_name`, `parse_birthday` and `membership_id`, each
+/// described in this [module](self) and, for the session, in its own documentation.
 pub fn functions() -> Vec<ScalarUDF> {
     [split_name(), parse_birthday(), membership_id()]
         .map(ScalarUDF::new_from_impl)
@@ -42,9 +42,10 @@ fn split_name() -> Function {
         returns: Field::new("split_name", DataType::Struct(name::fields()), false),
         evaluate: |arguments| Ok(Arc::new(name::split_names(arguments[0].as_string_view())?)),
         documentation: documentation(
-            "Splits a name into first_name (all words but the last), last_name (the last word) and words (how many \
-             there are), without honorifics before it and suffixes behind it. The struct is never null; a null or empty \
-             name has null names and 0 words, a name of one word has a last name only.",
+            "Splits a name into first_name (all words but the last), last_name (the last word) and \
+             words (how many there are), without honorifics before it and suffixes behind it. The \
+             struct is never null; a null or empty name has null names and 0 words, a name of one \
+             word has a last name only.",
             "split_name(name)",
             "split_name('Dr. John Smith, MD')['last_name'] -- Smith",
         )
@@ -60,10 +61,15 @@ fn parse_birthday() -> Function {
         arguments: &[DataType::Utf8View],
         signature: signature(&[("text", text())]),
         returns: Field::new("parse_birthday", DataType::Date32, true),
-        evaluate: |arguments| Ok(Arc::new(birthday::parse_birthdays(arguments[0].as_string_view()))),
+        evaluate: |arguments| {
+            Ok(Arc::new(birthday::parse_birthdays(
+                arguments[0].as_string_view(),
+            )))
+        },
         documentation: documentation(
-            "Reads a date written as yyyy-mm-dd, yyyy/mm/dd, dd-mm-yyyy or mm/dd/yyyy, with or without white space \
-             around it. Null if it is written otherwise, is no date of the calendar, or is null.",
+            "Reads a date written as yyyy-mm-dd, yyyy/mm/dd, dd-mm-yyyy or mm/dd/yyyy, with or \
+             without white space around it. Null if it is written otherwise, is no date of the \
+             calendar, or is null.",
             "parse_birthday(text)",
             "parse_birthday('31-01-1986') -- 1986-01-31",
         )
@@ -81,12 +87,16 @@ fn membership_id() -> Function {
         signature: signature(&[("last_name", text()), ("birthday", date)]),
         returns: Field::new("membership_id", DataType::Utf8View, true),
         evaluate: |arguments| {
-            let (last_names, birthdays) = (arguments[0].as_string_view(), arguments[1].as_primitive::<Date32Type>());
-            Ok(Arc::new(membership_id::membership_ids(last_names, birthdays)?))
+            let last_names = arguments[0].as_string_view();
+            let birthdays = arguments[1].as_primitive::<Date32Type>();
+            Ok(Arc::new(membership_id::membership_ids(
+                last_names, birthdays,
+            )?))
         },
         documentation: documentation(
-            "The last name, `_`, and the first five hexadecimal digits of the SHA-256 of the birthday written as \
-             yyyymmdd. Null if either is null, or the year is not one of 1 to 9999.",
+            "The last name, `_`, and the first five hexadecimal digits of the SHA-256 of the \
+             birthday written as yyyymmdd. Null if either is null, or the year is not one of 1 to \
+             9999.",
             "membership_id(last_name, birthday)",
             "membership_id('Smith', DATE '1986-01-10') -- Smith_3864b",
         )
@@ -154,7 +164,8 @@ impl ScalarUDFImpl for Function {
     }
 }
 
-// The planner compares functions. No two of these have the same name, and addresses of functions cannot be compared.
+// The planner compares functions. No two of these have the same name, and addresses of functions
+// cannot be compared.
 impl PartialEq for Function {
     fn eq(&self, other: &Self) -> bool {
         self.name == other.name

@@ -1,8 +1,9 @@
-//! Generated applications: CSV files like the real ones, of any size, with every defect that real ones have.
+//! Generated applications: CSV files like the real ones, of any size, with every defect that real
+//! ones have.
 //!
 //! The files `applications_0001.csv`, `applications_0002.csv` and so on begin with the header
-//! `name,email,date_of_birth,mobile_no`; lines end with LF and are about 60 bytes. The same [`Generate`] gives the
-//! same bytes on any machine, with any number of processors.
+//! `name,email,date_of_birth,mobile_no`; lines end with LF and are about 60 bytes. The same
+//! [`Generate`] gives the same bytes on any machine, with any number of processors.
 //!
 //! # What is in them
 //!
@@ -32,10 +33,11 @@
 //! | mobile_no | six, five, seven, eight digits | 25.96 %, 24.98 %, 23.98 %, 18.98 % |
 //! | | `dddd dddd` | 5.98 % |
 //! | | `dddd-dddd`, eight of which one is a letter, or none, each | 0.04 % |
-//! | whole line | needless quotes around the name, in half of the lines around every field | 0.2 % |
+//! | whole line | needless quotes around the name | 0.1 % |
+//! | | needless quotes around every field | 0.1 % |
 //!
-//! Birthdays are of 1950 to 2015: 21 % are of people who were under 18 on 1 January 2022, and are spread evenly over
-//! the days since 2004-01-02; the others evenly over the days before it.
+//! Birthdays are of 1950 to 2015: 21 % are of people who were under 18 on 1 January 2022, and are
+//! spread evenly over the days since 2004-01-02; the others evenly over the days before it.
 //!
 //! Malformed lines, half of them of three fields and half of five, come in addition to these rows.
 
@@ -59,10 +61,12 @@ pub struct Generate {
     pub rows: u64,
     /// Another seed gives other applications.
     pub seed: u64,
-    /// Malformed lines per million rows, in addition to the rows; how many it will be is left to chance.
+    /// Malformed lines per million rows, in addition to the rows; how many it will be is left to
+    /// chance.
     pub malformed_per_million: u32,
-    /// Rows of one file at the most, from 1 to [`MAX_ROWS_PER_FILE`]; a number outside is brought inside. Two rows or
-    /// more always make two files or more, and all files have the same number of rows, give or take one.
+    /// Rows of one file at the most, from 1 to [`MAX_ROWS_PER_FILE`]; a number outside is brought
+    /// inside. Two rows or more always make two files or more, and all files have the same number
+    /// of rows, give or take one.
     pub rows_per_file: u64,
 }
 
@@ -72,7 +76,12 @@ pub const MAX_ROWS_PER_FILE: u64 = 1_000_000;
 impl Default for Generate {
     /// A million rows of the seed 1 in two files, with 200 malformed lines or so.
     fn default() -> Self {
-        Self { rows: 1_000_000, seed: 1, malformed_per_million: 200, rows_per_file: MAX_ROWS_PER_FILE }
+        Self {
+            rows: 1_000_000,
+            seed: 1,
+            malformed_per_million: 200,
+            rows_per_file: MAX_ROWS_PER_FILE,
+        }
     }
 }
 
@@ -133,7 +142,11 @@ impl fmt::Display for GenerateError {
                 folder.display(),
                 file.display(),
             ),
-            Self::Io { action, path, source } => write!(
+            Self::Io {
+                action,
+                path,
+                source,
+            } => write!(
                 formatter,
                 "cannot {action} {}: {source}; check its permissions and the free space, or choose another folder",
                 path.display(),
@@ -153,17 +166,23 @@ impl std::error::Error for GenerateError {
 
 /// Writes generated applications into the folder `out`, which is made if need be.
 ///
-/// Files that were generated into it before are removed first. A file has another name until it is whole, so whoever
-/// reads `*.csv` never reads half of one. All processors write, each a file of its own.
+/// Files that were generated into it before are removed first. A file has another name until it is
+/// whole, so whoever reads `*.csv` never reads half of one. All processors write, each a file of
+/// its own.
 ///
 /// # Errors
-/// If the folder holds anything else, or a file cannot be written; the files that are whole by then stay.
+/// If the folder holds anything else, or a file cannot be written; the files that are whole by then
+/// stay.
 pub fn generate(generate: &Generate, out: &Path) -> Result<Generated, GenerateError> {
     let threads = thread::available_parallelism().map_or(1, NonZero::get);
     generate_with(generate, out, threads)
 }
 
-fn generate_with(generate: &Generate, out: &Path, threads: usize) -> Result<Generated, GenerateError> {
+fn generate_with(
+    generate: &Generate,
+    out: &Path,
+    threads: usize,
+) -> Result<Generated, GenerateError> {
     clear(out)?;
     let next = AtomicU64::new(0);
     let write_files = || {
@@ -174,13 +193,17 @@ fn generate_with(generate: &Generate, out: &Path, threads: usize) -> Result<Gene
                 return Ok(written);
             }
             // An error keeps the other threads from beginning another file.
-            let file = write_file(generate, file, out).inspect_err(|_| next.store(generate.files(), Ordering::Relaxed));
+            let file = write_file(generate, file, out)
+                .inspect_err(|_| next.store(generate.files(), Ordering::Relaxed));
             written.push(file?);
         }
     };
     let results: Vec<_> = thread::scope(|scope| {
         let threads: Vec<_> = (0..threads).map(|_| scope.spawn(write_files)).collect();
-        threads.into_iter().map(|thread| thread.join().expect("a thread returns its errors")).collect()
+        threads
+            .into_iter()
+            .map(|thread| thread.join().expect("a thread returns its errors"))
+            .collect()
     });
     let mut files = results.into_iter().collect::<Result<Vec<_>, _>>()?.concat();
     files.sort_by_key(|file| file.index);
@@ -205,7 +228,12 @@ fn write_file(generate: &Generate, index: u64, out: &Path) -> Result<Written, Ge
     let name = format!("{PREFIX}{:04}{SUFFIX}", index + 1);
     let partial = out.join(format!(".{name}{PARTIAL}"));
     let path = out.join(name);
-    let mut written = Written { index, path, malformed: 0, bytes: 0 };
+    let mut written = Written {
+        index,
+        path,
+        malformed: 0,
+        bytes: 0,
+    };
     fill(generate, &mut written, &partial).map_err(failed("write", &partial))?;
     fs::rename(&partial, &written.path).map_err(failed("rename to its last name", &partial))?;
     Ok(written)
@@ -214,7 +242,8 @@ fn write_file(generate: &Generate, index: u64, out: &Path) -> Result<Written, Ge
 /// Writes the rows of a file to `path`, a megabyte at a time.
 fn fill(generate: &Generate, written: &mut Written, path: &Path) -> io::Result<()> {
     const MEGABYTE: usize = 1 << 20;
-    let mut applications = Applications::new(generate.seed, written.index, generate.malformed_per_million);
+    let mut applications =
+        Applications::new(generate.seed, written.index, generate.malformed_per_million);
     let mut file = File::create(path)?;
     let mut lines = Vec::with_capacity(MEGABYTE + MEGABYTE / 16);
     lines.extend_from_slice(HEADER.as_bytes());
@@ -243,11 +272,16 @@ fn clear(folder: &Path) -> Result<(), GenerateError> {
     for entry in fs::read_dir(folder).map_err(failed("list", folder))? {
         let entry = entry.map_err(failed("list", folder))?;
         if !is_generated(&entry.file_name()) {
-            return Err(GenerateError::OtherFiles { folder: folder.into(), file: entry.file_name().into() });
+            return Err(GenerateError::OtherFiles {
+                folder: folder.into(),
+                file: entry.file_name().into(),
+            });
         }
         generated.push(entry.path());
     }
-    generated.iter().try_for_each(|path| fs::remove_file(path).map_err(failed("remove", path)))
+    generated
+        .iter()
+        .try_for_each(|path| fs::remove_file(path).map_err(failed("remove", path)))
 }
 
 /// Whether a file has a name that [`write_file`] gives, for good or until it is whole.
@@ -260,12 +294,18 @@ fn is_generated(name: &OsStr) -> bool {
         };
         name.strip_prefix(PREFIX)?.strip_suffix(SUFFIX)
     };
-    number().is_some_and(|number| number.len() >= 4 && number.bytes().all(|digit| digit.is_ascii_digit()))
+    number().is_some_and(|number| {
+        number.len() >= 4 && number.bytes().all(|digit| digit.is_ascii_digit())
+    })
 }
 
 fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> GenerateError {
     let path = path.to_owned();
-    move |source| GenerateError::Io { action, path, source }
+    move |source| GenerateError::Io {
+        action,
+        path,
+        source,
+    }
 }
 
 #[cfg(test)]
@@ -275,7 +315,12 @@ mod tests {
     use super::*;
 
     fn small(rows: u64) -> Generate {
-        Generate { rows, malformed_per_million: 20_000, rows_per_file: 300, ..Generate::default() }
+        Generate {
+            rows,
+            malformed_per_million: 20_000,
+            rows_per_file: 300,
+            ..Generate::default()
+        }
     }
 
     fn folder() -> TempDir {
@@ -288,7 +333,10 @@ mod tests {
             .unwrap()
             .map(|entry| {
                 let entry = entry.unwrap();
-                (entry.file_name().into_string().unwrap(), fs::read_to_string(entry.path()).unwrap())
+                (
+                    entry.file_name().into_string().unwrap(),
+                    fs::read_to_string(entry.path()).unwrap(),
+                )
             })
             .collect();
         contents.sort();
@@ -302,12 +350,31 @@ mod tests {
         let contents = contents(out.path());
         let names: Vec<_> = contents.iter().map(|(name, _)| name.as_str()).collect();
         let numbers = ["0001", "0002", "0003", "0004"];
-        assert_eq!(names, numbers.map(|number| format!("applications_{number}.csv")));
-        assert_eq!(generated.files, numbers.map(|number| out.path().join(format!("applications_{number}.csv"))));
-        assert!(contents.iter().all(|(_, text)| text.starts_with(HEADER) && text.ends_with('\n')));
-        let lines: usize = contents.iter().map(|(_, text)| text.lines().count() - 1).sum();
+        assert_eq!(
+            names,
+            numbers.map(|number| format!("applications_{number}.csv"))
+        );
+        assert_eq!(
+            generated.files,
+            numbers.map(|number| out.path().join(format!("applications_{number}.csv")))
+        );
+        assert!(
+            contents
+                .iter()
+                .all(|(_, text)| text.starts_with(HEADER) && text.ends_with('\n'))
+        );
+        let lines: usize = contents
+            .iter()
+            .map(|(_, text)| text.lines().count() - 1)
+            .sum();
         assert_eq!(lines as u64, generated.rows + generated.malformed);
-        assert_eq!(contents.iter().map(|(_, text)| text.len() as u64).sum::<u64>(), generated.bytes);
+        assert_eq!(
+            contents
+                .iter()
+                .map(|(_, text)| text.len() as u64)
+                .sum::<u64>(),
+            generated.bytes
+        );
     }
 
     #[test]
@@ -330,14 +397,24 @@ mod tests {
         let of_one = generate_with(&small(2000), one.path(), 1).unwrap();
         let of_many = generate_with(&small(2000), many.path(), 5).unwrap();
         assert_eq!(contents(one.path()), contents(many.path()));
-        assert_eq!((of_one.malformed, of_one.bytes), (of_many.malformed, of_many.bytes));
+        assert_eq!(
+            (of_one.malformed, of_one.bytes),
+            (of_many.malformed, of_many.bytes)
+        );
     }
 
     #[test]
     fn another_seed_gives_other_applications() {
         let (one, other) = (folder(), folder());
         generate(&small(100), one.path()).unwrap();
-        generate(&Generate { seed: 2, ..small(100) }, other.path()).unwrap();
+        generate(
+            &Generate {
+                seed: 2,
+                ..small(100)
+            },
+            other.path(),
+        )
+        .unwrap();
         assert_ne!(contents(one.path()), contents(other.path()));
     }
 
@@ -351,15 +428,36 @@ mod tests {
 
     #[test]
     fn two_rows_make_two_files() {
-        let files = |rows| Generate { rows, ..Generate::default() }.files();
-        assert_eq!([0, 1, 2, 1_000_000, 2_000_000, 2_000_001].map(files), [1, 1, 2, 2, 2, 3]);
+        let files = |rows| {
+            Generate {
+                rows,
+                ..Generate::default()
+            }
+            .files()
+        };
+        assert_eq!(
+            [0, 1, 2, 1_000_000, 2_000_000, 2_000_001].map(files),
+            [1, 1, 2, 2, 2, 3]
+        );
     }
 
     #[test]
     fn the_rows_of_a_file_are_a_million_at_the_most() {
-        let generate = Generate { rows: 5_000_000, rows_per_file: u64::MAX, ..Generate::default() };
+        let generate = Generate {
+            rows: 5_000_000,
+            rows_per_file: u64::MAX,
+            ..Generate::default()
+        };
         assert_eq!(generate.files(), 5);
-        assert_eq!(Generate { rows: 5, rows_per_file: 0, ..Generate::default() }.files(), 5);
+        assert_eq!(
+            Generate {
+                rows: 5,
+                rows_per_file: 0,
+                ..Generate::default()
+            }
+            .files(),
+            5
+        );
     }
 
     #[test]
@@ -373,13 +471,23 @@ mod tests {
 
     #[test]
     fn a_folder_with_other_files_is_refused_and_left_alone() {
-        for other in ["notes.txt", "applications_1.csv", "applications_0001.csv.gz", "applications_000a.csv"] {
+        for other in [
+            "notes.txt",
+            "applications_1.csv",
+            "applications_0001.csv.gz",
+            "applications_000a.csv",
+        ] {
             let out = folder();
             fs::write(out.path().join("applications_0001.csv"), "mine").unwrap();
             fs::write(out.path().join(other), "mine").unwrap();
             let error = generate(&small(10), out.path()).unwrap_err();
-            assert!(matches!(&error, GenerateError::OtherFiles { file, .. } if file == Path::new(other)));
-            assert!(error.to_string().contains(other) && error.to_string().contains("choose an empty folder"));
+            assert!(
+                matches!(&error, GenerateError::OtherFiles { file, .. } if file == Path::new(other))
+            );
+            assert!(
+                error.to_string().contains(other)
+                    && error.to_string().contains("choose an empty folder")
+            );
             assert_eq!(contents(out.path()).len(), 2);
         }
     }
@@ -389,7 +497,12 @@ mod tests {
         let out = folder();
         let file = out.path().join("file");
         fs::write(&file, "").unwrap();
-        let error = generate(&small(10), &file.join("below")).unwrap_err().to_string();
-        assert!(error.contains("below") && error.contains("check its permissions"), "{error}");
+        let error = generate(&small(10), &file.join("below"))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("below") && error.contains("check its permissions"),
+            "{error}"
+        );
     }
 }

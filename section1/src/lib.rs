@@ -1,1 +1,17 @@
-//! section1
+//! Membership applications: cleaned, judged, and split into successful and unsuccessful.
+//!
+//! The task is `conf/applications.yaml` and `conf/sql/applicant.sql`; this crate adds the three functions that
+//! the SQL needs ([`functions()`]), and makes applications to try it on ([`generate`]).
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod birthday;
+mod calendar;
+mod functions;
+pub mod generate;
+mod membership_id;
+mod name;
+mod title;
+mod view;
+mod words;
+
+pub use functions::functions;

@@ -1,4 +1,5 @@
-//! Membership ids: the last name and five digits that stand for the birthday, `Smith_3864b` for example.
+//! Membership ids: the last name and five digits that stand for the birthday, `Smith_3864b` for
+//! example.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -10,11 +11,11 @@ use sha2::{Digest, Sha256};
 use crate::calendar;
 use crate::view;
 
-/// The membership id of a member: `<last_name>_` and the first five hexadecimal digits, in lower case, of the SHA-256 of
-/// the birthday written as `yyyymmdd`.
+/// The membership id of a member: `<last_name>_` and the first five hexadecimal digits, in lower
+/// case, of the SHA-256 of the birthday written as `yyyymmdd`.
 ///
-/// `birthday` is in days since 1970-01-01. None if its year cannot be written with four digits, so is outside of 1 to
-/// 9999.
+/// `birthday` is in days since 1970-01-01. None if its year cannot be written with four digits, so
+/// is outside of 1 to 9999.
 ///
 /// ```
 /// # use section1::membership_id::membership_id;
@@ -68,8 +69,9 @@ pub fn membership_ids(
             Some(ending) => long.view(last_names, row, ending),
         });
     }
-    // SAFETY: a view is empty; or inlined and of a whole name and an ending, which is ASCII; or of the same in the
-    // buffer, with the first four bytes of the name, which are the first four of the id.
+    // SAFETY: a view is empty; or inlined and of a whole name and an ending, which is ASCII; or of
+    // the same in the buffer, with the first four bytes of the name, which are the first four of
+    // the id.
     Ok(unsafe { view::array(views, long.buffers(), Some(valid.into())) })
 }
 
@@ -79,7 +81,8 @@ const ENDING: usize = 6;
 /// The longest name whose id is inlined.
 const INLINED_NAME: usize = view::INLINED - ENDING;
 
-/// What the bytes of an ending take in the memo and in the buffer, where the next id is written over the rest.
+/// What the bytes of an ending take in the memo and in the buffer, where the next id is written
+/// over the rest.
 const ENDING_WORD: usize = size_of::<u64>();
 
 /// The ids that do not fit a view.
@@ -146,14 +149,14 @@ impl LongIds {
     }
 }
 
-/// `_` and the digits of a birthday, the first one in the lowest byte, zeros above the sixth; none if its year is not
-/// one of 1 to 9999.
+/// `_` and the digits of a birthday, the first one in the lowest byte, zeros above the sixth; none
+/// if its year is not one of 1 to 9999.
 ///
 /// Birthdays of 1900 to 2099 are remembered: a file has millions of them but few that differ.
 #[inline]
 fn ending(birthday: i32) -> Option<u64> {
-    /// Zero where a day was not asked for yet. An entry is complete in itself, so threads need no order among them: two
-    /// that meet compute the same.
+    /// Zero where a day was not asked for yet. An entry is complete in itself, so threads need no
+    /// order among them: two that meet compute the same.
     static MEMO: [AtomicU64; MEMO_DAYS] = [const { AtomicU64::new(0) }; MEMO_DAYS];
     let Some(entry) = MEMO.get(birthday.wrapping_sub(MEMO_START) as u32 as usize) else {
         return compute_ending(birthday);
@@ -222,37 +225,51 @@ mod tests {
     }
 
     fn names() -> impl Strategy<Value = String> {
-        prop_oneof![4 => "[A-Za-z]{0,8}", 2 => "[A-Za-z]{9,14}", 1 => "\\PC{0,8}", 1 => "[a-z]{15,40}"]
+        let [short, middling, any, long] = [
+            "[A-Za-z]{0,8}",
+            "[A-Za-z]{9,14}",
+            "\\PC{0,8}",
+            "[a-z]{15,40}",
+        ];
+        prop_oneof![4 => short, 2 => middling, 1 => any, 1 => long]
     }
 
     fn birthdays() -> impl Strategy<Value = i32> {
         prop_oneof![4 => -25_600i32..50_000, 1 => -800_000i32..3_000_000, 1 => any::<i32>()]
     }
 
+    fn members() -> impl Strategy<Value = Vec<(Option<String>, Option<i32>)>> {
+        let name = prop::option::weighted(0.9, names());
+        let birthday = prop::option::weighted(0.9, birthdays());
+        prop::collection::vec((name, birthday), 0..60)
+    }
+
     proptest! {
         #[test]
         fn an_array_has_the_ids_of_its_members(
-            members in prop::collection::vec(
-                (prop::option::weighted(0.9, names()), prop::option::weighted(0.9, birthdays())), 0..60),
+            members in members(),
             skip in 0usize..10,
             take in 0usize..60,
         ) {
             let skip = skip.min(members.len());
             let take = take.min(members.len() - skip);
-            let names = StringViewArray::from_iter(members.iter().map(|(name, _)| name.as_deref()));
-            let birthdays = Date32Array::from_iter(members.iter().map(|(_, birthday)| *birthday));
-            let ids = membership_ids(&names.slice(skip, take), &birthdays.slice(skip, take)).unwrap();
+            let names: StringViewArray = members.iter().map(|(name, _)| name.as_deref()).collect();
+            let birthdays: Date32Array = members.iter().map(|(_, birthday)| *birthday).collect();
+            let names = names.slice(skip, take);
+            let ids = membership_ids(&names, &birthdays.slice(skip, take)).unwrap();
             ids.to_data().validate_full().unwrap();
             let expected: Vec<_> = members[skip..skip + take]
                 .iter()
                 .map(|(name, birthday)| reference(name.as_deref(), *birthday))
                 .collect();
-            prop_assert_eq!(ids.iter().map(|id| id.map(str::to_owned)).collect::<Vec<_>>(), expected);
+            let found: Vec<_> = ids.iter().map(|id| id.map(str::to_owned)).collect();
+            prop_assert_eq!(found, expected);
         }
 
         #[test]
         fn one_member_has_the_id_of_the_rule(name in names(), birthday in birthdays()) {
-            prop_assert_eq!(membership_id(&name, birthday), reference(Some(&name), Some(birthday)));
+            let expected = reference(Some(&name), Some(birthday));
+            prop_assert_eq!(membership_id(&name, birthday), expected);
         }
     }
 

@@ -17,6 +17,7 @@ use datafusion::arrow::buffer::{BooleanBuffer, Buffer, NullBuffer};
 use datafusion::arrow::datatypes::{DataType, Field, Fields};
 use datafusion::common::{Result, exec_err};
 
+use crate::title::{is_honorific, is_suffix};
 use crate::view;
 use crate::words::{AnyWords, PlainWords, Words};
 
@@ -33,10 +34,11 @@ pub struct Name<'a> {
 
 /// Splits a name into its first and last name.
 ///
-/// Words are parted by white space. Honorifics before the name (`Mr`, `Mrs`, `Ms`, `Miss`, `Dr`, `Prof`) and suffixes
-/// behind it (`MD`, `DDS`, `DVM`, `PhD`, `Jr`, `Sr`, `II`, `III`, `IV`, `V`) are dropped, as many as there are, in
-/// upper or lower case and with or without full stops (`Ph.D.`). A suffix may end with one comma, and one comma
-/// before a dropped suffix is dropped too. Nothing else of a word is changed.
+/// Words are parted by white space. Honorifics before the name (`Mr`, `Mrs`, `Ms`, `Miss`, `Dr`,
+/// `Prof`) and suffixes behind it (`MD`, `DDS`, `DVM`, `PhD`, `Jr`, `Sr`, `II`, `III`, `IV`, `V`)
+/// are dropped, as many as there are, in upper or lower case and with or without full stops
+/// (`Ph.D.`). A suffix may end with one comma, and one comma before a dropped suffix is dropped
+/// too. Nothing else of a word is changed.
 ///
 /// ```
 /// # use section1::name::split;
@@ -64,8 +66,8 @@ pub fn split(name: &str) -> Name<'_> {
 
 /// [`split`] of every name of an array, in an array of [`fields`], which is never null itself.
 ///
-/// A null name has no words and neither a first nor a last name. The output points into the buffers of `names`: only
-/// first names that need their white space tidied are copied.
+/// A null name has no words and neither a first nor a last name. The output points into the buffers
+/// of `names`: only first names that need their white space tidied are copied.
 ///
 /// # Errors
 /// If the first names that have to be tidied are more than 2 GiB.
@@ -100,8 +102,9 @@ pub fn split_names(names: &StringViewArray) -> Result<StructArray> {
     let buffers = names.data_buffers().to_vec();
     let mut first_buffers = buffers.clone();
     first_buffers.extend(tidied.buffer());
-    // SAFETY: a view is empty, or a cut of a valid view between two words, so between two characters, in the same
-    // buffers; or one that `make_view` made of a string that is in the buffer added last, or short enough to need none.
+    // SAFETY: a view is empty, or a cut of a valid view between two words, so between two
+    // characters, in the same buffers; or one that `make_view` made of a string that is in the
+    // buffer added last, or short enough to need none.
     let (first_names, last_names) = unsafe {
         (
             view::array(first_names, first_buffers, Some(has_first)),
@@ -116,8 +119,8 @@ pub fn split_names(names: &StringViewArray) -> Result<StructArray> {
     Ok(StructArray::try_new(fields(), columns, None)?)
 }
 
-/// The fields that [`split_names`] returns: `first_name` and `last_name` are texts and may be null, `words` is a number
-/// and is never null.
+/// The fields that [`split_names`] returns: `first_name` and `last_name` are texts and may be null,
+/// `words` is a number and is never null.
 pub fn fields() -> Fields {
     Fields::from(vec![
         Field::new("first_name", DataType::Utf8View, true),
@@ -128,7 +131,8 @@ pub fn fields() -> Fields {
 
 /// Where the parts of a name are in it.
 struct Parts {
-    /// From the first word to the end of the last but one; means nothing if there are fewer than two words.
+    /// From the first word to the end of the last but one; means nothing if there are fewer than
+    /// two words.
     first: Range<usize>,
     /// Whether the words of `first` are one space apart, so that it can be taken as it is.
     first_is_tidy: bool,
@@ -149,8 +153,13 @@ impl Parts {
     fn of(name: &str) -> Self {
         match PlainWords::of(name.as_bytes()) {
             Some(words) => Self::of_words(name.as_bytes(), words),
-            None => Self::of_words(name.as_bytes(), AnyWords::of(name)),
+            None => Self::of_any_words(name),
         }
+    }
+
+    #[cold]
+    fn of_any_words(name: &str) -> Self {
+        Self::of_words(name.as_bytes(), AnyWords::of(name))
     }
 
     #[inline]
@@ -198,62 +207,6 @@ fn drop_suffixes(name: &[u8], words: &mut impl Words) -> bool {
         dropped = true;
     }
     dropped
-}
-
-#[inline]
-fn is_honorific(word: &[u8]) -> bool {
-    const HONORIFICS: [u32; 6] = [
-        letters(b"mr"),
-        letters(b"mrs"),
-        letters(b"ms"),
-        letters(b"miss"),
-        letters(b"dr"),
-        letters(b"prof"),
-    ];
-    matches!(first_letter(word), b'm' | b'd' | b'p' | b'.') && HONORIFICS.contains(&letters(word))
-}
-
-#[inline]
-fn is_suffix(word: &[u8]) -> bool {
-    const SUFFIXES: [u32; 10] = [
-        letters(b"md"),
-        letters(b"dds"),
-        letters(b"dvm"),
-        letters(b"phd"),
-        letters(b"jr"),
-        letters(b"sr"),
-        letters(b"ii"),
-        letters(b"iii"),
-        letters(b"iv"),
-        letters(b"v"),
-    ];
-    matches!(
-        first_letter(word),
-        b'm' | b'd' | b'p' | b'j' | b's' | b'i' | b'v' | b'.'
-    ) && SUFFIXES.contains(&letters(word))
-}
-
-#[inline]
-fn first_letter(word: &[u8]) -> u8 {
-    word.first().map_or(0, |first| first | 0x20)
-}
-
-/// The letters of a word in one number, in lower case and without full stops; 0 if they are more than four.
-#[inline]
-const fn letters(word: &[u8]) -> u32 {
-    let mut letters = 0;
-    let mut index = 0;
-    while index < word.len() {
-        if word[index] != b'.' {
-            if letters >> 24 != 0 {
-                return 0;
-            }
-            // Setting this bit makes a letter of ASCII lower case, and makes a letter of nothing else.
-            letters = letters << 8 | (word[index] | 0x20) as u32;
-        }
-        index += 1;
-    }
-    letters
 }
 
 /// The words of `text` with one space between them.
@@ -340,7 +293,8 @@ mod tests {
         let mut stripped = false;
         while let Some(word) = words.last() {
             let bare = word.strip_suffix(',').unwrap_or(word);
-            if !suffixes.contains(&&*plain(bare)) && !(stripped && *word == ",") {
+            let lone_comma = stripped && *word == ",";
+            if !lone_comma && !suffixes.contains(&&*plain(bare)) {
                 break;
             }
             stripped = true;
@@ -381,8 +335,8 @@ mod tests {
             4 => "[A-Za-z]{1,9}",
             2 => "[A-Za-z]{10,20}",
             2 => prop::sample::select(vec![
-                "Mr.", "mrs", "MS", "Miss", "Dr.", "Prof.", "p.r.o.f", "M.D.", "DDS", "DVM,", "Ph.D.,", "Jr.", "sr", "II",
-                "iii,", "IV", "v", ",", ".", "Missy", "Drake", "Vi",
+                "Mr.", "mrs", "MS", "Miss", "Dr.", "Prof.", "p.r.o.f", "M.D.", "DDS", "DVM,",
+                "Ph.D.,", "Jr.", "sr", "II", "iii,", "IV", "v", ",", ".", "Missy", "Drake", "Vi",
             ]).prop_map(String::from),
             1 => "\\PC{1,4}",
             1 => "[A-Za-z]{1,9},",
@@ -412,12 +366,17 @@ mod tests {
 
     proptest! {
         #[test]
-        fn an_array_is_split_as_its_names_are(names in names(), skip in 0usize..5, take in 0usize..40) {
+        fn an_array_is_split_as_its_names_are(
+            names in names(),
+            skip in 0usize..5,
+            take in 0usize..40,
+        ) {
             let array = StringViewArray::from_iter(names.iter());
             let skip = skip.min(array.len());
             let take = take.min(array.len() - skip);
             let split = split_names(&array.slice(skip, take)).unwrap();
-            let expected: Vec<_> = names[skip..skip + take].iter().map(|name| reference(name.as_deref())).collect();
+            let names = &names[skip..skip + take];
+            let expected: Vec<_> = names.iter().map(|name| reference(name.as_deref())).collect();
             prop_assert_eq!(rows(&split), expected);
         }
 
@@ -425,7 +384,8 @@ mod tests {
         fn one_name_is_split_by_the_rules(names in names()) {
             for name in names.iter().flatten() {
                 let found = split(name);
-                let found = (found.first.map(Cow::into_owned), found.last.map(str::to_owned), found.words as i32);
+                let first = found.first.map(Cow::into_owned);
+                let found = (first, found.last.map(str::to_owned), found.words as i32);
                 prop_assert_eq!(found, reference(Some(name)));
             }
         }

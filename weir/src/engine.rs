@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use datafusion::catalog::MemoryCatalogProviderList;
+use datafusion::catalog::{
+    CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList, MemorySchemaProvider,
+};
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
@@ -60,6 +62,14 @@ pub(crate) fn session(resources: Resources, scratch: &Path, functions: &[ScalarU
 
 /// The same session, without the tables that were registered in it: for planning over other ones.
 pub(crate) fn without_tables(context: &SessionContext) -> SessionContext {
-    let own = Arc::new(MemoryCatalogProviderList::new());
-    SessionContext::new_with_state(SessionStateBuilder::new_from_existing(context.state()).with_catalog_list(own).build())
+    let config = context.copied_config();
+    let schema = Arc::new(MemorySchemaProvider::new());
+    let catalog = Arc::new(MemoryCatalogProvider::new());
+    let catalogs = Arc::new(MemoryCatalogProviderList::new());
+    let names = &config.options().catalog;
+    // A schema of a catalog without any cannot be there already, which is all that could be refused.
+    let registered = catalog.register_schema(&names.default_schema, schema);
+    debug_assert!(registered.is_ok());
+    catalogs.register_catalog(names.default_catalog.clone(), catalog);
+    SessionContext::new_with_state(SessionStateBuilder::new_from_existing(context.state()).with_catalog_list(catalogs).build())
 }
