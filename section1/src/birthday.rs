@@ -30,7 +30,7 @@ pub fn parse(text: &str) -> Option<i32> {
     if text.len() != LENGTH {
         return None;
     }
-    parse_view(view::inline_bytes(text.as_bytes()))
+    parse_ten(view::characters(view::inline_bytes(text.as_bytes())))
 }
 
 /// [`parse`] of every text of an array; null stays null.
@@ -41,7 +41,7 @@ pub fn parse_birthdays(texts: &StringViewArray) -> Date32Array {
         let mut bits = 0u64;
         for (index, &view) in views.iter().enumerate() {
             let day = match view as u32 as usize {
-                LENGTH => parse_view(view),
+                LENGTH => parse_ten(view::characters(view)),
                 // Too short for any date, or long enough to have white space around one.
                 0..LENGTH => None,
                 _ => parse(texts.value(block * 64 + index)),
@@ -52,26 +52,23 @@ pub fn parse_birthdays(texts: &StringViewArray) -> Date32Array {
         valid.push(bits);
     }
     let valid = NullBuffer::new(BooleanBuffer::new(Buffer::from_vec(valid), 0, texts.len()));
-    let nulls =
-        NullBuffer::union(Some(&valid), texts.nulls()).filter(|nulls| nulls.null_count() > 0);
+    let nulls = NullBuffer::union(Some(&valid), texts.nulls()).filter(|nulls| nulls.null_count() > 0);
     Date32Array::new(days.into(), nulls)
 }
 
 /// Length of a date in each of the four ways, in bytes.
 const LENGTH: usize = 10;
 
-/// Reads the ten characters of an inlined view.
+/// Reads ten characters, the first one in the lowest byte.
 #[inline]
-fn parse_view(view: u128) -> Option<i32> {
-    let from = |start: u32| (view >> (32 + 8 * start)) as u64;
-    let pair = |start: u32| from(start) & 0xffff;
-    let quad = |start: u32| from(start) & 0xffff_ffff;
-    let both_are = |places: [u32; 2], separator: u8| {
-        (from(places[0]) as u8 == separator) & (from(places[1]) as u8 == separator)
-    };
-    let year_first = both_are([4, 7], b'-') | both_are([4, 7], b'/');
-    let day_first = both_are([2, 5], b'-');
-    let month_first = both_are([2, 5], b'/');
+fn parse_ten(text: u128) -> Option<i32> {
+    let separators_of_year_first = text & at(&[4, 7], 0xff);
+    let separators_of_year_last = text & at(&[2, 5], 0xff);
+    let year_first = (separators_of_year_first == at(&[4, 7], b'-')) | (separators_of_year_first == at(&[4, 7], b'/'));
+    let day_first = separators_of_year_last == at(&[2, 5], b'-');
+    let month_first = separators_of_year_last == at(&[2, 5], b'/');
+    let pair = |start: usize| (text >> (8 * start)) as u64 & 0xffff;
+    let quad = |start: usize| (text >> (8 * start)) as u64 & 0xffff_ffff;
     // All three orders are put together and one is kept, or none, which leaves no digits: a branch
     // for each would be a coin toss to the processor.
     let kept = |if_so: bool, digits: u64| digits & 0u64.wrapping_sub(u64::from(if_so));
@@ -93,9 +90,13 @@ fn parse_view(view: u128) -> Option<i32> {
 fn are_digits(bytes: u64) -> bool {
     const HIGH_HALVES: u64 = 0xf0f0_f0f0_f0f0_f0f0;
     const ZEROS: u64 = 0x3030_3030_3030_3030;
-    // Adding six pushes `:` to `?`, which share their high half with the digits, over into the next
-    // one.
+    // Adding six pushes `:` to `?`, which share their high half with the digits, over into another.
     bytes & HIGH_HALVES == ZEROS && bytes.wrapping_add(0x0606_0606_0606_0606) & HIGH_HALVES == ZEROS
+}
+
+/// `byte` at each of the two `places`.
+const fn at(places: &[u32; 2], byte: u8) -> u128 {
+    (byte as u128) << (8 * places[0]) | (byte as u128) << (8 * places[1])
 }
 
 #[cfg(test)]
@@ -109,17 +110,10 @@ mod tests {
     fn reference(text: &str) -> Option<i32> {
         let text = text.trim();
         let digits = |part: &str| part.parse().ok().filter(|_: &u32| !part.contains('+'));
-        let separator = ['-', '/']
-            .into_iter()
-            .find(|&separator| text.matches(separator).count() == 2)?;
+        let separator = ['-', '/'].into_iter().find(|&separator| text.matches(separator).count() == 2)?;
         let parts: Vec<&str> = text.split(separator).collect();
         let lengths: Vec<usize> = parts.iter().map(|part| part.len()).collect();
-        let [a, b, c] = parts
-            .into_iter()
-            .map(digits)
-            .collect::<Option<Vec<_>>>()?
-            .try_into()
-            .ok()?;
+        let [a, b, c] = parts.into_iter().map(digits).collect::<Option<Vec<_>>>()?.try_into().ok()?;
         let (year, month, day) = match (&lengths[..], separator) {
             ([4, 2, 2], _) => (a, b, c),
             ([2, 2, 4], '-') => (c, b, a),
@@ -131,26 +125,24 @@ mod tests {
     }
 
     fn texts() -> impl Strategy<Value = String> {
-        let date = (0u32..=9999, 0u32..=14, 0u32..=32, 0..4, 0..40).prop_map(
-            |(year, month, day, format, edge)| {
-                let date = match format {
-                    0 => format!("{year:04}-{month:02}-{day:02}"),
-                    1 => format!("{year:04}/{month:02}/{day:02}"),
-                    2 => format!("{day:02}-{month:02}-{year:04}"),
-                    _ => format!("{month:02}/{day:02}/{year:04}"),
-                };
-                match edge {
-                    0 => format!(" {date}"),
-                    1 => format!("  {date}\t \u{3000}"),
-                    2 => format!("{date}9"),
-                    3 => date[1..].to_owned(),
-                    4 => date.replacen('-', "/", 1),
-                    5 => date.replacen('0', ":", 1),
-                    6 => date.replacen('0', "O", 1),
-                    _ => date,
-                }
-            },
-        );
+        let date = (0u32..=9999, 0u32..=14, 0u32..=32, 0..4, 0..40).prop_map(|(year, month, day, format, edge)| {
+            let date = match format {
+                0 => format!("{year:04}-{month:02}-{day:02}"),
+                1 => format!("{year:04}/{month:02}/{day:02}"),
+                2 => format!("{day:02}-{month:02}-{year:04}"),
+                _ => format!("{month:02}/{day:02}/{year:04}"),
+            };
+            match edge {
+                0 => format!(" {date}"),
+                1 => format!("  {date}\t \u{3000}"),
+                2 => format!("{date}9"),
+                3 => date[1..].to_owned(),
+                4 => date.replacen('-', "/", 1),
+                5 => date.replacen('0', ":", 1),
+                6 => date.replacen('0', "O", 1),
+                _ => date,
+            }
+        });
         prop_oneof![8 => date, 1 => "[0-9/-]{10}", 1 => "[0-9:;/. -]{8,14}", 1 => "\\PC{0,14}"]
     }
 
@@ -179,12 +171,7 @@ mod tests {
     }
 
     fn ymd(year: i32, month: u32, day: u32) -> Option<i32> {
-        Some(
-            NaiveDate::from_ymd_opt(year, month, day)
-                .unwrap()
-                .num_days_from_ce()
-                - 719_163,
-        )
+        Some(NaiveDate::from_ymd_opt(year, month, day).unwrap().num_days_from_ce() - 719_163)
     }
 
     #[test]
@@ -214,14 +201,7 @@ mod tests {
 
     #[test]
     fn dates_that_never_were_are_no_date() {
-        for text in [
-            "1986-02-30",
-            "1986-13-01",
-            "1986-00-01",
-            "1986-01-00",
-            "1986-04-31",
-            "0000-01-01",
-        ] {
+        for text in ["1986-02-30", "1986-13-01", "1986-00-01", "1986-01-00", "1986-04-31", "0000-01-01"] {
             assert_eq!(parse(text), None, "{text}");
         }
     }
@@ -241,15 +221,7 @@ mod tests {
 
     #[test]
     fn other_widths_are_no_date() {
-        for text in [
-            "",
-            "1986-1-10",
-            "86-01-10",
-            "01986-01-10",
-            "1986-01-10T00:00:00",
-            "1986 01 10",
-            "19860110",
-        ] {
+        for text in ["", "1986-1-10", "86-01-10", "01986-01-10", "1986-01-10T00:00:00", "1986 01 10", "19860110"] {
             assert_eq!(parse(text), None, "{text}");
         }
     }

@@ -7,8 +7,9 @@
 #[inline]
 pub(crate) fn days(year: u32, month: u32, day: u32) -> Option<i32> {
     // Without branches that a processor could guess wrong: `&` and `|`, and lengths from a table.
-    let century_skips = if year % 25 == 0 { 15 } else { 3 };
-    let leap = year & century_skips == 0;
+    // Of the years that 25 divides, 16 has to divide a leap year: 400 does, 100 alone does not.
+    let zero_bits = if year.is_multiple_of(25) { 15 } else { 3 };
+    let leap = year & zero_bits == 0;
     let month_index = (month & 15) as usize;
     let length = MONTH_LENGTHS[month_index] + u32::from(leap & (month == 2));
     let is_date = (year.wrapping_sub(1) < 9999) & (month < 16) & (day.wrapping_sub(1) < length);
@@ -30,17 +31,12 @@ pub(crate) fn date(days: i32) -> (i64, u32, u32) {
     let since_march = i64::from(days) + i64::from(EPOCH) + DAYS_FROM_MARCH_OF_YEAR_ZERO;
     let era = since_march.div_euclid(DAYS_OF_400_YEARS);
     let day_of_era = since_march.rem_euclid(DAYS_OF_400_YEARS);
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (year_of_era * 365 + year_of_era / 4 - year_of_era / 100);
     // Months from March are 31, 30, 31, 30, 31 days long, over and over: 153 days in five months.
     let month_from_march = (day_of_year * 5 + 2) / 153;
     let day = day_of_year - (month_from_march * 153 + 2) / 5 + 1;
-    let month = if month_from_march < 10 {
-        month_from_march + 3
-    } else {
-        month_from_march - 9
-    };
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
     let year = era * 400 + year_of_era + i64::from(month <= 2);
     (year, month as u32, day as u32)
 }
@@ -54,9 +50,7 @@ const DAYS_OF_400_YEARS: i64 = 146_097;
 /// Lengths of the months 1 to 12 of a common year; what is no month has no days.
 const MONTH_LENGTHS: [u32; 16] = [0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31, 0, 0, 0];
 /// Days of a common year before each of the months 1 to 12.
-const DAYS_BEFORE_MONTH: [u32; 16] = [
-    0, 0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334, 0, 0, 0,
-];
+const DAYS_BEFORE_MONTH: [u32; 16] = [0, 0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334, 0, 0, 0];
 
 #[cfg(test)]
 mod tests {

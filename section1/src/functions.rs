@@ -19,8 +19,8 @@ use datafusion::arrow::datatypes::{DataType, Date32Type, Field, FieldRef};
 use datafusion::common::types::{logical_date, logical_string};
 use datafusion::common::{Result, ScalarValue, internal_err};
 use datafusion::logical_expr::{
-    Coercion, ColumnarValue, DocSection, Documentation, DocumentationBuilder, ReturnFieldArgs,
-    ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignatureClass, Volatility,
+    Coercion, ColumnarValue, DocSection, Documentation, DocumentationBuilder, ReturnFieldArgs, ScalarFunctionArgs,
+    ScalarUDF, ScalarUDFImpl, Signature, TypeSignatureClass, Volatility,
 };
 
 use crate::{birthday, membership_id, name};
@@ -28,9 +28,7 @@ use crate::{birthday, membership_id, name};
 /// The functions of this section: `split_name`, `parse_birthday` and `membership_id`, each
 /// described in this [module](self) and, for the session, in its own documentation.
 pub fn functions() -> Vec<ScalarUDF> {
-    [split_name(), parse_birthday(), membership_id()]
-        .map(ScalarUDF::new_from_impl)
-        .into()
+    [split_name(), parse_birthday(), membership_id()].map(ScalarUDF::new_from_impl).into()
 }
 
 /// See [`name::split`].
@@ -61,11 +59,7 @@ fn parse_birthday() -> Function {
         arguments: &[DataType::Utf8View],
         signature: signature(&[("text", text())]),
         returns: Field::new("parse_birthday", DataType::Date32, true),
-        evaluate: |arguments| {
-            Ok(Arc::new(birthday::parse_birthdays(
-                arguments[0].as_string_view(),
-            )))
-        },
+        evaluate: |arguments| Ok(Arc::new(birthday::parse_birthdays(arguments[0].as_string_view()))),
         documentation: documentation(
             "Reads a date written as yyyy-mm-dd, yyyy/mm/dd, dd-mm-yyyy or mm/dd/yyyy, with or \
              without white space around it. Null if it is written otherwise, is no date of the \
@@ -89,9 +83,7 @@ fn membership_id() -> Function {
         evaluate: |arguments| {
             let last_names = arguments[0].as_string_view();
             let birthdays = arguments[1].as_primitive::<Date32Type>();
-            Ok(Arc::new(membership_id::membership_ids(
-                last_names, birthdays,
-            )?))
+            Ok(Arc::new(membership_id::membership_ids(last_names, birthdays)?))
         },
         documentation: documentation(
             "The last name, `_`, and the first five hexadecimal digits of the SHA-256 of the \
@@ -142,19 +134,15 @@ impl ScalarUDFImpl for Function {
         let arrays = ColumnarValue::values_to_arrays(&arguments.args)?
             .iter()
             .zip(self.arguments)
-            .map(|(array, wanted)| {
-                if array.data_type() == wanted {
-                    Ok(Arc::clone(array))
-                } else {
-                    cast(array, wanted)
-                }
-            })
+            .map(
+                |(array, wanted)| {
+                    if array.data_type() == wanted { Ok(Arc::clone(array)) } else { cast(array, wanted) }
+                },
+            )
             .collect::<Result<Vec<_>, _>>()?;
         let result = (self.evaluate)(&arrays)?;
         if all_constant {
-            return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(
-                &result, 0,
-            )?));
+            return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&result, 0)?));
         }
         Ok(ColumnarValue::Array(result))
     }
@@ -192,11 +180,7 @@ fn signature(parameters: &[(&str, Coercion)]) -> Signature {
 }
 
 fn documentation(description: &str, syntax: &str, example: &str) -> DocumentationBuilder {
-    let section = DocSection {
-        include: true,
-        label: "Membership Functions",
-        description: None,
-    };
+    let section = DocSection { include: true, label: "Membership Functions", description: None };
     Documentation::builder(section, description, syntax).with_sql_example(example)
 }
 
@@ -215,20 +199,12 @@ mod tests {
         let column = cast(&texts, kind).unwrap();
         let batch = RecordBatch::try_from_iter_with_nullable([("text", column, true)]).unwrap();
         let session = SessionContext::new();
-        functions()
-            .into_iter()
-            .for_each(|function| session.register_udf(function));
+        functions().into_iter().for_each(|function| session.register_udf(function));
         let schema = batch.schema().to_dfschema().unwrap();
         let expression = session.parse_sql_expr(sql, &schema).unwrap();
         let expression = session.create_physical_expr(expression, &schema).unwrap();
-        let values = expression
-            .evaluate(&batch)
-            .unwrap()
-            .into_array(batch.num_rows())
-            .unwrap();
-        (0..values.len())
-            .map(|row| array_value_to_string(&values, row).unwrap())
-            .collect()
+        let values = expression.evaluate(&batch).unwrap().into_array(batch.num_rows()).unwrap();
+        (0..values.len()).map(|row| array_value_to_string(&values, row).unwrap()).collect()
     }
 
     /// What a constant SQL expression gives.
@@ -239,19 +215,10 @@ mod tests {
     #[test]
     fn texts_of_every_kind_are_taken() {
         for kind in [DataType::Utf8View, DataType::Utf8, DataType::LargeUtf8] {
-            assert_eq!(
-                values("split_name(text)['first_name']", &kind),
-                ["Ann", "", ""]
-            );
-            assert_eq!(
-                values("split_name(text)['last_name']", &kind),
-                ["Lee", "1986-01-10", ""]
-            );
+            assert_eq!(values("split_name(text)['first_name']", &kind), ["Ann", "", ""]);
+            assert_eq!(values("split_name(text)['last_name']", &kind), ["Lee", "1986-01-10", ""]);
             assert_eq!(values("split_name(text)['words']", &kind), ["2", "1", "0"]);
-            assert_eq!(
-                values("parse_birthday(text)", &kind),
-                ["", "1986-01-10", ""]
-            );
+            assert_eq!(values("parse_birthday(text)", &kind), ["", "1986-01-10", ""]);
             let ids = values("membership_id(text, parse_birthday(text))", &kind);
             assert_eq!(ids, ["", "1986-01-10_3864b", ""]);
         }
@@ -261,18 +228,12 @@ mod tests {
     fn constants_are_taken() {
         assert_eq!(value("split_name('John Smith, MD')['last_name']"), "Smith");
         assert_eq!(value("parse_birthday('01/31/1986')"), "1986-01-31");
-        assert_eq!(
-            value("membership_id('Smith', DATE '1986-01-10')"),
-            "Smith_3864b"
-        );
+        assert_eq!(value("membership_id('Smith', DATE '1986-01-10')"), "Smith_3864b");
     }
 
     #[test]
     fn a_constant_beside_a_column_is_taken() {
-        let ids = values(
-            "membership_id(text, DATE '1986-01-10')",
-            &DataType::Utf8View,
-        );
+        let ids = values("membership_id(text, DATE '1986-01-10')", &DataType::Utf8View);
         assert_eq!(ids, ["Dr. Ann Lee_3864b", "1986-01-10_3864b", ""]);
     }
 

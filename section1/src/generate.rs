@@ -41,17 +41,19 @@
 //!
 //! Malformed lines, half of them of three fields and half of five, come in addition to these rows.
 
-use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::{fmt, thread};
+use std::thread;
 
 use application::Applications;
+pub use folder::GenerateError;
+use folder::failed;
 
 mod application;
+mod folder;
 mod people;
 
 /// What to generate.
@@ -76,12 +78,7 @@ pub const MAX_ROWS_PER_FILE: u64 = 1_000_000;
 impl Default for Generate {
     /// A million rows of the seed 1 in two files, with 200 malformed lines or so.
     fn default() -> Self {
-        Self {
-            rows: 1_000_000,
-            seed: 1,
-            malformed_per_million: 200,
-            rows_per_file: MAX_ROWS_PER_FILE,
-        }
+        Self { rows: 1_000_000, seed: 1, malformed_per_million: 200, rows_per_file: MAX_ROWS_PER_FILE }
     }
 }
 
@@ -111,59 +108,6 @@ pub struct Generated {
     pub bytes: u64,
 }
 
-/// Why nothing, or not everything, was generated.
-#[derive(Debug)]
-pub enum GenerateError {
-    /// The folder has something that was not generated. Nothing in it was changed.
-    OtherFiles {
-        /// The folder.
-        folder: PathBuf,
-        /// One of the files.
-        file: PathBuf,
-    },
-    /// A file or folder could not be read or written.
-    Io {
-        /// What was tried, as in "cannot write".
-        action: &'static str,
-        /// The file or folder.
-        path: PathBuf,
-        /// What the system says.
-        source: io::Error,
-    },
-}
-
-impl fmt::Display for GenerateError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::OtherFiles { folder, file } => write!(
-                formatter,
-                "{} holds {}, which is no generated file: choose an empty folder, or one of generated files only, \
-                 which will be replaced",
-                folder.display(),
-                file.display(),
-            ),
-            Self::Io {
-                action,
-                path,
-                source,
-            } => write!(
-                formatter,
-                "cannot {action} {}: {source}; check its permissions and the free space, or choose another folder",
-                path.display(),
-            ),
-        }
-    }
-}
-
-impl std::error::Error for GenerateError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::OtherFiles { .. } => None,
-            Self::Io { source, .. } => Some(source),
-        }
-    }
-}
-
 /// Writes generated applications into the folder `out`, which is made if need be.
 ///
 /// Files that were generated into it before are removed first. A file has another name until it is
@@ -178,12 +122,8 @@ pub fn generate(generate: &Generate, out: &Path) -> Result<Generated, GenerateEr
     generate_with(generate, out, threads)
 }
 
-fn generate_with(
-    generate: &Generate,
-    out: &Path,
-    threads: usize,
-) -> Result<Generated, GenerateError> {
-    clear(out)?;
+fn generate_with(generate: &Generate, out: &Path, threads: usize) -> Result<Generated, GenerateError> {
+    folder::clear(out)?;
     let next = AtomicU64::new(0);
     let write_files = || {
         let mut written = vec![];
@@ -193,17 +133,13 @@ fn generate_with(
                 return Ok(written);
             }
             // An error keeps the other threads from beginning another file.
-            let file = write_file(generate, file, out)
-                .inspect_err(|_| next.store(generate.files(), Ordering::Relaxed));
+            let file = write_file(generate, file, out).inspect_err(|_| next.store(generate.files(), Ordering::Relaxed));
             written.push(file?);
         }
     };
     let results: Vec<_> = thread::scope(|scope| {
         let threads: Vec<_> = (0..threads).map(|_| scope.spawn(write_files)).collect();
-        threads
-            .into_iter()
-            .map(|thread| thread.join().expect("a thread returns its errors"))
-            .collect()
+        threads.into_iter().map(|thread| thread.join().expect("a thread returns its errors")).collect()
     });
     let mut files = results.into_iter().collect::<Result<Vec<_>, _>>()?.concat();
     files.sort_by_key(|file| file.index);
@@ -225,15 +161,9 @@ struct Written {
 }
 
 fn write_file(generate: &Generate, index: u64, out: &Path) -> Result<Written, GenerateError> {
-    let name = format!("{PREFIX}{:04}{SUFFIX}", index + 1);
-    let partial = out.join(format!(".{name}{PARTIAL}"));
-    let path = out.join(name);
-    let mut written = Written {
-        index,
-        path,
-        malformed: 0,
-        bytes: 0,
-    };
+    let partial = out.join(folder::partial_name(index));
+    let path = out.join(folder::name(index));
+    let mut written = Written { index, path, malformed: 0, bytes: 0 };
     fill(generate, &mut written, &partial).map_err(failed("write", &partial))?;
     fs::rename(&partial, &written.path).map_err(failed("rename to its last name", &partial))?;
     Ok(written)
@@ -242,8 +172,7 @@ fn write_file(generate: &Generate, index: u64, out: &Path) -> Result<Written, Ge
 /// Writes the rows of a file to `path`, a megabyte at a time.
 fn fill(generate: &Generate, written: &mut Written, path: &Path) -> io::Result<()> {
     const MEGABYTE: usize = 1 << 20;
-    let mut applications =
-        Applications::new(generate.seed, written.index, generate.malformed_per_million);
+    let mut applications = Applications::new(generate.seed, written.index, generate.malformed_per_million);
     let mut file = File::create(path)?;
     let mut lines = Vec::with_capacity(MEGABYTE + MEGABYTE / 16);
     lines.extend_from_slice(HEADER.as_bytes());
@@ -261,52 +190,6 @@ fn fill(generate: &Generate, written: &mut Written, path: &Path) -> io::Result<(
 }
 
 const HEADER: &str = "name,email,date_of_birth,mobile_no\n";
-const PREFIX: &str = "applications_";
-const SUFFIX: &str = ".csv";
-const PARTIAL: &str = ".partial";
-
-/// Makes the folder, or empties it of generated files, if it holds nothing else.
-fn clear(folder: &Path) -> Result<(), GenerateError> {
-    fs::create_dir_all(folder).map_err(failed("make the folder", folder))?;
-    let mut generated = vec![];
-    for entry in fs::read_dir(folder).map_err(failed("list", folder))? {
-        let entry = entry.map_err(failed("list", folder))?;
-        if !is_generated(&entry.file_name()) {
-            return Err(GenerateError::OtherFiles {
-                folder: folder.into(),
-                file: entry.file_name().into(),
-            });
-        }
-        generated.push(entry.path());
-    }
-    generated
-        .iter()
-        .try_for_each(|path| fs::remove_file(path).map_err(failed("remove", path)))
-}
-
-/// Whether a file has a name that [`write_file`] gives, for good or until it is whole.
-fn is_generated(name: &OsStr) -> bool {
-    let number = || {
-        let name = name.to_str()?;
-        let name = match name.strip_prefix('.') {
-            Some(partial) => partial.strip_suffix(PARTIAL)?,
-            None => name,
-        };
-        name.strip_prefix(PREFIX)?.strip_suffix(SUFFIX)
-    };
-    number().is_some_and(|number| {
-        number.len() >= 4 && number.bytes().all(|digit| digit.is_ascii_digit())
-    })
-}
-
-fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> GenerateError {
-    let path = path.to_owned();
-    move |source| GenerateError::Io {
-        action,
-        path,
-        source,
-    }
-}
 
 #[cfg(test)]
 mod tests {
@@ -315,12 +198,7 @@ mod tests {
     use super::*;
 
     fn small(rows: u64) -> Generate {
-        Generate {
-            rows,
-            malformed_per_million: 20_000,
-            rows_per_file: 300,
-            ..Generate::default()
-        }
+        Generate { rows, malformed_per_million: 20_000, rows_per_file: 300, ..Generate::default() }
     }
 
     fn folder() -> TempDir {
@@ -333,10 +211,7 @@ mod tests {
             .unwrap()
             .map(|entry| {
                 let entry = entry.unwrap();
-                (
-                    entry.file_name().into_string().unwrap(),
-                    fs::read_to_string(entry.path()).unwrap(),
-                )
+                (entry.file_name().into_string().unwrap(), fs::read_to_string(entry.path()).unwrap())
             })
             .collect();
         contents.sort();
@@ -350,31 +225,12 @@ mod tests {
         let contents = contents(out.path());
         let names: Vec<_> = contents.iter().map(|(name, _)| name.as_str()).collect();
         let numbers = ["0001", "0002", "0003", "0004"];
-        assert_eq!(
-            names,
-            numbers.map(|number| format!("applications_{number}.csv"))
-        );
-        assert_eq!(
-            generated.files,
-            numbers.map(|number| out.path().join(format!("applications_{number}.csv")))
-        );
-        assert!(
-            contents
-                .iter()
-                .all(|(_, text)| text.starts_with(HEADER) && text.ends_with('\n'))
-        );
-        let lines: usize = contents
-            .iter()
-            .map(|(_, text)| text.lines().count() - 1)
-            .sum();
+        assert_eq!(names, numbers.map(|number| format!("applications_{number}.csv")));
+        assert_eq!(generated.files, numbers.map(|number| out.path().join(format!("applications_{number}.csv"))));
+        assert!(contents.iter().all(|(_, text)| text.starts_with(HEADER) && text.ends_with('\n')));
+        let lines: usize = contents.iter().map(|(_, text)| text.lines().count() - 1).sum();
         assert_eq!(lines as u64, generated.rows + generated.malformed);
-        assert_eq!(
-            contents
-                .iter()
-                .map(|(_, text)| text.len() as u64)
-                .sum::<u64>(),
-            generated.bytes
-        );
+        assert_eq!(contents.iter().map(|(_, text)| text.len() as u64).sum::<u64>(), generated.bytes);
     }
 
     #[test]
@@ -397,24 +253,14 @@ mod tests {
         let of_one = generate_with(&small(2000), one.path(), 1).unwrap();
         let of_many = generate_with(&small(2000), many.path(), 5).unwrap();
         assert_eq!(contents(one.path()), contents(many.path()));
-        assert_eq!(
-            (of_one.malformed, of_one.bytes),
-            (of_many.malformed, of_many.bytes)
-        );
+        assert_eq!((of_one.malformed, of_one.bytes), (of_many.malformed, of_many.bytes));
     }
 
     #[test]
     fn another_seed_gives_other_applications() {
         let (one, other) = (folder(), folder());
         generate(&small(100), one.path()).unwrap();
-        generate(
-            &Generate {
-                seed: 2,
-                ..small(100)
-            },
-            other.path(),
-        )
-        .unwrap();
+        generate(&Generate { seed: 2, ..small(100) }, other.path()).unwrap();
         assert_ne!(contents(one.path()), contents(other.path()));
     }
 
@@ -428,36 +274,15 @@ mod tests {
 
     #[test]
     fn two_rows_make_two_files() {
-        let files = |rows| {
-            Generate {
-                rows,
-                ..Generate::default()
-            }
-            .files()
-        };
-        assert_eq!(
-            [0, 1, 2, 1_000_000, 2_000_000, 2_000_001].map(files),
-            [1, 1, 2, 2, 2, 3]
-        );
+        let files = |rows| Generate { rows, ..Generate::default() }.files();
+        assert_eq!([0, 1, 2, 1_000_000, 2_000_000, 2_000_001].map(files), [1, 1, 2, 2, 2, 3]);
     }
 
     #[test]
     fn the_rows_of_a_file_are_a_million_at_the_most() {
-        let generate = Generate {
-            rows: 5_000_000,
-            rows_per_file: u64::MAX,
-            ..Generate::default()
-        };
+        let generate = Generate { rows: 5_000_000, rows_per_file: u64::MAX, ..Generate::default() };
         assert_eq!(generate.files(), 5);
-        assert_eq!(
-            Generate {
-                rows: 5,
-                rows_per_file: 0,
-                ..Generate::default()
-            }
-            .files(),
-            5
-        );
+        assert_eq!(Generate { rows: 5, rows_per_file: 0, ..Generate::default() }.files(), 5);
     }
 
     #[test]
@@ -471,23 +296,13 @@ mod tests {
 
     #[test]
     fn a_folder_with_other_files_is_refused_and_left_alone() {
-        for other in [
-            "notes.txt",
-            "applications_1.csv",
-            "applications_0001.csv.gz",
-            "applications_000a.csv",
-        ] {
+        for other in ["notes.txt", "applications_1.csv", "applications_0001.csv.gz", "applications_000a.csv"] {
             let out = folder();
             fs::write(out.path().join("applications_0001.csv"), "mine").unwrap();
             fs::write(out.path().join(other), "mine").unwrap();
             let error = generate(&small(10), out.path()).unwrap_err();
-            assert!(
-                matches!(&error, GenerateError::OtherFiles { file, .. } if file == Path::new(other))
-            );
-            assert!(
-                error.to_string().contains(other)
-                    && error.to_string().contains("choose an empty folder")
-            );
+            assert!(matches!(&error, GenerateError::OtherFiles { file, .. } if file == Path::new(other)));
+            assert!(error.to_string().contains(other) && error.to_string().contains("choose an empty folder"));
             assert_eq!(contents(out.path()).len(), 2);
         }
     }
@@ -497,12 +312,7 @@ mod tests {
         let out = folder();
         let file = out.path().join("file");
         fs::write(&file, "").unwrap();
-        let error = generate(&small(10), &file.join("below"))
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.contains("below") && error.contains("check its permissions"),
-            "{error}"
-        );
+        let error = generate(&small(10), &file.join("below")).unwrap_err().to_string();
+        assert!(error.contains("below") && error.contains("check its permissions"), "{error}");
     }
 }

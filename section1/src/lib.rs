@@ -4,12 +4,12 @@
 //! the SQL needs ([`functions()`]), and makes applications to try it on ([`generate`]).
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
-mod birthday;
+pub mod birthday;
 mod calendar;
-mod functions;
+pub mod functions;
 pub mod generate;
-mod membership_id;
-mod name;
+pub mod membership_id;
+pub mod name;
 mod title;
 mod view;
 mod words;

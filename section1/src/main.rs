@@ -42,7 +42,8 @@ struct GenerateArgs {
 }
 
 fn generate_files(matches: &ArgMatches, _: &Cli) -> miette::Result<u8> {
-    let GenerateArgs { rows, seed, malformed_per_million, out } = GenerateArgs::from_arg_matches(matches).into_diagnostic()?;
+    let GenerateArgs { rows, seed, malformed_per_million, out } =
+        GenerateArgs::from_arg_matches(matches).into_diagnostic()?;
     let what = Generate { rows, seed, malformed_per_million, ..Generate::default() };
     let made = generate(&what, &out).into_diagnostic()?;
     println!(

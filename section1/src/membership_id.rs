@@ -24,8 +24,7 @@ use crate::view;
 /// ```
 pub fn membership_id(last_name: &str, birthday: i32) -> Option<String> {
     let ending = ending(birthday)?.to_le_bytes();
-    let ending =
-        str::from_utf8(&ending[..ENDING]).expect("an ending is `_` and hexadecimal digits");
+    let ending = str::from_utf8(&ending[..ENDING]).expect("an ending is `_` and hexadecimal digits");
     Some(format!("{last_name}{ending}"))
 }
 
@@ -33,27 +32,15 @@ pub fn membership_id(last_name: &str, birthday: i32) -> Option<String> {
 ///
 /// # Errors
 /// If the arrays differ in length, or the ids that are longer than 12 bytes are more than 2 GiB.
-pub fn membership_ids(
-    last_names: &StringViewArray,
-    birthdays: &Date32Array,
-) -> Result<StringViewArray> {
+pub fn membership_ids(last_names: &StringViewArray, birthdays: &Date32Array) -> Result<StringViewArray> {
     if last_names.len() != birthdays.len() {
-        return exec_err!(
-            "membership_id: {} last names but {} birthdays",
-            last_names.len(),
-            birthdays.len()
-        );
+        return exec_err!("membership_id: {} last names but {} birthdays", last_names.len(), birthdays.len());
     }
     let given = NullBuffer::union(last_names.nulls(), birthdays.nulls());
     let mut long = LongIds::for_names(last_names.views())?;
     let mut views = Vec::with_capacity(last_names.len());
     let mut valid = Vec::with_capacity(last_names.len());
-    for (row, (&name, &birthday)) in last_names
-        .views()
-        .iter()
-        .zip(birthdays.values())
-        .enumerate()
-    {
+    for (row, (&name, &birthday)) in last_names.views().iter().zip(birthdays.values()).enumerate() {
         let ending = match &given {
             Some(given) if given.is_null(row) => None,
             _ => ending(birthday),
@@ -95,24 +82,12 @@ impl LongIds {
     /// Makes room for the ids of all `names`.
     fn for_names(names: &[u128]) -> Result<Self> {
         let lengths = names.iter().map(|&name| name as u32 as usize);
-        let room: usize = lengths
-            .filter(|&length| length > INLINED_NAME)
-            .map(|length| length + ENDING)
-            .sum();
+        let room: usize = lengths.filter(|&length| length > INLINED_NAME).map(|length| length + ENDING).sum();
         if room > view::BUFFER - ENDING_WORD - size_of::<u128>() {
-            return exec_err!(
-                "membership_id: the ids of one batch are more than 2 GiB, split the batch"
-            );
+            return exec_err!("membership_id: the ids of one batch are more than 2 GiB, split the batch");
         }
-        let spare = if room == 0 {
-            0
-        } else {
-            ENDING_WORD + size_of::<u128>()
-        };
-        Ok(Self {
-            bytes: vec![0; room + spare],
-            end: 0,
-        })
+        let spare = if room == 0 { 0 } else { ENDING_WORD + size_of::<u128>() };
+        Ok(Self { bytes: vec![0; room + spare], end: 0 })
     }
 
     #[inline]
@@ -122,8 +97,7 @@ impl LongIds {
         let start = self.end;
         if length <= view::INLINED {
             // Whole words are quicker to copy than a few bytes; what is too much is written over.
-            self.bytes[start..start + size_of::<u128>()]
-                .copy_from_slice(&view::characters(name).to_le_bytes());
+            self.bytes[start..start + size_of::<u128>()].copy_from_slice(&view::characters(name).to_le_bytes());
         } else {
             self.bytes[start..start + length].copy_from_slice(names.value(row).as_bytes());
         }
@@ -141,11 +115,7 @@ impl LongIds {
 
     fn buffers(mut self) -> Vec<Buffer> {
         self.bytes.truncate(self.end);
-        if self.bytes.is_empty() {
-            vec![]
-        } else {
-            vec![Buffer::from_vec(self.bytes)]
-        }
+        if self.bytes.is_empty() { vec![] } else { vec![Buffer::from_vec(self.bytes)] }
     }
 }
 
@@ -187,16 +157,7 @@ fn compute_ending(birthday: i32) -> Option<u64> {
         let half = hash[index / 2] >> (4 * (1 - index % 2)) & 15;
         b"0123456789abcdef"[usize::from(half)]
     };
-    Some(u64::from_le_bytes([
-        b'_',
-        digit(0),
-        digit(1),
-        digit(2),
-        digit(3),
-        digit(4),
-        0,
-        0,
-    ]))
+    Some(u64::from_le_bytes([b'_', digit(0), digit(1), digit(2), digit(3), digit(4), 0, 0]))
 }
 
 #[cfg(test)]
@@ -207,10 +168,7 @@ mod tests {
     use super::*;
 
     fn day(year: i32, month: u32, day: u32) -> i32 {
-        NaiveDate::from_ymd_opt(year, month, day)
-            .unwrap()
-            .num_days_from_ce()
-            - 719_163
+        NaiveDate::from_ymd_opt(year, month, day).unwrap().num_days_from_ce() - 719_163
     }
 
     /// The rule once more, with chrono and the whole hash.
@@ -225,12 +183,7 @@ mod tests {
     }
 
     fn names() -> impl Strategy<Value = String> {
-        let [short, middling, any, long] = [
-            "[A-Za-z]{0,8}",
-            "[A-Za-z]{9,14}",
-            "\\PC{0,8}",
-            "[a-z]{15,40}",
-        ];
+        let [short, middling, any, long] = ["[A-Za-z]{0,8}", "[A-Za-z]{9,14}", "\\PC{0,8}", "[a-z]{15,40}"];
         prop_oneof![4 => short, 2 => middling, 1 => any, 1 => long]
     }
 
@@ -276,19 +229,13 @@ mod tests {
     #[test]
     fn the_digits_are_those_of_sha256sum() {
         // printf 19860110 | sha256sum
-        assert_eq!(
-            membership_id("Smith", day(1986, 1, 10)).as_deref(),
-            Some("Smith_3864b")
-        );
+        assert_eq!(membership_id("Smith", day(1986, 1, 10)).as_deref(), Some("Smith_3864b"));
     }
 
     #[test]
     fn a_remembered_birthday_has_the_same_digits() {
         let birthday = day(2001, 2, 3);
-        assert_eq!(
-            membership_id("Lee", birthday),
-            membership_id("Lee", birthday)
-        );
+        assert_eq!(membership_id("Lee", birthday), membership_id("Lee", birthday));
         assert_eq!(ending(birthday), compute_ending(birthday));
     }
 

@@ -50,18 +50,10 @@ pub fn split(name: &str) -> Name<'_> {
     let parts = Parts::of(name);
     let first = (parts.words > 1).then(|| {
         let first = &name[parts.first.clone()];
-        if parts.first_is_tidy {
-            Cow::Borrowed(first)
-        } else {
-            Cow::Owned(tidy(first))
-        }
+        if parts.first_is_tidy { Cow::Borrowed(first) } else { Cow::Owned(tidy(first)) }
     });
     let last = (parts.words > 0).then(|| &name[parts.last.clone()]);
-    Name {
-        first,
-        last,
-        words: parts.words,
-    }
+    Name { first, last, words: parts.words }
 }
 
 /// [`split`] of every name of an array, in an array of [`fields`], which is never null itself.
@@ -77,11 +69,7 @@ pub fn split_names(names: &StringViewArray) -> Result<StructArray> {
     let mut words = Vec::with_capacity(names.len());
     let mut tidied = Tidied::new(names.data_buffers().len());
     for row in 0..names.len() {
-        let parts = if names.is_null(row) {
-            Parts::NONE
-        } else {
-            Parts::of(names.value(row))
-        };
+        let parts = if names.is_null(row) { Parts::NONE } else { Parts::of(names.value(row)) };
         first_names.push(match (parts.words, parts.first_is_tidy) {
             (0 | 1, _) => 0,
             (_, true) => view::cut(names, row, parts.first),
@@ -93,11 +81,7 @@ pub fn split_names(names: &StringViewArray) -> Result<StructArray> {
         });
         words.push(parts.words as i32);
     }
-    let at_least = |least: i32| {
-        NullBuffer::new(BooleanBuffer::collect_bool(words.len(), |row| {
-            words[row] >= least
-        }))
-    };
+    let at_least = |least: i32| NullBuffer::new(BooleanBuffer::collect_bool(words.len(), |row| words[row] >= least));
     let (has_first, has_last) = (at_least(2), at_least(1));
     let buffers = names.data_buffers().to_vec();
     let mut first_buffers = buffers.clone();
@@ -106,16 +90,9 @@ pub fn split_names(names: &StringViewArray) -> Result<StructArray> {
     // characters, in the same buffers; or one that `make_view` made of a string that is in the
     // buffer added last, or short enough to need none.
     let (first_names, last_names) = unsafe {
-        (
-            view::array(first_names, first_buffers, Some(has_first)),
-            view::array(last_names, buffers, Some(has_last)),
-        )
+        (view::array(first_names, first_buffers, Some(has_first)), view::array(last_names, buffers, Some(has_last)))
     };
-    let columns = vec![
-        Arc::new(first_names) as _,
-        Arc::new(last_names) as _,
-        Arc::new(Int32Array::from(words)) as _,
-    ];
+    let columns = vec![Arc::new(first_names) as _, Arc::new(last_names) as _, Arc::new(Int32Array::from(words)) as _];
     Ok(StructArray::try_new(fields(), columns, None)?)
 }
 
@@ -142,12 +119,7 @@ struct Parts {
 }
 
 impl Parts {
-    const NONE: Self = Self {
-        first: 0..0,
-        first_is_tidy: true,
-        last: 0..0,
-        words: 0,
-    };
+    const NONE: Self = Self { first: 0..0, first_is_tidy: true, last: 0..0, words: 0 };
 
     #[inline]
     fn of(name: &str) -> Self {
@@ -178,12 +150,7 @@ impl Parts {
             (Some(first), Some(last)) => first.start..last.end,
             _ => 0..0,
         };
-        Self {
-            first,
-            first_is_tidy: words.are_one_space_apart(),
-            last,
-            words: count,
-        }
+        Self { first, first_is_tidy: words.are_one_space_apart(), last, words: count }
     }
 }
 
@@ -230,10 +197,7 @@ struct Tidied {
 
 impl Tidied {
     fn new(index: usize) -> Self {
-        Self {
-            index,
-            bytes: vec![],
-        }
+        Self { index, bytes: vec![] }
     }
 
     fn view(&mut self, text: &str) -> Result<u128> {
@@ -241,9 +205,7 @@ impl Tidied {
         let offset = self.bytes.len();
         if text.len() > view::INLINED {
             if offset + text.len() > view::BUFFER {
-                return exec_err!(
-                    "split_name: the names of one batch are more than 2 GiB, split the batch"
-                );
+                return exec_err!("split_name: the names of one batch are more than 2 GiB, split the batch");
             }
             self.bytes.extend_from_slice(text.as_bytes());
         }
@@ -268,10 +230,7 @@ mod tests {
 
     fn parts(name: &str) -> (Option<String>, Option<String>) {
         let name = split(name);
-        (
-            name.first.map(Cow::into_owned),
-            name.last.map(str::to_owned),
-        )
+        (name.first.map(Cow::into_owned), name.last.map(str::to_owned))
     }
 
     fn both(first: &str, last: &str) -> (Option<String>, Option<String>) {
@@ -282,14 +241,10 @@ mod tests {
     fn reference(name: Option<&str>) -> Split {
         let plain = |word: &str| word.replace('.', "").to_ascii_lowercase();
         let mut words: Vec<&str> = name.unwrap_or_default().split_whitespace().collect();
-        while !words.is_empty()
-            && ["mr", "mrs", "ms", "miss", "dr", "prof"].contains(&&*plain(words[0]))
-        {
+        while !words.is_empty() && ["mr", "mrs", "ms", "miss", "dr", "prof"].contains(&&*plain(words[0])) {
             words.remove(0);
         }
-        let suffixes = [
-            "md", "dds", "dvm", "phd", "jr", "sr", "ii", "iii", "iv", "v",
-        ];
+        let suffixes = ["md", "dds", "dvm", "phd", "jr", "sr", "ii", "iii", "iv", "v"];
         let mut stripped = false;
         while let Some(word) = words.last() {
             let bare = word.strip_suffix(',').unwrap_or(word);
@@ -301,18 +256,8 @@ mod tests {
             words.pop();
         }
         let count = words.len() as i32;
-        let last = words.pop().map(|last| {
-            if stripped {
-                last.strip_suffix(',').unwrap_or(last)
-            } else {
-                last
-            }
-        });
-        (
-            (!words.is_empty()).then(|| words.join(" ")),
-            last.map(str::to_owned),
-            count,
-        )
+        let last = words.pop().map(|last| if stripped { last.strip_suffix(',').unwrap_or(last) } else { last });
+        ((!words.is_empty()).then(|| words.join(" ")), last.map(str::to_owned), count)
     }
 
     /// The rows of the split array, which has to be valid throughout.
@@ -325,9 +270,7 @@ mod tests {
         };
         let words = array.column(2).as_primitive::<Int32Type>();
         assert_eq!(words.null_count(), 0);
-        (0..array.len())
-            .map(|row| (text(0, row), text(1, row), words.value(row)))
-            .collect()
+        (0..array.len()).map(|row| (text(0, row), text(1, row), words.value(row))).collect()
     }
 
     fn names() -> impl Strategy<Value = Vec<Option<String>>> {
@@ -346,21 +289,16 @@ mod tests {
             1 => "[ \t]{1,3}",
             1 => prop::sample::select(vec!["\u{a0}", "\u{3000}", "\u{b}"]).prop_map(String::from),
         ];
-        let name =
-            (prop::collection::vec((word, gap), 0..7), 0..4usize).prop_map(|(words, edge)| {
-                let mut name = if edge == 1 {
-                    "  ".to_owned()
-                } else {
-                    String::new()
-                };
-                for (index, (word, gap)) in words.iter().enumerate() {
-                    name.push_str(word);
-                    if index + 1 < words.len() || edge == 2 {
-                        name.push_str(gap);
-                    }
+        let name = (prop::collection::vec((word, gap), 0..7), 0..4usize).prop_map(|(words, edge)| {
+            let mut name = if edge == 1 { "  ".to_owned() } else { String::new() };
+            for (index, (word, gap)) in words.iter().enumerate() {
+                name.push_str(word);
+                if index + 1 < words.len() || edge == 2 {
+                    name.push_str(gap);
                 }
-                name
-            });
+            }
+            name
+        });
         prop::collection::vec(prop::option::weighted(0.9, name), 0..40)
     }
 
@@ -431,53 +369,31 @@ mod tests {
 
     #[test]
     fn one_word_is_a_last_name() {
-        assert_eq!(
-            split("Dr. Lee MD"),
-            Name {
-                first: None,
-                last: Some("Lee"),
-                words: 1
-            }
-        );
+        assert_eq!(split("Dr. Lee MD"), Name { first: None, last: Some("Lee"), words: 1 });
     }
 
     #[test]
     fn no_word_is_no_name() {
         for name in ["", "   ", "Mr.", "Dr. , MD", "MD"] {
-            assert_eq!(
-                split(name),
-                Name {
-                    first: None,
-                    last: None,
-                    words: 0
-                },
-                "{name:?}"
-            );
+            assert_eq!(split(name), Name { first: None, last: None, words: 0 }, "{name:?}");
         }
     }
 
     #[test]
     fn white_space_inside_of_a_first_name_becomes_one_space() {
         assert_eq!(parts("  Ann \t Mary  Lee "), both("Ann Mary", "Lee"));
-        assert_eq!(
-            parts("Bartholomew  Christopher  Lee"),
-            both("Bartholomew Christopher", "Lee")
-        );
+        assert_eq!(parts("Bartholomew  Christopher  Lee"), both("Bartholomew Christopher", "Lee"));
     }
 
     #[test]
     fn a_null_name_has_no_words() {
         let names = StringViewArray::from_iter([None, Some("Ann Lee")]);
-        assert_eq!(
-            rows(&split_names(&names).unwrap()),
-            [(None, None, 0), (Some("Ann".into()), Some("Lee".into()), 2)]
-        );
+        assert_eq!(rows(&split_names(&names).unwrap()), [(None, None, 0), (Some("Ann".into()), Some("Lee".into()), 2)]);
     }
 
     #[test]
     fn long_parts_stay_in_the_buffers_of_the_names() {
-        let names =
-            StringViewArray::from_iter_values(["Mr. Bartholomew Christopher Featherstonehaugh"]);
+        let names = StringViewArray::from_iter_values(["Mr. Bartholomew Christopher Featherstonehaugh"]);
         let split = split_names(&names).unwrap();
         let first = split.column(0).as_string_view().value(0).as_ptr();
         let last = split.column(1).as_string_view().value(0).as_ptr();

@@ -10,8 +10,7 @@ pub(crate) fn is_honorific(word: &[u8]) -> bool {
 /// Whether a word is a suffix, in any case and with any full stops.
 #[inline]
 pub(crate) fn is_suffix(word: &[u8]) -> bool {
-    static SUFFIXES: Titles<10> =
-        Titles::new(["md", "dds", "dvm", "phd", "jr", "sr", "ii", "iii", "iv", "v"]);
+    static SUFFIXES: Titles<10> = Titles::new(["md", "dds", "dvm", "phd", "jr", "sr", "ii", "iii", "iv", "v"]);
     SUFFIXES.contain(word)
 }
 
@@ -45,7 +44,9 @@ impl<const N: usize> Titles<N> {
 
     #[inline]
     fn contain(&self, word: &[u8]) -> bool {
-        let (Some(&first), Some(&last)) = (word.first(), word.last()) else { return false };
+        let (Some(&first), Some(&last)) = (word.first(), word.last()) else {
+            return false;
+        };
         let can_be = self.first_characters[usize::from(last & 127)] & bit(first) != 0;
         can_be && self.contain_letters(word)
     }
@@ -89,9 +90,7 @@ mod tests {
         for word in ["mr", "MRS", "Ms.", "miSS", "D.r", ".dr", "P.R.O.F."] {
             assert!(is_honorific(word.as_bytes()), "{word}");
         }
-        for word in [
-            "md", "D.D.S.", "DVM", "Ph.D.", "jr.", "Sr", "ii", "III", "iV", "v.", "...V",
-        ] {
+        for word in ["md", "D.D.S.", "DVM", "Ph.D.", "jr.", "Sr", "ii", "III", "iV", "v.", "...V"] {
             assert!(is_suffix(word.as_bytes()), "{word}");
         }
     }
@@ -105,24 +104,15 @@ mod tests {
 
     #[test]
     fn words_that_hold_a_title_are_none() {
-        for word in [
-            "", ".", "m", "mrsm", "missy", "profs", "drr", "d", "md,", "phds", "iiii", "vi", "jrs",
-            "m d",
-        ] {
-            assert!(
-                !is_honorific(word.as_bytes()) && !is_suffix(word.as_bytes()),
-                "{word}"
-            );
+        for word in ["", ".", "m", "mrsm", "missy", "profs", "drr", "d", "md,", "phds", "iiii", "vi", "jrs", "m d"] {
+            assert!(!is_honorific(word.as_bytes()) && !is_suffix(word.as_bytes()), "{word}");
         }
     }
 
     #[test]
     fn letters_are_of_ascii() {
         for word in ["ｍｒ", "ſr", "v\u{301}", "\u{16}d"] {
-            assert!(
-                !is_honorific(word.as_bytes()) && !is_suffix(word.as_bytes()),
-                "{word}"
-            );
+            assert!(!is_honorific(word.as_bytes()) && !is_suffix(word.as_bytes()), "{word}");
         }
     }
 }

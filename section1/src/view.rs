@@ -83,11 +83,7 @@ pub(crate) fn characters(view: u128) -> u128 {
 /// Every view, those of null rows too, is of valid UTF-8 and either inlined with zeros behind its
 /// last byte, or inside of one of `buffers` and holding that string's first four bytes. `nulls` is
 /// as long as `views`.
-pub(crate) unsafe fn array(
-    views: Vec<u128>,
-    buffers: Vec<Buffer>,
-    nulls: Option<NullBuffer>,
-) -> StringViewArray {
+pub(crate) unsafe fn array(views: Vec<u128>, buffers: Vec<Buffer>, nulls: Option<NullBuffer>) -> StringViewArray {
     let nulls = nulls.filter(|nulls| nulls.null_count() > 0);
     if cfg!(debug_assertions) {
         return StringViewArray::new(views.into(), buffers, nulls);
@@ -109,9 +105,7 @@ mod tests {
 
     /// The strings of `texts` in an array of their own.
     fn cut_all(texts: &StringViewArray, range: impl Fn(usize) -> Range<usize>) -> StringViewArray {
-        let views = (0..texts.len())
-            .map(|row| cut(texts, row, range(row)))
-            .collect::<Vec<_>>();
+        let views = (0..texts.len()).map(|row| cut(texts, row, range(row))).collect::<Vec<_>>();
         StringViewArray::try_new(views.into(), texts.data_buffers().to_vec(), None).unwrap()
     }
 

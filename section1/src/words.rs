@@ -39,11 +39,7 @@ impl PlainWords {
         let letters = !spaces & inside;
         let starts = letters & !(letters << 1);
         let ends = letters & !(letters >> 1);
-        Some(Self {
-            spaces,
-            starts,
-            ends,
-        })
+        Some(Self { spaces, starts, ends })
     }
 }
 
@@ -107,11 +103,7 @@ impl<'a> AnyWords<'a> {
             let start = word.as_ptr().addr() - text.as_ptr().addr();
             start..start + word.len()
         };
-        Self {
-            text,
-            words: text.split_whitespace().map(range).collect(),
-            dropped: 0,
-        }
+        Self { text, words: text.split_whitespace().map(range).collect(), dropped: 0 }
     }
 
     fn left(&self) -> &[Range<usize>] {
@@ -141,9 +133,7 @@ impl Words for AnyWords<'_> {
     }
 
     fn are_one_space_apart(&self) -> bool {
-        self.left()
-            .windows(2)
-            .all(|pair| &self.text[pair[0].end..pair[1].start] == " ")
+        self.left().windows(2).all(|pair| &self.text[pair[0].end..pair[1].start] == " ")
     }
 }
 

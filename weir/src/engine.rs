@@ -17,11 +17,11 @@ use crate::error::{Error, Result};
 
 /// What a run may use of the machine.
 #[derive(Debug, Clone, Copy)]
-pub struct Resources {
+pub(crate) struct Resources {
     /// Threads, and partitions of every plan.
-    pub threads: usize,
+    pub(crate) threads: usize,
     /// Bytes of resident memory to stay under.
-    pub memory_limit: u64,
+    pub(crate) memory_limit: u64,
 }
 
 /// Resident memory is more than what operators account for: blocks in flight, buffers, the allocator. A
@@ -37,7 +37,9 @@ impl Default for Resources {
 
 /// The machine's memory in bytes; 2 GiB where it cannot be told.
 fn physical_memory() -> u64 {
-    let kibibytes = |text: &str| text.lines().find_map(|line| line.strip_prefix("MemTotal:")?.split_whitespace().next()?.parse::<u64>().ok());
+    let kibibytes = |text: &str| {
+        text.lines().find_map(|line| line.strip_prefix("MemTotal:")?.split_whitespace().next()?.parse::<u64>().ok())
+    };
     std::fs::read_to_string("/proc/meminfo").ok().as_deref().and_then(kibibytes).map_or(2 << 30, |kib| kib * 1024)
 }
 
@@ -71,5 +73,7 @@ pub(crate) fn without_tables(context: &SessionContext) -> SessionContext {
     let registered = catalog.register_schema(&names.default_schema, schema);
     debug_assert!(registered.is_ok());
     catalogs.register_catalog(names.default_catalog.clone(), catalog);
-    SessionContext::new_with_state(SessionStateBuilder::new_from_existing(context.state()).with_catalog_list(catalogs).build())
+    SessionContext::new_with_state(
+        SessionStateBuilder::new_from_existing(context.state()).with_catalog_list(catalogs).build(),
+    )
 }

@@ -1,4 +1,61 @@
-//! weir
+//! A small, fast batch-pipeline engine: a task file in YAML and SQL goes in; validated, gated, atomically
+//! published data comes out.
+//!
+//! # The way of the data
+//!
+//! A task names **sources** (files whose columns are declared), **models** (SQL files, each a table),
+//! **quality** rules (what must hold of a table's rows, and when the gate closes) and **sinks** (where accepted
+//! and rejected rows go). A run finds the files and checks their headers, computes each table once, judges it,
+//! and writes every route in the same pass beside its place; then it publishes all sinks or none.
+//!
+//! The modules are in that order: [`task`] is what the user wrote; sources, models, stages, rules, sinks and
+//! runs follow, and are private: a task file is the interface.
+//!
+//! # A command line
+//!
+//! The `weir` command runs tasks that need no functions of their own. A section adds its own to the same command
+//! line:
+//!
+//! ```no_run
+//! use std::process::ExitCode;
+//!
+//! fn main() -> ExitCode {
+//!     weir::Cli::new("section1").default_task("section1/conf/applications.yaml").functions(vec![]).main()
+//! }
+//! ```
+//!
+//! # A task from start to end
+//!
+//! ```
+//! # let folder = tempfile::tempdir()?;
+//! # let at = |path: &str| folder.path().join(path).display().to_string();
+//! std::fs::write(at("people.csv"), "name,age\nAnn,30\nBob,17\n")?;
+//! std::fs::write(at("adult.sql"), "select name, age from person")?;
+//! std::fs::write(at("task.yaml"), r#"
+//! name: people
+//! params: {folder: {type: string}}
+//! sources:
+//!   person:
+//!     files: {path: "${folder}/people.csv", format: csv}
+//!     columns: {name: string, age: integer}
+//! models: {adult: adult.sql}
+//! quality:
+//!   adult: {reject_unless: {too_young: age >= 18}}
+//! sinks:
+//!   good: {from: adult, mode: overwrite, files: {path: "${folder}/good", format: csv}}
+//!   bad: {from: adult.rejected, mode: overwrite, files: {path: "${folder}/bad", format: csv}}
+//! "#)?;
+//!
+//! let folder_is = format!("--param=folder={}", at(""));
+//! let code = weir::Cli::new("weir").main_from(["weir", "run", "--quiet", "--task-config", &at("task.yaml"), &folder_is]);
+//!
+//! assert_eq!(code, 0);
+//! assert_eq!(std::fs::read_to_string(at("good/part-00000.csv"))?, "name,age\nAnn,30\n");
+//! assert_eq!(std::fs::read_to_string(at("bad/part-00000.csv"))?, "name,age,reasons\nBob,17,too_young\n");
+//! # Ok::<(), std::io::Error>(())
+//! ```
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
 mod command;
 mod engine;
 pub mod error;
@@ -13,6 +70,4 @@ pub mod task;
 mod watch;
 
 pub use command::Cli;
-pub use engine::Resources;
 pub use error::{Error, Result};
-pub use run::{Entry, Outcome, OutputReport, ReasonReport, Report, StepReport, TableReport};

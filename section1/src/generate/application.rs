@@ -18,10 +18,7 @@ impl Applications {
     pub(crate) fn new(seed: u64, file: u64, malformed_per_million: u32) -> Self {
         let mut numbers = ChaCha8Rng::seed_from_u64(seed);
         numbers.set_stream(file);
-        Self {
-            dice: Dice(numbers),
-            malformed_per_million,
-        }
+        Self { dice: Dice(numbers), malformed_per_million }
     }
 
     /// Writes a row and sometimes a malformed line after it, which is what it returns.
@@ -102,9 +99,7 @@ const NAMES: Shares<Name, 9> = [
 ];
 
 const HONORIFICS: [&str; 7] = ["Mr.", "Mrs.", "Ms.", "Miss", "Dr.", "Mr", "Prof."];
-const SUFFIXES: [&str; 12] = [
-    "MD", "DDS", "DVM", "PhD", "Jr.", "II", "III", "IV", "V", "Sr.", "Ph.D.", "Jr",
-];
+const SUFFIXES: [&str; 12] = ["MD", "DDS", "DVM", "PhD", "Jr.", "II", "III", "IV", "V", "Sr.", "Ph.D.", "Jr"];
 
 const EMAILS: Shares<Email, 6> = [
     (9965, Email::Whole),
@@ -115,41 +110,18 @@ const EMAILS: Shares<Email, 6> = [
     (5, Email::Missing),
 ];
 
-const LAST_DOMAINS: Shares<&str, 5> = [
-    (6100, "com"),
-    (1070, "net"),
-    (960, "info"),
-    (950, "biz"),
-    (920, "org"),
-];
+const LAST_DOMAINS: Shares<&str, 5> = [(6100, "com"), (1070, "net"), (960, "info"), (950, "biz"), (920, "org")];
 
 /// Domains that are two last names rather than one.
 const TWO_NAMES_PER_MILLION: u32 = 700_000;
 
-const BIRTHDAYS: Shares<Birthday, 3> = [
-    (9990, Birthday::Date),
-    (5, Birthday::NoDate),
-    (5, Birthday::Missing),
-];
+const BIRTHDAYS: Shares<Birthday, 3> = [(9990, Birthday::Date), (5, Birthday::NoDate), (5, Birthday::Missing)];
 
 /// Ways to write a date: `y`, `m` and `d` stand for its parts.
-const FORMATS: Shares<&[u8; 5], 4> = [
-    (2700, b"y/m/d"),
-    (2500, b"m/d/y"),
-    (2450, b"y-m-d"),
-    (2350, b"d-m-y"),
-];
+const FORMATS: Shares<&[u8; 5], 4> = [(2700, b"y/m/d"), (2500, b"m/d/y"), (2450, b"y-m-d"), (2350, b"d-m-y")];
 
 /// Months and days of no year, and one of no month.
-const NO_DATES: [(u32, u32); 7] = [
-    (2, 30),
-    (2, 31),
-    (4, 31),
-    (31, 31),
-    (13, 1),
-    (6, 0),
-    (0, 10),
-];
+const NO_DATES: [(u32, u32); 7] = [(2, 30), (2, 31), (4, 31), (31, 31), (13, 1), (6, 0), (0, 10)];
 
 /// The first birthday, 1950-01-01, in days since 1970-01-01.
 const OLDEST: i32 = -7305;
@@ -194,14 +166,10 @@ fn write_application(dice: &mut Dice, line: &mut Vec<u8>, quotes: Quotes) {
         (first, first_of_email) = dice.one_of(&ACCENTED_FIRST_NAMES);
     }
     let quoted_name = quotes != Quotes::None || matches!(name, Name::Comma);
-    field(line, quoted_name, |line| {
-        write_name(dice, line, name, first, last)
-    });
+    field(line, quoted_name, |line| write_name(dice, line, name, first, last));
     line.push(b',');
     let all = quotes == Quotes::All;
-    field(line, all, |line| {
-        write_email(dice, line, first_of_email, last)
-    });
+    field(line, all, |line| write_email(dice, line, first_of_email, last));
     line.push(b',');
     field(line, all, |line| write_birthday(dice, line));
     line.push(b',');
@@ -266,13 +234,8 @@ fn write_birthday(dice: &mut Dice, line: &mut Vec<u8>) {
     if let Birthday::Missing = birthday {
         return;
     }
-    let days = if dice.below(1_000_000) < MINORS_PER_MILLION {
-        FIRST_MINOR..END
-    } else {
-        OLDEST..FIRST_MINOR
-    };
-    let (year, mut month, mut day) =
-        calendar::date(days.start + dice.below(days.len() as u32) as i32);
+    let days = if dice.below(1_000_000) < MINORS_PER_MILLION { FIRST_MINOR..END } else { OLDEST..FIRST_MINOR };
+    let (year, mut month, mut day) = calendar::date(days.start + dice.below(days.len() as u32) as i32);
     if let Birthday::NoDate = birthday {
         (month, day) = dice.one_of(&NO_DATES);
     }
@@ -348,6 +311,8 @@ impl Dice {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use super::*;
     use crate::{birthday, name};
 
@@ -373,19 +338,15 @@ mod tests {
         (0..ROWS).for_each(|_| {
             applications.write_row(&mut lines);
         });
-        String::from_utf8(lines)
-            .unwrap()
-            .lines()
-            .map(str::to_owned)
-            .collect()
+        String::from_utf8(lines).unwrap().lines().map(str::to_owned).collect()
     }
+
+    /// The well-formed rows of a file, made once for all tests.
+    static SAMPLE: LazyLock<Vec<String>> = LazyLock::new(|| lines(0));
 
     /// The fields at an index of all rows.
     fn column(index: usize) -> Vec<String> {
-        lines(0)
-            .iter()
-            .map(|line| fields(line).swap_remove(index))
-            .collect()
+        SAMPLE.iter().map(|line| fields(line).swap_remove(index)).collect()
     }
 
     /// Fails unless as many percent of `values` as expected hold, give or take four standard
@@ -395,10 +356,7 @@ mod tests {
         let expected = percent / 100.0 * values.len() as f64;
         let deviation = (expected * (1.0 - percent / 100.0)).sqrt();
         let found = values.iter().filter(|value| holds(value)).count() as f64;
-        assert!(
-            (found - expected).abs() <= 4.0 * deviation + 1.0,
-            "{found} instead of {expected}"
-        );
+        assert!((found - expected).abs() <= 4.0 * deviation + 1.0, "{found} instead of {expected}");
     }
 
     fn sum<T, const N: usize>(shares: &Shares<T, N>) -> u32 {
@@ -421,7 +379,7 @@ mod tests {
 
     #[test]
     fn every_row_has_four_fields_and_about_sixty_bytes() {
-        let lines = lines(0);
+        let lines = &*SAMPLE;
         assert_eq!(lines.len(), ROWS);
         assert!(lines.iter().all(|line| fields(line).len() == 4));
         let mean = lines.iter().map(|line| line.len() + 1).sum::<usize>() / ROWS;
@@ -430,10 +388,7 @@ mod tests {
 
     #[test]
     fn malformed_lines_have_three_or_five_fields() {
-        let counts: Vec<_> = lines(100_000)
-            .iter()
-            .map(|line| fields(line).len())
-            .collect();
+        let counts: Vec<_> = lines(100_000).iter().map(|line| fields(line).len()).collect();
         assert_share(&counts[..ROWS], 100.0 / 1.1 * 0.05, |&count| count == 3);
         assert_share(&counts[..ROWS], 100.0 / 1.1 * 0.05, |&count| count == 5);
         assert!(counts.iter().all(|count| (3..=5).contains(count)));
@@ -441,24 +396,16 @@ mod tests {
 
     #[test]
     fn quotes_have_their_shares() {
-        let lines = lines(0);
-        assert_share(&lines, 0.22, |line| line.starts_with('"'));
-        assert_share(&lines, 0.1, |line| line.ends_with('"'));
+        let lines = &*SAMPLE;
+        assert_share(lines, 0.22, |line| line.starts_with('"'));
+        assert_share(lines, 0.1, |line| line.ends_with('"'));
     }
 
     #[test]
     fn names_have_their_shares() {
         let names = column(0);
-        let starts = |name: &String| {
-            HONORIFICS
-                .iter()
-                .any(|honorific| name.starts_with(&format!("{honorific} ")))
-        };
-        let ends = |name: &String| {
-            SUFFIXES
-                .iter()
-                .any(|suffix| name.ends_with(&format!(" {suffix}")))
-        };
+        let starts = |name: &String| HONORIFICS.iter().any(|honorific| name.starts_with(&format!("{honorific} ")));
+        let ends = |name: &String| SUFFIXES.iter().any(|suffix| name.ends_with(&format!(" {suffix}")));
         assert_share(&names, 2.0, starts);
         assert_share(&names, 2.02, ends);
         assert_share(&names, 0.02, |name| name.contains(','));
@@ -466,25 +413,20 @@ mod tests {
         assert_share(&names, 0.1, |name| !name.is_ascii());
         assert_share(&names, 0.1, |name| name::split(name).words == 1);
         assert_share(&names, 1.05, |name| name::split(name).words == 3);
-        assert_share(&names, 0.2, |name| {
-            name.trim() != name || name.contains("  ")
-        });
+        assert_share(&names, 0.2, |name| name.trim() != name || name.contains("  "));
     }
 
     #[test]
     fn emails_have_their_shares() {
         let emails = column(1);
-        let last_domain =
-            |domain: &'static str| move |email: &String| email.to_lowercase().ends_with(domain);
+        let last_domain = |domain: &'static str| move |email: &String| email.to_lowercase().ends_with(domain);
         assert_share(&emails, 61.0 * 0.9985, last_domain(".com"));
         assert_share(&emails, 10.7 * 0.9985, last_domain(".net"));
         assert_share(&emails, 9.6 * 0.9985, last_domain(".info"));
         assert_share(&emails, 9.5 * 0.9985, last_domain(".biz"));
         assert_share(&emails, 9.2 * 0.9985, last_domain(".org"));
         assert_share(&emails, 0.1, last_domain(".sg"));
-        assert_share(&emails, 0.1, |email| {
-            email.ends_with(|last: char| last.is_ascii_uppercase())
-        });
+        assert_share(&emails, 0.1, |email| email.ends_with(|last: char| last.is_ascii_uppercase()));
         assert_share(&emails, 0.05, |email| email.is_empty());
         assert_share(&emails, 0.1, |email| !email.contains('@'));
         assert_share(&emails, 0.05, |email| email.contains("@@"));
@@ -495,22 +437,16 @@ mod tests {
     fn birthdays_have_their_shares() {
         let birthdays = column(2);
         let shape = |shape: &'static str| {
-            move |birthday: &String| {
-                birthday.replace(|character: char| character.is_ascii_digit(), "0") == shape
-            }
+            move |birthday: &String| birthday.replace(|character: char| character.is_ascii_digit(), "0") == shape
         };
         assert_share(&birthdays, 27.0, shape("0000/00/00"));
         assert_share(&birthdays, 25.0, shape("00/00/0000"));
         assert_share(&birthdays, 24.5, shape("0000-00-00"));
         assert_share(&birthdays, 23.5, shape("00-00-0000"));
         assert_share(&birthdays, 0.05, |birthday| birthday.is_empty());
-        assert_share(&birthdays, 0.1, |birthday| {
-            birthday::parse(birthday).is_none()
-        });
+        assert_share(&birthdays, 0.1, |birthday| birthday::parse(birthday).is_none());
         let coming_of_age = birthday::parse("2004-01-01");
-        assert_share(&birthdays, 21.0, |birthday| {
-            birthday::parse(birthday) > coming_of_age
-        });
+        assert_share(&birthdays, 21.0, |birthday| birthday::parse(birthday) > coming_of_age);
     }
 
     #[test]
@@ -518,10 +454,7 @@ mod tests {
         assert_eq!(calendar::date(OLDEST), (1950, 1, 1));
         assert_eq!(calendar::date(FIRST_MINOR), (2004, 1, 2));
         assert_eq!(calendar::date(END), (2016, 1, 1));
-        let days: Vec<_> = column(2)
-            .iter()
-            .filter_map(|birthday| birthday::parse(birthday))
-            .collect();
+        let days: Vec<_> = column(2).iter().filter_map(|birthday| birthday::parse(birthday)).collect();
         assert!(days.iter().all(|day| (OLDEST..END).contains(day)));
     }
 
@@ -536,9 +469,7 @@ mod tests {
     fn mobile_numbers_have_their_shares() {
         let numbers = column(3);
         let shape = |shape: &'static str| {
-            move |number: &String| {
-                number.replace(|character: char| character.is_ascii_digit(), "0") == shape
-            }
+            move |number: &String| number.replace(|character: char| character.is_ascii_digit(), "0") == shape
         };
         assert_share(&numbers, 25.96, shape("000000"));
         assert_share(&numbers, 24.98, shape("00000"));
@@ -547,8 +478,6 @@ mod tests {
         assert_share(&numbers, 5.98, shape("0000 0000"));
         assert_share(&numbers, 0.04, shape("0000-0000"));
         assert_share(&numbers, 0.04, shape(""));
-        assert_share(&numbers, 0.04, |number| {
-            number.contains(|character: char| character.is_ascii_lowercase())
-        });
+        assert_share(&numbers, 0.04, |number| number.contains(|character: char| character.is_ascii_lowercase()));
     }
 }

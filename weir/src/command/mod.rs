@@ -169,7 +169,11 @@ impl Cli {
     /// Adds a verb. `run` gets its arguments, and this command line to run further verbs with; it gives the
     /// exit code.
     #[must_use]
-    pub fn command<A: Args>(mut self, name: &'static str, run: fn(&clap::ArgMatches, &Self) -> miette::Result<u8>) -> Self {
+    pub fn command<A: Args>(
+        mut self,
+        name: &'static str,
+        run: fn(&clap::ArgMatches, &Self) -> miette::Result<u8>,
+    ) -> Self {
         self.own.push(OwnCommand { command: A::augment_args(clap::Command::new(name)), run });
         self
     }
@@ -219,8 +223,9 @@ impl Cli {
         let mut parser = Verbs::command().name(self.name).bin_name(self.name).about(self.about).version(self.version);
         if let Some(task) = self.default_task {
             for verb in ["run", "validate", "plan", "runs"] {
-                parser = parser
-                    .mut_subcommand(verb, |verb| verb.mut_arg("task_config", |arg| arg.required(false).default_value(task)));
+                parser = parser.mut_subcommand(verb, |verb| {
+                    verb.mut_arg("task_config", |arg| arg.required(false).default_value(task))
+                });
             }
         }
         self.own.iter().fold(parser, |parser, own| parser.subcommand(own.command.clone()))
@@ -316,11 +321,9 @@ fn size(text: &str) -> Result<u64, String> {
 
 /// The runtime of a command: as many threads as the run is to use.
 fn runtime(threads: usize) -> Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(threads)
-        .enable_all()
-        .build()
-        .map_err(|error| Error::usage(format!("the runtime cannot be started: {error}"), "check the limits of this user's processes"))
+    tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build().map_err(|error| {
+        Error::usage(format!("the runtime cannot be started: {error}"), "check the limits of this user's processes")
+    })
 }
 
 #[cfg(test)]

@@ -36,7 +36,9 @@ pub(super) fn plan(cli: &Cli, args: &RunArgs) -> Result<u8> {
             println!("\nmodels in order: {}", flow.models.join(" -> "));
         }
         for (number, stage) in flow.stages.iter().enumerate() {
-            let to = |sinks: &[usize]| sinks.iter().map(|sink| flow.sinks[*sink].name.as_str()).collect::<Vec<_>>().join(", ");
+            let to = |sinks: &[usize]| {
+                sinks.iter().map(|sink| flow.sinks[*sink].name.as_str()).collect::<Vec<_>>().join(", ")
+            };
             println!("\nstage {} computes `{}`", number + 1, stage.table);
             if let Some(judge) = &stage.judge {
                 let rules: Vec<_> = judge.rules.iter().map(|rule| rule.name.as_str()).collect();

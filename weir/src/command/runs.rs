@@ -18,7 +18,10 @@ pub(super) fn runs(args: &RunsArgs) -> Result<u8> {
         (Some(state), _) => state.clone(),
         (None, Some(task)) => args.state.folder(task),
         (None, None) => {
-            return Err(Error::usage("whose runs?", "name a task file with --task-config, or a state folder with --state"));
+            return Err(Error::usage(
+                "whose runs?",
+                "name a task file with --task-config, or a state folder with --state",
+            ));
         }
     };
     let entries = match Ledger::open_existing(&state)? {
@@ -35,7 +38,8 @@ pub(super) fn runs(args: &RunsArgs) -> Result<u8> {
         println!("no runs yet in {}", state.display());
         return Ok(0);
     }
-    let mut table = plain_table(&["started", "task", "env", "state", "rows", "accepted", "rejected", "seconds", "memory", "run"]);
+    let mut table =
+        plain_table(&["started", "task", "env", "state", "rows", "accepted", "rejected", "seconds", "memory", "run"]);
     for entry in &entries {
         let sum = |of: fn(&crate::run::TableReport) -> u64| {
             let report = entry.report.as_ref();

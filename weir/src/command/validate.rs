@@ -12,7 +12,8 @@ pub(super) fn validate(cli: &Cli, args: &TaskArgs) -> Result<u8> {
     let sources = declare(&task)?;
     let session = engine::session(Resources::default(), &std::env::temp_dir(), &cli.functions)?;
     let flow = runtime(1)?.block_on(Flow::plan(&task, &session, &sources, empty_tables(&sources)))?;
-    let rules = flow.stages.iter().filter_map(|stage| stage.judge.as_ref()).map(|judge| judge.rules.len() + judge.unique.len());
+    let rules =
+        flow.stages.iter().filter_map(|stage| stage.judge.as_ref()).map(|judge| judge.rules.len() + judge.unique.len());
     println!(
         "{}: `{}` is valid: {} sources, {} models, {} rules, {} sinks",
         args.task_config.display(),

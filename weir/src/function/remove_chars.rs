@@ -6,9 +6,7 @@ use datafusion::arrow::array::{Array, AsArray, StringViewArray, make_view};
 use datafusion::arrow::buffer::{Buffer, ScalarBuffer};
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::{Result, ScalarValue, exec_err};
-use datafusion::logical_expr::{
-    ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
-};
+use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
 
 /// `remove_chars('9123-4567', ' -')` is `91234567`: the text without any of the characters, which are ASCII.
 /// Null stays null. A text that has none of them is passed on without a copy.
@@ -89,7 +87,14 @@ mod tests {
     #[test]
     fn characters_are_removed_wherever_they_stand() {
         let long = "9 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5";
-        let text = StringViewArray::from_iter([Some("9123-4567"), None, Some("91234567"), Some(long), Some(" -"), Some("é -é")]);
+        let text = StringViewArray::from_iter([
+            Some("9123-4567"),
+            None,
+            Some("91234567"),
+            Some(long),
+            Some(" -"),
+            Some("é -é"),
+        ]);
         let removed = remove(&text, " -");
         removed.to_data().validate_full().unwrap();
         let expected = [Some("91234567"), None, Some("91234567"), Some("9123456789012345"), Some(""), Some("éé")];

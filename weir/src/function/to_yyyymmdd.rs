@@ -7,9 +7,7 @@ use datafusion::arrow::array::{Array, AsArray, StringViewArray, make_view};
 use datafusion::arrow::buffer::ScalarBuffer;
 use datafusion::arrow::datatypes::{DataType, Date32Type};
 use datafusion::common::{Result, ScalarValue, exec_err};
-use datafusion::logical_expr::{
-    ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
-};
+use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
 
 /// `to_yyyymmdd(date '1986-01-10')` is `19860110`. Null stays null; a year outside 0 to 9999 is an error.
 ///
@@ -50,8 +48,7 @@ impl ScalarUDFImpl for ToYyyymmdd {
             });
         }
         // SAFETY: eight ASCII digits stand in the view itself, and 0 is the view of the empty text.
-        let texts =
-            unsafe { StringViewArray::new_unchecked(ScalarBuffer::from(views), vec![], days.nulls().cloned()) };
+        let texts = unsafe { StringViewArray::new_unchecked(ScalarBuffer::from(views), vec![], days.nulls().cloned()) };
         match date {
             ColumnarValue::Scalar(_) => Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&texts, 0)?)),
             ColumnarValue::Array(_) => Ok(ColumnarValue::Array(Arc::new(texts))),
@@ -83,7 +80,7 @@ mod tests {
         #[test]
         fn a_day_is_written_as_chrono_writes_it(day in -719_528i32..2_932_897) {
             let date = NaiveDate::default() + Duration::days(day.into());
-            prop_assert_eq!(&digits(day).unwrap()[..], date.format("%Y%m%d").to_string().as_bytes());
+            prop_assert_eq!(String::from_utf8(digits(day).unwrap().to_vec()).unwrap(), date.format("%Y%m%d").to_string());
         }
     }
 

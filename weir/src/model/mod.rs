@@ -141,9 +141,8 @@ pub(crate) fn condition(task: &Task, session: &SessionState, schema: &SchemaRef,
         return Err(format!("`{}` cannot stand here in `{sql}`", rest.token));
     }
     bind::bind(&mut syntax.expr, &task.params).map_err(|unknown| format!("`${}` is no parameter", unknown.name))?;
-    let expr = session
-        .create_logical_expr_from_sql_expr(syntax, &schema)
-        .map_err(|error| message_and_span(&error).0)?;
+    let expr =
+        session.create_logical_expr_from_sql_expr(syntax, &schema).map_err(|error| message_and_span(&error).0)?;
     let mut subquery = false;
     let walked = datafusion::common::tree_node::TreeNode::apply(&expr, |expr| {
         subquery |= matches!(expr, Expr::ScalarSubquery(_) | Expr::InSubquery(_) | Expr::Exists(_));

@@ -14,7 +14,8 @@ pub(super) fn by_dependency(task: &Task, models: Vec<Model>) -> Result<Vec<Model
     for model in &models {
         let mut path = Vec::new();
         if let Err(cycle) = visit(&model.name, &reads, &mut path, &mut order) {
-            let error = task.error(&task.spec.models[cycle[0]], format!("models read each other: {}", cycle.join(" -> ")));
+            let error =
+                task.error(&task.spec.models[cycle[0]], format!("models read each other: {}", cycle.join(" -> ")));
             return Err(Box::new(error.with_help("take one of these reads out")).into());
         }
     }

@@ -158,7 +158,9 @@ impl Judge {
 
     fn ask(&self, rule: &Rule, batch: &RecordBatch) -> Result<BooleanBuffer> {
         rule.holds(batch).map_err(|error| match Error::query(&self.table, error) {
-            Error::Query { table, message } => Error::Query { table, message: format!("rule `{}`: {message}", rule.name) },
+            Error::Query { table, message } => {
+                Error::Query { table, message: format!("rule `{}`: {message}", rule.name) }
+            }
             own => own,
         })
     }

@@ -108,7 +108,9 @@ impl Rule {
                 Test::Matches { column: index, pattern }
             }
             Requirement::Unique(_) => {
-                let error = error("`unique` can warn or fail, not reject: which of the rows would be the wrong one?".to_owned());
+                let error = error(
+                    "`unique` can warn or fail, not reject: which of the rows would be the wrong one?".to_owned(),
+                );
                 return Err(Box::new(error.with_help("move it to warn_unless or fail_unless")).into());
             }
         };

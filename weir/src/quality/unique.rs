@@ -76,7 +76,8 @@ impl UniqueRule {
         spec: &Spanned<RuleSpec>,
         columns: &[String],
     ) -> Result<Self> {
-        let columns: Vec<usize> = columns.iter().map(|column| scope.column(spec, name, column)).collect::<Result<_>>()?;
+        let columns: Vec<usize> =
+            columns.iter().map(|column| scope.column(spec, name, column)).collect::<Result<_>>()?;
         let kinds: Vec<_> = columns.iter().map(|column| scope.schema.field(*column).data_type().clone()).collect();
         if let Err(error) = converter(&kinds) {
             return Err(Box::new(scope.error(spec, name, error)).into());
@@ -114,7 +115,12 @@ fn converter(kinds: &[DataType]) -> Result<RowConverter, DataFusionError> {
 
 impl Duplicates {
     /// Adds the keys of the chosen rows.
-    pub(super) fn add(&mut self, rule: &UniqueRule, batch: &RecordBatch, chosen: &BooleanBuffer) -> Result<(), DataFusionError> {
+    pub(super) fn add(
+        &mut self,
+        rule: &UniqueRule,
+        batch: &RecordBatch,
+        chosen: &BooleanBuffer,
+    ) -> Result<(), DataFusionError> {
         let mut known = chosen.clone();
         for column in &rule.columns {
             if let Some(valid) = batch.column(*column).logical_nulls() {
@@ -174,10 +180,14 @@ impl Duplicates {
                 for (offset, length) in &spill.extents[i] {
                     let start = bucket.len();
                     bucket.resize(start + length, 0);
-                    spill.file.read_exact_at(&mut bucket[start..], *offset).map_err(crate::error::state_io(&self.scratch))?;
+                    spill
+                        .file
+                        .read_exact_at(&mut bucket[start..], *offset)
+                        .map_err(crate::error::state_io(&self.scratch))?;
                 }
             }
-            let mut counts: HashMap<&[u8], u64, ahash::RandomState> = HashMap::with_capacity_and_hasher(bucket.len() / 24, HASH);
+            let mut counts: HashMap<&[u8], u64, ahash::RandomState> =
+                HashMap::with_capacity_and_hasher(bucket.len() / 24, HASH);
             keys(&bucket).for_each(|key| *counts.entry(key).or_default() += 1);
             for (key, count) in counts.into_iter().filter(|(_, count)| *count > 1) {
                 rows += count;

@@ -75,27 +75,27 @@ pub(crate) struct Ledger {
 
 /// A run, as the ledger lists it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Entry {
+pub(crate) struct Entry {
     /// The run's id.
-    pub id: String,
+    pub(crate) id: String,
     /// The task's name.
-    pub task: String,
+    pub(crate) task: String,
     /// The environment.
-    pub environment: String,
+    pub(crate) environment: String,
     /// When it started, RFC 3339 in UTC.
-    pub started: String,
+    pub(crate) started: String,
     /// When it ended; none while it runs, or if it died.
-    pub ended: Option<String>,
+    pub(crate) ended: Option<String>,
     /// `running`, `publishing`, `done`, `skipped`, `gate_closed`, `failed`, `interrupted` or `died`.
-    pub state: String,
+    pub(crate) state: String,
     /// Why it ended so.
-    pub message: Option<String>,
+    pub(crate) message: Option<String>,
     /// Seconds from start to end.
-    pub seconds: Option<f64>,
+    pub(crate) seconds: Option<f64>,
     /// The largest resident memory, in bytes.
-    pub peak_memory: Option<u64>,
+    pub(crate) peak_memory: Option<u64>,
     /// What it read and wrote, if it came to its end.
-    pub report: Option<Report>,
+    pub(crate) report: Option<Report>,
 }
 
 /// A run that has begun and not ended, whose process is gone.
@@ -181,7 +181,8 @@ impl Ledger {
     /// Enters the files that a run reads.
     pub(crate) fn inputs(&mut self, id: &str, source: &str, files: &[crate::source::FoundFile]) -> Result<()> {
         self.write(|t| {
-            let mut insert = t.prepare("insert into input (run, source, path, bytes, modified) values (?1, ?2, ?3, ?4, ?5)")?;
+            let mut insert =
+                t.prepare("insert into input (run, source, path, bytes, modified) values (?1, ?2, ?3, ?4, ?5)")?;
             for file in files {
                 insert.execute(params![id, source, file.name, file.meta.size, file.meta.last_modified.to_rfc3339()])?;
             }
@@ -239,7 +240,7 @@ impl Ledger {
         self.ask(|c| {
             let mut runs = c.prepare(
                 "select id, state, report from run
-                 where task = ?1 and environment = ?2 and state in ('running', 'publishing') order by started",
+                 where task = ?1 and environment = ?2 and state in ('running', 'publishing') order by rowid",
             )?;
             let mut outputs = c.prepare("select folder, publish from output where run = ?1")?;
             let rows = runs.query_map([task, environment], |row| {
@@ -262,7 +263,7 @@ impl Ledger {
         self.ask(|c| {
             let mut query = c.prepare(
                 "select id, task, environment, started, ended, state, message, seconds, peak_memory, report from run
-                 where ?1 is null or task = ?1 order by started desc, id desc limit ?2",
+                 where ?1 is null or task = ?1 order by rowid desc limit ?2",
             )?;
             let rows = query.query_map(params![task, most], |row| {
                 Ok(Entry {
@@ -348,17 +349,20 @@ fn json(value: &impl Serialize) -> rusqlite::Result<String> {
 }
 
 fn from_json<T: for<'de> Deserialize<'de>>(text: &str) -> rusqlite::Result<T> {
-    serde_json::from_str(text).map_err(|error| {
-        rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, Box::new(error))
-    })
+    serde_json::from_str(text)
+        .map_err(|error| rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, Box::new(error)))
 }
 
 fn failed(path: &Path, error: rusqlite::Error) -> Error {
     use rusqlite::ErrorCode as Code;
     let help = match error.sqlite_error_code() {
         Some(Code::DatabaseBusy | Code::DatabaseLocked) => "another process is writing to it: try again",
-        Some(Code::ReadOnly | Code::CannotOpen | Code::PermissionDenied) => "make the state folder writable for the user of this run",
-        Some(Code::NotADatabase | Code::DatabaseCorrupt) => "it is damaged: move it away; a new one is made, without the history",
+        Some(Code::ReadOnly | Code::CannotOpen | Code::PermissionDenied) => {
+            "make the state folder writable for the user of this run"
+        }
+        Some(Code::NotADatabase | Code::DatabaseCorrupt) => {
+            "it is damaged: move it away; a new one is made, without the history"
+        }
         Some(Code::DiskFull) => "free some disk space and start the run again",
         _ => "check the state folder; if the ledger is damaged, move it away",
     };

@@ -28,8 +28,7 @@ impl Lock {
         let path = folder.join(format!("{what}.lock"));
         let io = || state_io(&path);
         std::fs::create_dir_all(folder).map_err(io())?;
-        let mut file =
-            File::options().read(true).write(true).create(true).truncate(false).open(&path).map_err(io())?;
+        let mut file = File::options().read(true).write(true).create(true).truncate(false).open(&path).map_err(io())?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(held(&mut file, what)),

@@ -14,9 +14,8 @@ use std::time::Instant;
 use chrono::{SecondsFormat, Utc};
 use datafusion::logical_expr::ScalarUDF;
 
-pub use ledger::Entry;
 pub(crate) use ledger::Ledger;
-pub use report::{Outcome, OutputReport, ReasonReport, Report, StepReport, TableReport};
+pub(crate) use report::{Outcome, Report, StepReport, TableReport};
 pub(crate) use staging::{Scratch, declare};
 
 use crate::engine::{self, Resources};
@@ -42,12 +41,13 @@ pub(crate) struct Settings {
 pub(crate) async fn run(task: &Task, settings: &Settings, watch: &Watch, stop: Stop) -> Result<Report> {
     let started = Instant::now();
     let id = new_id();
-    let _lock = Lock::take(&settings.state.join("locks"), &format!("{}.{}", task.name(), task.environment), &id)?;
+    let lock_name = format!("{}.{}", task.name(), task.environment);
+    let _lock = Lock::take(&settings.state.join("locks"), &lock_name, &id)?;
     let mut ledger = Ledger::open(&settings.state)?;
-    recover::recover(&mut ledger, task, &settings.state)?;
+    recover::recover(&mut ledger, task)?;
 
     // Planned over tables without rows first: what is wrong with the task is said before anything is read.
-    let scratch = Scratch::make(&settings.state, &id)?;
+    let scratch = Scratch::make(&settings.state, &lock_name)?;
     let session = engine::session(settings.resources, scratch.path(), &settings.functions)?;
     let sources = declare(task)?;
     let flow = Flow::plan(task, &engine::without_tables(&session), &sources, empty_tables(&sources)).await?;
@@ -86,7 +86,9 @@ fn publish(flow: &Flow, sinks: &[FolderSink], ledger: &mut Ledger, report: &mut 
     for (output, published) in report.outputs.iter_mut().zip(&published) {
         output.published = *published;
     }
-    let chosen = |publish: bool| sinks.iter().zip(&published).filter(move |(_, p)| **p == publish).map(|(sink, _)| sink.folder());
+    let chosen = |publish: bool| {
+        sinks.iter().zip(&published).filter(move |(_, p)| **p == publish).map(|(sink, _)| sink.folder())
+    };
     // The last look before the point of no return: a folder that cannot be switched must stop all of them.
     chosen(true).try_for_each(Folder::check_own)?;
     ledger.commit(report, &chosen(true).collect::<Vec<_>>())?;

@@ -1,20 +1,16 @@
 //! Finishes or takes back what a run has left whose process died.
 
-use std::path::Path;
-
 use super::ledger::Ledger;
-use super::staging::Scratch;
 use crate::error::Result;
 use crate::task::Task;
 
 /// Rolls every dead run of the task forward, if its commit record is there, or back. The caller holds the
 /// task's lock, so a run that the ledger has open is dead.
-pub(super) fn recover(ledger: &mut Ledger, task: &Task, state: &Path) -> Result<()> {
+pub(super) fn recover(ledger: &mut Ledger, task: &Task) -> Result<()> {
     for run in ledger.unfinished(task.name(), &task.environment)? {
         for (folder, publish) in &run.folders {
             if run.committed && *publish { folder.publish()? } else { folder.discard()? }
         }
-        Scratch::remove(state, &run.id)?;
         let what = if run.committed { "finished publishing" } else { "removed what was staged" };
         tracing::warn!(run = %run.id, "an earlier run died: {what}");
         ledger.recovered(&run)?;

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// How a run ended that did not end with an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Outcome {
+pub(crate) enum Outcome {
     /// All is published.
     Done,
     /// There was no input, and the task says to do nothing then.
@@ -16,90 +16,90 @@ pub enum Outcome {
 
 /// What a run read, judged and wrote.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Report {
+pub(crate) struct Report {
     /// The run's id: the time of its start and a random part.
-    pub run: String,
+    pub(crate) run: String,
     /// The task's name.
-    pub task: String,
+    pub(crate) task: String,
     /// The environment.
-    pub environment: String,
+    pub(crate) environment: String,
     /// How it ended.
-    pub outcome: Outcome,
+    pub(crate) outcome: Outcome,
     /// Why the gate closed; empty if it did not.
-    pub breaches: Vec<String>,
+    pub(crate) breaches: Vec<String>,
     /// The sources and judged tables, in the order in which they were computed.
-    pub tables: Vec<TableReport>,
+    pub(crate) tables: Vec<TableReport>,
     /// The sinks.
-    pub outputs: Vec<OutputReport>,
+    pub(crate) outputs: Vec<OutputReport>,
     /// The steps and how long each took.
-    pub steps: Vec<StepReport>,
+    pub(crate) steps: Vec<StepReport>,
     /// Seconds from start to end.
-    pub seconds: f64,
+    pub(crate) seconds: f64,
     /// The largest resident memory, in bytes.
-    pub peak_memory: u64,
+    pub(crate) peak_memory: u64,
 }
 
 /// The rows of one table.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct TableReport {
+pub(crate) struct TableReport {
     /// The table's name.
-    pub table: String,
+    pub(crate) table: String,
     /// Rows read or judged; of a source those that could be read.
-    pub rows: u64,
+    pub(crate) rows: u64,
     /// Rows that went on.
-    pub accepted: u64,
+    pub(crate) accepted: u64,
     /// Rows, or unreadable lines, that went to the rejected route.
-    pub rejected: u64,
+    pub(crate) rejected: u64,
     /// Why, in the order of the rules. A row can have several reasons.
-    pub reasons: Vec<ReasonReport>,
+    pub(crate) reasons: Vec<ReasonReport>,
 }
 
 /// The rows that miss one rule.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct ReasonReport {
+pub(crate) struct ReasonReport {
     /// The rule's name, or why a line could not be read.
-    pub name: String,
+    pub(crate) name: String,
     /// `reject`, `warn` or `unreadable`.
-    pub effect: String,
+    pub(crate) effect: String,
     /// How many rows.
-    pub rows: u64,
+    pub(crate) rows: u64,
     /// A few of them. They are shown and not kept: rows can hold what a ledger should not.
     #[serde(skip)]
-    pub samples: Vec<String>,
+    pub(crate) samples: Vec<String>,
 }
 
 /// What a sink got.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct OutputReport {
+pub(crate) struct OutputReport {
     /// The sink's name.
-    pub sink: String,
+    pub(crate) sink: String,
     /// Where it is.
-    pub path: String,
+    pub(crate) path: String,
     /// Rows written.
-    pub rows: u64,
+    pub(crate) rows: u64,
     /// Bytes written.
-    pub bytes: u64,
+    pub(crate) bytes: u64,
     /// Whether it was published.
-    pub published: bool,
+    pub(crate) published: bool,
 }
 
 /// A step of a run.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct StepReport {
+pub(crate) struct StepReport {
     /// What it was: `find`, a table's name, `publish`.
-    pub name: String,
+    pub(crate) name: String,
     /// How long it took.
-    pub seconds: f64,
+    pub(crate) seconds: f64,
 }
 
 impl Report {
     /// The exit code of a process that ends with this report: 0 done or skipped, 3 gate closed.
-    pub fn exit_code(&self) -> u8 {
+    pub(crate) fn exit_code(&self) -> u8 {
         if self.outcome == Outcome::GateClosed { 3 } else { 0 }
     }
 
     /// Why the run ended as it did, where that is not plain.
-    pub fn message(&self) -> Option<String> {
+    pub(crate) fn message(&self) -> Option<String> {
         (!self.breaches.is_empty()).then(|| self.breaches.join("; "))
     }
 }

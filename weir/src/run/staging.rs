@@ -22,33 +22,23 @@ pub(crate) fn declare(task: &Task) -> Result<Vec<FileSource>> {
     task.spec.sources.iter().map(|(name, spec)| FileSource::declare(task, name, &spec.value)).collect()
 }
 
-/// A run's folder for what does not fit memory; it goes when the run ends.
+/// A folder for what does not fit memory; it goes when the run ends.
 #[derive(Debug)]
 pub(crate) struct Scratch(PathBuf);
 
 impl Scratch {
-    /// Makes the folder.
-    pub(crate) fn make(state: &Path, run: &str) -> Result<Self> {
-        let path = Self::path_of(state, run);
-        std::fs::create_dir_all(&path).map_err(state_io(&path))?;
+    /// Makes the folder, empty. Whoever holds the lock of that name may: what is there is a dead run's.
+    pub(crate) fn make(state: &Path, lock: &str) -> Result<Self> {
+        let path = state.join("scratch").join(lock);
+        match std::fs::remove_dir_all(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(state_io(&path)(error)),
+            _ => std::fs::create_dir_all(&path).map_err(state_io(&path))?,
+        }
         Ok(Self(path))
     }
 
     pub(crate) fn path(&self) -> &Path {
         &self.0
-    }
-
-    /// Removes what a dead run has left.
-    pub(super) fn remove(state: &Path, run: &str) -> Result<()> {
-        let path = Self::path_of(state, run);
-        match std::fs::remove_dir_all(&path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(state_io(&path)(error)),
-            _ => Ok(()),
-        }
-    }
-
-    fn path_of(state: &Path, run: &str) -> PathBuf {
-        state.join("scratch").join(run)
     }
 }
 
@@ -107,7 +97,8 @@ impl<'a> Staging<'a> {
         for taker in unreadable {
             taker.finish(&mut parts)?;
         }
-        let sources: Vec<_> = self.sources.iter().map(|source| source_report(source, &parts, &flow)).collect::<Result<_>>()?;
+        let sources: Vec<_> =
+            self.sources.iter().map(|source| source_report(source, &parts, &flow)).collect::<Result<_>>()?;
         for (name, gate) in &flow.source_gates {
             let of_source = sources.iter().filter(|table| table.table == *name);
             let messages = of_source.flat_map(|table| quality::of_table(gate, table.rows, table.rejected));
@@ -147,7 +138,8 @@ impl<'a> Staging<'a> {
         let mut takers = Vec::new();
         for source in self.sources {
             let route = Route { table: source.name().to_owned(), rejected: true };
-            let sinks: Vec<usize> = flow.sinks.iter().enumerate().filter(|(_, s)| s.route == route).map(|(i, _)| i).collect();
+            let sinks: Vec<usize> =
+                flow.sinks.iter().enumerate().filter(|(_, s)| s.route == route).map(|(i, _)| i).collect();
             if !sinks.is_empty() {
                 let taker = Arc::new(Unreadable { all: self.sinks.clone(), sinks, parts: Mutex::default() });
                 let takes = taker.clone();
@@ -174,7 +166,12 @@ impl<'a> Staging<'a> {
         let mut reasons = Vec::new();
         for (rule, (rows, samples)) in judge.rules.iter().zip(&tally.missed) {
             let effect = if rule.effect == Effect::Warn { "warn" } else { "reject" };
-            reasons.push(ReasonReport { name: rule.name.clone(), effect: effect.to_owned(), rows: *rows, samples: samples.clone() });
+            reasons.push(ReasonReport {
+                name: rule.name.clone(),
+                effect: effect.to_owned(),
+                rows: *rows,
+                samples: samples.clone(),
+            });
         }
         let mut unique = Vec::new();
         for (rule, keys) in judge.unique.iter().zip(std::mem::take(&mut tally.keys)) {
@@ -213,7 +210,13 @@ impl<'a> Staging<'a> {
             .collect()
     }
 
-    fn report(&mut self, outcome: Outcome, breaches: Vec<String>, tables: Vec<TableReport>, outputs: Vec<OutputReport>) -> Report {
+    fn report(
+        &mut self,
+        outcome: Outcome,
+        breaches: Vec<String>,
+        tables: Vec<TableReport>,
+        outputs: Vec<OutputReport>,
+    ) -> Report {
         Report {
             run: self.id.to_owned(),
             task: self.task.name().to_owned(),

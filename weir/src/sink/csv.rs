@@ -66,7 +66,9 @@ impl Column {
         Ok(match column.data_type() {
             DataType::Utf8View => Self::Text(column.as_string_view().clone()),
             DataType::Boolean => Self::Boolean(column.as_boolean().clone()),
-            DataType::Utf8 | DataType::LargeUtf8 => Self::Text(cast(column, &DataType::Utf8View)?.as_string_view().clone()),
+            DataType::Utf8 | DataType::LargeUtf8 => {
+                Self::Text(cast(column, &DataType::Utf8View)?.as_string_view().clone())
+            }
             _ => Self::Plain(cast(&cast(column, &DataType::Utf8)?, &DataType::Utf8View)?.as_string_view().clone()),
         })
     }
@@ -92,7 +94,11 @@ impl Column {
 fn text(value: &[u8], out: &mut Vec<u8>) {
     // Without an early end the compiler looks at sixteen bytes at a time.
     let special = |byte: u8| byte == b',' || byte == b'"' || byte == b'\n' || byte == b'\r';
-    if value.iter().fold(false, |found, byte| found | special(*byte)) { quoted(value, out) } else { out.extend_from_slice(value) }
+    if value.iter().fold(false, |found, byte| found | special(*byte)) {
+        quoted(value, out)
+    } else {
+        out.extend_from_slice(value)
+    }
 }
 
 #[cold]

@@ -62,7 +62,8 @@ impl FolderSink {
         format: Format,
         columns: Vec<(String, usize)>,
     ) -> Result<Self> {
-        let refused = |error| Error::sink(sink, target, error, "name a folder below the working directory or an absolute path");
+        let refused =
+            |error| Error::sink(sink, target, error, "name a folder below the working directory or an absolute path");
         let target = std::path::absolute(target).map_err(refused)?;
         let (Some(parent), Some(name)) = (target.parent(), target.file_name()) else {
             return Err(Error::sink(sink, &target, "is no folder that can be replaced", "name a folder of its own"));
@@ -233,7 +234,12 @@ impl Folder {
     }
 
     fn error(&self, path: &Path, error: impl std::fmt::Display) -> Error {
-        Error::sink(&self.sink, path, error, "check that the folder is writable and has free space; then start the run again")
+        Error::sink(
+            &self.sink,
+            path,
+            error,
+            "check that the folder is writable and has free space; then start the run again",
+        )
     }
 }
 

@@ -98,9 +98,10 @@ impl FileSource {
         let mut found = Vec::new();
         for path in matching(&self.pattern)? {
             let name = path.display().to_string();
-            let meta = store.head(&local_path(&path)?).await.map_err(|error| {
-                Error::input(&name, error, "check that the file is there and can be read")
-            })?;
+            let meta = store
+                .head(&local_path(&path)?)
+                .await
+                .map_err(|error| Error::input(&name, error, "check that the file is there and can be read"))?;
             found.push(FoundFile { name, meta });
         }
         if found.is_empty() && self.spec.if_missing == IfMissing::Fail {
@@ -119,9 +120,11 @@ impl FileSource {
         let files = found.into_iter().map(|file| (file.name, file.meta)).collect();
         match self.spec.files.format {
             Format::Csv => {
-                let headers = self.spec.columns.iter().map(|(name, column)| {
-                    column.value.header.clone().unwrap_or_else(|| name.clone())
-                });
+                let headers = self
+                    .spec
+                    .columns
+                    .iter()
+                    .map(|(name, column)| column.value.header.clone().unwrap_or_else(|| name.clone()));
                 let options = CsvOptions {
                     ignore_unknown: self.spec.unknown_columns == UnknownColumns::Ignore,
                     null_values: self.spec.null_values.clone().into(),
@@ -137,7 +140,8 @@ impl FileSource {
 /// The files that a local path or pattern names. A folder that cannot be read is an error, not an empty one.
 fn matching(pattern: &str) -> Result<Vec<PathBuf>> {
     let options = glob::MatchOptions { require_literal_leading_dot: true, ..Default::default() };
-    let entries = glob::glob_with(pattern, options).map_err(|error| Error::input(pattern, error, "mend the pattern"))?;
+    let entries =
+        glob::glob_with(pattern, options).map_err(|error| Error::input(pattern, error, "mend the pattern"))?;
     let mut paths = Vec::new();
     for entry in entries {
         let path = entry.map_err(|error| {

@@ -124,12 +124,7 @@ fn batch(records: &[RejectedRecord]) -> Result<RecordBatch> {
     }
     RecordBatch::try_new(
         rejected_schema(),
-        vec![
-            Arc::new(files.finish()),
-            Arc::new(lines.finish()),
-            Arc::new(raws.finish()),
-            Arc::new(reasons.finish()),
-        ],
+        vec![Arc::new(files.finish()), Arc::new(lines.finish()), Arc::new(raws.finish()), Arc::new(reasons.finish())],
     )
     .map_err(|error| Error::Query { table: "rejected".to_owned(), message: error.to_string() })
 }

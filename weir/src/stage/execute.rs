@@ -77,7 +77,10 @@ pub(crate) async fn execute(
             }
             Some(Err(panic)) => {
                 readers.shutdown().await;
-                return Err(Error::Query { table: stage.table.clone(), message: format!("a reader broke off: {panic}") });
+                return Err(Error::Query {
+                    table: stage.table.clone(),
+                    message: format!("a reader broke off: {panic}"),
+                });
             }
         }
     }
@@ -133,7 +136,15 @@ impl Reader {
     fn new(stage: Arc<Stage>, sinks: Arc<[FolderSink]>, scratch: PathBuf) -> Self {
         let parts = |takers: &[usize]| takers.iter().map(|sink| LazyPart { sink: *sink, part: None }).collect();
         let tally = stage.judge.as_ref().map(|judge| judge.tally(&scratch)).unwrap_or_default();
-        Self { accepted: parts(&stage.accepted), rejected: parts(&stage.rejected), kept: None, tally, stage, sinks, scratch }
+        Self {
+            accepted: parts(&stage.accepted),
+            rejected: parts(&stage.rejected),
+            kept: None,
+            tally,
+            stage,
+            sinks,
+            scratch,
+        }
     }
 
     async fn read(mut self, mut batches: SendableRecordBatchStream) -> Result<Pass> {

@@ -10,8 +10,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::SchemaRef;
-use datafusion::catalog::view::ViewTable;
 use datafusion::catalog::TableProvider;
+use datafusion::catalog::view::ViewTable;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::datasource::empty::EmptyTable;
 use datafusion::datasource::provider_as_source;
@@ -73,7 +73,12 @@ pub(crate) fn empty_tables(sources: &[FileSource]) -> Tables {
 
 impl Flow {
     /// Works out the stages of a task over its sources.
-    pub(crate) async fn plan(task: &Task, context: &SessionContext, sources: &[FileSource], tables: Tables) -> Result<Self> {
+    pub(crate) async fn plan(
+        task: &Task,
+        context: &SessionContext,
+        sources: &[FileSource],
+        tables: Tables,
+    ) -> Result<Self> {
         let models = model::load(task)?;
         let survey = Survey::take(task, context, sources, &models).await?;
         let sinks = bind_sinks(task, &survey)?;
@@ -93,7 +98,8 @@ impl Flow {
             }
             let has_sink = flow.sinks.iter().any(|sink| sink.route == accepted_route(name));
             if has_sink || survey.readers(name) > 1 {
-                let plan = LogicalPlanBuilder::scan(name, provider_as_source(table), None).and_then(LogicalPlanBuilder::build);
+                let plan =
+                    LogicalPlanBuilder::scan(name, provider_as_source(table), None).and_then(LogicalPlanBuilder::build);
                 let plan = plan.map_err(|error| Error::query(name, error))?;
                 flow.add_stage(task, context, &survey, name, plan)?;
             } else {
@@ -113,7 +119,14 @@ impl Flow {
         Ok(flow)
     }
 
-    fn add_stage(&mut self, task: &Task, context: &SessionContext, survey: &Survey, table: &str, plan: LogicalPlan) -> Result<()> {
+    fn add_stage(
+        &mut self,
+        task: &Task,
+        context: &SessionContext,
+        survey: &Survey,
+        table: &str,
+        plan: LogicalPlan,
+    ) -> Result<()> {
         let schema = survey.schemas[table].clone();
         let takers = |route: &Route| -> Vec<usize> {
             self.sinks.iter().enumerate().filter(|(_, sink)| sink.route == *route).map(|(i, _)| i).collect()
@@ -123,7 +136,14 @@ impl Flow {
         let is_source = task.spec.sources.contains_key(table);
         let rejected = if is_source { vec![] } else { takers(&Route { table: table.to_owned(), rejected: true }) };
         let judge = match task.spec.quality.get(table).filter(|_| !is_source) {
-            Some(quality) => Some(bind_judge(task, context, table, &schema, &quality.value, rejected.iter().map(|i| &self.sinks[*i]))?),
+            Some(quality) => Some(bind_judge(
+                task,
+                context,
+                table,
+                &schema,
+                &quality.value,
+                rejected.iter().map(|i| &self.sinks[*i]),
+            )?),
             None => None,
         };
         let scratch = match survey.readers(table) {
@@ -260,7 +280,10 @@ fn check_source_quality(task: &Task, name: &str, quality: &serde_saphyr::Spanned
         return Ok(());
     }
     let error = task.error(quality, format!("`{name}` is a source, and rules judge models"));
-    Err(Box::new(error.with_help("write a model that selects from it, and its rules there; a source takes only `gate`")).into())
+    Err(Box::new(
+        error.with_help("write a model that selects from it, and its rules there; a source takes only `gate`"),
+    )
+    .into())
 }
 
 fn bind_judge<'a>(

@@ -105,7 +105,10 @@ pub(crate) fn name_in(path: &Path) -> Result<String> {
 
 fn read(path: &Path) -> Result<String> {
     let wrong = |what: &dyn std::fmt::Display| {
-        Error::usage(format!("task file {}: {what}", path.display()), "name an existing task file with --task-config FILE")
+        Error::usage(
+            format!("task file {}: {what}", path.display()),
+            "name an existing task file with --task-config FILE",
+        )
     };
     let metadata = std::fs::metadata(path).map_err(|error| wrong(&error))?;
     if !metadata.is_file() {
@@ -260,7 +263,10 @@ sinks:
     #[test]
     fn an_unknown_key_names_its_place_and_the_nearest_known_key() {
         let error = error_of(&TASK.replace("reject_unless", "reject_unles"));
-        assert!(error.starts_with("task.yaml:16:5: unknown key `reject_unles`; did you mean `reject_unless`?"), "{error}");
+        assert!(
+            error.starts_with("task.yaml:16:5: unknown key `reject_unles`; did you mean `reject_unless`?"),
+            "{error}"
+        );
         let error = error_of(&TASK.replace("max: 5%", "maxx: 5%"));
         assert!(error.contains("task.yaml:18:35: unknown key `maxx`; did you mean `max`?"), "{error}");
     }

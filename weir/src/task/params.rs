@@ -139,7 +139,9 @@ impl Params {
         while let Some(start) = rest.find("${") {
             let error = |message: String| TaskError::new(source, Place::of(text.referenced), message);
             let Some(length) = rest[start..].find('}') else {
-                return Err(Box::new(error(format!("`{}` is not closed", &rest[start..])).with_help("write ${name}")).into());
+                return Err(
+                    Box::new(error(format!("`{}` is not closed", &rest[start..])).with_help("write ${name}")).into()
+                );
             };
             let name = &rest[start + 2..start + length];
             let Some(param) = self.get(name) else {

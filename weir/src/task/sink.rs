@@ -66,9 +66,7 @@ impl<'de> Deserialize<'de> for Route {
         let text = String::deserialize(deserializer)?;
         let (table, route) = text.split_once('.').unwrap_or((&text, ""));
         match route {
-            "" | "rejected" if !table.is_empty() => {
-                Ok(Self { table: table.to_owned(), rejected: route == "rejected" })
-            }
+            "" | "rejected" if !table.is_empty() => Ok(Self { table: table.to_owned(), rejected: route == "rejected" }),
             _ => Err(de::Error::custom(format!("`{text}` is no route: write `table` or `table.rejected`"))),
         }
     }

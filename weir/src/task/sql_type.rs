@@ -70,8 +70,7 @@ impl FromStr for SqlType {
             "date" => Self::Date,
             "timestamp" => Self::Timestamp,
             _ => {
-                return decimal(&lower)
-                    .ok_or_else(|| format!("unknown type `{text}`; the types are {NAMES}"));
+                return decimal(&lower).ok_or_else(|| format!("unknown type `{text}`; the types are {NAMES}"));
             }
         })
     }

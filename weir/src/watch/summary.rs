@@ -13,7 +13,8 @@ pub(crate) fn print(report: &Report) -> std::io::Result<()> {
     let judged: Vec<&TableReport> = report.tables.iter().collect();
     let mut rows = table(&["table", "rows", "accepted", "rejected", "share"]);
     for of in &judged {
-        let share = if of.rows == 0 { String::new() } else { format!("{:.1}%", of.rejected as f64 * 100.0 / of.rows as f64) };
+        let share =
+            if of.rows == 0 { String::new() } else { format!("{:.1}%", of.rejected as f64 * 100.0 / of.rows as f64) };
         rows.add_row(vec![
             Cell::new(&of.table),
             number(of.rows),
@@ -89,7 +90,8 @@ fn number(number: u64) -> Cell {
 /// A count with its thousands apart: 1,234,567.
 pub(crate) fn count(number: u64) -> String {
     let digits = number.to_string();
-    let groups: Vec<&str> = digits.as_bytes().rchunks(3).rev().filter_map(|group| std::str::from_utf8(group).ok()).collect();
+    let groups: Vec<&str> =
+        digits.as_bytes().rchunks(3).rev().filter_map(|group| std::str::from_utf8(group).ok()).collect();
     groups.join(",")
 }
 

@@ -40,8 +40,11 @@ impl RangeReader {
         if start >= end {
             return Ok(Bytes::new());
         }
-        let options =
-            GetOptions { range: Some(GetRange::Bounded(start..end)), if_match: meta.e_tag.clone(), ..Default::default() };
+        let options = GetOptions {
+            range: Some(GetRange::Bounded(start..end)),
+            if_match: meta.e_tag.clone(),
+            ..Default::default()
+        };
         let read = async { self.store.get_opts(&meta.location, options).await?.bytes().await };
         let bytes = read.await.map_err(|error| read_error(name, error))?;
         if bytes.len() as u64 == end - start { Ok(bytes) } else { Err(changed(name)) }
@@ -157,7 +160,6 @@ impl Cursor {
 
 /// The path by which an object store on the root of the local file system knows a file.
 pub(crate) fn local_path(path: &std::path::Path) -> Result<Path> {
-    Path::from_filesystem_path(path).map_err(|error| {
-        Error::input(path.display(), error, "check that the file is there and can be read")
-    })
+    Path::from_filesystem_path(path)
+        .map_err(|error| Error::input(path.display(), error, "check that the file is there and can be read"))
 }

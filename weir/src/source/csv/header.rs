@@ -26,10 +26,19 @@ pub(super) struct ExpectedHeader {
 }
 
 /// Reads a file's header and works out which field is which column.
-pub(super) async fn open(reader: &RangeReader, name: String, meta: ObjectMeta, expected: &ExpectedHeader) -> Result<CsvFile> {
+pub(super) async fn open(
+    reader: &RangeReader,
+    name: String,
+    meta: ObjectMeta,
+    expected: &ExpectedHeader,
+) -> Result<CsvFile> {
     let (head, end) = read_header(reader, &name, &meta).await?;
     let fields = fields(&head[..end]).map_err(|what| {
-        Error::input(&name, format!("its header line {what}"), "mend the header; it names the columns, separated by commas")
+        Error::input(
+            &name,
+            format!("its header line {what}"),
+            "mend the header; it names the columns, separated by commas",
+        )
     })?;
     let layout = match_columns(&name, &fields, expected)?;
     let rest = &head[end..];
@@ -138,7 +147,9 @@ fn match_columns(name: &str, fields: &[String], expected: &ExpectedHeader) -> Re
     if let Some((_, (column, header))) = expected.columns.iter().enumerate().find(|(i, _)| !seen.contains_key(i)) {
         let found = format!("its header has: {}", fields.join(", "));
         let help = match renamed(header, &unknown) {
-            Some(now) => format!("if it is now called `{now}`, declare {column}: {{type: ..., header: \"{now}\"}}; {found}"),
+            Some(now) => {
+                format!("if it is now called `{now}`, declare {column}: {{type: ..., header: \"{now}\"}}; {found}")
+            }
             None => format!("mend the file, or the `columns` of the source; {found}"),
         };
         return Err(Error::input(name, format!("column `{header}` is missing"), help));

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use datafusion::arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, StringViewArray, make_view};
+use datafusion::arrow::array::{
+    Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, StringViewArray, make_view,
+};
 use datafusion::arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, ScalarBuffer};
 use datafusion::arrow::compute::{CastOptions, cast_with_options, filter_record_batch};
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
@@ -62,11 +64,7 @@ pub(super) fn parse(block: Bytes, layout: &Layout, shape: &Shape) -> Result<Pars
         false => Arc::new([Buffer::from(block.clone()), Buffer::from_vec(extra)]),
     };
     let texts = columns.into_iter().map(|column| column.finish(rows, buffers.clone())).collect();
-    let parsed = Parsed {
-        batch: batch(shape.schema.clone(), texts, rows)?,
-        rejected,
-        lines,
-    };
+    let parsed = Parsed { batch: batch(shape.schema.clone(), texts, rows)?, rejected, lines };
     Ok(parsed).and_then(|parsed| cast(parsed, &spans, &block, shape))
 }
 
@@ -92,7 +90,9 @@ fn cast(parsed: Parsed, spans: &[Span], block: &Bytes, shape: &Shape) -> Result<
         let typed = cast_with_options(text, field.data_type(), &CastOptions { safe: true, ..Default::default() })?;
         if typed.null_count() != text.null_count() {
             misfits.resize(batch.num_rows(), None);
-            for (row, misfit) in misfits.iter_mut().enumerate().filter(|(row, _)| typed.is_null(*row) && text.is_valid(*row)) {
+            for (row, misfit) in
+                misfits.iter_mut().enumerate().filter(|(row, _)| typed.is_null(*row) && text.is_valid(*row))
+            {
                 let reasons = misfit.get_or_insert_default();
                 if !reasons.is_empty() {
                     reasons.push(';');
@@ -110,7 +110,11 @@ fn cast(parsed: Parsed, spans: &[Span], block: &Bytes, shape: &Shape) -> Result<
     let kept = BooleanArray::new(BooleanBuffer::from_iter(misfits.iter().map(Option::is_none)), None);
     for (span, reason) in spans.iter().zip(misfits) {
         if let Some(reason) = reason {
-            rejected.push(Rejected { line: span.line, raw: block.slice(span.start as usize..span.end as usize), reason });
+            rejected.push(Rejected {
+                line: span.line,
+                raw: block.slice(span.start as usize..span.end as usize),
+                reason,
+            });
         }
     }
     rejected.sort_by_key(|rejected| rejected.line);

@@ -85,8 +85,7 @@ impl Scan {
             }));
             let store: Arc<dyn ObjectStore> = store;
             let table = CsvTable::open(store, found, options, rejected, Arc::default()).await?;
-            let context =
-                SessionContext::new_with_config(SessionConfig::new().with_target_partitions(self.partitions));
+            let context = SessionContext::new_with_config(SessionConfig::new().with_target_partitions(self.partitions));
             context.register_table("t", Arc::new(table)).unwrap();
             let batches = context.sql(sql).await.unwrap().collect().await;
             let batches = batches.map_err(|error| crate::Error::query("t", error))?;
@@ -209,7 +208,22 @@ fn plain(rows: &[Row]) -> Vec<Vec<String>> {
 }
 
 fn pieces() -> impl Strategy<Value = String> {
-    let piece = prop::sample::select(vec!["a", "bc", "0123456789abcdef", "é", ",", ",", "\n", "\n", "\r\n", "\"", "\"\"", "\",\"", "\"\n\"", " "]);
+    let piece = prop::sample::select(vec![
+        "a",
+        "bc",
+        "0123456789abcdef",
+        "é",
+        ",",
+        ",",
+        "\n",
+        "\n",
+        "\r\n",
+        "\"",
+        "\"\"",
+        "\",\"",
+        "\"\n\"",
+        " ",
+    ]);
     proptest::collection::vec(piece, 0..60).prop_map(|pieces| pieces.concat())
 }
 
@@ -264,7 +278,8 @@ fn unreadable_records_are_rejected_with_their_lines_and_the_rest_is_kept() {
     let file = b"c0,c1\n1,\"a\nb\"\n2\n3,x,y\n\n4,\"z\"z\n5,\xff\n6,ok\n";
     let outcome = Scan { block_bytes: 7, partitions: 3, ..Scan::texts(2) }.read(file).unwrap().sorted();
     assert_eq!(plain(&outcome.rows), [["1", "a\nb"], ["6", "ok"]]);
-    let rejected: Vec<_> = outcome.rejected.iter().map(|(line, raw, why)| (*line, raw.as_str(), why.as_str())).collect();
+    let rejected: Vec<_> =
+        outcome.rejected.iter().map(|(line, raw, why)| (*line, raw.as_str(), why.as_str())).collect();
     assert_eq!(
         rejected,
         [

@@ -1,0 +1,266 @@
+//! `weir run`, as its users run it: files in, a command, what it prints and leaves.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use support::{Project, TASK};
+
+#[test]
+fn rows_are_judged_and_routed_in_one_run() {
+    let project = Project::people();
+    project.run(&[]).ended(0, "done: `people`");
+    assert_eq!(project.rows("out/good"), ["name,age", "\"Lee, Cid\",44", "Ann,30"]);
+    assert_eq!(project.rows("out/bad"), ["name,years,reasons", "Bob,17,too_young"]);
+    assert_eq!(project.left("out"), ["bad", "good"]);
+    assert_eq!(project.left(".weir/scratch"), [""; 0]);
+}
+
+#[test]
+fn a_row_has_all_its_reasons_in_the_order_of_the_rules_and_null_never_passes() {
+    let project = Project::people();
+    project.file("in/b.csv", "age,name\n3,\n,Dan\n,\n50,Eve\n60,Fay\n");
+    project.run(&["--param", "least_age=45"]).ended(3, "gate closed");
+    let rejected = project.rows("out/bad");
+    let expected = [
+        ",,missing_name;too_young",
+        ",3,missing_name;too_young",
+        "Ann,30,too_young",
+        "Bob,17,too_young",
+        "Dan,,too_young",
+    ];
+    assert_eq!(rejected[2..], expected, "{rejected:?}");
+    assert_eq!(rejected[1], "\"Lee, Cid\",44,too_young");
+}
+
+#[test]
+fn the_same_rows_come_out_for_any_number_of_threads() {
+    let project = Project::people();
+    let names = ["Ann", "\"B\nb\"", "Cid", "", "\"D\"\"d\""];
+    let line = |i: usize| format!("{},{}\n", names[i % names.len()], i % 90);
+    let many: String = (0..200_000).map(line).collect();
+    project.file("in/many.csv", format!("name,age\n{many}"));
+    project.run(&["--threads", "1", "--quiet"]).ended(0, "");
+    let alone = (project.rows("out/good"), project.rows("out/bad"));
+    project.run(&["--threads", "4", "--quiet"]).ended(0, "");
+    assert_eq!((project.rows("out/good"), project.rows("out/bad")), alone);
+    assert_eq!(alone.0.len() + alone.1.len(), 2 + 3 + 240_000);
+}
+
+#[test]
+fn a_closed_gate_publishes_only_the_quarantine() {
+    let project = Project::people();
+    project.run(&[]).ended(0, "");
+    project.file("in/a.csv", "name,age\nAnn,3\nBob,4\n");
+    project.run(&[]).ended(3, "gate closed: adult: rejected are 2 of 2 rows (100.0%), more than 60%");
+    assert_eq!(project.rows("out/good"), ["name,age", "\"Lee, Cid\",44", "Ann,30"], "the former content stays");
+    assert_eq!(project.rows("out/bad"), ["name,years,reasons", "Ann,3,too_young", "Bob,4,too_young"]);
+    assert_eq!(project.left("out"), ["bad", "good"]);
+}
+
+#[test]
+fn a_rule_above_its_own_limit_closes_the_gate() {
+    let project = Project::people();
+    project.task("too_young: age >= $least_age", "too_young: {requires: age >= $least_age, max: 0}");
+    project.run(&[]).ended(3, "rule `too_young` is missed by 1 of 3 rows (33.3%), more than 0");
+}
+
+#[test]
+fn too_few_rows_close_the_gate() {
+    let project = Project::people();
+    project.file("in/a.csv", "name,age\n");
+    project.run(&[]).ended(3, "0 rows, and at least 1 are needed");
+}
+
+#[test]
+fn a_rule_that_must_hold_ends_the_run_and_nothing_is_published() {
+    let project = Project::people();
+    project.task("    gate:", "    fail_unless:\n      possible: age < 40\n    gate:");
+    project.run(&[]).ended(1, "rule `possible` must hold and does not: 1 rows, such as: Lee, Cid, 44");
+    assert_eq!(project.left("out"), [""; 0]);
+    assert_eq!(project.left(".weir/scratch"), [""; 0]);
+}
+
+#[test]
+fn built_in_rules_judge_as_they_say() {
+    let project = Project::people();
+    project.task(
+        "too_young: age >= $least_age",
+        "named: {accepted_values: {name: [Ann, Bob]}}\n      form: {matches: {name: '^[A-Z][a-z]+$'}}\n      age: {between: {age: [18, 40]}}",
+    );
+    project.task("max_rejected: 60%, ", "");
+    project.run(&[]).ended(0, "");
+    assert_eq!(project.rows("out/good"), ["name,age", "Ann,30"]);
+    assert_eq!(project.rows("out/bad")[1..], ["\"Lee, Cid\",44,named;form;age", "Bob,17,age"]);
+}
+
+#[test]
+fn repeated_keys_are_warned_of_with_the_keys_and_kept() {
+    let project = Project::people();
+    project.task("    gate:", "    warn_unless:\n      twice: {unique: [name]}\n    gate:");
+    project.file("in/b.csv", "name,age\nAnn,31\n");
+    let ran = project.run(&[]);
+    ran.ended(0, "twice");
+    let line = ran.out.lines().find(|line| line.contains("twice")).unwrap();
+    assert!(line.contains("warn") && line.contains(" 2 ") && line.contains("Ann"), "{line}");
+    assert_eq!(project.rows("out/good").len(), 4);
+}
+
+#[test]
+fn repeated_keys_can_end_the_run() {
+    let project = Project::people();
+    project.task("    gate:", "    fail_unless:\n      twice: {unique: name}\n    gate:");
+    project.run(&[]).ended(0, "");
+    project.file("in/b.csv", "name,age\nAnn,31\n");
+    project.run(&[]).ended(1, "rule `twice` must hold and does not: 2 rows, such as: Ann");
+}
+
+#[test]
+fn a_route_that_no_sink_takes_fails_the_run_at_its_first_row() {
+    let project = Project::people();
+    let (task, _) = TASK.split_once("  bad:").unwrap();
+    project.file("task.yaml", task);
+    project.run(&[]).ended(1, "a row is rejected, and no sink takes it: add one with `from: adult.rejected`");
+    assert_eq!(project.left("out"), [""; 0]);
+    project.file("in/a.csv", "name,age\nAnn,30\n");
+    project.run(&[]).ended(0, "");
+}
+
+#[test]
+fn a_line_that_cannot_be_read_ends_the_run_unless_a_sink_takes_it() {
+    let project = Project::people();
+    project.file("in/b.csv", "name,age\nDan,50\nEve\nFay,x\n");
+    project.run(&[]).ended(1, "in/b.csv:3: a record cannot be read: too_few_fields: Eve");
+    let sink =
+        "  broken:\n    from: person.rejected\n    mode: overwrite\n    files: {path: out/broken, format: csv}\n";
+    project.file("task.yaml", format!("{TASK}{sink}"));
+    project.run(&[]).ended(0, "too_few_fields");
+    assert_eq!(
+        project.rows("out/broken"),
+        ["_file,_line,_raw,reasons", "in/b.csv,3,Eve,too_few_fields", "in/b.csv,4,\"Fay,x\",invalid_age"]
+    );
+    assert_eq!(project.rows("out/good"), ["name,age", "\"Lee, Cid\",44", "Ann,30", "Dan,50"]);
+}
+
+#[test]
+fn the_gate_of_a_source_counts_the_lines_that_cannot_be_read() {
+    let project = Project::people();
+    let sink =
+        "  broken:\n    from: person.rejected\n    mode: overwrite\n    files: {path: out/broken, format: csv}\n";
+    project.file("task.yaml", format!("{TASK}{sink}"));
+    project.task("quality:\n", "quality:\n  person:\n    gate: {max_rejected: 0}\n");
+    project.run(&[]).ended(0, "");
+    project.file("in/b.csv", "name,age\nEve\n");
+    project.run(&[]).ended(3, "person: rejected are 1 of 4 rows (25.0%), more than 0");
+}
+
+#[test]
+fn columns_that_do_not_fit_end_the_run_before_a_row_is_read() {
+    let project = Project::people();
+    project.file("in/b.csv", "name,years\nDan,50\n");
+    project.run(&[]).ended(1, "in/b.csv: column `age` is missing");
+    project.file("in/b.csv", "name,age,height\nDan,50,180\n");
+    project.run(&[]).ended(1, "in/b.csv: column `height` is not declared");
+    project.task("    columns: {name", "    unknown_columns: ignore\n    columns: {name");
+    project.run(&[]).ended(0, "");
+}
+
+#[test]
+fn without_input_a_run_fails_or_does_nothing_or_goes_on_empty() {
+    let project = Project::people();
+    project.run(&[]).ended(0, "");
+    std::fs::remove_file(project.path("in/a.csv")).unwrap();
+    project.run(&[]).ended(1, "in/*.csv: no file matches");
+    project.task("    columns: {name", "    if_missing: skip\n    columns: {name");
+    project.run(&[]).ended(0, "no input, nothing to do");
+    assert_eq!(project.rows("out/good").len(), 3, "the former content stays");
+    project.task("if_missing: skip", "if_missing: empty");
+    project.task(", min_rows: 1", "");
+    project.run(&[]).ended(0, "");
+    assert_eq!(project.rows("out/good"), ["name,age"]);
+}
+
+#[test]
+fn a_foreign_file_in_a_sinks_folder_is_an_error_and_stays() {
+    let project = Project::people();
+    project.file("out/good/diary.txt", "mine");
+    project.run(&[]).ended(1, "diary.txt: was not written by a run of this task");
+    assert_eq!(project.left("out"), ["good"]);
+    assert_eq!(project.left("out/good"), ["diary.txt"]);
+}
+
+#[test]
+fn a_second_run_is_told_who_runs_and_touches_nothing() {
+    let project = Project::people();
+    project.run(&[]).ended(0, "");
+    let lock = std::fs::File::options().write(true).open(project.path(".weir/locks/people.default.lock")).unwrap();
+    lock.lock().unwrap();
+    project.file("in/a.csv", "name,age\nZoe,99\n");
+    project.run(&[]).ended(4, "`people.default` is being run by process ");
+    assert_eq!(project.rows("out/good").len(), 3);
+    drop(lock);
+    project.run(&[]).ended(0, "");
+    assert_eq!(project.rows("out/good"), ["name,age", "Zoe,99"]);
+}
+
+#[test]
+fn a_model_reads_the_accepted_rows_of_a_judged_one_and_each_is_computed_once() {
+    let project = Project::people();
+    project.file("sql/pair.sql", "select a.name, b.name as other from adult a join adult b on a.age < b.age");
+    project.task("models:\n", "models:\n  pair: sql/pair.sql\n");
+    let sink = "  pairs:\n    from: pair\n    mode: overwrite\n    files: {path: out/pairs, format: csv}\n";
+    let task = std::fs::read_to_string(project.path("task.yaml")).unwrap();
+    project.file("task.yaml", format!("{task}{sink}"));
+    project.run(&[]).ended(0, "");
+    assert_eq!(project.rows("out/pairs"), ["name,other", "Ann,\"Lee, Cid\""]);
+    let ran = project.weir(&["plan", "--task-config", "task.yaml"]);
+    ran.ended(0, "kept for the models that read it");
+    assert_eq!(ran.out.matches("CsvScanExec").count(), 1, "{}", ran.out);
+}
+
+#[test]
+fn a_source_with_two_readers_is_read_once() {
+    let project = Project::people();
+    project.file("sql/adult.sql", "select p.name, p.age from person p where age < (select max(age) from person)");
+    project.run(&[]).ended(0, "");
+    assert_eq!(project.rows("out/good"), ["name,age", "Ann,30"]);
+    let ran = project.weir(&["plan", "--task-config", "task.yaml"]);
+    assert_eq!(ran.out.matches("CsvScanExec").count(), 1, "{}", ran.out);
+}
+
+#[test]
+fn parameters_are_typed_values_anywhere_in_sql() {
+    let project = Project::people();
+    project.task(
+        "params:\n",
+        "params:\n  o: {type: string, default: \"O'x\"}\n  since: {type: date, default: 2020-02-29}\n",
+    );
+    project.file(
+        "sql/adult.sql",
+        "select $o || name as name, age + $least_age as age from person where $since - interval '1 year' = date '2019-02-28'",
+    );
+    project.run(&[]).ended(0, "");
+    assert_eq!(project.rows("out/good")[2], "O'xAnn,48");
+}
+
+#[test]
+fn a_run_can_be_stopped_and_leaves_nothing() {
+    let project = Project::people();
+    // A join that would take for ever.
+    let many: String = (0..40_000).map(|i| format!("n{i},{}\n", i % 90)).collect();
+    project.file("in/many.csv", format!("name,age\n{many}"));
+    project.file(
+        "sql/adult.sql",
+        "select a.name, a.age from person a join person b on a.age + b.age > 0 and a.name < b.name",
+    );
+    let mut child = project.command(&["run", "--task-config", "task.yaml", "--quiet"]).spawn().unwrap();
+    let staged = || project.left("out").iter().any(|name| name.contains(".weir-"));
+    while !staged() {
+        assert_eq!(child.try_wait().unwrap(), None, "the run ended by itself");
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::INT).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+    assert_eq!(project.left("out"), [""; 0]);
+    assert_eq!(project.left(".weir/scratch"), [""; 0]);
+    project.weir(&["runs", "--task-config", "task.yaml"]).ended(0, "interrupted");
+}

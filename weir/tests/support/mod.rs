@@ -1,0 +1,147 @@
+//! A user's folder: files in, a command, what it prints and leaves.
+#![allow(dead_code)] // each test file uses its own part of this
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+/// A folder of its own for one test, with a task in it.
+pub(crate) struct Project {
+    folder: tempfile::TempDir,
+}
+
+/// What a command came to.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+/// A task that sorts people by whether they have a name and an age.
+pub(crate) const TASK: &str = r#"
+name: people
+params:
+  least_age: {type: integer, default: 18}
+sources:
+  person:
+    files: {path: "in/*.csv", format: csv}
+    columns: {name: string, age: integer}
+models:
+  adult: sql/adult.sql
+quality:
+  adult:
+    reject_unless:
+      missing_name: {not_null: name}
+      too_young: age >= $least_age
+    gate: {max_rejected: 60%, min_rows: 1}
+sinks:
+  good:
+    from: adult
+    mode: overwrite
+    files: {path: out/good, format: csv}
+  bad:
+    from: adult.rejected
+    mode: overwrite
+    publish: always
+    files: {path: out/bad, format: csv}
+    columns: [name, {years: age}, reasons]
+"#;
+
+impl Project {
+    /// A folder without anything.
+    pub(crate) fn empty() -> Self {
+        Self { folder: tempfile::tempdir().unwrap() }
+    }
+
+    /// A folder with [`TASK`], its model and three people, one of them too young.
+    pub(crate) fn people() -> Self {
+        let project = Self::empty();
+        project.file("task.yaml", TASK);
+        project.file("sql/adult.sql", "select name, age from person");
+        project.file("in/a.csv", "name,age\nAnn,30\nBob,17\n\"Lee, Cid\",44\n");
+        project
+    }
+
+    pub(crate) fn path(&self, path: &str) -> PathBuf {
+        self.folder.path().join(path)
+    }
+
+    pub(crate) fn file(&self, path: &str, content: impl AsRef<[u8]>) {
+        let path = self.path(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, content).unwrap();
+    }
+
+    /// Changes the task file.
+    pub(crate) fn task(&self, from: &str, to: &str) {
+        let text = std::fs::read_to_string(self.path("task.yaml")).unwrap();
+        assert!(text.contains(from), "the task has no `{from}`");
+        self.file("task.yaml", text.replace(from, to));
+    }
+
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
+        command.args(arguments).current_dir(self.folder.path()).stdin(Stdio::null());
+        command.env_remove("WEIR_STATE").env_remove("WEIR_TASK_CONFIG").env_remove("WEIR_ENV").env_remove("WEIR_LOG");
+        command
+    }
+
+    pub(crate) fn weir(&self, arguments: &[&str]) -> Ran {
+        Ran::of(self.command(arguments).output().unwrap())
+    }
+
+    /// `weir run` on the task.
+    pub(crate) fn run(&self, more: &[&str]) -> Ran {
+        let arguments: Vec<_> = ["run", "--task-config", "task.yaml"].iter().chain(more).copied().collect();
+        self.weir(&arguments)
+    }
+
+    /// The data lines of all files of a sink, sorted; the header first.
+    pub(crate) fn rows(&self, sink: &str) -> Vec<String> {
+        rows(&self.path(sink))
+    }
+
+    /// Every file and folder below the project but those of the ledger, by name.
+    pub(crate) fn left(&self, path: &str) -> Vec<String> {
+        let mut names: Vec<_> = std::fs::read_dir(self.path(path))
+            .map(|entries| entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect())
+            .unwrap_or_default();
+        names.sort();
+        names
+    }
+}
+
+/// The data lines of all files of a folder, sorted; the header first.
+pub(crate) fn rows(folder: &Path) -> Vec<String> {
+    let mut header = None;
+    let mut rows = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display())) {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "csv") {
+            let text = std::fs::read_to_string(path).unwrap();
+            let mut lines = text.lines().map(str::to_owned);
+            header = lines.next();
+            rows.extend(lines);
+        }
+    }
+    rows.sort();
+    rows.splice(0..0, header);
+    rows
+}
+
+impl Ran {
+    pub(crate) fn of(output: Output) -> Self {
+        Self {
+            code: output.status.code(),
+            out: String::from_utf8(output.stdout).unwrap(),
+            err: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// Fails the test unless the command ended with this code and said this.
+    #[track_caller]
+    pub(crate) fn ended(&self, code: i32, said: &str) {
+        assert_eq!(self.code, Some(code), "{}{}", self.out, self.err);
+        assert!(self.out.contains(said) || self.err.contains(said), "`{said}` is not in:\n{}{}", self.out, self.err);
+    }
+}

@@ -1,0 +1,162 @@
+//! Wrong task files, wrong SQL and wrong usage: what, where, and what to do next. All end with exit code 2.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use support::Project;
+
+#[test]
+fn an_unknown_key_is_refused_with_its_place_and_the_nearest_one() {
+    let project = Project::people();
+    project.task("mode: overwrite", "moed: overwrite");
+    let ran = project.run(&[]);
+    ran.ended(2, "task.yaml:20:5: unknown key `moed`");
+    ran.ended(2, "did you mean `mode`?");
+}
+
+#[test]
+fn a_sql_error_names_file_line_and_column() {
+    let project = Project::people();
+    project.file("sql/adult.sql", "select name,\n       agee\nfrom person");
+    project.run(&[]).ended(2, "sql/adult.sql:2:8: column 'agee' not found");
+    project.file("sql/adult.sql", "select name age age\nfrom person");
+    project.run(&[]).ended(2, "sql/adult.sql:1:17: Expected: end of statement, found: age");
+    project.file("sql/adult.sql", "select name, age from persn");
+    let ran = project.run(&[]);
+    ran.ended(2, "sql/adult.sql:1:23: `persn` is neither a source nor a model");
+    ran.ended(2, "did you mean `person`?");
+}
+
+#[test]
+fn a_model_is_one_select() {
+    let project = Project::people();
+    for sql in ["drop table person", "select 1; select 2", "", "insert into person values ('x', 1)"] {
+        project.file("sql/adult.sql", sql);
+        project.run(&[]).ended(2, "sql/adult.sql: a model is one select statement");
+    }
+}
+
+#[test]
+fn text_is_not_pasted_into_sql() {
+    let project = Project::people();
+    project.file("sql/adult.sql", "select name, age from person\nwhere age > ${least_age}");
+    project.run(&[]).ended(2, "sql/adult.sql:2:13: `${…}` is not filled in here");
+    project.file("sql/adult.sql", "select name, age from person where age > $least_aeg");
+    let ran = project.run(&[]);
+    ran.ended(2, "sql/adult.sql:1:42: `$least_aeg` is no parameter");
+    ran.ended(2, "did you mean `least_age`?");
+}
+
+#[test]
+fn models_that_read_each_other_are_refused_and_shown() {
+    let project = Project::people();
+    project.task("models:\n", "models:\n  old: sql/old.sql\n");
+    project.file("sql/old.sql", "select name, age from adult");
+    project.file("sql/adult.sql", "select name, age from old");
+    project.run(&[]).ended(2, "models read each other: old -> adult -> old");
+}
+
+#[test]
+fn a_rule_over_an_unknown_column_or_of_the_wrong_kind_is_refused_at_its_place() {
+    let project = Project::people();
+    project.task("age >= $least_age", "agee >= $least_age");
+    project.run(&[]).ended(2, "task.yaml:15:18: rule `too_young` of `adult`:");
+    project.task("agee >= $least_age", "age + $least_age");
+    project.run(&[]).ended(2, "a condition is true or false, and this is Int32");
+    project.task("age + $least_age", "{unique: name}");
+    project.run(&[]).ended(2, "`unique` can warn or fail, not reject");
+    project.task("{unique: name}", "{matches: {age: x}}");
+    project.run(&[]).ended(2, "`matches` is for text, and `age` is Int32");
+    project.task("{matches: {age: x}}", "{matches: {name: '['}}");
+    project.run(&[]).ended(2, "regex parse error");
+    project.task("{matches: {name: '['}}", "age > (select max(age) from person)");
+    project.run(&[]).ended(2, "rule `too_young` of `adult`");
+}
+
+#[test]
+fn a_sink_of_an_unknown_table_or_column_is_refused() {
+    let project = Project::people();
+    project.task("from: adult\n", "from: adlut\n");
+    let ran = project.run(&[]);
+    ran.ended(2, "task.yaml:19:11: `adlut` is neither a model nor a source");
+    ran.ended(2, "did you mean `adult`?");
+    project.task("from: adlut\n", "from: adult\n");
+    project.task("columns: [name, {years: age}, reasons]", "columns: [name, {years: aeg}, reasons]");
+    project.run(&[]).ended(2, "sink `bad`: `adult.rejected` has no column `aeg`");
+    project.task("{years: aeg}", "{name: age}");
+    project.run(&[]).ended(2, "sink `bad`: two columns are called `name`");
+}
+
+#[test]
+fn sinks_do_not_share_a_folder() {
+    let project = Project::people();
+    project.task("path: out/bad", "path: out/good/bad");
+    project.run(&[]).ended(2, "sinks `good` and `bad` share the folder out/good/bad");
+}
+
+#[test]
+fn what_nothing_reads_is_refused() {
+    let project = Project::people();
+    project.task("models:\n", "models:\n  lost: sql/lost.sql\n");
+    project.file("sql/lost.sql", "select 1 as one");
+    project.run(&[]).ended(2, "nothing reads model `lost`");
+}
+
+#[test]
+fn validate_needs_no_data_and_finds_what_a_run_would_find() {
+    let project = Project::people();
+    std::fs::remove_dir_all(project.path("in")).unwrap();
+    let validate = || project.weir(&["validate", "--task-config", "task.yaml"]);
+    validate().ended(0, "task.yaml: `people` is valid: 1 sources, 1 models, 2 rules, 2 sinks");
+    project.file("sql/adult.sql", "select nam, age from person");
+    validate().ended(2, "sql/adult.sql:1:8");
+    assert_eq!(project.left(".weir"), [""; 0], "nothing is written either");
+}
+
+#[test]
+fn wrong_usage_is_said() {
+    let project = Project::people();
+    project.run(&["--param", "least_age"]).ended(2, "`least_age` is not NAME=VALUE");
+    project.run(&["--param", "least_age=old"]).ended(2, "--param least_age: `old` is not a integer");
+    project.run(&["--param", "age=1"]).ended(2, "task.yaml has no such parameter");
+    project.run(&["--env", "prod"]).ended(2, "task.yaml has no environment `prod`");
+    project.run(&["--memory-limit", "lots"]).ended(2, "`lots` is no size");
+    project.run(&["--thread", "2"]).ended(2, "unexpected argument '--thread'");
+    project.weir(&["run", "--task-config", "tsak.yaml"]).ended(2, "task file tsak.yaml: No such file or directory");
+    project.weir(&[]).ended(2, "Usage: weir <COMMAND>");
+    project.weir(&["--help"]).ended(0, "Usage: weir <COMMAND>");
+}
+
+#[test]
+fn runs_are_listed_for_people_and_for_machines() {
+    let project = Project::people();
+    project.weir(&["runs", "--task-config", "task.yaml"]).ended(0, "no runs yet");
+    project.run(&[]).ended(0, "");
+    project.task("max_rejected: 60%", "max_rejected: 0");
+    project.run(&[]).ended(3, "");
+    project.weir(&["runs", "--task-config", "task.yaml"]).ended(0, "rejected are 1 of 3 rows");
+    let ran = project.weir(&["runs", "--state", ".weir", "--json"]);
+    let runs: Vec<serde_json::Value> = ran.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(runs.iter().map(|run| run["state"].as_str().unwrap()).collect::<Vec<_>>(), ["gate_closed", "done"]);
+    let adult = &runs[1]["report"]["tables"][1];
+    assert_eq!(
+        (adult["rows"].as_u64(), adult["accepted"].as_u64(), adult["rejected"].as_u64()),
+        (Some(3), Some(2), Some(1))
+    );
+    assert_eq!(adult["reasons"][0]["name"], "too_young");
+    assert!(runs[1]["peak_memory"].as_u64().unwrap() > 1 << 20);
+    assert!(runs[1]["report"]["steps"].as_array().unwrap().len() >= 3);
+}
+
+#[test]
+fn log_lines_can_be_json() {
+    let project = Project::people();
+    let ran = project.run(&["--log-format", "json"]);
+    ran.ended(0, "");
+    let steps: Vec<serde_json::Value> = ran.err.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(steps.iter().any(|line| line["step"] == "publish"), "{}", ran.err);
+    project.task("mode: overwrite", "moed: overwrite");
+    let ran = project.run(&["--log-format", "json"]);
+    let line: serde_json::Value = serde_json::from_str(ran.err.trim()).unwrap();
+    assert_eq!((ran.code, line["level"].as_str()), (Some(2), Some("ERROR")));
+}
