@@ -1,0 +1,210 @@
+//! Each rule of section 1, from a file to the three folders, by the real command and the real task file.
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+const HEADER: &str = "name,email,date_of_birth,mobile_no\n";
+
+struct Folder(tempfile::TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self, path: &str) -> PathBuf {
+        self.0.path().join(path)
+    }
+
+    fn section1(&self, arguments: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_section1"))
+            .args(arguments)
+            .current_dir(self.0.path())
+            .env_remove("WEIR_STATE")
+            .env_remove("WEIR_TASK_CONFIG")
+            .output()
+            .unwrap()
+    }
+
+    /// Runs the task on these lines; gives what it printed.
+    fn run(&self, lines: &str, more: &[&str]) -> String {
+        std::fs::create_dir_all(self.path("in")).unwrap();
+        std::fs::write(self.path("in/a.csv"), format!("{HEADER}{lines}")).unwrap();
+        let task = Path::new(env!("CARGO_MANIFEST_DIR")).join("conf/applications.yaml");
+        let task = task.to_str().unwrap();
+        let run = ["run", "--task-config", task, "--param", "input=in", "--param", "output=out", "--state", "state"];
+        let output = self.section1(&[&run, more].concat());
+        let printed = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{printed}");
+        printed
+    }
+
+    fn rows(&self, sink: &str) -> Vec<String> {
+        let parts = std::fs::read_dir(self.path(&format!("out/{sink}"))).unwrap().map(|entry| entry.unwrap().path());
+        let mut rows: Vec<String> = parts
+            .filter(|path| path.extension().is_some_and(|extension| extension == "csv"))
+            .flat_map(|path| {
+                std::fs::read_to_string(path).unwrap().lines().skip(1).map(str::to_owned).collect::<Vec<_>>()
+            })
+            .collect();
+        rows.sort();
+        rows
+    }
+}
+
+/// The reasons of one application, joined; empty if it is successful.
+fn reasons(line: &str) -> String {
+    let folder = Folder::new();
+    folder.run(&format!("{line}\n"), &[]);
+    let rejected = folder.rows("unsuccessful_application");
+    match rejected.as_slice() {
+        [] => {
+            assert_eq!(folder.rows("successful_application").len(), 1, "{line}");
+            String::new()
+        }
+        [only] => {
+            let (as_it_came, reasons) = only.rsplit_once(',').unwrap();
+            assert_eq!(as_it_came, line, "a rejected row is written as it came");
+            reasons.to_owned()
+        }
+        more => panic!("{line} became {more:?}"),
+    }
+}
+
+#[test]
+fn a_successful_application_is_cleaned() {
+    let folder = Folder::new();
+    folder.run("Dr. Ann Mary Lee MD,Ann@lee.COM,02/01/1990,9123-45 67\n", &[]);
+    // printf 19900201 | sha256sum
+    assert_eq!(folder.rows("successful_application"), ["Ann Mary,Lee,Ann@lee.COM,19900201,91234567,true,Lee_da46d"]);
+    assert_eq!(folder.rows("unsuccessful_application"), [""; 0]);
+}
+
+#[test]
+fn each_rule_has_its_reason() {
+    for (line, expected) in [
+        ("Ann Lee,a@b.com,1990-02-01,91234567", ""),
+        (",a@b.com,1990-02-01,91234567", "missing_name"),
+        ("Dr. PhD,a@b.com,1990-02-01,91234567", "missing_name"),
+        ("Mrs. Lee,a@b.com,1990-02-01,91234567", "incomplete_name"),
+        ("Ann Lee,a@b.com,1990-02-30,91234567", "invalid_birthday"),
+        ("Ann Lee,a@b.com,,91234567", "invalid_birthday"),
+        ("Ann Lee,a@b.com,13/01/1990,91234567", "invalid_birthday"),
+        ("Ann Lee,a@b.com,01-13-1990,91234567", "invalid_birthday"),
+        ("Ann Lee,a@b.com,2004-01-02,91234567", "under_18"),
+        ("Ann Lee,a@b.com,2004-01-01,91234567", ""),
+        ("Ann Lee,a@b.com,1990-02-01,9123456", "invalid_mobile"),
+        ("Ann Lee,a@b.com,1990-02-01,912345678", "invalid_mobile"),
+        ("Ann Lee,a@b.com,1990-02-01,9123456a", "invalid_mobile"),
+        ("Ann Lee,a@b.com,1990-02-01,", "invalid_mobile"),
+        ("Ann Lee,a@b.org,1990-02-01,91234567", "invalid_email"),
+        ("Ann Lee,a@b.com.sg,1990-02-01,91234567", "invalid_email"),
+        ("Ann Lee,@b.com,1990-02-01,91234567", "invalid_email"),
+        ("Ann Lee,a@@b.com,1990-02-01,91234567", "invalid_email"),
+        ("Ann Lee,ab.com,1990-02-01,91234567", "invalid_email"),
+        ("Ann Lee,,1990-02-01,91234567", "invalid_email"),
+        ("Ann Lee,a@b.NET,1990-02-01,91234567", ""),
+    ] {
+        assert_eq!(reasons(line), expected, "{line}");
+    }
+}
+
+#[test]
+fn an_application_of_nothing_has_every_reason_but_two() {
+    assert_eq!(reasons(",,,"), "missing_name;invalid_birthday;invalid_mobile;invalid_email");
+    assert_eq!(reasons("\"\",\"\",\"\",\"\""), "missing_name;invalid_birthday;invalid_mobile;invalid_email");
+    assert_eq!(reasons("Lee,x,2010-01-01,1"), "incomplete_name;under_18;invalid_mobile;invalid_email");
+}
+
+#[test]
+fn the_separator_decides_the_order_of_day_and_month() {
+    let folder = Folder::new();
+    let line = |birthday: &str| format!("Ann Lee,a@b.com,{birthday},91234567\n");
+    folder.run(&["1990-02-01", "1990/02/01", "01-02-1990", "02/01/1990"].map(line).concat(), &[]);
+    let rows = folder.rows("successful_application");
+    assert_eq!(rows.len(), 4);
+    assert!(rows.iter().all(|row| row.contains(",19900201,")), "{rows:?}");
+}
+
+#[test]
+fn the_day_on_which_applicants_must_be_adult_is_a_parameter() {
+    let folder = Folder::new();
+    folder.run("Ann Lee,a@b.com,2004-01-02,91234567\n", &["--param", "adult_on=2022-01-02"]);
+    assert_eq!(folder.rows("successful_application").len(), 1);
+}
+
+#[test]
+fn two_members_with_one_id_are_both_kept_and_the_id_is_shown() {
+    let folder = Folder::new();
+    let printed = folder.run("Ann Lee,a@b.com,1990-02-01,91234567\nBob Lee,b@b.com,01-02-1990,91234568\n", &[]);
+    assert_eq!(folder.rows("successful_application").len(), 2);
+    let line = printed.lines().find(|line| line.contains("repeated_membership_id")).unwrap();
+    assert!(line.contains("warn") && line.contains("Lee_da46d"), "{line}");
+}
+
+#[test]
+fn lines_that_are_not_four_fields_are_kept_apart() {
+    let folder = Folder::new();
+    folder.run(
+        "Ann Lee,a@b.com,1990-02-01\nAnn Lee,a@b.com,1990-02-01,91234567\nAnn,Lee,a@b.com,1990-02-01,91234567\n",
+        &[],
+    );
+    assert_eq!(folder.rows("successful_application").len(), 1);
+    assert_eq!(
+        folder.rows("malformed_application"),
+        [
+            "in/a.csv,2,\"Ann Lee,a@b.com,1990-02-01\",too_few_fields",
+            "in/a.csv,4,\"Ann,Lee,a@b.com,1990-02-01,91234567\",too_many_fields"
+        ]
+    );
+}
+
+#[test]
+fn generated_applications_have_every_defect_and_every_row_is_accounted_for() {
+    let folder = Folder::new();
+    let output = folder.section1(&["generate", "--rows", "50000", "--seed", "7", "made"]);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let task = Path::new(env!("CARGO_MANIFEST_DIR")).join("conf/applications.yaml");
+    let run =
+        ["run", "--quiet", "--task-config", task.to_str().unwrap(), "--param", "input=made", "--param", "output=out"];
+    let output = folder.section1(&[&run[..], &["--state", "state"]].concat());
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let (good, bad) = (folder.rows("successful_application").len(), folder.rows("unsuccessful_application"));
+    assert_eq!(good + bad.len(), 50_000);
+    assert!((5_000..10_000).contains(&good), "{good}");
+    let mut counts: BTreeMap<&str, u32> = BTreeMap::new();
+    for row in &bad {
+        row.rsplit_once(',').unwrap().1.split(';').for_each(|reason| *counts.entry(reason).or_default() += 1);
+    }
+    let reasons: Vec<_> = counts.keys().copied().collect();
+    let all = ["incomplete_name", "invalid_birthday", "invalid_email", "invalid_mobile", "missing_name", "under_18"];
+    assert_eq!(reasons, all);
+    assert!(!folder.rows("malformed_application").is_empty());
+}
+
+#[test]
+fn the_demo_makes_a_sample_sorts_it_and_says_where_to_look() {
+    let folder = Folder::new();
+    let task = Path::new(env!("CARGO_MANIFEST_DIR")).join("conf");
+    std::fs::create_dir_all(folder.path("section1")).unwrap();
+    std::os::unix::fs::symlink(task, folder.path("section1/conf")).unwrap();
+    for _ in 0..2 {
+        let output = folder.section1(&["demo", "--rows", "5000"]);
+        let printed = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{printed}");
+        for said in ["invalid_mobile", "done: `applications`", "section1-demo/members/successful_application", "rows/s"]
+        {
+            assert!(printed.contains(said), "`{said}` is not in:\n{printed}");
+        }
+    }
+}
+
+#[test]
+fn the_crontab_has_the_hourly_entry() {
+    let crontab = include_str!("../conf/crontab");
+    let entries: Vec<_> = crontab.lines().filter(|line| !line.starts_with('#') && !line.is_empty()).collect();
+    assert_eq!(entries.len(), 1);
+    assert!(entries[0].starts_with("0 * * * * section1 run"), "{}", entries[0]);
+}
