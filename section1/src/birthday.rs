@@ -11,8 +11,8 @@
 use datafusion::arrow::array::{Array, Date32Array, StringViewArray};
 use datafusion::arrow::buffer::{BooleanBuffer, Buffer, NullBuffer};
 
-use crate::calendar;
-use crate::view;
+use weir::function::calendar;
+use weir::function::view;
 
 /// Reads a birthday: its days since 1970-01-01, or none if it is not written in one of the four
 /// ways of this [module](self), or there is no such date.

@@ -5,13 +5,11 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod birthday;
-mod calendar;
 pub mod functions;
 pub mod generate;
 pub mod membership_id;
 pub mod name;
 mod title;
-mod view;
 mod words;
 
 pub use functions::functions;

@@ -8,8 +8,8 @@ use datafusion::arrow::buffer::{Buffer, NullBuffer};
 use datafusion::common::{Result, exec_err};
 use sha2::{Digest, Sha256};
 
-use crate::calendar;
-use crate::view;
+use weir::function::calendar;
+use weir::function::view;
 
 /// The membership id of a member: `<last_name>_` and the first five hexadecimal digits, in lower
 /// case, of the SHA-256 of the birthday written as `yyyymmdd`.

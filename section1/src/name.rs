@@ -18,8 +18,8 @@ use datafusion::arrow::datatypes::{DataType, Field, Fields};
 use datafusion::common::{Result, exec_err};
 
 use crate::title::{is_honorific, is_suffix};
-use crate::view;
 use crate::words::{AnyWords, PlainWords, Words};
+use weir::function::view;
 
 /// A name in parts.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -59,7 +59,7 @@
 mod command;
 mod engine;
 pub mod error;
-mod function;
+pub mod function;
 mod model;
 mod quality;
 mod run;

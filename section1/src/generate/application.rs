@@ -5,7 +5,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
 use super::people::{ACCENTED_FIRST_NAMES, FIRST_NAMES, LAST_NAMES};
-use crate::calendar;
+use weir::function::calendar;
 
 /// The applications of one file.
 pub(crate) struct Applications {

@@ -1,7 +1,9 @@
-//! SQL functions that any task may use.
+//! SQL functions that any task may use, and what functions of a section's own are made of.
 
+pub mod calendar;
 mod remove_chars;
 mod to_yyyymmdd;
+pub mod view;
 
 use datafusion::logical_expr::ScalarUDF;
 

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, AsArray, StringViewArray, make_view};
-use datafusion::arrow::buffer::{Buffer, ScalarBuffer};
+use datafusion::arrow::buffer::Buffer;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::{Result, ScalarValue, exec_err};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
+
+use super::view;
 
 /// `remove_chars('9123-4567', ' -')` is `91234567`: the text without any of the characters, which are ASCII.
 /// Null stays null. A text that has none of them is passed on without a copy.
@@ -67,7 +69,7 @@ fn remove(text: &StringViewArray, chars: &str) -> StringViewArray {
         let start = kept.len();
         kept.extend(value.iter().filter(|byte| !set[**byte as usize]));
         views.push(make_view(&kept[start..], own, start as u32));
-        if kept.len() - start <= 12 {
+        if kept.len() - start <= view::INLINED {
             kept.truncate(start); // it stands in the view itself
         }
     }
@@ -77,7 +79,7 @@ fn remove(text: &StringViewArray, chars: &str) -> StringViewArray {
     }
     // SAFETY: a view is either the input's own or made of a range of `kept`, the last buffer; taking ASCII
     // bytes out of UTF-8 leaves UTF-8.
-    unsafe { StringViewArray::new_unchecked(ScalarBuffer::from(views), buffers, text.nulls().cloned()) }
+    unsafe { view::array(views, buffers, text.nulls().cloned()) }
 }
 
 #[cfg(test)]

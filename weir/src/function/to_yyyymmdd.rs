@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use chrono::{Datelike, Duration, NaiveDate};
-use datafusion::arrow::array::{Array, AsArray, StringViewArray, make_view};
-use datafusion::arrow::buffer::ScalarBuffer;
+use datafusion::arrow::array::{Array, AsArray};
 use datafusion::arrow::datatypes::{DataType, Date32Type};
 use datafusion::common::{Result, ScalarValue, exec_err};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
+
+use super::{calendar, view};
 
 /// `to_yyyymmdd(date '1986-01-10')` is `19860110`. Null stays null; a year outside 0 to 9999 is an error.
 ///
@@ -42,13 +42,10 @@ impl ScalarUDFImpl for ToYyyymmdd {
         let days = days.as_primitive::<Date32Type>();
         let mut views = Vec::with_capacity(days.len());
         for (row, day) in days.values().iter().enumerate() {
-            views.push(match days.is_valid(row) {
-                true => make_view(&digits(*day)?, 0, 0),
-                false => 0,
-            });
+            views.push(if days.is_valid(row) { view::inline_bytes(&digits(*day)?) } else { 0 });
         }
-        // SAFETY: eight ASCII digits stand in the view itself, and 0 is the view of the empty text.
-        let texts = unsafe { StringViewArray::new_unchecked(ScalarBuffer::from(views), vec![], days.nulls().cloned()) };
+        // SAFETY: a view is empty, or holds eight ASCII digits itself.
+        let texts = unsafe { view::array(views, vec![], days.nulls().cloned()) };
         match date {
             ColumnarValue::Scalar(_) => Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&texts, 0)?)),
             ColumnarValue::Array(_) => Ok(ColumnarValue::Array(Arc::new(texts))),
@@ -58,11 +55,11 @@ impl ScalarUDFImpl for ToYyyymmdd {
 
 /// The eight digits of a day, given in days since 1970-01-01.
 fn digits(day: i32) -> Result<[u8; 8]> {
-    let date = NaiveDate::default().checked_add_signed(Duration::days(day.into()));
-    let Some(date) = date.filter(|date| (0..=9999).contains(&date.year())) else {
+    let (year, month, day_of_month) = calendar::date(day);
+    if !(0..=9999).contains(&year) {
         return exec_err!("day {day} since 1970-01-01 is in no year of four digits");
-    };
-    let mut number = date.year() as u32 * 10_000 + date.month() * 100 + date.day();
+    }
+    let mut number = year as u32 * 10_000 + month * 100 + day_of_month;
     let mut digits = [0; 8];
     for digit in digits.iter_mut().rev() {
         *digit = b'0' + (number % 10) as u8;
@@ -74,6 +71,7 @@ fn digits(day: i32) -> Result<[u8; 8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use chrono::{Duration, NaiveDate};
     use proptest::prelude::*;
 
     proptest! {

@@ -12,17 +12,17 @@ use datafusion::arrow::array::{ByteView, MAX_INLINE_VIEW_LEN, StringViewArray};
 use datafusion::arrow::buffer::{Buffer, NullBuffer};
 
 /// The longest string that a view holds itself, in bytes.
-pub(crate) const INLINED: usize = MAX_INLINE_VIEW_LEN as usize;
+pub const INLINED: usize = MAX_INLINE_VIEW_LEN as usize;
 
 /// The most bytes one buffer can hold: the format reads offsets as signed 32-bit numbers.
-pub(crate) const BUFFER: usize = i32::MAX as usize;
+pub const BUFFER: usize = i32::MAX as usize;
 
 /// The view of the bytes `range` of the string at `row`, in the array's own buffers.
 ///
 /// # Panics
 /// If `row` or `range` is outside of the array or the string.
 #[inline(always)]
-pub(crate) fn cut(array: &StringViewArray, row: usize, range: Range<usize>) -> u128 {
+pub fn cut(array: &StringViewArray, row: usize, range: Range<usize>) -> u128 {
     let view = array.views()[row];
     let (start, length) = (range.start, range.len());
     assert!(range.start <= range.end && range.end <= view as u32 as usize);
@@ -48,7 +48,7 @@ pub(crate) fn cut(array: &StringViewArray, row: usize, range: Range<usize>) -> u
 /// The view that holds the lowest `length` bytes of `characters` itself; what is above them is
 /// ignored.
 #[inline]
-pub(crate) fn inline(characters: u128, length: usize) -> u128 {
+pub fn inline(characters: u128, length: usize) -> u128 {
     debug_assert!(length <= INLINED);
     /// All bits of the first 0 to 12 bytes.
     const MASKS: [u128; INLINED + 1] = {
@@ -64,7 +64,7 @@ pub(crate) fn inline(characters: u128, length: usize) -> u128 {
 }
 
 /// The view that holds `bytes` itself, 12 at the most.
-pub(crate) fn inline_bytes(bytes: &[u8]) -> u128 {
+pub fn inline_bytes(bytes: &[u8]) -> u128 {
     let mut characters = [0; 16];
     characters[..bytes.len()].copy_from_slice(bytes);
     inline(u128::from_le_bytes(characters), bytes.len())
@@ -73,7 +73,7 @@ pub(crate) fn inline_bytes(bytes: &[u8]) -> u128 {
 /// The bytes of an inlined view in the lowest 12 bytes, the first one lowest, zero behind the last
 /// one.
 #[inline]
-pub(crate) fn characters(view: u128) -> u128 {
+pub fn characters(view: u128) -> u128 {
     view >> 32
 }
 
@@ -83,7 +83,7 @@ pub(crate) fn characters(view: u128) -> u128 {
 /// Every view, those of null rows too, is of valid UTF-8 and either inlined with zeros behind its
 /// last byte, or inside of one of `buffers` and holding that string's first four bytes. `nulls` is
 /// as long as `views`.
-pub(crate) unsafe fn array(views: Vec<u128>, buffers: Vec<Buffer>, nulls: Option<NullBuffer>) -> StringViewArray {
+pub unsafe fn array(views: Vec<u128>, buffers: Vec<Buffer>, nulls: Option<NullBuffer>) -> StringViewArray {
     let nulls = nulls.filter(|nulls| nulls.null_count() > 0);
     if cfg!(debug_assertions) {
         return StringViewArray::new(views.into(), buffers, nulls);

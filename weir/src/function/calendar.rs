@@ -5,7 +5,7 @@
 ///
 /// Years run from 1 to 9999, as four digits can write them.
 #[inline]
-pub(crate) fn days(year: u32, month: u32, day: u32) -> Option<i32> {
+pub fn days(year: u32, month: u32, day: u32) -> Option<i32> {
     // Without branches that a processor could guess wrong: `&` and `|`, and lengths from a table.
     // Of the years that 25 divides, 16 has to divide a leap year: 400 does, 100 alone does not.
     let zero_bits = if year.is_multiple_of(25) { 15 } else { 3 };
@@ -26,7 +26,7 @@ pub(crate) fn days(year: u32, month: u32, day: u32) -> Option<i32> {
 /// The civil date (year, month, day) of a day since 1970-01-01.
 ///
 /// The year is astronomical: 0 is the year before the year 1.
-pub(crate) fn date(days: i32) -> (i64, u32, u32) {
+pub fn date(days: i32) -> (i64, u32, u32) {
     // Years that begin in March end with the leap day, and so do their groups of 4, 100 and 400.
     let since_march = i64::from(days) + i64::from(EPOCH) + DAYS_FROM_MARCH_OF_YEAR_ZERO;
     let era = since_march.div_euclid(DAYS_OF_400_YEARS);
