@@ -29,7 +29,7 @@ pub(super) fn plan(cli: &Cli, args: &RunArgs) -> Result<u8> {
             for file in &files {
                 println!("  {}  {}", file.name, bytes(file.meta.size));
             }
-            tables.insert(source.name().to_owned(), source.open(files).await?);
+            tables.insert(source.name().to_owned(), source.open(files)?);
         }
         let flow = Flow::plan(&task, &session, &sources, tables).await?;
         if !flow.models.is_empty() {

@@ -126,7 +126,7 @@ impl<'a> Staging<'a> {
             }
             ledger.inputs(self.id, source.name(), &files)?;
             bytes += files.iter().map(|file| file.meta.size).sum::<u64>();
-            tables.insert(source.name().to_owned(), source.open(files).await?);
+            tables.insert(source.name().to_owned(), source.open(files)?);
         }
         self.steps.push(watch.step("find", started));
         watch.reading(bytes, self.sources.iter().map(FileSource::progress).collect());

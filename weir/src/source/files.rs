@@ -115,7 +115,7 @@ impl FileSource {
     }
 
     /// Checks the files' headers and shows them as a table.
-    pub(crate) async fn open(&self, found: Vec<FoundFile>) -> Result<Arc<dyn TableProvider>> {
+    pub(crate) fn open(&self, found: Vec<FoundFile>) -> Result<Arc<dyn TableProvider>> {
         let store: Arc<dyn ObjectStore> = Arc::new(LocalFileSystem::new());
         let files = found.into_iter().map(|file| (file.name, file.meta)).collect();
         match self.spec.files.format {
@@ -131,7 +131,7 @@ impl FileSource {
                     ..CsvOptions::new(self.schema.clone(), headers.collect())
                 };
                 let table = CsvTable::open(store, files, options, self.rejected.clone(), self.progress.clone());
-                Ok(Arc::new(table.await?))
+                Ok(Arc::new(table?))
             }
         }
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use object_store::path::Path;
-use object_store::{GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt};
+use object_store::{GetOptions, GetRange, GetResultPayload, ObjectMeta, ObjectStore, ObjectStoreExt};
 
 use super::parse::Layout;
 use super::records::{last_record_end, line_end};
@@ -27,34 +27,85 @@ pub(super) struct CsvFile {
     pub(super) mean_line: u64,
 }
 
-/// Reads ranges of one version of a file: a file that changes under the run is an error, not a wrong row.
+/// Opens files in one version: a file that changes under the run is an error, not a wrong row.
 #[derive(Debug, Clone)]
-pub(super) struct RangeReader {
+pub(super) struct Opener {
     pub(super) store: Arc<dyn ObjectStore>,
 }
 
+/// An open file, read by ranges.
+#[derive(Debug)]
+pub(super) struct RangeReader {
+    store: Arc<dyn ObjectStore>,
+    name: String,
+    meta: ObjectMeta,
+    /// The file itself, where the store is the local file system: a range is one call then.
+    local: Option<std::fs::File>,
+}
+
+impl Opener {
+    /// Opens the version of the file that the metadata speaks of.
+    pub(super) fn open(&self, name: &str, meta: &ObjectMeta) -> Result<RangeReader> {
+        let options = GetOptions { if_match: meta.e_tag.clone(), ..Default::default() };
+        let opened = wait(self.store.get_opts(&meta.location, options)).map_err(|error| read_error(name, error))?;
+        let local = match opened.payload {
+            GetResultPayload::File(file, _) => Some(file),
+            GetResultPayload::Stream(_) => None,
+        };
+        Ok(RangeReader { store: self.store.clone(), name: name.to_owned(), meta: meta.clone(), local })
+    }
+}
+
 impl RangeReader {
-    /// At most `length` bytes from `start`.
-    pub(super) async fn read(&self, name: &str, meta: &ObjectMeta, start: u64, length: u64) -> Result<Bytes> {
-        let end = meta.size.min(start + length);
+    /// The bytes from `start` on, `length` of them or up to the file's end.
+    pub(super) fn read(&self, start: u64, length: u64) -> Result<Bytes> {
+        let end = self.meta.size.min(start + length);
         if start >= end {
             return Ok(Bytes::new());
         }
-        let options = GetOptions {
-            range: Some(GetRange::Bounded(start..end)),
-            if_match: meta.e_tag.clone(),
-            ..Default::default()
+        let bytes = match &self.local {
+            Some(file) => read_local(file, start, end).map_err(|error| self.failed(error))?,
+            None => {
+                let range = Some(GetRange::Bounded(start..end));
+                let options = GetOptions { range, if_match: self.meta.e_tag.clone(), ..Default::default() };
+                let read = async { self.store.get_opts(&self.meta.location, options).await?.bytes().await };
+                wait(read).map_err(|error| read_error(&self.name, error))?
+            }
         };
-        let read = async { self.store.get_opts(&meta.location, options).await?.bytes().await };
-        let bytes = read.await.map_err(|error| read_error(name, error))?;
-        if bytes.len() as u64 == end - start { Ok(bytes) } else { Err(changed(name)) }
+        if bytes.len() as u64 == end - start { Ok(bytes) } else { Err(changed(&self.name)) }
     }
 
     /// Fails if the file is not what it was when the run began.
-    async fn check_unchanged(&self, name: &str, meta: &ObjectMeta) -> Result<()> {
-        let now = self.store.head(&meta.location).await.map_err(|error| read_error(name, error))?;
-        if now.size == meta.size && now.e_tag == meta.e_tag { Ok(()) } else { Err(changed(name)) }
+    fn check_unchanged(&self) -> Result<()> {
+        let now = wait(self.store.head(&self.meta.location)).map_err(|error| read_error(&self.name, error))?;
+        if now.size == self.meta.size && now.e_tag == self.meta.e_tag { Ok(()) } else { Err(changed(&self.name)) }
     }
+
+    fn failed(&self, error: std::io::Error) -> Error {
+        Error::input(&self.name, error, "check the disk that the file is on; then start the run again")
+    }
+}
+
+/// Waits for an object store on this thread; the runtime gets another one meanwhile.
+///
+/// The readers of a scan take turns at its cursor. Were that turn awaited, the runtime would queue a waking reader
+/// behind the one that woke it, on the same thread, and all readers would end up running one after the other.
+fn wait<T>(answer: impl Future<Output = T>) -> T {
+    tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(answer))
+}
+
+/// Reads a range of a local file; less where the file has become shorter.
+fn read_local(file: &std::fs::File, start: u64, end: u64) -> std::io::Result<Bytes> {
+    let length = (end - start) as usize;
+    let mut bytes = Vec::with_capacity(length);
+    while bytes.len() < length {
+        let at = start + bytes.len() as u64;
+        if rustix::io::retry_on_intr(|| rustix::io::pread(file, rustix::buffer::spare_capacity(&mut bytes), at))? == 0 {
+            break;
+        }
+    }
+    bytes.truncate(length); // the allocator may have given more room than was asked for
+    Ok(bytes.into())
 }
 
 pub(super) fn read_error(name: &str, error: object_store::Error) -> Error {
@@ -87,10 +138,12 @@ pub(super) struct Block {
 /// The one place in the files that all readers of a scan share.
 #[derive(Debug)]
 pub(super) struct Cursor {
-    reader: RangeReader,
+    opener: Opener,
     files: Arc<[CsvFile]>,
     block_bytes: usize,
     max_record: usize,
+    /// The file at hand, once it is open.
+    reader: Option<RangeReader>,
     file: usize,
     sequence: usize,
     /// Where the next block begins, in the file.
@@ -98,38 +151,44 @@ pub(super) struct Cursor {
 }
 
 impl Cursor {
-    pub(super) fn new(reader: RangeReader, files: Arc<[CsvFile]>, block_bytes: usize, max_record: usize) -> Self {
-        let offset = files.first().map_or(0, |file| file.data_start);
-        Self { reader, files, block_bytes, max_record, file: 0, sequence: 0, offset }
+    pub(super) fn new(opener: Opener, files: Arc<[CsvFile]>, block_bytes: usize, max_record: usize) -> Self {
+        Self { opener, files, block_bytes, max_record, reader: None, file: 0, sequence: 0, offset: 0 }
     }
 
     /// The next block, or none after the last file.
-    pub(super) async fn next(&mut self) -> Result<Option<Block>> {
+    pub(super) fn next(&mut self) -> Result<Option<Block>> {
         let files = self.files.clone();
         while let Some(file) = files.get(self.file) {
+            let reader = match self.reader.take() {
+                Some(reader) => reader,
+                None => {
+                    (self.sequence, self.offset) = (0, file.data_start);
+                    self.opener.open(&file.name, &file.meta)?
+                }
+            };
             if self.offset < file.meta.size {
-                return self.cut(file).await.map(Some);
+                let block = self.cut(&reader, file.meta.size);
+                self.reader = Some(reader);
+                return block.map(Some);
             }
-            self.reader.check_unchanged(&file.name, &file.meta).await?;
+            reader.check_unchanged()?;
             self.file += 1;
-            self.sequence = 0;
-            self.offset = files.get(self.file).map_or(0, |next| next.data_start);
         }
         Ok(None)
     }
 
     /// Reads from the offset on until there is a whole record, and cuts behind the last one.
-    async fn cut(&mut self, file: &CsvFile) -> Result<Block> {
+    fn cut(&mut self, reader: &RangeReader, size: u64) -> Result<Block> {
         let mut length = self.block_bytes;
         loop {
-            let bytes = self.reader.read(&file.name, &file.meta, self.offset, length as u64).await?;
-            let is_last = self.offset + bytes.len() as u64 == file.meta.size;
+            let bytes = reader.read(self.offset, length as u64)?;
+            let is_last = self.offset + bytes.len() as u64 == size;
             let end = if is_last { bytes.len() } else { last_record_end(&bytes, self.max_record) };
             if end > 0 {
                 return Ok(self.block(bytes.slice(..end), end as u64, false));
             }
             if length > self.max_record {
-                let skipped = self.skip_line(file).await?;
+                let skipped = self.skip_line(reader)?;
                 return Ok(self.block(bytes, skipped, true));
             }
             length = (length * 2).min(self.max_record + 1);
@@ -144,11 +203,10 @@ impl Cursor {
     }
 
     /// How far it is to the end of the line at the offset.
-    async fn skip_line(&self, file: &CsvFile) -> Result<u64> {
+    fn skip_line(&self, reader: &RangeReader) -> Result<u64> {
         let mut skipped = 0;
         loop {
-            let at = self.offset + skipped;
-            let bytes = self.reader.read(&file.name, &file.meta, at, self.block_bytes as u64).await?;
+            let bytes = reader.read(self.offset + skipped, self.block_bytes as u64)?;
             match line_end(&bytes, 0) {
                 Some(end) => return Ok(skipped + end as u64),
                 None if bytes.is_empty() => return Ok(skipped),

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use memchr::memchr;
 use object_store::ObjectMeta;
 
-use super::blocks::{CsvFile, RangeReader};
+use super::blocks::{CsvFile, Opener, RangeReader};
 use super::parse::Layout;
 use super::records::{QuotedEnd, quoted_end};
 use crate::error::{Error, Result};
@@ -26,13 +26,14 @@ pub(super) struct ExpectedHeader {
 }
 
 /// Reads a file's header and works out which field is which column.
-pub(super) async fn open(
-    reader: &RangeReader,
+pub(super) fn open(
+    opener: &Opener,
     name: String,
     meta: ObjectMeta,
     expected: &ExpectedHeader,
 ) -> Result<CsvFile> {
-    let (head, end) = read_header(reader, &name, &meta).await?;
+    let reader = opener.open(&name, &meta)?;
+    let (head, end) = read_header(&reader, &name, meta.size)?;
     let fields = fields(&head[..end]).map_err(|what| {
         Error::input(
             &name,
@@ -54,10 +55,10 @@ pub(super) async fn open(
 }
 
 /// The beginning of the file, and where in it the header line ends.
-async fn read_header(reader: &RangeReader, name: &str, meta: &ObjectMeta) -> Result<(Bytes, usize)> {
+fn read_header(reader: &RangeReader, name: &str, size: u64) -> Result<(Bytes, usize)> {
     let mut length = HEADER_BYTES;
     loop {
-        let head = reader.read(name, meta, 0, length).await?;
+        let head = reader.read(0, length)?;
         if head.is_empty() {
             let help = "remove the file, or write at least the header line";
             return Err(Error::input(name, "is empty: it has no header line", help));
@@ -66,7 +67,7 @@ async fn read_header(reader: &RangeReader, name: &str, meta: &ObjectMeta) -> Res
             let help = "convert it to UTF-8, for example with `iconv -f UTF-16 -t UTF-8`";
             return Err(Error::input(name, "is UTF-16, not UTF-8", help));
         }
-        let complete = head.len() as u64 == meta.size;
+        let complete = head.len() as u64 == size;
         if let Some(end) = header_end(&head, complete) {
             return Ok((head, end));
         }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use datafusion::arrow::array::RecordBatch;
@@ -11,7 +11,7 @@ use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::Statistics;
 use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::error::{DataFusionError, Result as QueryResult};
+use datafusion::error::Result as QueryResult;
 use datafusion::execution::TaskContext;
 use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
@@ -22,7 +22,7 @@ use datafusion::physical_plan::{
 };
 use object_store::{ObjectMeta, ObjectStore};
 
-use super::blocks::{Block, CsvFile, Cursor, RangeReader};
+use super::blocks::{Block, CsvFile, Cursor, Opener};
 use super::header::{self, ExpectedHeader};
 use super::lines::FileLines;
 use super::parse::{Layout, Rejected, Shape, parse};
@@ -77,7 +77,7 @@ pub(crate) struct ScanProgress {
 #[derive(Debug)]
 pub(crate) struct CsvTable {
     options: CsvOptions,
-    reader: RangeReader,
+    opener: Opener,
     files: Arc<[CsvFile]>,
     rejected: Arc<RejectedRoute>,
     progress: Arc<ScanProgress>,
@@ -85,14 +85,14 @@ pub(crate) struct CsvTable {
 
 impl CsvTable {
     /// Reads the header of every file. No data is read.
-    pub(crate) async fn open(
+    pub(crate) fn open(
         store: Arc<dyn ObjectStore>,
         found: Vec<(String, ObjectMeta)>,
         options: CsvOptions,
         rejected: Arc<RejectedRoute>,
         progress: Arc<ScanProgress>,
     ) -> Result<Self> {
-        let reader = RangeReader { store };
+        let opener = Opener { store };
         let names = options.schema.fields().iter().map(|field| field.name().clone());
         let expected = ExpectedHeader {
             columns: names.zip(options.headers.iter().cloned()).collect(),
@@ -100,9 +100,9 @@ impl CsvTable {
         };
         let mut files = Vec::with_capacity(found.len());
         for (name, meta) in found {
-            files.push(header::open(&reader, name, meta, &expected).await?);
+            files.push(header::open(&opener, name, meta, &expected)?);
         }
-        Ok(Self { options, reader, files: files.into(), rejected, progress })
+        Ok(Self { options, opener, files: files.into(), rejected, progress })
     }
 
     fn estimated_rows(&self) -> usize {
@@ -155,8 +155,8 @@ impl TableProvider for CsvTable {
                 },
                 layouts: layouts.collect(),
                 lines: self.files.iter().map(|file| Mutex::new(FileLines::new(file))).collect(),
-                cursor: tokio::sync::Mutex::new(Cursor::new(
-                    self.reader.clone(),
+                cursor: Mutex::new(Cursor::new(
+                    self.opener.clone(),
                     self.files.clone(),
                     self.options.block_bytes,
                     self.options.max_record,
@@ -185,15 +185,15 @@ struct SharedScan {
     shape: Shape,
     layouts: Vec<Layout>,
     lines: Vec<Mutex<FileLines>>,
-    cursor: tokio::sync::Mutex<Cursor>,
+    cursor: Mutex<Cursor>,
     rejected: Arc<RejectedRoute>,
     progress: Arc<ScanProgress>,
 }
 
 impl SharedScan {
     /// The next batch, or none when the files are read.
-    async fn next(&self) -> QueryResult<Option<RecordBatch>> {
-        let Some(block) = self.cursor.lock().await.next().await? else { return Ok(None) };
+    fn next(&self) -> QueryResult<Option<RecordBatch>> {
+        let Some(block) = self.cursor().next()? else { return Ok(None) };
         self.progress.bytes.fetch_add(block.bytes.len() as u64, Ordering::Relaxed);
         let (file, sequence) = (block.file, block.sequence);
         let (batch, lines, rejected) = self.parse(block)?;
@@ -201,6 +201,14 @@ impl SharedScan {
         self.rejected.send(&ready)?;
         self.progress.rows.fetch_add(batch.num_rows() as u64, Ordering::Relaxed);
         Ok(Some(batch))
+    }
+
+    fn cursor(&self) -> MutexGuard<'_, Cursor> {
+        match self.cursor.try_lock() {
+            Ok(cursor) => cursor,
+            // Another reader is reading its next block, which is a matter of microseconds for a local file.
+            Err(_) => tokio::task::block_in_place(|| self.cursor.lock().unwrap_or_else(PoisonError::into_inner)),
+        }
     }
 
     fn parse(&self, block: Block) -> QueryResult<(RecordBatch, u64, Vec<Rejected>)> {
@@ -256,9 +264,8 @@ impl ExecutionPlan for CsvScanExec {
     }
 
     fn execute(&self, _partition: usize, _: Arc<TaskContext>) -> QueryResult<SendableRecordBatchStream> {
-        let batches = futures::stream::try_unfold(self.shared.clone(), |shared| async move {
-            Ok::<_, DataFusionError>(shared.next().await?.map(|batch| (batch, shared)))
-        });
+        let shared = self.shared.clone();
+        let batches = futures::stream::iter(std::iter::from_fn(move || shared.next().transpose()));
         Ok(Box::pin(RecordBatchStreamAdapter::new(self.shared.shape.schema.clone(), batches)))
     }
 

@@ -84,7 +84,7 @@ impl Scan {
                 Ok(())
             }));
             let store: Arc<dyn ObjectStore> = store;
-            let table = CsvTable::open(store, found, options, rejected, Arc::default()).await?;
+            let table = CsvTable::open(store, found, options, rejected, Arc::default())?;
             let context = SessionContext::new_with_config(SessionConfig::new().with_target_partitions(self.partitions));
             context.register_table("t", Arc::new(table)).unwrap();
             let batches = context.sql(sql).await.unwrap().collect().await;
