@@ -35,12 +35,15 @@ impl Default for Resources {
     }
 }
 
-/// The machine's memory in bytes; 2 GiB where it cannot be told.
+/// The memory that this process may have, in bytes: the machine's, or its container's if that is less; 2 GiB where
+/// neither can be told.
 fn physical_memory() -> u64 {
-    let kibibytes = |text: &str| {
-        text.lines().find_map(|line| line.strip_prefix("MemTotal:")?.split_whitespace().next()?.parse::<u64>().ok())
-    };
-    std::fs::read_to_string("/proc/meminfo").ok().as_deref().and_then(kibibytes).map_or(2 << 30, |kib| kib * 1024)
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let meminfo = read("/proc/meminfo");
+    let total = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:")?.split_whitespace().next());
+    let total = total.and_then(|kib| kib.parse::<u64>().ok()).map_or(2 << 30, |kib| kib * 1024);
+    let of_container = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
+    of_container.iter().filter_map(|path| read(path).trim().parse().ok()).fold(total, u64::min)
 }
 
 /// Starts a session that spills to `scratch`.

@@ -77,15 +77,19 @@ pub enum Error {
     },
 
     /// A rule under `fail_unless` did not hold.
-    #[error("table `{table}`: rule `{rule}` must hold and does not: {message}")]
-    #[diagnostic(help("nothing was published; mend the input, or move the rule to reject_unless"))]
+    #[error("table `{table}`: rule `{rule}` must hold, and at least {rows} rows miss it")]
+    #[diagnostic(help(
+        "nothing was published; mend the input, or move the rule to reject_unless; for example: {samples}"
+    ))]
     RuleFailed {
         /// The judged table.
         table: String,
         /// The rule's name.
         rule: String,
-        /// The rows concerned.
-        message: String,
+        /// Rows that miss it, among those that were judged before the run ended.
+        rows: u64,
+        /// A few of them. They are shown and not kept.
+        samples: String,
     },
 
     /// A model or a rule failed while rows went through it.
@@ -143,6 +147,16 @@ impl Error {
         match unwrap_own(error) {
             Ok(own) => own,
             Err(foreign) => Self::Query { table: table.to_owned(), message: foreign.strip_backtrace() },
+        }
+    }
+
+    /// The error as the ledger keeps it: without values of rows, which do not belong there.
+    pub(crate) fn for_ledger(&self) -> String {
+        match self {
+            Self::Query { table, .. } => {
+                format!("table `{table}`: its computation failed; the log of the run says how")
+            }
+            other => other.to_string(),
         }
     }
 

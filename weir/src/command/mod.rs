@@ -1,5 +1,13 @@
 //! The command line: one file a verb.
 
+/// Prints a line on standard output. That nobody reads it (`weir plan | head`) is no error.
+macro_rules! say {
+    ($($text:tt)*) => {{
+        use std::io::Write;
+        let _ = writeln!(std::io::stdout(), $($text)*);
+    }};
+}
+
 mod plan;
 mod run;
 mod runs;

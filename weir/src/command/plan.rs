@@ -4,7 +4,8 @@ use datafusion::physical_plan::displayable;
 
 use super::{Cli, RunArgs, runtime};
 use crate::engine;
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::model;
 use crate::run::declare;
 use crate::stage::{Flow, Tables};
 use crate::watch::bytes;
@@ -16,47 +17,46 @@ pub(super) fn plan(cli: &Cli, args: &RunArgs) -> Result<u8> {
         let session = engine::session(settings.resources, &std::env::temp_dir(), &settings.functions)?;
         let sources = declare(&task)?;
         let mut tables = Tables::new();
-        println!("task `{}`, environment `{}`", task.name(), task.environment);
+        say!("task `{}`, environment `{}`", task.name(), task.environment);
         for name in task.params.names() {
             if let Some(param) = task.params.get(name) {
-                println!("  ${name} = {}", param.text);
+                say!("  ${name} = {}", param.text);
             }
         }
         for source in &sources {
             let files = source.find().await?;
             let size: u64 = files.iter().map(|file| file.meta.size).sum();
-            println!("\nsource `{}`: {} files, {}", source.name(), files.len(), bytes(size));
+            say!("\nsource `{}`: {} files, {}", source.name(), files.len(), bytes(size));
             for file in &files {
-                println!("  {}  {}", file.name, bytes(file.meta.size));
+                say!("  {}  {}", file.name, bytes(file.meta.size));
             }
             tables.insert(source.name().to_owned(), source.open(files)?);
         }
-        let flow = Flow::plan(&task, &session, &sources, tables).await?;
+        let flow = Flow::plan(&task, &session, &sources, &model::load(&task)?, tables).await?;
         if !flow.models.is_empty() {
-            println!("\nmodels in order: {}", flow.models.join(" -> "));
+            say!("\nmodels in order: {}", flow.models.join(" -> "));
         }
         for (number, stage) in flow.stages.iter().enumerate() {
             let to = |sinks: &[usize]| {
                 sinks.iter().map(|sink| flow.sinks[*sink].name.as_str()).collect::<Vec<_>>().join(", ")
             };
-            println!("\nstage {} computes `{}`", number + 1, stage.table);
+            say!("\nstage {} computes `{}`", number + 1, stage.table);
             if let Some(judge) = &stage.judge {
                 let rules: Vec<_> = judge.rules.iter().map(|rule| rule.name.as_str()).collect();
-                println!("  judged by: {}", rules.join(", "));
+                say!("  judged by: {}", rules.join(", "));
             }
-            println!("  accepted -> {}", to(&stage.accepted));
-            println!("  rejected -> {}", to(&stage.rejected));
+            say!("  accepted -> {}", to(&stage.accepted));
+            say!("  rejected -> {}", to(&stage.rejected));
             if stage.scratch.is_some() {
-                println!("  kept for the models that read it");
+                say!("  kept for the models that read it");
             }
-            let physical = session.state().create_physical_plan(&stage.plan).await;
-            let physical = physical.map_err(|error| Error::query(&stage.table, error))?;
+            let physical = stage.physical_plan(&session).await?;
             for line in displayable(physical.as_ref()).indent(false).to_string().lines() {
-                println!("    {line}");
+                say!("    {line}");
             }
         }
         for sink in &flow.sinks {
-            println!("\nsink `{}` takes `{}`: {}", sink.name, sink.route, sink.path);
+            say!("\nsink `{}` takes `{}`: {}", sink.name, sink.route, sink.path);
         }
         Ok(0)
     })

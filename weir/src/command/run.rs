@@ -26,19 +26,24 @@ pub(super) fn run(cli: &Cli, args: &RunArgs) -> Result<u8> {
     Ok(report.exit_code())
 }
 
-/// Ctrl-C and SIGTERM stop a run; a second one does not stop it harder.
+/// Ctrl-C and SIGTERM stop a run, which takes back what it has staged; a second one ends the process at once.
 fn stop_on_signal() -> Result<Stop> {
     let failed = |error| Error::usage(format!("signals cannot be handled: {error}"), "start the program again");
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
     let (sender, receiver) = tokio::sync::watch::channel(false);
     tokio::spawn(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
+        let mut signalled = async || {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+        };
+        signalled().await;
         let _ = sender.send(true);
-        sender.closed().await;
+        signalled().await;
+        // Somebody is in a hurry. What is left behind is taken back by the next start.
+        std::process::exit(130);
     });
     Ok(Stop(receiver))
 }

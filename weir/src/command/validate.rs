@@ -3,6 +3,7 @@
 use super::{Cli, TaskArgs, runtime};
 use crate::engine::{self, Resources};
 use crate::error::Result;
+use crate::model;
 use crate::run::declare;
 use crate::stage::{Flow, empty_tables};
 use crate::watch::count;
@@ -11,10 +12,20 @@ pub(super) fn validate(cli: &Cli, args: &TaskArgs) -> Result<u8> {
     let task = args.load()?;
     let sources = declare(&task)?;
     let session = engine::session(Resources::default(), &std::env::temp_dir(), &cli.functions)?;
-    let flow = runtime(1)?.block_on(Flow::plan(&task, &session, &sources, empty_tables(&sources)))?;
+    let models = model::load(&task)?;
+    let flow = runtime(1)?.block_on(async {
+        let flow = Flow::plan(&task, &session, &sources, &models, empty_tables(&sources)).await?;
+        for stage in &flow.stages {
+            stage.physical_plan(&session).await?;
+        }
+        Ok::<_, crate::Error>(flow)
+    })?;
     let rules =
         flow.stages.iter().filter_map(|stage| stage.judge.as_ref()).map(|judge| judge.rules.len() + judge.unique.len());
-    println!(
+    if args.log.quiet {
+        return Ok(0);
+    }
+    say!(
         "{}: `{}` is valid: {} sources, {} models, {} rules, {} sinks",
         args.task_config.display(),
         task.name(),

@@ -25,20 +25,25 @@ pub fn days(year: u32, month: u32, day: u32) -> Option<i32> {
 
 /// The civil date (year, month, day) of a day since 1970-01-01.
 ///
-/// The year is astronomical: 0 is the year before the year 1.
+/// The year is astronomical: 0 is the year before the year 1. The method is that of Cassio Neri and Lorenz
+/// Schneider, "Euclidean affine functions and their application to calendar algorithms" (2022).
+#[inline]
 pub fn date(days: i32) -> (i64, u32, u32) {
-    // Years that begin in March end with the leap day, and so do their groups of 4, 100 and 400.
-    let since_march = i64::from(days) + i64::from(EPOCH) + DAYS_FROM_MARCH_OF_YEAR_ZERO;
-    let era = since_march.div_euclid(DAYS_OF_400_YEARS);
-    let day_of_era = since_march.rem_euclid(DAYS_OF_400_YEARS);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (year_of_era * 365 + year_of_era / 4 - year_of_era / 100);
-    // Months from March are 31, 30, 31, 30, 31 days long, over and over: 153 days in five months.
-    let month_from_march = (day_of_year * 5 + 2) / 153;
-    let day = day_of_year - (month_from_march * 153 + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    let year = era * 400 + year_of_era + i64::from(month <= 2);
-    (year, month as u32, day as u32)
+    // Whole groups of 400 years apart, the day is counted from a 1 March before them all.
+    let days = i64::from(days) + DAYS_FROM_MARCH_OF_YEAR_ZERO + i64::from(EPOCH);
+    let groups = if (0..DAYS_OF_400_YEARS * 25).contains(&days) { 0 } else { days.div_euclid(DAYS_OF_400_YEARS) };
+    let day = (days - groups * DAYS_OF_400_YEARS) as u32;
+    let of_century = 4 * day + 3;
+    let century = of_century / 146_097;
+    let of_year = u64::from((of_century % 146_097) | 3) * 2_939_745;
+    let year = 100 * century + (of_year >> 32) as u32;
+    let day_of_year = (of_year as u32) / 2_939_745 / 4;
+    let of_month = 2141 * day_of_year + 197_913;
+    let (month, day_of_month) = (of_month >> 16, (of_month & 0xffff) / 2141);
+    // The year began in March: January and February belong to the next one.
+    let is_next = day_of_year >= 306;
+    let month = if is_next { month - 12 } else { month };
+    (i64::from(year + u32::from(is_next)) + groups * 400, month, day_of_month + 1)
 }
 
 /// Days from 0001-01-01 to 1970-01-01.

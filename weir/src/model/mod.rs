@@ -110,6 +110,9 @@ impl Model {
     pub(crate) async fn plan(&self, session: &SessionState) -> Result<LogicalPlan> {
         let plan = session.statement_to_plan(self.statement.clone()).await;
         let plan = plan.map_err(|error| Box::new(sql_error(&self.source, &error)))?;
+        if matches!(plan, LogicalPlan::Ddl(_) | LogicalPlan::Dml(_) | LogicalPlan::Copy(_)) {
+            return Err(not_a_select(&self.source)); // `select … into table` is parsed as a select
+        }
         let schema = plan.schema();
         if let Some(field) = schema.fields().iter().find(|field| field.name() == "reasons") {
             let message = format!("a model has no column `{}` of its own: rejected rows get it", field.name());

@@ -1,6 +1,6 @@
 //! Judging a table: each row is accepted, or rejected with all its reasons, in one pass.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -9,7 +9,6 @@ use datafusion::arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, ScalarBuffer}
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::execution::SessionState;
-use indexmap::IndexMap;
 use serde_saphyr::Spanned;
 
 use super::rule::{Effect, Rule, Scope};
@@ -75,7 +74,7 @@ impl Judge {
         let scope = Scope { task, session, table, schema };
         let mut rules = Vec::new();
         let mut unique = Vec::new();
-        let mut names: IndexMap<&str, &Spanned<RuleSpec>> = IndexMap::new();
+        let mut names = HashSet::new();
         let groups = [
             (Effect::Reject, &spec.reject_unless),
             (Effect::Warn, &spec.warn_unless),
@@ -84,7 +83,12 @@ impl Judge {
         for (effect, group) in groups {
             for (name, rule) in group {
                 check_name(&scope, name, rule)?;
-                if names.insert(name, rule).is_some() {
+                if effect == Effect::Fail && rule.value.max.is_some() {
+                    let error =
+                        scope.error(rule, name, "`max` is for rules that reject or warn: this one ends the run");
+                    return Err(Box::new(error).into());
+                }
+                if !names.insert(name) {
                     let error = scope.error(rule, name, "a rule of the table has this name already");
                     return Err(Box::new(error).into());
                 }
@@ -117,7 +121,7 @@ impl Judge {
     pub(crate) fn judge(&self, batch: &RecordBatch, tally: &mut Tally) -> Result<Verdict> {
         let rows = batch.num_rows();
         let mut accepted = BooleanBuffer::new_set(rows);
-        let mut reasons = vec![0_u64; 0];
+        let mut reasons: Vec<u64> = Vec::new();
         for (i, rule) in self.rules.iter().enumerate() {
             let holds = self.ask(rule, batch)?;
             // Rules that reject come first: what is warned of is among the accepted rows.
@@ -170,7 +174,7 @@ impl Judge {
         let Tally { texts, text, .. } = tally;
         let mut view_of = |mask: u64| {
             *texts.entry(mask).or_insert_with(|| {
-                let names = (0..self.rules.len().min(64)).filter(|i| mask >> i & 1 == 1);
+                let names = (0..self.rules.len()).take(MAX_REJECT_RULES).filter(|i| mask >> i & 1 == 1);
                 let joined = names.map(|i| self.rules[i].name.as_str()).collect::<Vec<_>>().join(";");
                 let start = text.len();
                 text.extend_from_slice(joined.as_bytes());
@@ -199,8 +203,7 @@ impl Judge {
 
     /// The error of a rule that must hold and does not.
     pub(crate) fn failed(&self, rule: &str, rows: u64, samples: &[String]) -> Error {
-        let message = format!("{rows} rows, such as: {}", samples.join(" | "));
-        Error::RuleFailed { table: self.table.clone(), rule: rule.to_owned(), message }
+        Error::RuleFailed { table: self.table.clone(), rule: rule.to_owned(), rows, samples: samples.join(" | ") }
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod gate;
 mod judge;
+mod pattern;
 mod rule;
 mod unique;
 

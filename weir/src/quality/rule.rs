@@ -11,9 +11,9 @@ use datafusion::error::DataFusionError;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::{Expr, ExprSchemable, lit};
 use datafusion::physical_expr::PhysicalExpr;
-use regex::bytes::Regex;
 use serde_saphyr::Spanned;
 
+use super::pattern::Pattern;
 use crate::error::Result;
 use crate::model;
 use crate::task::{Limit, Requirement, RuleSpec, Task, TaskError};
@@ -42,7 +42,7 @@ pub(crate) struct Rule {
 enum Test {
     Condition(Arc<dyn PhysicalExpr>),
     NotNull(Vec<usize>),
-    Matches { column: usize, pattern: Regex },
+    Matches { column: usize, pattern: Pattern },
 }
 
 /// What a rule is bound to.
@@ -104,7 +104,7 @@ impl Rule {
                 if !kind.is_string() {
                     return Err(error(format!("`matches` is for text, and `{column}` is {kind}")).into());
                 }
-                let pattern = Regex::new(pattern).map_err(|wrong| error(wrong.to_string()))?;
+                let pattern = Pattern::new(pattern).map_err(error)?;
                 Test::Matches { column: index, pattern }
             }
             Requirement::Unique(_) => {
@@ -136,7 +136,7 @@ impl Rule {
             Test::Matches { column, pattern } => {
                 let text = as_text(batch.column(*column))?;
                 let text = text.as_string_view();
-                let matches = |row| text.is_valid(row) && pattern.is_match(text.value(row).as_bytes());
+                let matches = |row| text.is_valid(row) && pattern.is_match(text.value(row));
                 Ok(BooleanBuffer::collect_bool(text.len(), matches))
             }
         }

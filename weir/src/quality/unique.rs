@@ -132,7 +132,7 @@ impl Duplicates {
         let rows = converter(&rule.kinds)?.convert_columns(keys.columns())?;
         for row in &rows {
             let key = row.as_ref();
-            let bucket = &mut self.buckets[(HASH.hash_one(key) >> 58) as usize];
+            let bucket = &mut self.buckets[(HASH.hash_one(key) >> 40) as usize % BUCKETS];
             bucket.extend_from_slice(&(key.len() as u32).to_le_bytes());
             bucket.extend_from_slice(key);
             self.bytes += key.len() + 4;
@@ -171,11 +171,11 @@ impl Duplicates {
     }
 
     /// Counts the rows that are not unique.
-    pub(crate) fn count(self, table: &str, rule: &UniqueRule) -> Result<Repeated> {
+    pub(crate) fn count(mut self, table: &str, rule: &UniqueRule) -> Result<Repeated> {
         let mut rows = self.nulls;
         let mut repeated: Vec<Vec<u8>> = Vec::new();
-        for (i, in_memory) in self.buckets.iter().enumerate() {
-            let mut bucket = in_memory.clone();
+        for i in 0..BUCKETS {
+            let mut bucket = std::mem::take(&mut self.buckets[i]);
             for spill in &self.spills {
                 for (offset, length) in &spill.extents[i] {
                     let start = bucket.len();

@@ -125,8 +125,8 @@ impl Ledger {
     fn connect(path: &Path) -> rusqlite::Result<Self> {
         let connection = Connection::open(path)?;
         connection.busy_timeout(Duration::from_secs(10))?;
-        // A commit record counts only when it is on disk.
-        connection.pragma_update(None, "synchronous", "FULL")?;
+        // A commit record counts only when it is on disk, the removal of its journal included.
+        connection.pragma_update(None, "synchronous", "EXTRA")?;
         connection.pragma_update(None, "foreign_keys", true)?;
         Ok(Self { path: path.to_owned(), connection })
     }
@@ -218,7 +218,7 @@ impl Ledger {
     /// Closes a run that ended with an error.
     pub(crate) fn fail(&mut self, id: &str, error: &Error) -> Result<()> {
         let state = if matches!(error, Error::Interrupted) { "interrupted" } else { "failed" };
-        self.write(|t| close(t, id, state, Some(&error.to_string())))
+        self.write(|t| close(t, id, state, Some(&error.for_ledger())))
     }
 
     /// Closes a run whose process is gone: as what its commit record says, or as dead.
@@ -251,7 +251,8 @@ impl Ledger {
                 let folders = outputs
                     .query_map([&id], |row| Ok((from_json(&row.get::<_, String>(0)?)?, row.get(1)?)))?
                     .collect::<rusqlite::Result<_>>()?;
-                let report = report.as_deref().map(from_json).transpose()?;
+                // A report of an older program may lack what this one expects; the folders are what counts.
+                let report = report.as_deref().and_then(|report| from_json(report).ok());
                 Ok(Unfinished { id, committed: state == "publishing", folders, report })
             })
             .collect()

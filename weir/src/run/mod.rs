@@ -19,8 +19,9 @@ pub(crate) use report::{Outcome, Report, StepReport, TableReport};
 pub(crate) use staging::{Scratch, declare};
 
 use crate::engine::{self, Resources};
-use crate::error::Result;
-use crate::sink::{Folder, FolderSink, Sink};
+use crate::error::{Error, Result};
+use crate::model;
+use crate::sink::{Folder, FolderSink};
 use crate::stage::{Flow, Stop, empty_tables};
 use crate::task::{Publish, Task};
 use crate::watch::Watch;
@@ -50,33 +51,41 @@ pub(crate) async fn run(task: &Task, settings: &Settings, watch: &Watch, stop: S
     let scratch = Scratch::make(&settings.state, &lock_name)?;
     let session = engine::session(settings.resources, scratch.path(), &settings.functions)?;
     let sources = declare(task)?;
-    let flow = Flow::plan(task, &engine::without_tables(&session), &sources, empty_tables(&sources)).await?;
+    let models = model::load(task)?;
+    let flow = Flow::plan(task, &engine::without_tables(&session), &sources, &models, empty_tables(&sources)).await?;
     let sinks: Arc<[FolderSink]> =
         flow.sinks.iter().map(|sink| sink.open(task.name(), &id)).collect::<Result<Vec<_>>>()?.into();
-    sinks.iter().try_for_each(Sink::check)?;
+    sinks.iter().try_for_each(FolderSink::check)?;
 
-    let folders: Vec<&Folder> = sinks.iter().map(Sink::folder).collect();
+    let folders: Vec<&Folder> = sinks.iter().map(FolderSink::folder).collect();
     ledger.begin(&id, task.name(), &task.environment, &parameters(task), &folders)?;
-    let mut staging = Staging::new(&id, task, session, &sources, sinks.clone(), &scratch, started);
-    let mut report = match staging.stage(&mut ledger, watch, stop).await {
-        Ok(report) => report,
+    let mut staging = Staging::new(&id, task, session, &sources, &models, sinks.clone(), &scratch, started);
+    let staged = staging.stage(&mut ledger, watch, stop).await;
+    let published = staged.and_then(|report| decide(&flow, &sinks, report));
+    let (mut report, published) = match published {
+        Ok(decided) => decided,
         Err(error) => {
-            // What cannot be removed now is removed by the next start, which finds the run open in the ledger.
-            sinks.iter().try_for_each(|sink| sink.folder().discard())?;
-            ledger.fail(&id, &error)?;
+            take_back(&sinks, &mut ledger, &id, &error);
             return Err(error);
         }
     };
-    publish(&flow, &sinks, &mut ledger, &mut report, watch)?;
+    if report.outcome != Outcome::Skipped {
+        let publishing = Instant::now();
+        // From here on the run only goes forward: what fails is finished by the next start.
+        ledger.commit(&report, &chosen(&sinks, &published, true).collect::<Vec<_>>())?;
+        chosen(&sinks, &published, true).try_for_each(Folder::publish)?;
+        chosen(&sinks, &published, false).try_for_each(Folder::discard)?;
+        report.steps.push(watch.step("publish", publishing));
+    }
     report.seconds = started.elapsed().as_secs_f64();
     report.peak_memory = machine::peak_memory();
     ledger.end(&report)?;
     Ok(report)
 }
 
-/// Decides what is published, makes the decision last, and carries it out.
-fn publish(flow: &Flow, sinks: &[FolderSink], ledger: &mut Ledger, report: &mut Report, watch: &Watch) -> Result<()> {
-    let started = Instant::now();
+/// Decides for each sink whether it is published, and looks a last time whether it can be: a folder that cannot be
+/// switched must stop all of them.
+fn decide(flow: &Flow, sinks: &[FolderSink], mut report: Report) -> Result<(Report, Vec<bool>)> {
     let is_published = |publish| match report.outcome {
         Outcome::Done => true,
         Outcome::GateClosed => publish == Publish::Always,
@@ -86,16 +95,26 @@ fn publish(flow: &Flow, sinks: &[FolderSink], ledger: &mut Ledger, report: &mut 
     for (output, published) in report.outputs.iter_mut().zip(&published) {
         output.published = *published;
     }
-    let chosen = |publish: bool| {
-        sinks.iter().zip(&published).filter(move |(_, p)| **p == publish).map(|(sink, _)| sink.folder())
-    };
-    // The last look before the point of no return: a folder that cannot be switched must stop all of them.
-    chosen(true).try_for_each(Folder::check_own)?;
-    ledger.commit(report, &chosen(true).collect::<Vec<_>>())?;
-    chosen(true).try_for_each(Folder::publish)?;
-    chosen(false).try_for_each(Folder::discard)?;
-    report.steps.push(watch.step("publish", started));
-    Ok(())
+    chosen(sinks, &published, true).try_for_each(Folder::check)?;
+    Ok((report, published))
+}
+
+/// The folders of the sinks that are published, or of those that are not.
+fn chosen<'a>(sinks: &'a [FolderSink], published: &'a [bool], which: bool) -> impl Iterator<Item = &'a Folder> {
+    sinks.iter().zip(published).filter(move |(_, published)| **published == which).map(|(sink, _)| sink.folder())
+}
+
+/// Removes what a run has staged that ended with an error. What cannot be removed now is removed by the next start,
+/// which finds the run open in the ledger.
+fn take_back(sinks: &[FolderSink], ledger: &mut Ledger, id: &str, error: &Error) {
+    let left = sinks.iter().filter_map(|sink| sink.folder().discard().err()).inspect(|left| {
+        tracing::warn!(error = %left, "staged files are left; the next run removes them");
+    });
+    if left.count() == 0
+        && let Err(unwritten) = ledger.fail(id, error)
+    {
+        tracing::warn!(error = %unwritten, "the ledger does not have that the run failed");
+    }
 }
 
 /// The time now, as the ledger writes it: UTC, to the second.

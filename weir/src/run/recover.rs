@@ -9,7 +9,13 @@ use crate::task::Task;
 pub(super) fn recover(ledger: &mut Ledger, task: &Task) -> Result<()> {
     for run in ledger.unfinished(task.name(), &task.environment)? {
         for (folder, publish) in &run.folders {
-            if run.committed && *publish { folder.publish()? } else { folder.discard()? }
+            if run.committed && *publish && folder.is_lost()? {
+                tracing::error!(run = %run.id, sink = %folder.sink, "what the run had staged for this sink is gone: run it again");
+            } else if run.committed && *publish {
+                folder.publish()?;
+            } else {
+                folder.discard()?;
+            }
         }
         let what = if run.committed { "finished publishing" } else { "removed what was staged" };
         tracing::warn!(run = %run.id, "an earlier run died: {what}");

@@ -44,7 +44,9 @@ pub(crate) struct Report {
 pub(crate) struct TableReport {
     /// The table's name.
     pub(crate) table: String,
-    /// Rows read or judged; of a source those that could be read.
+    /// Whether it is a source: then the rows are records read, and the rejected those that could not be read.
+    pub(crate) is_source: bool,
+    /// Rows read or judged; of a source all its records.
     pub(crate) rows: u64,
     /// Rows that went on.
     pub(crate) accepted: u64,

@@ -1,5 +1,6 @@
 //! The part of a run that can be taken back: find, read, judge, write to one side, and decide.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -10,9 +11,10 @@ use datafusion::prelude::SessionContext;
 use super::ledger::Ledger;
 use super::report::{Outcome, OutputReport, ReasonReport, Report, StepReport, TableReport};
 use crate::error::{Error, Result, state_io};
+use crate::model::Model;
 use crate::quality::{self, Effect};
-use crate::sink::{FolderSink, Part, Sink, Written};
-use crate::source::FileSource;
+use crate::sink::{FolderSink, Part, Written};
+use crate::source::{CsvTable, FileSource};
 use crate::stage::{Flow, Pass, Stage, Stop, Tables, execute};
 use crate::task::{IfMissing, Route, Task};
 use crate::watch::Watch;
@@ -56,10 +58,13 @@ pub(super) struct Staging<'a> {
     task: &'a Task,
     session: SessionContext,
     sources: &'a [FileSource],
+    models: &'a [Model],
     sinks: Arc<[FolderSink]>,
     scratch: &'a Scratch,
     started: Instant,
     steps: Vec<StepReport>,
+    /// The sources' tables, in the order of the sources.
+    opened: Vec<Arc<CsvTable>>,
 }
 
 impl<'a> Staging<'a> {
@@ -68,11 +73,12 @@ impl<'a> Staging<'a> {
         task: &'a Task,
         session: SessionContext,
         sources: &'a [FileSource],
+        models: &'a [Model],
         sinks: Arc<[FolderSink]>,
         scratch: &'a Scratch,
         started: Instant,
     ) -> Self {
-        Self { id, task, session, sources, sinks, scratch, started, steps: vec![] }
+        Self { id, task, session, sources, models, sinks, scratch, started, steps: vec![], opened: vec![] }
     }
 
     /// Stages every sink, and says what the run comes to.
@@ -80,25 +86,28 @@ impl<'a> Staging<'a> {
         let Some(tables) = self.open_sources(ledger, watch).await? else {
             return Ok(self.report(Outcome::Skipped, vec![], vec![], vec![]));
         };
-        let flow = Flow::plan(self.task, &self.session, self.sources, tables).await?;
-        self.sinks.iter().try_for_each(Sink::begin)?;
+        let flow = Flow::plan(self.task, &self.session, self.sources, self.models, tables).await?;
+        self.sinks.iter().try_for_each(FolderSink::begin)?;
         let unreadable = self.route_unreadable(&flow);
 
         let mut parts: Vec<Vec<Written>> = vec![Vec::new(); self.sinks.len()];
         let mut tables = Vec::new();
         let mut breaches = Vec::new();
+        let mut scanned = HashMap::new();
         for stage in &flow.stages {
             let started = Instant::now();
             let pass = execute(stage, &self.session, &self.sinks, self.scratch.path(), &mut stop).await?;
             check_counts(stage, &flow, &pass)?;
+            scanned.insert(stage.table.as_str(), pass.tally.rows);
             tables.extend(self.judged(stage, pass, &mut parts, &mut breaches)?);
             self.steps.push(watch.step(&stage.table, started));
         }
+        self.drain(watch)?;
         for taker in unreadable {
             taker.finish(&mut parts)?;
         }
         let sources: Vec<_> =
-            self.sources.iter().map(|source| source_report(source, &parts, &flow)).collect::<Result<_>>()?;
+            self.sources.iter().map(|source| source_report(source, &parts, &flow, &scanned)).collect::<Result<_>>()?;
         for (name, gate) in &flow.source_gates {
             let of_source = sources.iter().filter(|table| table.table == *name);
             let messages = of_source.flat_map(|table| quality::of_table(gate, table.rows, table.rejected));
@@ -126,11 +135,23 @@ impl<'a> Staging<'a> {
             }
             ledger.inputs(self.id, source.name(), &files)?;
             bytes += files.iter().map(|file| file.meta.size).sum::<u64>();
-            tables.insert(source.name().to_owned(), source.open(files)?);
+            let table = source.open(files)?;
+            self.opened.push(table.clone());
+            tables.insert(source.name().to_owned(), table);
         }
         self.steps.push(watch.step("find", started));
         watch.reading(bytes, self.sources.iter().map(FileSource::progress).collect());
         Ok(Some(tables))
+    }
+
+    /// Reads what no stage has read, so that every record of the sources is accounted for.
+    fn drain(&mut self, watch: &Watch) -> Result<()> {
+        let started = Instant::now();
+        for (source, table) in self.sources.iter().zip(&self.opened) {
+            table.drain().map_err(|error| Error::query(source.name(), error))?;
+        }
+        self.steps.push(watch.step("drain", started));
+        Ok(())
     }
 
     /// Sends the sources' unreadable records to the sinks that take them.
@@ -192,6 +213,7 @@ impl<'a> Staging<'a> {
         reasons.retain(|reason| reason.rows > 0);
         Ok(Some(TableReport {
             table: stage.table.clone(),
+            is_source: false,
             rows: tally.rows,
             accepted: tally.accepted,
             rejected: tally.rejected,
@@ -258,7 +280,12 @@ impl Unreadable {
 }
 
 /// What a source read, with its unreadable records checked against the sinks that took them.
-fn source_report(source: &FileSource, parts: &[Vec<Written>], flow: &Flow) -> Result<TableReport> {
+fn source_report(
+    source: &FileSource,
+    parts: &[Vec<Written>],
+    flow: &Flow,
+    scanned: &HashMap<&str, u64>,
+) -> Result<TableReport> {
     let rejected: u64 = source.rejected().counts().values().sum();
     let route = Route { table: source.name().to_owned(), rejected: true };
     for (sink, parts) in flow.sinks.iter().zip(parts).filter(|(sink, _)| sink.route == route) {
@@ -273,7 +300,17 @@ fn source_report(source: &FileSource, parts: &[Vec<Written>], flow: &Flow) -> Re
     };
     let reasons = source.rejected().counts().into_iter().map(reason).collect();
     let accepted = source.rows_read();
-    Ok(TableReport { table: source.name().to_owned(), rows: accepted + rejected, accepted, rejected, reasons })
+    if let Some(rows) = scanned.get(source.name()) {
+        balanced(source.name(), accepted, *rows)?;
+    }
+    Ok(TableReport {
+        table: source.name().to_owned(),
+        is_source: true,
+        rows: accepted + rejected,
+        accepted,
+        rejected,
+        reasons,
+    })
 }
 
 /// Rows in are rows out: what was judged is accepted or rejected, and every sink has what its route gave.

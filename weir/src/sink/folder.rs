@@ -6,6 +6,7 @@
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -15,7 +16,7 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 use serde::{Deserialize, Serialize};
 
 use super::csv::{self, Buffered};
-use super::{Part, Sink, Written};
+use super::{Part, Written};
 use crate::error::{Error, Result};
 use crate::task::Format;
 
@@ -64,7 +65,9 @@ impl FolderSink {
     ) -> Result<Self> {
         let refused =
             |error| Error::sink(sink, target, error, "name a folder below the working directory or an absolute path");
+        // A link is written through, not replaced.
         let target = std::path::absolute(target).map_err(refused)?;
+        let target = if target.exists() { target.canonicalize().map_err(refused)? } else { target };
         let (Some(parent), Some(name)) = (target.parent(), target.file_name()) else {
             return Err(Error::sink(sink, &target, "is no folder that can be replaced", "name a folder of its own"));
         };
@@ -85,21 +88,25 @@ impl FolderSink {
     }
 }
 
-impl Sink for FolderSink {
-    fn check(&self) -> Result<()> {
-        self.folder.check_own()
+impl FolderSink {
+    /// Fails if the sink could not be published as things are. Nothing is changed.
+    pub(crate) fn check(&self) -> Result<()> {
+        self.folder.check()
     }
 
-    fn begin(&self) -> Result<()> {
+    /// Makes the folder to stage in.
+    pub(crate) fn begin(&self) -> Result<()> {
         let Folder { staging, .. } = &self.folder;
         fs::create_dir_all(staging).map_err(|error| self.folder.error(staging, error))
     }
 
-    fn part(&self) -> Result<Box<dyn Part>> {
+    /// Starts a part: each reader of a route writes parts of its own.
+    pub(crate) fn part(&self) -> Result<Box<dyn Part>> {
         Ok(Box::new(self.create_part()?))
     }
 
-    fn stage(&self, parts: Vec<Written>) -> Result<Written> {
+    /// Completes what the parts have staged, so that it only has to be switched to.
+    pub(crate) fn stage(&self, parts: Vec<Written>) -> Result<Written> {
         let mut parts = parts;
         if parts.is_empty() {
             // A folder without rows still says what its columns are.
@@ -119,13 +126,15 @@ impl Sink for FolderSink {
             serde_json::to_writer_pretty(&mut file, &manifest)?;
             file.write_all(b"\n")?;
             file.sync_all()?;
-            sync_folder(&self.folder.staging)
+            // The folder itself must last too, and what was made to hold it.
+            self.folder.staging.ancestors().take_while(|folder| folder.parent().is_some()).try_for_each(sync_folder)
         };
         written().map_err(|error| self.folder.error(&marker, error))?;
         Ok(Written { rows: manifest.rows, bytes: manifest.bytes, file: None })
     }
 
-    fn folder(&self) -> &Folder {
+    /// How to publish or discard what is staged, in a form that outlives this process.
+    pub(crate) fn folder(&self) -> &Folder {
         &self.folder
     }
 }
@@ -159,8 +168,21 @@ impl Part for FilePart {
 }
 
 impl Folder {
-    /// Fails if there is anything in the folder that no run has written.
-    pub(crate) fn check_own(&self) -> Result<()> {
+    /// Fails if the folder cannot be switched, or holds anything that no run has written.
+    pub(crate) fn check(&self) -> Result<()> {
+        let device = |path: &Path| fs::metadata(path).map(|metadata| metadata.dev()).ok();
+        let parent = self.target.parent().and_then(device);
+        if let (Some(own), Some(parent)) = (device(&self.target), parent)
+            && own != parent
+        {
+            let help =
+                "name a folder below it: the folder is switched by a rename, and a mount point cannot be renamed";
+            return Err(Error::sink(&self.sink, &self.target, "is a mount point", help));
+        }
+        self.check_own()
+    }
+
+    fn check_own(&self) -> Result<()> {
         let entries = match fs::read_dir(&self.target) {
             Ok(entries) => entries,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
@@ -191,28 +213,38 @@ impl Folder {
             return self.discard(); // what is left in the staging folder is the former content
         }
         self.check_own()?;
-        let switched = match renameat_with(CWD, &self.staging, CWD, &self.target, RenameFlags::EXCHANGE) {
+        match renameat_with(CWD, &self.staging, CWD, &self.target, RenameFlags::EXCHANGE) {
             Ok(()) => Ok(()),
             Err(rustix::io::Errno::NOENT) => fs::rename(&self.staging, &self.target),
-            // File systems that cannot exchange: the former content goes away first. Between the two steps
-            // there is no folder; a crash there is mended by the next start, which comes by here again.
-            Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {
-                fs::remove_dir_all(&self.target).and_then(|()| fs::rename(&self.staging, &self.target))
-            }
+            // File systems that cannot exchange: the former content steps aside first. Between the two steps there
+            // is no folder; a crash there is mended by the next start, which comes by here again.
+            Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => match fs::rename(&self.target, self.aside()) {
+                Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+                _ => fs::rename(&self.staging, &self.target),
+            },
             Err(error) => Err(error.into()),
-        };
-        switched
-            .and_then(|()| self.target.parent().map_or(Ok(()), sync_folder))
-            .map_err(|error| self.error(&self.target, error))?;
+        }
+        .and_then(|()| self.target.parent().map_or(Ok(()), sync_folder))
+        .map_err(|error| self.error(&self.target, error))?;
         self.discard()
+    }
+
+    /// Whether what was to be published is gone: neither staged nor in its place.
+    pub(crate) fn is_lost(&self) -> Result<bool> {
+        Ok(!self.staging.exists() && !self.is_published()?)
+    }
+
+    /// Where the former content goes on file systems that cannot exchange two folders.
+    fn aside(&self) -> PathBuf {
+        self.staging.with_extension(format!("weir-{}-former", self.run))
     }
 
     /// Removes what is staged.
     pub(crate) fn discard(&self) -> Result<()> {
-        match fs::remove_dir_all(&self.staging) {
-            Err(error) if error.kind() != ErrorKind::NotFound => Err(self.error(&self.staging, error)),
+        [&self.staging, &self.aside()].into_iter().try_for_each(|folder| match fs::remove_dir_all(folder) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(self.error(folder, error)),
             _ => Ok(()),
-        }
+        })
     }
 
     fn is_published(&self) -> Result<bool> {

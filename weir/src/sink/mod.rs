@@ -3,8 +3,6 @@
 mod csv;
 mod folder;
 
-use std::fmt;
-
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::buffer::BooleanBuffer;
 use datafusion::arrow::datatypes::SchemaRef;
@@ -13,24 +11,6 @@ pub(crate) use folder::{Folder, FolderSink};
 
 use crate::error::Result;
 use crate::task::{ColumnOut, Format, Publish, Route, SinkSpec, Task};
-
-/// Where the rows of one route go.
-pub(crate) trait Sink: Send + Sync + fmt::Debug {
-    /// Fails if the sink could not be published as things are. Nothing is changed.
-    fn check(&self) -> Result<()>;
-
-    /// Makes the place to stage in.
-    fn begin(&self) -> Result<()>;
-
-    /// Starts a part: each reader of a route writes parts of its own.
-    fn part(&self) -> Result<Box<dyn Part>>;
-
-    /// Completes what the parts have staged, so that it only has to be switched to.
-    fn stage(&self, parts: Vec<Written>) -> Result<Written>;
-
-    /// How to publish or discard what is staged, in a form that outlives this process.
-    fn folder(&self) -> &Folder;
-}
 
 /// A part of a sink that is being written.
 pub(crate) trait Part: Send {
@@ -91,10 +71,10 @@ impl BoundSink {
         }
         for (column, index) in &columns {
             let kind = route.field(*index).data_type();
-            if kind.is_nested() {
+            if !csv::can_hold(kind) {
                 let message = format!("sink `{name}`: column `{column}` is {kind}, which CSV cannot hold");
-                let error = task.error(&spec.from, message).with_help("take it apart in the model");
-                return Err(Box::new(error).into());
+                let help = "make text of it in the model: encode(column, 'hex') of bytes, the fields of a struct";
+                return Err(Box::new(task.error(&spec.from, message).with_help(help)).into());
             }
         }
         if columns.is_empty() {

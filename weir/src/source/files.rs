@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
-use datafusion::catalog::TableProvider;
 use object_store::local::LocalFileSystem;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 
@@ -38,7 +37,7 @@ pub(crate) struct FileSource {
 impl FileSource {
     /// Takes a source as the task declares it.
     pub(crate) fn declare(task: &Task, name: &str, spec: &SourceSpec) -> Result<Self> {
-        let pattern = task.params.fill(&task.source, &spec.files.path)?;
+        let pattern = task.params.fill_with(&task.source, &spec.files.path, glob::Pattern::escape)?;
         if pattern.contains("://") {
             let error = task.error(&spec.files.path, format!("`{pattern}`: only local paths can be read"));
             return Err(Box::new(error).into());
@@ -115,7 +114,7 @@ impl FileSource {
     }
 
     /// Checks the files' headers and shows them as a table.
-    pub(crate) fn open(&self, found: Vec<FoundFile>) -> Result<Arc<dyn TableProvider>> {
+    pub(crate) fn open(&self, found: Vec<FoundFile>) -> Result<Arc<CsvTable>> {
         let store: Arc<dyn ObjectStore> = Arc::new(LocalFileSystem::new());
         let files = found.into_iter().map(|file| (file.name, file.meta)).collect();
         match self.spec.files.format {
@@ -137,17 +136,19 @@ impl FileSource {
     }
 }
 
-/// The files that a local path or pattern names. A folder that cannot be read is an error, not an empty one.
+/// The files that a local path or pattern names, hidden ones aside. What is there and cannot be looked at is an
+/// error: passing over it would lose its rows.
 fn matching(pattern: &str) -> Result<Vec<PathBuf>> {
-    let options = glob::MatchOptions { require_literal_leading_dot: true, ..Default::default() };
-    let entries =
-        glob::glob_with(pattern, options).map_err(|error| Error::input(pattern, error, "mend the pattern"))?;
+    let unreadable = |path: &Path, error: &std::io::Error| {
+        Error::input(path.display(), error, "mend or remove it, or give the user of this run the right to read it")
+    };
+    let entries = glob::glob(pattern).map_err(|error| Error::input(pattern, error, "mend the pattern"))?;
     let mut paths = Vec::new();
     for entry in entries {
-        let path = entry.map_err(|error| {
-            Error::input(error.path().display(), error.error(), "give the user of this run the right to read it")
-        })?;
-        if path.is_file() {
+        let path = entry.map_err(|error| unreadable(error.path(), error.error()))?;
+        let is_hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+        let metadata = std::fs::metadata(&path).map_err(|error| unreadable(&path, &error))?;
+        if metadata.is_file() && !is_hidden {
             paths.push(path);
         }
     }

@@ -4,5 +4,5 @@ mod csv;
 mod files;
 pub(crate) mod rejected;
 
-pub(crate) use csv::ScanProgress;
+pub(crate) use csv::{CsvTable, ScanProgress};
 pub(crate) use files::{FileSource, FoundFile};

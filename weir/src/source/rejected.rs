@@ -27,8 +27,8 @@ pub(crate) fn rejected_schema() -> SchemaRef {
 pub(crate) struct RejectedRecord {
     /// The file it stands in.
     pub(crate) file: Arc<str>,
-    /// Its first line, from 1; none if the file was not read up to there.
-    pub(crate) line: Option<u64>,
+    /// Its first line, from 1.
+    pub(crate) line: u64,
     /// The record as it came; bytes that are no UTF-8 are shown as the replacement character.
     pub(crate) raw: String,
     /// Why, in the form of `reasons`.
@@ -62,10 +62,9 @@ impl RejectedRoute {
     pub(crate) fn send(&self, records: &[RejectedRecord]) -> Result<()> {
         let Some(first) = records.first() else { return Ok(()) };
         let Some(taker) = self.taker.get() else {
-            let line = first.line.map(|line| format!(":{line}")).unwrap_or_default();
             return Err(Error::input(
-                format!("{}{line}", first.file),
-                format!("a record cannot be read: {}: {}", first.reason, shortened(&first.raw)),
+                format!("{}:{}", first.file, first.line),
+                format!("a record cannot be read: {}", first.reason),
                 format!("mend the file, or add a sink with `from: {}.rejected` that takes such records", self.source),
             ));
         };
@@ -80,8 +79,7 @@ impl RejectedRoute {
             *counts.entry(record.reason.clone()).or_default() += 1;
             let shown = samples.entry(record.reason.clone()).or_default();
             if shown.len() < SAMPLES {
-                let line = record.line.map(|line| format!("{line}")).unwrap_or_default();
-                shown.push(format!("{}:{line}: {}", record.file, shortened(&record.raw)));
+                shown.push(format!("{}:{}: {}", record.file, record.line, shortened(&record.raw)));
             }
         }
     }
@@ -118,7 +116,7 @@ fn batch(records: &[RejectedRecord]) -> Result<RecordBatch> {
     let mut reasons = StringViewBuilder::new();
     for record in records {
         files.append_value(&record.file);
-        lines.append_option(record.line.map(|line| line as i64));
+        lines.append_value(record.line as i64);
         raws.append_value(&record.raw);
         reasons.append_value(&record.reason);
     }

@@ -15,7 +15,7 @@ use super::Stage;
 use super::scratch::ScratchWriter;
 use crate::error::{Error, Result};
 use crate::quality::{Tally, rejected_schema};
-use crate::sink::{FolderSink, Part, Sink, Written};
+use crate::sink::{FolderSink, Part, Written};
 
 /// What a pass came to.
 #[derive(Debug, Default)]
@@ -49,10 +49,9 @@ pub(crate) async fn execute(
     scratch: &Path,
     stop: &mut Stop,
 ) -> Result<Pass> {
-    let failed = |error| Error::query(&stage.table, error);
-    let plan = context.state().create_physical_plan(&stage.plan).await.map_err(failed)?;
-    check_columns(stage, plan.as_ref())?;
-    let streams = execute_stream_partitioned(plan, context.task_ctx()).map_err(failed)?;
+    let plan = stage.physical_plan(context).await?;
+    let streams = execute_stream_partitioned(plan, context.task_ctx());
+    let streams = streams.map_err(|error| Error::query(&stage.table, error))?;
     let mut readers = JoinSet::new();
     for stream in streams {
         let reader = Reader::new(stage.clone(), sinks.clone(), scratch.to_path_buf());
@@ -86,15 +85,20 @@ pub(crate) async fn execute(
     }
 }
 
-/// What was planned over tables without rows must be what comes out over real ones.
-fn check_columns(stage: &Stage, plan: &dyn ExecutionPlan) -> Result<()> {
-    let planned = stage.schema.fields().iter().map(|field| (field.name(), field.data_type()));
-    let real = plan.schema();
-    if planned.eq(real.fields().iter().map(|field| (field.name(), field.data_type()))) {
-        return Ok(());
+impl Stage {
+    /// How the stage is computed. The stages before it must have been, if this one is to be executed.
+    pub(crate) async fn physical_plan(&self, context: &SessionContext) -> Result<Arc<dyn ExecutionPlan>> {
+        let plan = context.state().create_physical_plan(&self.plan).await;
+        let plan = plan.map_err(|error| Error::query(&self.table, error))?;
+        // What was planned over tables without rows must be what comes out over real ones.
+        let planned = self.schema.fields().iter().map(|field| (field.name(), field.data_type()));
+        let real = plan.schema();
+        if planned.eq(real.fields().iter().map(|field| (field.name(), field.data_type()))) {
+            return Ok(plan);
+        }
+        let message = format!("its columns were planned as {:?} and are {real:?}", self.schema);
+        Err(Error::Query { table: self.table.clone(), message })
     }
-    let message = format!("its columns were planned as {:?} and are {:?}", stage.schema, real);
-    Err(Error::Query { table: stage.table.clone(), message })
 }
 
 impl Pass {

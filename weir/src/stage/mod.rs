@@ -23,7 +23,7 @@ pub(crate) use scratch::ScratchTable;
 
 use crate::engine;
 use crate::error::{Error, Result};
-use crate::model::{self, Model};
+use crate::model::Model;
 use crate::quality::{Judge, rejected_schema};
 use crate::sink::BoundSink;
 use crate::source::FileSource;
@@ -77,10 +77,10 @@ impl Flow {
         task: &Task,
         context: &SessionContext,
         sources: &[FileSource],
+        models: &[Model],
         tables: Tables,
     ) -> Result<Self> {
-        let models = model::load(task)?;
-        let survey = Survey::take(task, context, sources, &models).await?;
+        let survey = Survey::take(task, context, sources, models).await?;
         let sinks = bind_sinks(task, &survey)?;
         check_readers(task, &survey)?;
         let mut flow = Self {
@@ -106,7 +106,7 @@ impl Flow {
                 register(context, name, table)?;
             }
         }
-        for model in &models {
+        for model in models {
             let plan = model.plan(&context.state()).await?;
             let is_judged = task.spec.quality.contains_key(&model.name);
             let has_sink = flow.sinks.iter().any(|sink| sink.route.table == model.name);
@@ -176,7 +176,7 @@ impl Survey {
         }
         for model in models {
             let plan = model.plan(&context.state()).await?;
-            survey.count_scans(&plan).map_err(|error| Error::query(&model.name, error))?;
+            survey.count_scans(&plan, 1).map_err(|error| Error::query(&model.name, error))?;
             let plan = context.state().optimize(&plan);
             let plan = plan.map_err(|error| model.error(&error))?;
             let schema: SchemaRef = Arc::new(plan.schema().as_arrow().clone());
@@ -191,12 +191,19 @@ impl Survey {
         Ok(survey)
     }
 
-    fn count_scans(&mut self, plan: &LogicalPlan) -> datafusion::error::Result<()> {
-        plan.apply_with_subqueries(|node| {
-            if let LogicalPlan::TableScan(scan) = node {
-                *self.scans.entry(scan.table_name.table().to_owned()).or_default() += 1;
+    /// Counts how many times a plan scans each table. What stands in a recursive query is scanned again and again.
+    fn count_scans(&mut self, plan: &LogicalPlan, times: usize) -> datafusion::error::Result<()> {
+        plan.apply_with_subqueries(|node| match node {
+            LogicalPlan::TableScan(scan) => {
+                *self.scans.entry(scan.table_name.table().to_owned()).or_default() += times;
+                Ok(TreeNodeRecursion::Continue)
             }
-            Ok(TreeNodeRecursion::Continue)
+            LogicalPlan::RecursiveQuery(query) if times == 1 => {
+                self.count_scans(&query.static_term, times)?;
+                self.count_scans(&query.recursive_term, 2)?;
+                Ok(TreeNodeRecursion::Jump)
+            }
+            _ => Ok(TreeNodeRecursion::Continue),
         })?;
         Ok(())
     }

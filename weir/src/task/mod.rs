@@ -177,7 +177,14 @@ fn check_names(source: &SourceText, spec: &TaskSpec) -> Result<()> {
     for (name, location) in tables.chain(models.clone()).chain(sinks) {
         if !plain(name) {
             let error = TaskError::new(source, Place::of(location), format!("`{name}` cannot be a name here"))
-                .with_help("use lower-case letters, digits and `_`, a letter first: it needs no quotes in SQL");
+                .with_help("use lower-case letters, digits and `_`, a letter first");
+            return Err(Box::new(error).into());
+        }
+    }
+    for name in spec.environments.keys() {
+        if !plain(&name.replace('-', "_")) || name == "default" {
+            let error = TaskError::new(source, None, format!("`{name}` cannot be an environment's name"))
+                .with_help("use lower-case letters, digits, `_` and `-`; `default` is what runs without --env");
             return Err(Box::new(error).into());
         }
     }

@@ -132,8 +132,13 @@ impl Params {
         self.0.keys().map(String::as_str)
     }
 
-    /// Fills in every `${name}` of a text that stands at `place` of `source`.
+    /// Fills in every `${name}` of a text of the task file.
     pub fn fill(&self, source: &SourceText, text: &Spanned<String>) -> Result<String> {
+        self.fill_with(source, text, str::to_owned)
+    }
+
+    /// The same, the values changed so that they mean themselves where the text is used.
+    pub fn fill_with(&self, source: &SourceText, text: &Spanned<String>, escape: fn(&str) -> String) -> Result<String> {
         let mut rest = text.value.as_str();
         let mut filled = String::with_capacity(rest.len());
         while let Some(start) = rest.find("${") {
@@ -149,7 +154,7 @@ impl Params {
                 return Err(Box::new(error).into());
             };
             filled.push_str(&rest[..start]);
-            filled.push_str(&param.text);
+            filled.push_str(&escape(&param.text));
             rest = &rest[start + length + 1..];
         }
         filled.push_str(rest);

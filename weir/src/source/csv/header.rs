@@ -26,12 +26,7 @@ pub(super) struct ExpectedHeader {
 }
 
 /// Reads a file's header and works out which field is which column.
-pub(super) fn open(
-    opener: &Opener,
-    name: String,
-    meta: ObjectMeta,
-    expected: &ExpectedHeader,
-) -> Result<CsvFile> {
+pub(super) fn open(opener: &Opener, name: String, meta: ObjectMeta, expected: &ExpectedHeader) -> Result<CsvFile> {
     let reader = opener.open(&name, &meta)?;
     let (head, end) = read_header(&reader, &name, meta.size)?;
     let fields = fields(&head[..end]).map_err(|what| {

@@ -32,24 +32,17 @@ impl FileLines {
         self.done.insert(sequence, (lines, rejected));
         let mut ready = Vec::new();
         while let Some((lines, rejected)) = self.done.remove(&self.next) {
-            ready.extend(rejected.into_iter().map(|record| self.record(record, Some(self.lines))));
+            ready.extend(rejected.into_iter().map(|record| self.record(record, self.lines)));
             self.lines += lines;
             self.next += 1;
         }
         ready
     }
 
-    /// The records that still wait when nobody reads on.
-    pub(super) fn take_waiting(&mut self) -> Vec<RejectedRecord> {
-        let waiting = std::mem::take(&mut self.done);
-        let records = waiting.into_values().flat_map(|(_, rejected)| rejected);
-        records.map(|record| self.record(record, None)).collect()
-    }
-
-    fn record(&self, rejected: Rejected, lines_before: Option<u64>) -> RejectedRecord {
+    fn record(&self, rejected: Rejected, lines_before: u64) -> RejectedRecord {
         RejectedRecord {
             file: self.name.clone(),
-            line: lines_before.map(|before| before + rejected.line + 1),
+            line: lines_before + rejected.line + 1,
             raw: String::from_utf8_lossy(&rejected.raw).into_owned(),
             reason: rejected.reason,
         }

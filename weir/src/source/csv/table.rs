@@ -1,16 +1,18 @@
 //! CSV files as a table of the query engine.
 
+use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use datafusion::arrow::array::RecordBatch;
-use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::Statistics;
 use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{Statistics, internal_err};
 use datafusion::error::Result as QueryResult;
 use datafusion::execution::TaskContext;
 use datafusion::logical_expr::{Expr, TableType};
@@ -81,6 +83,8 @@ pub(crate) struct CsvTable {
     files: Arc<[CsvFile]>,
     rejected: Arc<RejectedRoute>,
     progress: Arc<ScanProgress>,
+    /// The scans that were planned.
+    scans: Mutex<Vec<Arc<SharedScan>>>,
 }
 
 impl CsvTable {
@@ -102,7 +106,55 @@ impl CsvTable {
         for (name, meta) in found {
             files.push(header::open(&opener, name, meta, &expected)?);
         }
-        Ok(Self { options, opener, files: files.into(), rejected, progress })
+        Ok(Self { options, opener, files: files.into(), rejected, progress, scans: Mutex::default() })
+    }
+
+    /// Reads what no query has read, so that every record of every file is counted and every unreadable one is
+    /// passed on: a `limit` has enough at some point, and a join with an empty side never begins.
+    ///
+    /// To be called when the queries over the table have ended.
+    pub(crate) fn drain(&self) -> QueryResult<()> {
+        let scans = self.scans.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let begun: Vec<_> = scans.into_iter().filter(|scan| scan.has_begun()).collect();
+        match begun.is_empty() {
+            true => self.shared(Some(&[]))?.drain(),
+            false => begun.iter().try_for_each(|scan| scan.drain()),
+        }
+    }
+
+    /// A scan of some of the columns, or of all.
+    fn shared(&self, projection: Option<&[usize]>) -> QueryResult<SharedScan> {
+        let fields = self.options.schema.fields();
+        let projection: Vec<usize> = projection.map_or_else(|| (0..fields.len()).collect(), <[usize]>::to_vec);
+        // Whether a record can be read must not depend on the columns that a query happens to ask for: those
+        // whose text may not fit their type are always read.
+        let is_typed = |column: &usize| fields[*column].data_type() != &DataType::Utf8View;
+        let unasked = (0..fields.len()).filter(is_typed).filter(|column| !projection.contains(column));
+        let read: Vec<usize> = projection.iter().copied().chain(unasked).collect();
+        // From the table's columns to those that are read; a field of another column is only counted.
+        let target = |column: &Option<usize>| column.and_then(|column| read.iter().position(|r| *r == column));
+        let layouts =
+            self.files.iter().map(|file| Layout { targets: file.layout.targets.iter().map(target).collect() });
+        Ok(SharedScan {
+            schema: Arc::new(self.options.schema.project(&projection)?),
+            shape: Shape {
+                schema: Arc::new(self.options.schema.project(&read)?),
+                null_values: self.options.null_values.clone(),
+                max_record: self.options.max_record,
+            },
+            layouts: layouts.collect(),
+            lines: self.files.iter().map(|file| Mutex::new(FileLines::new(file))).collect(),
+            cursor: Mutex::new(Cursor::new(
+                self.opener.clone(),
+                self.files.clone(),
+                self.options.block_bytes,
+                self.options.max_record,
+            )),
+            readers: Mutex::default(),
+            at_work: AtomicUsize::new(0),
+            rejected: self.rejected.clone(),
+            progress: self.progress.clone(),
+        })
     }
 
     fn estimated_rows(&self) -> usize {
@@ -127,18 +179,9 @@ impl TableProvider for CsvTable {
         _filters: &[Expr],
         _limit: Option<usize>,
     ) -> QueryResult<Arc<dyn ExecutionPlan>> {
-        let all: Vec<usize> = (0..self.options.schema.fields().len()).collect();
-        let projection = projection.unwrap_or(&all);
-        let schema = Arc::new(self.options.schema.project(projection)?);
-        // From the table's columns to the projected ones; a field of another column is only counted.
-        let layouts = self.files.iter().map(|file| Layout {
-            targets: file
-                .layout
-                .targets
-                .iter()
-                .map(|target| target.and_then(|column| projection.iter().position(|p| *p == column)))
-                .collect(),
-        });
+        let shared = Arc::new(self.shared(projection.map(Vec::as_slice))?);
+        self.scans.lock().unwrap_or_else(PoisonError::into_inner).push(shared.clone());
+        let schema = shared.schema.clone();
         let partitions = session.config().target_partitions();
         Ok(Arc::new(CsvScanExec {
             properties: Arc::new(PlanProperties::new(
@@ -147,23 +190,7 @@ impl TableProvider for CsvTable {
                 EmissionType::Incremental,
                 Boundedness::Bounded,
             )),
-            shared: Arc::new(SharedScan {
-                shape: Shape {
-                    schema,
-                    null_values: self.options.null_values.clone(),
-                    max_record: self.options.max_record,
-                },
-                layouts: layouts.collect(),
-                lines: self.files.iter().map(|file| Mutex::new(FileLines::new(file))).collect(),
-                cursor: Mutex::new(Cursor::new(
-                    self.opener.clone(),
-                    self.files.clone(),
-                    self.options.block_bytes,
-                    self.options.max_record,
-                )),
-                rejected: self.rejected.clone(),
-                progress: self.progress.clone(),
-            }),
+            shared,
             files: self.files.len(),
             estimated_rows: self.estimated_rows(),
         }))
@@ -182,25 +209,67 @@ struct CsvScanExec {
 /// What the partitions of one scan share.
 #[derive(Debug)]
 struct SharedScan {
+    /// The columns that were asked for: the first ones of those that are read.
+    schema: SchemaRef,
     shape: Shape,
     layouts: Vec<Layout>,
     lines: Vec<Mutex<FileLines>>,
     cursor: Mutex<Cursor>,
+    /// The partitions that were executed.
+    readers: Mutex<BTreeSet<usize>>,
+    /// Readers that have taken a block and are not done with it.
+    at_work: AtomicUsize,
     rejected: Arc<RejectedRoute>,
     progress: Arc<ScanProgress>,
 }
 
 impl SharedScan {
+    fn has_begun(&self) -> bool {
+        !self.readers.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
+    /// Takes note of a reader. A partition is read once: a second time would find the cursor at the end, and give
+    /// no rows without a word.
+    fn begin(&self, partition: usize) -> QueryResult<()> {
+        match self.readers.lock().unwrap_or_else(PoisonError::into_inner).insert(partition) {
+            true => Ok(()),
+            false => internal_err!("a source would be read twice by one scan"),
+        }
+    }
+
     /// The next batch, or none when the files are read.
     fn next(&self) -> QueryResult<Option<RecordBatch>> {
-        let Some(block) = self.cursor().next()? else { return Ok(None) };
+        let mut cursor = self.cursor();
+        let Some(block) = cursor.next()? else { return Ok(None) };
+        self.at_work.fetch_add(1, Ordering::AcqRel);
+        drop(cursor);
+        let batch = self.read(block);
+        self.at_work.fetch_sub(1, Ordering::AcqRel);
+        batch.map(Some)
+    }
+
+    /// Makes a batch of a block, and passes its unreadable records on.
+    fn read(&self, block: Block) -> QueryResult<RecordBatch> {
         self.progress.bytes.fetch_add(block.bytes.len() as u64, Ordering::Relaxed);
         let (file, sequence) = (block.file, block.sequence);
         let (batch, lines, rejected) = self.parse(block)?;
         let ready = self.lines[file].lock().unwrap_or_else(PoisonError::into_inner).finish(sequence, lines, rejected);
         self.rejected.send(&ready)?;
         self.progress.rows.fetch_add(batch.num_rows() as u64, Ordering::Relaxed);
-        Ok(Some(batch))
+        if batch.num_columns() == self.schema.fields().len() {
+            return Ok(batch);
+        }
+        let asked: Vec<usize> = (0..self.schema.fields().len()).collect();
+        Ok(batch.project(&asked)?)
+    }
+
+    /// Reads on to the end of the files, and waits for readers that were broken off in the middle of a block.
+    fn drain(&self) -> QueryResult<()> {
+        while self.next()?.is_some() {}
+        while self.at_work.load(Ordering::Acquire) > 0 {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Ok(())
     }
 
     fn cursor(&self) -> MutexGuard<'_, Cursor> {
@@ -218,18 +287,6 @@ impl SharedScan {
         }
         let parsed = parse(block.bytes, &self.layouts[block.file], &self.shape)?;
         Ok((parsed.batch, parsed.lines, parsed.rejected))
-    }
-}
-
-impl Drop for SharedScan {
-    /// Records that wait for blocks which nobody read, because a `limit` had enough, are passed on all the same.
-    fn drop(&mut self) {
-        for lines in &mut self.lines {
-            let waiting = lines.get_mut().unwrap_or_else(PoisonError::into_inner).take_waiting();
-            if let Err(error) = self.rejected.send(&waiting) {
-                tracing::warn!(%error, "rejected records of a scan that ended early were not written");
-            }
-        }
     }
 }
 
@@ -263,18 +320,19 @@ impl ExecutionPlan for CsvScanExec {
         Ok(TreeNodeRecursion::Continue)
     }
 
-    fn execute(&self, _partition: usize, _: Arc<TaskContext>) -> QueryResult<SendableRecordBatchStream> {
+    fn execute(&self, partition: usize, _: Arc<TaskContext>) -> QueryResult<SendableRecordBatchStream> {
         let shared = self.shared.clone();
+        shared.begin(partition)?;
         let batches = futures::stream::iter(std::iter::from_fn(move || shared.next().transpose()));
-        Ok(Box::pin(RecordBatchStreamAdapter::new(self.shared.shape.schema.clone(), batches)))
+        Ok(Box::pin(RecordBatchStreamAdapter::new(self.shared.schema.clone(), batches)))
     }
 
     fn partition_statistics(&self, partition: Option<usize>) -> QueryResult<Arc<Statistics>> {
         let share = partition.map_or(1, |_| self.properties.partitioning.partition_count().max(1));
         let rows = self.estimated_rows / share;
-        let mut statistics = Statistics::new_unknown(&self.shared.shape.schema);
+        let mut statistics = Statistics::new_unknown(&self.shared.schema);
         statistics.num_rows = Precision::Inexact(rows);
-        statistics.total_byte_size = Precision::Inexact(rows * 16 * self.shared.shape.schema.fields().len().max(1));
+        statistics.total_byte_size = Precision::Inexact(rows * 16 * self.shared.schema.fields().len().max(1));
         Ok(Arc::new(statistics))
     }
 }

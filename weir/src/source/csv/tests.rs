@@ -86,10 +86,11 @@ impl Scan {
             let store: Arc<dyn ObjectStore> = store;
             let table = CsvTable::open(store, found, options, rejected, Arc::default())?;
             let context = SessionContext::new_with_config(SessionConfig::new().with_target_partitions(self.partitions));
-            context.register_table("t", Arc::new(table)).unwrap();
+            let table = Arc::new(table);
+            context.register_table("t", table.clone()).unwrap();
             let batches = context.sql(sql).await.unwrap().collect().await;
             let batches = batches.map_err(|error| crate::Error::query("t", error))?;
-            drop(context);
+            table.drain().map_err(|error| crate::Error::query("t", error))?;
             Ok(Outcome { rows: batches.iter().flat_map(rows).collect(), rejected: taken.lock().unwrap().clone() })
         })
     }
@@ -328,6 +329,26 @@ fn a_query_reads_only_the_columns_it_names_and_counts_without_any() {
 }
 
 #[test]
+fn what_a_query_does_not_read_is_still_counted_and_its_bad_records_are_passed_on() {
+    let file: String = (0..1000).map(|i| if i % 10 == 9 { "x\n".to_owned() } else { format!("{i},b\n") }).collect();
+    let file = format!("c0,c1\n{file}");
+    let scan = Scan { block_bytes: 50, partitions: 3, ..Scan::texts(2) };
+    for sql in ["select * from t limit 3", "select * from t where 1 = 0", "select count(*) from t"] {
+        assert_eq!(scan.query(&[file.as_bytes()], sql).unwrap().rejected.len(), 100, "{sql}");
+    }
+}
+
+#[test]
+fn whether_a_record_can_be_read_does_not_depend_on_the_query() {
+    let scan = Scan::of(&[("id", DataType::Utf8View), ("n", DataType::Int64)]);
+    for (sql, rows) in [("select id, n from t", 1), ("select id from t", 1), ("select count(*) from t", 1)] {
+        let outcome = scan.query(&[b"id,n\na,1\nb,x\n"], sql).unwrap();
+        assert_eq!((outcome.rows.len(), outcome.rejected.len()), (rows, 1), "{sql}");
+    }
+    assert_eq!(plain(&scan.query(&[b"id,n\na,1\nb,x\n"], "select count(*) from t").unwrap().rows), [["1"]]);
+}
+
+#[test]
 fn a_text_that_does_not_fit_its_type_rejects_its_record() {
     let scan = Scan::of(&[("day", DataType::Date32), ("n", DataType::Int64), ("t", DataType::Utf8View)]);
     let outcome = scan.read(b"day,n,t\n2022-01-31,7,a\n2022-02-30,x,b\n,,c\n2022-01-01,8,\n").unwrap();
@@ -341,12 +362,12 @@ fn without_a_taker_the_first_unreadable_record_ends_the_run() {
     let rejected = RejectedRoute::new("application");
     let record = crate::source::rejected::RejectedRecord {
         file: "in/a.csv".into(),
-        line: Some(7),
+        line: 7,
         raw: "1,2,3".into(),
         reason: "too_many_fields".into(),
     };
     let error = rejected.send(&[record]).unwrap_err();
-    assert_eq!(error.to_string(), "in/a.csv:7: a record cannot be read: too_many_fields: 1,2,3");
+    assert_eq!(error.to_string(), "in/a.csv:7: a record cannot be read: too_many_fields");
     let help = miette::Diagnostic::help(&error).unwrap().to_string();
     assert!(help.contains("from: application.rejected"), "{help}");
 }
