@@ -30,7 +30,13 @@ fn a_sql_error_names_file_line_and_column() {
 #[test]
 fn a_model_is_one_select() {
     let project = Project::people();
-    for sql in ["drop table person", "select 1; select 2", "", "insert into person values ('x', 1)"] {
+    for sql in [
+        "drop table person",
+        "select 1; select 2",
+        "",
+        "insert into person values ('x', 1)",
+        "select * into t from person",
+    ] {
         project.file("sql/adult.sql", sql);
         project.run(&[]).ended(2, "sql/adult.sql: a model is one select statement");
     }
@@ -85,6 +91,22 @@ fn a_sink_of_an_unknown_table_or_column_is_refused() {
     project.run(&[]).ended(2, "sink `bad`: `adult.rejected` has no column `aeg`");
     project.task("{years: aeg}", "{name: age}");
     project.run(&[]).ended(2, "sink `bad`: two columns are called `name`");
+}
+
+#[test]
+fn a_column_that_csv_cannot_hold_is_refused() {
+    let project = Project::people();
+    project.file("sql/adult.sql", "select name, age, sha256(name) as digest from person");
+    project.run(&[]).ended(2, "sink `good`: column `digest` is Binary, which CSV cannot hold");
+}
+
+#[test]
+fn names_of_environments_are_plain() {
+    let project = Project::people();
+    for name in ["default", "a/b"] {
+        project.file("task.yaml", format!("environments: {{{name}: {{}}}}\n{}", support::TASK));
+        project.run(&[]).ended(2, "cannot be an environment's name");
+    }
 }
 
 #[test]
