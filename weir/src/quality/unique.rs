@@ -25,7 +25,7 @@ use crate::task::{Limit, RuleSpec};
 
 const BUCKETS: usize = 64;
 /// A reader keeps so many bytes of keys before it writes them out.
-const MEMORY_BYTES: usize = 16 << 20;
+const MEMORY_BYTES: usize = 4 << 20;
 /// The same seeds in every reader: equal keys must meet.
 const HASH: ahash::RandomState = ahash::RandomState::with_seeds(1, 2, 3, 4);
 

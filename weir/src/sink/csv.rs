@@ -2,8 +2,6 @@
 //!
 //! Null is an empty field and the empty text is `""`, so that what was read is written back as it came.
 
-use std::io::Write;
-
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringViewArray};
 use datafusion::arrow::buffer::BooleanBuffer;
 use datafusion::arrow::compute::cast;
@@ -31,10 +29,10 @@ pub(super) fn rows(
     let columns = columns.iter().map(|column| Column::new(batch.column(*column))).collect::<Result<Vec<_>, _>>()?;
     let only = columns.len() == 1;
     let mut rows = 0;
+    // Room for the batch as it most often is, so that no value has to ask for more.
+    out.reserve(columns.iter().map(|column| column.length() + batch.num_rows() * SLACK).sum::<usize>().min(MAX_ROOM));
     let mut row = |row: usize| {
         let start = out.len();
-        // Room for the row as it most often is, so that no value has to ask for it.
-        out.reserve(columns.iter().map(|column| column.length(row) + SLACK).sum());
         for column in &columns {
             column.write(row, out);
             out.push(b',');
@@ -89,12 +87,11 @@ impl Column {
         })
     }
 
-    /// The bytes of a value, before anything in it is quoted.
-    #[inline(always)]
-    fn length(&self, row: usize) -> usize {
+    /// The bytes of all values, before anything in them is quoted.
+    fn length(&self) -> usize {
         match self {
-            Self::Text(values) | Self::Plain(values) => values.views()[row] as u32 as usize,
-            Self::Boolean(_) => 5,
+            Self::Text(values) | Self::Plain(values) => values.views().iter().map(|view| *view as u32 as usize).sum(),
+            Self::Boolean(values) => values.len() * 5,
         }
     }
 
@@ -118,8 +115,10 @@ impl Column {
     }
 }
 
-/// Bytes that a value may take beyond its own: a comma, and what is written too much in [`push_inlined`].
-const SLACK: usize = 17;
+/// Bytes that a value takes beyond its own: a comma.
+const SLACK: usize = 1;
+/// More room than this is not made at once: few rows may be chosen of a large batch.
+const MAX_ROOM: usize = 1 << 20;
 
 /// Appends a text that stands in its view: twelve bytes at once, of which the text's own count.
 #[inline(always)]
@@ -131,28 +130,49 @@ fn push_inlined(view: u128, out: &mut Vec<u8>) {
 }
 
 /// Whether any of the sixteen bytes is a comma, a quote, a line feed or a carriage return.
+#[cfg(target_arch = "x86_64")]
 #[inline(always)]
 fn has_special(bytes: u128) -> bool {
-    const ONES: u128 = u128::from_le_bytes([1; 16]);
-    const HIGH: u128 = u128::from_le_bytes([0x80; 16]);
-    // A byte of `x` is zero where the byte is the one that is looked for; borrow finds the zeros.
-    let find = |byte: u8| {
-        let x = bytes ^ (ONES * byte as u128);
-        x.wrapping_sub(ONES) & !x & HIGH
-    };
-    (find(b',') | find(b'"') | find(b'\n') | find(b'\r')) != 0
+    use std::arch::x86_64::{_mm_cmpeq_epi8, _mm_movemask_epi8, _mm_or_si128, _mm_set_epi64x, _mm_set1_epi8};
+    // SAFETY: SSE2 is part of x86_64.
+    unsafe {
+        let bytes = _mm_set_epi64x((bytes >> 64) as i64, bytes as i64);
+        let find = |byte: u8| _mm_cmpeq_epi8(bytes, _mm_set1_epi8(byte as i8));
+        let separators = _mm_or_si128(find(b','), find(b'"'));
+        let line_ends = _mm_or_si128(find(b'\n'), find(b'\r'));
+        _mm_movemask_epi8(_mm_or_si128(separators, line_ends)) != 0
+    }
+}
+
+/// Whether any of the sixteen bytes is a comma, a quote, a line feed or a carriage return.
+#[cfg(not(target_arch = "x86_64"))]
+#[inline(always)]
+fn has_special(bytes: u128) -> bool {
+    bytes.to_le_bytes().into_iter().any(is_special)
+}
+
+fn is_special(byte: u8) -> bool {
+    matches!(byte, b',' | b'"' | b'\n' | b'\r')
+}
+
+/// Whether a text has to be quoted.
+#[inline(always)]
+fn needs_quotes(value: &[u8]) -> bool {
+    let load = |bytes: &[u8; 16]| u128::from_le_bytes(*bytes);
+    match (value.last_chunk::<16>(), value.first_chunk::<8>(), value.last_chunk::<8>()) {
+        // The last sixteen bytes may overlap those before them.
+        (Some(last), ..) => value.as_chunks::<16>().0.iter().chain([last]).any(|chunk| has_special(load(chunk))),
+        (None, Some(first), Some(last)) => {
+            has_special(u128::from(u64::from_le_bytes(*first)) | u128::from(u64::from_le_bytes(*last)) << 64)
+        }
+        _ => value.iter().copied().any(is_special),
+    }
 }
 
 /// Appends a text, in quotes where it has to be.
 #[inline(always)]
 fn text(value: &[u8], out: &mut Vec<u8>) {
-    // Without an early end the compiler looks at sixteen bytes at a time.
-    let special = |byte: u8| byte == b',' || byte == b'"' || byte == b'\n' || byte == b'\r';
-    if value.iter().fold(false, |found, byte| found | special(*byte)) {
-        quoted(value, out)
-    } else {
-        out.extend_from_slice(value)
-    }
+    if needs_quotes(value) { quoted(value, out) } else { out.extend_from_slice(value) }
 }
 
 #[cold]
@@ -165,46 +185,6 @@ fn quoted(value: &[u8], out: &mut Vec<u8>) {
         }
     }
     out.push(b'"');
-}
-
-/// A buffer in front of a file: rows collect until there is enough for a large write.
-#[derive(Debug)]
-pub(super) struct Buffered<W> {
-    file: W,
-    buffer: Vec<u8>,
-    written: u64,
-}
-
-/// So much is written at once.
-const WRITE_BYTES: usize = 1 << 20;
-
-impl<W: Write> Buffered<W> {
-    pub(super) fn new(file: W) -> Self {
-        Self { file, buffer: Vec::with_capacity(WRITE_BYTES + (WRITE_BYTES >> 2)), written: 0 }
-    }
-
-    /// The buffer, to be appended to.
-    pub(super) fn buffer(&mut self) -> &mut Vec<u8> {
-        &mut self.buffer
-    }
-
-    /// Writes if there is enough.
-    pub(super) fn settle(&mut self) -> std::io::Result<()> {
-        if self.buffer.len() >= WRITE_BYTES { self.flush() } else { Ok(()) }
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        self.file.write_all(&self.buffer)?;
-        self.written += self.buffer.len() as u64;
-        self.buffer.clear();
-        Ok(())
-    }
-
-    /// Writes what is left; gives the file and its size.
-    pub(super) fn finish(mut self) -> std::io::Result<(W, u64)> {
-        self.flush()?;
-        Ok((self.file, self.written))
-    }
 }
 
 #[cfg(test)]
@@ -252,9 +232,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn special_bytes_are_found_wherever_they_stand(bytes in any::<[u8; 16]>()) {
-            let plain = bytes.iter().any(|byte| b",\"\n\r".contains(byte));
-            prop_assert_eq!(has_special(u128::from_le_bytes(bytes)), plain);
+        fn what_has_to_be_quoted_is_found_wherever_it_stands(value in "[a-z\\-é]{0,40}", at in 0usize..40, with in 0usize..4) {
+            prop_assert!(!needs_quotes(value.as_bytes()));
+            let mut value = value.into_bytes();
+            value.insert(at.min(value.len()), b",\"\n\r"[with]);
+            prop_assert!(needs_quotes(&value));
+            let mut sixteen = [b'x'; 16];
+            sixteen[at % 16] = b",\"\n\r"[with];
+            prop_assert!(has_special(u128::from_le_bytes(sixteen)));
         }
 
         #[test]

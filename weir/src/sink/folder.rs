@@ -15,8 +15,8 @@ use datafusion::arrow::buffer::BooleanBuffer;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use serde::{Deserialize, Serialize};
 
-use super::csv::{self, Buffered};
-use super::{Part, Written};
+use super::synced::SyncedFile;
+use super::{Part, Written, csv};
 use crate::error::{Error, Result};
 use crate::task::Format;
 
@@ -81,8 +81,7 @@ impl FolderSink {
         let number = self.parts.fetch_add(1, Ordering::Relaxed);
         let name = format!("part-{number:05}.{}", self.format.extension());
         let path = self.folder.staging.join(&name);
-        let file = File::create_new(&path).map_err(|error| self.folder.error(&path, error))?;
-        let mut out = Buffered::new(file);
+        let mut out = SyncedFile::create(&path).map_err(|error| self.folder.error(&path, error))?;
         csv::header(self.names.iter().map(String::as_str), out.buffer());
         Ok(FilePart { folder: self.folder.clone(), path, name, columns: self.columns.clone(), out, rows: 0 })
     }
@@ -145,7 +144,7 @@ struct FilePart {
     path: PathBuf,
     name: String,
     columns: Vec<usize>,
-    out: Buffered<File>,
+    out: SyncedFile,
     rows: u64,
 }
 
@@ -159,8 +158,7 @@ impl Part for FilePart {
     fn finish(self: Box<Self>) -> Result<Written> {
         let Self { folder, path, name, out, rows, .. } = *self;
         let finish = || {
-            let (file, bytes) = out.finish()?;
-            file.sync_all()?;
+            let bytes = out.finish()?;
             Ok(Written { rows, bytes, file: Some(name) })
         };
         finish().map_err(|error: std::io::Error| folder.error(&path, error))

@@ -2,6 +2,7 @@
 
 mod csv;
 mod folder;
+mod synced;
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::buffer::BooleanBuffer;

@@ -34,7 +34,7 @@ use crate::source::rejected::RejectedRoute;
 
 /// So much of a file is parsed at once: large enough that handing it out costs nothing, small enough that a
 /// block and the columns made of it stay in the processor's cache.
-const BLOCK_BYTES: usize = 512 << 10;
+const BLOCK_BYTES: usize = 256 << 10;
 
 /// How a CSV source is read.
 #[derive(Debug, Clone)]

@@ -1,0 +1,77 @@
+//! A file that is on disk when it is finished.
+
+use std::fs::File;
+use std::io::{Error, Result, Write};
+use std::path::Path;
+use std::thread::JoinHandle;
+
+/// So much is written at once.
+const WRITE_BYTES: usize = 1 << 20;
+/// After so much the system is told to bring what it has to the disk, while the rows that follow are worked on:
+/// the end of the file then has little to wait for.
+const SYNC_BYTES: u64 = 32 << 20;
+
+/// A new file with a buffer in front of it.
+#[derive(Debug)]
+pub(super) struct SyncedFile {
+    file: File,
+    buffer: Vec<u8>,
+    written: u64,
+    /// Bytes written when the last synchronisation began.
+    synced: u64,
+    sync: Option<JoinHandle<Result<()>>>,
+}
+
+impl SyncedFile {
+    /// Makes the file, which must not be there.
+    pub(super) fn create(path: &Path) -> Result<Self> {
+        let file = File::create_new(path)?;
+        let buffer = Vec::with_capacity(WRITE_BYTES + (WRITE_BYTES >> 2));
+        Ok(Self { file, buffer, written: 0, synced: 0, sync: None })
+    }
+
+    /// The buffer, to be appended to.
+    pub(super) fn buffer(&mut self) -> &mut Vec<u8> {
+        &mut self.buffer
+    }
+
+    /// Writes if there is enough.
+    pub(super) fn settle(&mut self) -> Result<()> {
+        if self.buffer.len() < WRITE_BYTES {
+            return Ok(());
+        }
+        self.flush()?;
+        let is_idle = self.sync.as_ref().is_none_or(JoinHandle::is_finished);
+        if is_idle && self.written - self.synced >= SYNC_BYTES {
+            self.join()?;
+            let file = self.file.try_clone()?;
+            self.synced = self.written;
+            self.sync = Some(std::thread::spawn(move || file.sync_data()));
+        }
+        Ok(())
+    }
+
+    /// Writes what is left and waits until all is on disk; gives the file's size.
+    pub(super) fn finish(mut self) -> Result<u64> {
+        self.flush()?;
+        self.join()?;
+        self.file.sync_all()?;
+        Ok(self.written)
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        self.file.write_all(&self.buffer)?;
+        self.written += self.buffer.len() as u64;
+        self.buffer.clear();
+        Ok(())
+    }
+
+    /// Takes the outcome of the synchronisation under way: the system tells of a failed write only once.
+    fn join(&mut self) -> Result<()> {
+        match self.sync.take().map(JoinHandle::join) {
+            None => Ok(()),
+            Some(Ok(outcome)) => outcome,
+            Some(Err(_)) => Err(Error::other("a synchronisation with the disk broke off")),
+        }
+    }
+}
