@@ -11,6 +11,7 @@ macro_rules! say {
 mod plan;
 mod run;
 mod runs;
+mod summary;
 mod validate;
 
 use std::io::IsTerminal;
@@ -91,7 +92,8 @@ struct RunArgs {
     task: TaskArgs,
     #[command(flatten)]
     state: StateArgs,
-    /// Resident memory to stay under, such as 256MiB or 2GB [default: half of the machine's].
+    /// Memory to plan with, such as 256MiB or 2GB: sorts, joins and aggregates get a quarter of it and spill what is
+    /// more to disk [default: half of the machine's].
     #[arg(long, value_name = "SIZE", value_parser = size)]
     memory_limit: Option<u64>,
     /// Threads [default: one a core].

@@ -2,13 +2,13 @@
 
 use datafusion::physical_plan::displayable;
 
+use super::summary::bytes;
 use super::{Cli, RunArgs, runtime};
 use crate::engine;
 use crate::error::Result;
 use crate::model;
 use crate::run::declare;
 use crate::stage::{Flow, Tables};
-use crate::watch::bytes;
 
 pub(super) fn plan(cli: &Cli, args: &RunArgs) -> Result<u8> {
     let task = args.task.load()?;

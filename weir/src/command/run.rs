@@ -2,11 +2,12 @@
 
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::summary;
 use super::{Cli, RunArgs, runtime};
 use crate::error::{Error, Result};
 use crate::run;
 use crate::stage::Stop;
-use crate::watch::{Watch, print_summary};
+use crate::watch::Watch;
 
 pub(super) fn run(cli: &Cli, args: &RunArgs) -> Result<u8> {
     let task = args.task.load()?;
@@ -18,7 +19,7 @@ pub(super) fn run(cli: &Cli, args: &RunArgs) -> Result<u8> {
     })?;
     if !quiet {
         // Nobody reads the summary if the pipe is closed; the run is done all the same.
-        let _ = print_summary(&report);
+        let _ = summary::print(&report);
     }
     for breach in report.breaches.iter().filter(|_| quiet) {
         eprintln!("gate closed: {breach}");

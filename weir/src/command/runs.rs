@@ -3,10 +3,11 @@
 use comfy_table::Cell;
 
 use super::RunsArgs;
+use super::summary::{bytes, count, table};
 use crate::error::{Error, Result};
 use crate::run::{Ledger, Report};
 use crate::task::name_in;
-use crate::watch::{bytes, count, plain_table, start_log};
+use crate::watch::start_log;
 
 pub(super) fn runs(args: &RunsArgs) -> Result<u8> {
     start_log(args.log.log_format, args.log.quiet);
@@ -39,7 +40,7 @@ pub(super) fn runs(args: &RunsArgs) -> Result<u8> {
         return Ok(0);
     }
     let mut table =
-        plain_table(&["started", "task", "env", "state", "read", "rejected", "written", "seconds", "memory", "run"]);
+        table(&["started", "task", "env", "state", "read", "rejected", "written", "seconds", "memory", "run"]);
     for entry in &entries {
         let sum = |rows: fn(&Report) -> u64| entry.report.as_ref().map_or(String::new(), |report| count(rows(report)));
         table.add_row(vec![

@@ -1,12 +1,12 @@
 //! `validate`: check all that can be checked without data.
 
+use super::summary::count;
 use super::{Cli, TaskArgs, runtime};
 use crate::engine::{self, Resources};
 use crate::error::Result;
 use crate::model;
 use crate::run::declare;
 use crate::stage::{Flow, empty_tables};
-use crate::watch::count;
 
 pub(super) fn validate(cli: &Cli, args: &TaskArgs) -> Result<u8> {
     let task = args.load()?;

@@ -59,8 +59,20 @@ pub(crate) async fn run(task: &Task, settings: &Settings, watch: &Watch, stop: S
 
     let folders: Vec<&Folder> = sinks.iter().map(FolderSink::folder).collect();
     ledger.begin(&id, task.name(), &task.environment, &parameters(task), &folders)?;
-    let mut staging = Staging::new(&id, task, session, &sources, &models, sinks.clone(), &scratch, started);
-    let staged = staging.stage(&mut ledger, watch, stop).await;
+    let mut staging = Staging {
+        id: &id,
+        task,
+        session,
+        sources: &sources,
+        models: &models,
+        sinks: sinks.clone(),
+        scratch: &scratch,
+        watch,
+        started,
+        steps: vec![],
+        opened: vec![],
+    };
+    let staged = staging.stage(&mut ledger, stop).await;
     let published = staged.and_then(|report| decide(&flow, &sinks, report));
     let (mut report, published) = match published {
         Ok(decided) => decided,
@@ -75,7 +87,7 @@ pub(crate) async fn run(task: &Task, settings: &Settings, watch: &Watch, stop: S
         ledger.commit(&report, &chosen(&sinks, &published, true).collect::<Vec<_>>())?;
         chosen(&sinks, &published, true).try_for_each(Folder::publish)?;
         chosen(&sinks, &published, false).try_for_each(Folder::discard)?;
-        report.steps.push(watch.step("publish", publishing));
+        report.steps.push(StepReport { name: "publish".to_owned(), seconds: watch.step("publish", publishing) });
     }
     report.seconds = started.elapsed().as_secs_f64();
     report.peak_memory = machine::peak_memory();

@@ -54,36 +54,24 @@ impl Drop for Scratch {
 
 /// A run before its commit record.
 pub(super) struct Staging<'a> {
-    id: &'a str,
-    task: &'a Task,
-    session: SessionContext,
-    sources: &'a [FileSource],
-    models: &'a [Model],
-    sinks: Arc<[FolderSink]>,
-    scratch: &'a Scratch,
-    started: Instant,
-    steps: Vec<StepReport>,
+    pub(super) id: &'a str,
+    pub(super) task: &'a Task,
+    pub(super) session: SessionContext,
+    pub(super) sources: &'a [FileSource],
+    pub(super) models: &'a [Model],
+    pub(super) sinks: Arc<[FolderSink]>,
+    pub(super) scratch: &'a Scratch,
+    pub(super) watch: &'a Watch,
+    pub(super) started: Instant,
+    pub(super) steps: Vec<StepReport>,
     /// The sources' tables, in the order of the sources.
-    opened: Vec<Arc<CsvTable>>,
+    pub(super) opened: Vec<Arc<CsvTable>>,
 }
 
-impl<'a> Staging<'a> {
-    pub(super) fn new(
-        id: &'a str,
-        task: &'a Task,
-        session: SessionContext,
-        sources: &'a [FileSource],
-        models: &'a [Model],
-        sinks: Arc<[FolderSink]>,
-        scratch: &'a Scratch,
-        started: Instant,
-    ) -> Self {
-        Self { id, task, session, sources, models, sinks, scratch, started, steps: vec![], opened: vec![] }
-    }
-
+impl Staging<'_> {
     /// Stages every sink, and says what the run comes to.
-    pub(super) async fn stage(&mut self, ledger: &mut Ledger, watch: &Watch, mut stop: Stop) -> Result<Report> {
-        let Some(tables) = self.open_sources(ledger, watch).await? else {
+    pub(super) async fn stage(&mut self, ledger: &mut Ledger, mut stop: Stop) -> Result<Report> {
+        let Some(tables) = self.open_sources(ledger).await? else {
             return Ok(self.report(Outcome::Skipped, vec![], vec![], vec![]));
         };
         let flow = Flow::plan(self.task, &self.session, self.sources, self.models, tables).await?;
@@ -100,9 +88,9 @@ impl<'a> Staging<'a> {
             check_counts(stage, &flow, &pass)?;
             scanned.insert(stage.table.as_str(), pass.tally.rows);
             tables.extend(self.judged(stage, pass, &mut parts, &mut breaches)?);
-            self.steps.push(watch.step(&stage.table, started));
+            self.step(&stage.table, started);
         }
-        self.drain(watch)?;
+        self.drain()?;
         for taker in unreadable {
             taker.finish(&mut parts)?;
         }
@@ -117,13 +105,18 @@ impl<'a> Staging<'a> {
 
         let started = Instant::now();
         let outputs = self.complete(&flow, parts)?;
-        self.steps.push(watch.step("stage", started));
+        self.step("stage", started);
         let outcome = if breaches.is_empty() { Outcome::Done } else { Outcome::GateClosed };
         Ok(self.report(outcome, breaches, tables, outputs))
     }
 
+    fn step(&mut self, name: &str, started: Instant) {
+        let seconds = self.watch.step(name, started);
+        self.steps.push(StepReport { name: name.to_owned(), seconds });
+    }
+
     /// Finds the sources' files and checks their headers; nothing if the run is to be skipped.
-    async fn open_sources(&mut self, ledger: &mut Ledger, watch: &Watch) -> Result<Option<Tables>> {
+    async fn open_sources(&mut self, ledger: &mut Ledger) -> Result<Option<Tables>> {
         let started = Instant::now();
         let mut tables = Tables::new();
         let mut bytes = 0;
@@ -139,18 +132,18 @@ impl<'a> Staging<'a> {
             self.opened.push(table.clone());
             tables.insert(source.name().to_owned(), table);
         }
-        self.steps.push(watch.step("find", started));
-        watch.reading(bytes, self.sources.iter().map(FileSource::progress).collect());
+        self.step("find", started);
+        self.watch.reading(bytes, self.sources.iter().map(FileSource::progress).collect());
         Ok(Some(tables))
     }
 
     /// Reads what no stage has read, so that every record of the sources is accounted for.
-    fn drain(&mut self, watch: &Watch) -> Result<()> {
+    fn drain(&mut self) -> Result<()> {
         let started = Instant::now();
         for (source, table) in self.sources.iter().zip(&self.opened) {
             table.drain().map_err(|error| Error::query(source.name(), error))?;
         }
-        self.steps.push(watch.step("drain", started));
+        self.step("drain", started);
         Ok(())
     }
 

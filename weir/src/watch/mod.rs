@@ -1,7 +1,6 @@
-//! What a person sees of a run: a progress bar, log lines, and the summary.
+//! What a person sees of a run that is going on: a progress bar, or log lines.
 
 mod log;
-mod summary;
 
 use std::io::IsTerminal;
 use std::sync::atomic::Ordering;
@@ -11,9 +10,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 
 pub(crate) use log::{LogFormat, start as start_log};
-pub(crate) use summary::{bytes, count, print as print_summary, table as plain_table};
 
-use crate::run::StepReport;
 use crate::source::ScanProgress;
 
 /// Shows how far a run is: a bar on a terminal, else a log line a step.
@@ -47,11 +44,11 @@ impl Watch {
         *self.ticker.lock().unwrap_or_else(PoisonError::into_inner) = Some(ticker);
     }
 
-    /// A step is done.
-    pub(crate) fn step(&self, name: &str, started: Instant) -> StepReport {
+    /// A step is done; gives the seconds that it took.
+    pub(crate) fn step(&self, name: &str, started: Instant) -> f64 {
         let seconds = started.elapsed().as_secs_f64();
         tracing::info!(step = name, seconds = (seconds * 1e3).round() / 1e3, "done");
-        StepReport { name: name.to_owned(), seconds }
+        seconds
     }
 }
 

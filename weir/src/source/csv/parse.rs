@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use datafusion::arrow::array::{
-    Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, StringViewArray, make_view,
+    Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions, StringViewArray, make_view,
 };
 use datafusion::arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, ScalarBuffer};
 use datafusion::arrow::compute::{CastOptions, cast_with_options, filter_record_batch};
@@ -88,18 +88,18 @@ fn cast(parsed: Parsed, spans: &[Span], block: &Bytes, shape: &Shape) -> Result<
     let mut columns = Vec::with_capacity(batch.num_columns());
     for (text, field) in batch.columns().iter().zip(shape.schema.fields()) {
         let typed = cast_with_options(text, field.data_type(), &CastOptions { safe: true, ..Default::default() })?;
-        if typed.null_count() != text.null_count() {
-            misfits.resize(batch.num_rows(), None);
-            for (row, misfit) in
-                misfits.iter_mut().enumerate().filter(|(row, _)| typed.is_null(*row) && text.is_valid(*row))
-            {
-                let reasons = misfit.get_or_insert_default();
-                if !reasons.is_empty() {
-                    reasons.push(';');
-                }
-                reasons.push_str(&format!("invalid_{}", field.name()));
-                debug_assert!(row < spans.len());
+        let text = text.as_string_view();
+        let misfit = |row: &usize| {
+            text.is_valid(*row) && (typed.is_null(*row) || !has_form(field.data_type(), text.value(*row)))
+        };
+        for row in (0..text.len()).filter(misfit) {
+            misfits.resize(text.len(), None);
+            let reasons: &mut String = misfits[row].get_or_insert_default();
+            if !reasons.is_empty() {
+                reasons.push(';');
             }
+            reasons.push_str("invalid_");
+            reasons.push_str(field.name());
         }
         columns.push(typed);
     }
@@ -119,6 +119,22 @@ fn cast(parsed: Parsed, spans: &[Span], block: &Bytes, shape: &Shape) -> Result<
     }
     rejected.sort_by_key(|rejected| rejected.line);
     Ok(Parsed { batch: filter_record_batch(&batch, &kept)?, rejected, lines })
+}
+
+/// Whether a text has the one form in which values of a type are written. The conversion is more generous: it takes
+/// `ye` for true, rounds 1.005 to two digits, and moves a time with an offset to another day.
+fn has_form(kind: &DataType, text: &str) -> bool {
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    match kind {
+        DataType::Boolean => text.eq_ignore_ascii_case("true") || text.eq_ignore_ascii_case("false"),
+        DataType::Date32 => text.len() == 10 && text.split('-').map(str::len).eq([4, 2, 2]),
+        DataType::Timestamp(..) => text.get(10..).is_none_or(|time| !time.contains(['+', '-', 'Z', 'z'])),
+        DataType::Decimal128(_, scale) => match text.split_once('.') {
+            None => true,
+            Some((_, fraction)) => digits(fraction) && fraction.trim_end_matches('0').len() <= *scale as usize,
+        },
+        _ => true,
+    }
 }
 
 /// Where a row's record stands in the block.

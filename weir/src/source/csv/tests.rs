@@ -358,6 +358,19 @@ fn a_text_that_does_not_fit_its_type_rejects_its_record() {
 }
 
 #[test]
+fn a_value_has_the_one_form_of_its_type_or_its_record_is_rejected() {
+    let amount = DataType::Decimal128(12, 2);
+    let scan = Scan::of(&[("yes", DataType::Boolean), ("day", DataType::Date32), ("amount", amount)]);
+    let good = ["true,2022-01-31,1.50", "FALSE,0001-01-01,-7", "true,9999-12-31,1.500"];
+    let bad =
+        ["ye,2022-01-31,1", "true,20220131,1", "true,2022-01-31,1.005", "true,+12022-01-31,1", "true,2022-1-31,1"];
+    let file = format!("yes,day,amount\n{}\n{}\n", good.join("\n"), bad.join("\n"));
+    let outcome = scan.read(file.as_bytes()).unwrap();
+    assert_eq!(outcome.rows.len(), good.len(), "{outcome:?}");
+    assert_eq!(outcome.rejected.len(), bad.len(), "{outcome:?}");
+}
+
+#[test]
 fn without_a_taker_the_first_unreadable_record_ends_the_run() {
     let rejected = RejectedRoute::new("application");
     let record = crate::source::rejected::RejectedRecord {
