@@ -83,8 +83,9 @@ fn demo(matches: &ArgMatches, cli: &Cli) -> miette::Result<u8> {
     ];
     let code = cli.main_from(arguments);
     if code == 0 {
+        let program = std::env::args().next().unwrap_or_else(|| "section1".to_owned());
         println!("\nlook at   head {}/*/part-00000.csv", output.display());
-        println!("history   section1 runs --state {}", dir.join("state").display());
+        println!("history   {program} runs --state {}", dir.join("state").display());
     }
     Ok(code)
 }

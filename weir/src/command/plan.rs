@@ -42,7 +42,8 @@ pub(super) fn plan(cli: &Cli, args: &RunArgs) -> Result<u8> {
             };
             say!("\nstage {} computes `{}`", number + 1, stage.table);
             if let Some(judge) = &stage.judge {
-                let rules: Vec<_> = judge.rules.iter().map(|rule| rule.name.as_str()).collect();
+                let unique = judge.unique.iter().map(|rule| rule.name.as_str());
+                let rules: Vec<_> = judge.rules.iter().map(|rule| rule.name.as_str()).chain(unique).collect();
                 say!("  judged by: {}", rules.join(", "));
             }
             say!("  accepted -> {}", to(&stage.accepted));

@@ -39,21 +39,21 @@ pub(super) fn runs(args: &RunsArgs) -> Result<u8> {
         say!("no runs yet in {}", state.display());
         return Ok(0);
     }
-    let mut table =
-        table(&["started", "task", "env", "state", "read", "rejected", "written", "seconds", "memory", "run"]);
+    let mut table = table(&["run", "task", "state", "read", "rejected", "written", "seconds", "memory"]);
     for entry in &entries {
         let sum = |rows: fn(&Report) -> u64| entry.report.as_ref().map_or(String::new(), |report| count(rows(report)));
         table.add_row(vec![
-            Cell::new(&entry.started),
-            Cell::new(&entry.task),
-            Cell::new(&entry.environment),
+            Cell::new(&entry.id),
+            Cell::new(match entry.environment.as_str() {
+                "default" => entry.task.clone(),
+                environment => format!("{} --env {environment}", entry.task),
+            }),
             Cell::new(&entry.state),
             Cell::new(sum(|report| report.tables.iter().filter(|table| table.is_source).map(|table| table.rows).sum())),
             Cell::new(sum(|report| report.tables.iter().map(|table| table.rejected).sum())),
             Cell::new(sum(|report| report.outputs.iter().filter(|out| out.published).map(|out| out.rows).sum())),
             Cell::new(entry.seconds.map_or(String::new(), |seconds| format!("{seconds:.2}"))),
             Cell::new(entry.peak_memory.map_or(String::new(), bytes)),
-            Cell::new(&entry.id),
         ]);
     }
     say!("{table}");

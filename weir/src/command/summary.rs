@@ -3,16 +3,15 @@
 use std::io::{IsTerminal, Write};
 
 use comfy_table::presets::NOTHING;
-use comfy_table::{Attribute, Cell, CellAlignment, ContentArrangement, Table};
+use comfy_table::{Attribute, Cell, CellAlignment, ColumnConstraint, ContentArrangement, Table, Width};
 
-use crate::run::{Outcome, Report, TableReport};
+use crate::run::{Outcome, Report};
 
 /// Prints what a run came to on standard output.
 pub(crate) fn print(report: &Report) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
-    let judged: Vec<&TableReport> = report.tables.iter().collect();
     let mut rows = table(&["table", "rows", "accepted", "rejected", "share"]);
-    for of in &judged {
+    for of in &report.tables {
         let share =
             if of.rows == 0 { String::new() } else { format!("{:.1}%", of.rejected as f64 * 100.0 / of.rows as f64) };
         rows.add_row(vec![
@@ -24,7 +23,7 @@ pub(crate) fn print(report: &Report) -> std::io::Result<()> {
         ]);
     }
     writeln!(out, "{rows}")?;
-    for of in judged.iter().filter(|of| !of.reasons.is_empty()) {
+    for of in report.tables.iter().filter(|of| !of.reasons.is_empty()) {
         writeln!(out)?;
         let mut reasons = table(&[&format!("{}: reason", of.table), "", "rows", "for example"]);
         for reason in &of.reasons {
@@ -80,6 +79,11 @@ pub(crate) fn table(header: &[&str]) -> Table {
         if std::io::stdout().is_terminal() { cell.add_attribute(Attribute::Bold) } else { cell }
     };
     table.set_header(header.iter().map(bold).collect::<Vec<_>>());
+    // A narrow terminal breaks long values over lines, and no heading in the middle of a word.
+    for (column, name) in table.column_iter_mut().zip(header) {
+        let padded = name.chars().count() as u16 + 2;
+        column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(padded)));
+    }
     table
 }
 

@@ -168,7 +168,8 @@ fn sql_error(source: &SourceText, error: &DataFusionError) -> TaskError {
 fn message_and_span(error: &DataFusionError) -> (String, Option<Place>) {
     let root = error.find_root();
     if let Some(diagnostic) = error.diagnostic() {
-        let help = diagnostic.helps.iter().map(|help| help.message.as_str());
+        let notes = diagnostic.notes.iter().map(|note| note.message.as_str());
+        let help = diagnostic.helps.iter().map(|help| help.message.as_str()).chain(notes);
         let message = std::iter::once(diagnostic.message.as_str()).chain(help).collect::<Vec<_>>().join("; ");
         let place =
             diagnostic.span.map(|span| Place { line: span.start.line as usize, column: span.start.column as usize });

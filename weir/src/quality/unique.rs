@@ -223,3 +223,74 @@ fn tempfile(folder: &Path) -> std::io::Result<File> {
     std::fs::remove_file(&path)?;
     Ok(file)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use datafusion::arrow::array::{ArrayRef, Int64Array, StringViewArray};
+    use datafusion::arrow::datatypes::{Field, Schema};
+
+    use super::*;
+
+    fn rule(kinds: &[DataType]) -> UniqueRule {
+        UniqueRule {
+            name: "twice".into(),
+            effect: Effect::Warn,
+            max: None,
+            columns: (0..kinds.len()).collect(),
+            kinds: kinds.to_vec(),
+        }
+    }
+
+    fn batch(columns: Vec<ArrayRef>) -> RecordBatch {
+        let fields = columns.iter().map(|column| Field::new("c", column.data_type().clone(), true));
+        RecordBatch::try_new(Arc::new(Schema::new(fields.collect::<Vec<_>>())), columns).unwrap()
+    }
+
+    /// Counts batches that two readers have seen in turns.
+    fn count(rule: &UniqueRule, batches: &[RecordBatch]) -> Repeated {
+        let scratch = tempfile::tempdir().unwrap();
+        let mut readers = [rule.keys(scratch.path()), rule.keys(scratch.path())];
+        for (i, batch) in batches.iter().enumerate() {
+            readers[i % 2].add(rule, batch, &BooleanBuffer::new_set(batch.num_rows())).unwrap();
+        }
+        let [mut one, other] = readers;
+        one.merge(other);
+        let repeated = one.count("t", rule).unwrap();
+        assert_eq!(std::fs::read_dir(scratch.path()).unwrap().count(), 0, "scratch files have no name");
+        repeated
+    }
+
+    #[test]
+    fn equal_keys_of_different_readers_meet() {
+        let text = |values: Vec<Option<&str>>| batch(vec![Arc::new(StringViewArray::from(values))]);
+        let batches = [text(vec![Some("a"), Some("b"), None]), text(vec![Some("b"), Some("c")]), text(vec![Some("b")])];
+        let expected = Repeated { rows: 4, samples: vec!["b".into()] };
+        assert_eq!(count(&rule(&[DataType::Utf8View]), &batches), expected, "three times b, and null is never unique");
+    }
+
+    #[test]
+    fn a_key_of_two_columns_is_repeated_only_if_both_are() {
+        let pair =
+            |a: Vec<i64>, b: Vec<&str>| batch(vec![Arc::new(Int64Array::from(a)), Arc::new(StringViewArray::from(b))]);
+        let batches = [pair(vec![1, 1, 11], vec!["1", "2", ""]), pair(vec![1, 2], vec!["2", "1"])];
+        let expected = Repeated { rows: 2, samples: vec!["1, 2".into()] };
+        assert_eq!(count(&rule(&[DataType::Int64, DataType::Utf8View]), &batches), expected);
+    }
+
+    #[test]
+    fn keys_that_do_not_fit_memory_are_counted_all_the_same() {
+        let long = |i: usize| format!("a rather long key, so that memory is soon full, of number {i:08}");
+        let keys =
+            |range: std::ops::Range<usize>| batch(vec![Arc::new(StringViewArray::from_iter_values(range.map(long)))]);
+        let enough = 3 * MEMORY_BYTES / long(0).len();
+        let batches: Vec<_> = (0..enough).step_by(10_000).map(|start| keys(start..start + 10_000)).collect();
+        let mut with_repeated = batches.clone();
+        with_repeated.push(keys(5_000..5_100));
+        let rule = rule(&[DataType::Utf8View]);
+        assert_eq!(count(&rule, &batches).rows, 0);
+        let repeated = count(&rule, &with_repeated);
+        assert_eq!((repeated.rows, repeated.samples[0].as_str()), (200, long(5_000).as_str()));
+    }
+}

@@ -15,7 +15,7 @@ use chrono::{SecondsFormat, Utc};
 use datafusion::logical_expr::ScalarUDF;
 
 pub(crate) use ledger::Ledger;
-pub(crate) use report::{Outcome, Report, StepReport, TableReport};
+pub(crate) use report::{Outcome, Report, StepReport};
 pub(crate) use staging::{Scratch, declare};
 
 use crate::engine::{self, Resources};
