@@ -309,6 +309,10 @@ fn parameters_are_typed_values_anywhere_in_sql() {
     );
     project.run(&[]).ended(0, "");
     assert_eq!(project.rows("out/good")[2], "O'xAnn,48");
+    project.file("sql/adult.sql", "select name, age from person where $since + interval $least_age day < date '2020-04-01' order by age limit $least_age");
+    project.run(&["--param", "least_age=2"]).ended(0, "");
+    assert_eq!(project.rows("out/good"), ["name,age", "Ann,30", "Bob,17"]);
+    project.run(&["--param", "least_age=-2"]).ended(2, "LIMIT must be >= 0");
 }
 
 #[test]

@@ -68,7 +68,7 @@ fn a_rule_over_an_unknown_column_or_of_the_wrong_kind_is_refused_at_its_place() 
     project.task("age >= $least_age", "agee >= $least_age");
     project.run(&[]).ended(2, "task.yaml:15:18: rule `too_young` of `adult`:");
     project.task("agee >= $least_age", "age + $least_age");
-    project.run(&[]).ended(2, "a condition is true or false, and this is Int32");
+    project.run(&[]).ended(2, "a condition is true or false, and this is Int64");
     project.task("age + $least_age", "{unique: name}");
     project.run(&[]).ended(2, "`unique` can warn or fail, not reject");
     project.task("{unique: name}", "{matches: {age: x}}");

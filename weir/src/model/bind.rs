@@ -46,8 +46,8 @@ fn literal(param: &Param, span: Span) -> Expr {
     match param.sql_type {
         SqlType::String => *text(),
         SqlType::Boolean => cast(DataType::Boolean),
-        SqlType::Integer => cast(DataType::Int(None)),
-        SqlType::Bigint => cast(DataType::BigInt(None)),
+        // A plain number, so that it can stand where only a number can: `interval $n day`, `limit $n`.
+        SqlType::Integer | SqlType::Bigint => value(Value::Number(param.text.trim().to_owned(), false)),
         SqlType::Double => cast(DataType::DoublePrecision),
         SqlType::Decimal(precision, scale) => {
             cast(DataType::Decimal(ExactNumberInfo::PrecisionAndScale(precision.into(), scale.into())))

@@ -135,9 +135,7 @@ impl Rule {
             }
             Test::Matches { column, pattern } => {
                 let text = as_text(batch.column(*column))?;
-                let text = text.as_string_view();
-                let matches = |row| text.is_valid(row) && pattern.is_match(text.value(row));
-                Ok(BooleanBuffer::collect_bool(text.len(), matches))
+                Ok(pattern.matches(text.as_string_view()))
             }
         }
     }

@@ -90,7 +90,7 @@ impl Staging<'_> {
             tables.extend(self.judged(stage, pass, &mut parts, &mut breaches)?);
             self.step(&stage.table, started);
         }
-        self.drain()?;
+        self.drain(&stop)?;
         for taker in unreadable {
             taker.finish(&mut parts)?;
         }
@@ -138,10 +138,13 @@ impl Staging<'_> {
     }
 
     /// Reads what no stage has read, so that every record of the sources is accounted for.
-    fn drain(&mut self) -> Result<()> {
+    fn drain(&mut self, stop: &Stop) -> Result<()> {
         let started = Instant::now();
         for (source, table) in self.sources.iter().zip(&self.opened) {
-            table.drain().map_err(|error| Error::query(source.name(), error))?;
+            table.drain(&|| stop.is_wanted()).map_err(|error| Error::query(source.name(), error))?;
+        }
+        if stop.is_wanted() {
+            return Err(Error::Interrupted);
         }
         self.step("drain", started);
         Ok(())

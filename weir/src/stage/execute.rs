@@ -33,6 +33,11 @@ pub(crate) struct Pass {
 pub(crate) struct Stop(pub(crate) tokio::sync::watch::Receiver<bool>);
 
 impl Stop {
+    /// Whether the run is to stop.
+    pub(crate) fn is_wanted(&self) -> bool {
+        *self.0.borrow()
+    }
+
     /// Comes back when the run is to stop.
     pub(crate) async fn wanted(&mut self) {
         if self.0.wait_for(|stop| *stop).await.is_err() {

@@ -112,13 +112,13 @@ impl CsvTable {
     /// Reads what no query has read, so that every record of every file is counted and every unreadable one is
     /// passed on: a `limit` has enough at some point, and a join with an empty side never begins.
     ///
-    /// To be called when the queries over the table have ended.
-    pub(crate) fn drain(&self) -> QueryResult<()> {
+    /// To be called when the queries over the table have ended. Gives up when `stopped` says so.
+    pub(crate) fn drain(&self, stopped: &dyn Fn() -> bool) -> QueryResult<()> {
         let scans = self.scans.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let begun: Vec<_> = scans.into_iter().filter(|scan| scan.has_begun()).collect();
         match begun.is_empty() {
-            true => self.shared(Some(&[]))?.drain(),
-            false => begun.iter().try_for_each(|scan| scan.drain()),
+            true => self.shared(Some(&[]))?.drain(stopped),
+            false => begun.iter().try_for_each(|scan| scan.drain(stopped)),
         }
     }
 
@@ -264,8 +264,8 @@ impl SharedScan {
     }
 
     /// Reads on to the end of the files, and waits for readers that were broken off in the middle of a block.
-    fn drain(&self) -> QueryResult<()> {
-        while self.next()?.is_some() {}
+    fn drain(&self, stopped: &dyn Fn() -> bool) -> QueryResult<()> {
+        while !stopped() && self.next()?.is_some() {}
         while self.at_work.load(Ordering::Acquire) > 0 {
             std::thread::sleep(Duration::from_millis(1));
         }

@@ -90,7 +90,7 @@ impl Scan {
             context.register_table("t", table.clone()).unwrap();
             let batches = context.sql(sql).await.unwrap().collect().await;
             let batches = batches.map_err(|error| crate::Error::query("t", error))?;
-            table.drain().map_err(|error| crate::Error::query("t", error))?;
+            table.drain(&|| false).map_err(|error| crate::Error::query("t", error))?;
             Ok(Outcome { rows: batches.iter().flat_map(rows).collect(), rejected: taken.lock().unwrap().clone() })
         })
     }
