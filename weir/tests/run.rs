@@ -196,6 +196,14 @@ fn a_foreign_file_in_a_sinks_folder_is_an_error_and_stays() {
 }
 
 #[test]
+fn two_environments_do_not_overwrite_each_other() {
+    let project = Project::people();
+    project.task("sources:", "environments: {prod: {}}\nsources:");
+    project.run(&[]).ended(0, "");
+    project.run(&["--env", "prod"]).ended(1, "was written by sink `good` of task `people.default`");
+}
+
+#[test]
 fn a_second_run_is_told_who_runs_and_touches_nothing() {
     let project = Project::people();
     project.run(&[]).ended(0, "");

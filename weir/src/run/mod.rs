@@ -42,19 +42,20 @@ pub(crate) struct Settings {
 pub(crate) async fn run(task: &Task, settings: &Settings, watch: &Watch, stop: Stop) -> Result<Report> {
     let started = Instant::now();
     let id = new_id();
-    let lock_name = format!("{}.{}", task.name(), task.environment);
-    let _lock = Lock::take(&settings.state.join("locks"), &lock_name, &id)?;
+    // What is locked, and what owns the folders that it writes: a task in one environment.
+    let identity = format!("{}.{}", task.name(), task.environment);
+    let _lock = Lock::take(&settings.state.join("locks"), &identity, &id)?;
     let mut ledger = Ledger::open(&settings.state)?;
     recover::recover(&mut ledger, task)?;
 
     // Planned over tables without rows first: what is wrong with the task is said before anything is read.
-    let scratch = Scratch::make(&settings.state, &lock_name)?;
+    let scratch = Scratch::make(&settings.state, &identity)?;
     let session = engine::session(settings.resources, scratch.path(), &settings.functions)?;
     let sources = declare(task)?;
     let models = model::load(task)?;
     let flow = Flow::plan(task, &engine::without_tables(&session), &sources, &models, empty_tables(&sources)).await?;
     let sinks: Arc<[FolderSink]> =
-        flow.sinks.iter().map(|sink| sink.open(task.name(), &id)).collect::<Result<Vec<_>>>()?.into();
+        flow.sinks.iter().map(|sink| sink.open(&identity, &id)).collect::<Result<Vec<_>>>()?.into();
     sinks.iter().try_for_each(FolderSink::check)?;
 
     let folders: Vec<&Folder> = sinks.iter().map(FolderSink::folder).collect();

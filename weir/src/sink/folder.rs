@@ -26,6 +26,7 @@ const MARKER: &str = "_SUCCESS";
 /// Where a sink's folder is and where its next content is staged.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Folder {
+    /// The task and its environment.
     pub(crate) task: String,
     pub(crate) sink: String,
     pub(crate) run: String,
