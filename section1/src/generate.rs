@@ -205,7 +205,7 @@ mod tests {
         tempfile::tempdir().unwrap()
     }
 
-    /// Names and contents of all files of a folder.
+    /// Names and contents of all files of a folder, but for the marker.
     fn contents(folder: &Path) -> Vec<(String, String)> {
         let mut contents: Vec<_> = fs::read_dir(folder)
             .unwrap()
@@ -213,6 +213,7 @@ mod tests {
                 let entry = entry.unwrap();
                 (entry.file_name().into_string().unwrap(), fs::read_to_string(entry.path()).unwrap())
             })
+            .filter(|(name, _)| name != ".generated_by_section1")
             .collect();
         contents.sort();
         contents
@@ -298,13 +299,21 @@ mod tests {
     fn a_folder_with_other_files_is_refused_and_left_alone() {
         for other in ["notes.txt", "applications_1.csv", "applications_0001.csv.gz", "applications_000a.csv"] {
             let out = folder();
-            fs::write(out.path().join("applications_0001.csv"), "mine").unwrap();
+            generate(&small(1), out.path()).unwrap();
             fs::write(out.path().join(other), "mine").unwrap();
             let error = generate(&small(10), out.path()).unwrap_err();
             assert!(matches!(&error, GenerateError::OtherFiles { file, .. } if file == Path::new(other)));
             assert!(error.to_string().contains(other) && error.to_string().contains("choose an empty folder"));
             assert_eq!(contents(out.path()).len(), 2);
         }
+    }
+
+    #[test]
+    fn a_file_of_somebody_elses_is_left_alone_even_if_it_has_a_generated_name() {
+        let out = folder();
+        fs::write(out.path().join("applications_0001.csv"), "mine").unwrap();
+        assert!(matches!(generate(&small(10), out.path()), Err(GenerateError::OtherFiles { .. })));
+        assert_eq!(contents(out.path()), [("applications_0001.csv".to_owned(), "mine".to_owned())]);
     }
 
     #[test]

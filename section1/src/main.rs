@@ -1,6 +1,6 @@
 //! The `section1` command: runs the membership applications task, and makes applications to try it on.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{ArgMatches, Args, FromArgMatches};
@@ -12,11 +12,14 @@ use weir::Cli;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// The task file, from the folder that `section1/` is in.
+const TASK: &str = "section1/conf/applications.yaml";
+
 fn main() -> ExitCode {
     Cli::new("section1")
         .about("Sorts membership applications into successful and unsuccessful.")
         .version(env!("CARGO_PKG_VERSION"))
-        .default_task("section1/conf/applications.yaml")
+        .default_task(TASK)
         .functions(section1::functions())
         .command::<GenerateArgs>("generate", generate_files)
         .command::<DemoArgs>("demo", demo)
@@ -25,7 +28,6 @@ fn main() -> ExitCode {
 
 /// Write made-up applications, with every defect that real ones have.
 #[derive(Debug, Args)]
-#[command(about)]
 struct GenerateArgs {
     /// Well-formed rows, in all files together.
     #[arg(long, value_name = "N", default_value_t = 1_000_000)]
@@ -59,7 +61,6 @@ fn generate_files(matches: &ArgMatches, _: &Cli) -> miette::Result<u8> {
 
 /// Make a sample, run the task on it, and show what came of it.
 #[derive(Debug, Args)]
-#[command(about)]
 struct DemoArgs {
     /// How many applications to make.
     #[arg(long, value_name = "N", default_value_t = 100_000)]
@@ -71,6 +72,9 @@ struct DemoArgs {
 
 fn demo(matches: &ArgMatches, cli: &Cli) -> miette::Result<u8> {
     let DemoArgs { rows, dir } = DemoArgs::from_arg_matches(matches).into_diagnostic()?;
+    if !Path::new(TASK).exists() {
+        return Err(miette::miette!(help = "run it from the folder that `section1/` is in", "there is no {TASK} here"));
+    }
     let (input, output) = (dir.join("applications"), dir.join("members"));
     let made = generate(&Generate { rows, ..Generate::default() }, &input).into_diagnostic()?;
     println!("made {} applications in {}\n", made.rows + made.malformed, input.display());

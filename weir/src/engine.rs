@@ -50,6 +50,8 @@ fn physical_memory() -> u64 {
 pub(crate) fn session(resources: Resources, scratch: &Path, functions: &[ScalarUDF]) -> Result<SessionContext> {
     let mut config = SessionConfig::new().with_target_partitions(resources.threads.max(1));
     config.options_mut().sql_parser.collect_spans = true;
+    // `amount * 1.1` stays an exact number.
+    config.options_mut().sql_parser.parse_float_as_decimal = true;
     let pool = (resources.memory_limit / POOL_SHARE).max(1 << 20) as usize;
     let runtime = RuntimeEnvBuilder::new()
         .with_memory_pool(Arc::new(FairSpillPool::new(pool)))

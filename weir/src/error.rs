@@ -79,7 +79,7 @@ pub enum Error {
     /// A rule under `fail_unless` did not hold.
     #[error("table `{table}`: rule `{rule}` must hold, and at least {rows} rows miss it")]
     #[diagnostic(help(
-        "nothing was published; mend the input, or move the rule to reject_unless; for example: {samples}"
+        "nothing was published; mend the input, or make it a rule that rejects or warns; for example: {samples}"
     ))]
     RuleFailed {
         /// The judged table.
@@ -107,6 +107,18 @@ pub enum Error {
     #[diagnostic(help("nothing was published; this is a defect of the engine, please report it with the task file"))]
     Unbalanced {
         /// Which counts, and by how much.
+        message: String,
+    },
+
+    /// A run is past its commit record and could not be finished.
+    #[error("run {run} is to be published and could not be finished: {message}")]
+    #[diagnostic(help(
+        "mend that; then any start of the task in this environment finishes it first. Until then some sinks may hold this run and others the one before"
+    ))]
+    Unpublished {
+        /// The run's id.
+        run: String,
+        /// What stood in the way.
         message: String,
     },
 
@@ -158,6 +170,11 @@ impl Error {
             }
             other => other.to_string(),
         }
+    }
+
+    /// The same error, of a run that is past its commit record.
+    pub(crate) fn while_publishing(self, run: &str) -> Self {
+        Self::Unpublished { run: run.to_owned(), message: self.to_string() }
     }
 
     /// The exit code of a process that ends with this error: 2 wrong usage or task file, 4 locked, 1 anything else.

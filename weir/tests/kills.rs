@@ -39,7 +39,7 @@ fn a_killed_run_is_finished_or_taken_back_by_the_next_start() {
 
         let ran = project.run(&[]);
         ran.ended(0, "done");
-        recovered += u32::from(ran.err.contains("an earlier run died"));
+        recovered += u32::from(ran.err.contains("an earlier run did not end"));
         for (sink, count) in [("out/good", 33_000), ("out/bad", 27_000)] {
             let rows = rows(&project.path(sink));
             assert_eq!(rows.len(), 1 + count, "round {round}: {sink}");

@@ -324,6 +324,16 @@ fn parameters_are_typed_values_anywhere_in_sql() {
 }
 
 #[test]
+fn a_log_that_cannot_be_written_ends_no_run() {
+    let project = Project::people();
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let mut command = project.command(&["run", "--task-config", "task.yaml"]);
+    let status = command.stderr(full.try_clone().unwrap()).stdout(full).status().unwrap();
+    assert_eq!(status.code(), Some(0));
+    assert_eq!(project.rows("out/good").len(), 3);
+}
+
+#[test]
 fn a_run_can_be_stopped_and_leaves_nothing() {
     let project = Project::people();
     // A join that would take for ever.

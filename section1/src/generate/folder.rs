@@ -67,19 +67,27 @@ pub(crate) fn partial_name(index: u64) -> String {
 const PREFIX: &str = "applications_";
 const SUFFIX: &str = ".csv";
 const PARTIAL: &str = ".partial";
+/// Says that what is in a folder was generated: a file of somebody's own can have the name of a generated one.
+const MARKER: &str = ".generated_by_section1";
 
 /// Makes the folder, or empties it of generated files, if it holds nothing else.
 pub(crate) fn clear(folder: &Path) -> Result<(), GenerateError> {
     fs::create_dir_all(folder).map_err(failed("make the folder", folder))?;
+    let marker = folder.join(MARKER);
+    let is_own = marker.exists();
     let mut generated = vec![];
     for entry in fs::read_dir(folder).map_err(failed("list", folder))? {
         let entry = entry.map_err(failed("list", folder))?;
-        if !is_generated(&entry.file_name()) {
+        if entry.file_name() == MARKER {
+            continue;
+        }
+        if !is_own || !is_generated(&entry.file_name()) {
             return Err(GenerateError::OtherFiles { folder: folder.into(), file: entry.file_name().into() });
         }
         generated.push(entry.path());
     }
-    generated.iter().try_for_each(|path| fs::remove_file(path).map_err(failed("remove", path)))
+    generated.iter().try_for_each(|path| fs::remove_file(path).map_err(failed("remove", path)))?;
+    fs::write(&marker, "").map_err(failed("write", &marker))
 }
 
 /// Whether a file has one of the names that generated files have, for good or until they are whole.

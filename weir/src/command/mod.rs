@@ -1,5 +1,13 @@
 //! The command line: one file a verb.
 
+/// Prints a line on standard error. That it cannot be written is no reason to end a run.
+macro_rules! complain {
+    ($($text:tt)*) => {{
+        use std::io::Write;
+        let _ = writeln!(std::io::stderr(), $($text)*);
+    }};
+}
+
 /// Prints a line on standard output. That nobody reads it (`weir plan | head`) is no error.
 macro_rules! say {
     ($($text:tt)*) => {{
@@ -292,11 +300,11 @@ fn report_error(error: &miette::Report, format: LogFormat) -> u8 {
     let help = error.help().map(|help| help.to_string());
     let is_terminal = std::io::stderr().is_terminal();
     match format {
-        LogFormat::Text if is_terminal => eprintln!("{error:?}"),
+        LogFormat::Text if is_terminal => complain!("{error:?}"),
         LogFormat::Text => {
-            eprintln!("error: {error}");
+            complain!("error: {error}");
             if let Some(help) = help {
-                eprintln!("help: {help}");
+                complain!("help: {help}");
             }
         }
         LogFormat::Json => {

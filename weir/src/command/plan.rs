@@ -47,7 +47,9 @@ pub(super) fn plan(cli: &Cli, args: &RunArgs) -> Result<u8> {
                 say!("  judged by: {}", rules.join(", "));
             }
             say!("  accepted -> {}", to(&stage.accepted));
-            say!("  rejected -> {}", to(&stage.rejected));
+            if !stage.rejected.is_empty() {
+                say!("  rejected -> {}", to(&stage.rejected));
+            }
             if stage.scratch.is_some() {
                 say!("  kept for the models that read it");
             }

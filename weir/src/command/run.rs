@@ -22,22 +22,24 @@ pub(super) fn run(cli: &Cli, args: &RunArgs) -> Result<u8> {
         let _ = summary::print(&report);
     }
     for breach in report.breaches.iter().filter(|_| quiet) {
-        eprintln!("gate closed: {breach}");
+        complain!("gate closed: {breach}");
     }
     Ok(report.exit_code())
 }
 
-/// Ctrl-C and SIGTERM stop a run, which takes back what it has staged; a second one ends the process at once.
+/// Ctrl-C, SIGTERM and a closed terminal stop a run, which takes back what it has staged; a second one ends the process at once.
 fn stop_on_signal() -> Result<Stop> {
     let failed = |error| Error::usage(format!("signals cannot be handled: {error}"), "start the program again");
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    let mut hangup = signal(SignalKind::hangup()).map_err(failed)?;
     let (sender, receiver) = tokio::sync::watch::channel(false);
     tokio::spawn(async move {
         let mut signalled = async || {
             tokio::select! {
                 _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
+                _ = hangup.recv() => {}
             }
         };
         signalled().await;

@@ -1,11 +1,11 @@
 //! `runs`: what the ledger has of earlier runs.
 
-use comfy_table::Cell;
+use comfy_table::{Cell, ColumnConstraint};
 
 use super::RunsArgs;
 use super::summary::{bytes, count, table};
 use crate::error::{Error, Result};
-use crate::run::{Ledger, Report};
+use crate::run::{Ledger, Report, identity, is_held, locks};
 use crate::task::name_in;
 use crate::watch::start_log;
 
@@ -25,10 +25,17 @@ pub(super) fn runs(args: &RunsArgs) -> Result<u8> {
             ));
         }
     };
-    let entries = match Ledger::open_existing(&state)? {
+    let mut entries = match Ledger::open_existing(&state)? {
         Some(ledger) => ledger.entries(task.as_deref(), args.last)?,
         None => vec![],
     };
+    for entry in entries.iter_mut().filter(|entry| ["running", "publishing"].contains(&entry.state.as_str())) {
+        if !is_held(&locks(&state), &identity(&entry.task, &entry.environment)) {
+            entry.message =
+                Some(format!("it did not end while {}; the next start takes it back or finishes it", entry.state));
+            entry.state = "died".to_owned();
+        }
+    }
     if args.json {
         for entry in &entries {
             say!("{}", serde_json::to_string(entry).map_err(|error| Error::state(&state, error, "report this"))?);
@@ -55,6 +62,9 @@ pub(super) fn runs(args: &RunsArgs) -> Result<u8> {
             Cell::new(entry.seconds.map_or(String::new(), |seconds| format!("{seconds:.2}"))),
             Cell::new(entry.peak_memory.map_or(String::new(), bytes)),
         ]);
+    }
+    if let Some(run) = table.column_mut(0) {
+        run.set_constraint(ColumnConstraint::ContentWidth); // an id is there to be copied
     }
     say!("{table}");
     for entry in &entries {

@@ -90,12 +90,22 @@ impl Rule {
                 let columns = names.iter().map(|column| scope.column(spec, name, column)).collect::<Result<_>>()?;
                 Test::NotNull(columns)
             }
+            Requirement::AcceptedValues(_, values) if values.is_empty() => {
+                return Err(error("no value is accepted, so no row would be".to_owned()).into());
+            }
             Requirement::AcceptedValues(column, values) => {
                 let values = values.iter().map(|value| scope.value(spec, name, column, value));
                 condition(ident(column).in_list(values.collect::<Result<_>>()?, false))?
             }
             Requirement::Between(column, low, high) => {
                 let (low, high) = (scope.value(spec, name, column, low)?, scope.value(spec, name, column, high)?);
+                if let (Expr::Literal(low, _), Expr::Literal(high, _)) = (&low, &high)
+                    && low > high
+                {
+                    return Err(
+                        error(format!("nothing lies between {low} and {high}: the smaller one comes first")).into()
+                    );
+                }
                 condition(ident(column).between(low, high))?
             }
             Requirement::Matches(column, pattern) => {

@@ -199,7 +199,10 @@ impl Duplicates {
                 }
             }
         }
-        let samples = rule.show(&repeated).map_err(|error| Error::query(table, error))?;
+        let mut samples = rule.show(&repeated).map_err(|error| Error::query(table, error))?;
+        if self.nulls > 0 {
+            samples.push(format!("{} rows with a null in the key", self.nulls));
+        }
         Ok(Repeated { rows, samples })
     }
 }
@@ -266,7 +269,7 @@ mod tests {
     fn equal_keys_of_different_readers_meet() {
         let text = |values: Vec<Option<&str>>| batch(vec![Arc::new(StringViewArray::from(values))]);
         let batches = [text(vec![Some("a"), Some("b"), None]), text(vec![Some("b"), Some("c")]), text(vec![Some("b")])];
-        let expected = Repeated { rows: 4, samples: vec!["b".into()] };
+        let expected = Repeated { rows: 4, samples: vec!["b".into(), "1 rows with a null in the key".into()] };
         assert_eq!(count(&rule(&[DataType::Utf8View]), &batches), expected, "three times b, and null is never unique");
     }
 

@@ -228,9 +228,9 @@ impl Ledger {
             _ => "died",
         };
         let message = if run.committed {
-            "its process died after the commit record; the next start finished publishing"
+            "it did not end after its commit record; the next start finished publishing"
         } else {
-            "its process died before the commit record; the next start removed what it had staged"
+            "it died before its commit record; the next start removed what it had staged"
         };
         self.write(|t| close(t, &run.id, state, Some(message)))
     }

@@ -46,6 +46,12 @@ impl Lock {
     }
 }
 
+/// Whether anybody holds the lock of `what`.
+pub(crate) fn is_held(folder: &Path, what: &str) -> bool {
+    let file = File::open(folder.join(format!("{what}.lock")));
+    file.is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
+}
+
 fn held(file: &mut File, what: &str) -> Error {
     let mut text = String::new();
     let holder = file.read_to_string(&mut text).ok().and_then(|_| serde_json::from_str::<Holder>(&text).ok());

@@ -7,7 +7,7 @@ mod recover;
 mod report;
 mod staging;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -26,6 +26,7 @@ use crate::stage::{Flow, Stop, empty_tables};
 use crate::task::{Publish, Task};
 use crate::watch::Watch;
 use lock::Lock;
+pub(crate) use lock::is_held;
 use staging::Staging;
 
 /// What a run needs beside its task.
@@ -42,9 +43,8 @@ pub(crate) struct Settings {
 pub(crate) async fn run(task: &Task, settings: &Settings, watch: &Watch, stop: Stop) -> Result<Report> {
     let started = Instant::now();
     let id = new_id();
-    // What is locked, and what owns the folders that it writes: a task in one environment.
-    let identity = format!("{}.{}", task.name(), task.environment);
-    let _lock = Lock::take(&settings.state.join("locks"), &identity, &id)?;
+    let identity = identity(task.name(), &task.environment);
+    let _lock = Lock::take(&locks(&settings.state), &identity, &id)?;
     let mut ledger = Ledger::open(&settings.state)?;
     recover::recover(&mut ledger, task)?;
 
@@ -86,8 +86,9 @@ pub(crate) async fn run(task: &Task, settings: &Settings, watch: &Watch, stop: S
         let publishing = Instant::now();
         // From here on the run only goes forward: what fails is finished by the next start.
         ledger.commit(&report, &chosen(&sinks, &published, true).collect::<Vec<_>>())?;
-        chosen(&sinks, &published, true).try_for_each(Folder::publish)?;
-        chosen(&sinks, &published, false).try_for_each(Folder::discard)?;
+        let switched = chosen(&sinks, &published, true).try_for_each(Folder::publish);
+        let discarded = switched.and_then(|()| chosen(&sinks, &published, false).try_for_each(Folder::discard));
+        discarded.map_err(|error| error.while_publishing(&id))?;
         report.steps.push(StepReport { name: "publish".to_owned(), seconds: watch.step("publish", publishing) });
     }
     report.seconds = started.elapsed().as_secs_f64();
@@ -128,6 +129,16 @@ fn take_back(sinks: &[FolderSink], ledger: &mut Ledger, id: &str, error: &Error)
     {
         tracing::warn!(error = %unwritten, "the ledger does not have that the run failed");
     }
+}
+
+/// What is locked, and what owns the folders that it writes: a task in one environment.
+pub(crate) fn identity(task: &str, environment: &str) -> String {
+    format!("{task}.{environment}")
+}
+
+/// The folder of the locks.
+pub(crate) fn locks(state: &Path) -> PathBuf {
+    state.join("locks")
 }
 
 /// The time now, as the ledger writes it: UTC, to the second.

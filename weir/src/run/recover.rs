@@ -12,13 +12,13 @@ pub(super) fn recover(ledger: &mut Ledger, task: &Task) -> Result<()> {
             if run.committed && *publish && folder.is_lost()? {
                 tracing::error!(run = %run.id, sink = %folder.sink, "what the run had staged for this sink is gone: run it again");
             } else if run.committed && *publish {
-                folder.publish()?;
+                folder.publish().map_err(|error| error.while_publishing(&run.id))?;
             } else {
                 folder.discard()?;
             }
         }
         let what = if run.committed { "finished publishing" } else { "removed what was staged" };
-        tracing::warn!(run = %run.id, "an earlier run died: {what}");
+        tracing::warn!(run = %run.id, "an earlier run did not end: {what}");
         ledger.recovered(&run)?;
     }
     Ok(())

@@ -23,6 +23,8 @@ pub(crate) fn start(format: LogFormat, quiet: bool) {
     };
     let filter = EnvFilter::try_from_env("WEIR_LOG").unwrap_or_else(|_| EnvFilter::new(level));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    // A log that cannot be written, on a full disk or a closed pipe, is no reason to end a run.
+    let log = log.log_internal_errors(false);
     // A second start in one process, as in tests, keeps the first log.
     let _ = match format {
         LogFormat::Text => log.with_ansi(is_terminal).try_init(),

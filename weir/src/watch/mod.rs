@@ -32,7 +32,7 @@ impl Watch {
         let Some(bar) = &self.bar else { return };
         bar.set_draw_target(indicatif::ProgressDrawTarget::stderr());
         bar.set_length(bytes);
-        let template = "{bar:30} {percent:>3}%  {bytes} of {total_bytes}  {bytes_per_sec}  {eta} left";
+        let template = "{wide_bar} {percent:>3}%  {bytes_per_sec}  {eta} left";
         bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
         let bar = bar.clone();
         let ticker = tokio::spawn(async move {

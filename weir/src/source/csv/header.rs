@@ -139,6 +139,12 @@ fn match_columns(name: &str, fields: &[String], expected: &ExpectedHeader) -> Re
         }
         targets.push(target);
     }
+    if let ([only], true) = (fields, expected.columns.len() > 1)
+        && let Some(separator) = [';', '\t', '|'].into_iter().find(|separator| only.contains(*separator))
+    {
+        let message = format!("its columns are separated by {separator:?}, not by commas");
+        return Err(Error::input(name, message, "write the file with commas, and quotes where a value holds one"));
+    }
     let unknown: Vec<_> = fields.iter().zip(&targets).filter(|(_, t)| t.is_none()).map(|(f, _)| f.as_str()).collect();
     if let Some((_, (column, header))) = expected.columns.iter().enumerate().find(|(i, _)| !seen.contains_key(i)) {
         let found = format!("its header has: {}", fields.join(", "));
@@ -201,6 +207,11 @@ mod tests {
     fn a_missing_column_is_an_error_that_guesses_its_new_name() {
         assert!(message("name").starts_with("in.csv: column `email` is missing"));
         assert!(message("name,E-Mail").contains("if it is now called `E-Mail`"));
+    }
+
+    #[test]
+    fn another_separator_is_named() {
+        assert!(message("name;email").starts_with("in.csv: its columns are separated by ';', not by commas"));
     }
 
     #[test]

@@ -128,7 +128,13 @@ fn has_form(kind: &DataType, text: &str) -> bool {
     match kind {
         DataType::Boolean => text.eq_ignore_ascii_case("true") || text.eq_ignore_ascii_case("false"),
         DataType::Date32 => text.len() == 10 && text.split('-').map(str::len).eq([4, 2, 2]),
-        DataType::Timestamp(..) => text.get(10..).is_none_or(|time| !time.contains(['+', '-', 'Z', 'z'])),
+        DataType::Float64 => text.parse::<f64>().is_ok_and(f64::is_finite),
+        DataType::Timestamp(..) => {
+            let (seconds, fraction) = (text.get(17..19), text.get(20..).unwrap_or_default());
+            seconds != Some("60")
+                && fraction.len() <= 6
+                && text.get(10..).is_none_or(|t| !t.contains(['+', '-', 'Z', 'z']))
+        }
         DataType::Decimal128(_, scale) => match text.split_once('.') {
             None => true,
             Some((_, fraction)) => digits(fraction) && fraction.trim_end_matches('0').len() <= *scale as usize,

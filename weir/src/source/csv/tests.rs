@@ -371,6 +371,23 @@ fn a_value_has_the_one_form_of_its_type_or_its_record_is_rejected() {
 }
 
 #[test]
+fn numbers_are_finite_and_times_are_not_changed() {
+    let time = DataType::Timestamp(datafusion::arrow::datatypes::TimeUnit::Microsecond, None);
+    let scan = Scan::of(&[("f", DataType::Float64), ("t", time)]);
+    let good = ["1e3,2024-01-01 23:59:59.123456", "-.5,2024-01-01T00:00:00"];
+    let bad = [
+        "1e400,2024-01-01T00:00:00",
+        "NaN,2024-01-01T00:00:00",
+        "inf,2024-01-01T00:00:00",
+        "1,2024-01-01T23:59:60",
+        "1,2024-01-01T23:59:59.1234567",
+        "1,2024-01-01T23:59:59+08:00",
+    ];
+    let outcome = scan.read(format!("f,t\n{}\n{}\n", good.join("\n"), bad.join("\n")).as_bytes()).unwrap();
+    assert_eq!((outcome.rows.len(), outcome.rejected.len()), (good.len(), bad.len()), "{outcome:?}");
+}
+
+#[test]
 fn without_a_taker_the_first_unreadable_record_ends_the_run() {
     let rejected = RejectedRoute::new("application");
     let record = crate::source::rejected::RejectedRecord {
