@@ -18,9 +18,13 @@ fn input(round: usize) -> String {
 fn a_killed_run_is_finished_or_taken_back_by_the_next_start() {
     let project = Project::people();
     project.file("in/a.csv", input(0));
-    let started = Instant::now();
-    project.run(&["--quiet"]).ended(0, "");
-    let whole = started.elapsed();
+    let time = || {
+        let started = Instant::now();
+        project.run(&["--quiet"]).ended(0, "");
+        started.elapsed()
+    };
+    // The first run is slower than those that follow: kills spread over it would come too late for them.
+    let whole = time().min(time()).min(time());
     let (mut killed, mut recovered) = (0, 0);
     for round in 1..=20 {
         let before = rows(&project.path("out/good"));
@@ -48,6 +52,7 @@ fn a_killed_run_is_finished_or_taken_back_by_the_next_start() {
         assert_eq!(project.left("out"), ["bad", "good"], "round {round}");
         assert_eq!(project.left(".weir/scratch"), [""; 0], "round {round}");
     }
+    println!("{killed} of 20 killed, {recovered} recovered, a run takes {whole:?}");
     assert!(killed > 5 && recovered > 2, "{killed} killed and {recovered} recovered: the kills come too late");
 }
 
