@@ -8,7 +8,8 @@ use miette::IntoDiagnostic;
 use section1::generate::{Generate, generate};
 use weir::Cli;
 
-/// Batches live as long as it takes to write them: an allocator that is quick at that saves a tenth of a run.
+/// Batches live only as long as it takes to write them: what matters is an allocator that hands the same memory out
+/// again.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -25,7 +25,7 @@ pub(crate) struct Resources {
 }
 
 /// Resident memory is more than what operators account for: blocks in flight, buffers, the allocator. A
-/// quarter of the limit for the operators keeps the whole under it (`docs/BENCHMARKS.md` has the measure).
+/// quarter of the limit for the operators leaves room for that.
 const POOL_SHARE: u64 = 4;
 
 impl Default for Resources {

@@ -12,7 +12,7 @@ use super::{calendar, view};
 
 /// `to_yyyymmdd(date '1986-01-10')` is `19860110`. Null stays null, and a year outside 0 to 9999 is null.
 ///
-/// The same as `to_char(date, '%Y%m%d')`, which formats each row anew and takes twenty times as long.
+/// The same as `to_char(date, '%Y%m%d')`, without reading a format for each row.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct ToYyyymmdd {
     signature: Signature,

@@ -23,7 +23,7 @@ pub use quality::{GateSpec, QualitySpec, Requirement, RuleSpec};
 pub use sink::{ColumnOut, Mode, Publish, Route, SinkSpec};
 pub use source::{ColumnSpec, FilesSpec, Format, IfMissing, Read, SourceSpec, UnknownColumns};
 pub use sql_type::SqlType;
-pub use text::{Limit, Names, Scalar};
+pub use text::{Limit, Scalar};
 
 use crate::error::{Error, Result};
 

@@ -65,7 +65,7 @@ pub(super) fn parse(block: Bytes, layout: &Layout, shape: &Shape) -> Result<Pars
     };
     let texts = columns.into_iter().map(|column| column.finish(rows, buffers.clone())).collect();
     let parsed = Parsed { batch: batch(shape.schema.clone(), texts, rows)?, rejected, lines };
-    Ok(parsed).and_then(|parsed| cast(parsed, &spans, &block, shape))
+    cast(parsed, &spans, &block, shape)
 }
 
 fn batch(schema: SchemaRef, columns: Vec<ArrayRef>, rows: usize) -> Result<RecordBatch, ArrowError> {
