@@ -202,6 +202,16 @@ fn the_demo_makes_a_sample_sorts_it_and_says_where_to_look() {
 }
 
 #[test]
+fn a_demo_without_its_task_file_makes_nothing_and_says_where_to_run_it() {
+    let folder = Folder::new();
+    let output = folder.section1(&["demo"]);
+    let printed = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{printed}");
+    assert!(printed.contains("run it from the folder that `section1/` is in"), "{printed}");
+    assert_eq!(std::fs::read_dir(folder.path("")).unwrap().count(), 0);
+}
+
+#[test]
 fn the_crontab_has_the_hourly_entry() {
     let crontab = include_str!("../conf/crontab");
     let entries: Vec<_> = crontab.lines().filter(|line| line.starts_with(|c: char| c.is_ascii_digit())).collect();

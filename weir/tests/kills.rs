@@ -60,15 +60,8 @@ fn a_killed_run_is_finished_or_taken_back_by_the_next_start() {
 #[test]
 fn a_run_that_died_while_publishing_is_rolled_forward() {
     let project = Project::people();
-    project.run(&[]).ended(0, "");
-    let ledger = rusqlite::Connection::open(project.path(".weir/ledger.sqlite")).unwrap();
-    let run: String = ledger.query_row("select id from run", [], |row| row.get(0)).unwrap();
-    ledger.execute("update run set state = 'publishing', ended = null", []).unwrap();
     // One sink was switched already, the other was not.
-    let staged = project.path(&format!("out/.bad.weir-{run}"));
-    std::fs::rename(project.path("out/bad"), &staged).unwrap();
-    drop(ledger);
-
+    died_while_publishing(&project);
     project.file("in/a.csv", "name,age\nAnn,1\n");
     let ran = project.run(&[]);
     ran.ended(3, "gate closed");
@@ -76,6 +69,40 @@ fn a_run_that_died_while_publishing_is_rolled_forward() {
     assert_eq!(project.left("out"), ["bad", "good"]);
     assert_eq!(project.rows("out/good").len(), 3);
     project.weir(&["runs", "--state", ".weir"]).ended(0, "the next start finished publishing");
+}
+
+/// Puts the ledger into the state of a run that died behind its commit record, one sink not yet switched; gives
+/// that sink's staging folder.
+fn died_while_publishing(project: &Project) -> std::path::PathBuf {
+    project.run(&[]).ended(0, "");
+    let ledger = rusqlite::Connection::open(project.path(".weir/ledger.sqlite")).unwrap();
+    let run: String = ledger.query_row("select id from run", [], |row| row.get(0)).unwrap();
+    ledger.execute("update run set state = 'publishing', ended = null", []).unwrap();
+    let staged = project.path(&format!("out/.bad.weir-{run}"));
+    std::fs::rename(project.path("out/bad"), &staged).unwrap();
+    staged
+}
+
+#[test]
+fn a_run_that_cannot_be_finished_says_so_and_is_finished_when_it_can() {
+    let project = Project::people();
+    died_while_publishing(&project);
+    project.file("out/bad/diary.txt", "mine");
+    project.run(&[]).ended(1, "is to be published and could not be finished");
+    assert_eq!(project.left("out/bad"), ["diary.txt"]);
+    std::fs::remove_dir_all(project.path("out/bad")).unwrap();
+    project.run(&[]).ended(0, "the next start finished publishing");
+    assert_eq!(project.left("out"), ["bad", "good"]);
+}
+
+#[test]
+fn a_run_whose_staged_files_are_gone_is_closed_and_is_not_called_done() {
+    let project = Project::people();
+    let staged = died_while_publishing(&project);
+    std::fs::remove_dir_all(staged).unwrap();
+    project.run(&[]).ended(0, "what it had staged is gone for bad");
+    project.weir(&["runs", "--state", ".weir"]).ended(0, "died");
+    assert_eq!(project.left("out"), ["bad", "good"]);
 }
 
 #[test]
@@ -88,6 +115,7 @@ fn what_a_run_staged_that_died_before_its_commit_record_is_removed() {
     drop(ledger);
     project.file(&format!("out/.good.weir-{run}/part-00000.csv"), "name,age\nhalf");
     project.file(".weir/scratch/people.default/keys", "x");
+    project.weir(&["runs", "--state", ".weir"]).ended(0, "it did not end while running");
     project.run(&[]).ended(0, "");
     assert_eq!(project.left("out"), ["bad", "good"]);
     assert_eq!(project.left(".weir/scratch"), [""; 0]);

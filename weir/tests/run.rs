@@ -343,15 +343,22 @@ fn a_run_can_be_stopped_and_leaves_nothing() {
         "sql/adult.sql",
         "select a.name, a.age from person a join person b on a.age + b.age > 0 and a.name < b.name",
     );
+    for signal in [rustix::process::Signal::INT, rustix::process::Signal::TERM, rustix::process::Signal::HUP] {
+        stop_with(&project, signal);
+    }
+    project.weir(&["runs", "--task-config", "task.yaml"]).ended(0, "interrupted");
+}
+
+/// Starts a run that does not end by itself, and stops it when it has begun to write.
+fn stop_with(project: &Project, signal: rustix::process::Signal) {
     let mut child = project.command(&["run", "--task-config", "task.yaml", "--quiet"]).spawn().unwrap();
     let staged = || project.left("out").iter().any(|name| name.contains(".weir-"));
     while !staged() {
         assert_eq!(child.try_wait().unwrap(), None, "the run ended by itself");
         std::thread::sleep(std::time::Duration::from_millis(10));
     }
-    rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::INT).unwrap();
+    rustix::process::kill_process(rustix::process::Pid::from_child(&child), signal).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(1));
     assert_eq!(project.left("out"), [""; 0]);
     assert_eq!(project.left(".weir/scratch"), [""; 0]);
-    project.weir(&["runs", "--task-config", "task.yaml"]).ended(0, "interrupted");
 }

@@ -221,17 +221,9 @@ impl Ledger {
         self.write(|t| close(t, id, state, Some(&error.for_ledger())))
     }
 
-    /// Closes a run whose process is gone: as what its commit record says, or as dead.
-    pub(crate) fn recovered(&mut self, run: &Unfinished) -> Result<()> {
-        let state = match &run.report {
-            Some(report) if run.committed => report.outcome.state(),
-            _ => "died",
-        };
-        let message = if run.committed {
-            "it did not end after its commit record; the next start finished publishing"
-        } else {
-            "it died before its commit record; the next start removed what it had staged"
-        };
+    /// Closes a run whose process is gone: as what its commit record says if it is published whole, or as dead.
+    pub(crate) fn recovered(&mut self, run: &Unfinished, is_whole: bool, message: &str) -> Result<()> {
+        let state = run.report.as_ref().filter(|_| is_whole).map_or("died", |report| report.outcome.state());
         self.write(|t| close(t, &run.id, state, Some(message)))
     }
 
