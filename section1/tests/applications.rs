@@ -217,3 +217,37 @@ fn the_crontab_has_the_hourly_entry() {
     let entries: Vec<_> = crontab.lines().filter(|line| line.starts_with(|c: char| c.is_ascii_digit())).collect();
     assert_eq!(entries, ["0 * * * * cd /srv/weir && section1 run --log-format json"]);
 }
+
+/// `section1 test` on a task file.
+fn test_fixtures(folder: &Folder, task: &Path) -> (Option<i32>, String) {
+    let output = folder.section1(&["test", "--task-config", task.to_str().unwrap()]);
+    (output.status.code(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
+}
+
+#[test]
+fn the_fixtures_hold_and_every_rule_has_a_case_that_trips_it() {
+    let conf = Path::new(env!("CARGO_MANIFEST_DIR")).join("conf");
+    let (code, printed) = test_fixtures(&Folder::new(), &conf.join("applications.yaml"));
+    assert_eq!(code, Some(0), "{printed}");
+    let summary = printed.lines().last().unwrap();
+    assert!(summary.contains("all ok"), "{printed}");
+    assert!(!summary.contains("no fixture") && !summary.contains("no case trips"), "{summary}");
+}
+
+#[test]
+fn a_rule_without_a_case_that_trips_it_is_named() {
+    let conf = Path::new(env!("CARGO_MANIFEST_DIR")).join("conf");
+    let folder = Folder::new();
+    std::fs::create_dir(folder.path("sql")).unwrap();
+    for file in ["sql/applicant.sql", "sql/applicant.test.yaml"] {
+        std::fs::copy(conf.join(file), folder.path(file)).unwrap();
+    }
+    let task = std::fs::read_to_string(conf.join("applications.yaml")).unwrap();
+    let rule = "    reject_unless:\n      unlucky: mobile is null or mobile <> '44444444'";
+    let with_rule = task.replacen("    reject_unless:", rule, 1);
+    assert_ne!(with_rule, task);
+    std::fs::write(folder.path("task.yaml"), with_rule).unwrap();
+    let (code, printed) = test_fixtures(&folder, &folder.path("task.yaml"));
+    assert_eq!(code, Some(0), "{printed}");
+    assert!(printed.contains("; no case trips: applicant.unlucky\n"), "{printed}");
+}

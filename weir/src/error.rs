@@ -64,6 +64,11 @@ pub enum Error {
         help: String,
     },
 
+    /// A database cannot be reached, or does not do what it was asked.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Database(#[from] weir_postgres::Error),
+
     /// The state folder (ledger, locks, scratch) cannot be used.
     #[error("state folder: {path}: {message}")]
     State {
@@ -99,6 +104,30 @@ pub enum Error {
         /// The model or source that was being computed.
         table: String,
         /// What the engine says.
+        message: String,
+    },
+
+    /// A row cannot be computed, and cannot be rejected.
+    #[error("table `{table}`: a row cannot be computed: {message}")]
+    Row {
+        /// The model that was being computed.
+        table: String,
+        /// What the engine says.
+        message: String,
+        /// What to do about it.
+        #[help]
+        help: String,
+    },
+
+    /// The run needs more memory than it may have.
+    #[error("table `{table}`: {message}")]
+    #[diagnostic(help(
+        "nothing was published; raise --memory-limit or give fewer --threads; sorts, aggregates and `unique` go to disk when memory is short, but window functions and the smaller side of a join hold all of their rows: let them see fewer rows or columns"
+    ))]
+    Memory {
+        /// The model or source that was being computed.
+        table: String,
+        /// How much it had, and how much it may have.
         message: String,
     },
 
@@ -168,6 +197,9 @@ impl Error {
             Self::Query { table, .. } => {
                 format!("table `{table}`: its computation failed; the log of the run says how")
             }
+            Self::Row { table, .. } => {
+                format!("table `{table}`: a row cannot be computed; the log of the run says how")
+            }
             other => other.to_string(),
         }
     }
@@ -175,6 +207,11 @@ impl Error {
     /// The same error, of a run that is past its commit record.
     pub(crate) fn while_publishing(self, run: &str) -> Self {
         Self::Unpublished { run: run.to_owned(), message: self.to_string() }
+    }
+
+    /// Whether a table refuses what is staged for it, and would do so again.
+    pub(crate) fn is_refusal(&self) -> bool {
+        matches!(self, Self::Database(error) if !error.is_transient() && error.sqlstate().is_some())
     }
 
     /// The exit code of a process that ends with this error: 2 wrong usage or task file, 4 locked, 1 anything else.

@@ -54,15 +54,21 @@
 //! assert_eq!(std::fs::read_to_string(at("bad/part-00000.csv"))?, "name,age,reasons\nBob,17,too_young\n");
 //! # Ok::<(), std::io::Error>(())
 //! ```
-#![cfg_attr(test, allow(clippy::unwrap_used))]
+#![cfg_attr(any(test, fuzzing), allow(clippy::unwrap_used))]
 
 mod command;
+mod disk;
 mod engine;
 pub mod error;
+mod fault;
+mod fixture;
 pub mod function;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod model;
 mod quality;
 mod run;
+mod schedule;
 mod sink;
 mod source;
 mod stage;

@@ -4,56 +4,82 @@
 
 mod support;
 
-use std::time::Instant;
+#[path = "support/deliveries.rs"]
+mod deliveries;
 
-use support::{Project, TASK, rows};
+use std::os::unix::process::ExitStatusExt;
+use std::process::Stdio;
+use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Enough rows that a run takes a while in a debug build, and different ones in each round.
-fn input(round: usize) -> String {
-    let rows: String = (0..60_000).map(|i| format!("n{round}-{i},{}\n", i % 40)).collect();
-    format!("name,age\n{rows}")
+use deliveries::Deliveries;
+use support::{Project, TASK};
+
+/// Random numbers by xorshift, so that a seed gives the same moments again.
+struct Random(u64);
+
+impl Random {
+    fn below_one(&mut self) -> f64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 11) as f64 / (1u64 << 53) as f64
+    }
+}
+
+/// Kills and restarts a task at random moments of a run that takes more than a second; gives how often a dead run was
+/// found by the restart.
+fn killed_at_random(seed: u64, kills: u32) -> u32 {
+    let mut random = Random(seed | 1);
+    let (mut deliveries, whole) = Deliveries::slow();
+    println!("seed {seed}: a run takes {whole:?}");
+    let (mut killed, mut found, mut round) = (0, 0, 0);
+    while killed < kills {
+        round += 1;
+        assert!(round < 3 * kills, "the kills come too late");
+        let moment = whole.mul_f64(random.below_one());
+        let when = format!("seed {seed}, round {round}, killed after {moment:?}");
+        deliveries.deliver();
+        let mut child = deliveries.command(&["--quiet"]).spawn().unwrap();
+        std::thread::sleep(moment);
+        child.kill().unwrap();
+        match child.wait().unwrap().signal() {
+            Some(_) => killed += 1,
+            // Something else had slowed down the run by which the moments were chosen.
+            None => deliveries.grow(),
+        }
+        deliveries.is_whole(&when);
+
+        let ran = deliveries.run(&[]);
+        assert_eq!(ran.code, Some(0), "{when}: {}", ran.err);
+        found += u32::from(ran.err.contains("an earlier run did not end"));
+        deliveries.is_complete(&when);
+    }
+    found
 }
 
 #[test]
-fn a_killed_run_is_finished_or_taken_back_by_the_next_start() {
-    let project = Project::people();
-    project.file("in/a.csv", input(0));
-    let time = || {
-        let started = Instant::now();
-        project.run(&["--quiet"]).ended(0, "");
-        started.elapsed()
-    };
-    // The first run is slower than those that follow: kills spread over it would come too late for them.
-    let whole = time().min(time()).min(time());
-    let (mut killed, mut recovered) = (0, 0);
-    for round in 1..=20 {
-        let before = rows(&project.path("out/good"));
-        project.file("in/a.csv", input(round));
-        let mut child = project.command(&["run", "--task-config", "task.yaml", "--quiet"]).spawn().unwrap();
-        std::thread::sleep(whole * round as u32 / 20);
-        child.kill().unwrap();
-        killed += u32::from(child.wait().unwrap().code().is_none());
+fn each_row_is_there_once_after_a_hundred_kills_at_random_moments() {
+    let now = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64;
+    let seed = std::env::var("WEIR_SEED").map_or_else(|_| now(), |seed| seed.parse().unwrap());
+    println!("WEIR_SEED={seed} gives the same moments again");
+    let found: u32 = std::thread::scope(|scope| {
+        let workers = [0, 1].map(|i| scope.spawn(move || killed_at_random(seed.wrapping_add(i << 32), 50)));
+        workers.map(|worker| worker.join().unwrap()).iter().sum()
+    });
+    println!("100 killed, {found} of them found dead by the next start");
+    assert!(found > 30, "only {found} of 100 kills hit a run that the ledger had");
+}
 
-        let after_kill = rows(&project.path("out/good"));
-        let is_new = after_kill.iter().skip(1).all(|row| row.starts_with(&format!("n{round}-")));
-        assert!(
-            after_kill == before || (is_new && after_kill.len() == before.len()),
-            "round {round}: half a run is published"
-        );
-
-        let ran = project.run(&[]);
-        ran.ended(0, "done");
-        recovered += u32::from(ran.err.contains("an earlier run did not end"));
-        for (sink, count) in [("out/good", 33_000), ("out/bad", 27_000)] {
-            let rows = rows(&project.path(sink));
-            assert_eq!(rows.len(), 1 + count, "round {round}: {sink}");
-            assert!(rows[1..].iter().all(|row| row.starts_with(&format!("n{round}-"))), "round {round}: {sink}");
-        }
-        assert_eq!(project.left("out"), ["bad", "good"], "round {round}");
-        assert_eq!(project.left(".weir/scratch"), [""; 0], "round {round}");
-    }
-    println!("{killed} of 20 killed, {recovered} recovered, a run takes {whole:?}");
-    assert!(killed > 5 && recovered > 2, "{killed} killed and {recovered} recovered: the kills come too late");
+#[test]
+fn of_many_starts_at_the_same_time_one_runs() {
+    let (mut deliveries, _) = Deliveries::slow();
+    deliveries.deliver();
+    let start = |_| deliveries.command(&["--quiet"]).stderr(Stdio::null()).spawn().unwrap();
+    let starts: Vec<_> = (0..8).map(start).collect();
+    let mut codes: Vec<_> = starts.into_iter().map(|mut start| start.wait().unwrap().code()).collect();
+    codes.sort();
+    assert_eq!(codes, [vec![Some(0)], vec![Some(4); 7]].concat());
+    deliveries.is_complete("after eight starts");
 }
 
 /// Puts the ledger and the folders into the state of a run that died behind its commit record.
@@ -130,5 +156,5 @@ fn a_ledger_of_a_newer_version_is_left_alone() {
     let ledger = rusqlite::Connection::open(project.path(".weir/ledger.sqlite")).unwrap();
     ledger.pragma_update(None, "user_version", 99).unwrap();
     drop(ledger);
-    project.run(&[]).ended(1, "is of version 99, and this program knows version 1");
+    project.run(&[]).ended(1, "is of version 99, and this program knows version 2");
 }

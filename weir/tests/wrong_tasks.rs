@@ -28,6 +28,17 @@ fn a_sql_error_names_file_line_and_column() {
 }
 
 #[test]
+fn a_column_of_a_model_has_a_name_that_somebody_chose() {
+    let project = Project::people();
+    project.file("sql/adult.sql", "select name, age,\n  age + 1\nfrom person");
+    let ran = project.run(&[]);
+    ran.ended(2, "sql/adult.sql:2:3: the column `age + 1` has no name");
+    ran.ended(2, "write `age + 1 as name`");
+    project.file("sql/adult.sql", "select name, age from person union all select max(name), 1 from person");
+    project.run(&[]).ended(0, "");
+}
+
+#[test]
 fn a_model_is_one_select() {
     let project = Project::people();
     for sql in [
@@ -68,11 +79,11 @@ fn a_rule_over_an_unknown_column_or_of_the_wrong_kind_is_refused_at_its_place() 
     project.task("age >= $least_age", "agee >= $least_age");
     project.run(&[]).ended(2, "task.yaml:15:18: rule `too_young` of `adult`:");
     project.task("agee >= $least_age", "age + $least_age");
-    project.run(&[]).ended(2, "a condition is true or false, and this is Int64");
+    project.run(&[]).ended(2, "a condition is true or false, and this is bigint");
     project.task("age + $least_age", "{unique: name}");
     project.run(&[]).ended(2, "`unique` can warn or fail, not reject");
     project.task("{unique: name}", "{matches: {age: x}}");
-    project.run(&[]).ended(2, "`matches` is for text, and `age` is Int32");
+    project.run(&[]).ended(2, "`matches` is for text, and `age` is integer");
     project.task("{matches: {age: x}}", "{matches: {name: '['}}");
     project.run(&[]).ended(2, "regex parse error");
     project.task("{matches: {name: '['}}", "age > (select max(age) from person)");

@@ -16,14 +16,19 @@ macro_rules! say {
     }};
 }
 
+mod args;
+mod doctor;
+mod init;
 mod plan;
 mod run;
 mod runs;
+mod schedule;
+mod schema;
 mod summary;
+mod test;
 mod validate;
 
 use std::io::IsTerminal;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -32,8 +37,8 @@ use datafusion::logical_expr::ScalarUDF;
 use crate::engine::Resources;
 use crate::error::{Error, Result};
 use crate::run::Settings;
-use crate::task::{ParamChoice, Task};
-use crate::watch::{LogFormat, start_log};
+use crate::watch::LogFormat;
+use args::{DoctorArgs, InitArgs, RunArgs, RunsArgs, SchemaArgs, TaskArgs, TestArgs};
 
 /// A command line that runs tasks: `weir` itself, or a section's own with its functions added.
 ///
@@ -73,74 +78,20 @@ enum Verb {
     Run(RunArgs),
     /// Check the task file, its SQL and its rules. No data is read.
     Validate(TaskArgs),
+    /// Run the cases beside the models' SQL: given these rows, those must come out.
+    Test(TestArgs),
     /// Show what a run would read, the models in order, and the physical plans.
     Plan(RunArgs),
     /// Show earlier runs.
     Runs(RunsArgs),
-}
-
-#[derive(Debug, Args)]
-struct TaskArgs {
-    /// The task file.
-    #[arg(long, value_name = "FILE", env = "WEIR_TASK_CONFIG")]
-    task_config: PathBuf,
-    /// The environment whose parameters are used.
-    #[arg(long, value_name = "NAME", env = "WEIR_ENV")]
-    env: Option<String>,
-    /// A parameter's value, over the task file's; can be given several times.
-    #[arg(long = "param", value_name = "NAME=VALUE", value_parser = name_and_value)]
-    params: Vec<(String, String)>,
-    #[command(flatten)]
-    log: LogArgs,
-}
-
-#[derive(Debug, Args)]
-struct RunArgs {
-    #[command(flatten)]
-    task: TaskArgs,
-    #[command(flatten)]
-    state: StateArgs,
-    /// Memory to plan with, such as 256MiB or 2GB: sorts, joins and aggregates get a quarter of it and spill what is
-    /// more to disk [default: half of the machine's].
-    #[arg(long, value_name = "SIZE", value_parser = size)]
-    memory_limit: Option<u64>,
-    /// Threads [default: one a core].
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    threads: Option<u16>,
-}
-
-#[derive(Debug, Args)]
-struct RunsArgs {
-    /// The task file: its state folder and its runs.
-    #[arg(long, value_name = "FILE", env = "WEIR_TASK_CONFIG")]
-    task_config: Option<PathBuf>,
-    #[command(flatten)]
-    state: StateArgs,
-    /// How many runs to show, the newest first.
-    #[arg(long, value_name = "N", default_value_t = 20)]
-    last: u32,
-    /// Print JSON, one run a line.
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    log: LogArgs,
-}
-
-#[derive(Debug, Args)]
-struct StateArgs {
-    /// The folder of the ledger, the locks and the scratch space [default: .weir beside the task file].
-    #[arg(long, value_name = "DIR", env = "WEIR_STATE")]
-    state: Option<PathBuf>,
-}
-
-#[derive(Debug, Args)]
-struct LogArgs {
-    /// How log lines are written.
-    #[arg(long, value_enum, default_value = "text", value_name = "FORMAT")]
-    log_format: LogFormat,
-    /// Print nothing but errors.
-    #[arg(long)]
-    quiet: bool,
+    /// Write a task to begin with, made from a CSV file. Nothing is asked, and nothing is overwritten.
+    Init(InitArgs),
+    /// Check what the task needs here: its files, folders, disk, memory, ledger and lock. Nothing is changed.
+    Doctor(DoctorArgs),
+    /// Stay, and run the task at the times of its `schedule`.
+    Schedule(RunArgs),
+    /// Print what can stand in a task file: a JSON schema for editors, or a reference for people.
+    Schema(SchemaArgs),
 }
 
 impl Cli {
@@ -240,7 +191,7 @@ impl Cli {
         }
         let mut parser = Verbs::command().name(self.name).bin_name(self.name).about(self.about).version(self.version);
         if let Some(task) = self.default_task {
-            for verb in ["run", "validate", "plan", "runs"] {
+            for verb in ["run", "validate", "test", "plan", "runs", "doctor", "schedule"] {
                 parser = parser.mut_subcommand(verb, |verb| {
                     verb.mut_arg("task_config", |arg| arg.required(false).default_value(task))
                 });
@@ -253,8 +204,13 @@ impl Cli {
         match verb {
             Verb::Run(args) => run::run(self, args),
             Verb::Validate(args) => validate::validate(self, args),
+            Verb::Test(args) => test::test(self, args),
             Verb::Plan(args) => plan::plan(self, args),
             Verb::Runs(args) => runs::runs(args),
+            Verb::Init(args) => init::init(self, args),
+            Verb::Doctor(args) => doctor::doctor(self, args),
+            Verb::Schedule(args) => schedule::schedule(args),
+            Verb::Schema(args) => schema::schema(args),
         }
     }
 
@@ -273,25 +229,14 @@ impl Cli {
 impl Verb {
     fn log_format(&self) -> LogFormat {
         match self {
-            Self::Run(args) | Self::Plan(args) => args.task.log.log_format,
+            Self::Run(args) | Self::Plan(args) | Self::Schedule(args) => args.task.log.log_format,
+            Self::Init(args) => args.log.log_format,
+            Self::Doctor(args) => args.run.task.log.log_format,
             Self::Validate(args) => args.log.log_format,
+            Self::Test(args) => args.task.log.log_format,
             Self::Runs(args) => args.log.log_format,
+            Self::Schema(_) => LogFormat::Text,
         }
-    }
-}
-
-impl TaskArgs {
-    fn load(&self) -> Result<Task> {
-        start_log(self.log.log_format, self.log.quiet);
-        Task::load(&self.task_config, &ParamChoice { environment: self.env.clone(), values: self.params.clone() })
-    }
-}
-
-impl StateArgs {
-    /// The state folder; runs of one task file meet there wherever they are started from.
-    fn folder(&self, task_config: &std::path::Path) -> PathBuf {
-        let beside = || task_config.parent().unwrap_or(std::path::Path::new("")).join(".weir");
-        self.state.clone().unwrap_or_else(beside)
     }
 }
 
@@ -314,29 +259,6 @@ fn report_error(error: &miette::Report, format: LogFormat) -> u8 {
     error.downcast_ref::<Error>().map_or(1, Error::exit_code)
 }
 
-fn name_and_value(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once('=').ok_or_else(|| format!("`{text}` is not NAME=VALUE"))?;
-    Ok((name.trim().to_owned(), value.to_owned()))
-}
-
-/// Bytes, from a number with a unit.
-fn size(text: &str) -> Result<u64, String> {
-    let wrong = || format!("`{text}` is no size: write a number and one of KiB, MiB, GiB, kB, MB, GB");
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let number: u64 = text[..digits].parse().map_err(|_| wrong())?;
-    let unit = match text[digits..].trim().to_ascii_lowercase().as_str() {
-        "" | "b" => 1,
-        "kib" | "k" => 1 << 10,
-        "mib" | "m" => 1 << 20,
-        "gib" | "g" => 1 << 30,
-        "kb" => 1_000,
-        "mb" => 1_000_000,
-        "gb" => 1_000_000_000,
-        _ => return Err(wrong()),
-    };
-    number.checked_mul(unit).filter(|bytes| *bytes > 0).ok_or_else(wrong)
-}
-
 /// The runtime of a command: as many threads as the run is to use.
 fn runtime(threads: usize) -> Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build().map_err(|error| {
@@ -352,15 +274,5 @@ mod tests {
     fn the_command_line_is_well_formed() {
         Cli::new("weir").parser().debug_assert();
         Cli::new("section1").default_task("conf/task.yaml").parser().debug_assert();
-    }
-
-    #[test]
-    fn a_size_has_a_unit_or_is_in_bytes() {
-        assert_eq!(size("256MiB"), Ok(256 << 20));
-        assert_eq!(size("2 GB"), Ok(2_000_000_000));
-        assert_eq!(size("1024"), Ok(1024));
-        for wrong in ["", "MiB", "1.5GiB", "-1", "0", "10 bananas", "99999999999GiB"] {
-            assert!(size(wrong).is_err(), "{wrong}");
-        }
     }
 }

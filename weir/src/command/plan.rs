@@ -7,7 +7,8 @@ use super::{Cli, RunArgs, runtime};
 use crate::engine;
 use crate::error::Result;
 use crate::model;
-use crate::run::declare;
+use crate::run::{Ledger, choose, declare};
+use crate::sink::Narrow;
 use crate::stage::{Flow, Tables};
 
 pub(super) fn plan(cli: &Cli, args: &RunArgs) -> Result<u8> {
@@ -16,6 +17,7 @@ pub(super) fn plan(cli: &Cli, args: &RunArgs) -> Result<u8> {
     runtime(1)?.block_on(async {
         let session = engine::session(settings.resources, &std::env::temp_dir(), &settings.functions)?;
         let sources = declare(&task)?;
+        let mut ledger = Ledger::open_existing(&settings.state)?;
         let mut tables = Tables::new();
         say!("task `{}`, environment `{}`", task.name(), task.environment);
         for name in task.params.names() {
@@ -24,15 +26,20 @@ pub(super) fn plan(cli: &Cli, args: &RunArgs) -> Result<u8> {
             }
         }
         for source in &sources {
-            let files = source.find().await?;
+            let choice = choose(&task, source, ledger.as_mut(), &|| false).await?;
+            let files: Vec<_> = choice.files.into_iter().map(|(file, _)| file).collect();
             let size: u64 = files.iter().map(|file| file.meta.size).sum();
-            say!("\nsource `{}`: {} files, {}", source.name(), files.len(), bytes(size));
+            let before = match choice.before {
+                0 => String::new(),
+                before => format!(" ({before} more were read by earlier runs)"),
+            };
+            say!("\nsource `{}`: {} files, {}{before}", source.name(), files.len(), bytes(size));
             for file in &files {
                 say!("  {}  {}", file.name, bytes(file.meta.size));
             }
             tables.insert(source.name().to_owned(), source.open(files)?);
         }
-        let flow = Flow::plan(&task, &session, &sources, &model::load(&task)?, tables).await?;
+        let flow = Flow::plan(&task, &session, &sources, &model::load(&task)?, tables, &Narrow::default()).await?;
         if !flow.models.is_empty() {
             say!("\nmodels in order: {}", flow.models.join(" -> "));
         }
@@ -59,7 +66,7 @@ pub(super) fn plan(cli: &Cli, args: &RunArgs) -> Result<u8> {
             }
         }
         for sink in &flow.sinks {
-            say!("\nsink `{}` takes `{}`: {}", sink.name, sink.route, sink.path);
+            say!("\nsink `{}` takes `{}`: {}", sink.name, sink.route, sink.place());
         }
         Ok(0)
     })

@@ -28,7 +28,7 @@ pub(super) fn run(cli: &Cli, args: &RunArgs) -> Result<u8> {
 }
 
 /// Ctrl-C, SIGTERM and a closed terminal stop a run, which takes back what it has staged; a second one ends the process at once.
-fn stop_on_signal() -> Result<Stop> {
+pub(super) fn stop_on_signal() -> Result<Stop> {
     let failed = |error| Error::usage(format!("signals cannot be handled: {error}"), "start the program again");
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;

@@ -31,8 +31,8 @@ pub(super) fn runs(args: &RunsArgs) -> Result<u8> {
     };
     for entry in entries.iter_mut().filter(|entry| ["running", "publishing"].contains(&entry.state.as_str())) {
         if !is_held(&locks(&state), &identity(&entry.task, &entry.environment)) {
-            entry.message =
-                Some(format!("it did not end while {}; the next start takes it back or finishes it", entry.state));
+            let died = format!("it did not end while {}; the next start takes it back or finishes it", entry.state);
+            entry.message = Some(entry.message.take().map_or(died.clone(), |why| format!("{why}; {died}")));
             entry.state = "died".to_owned();
         }
     }

@@ -39,7 +39,11 @@ pub(crate) fn print(report: &Report) -> std::io::Result<()> {
     writeln!(out)?;
     let mut outputs = table(&["sink", "rows", "size", "where"]);
     for output in &report.outputs {
-        let place = if output.published { output.path.clone() } else { "not published".to_owned() };
+        let place = match (&output.loaded, output.published) {
+            (Some(loaded), true) => format!("{}\n{loaded}", output.path),
+            (None, true) => output.path.clone(),
+            (_, false) => "not published".to_owned(),
+        };
         outputs.add_row(vec![
             Cell::new(&output.sink),
             number(output.rows),
@@ -49,6 +53,9 @@ pub(crate) fn print(report: &Report) -> std::io::Result<()> {
     }
     if !report.outputs.is_empty() {
         writeln!(out, "{outputs}\n")?;
+    }
+    if let Some(note) = &report.note {
+        writeln!(out, "{note}")?;
     }
     for breach in &report.breaches {
         writeln!(out, "gate closed: {breach}")?;

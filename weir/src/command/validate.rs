@@ -6,20 +6,14 @@ use crate::engine::{self, Resources};
 use crate::error::Result;
 use crate::model;
 use crate::run::declare;
+use crate::sink::Narrow;
+use crate::source::FileSource;
 use crate::stage::{Flow, empty_tables};
+use crate::task::Task;
 
 pub(super) fn validate(cli: &Cli, args: &TaskArgs) -> Result<u8> {
     let task = args.load()?;
-    let sources = declare(&task)?;
-    let session = engine::session(Resources::default(), &std::env::temp_dir(), &cli.functions)?;
-    let models = model::load(&task)?;
-    let flow = runtime(1)?.block_on(async {
-        let flow = Flow::plan(&task, &session, &sources, &models, empty_tables(&sources)).await?;
-        for stage in &flow.stages {
-            stage.physical_plan(&session).await?;
-        }
-        Ok::<_, crate::Error>(flow)
-    })?;
+    let (sources, flow) = runtime(1)?.block_on(plan(cli, &task))?;
     let rules =
         flow.stages.iter().filter_map(|stage| stage.judge.as_ref()).map(|judge| judge.rules.len() + judge.unique.len());
     if args.log.quiet {
@@ -35,4 +29,16 @@ pub(super) fn validate(cli: &Cli, args: &TaskArgs) -> Result<u8> {
         count(flow.sinks.len() as u64),
     );
     Ok(0)
+}
+
+/// Plans a task over sources without rows.
+pub(super) async fn plan(cli: &Cli, task: &Task) -> Result<(Vec<FileSource>, Flow)> {
+    let sources = declare(task)?;
+    let session = engine::session(Resources::default(), &std::env::temp_dir(), &cli.functions)?;
+    let tables = empty_tables(&sources);
+    let flow = Flow::plan(task, &session, &sources, &model::load(task)?, tables, &Narrow::default()).await?;
+    for stage in &flow.stages {
+        stage.physical_plan(&session).await?;
+    }
+    Ok((sources, flow))
 }

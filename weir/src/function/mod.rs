@@ -2,6 +2,7 @@
 
 pub mod calendar;
 mod remove_chars;
+mod storable;
 mod to_yyyymmdd;
 pub mod view;
 
@@ -9,5 +10,9 @@ use datafusion::logical_expr::ScalarUDF;
 
 /// All of them.
 pub(crate) fn all() -> Vec<ScalarUDF> {
-    vec![ScalarUDF::from(remove_chars::RemoveChars::new()), ScalarUDF::from(to_yyyymmdd::ToYyyymmdd::new())]
+    vec![
+        ScalarUDF::from(remove_chars::RemoveChars::new()),
+        ScalarUDF::from(storable::Storable::new()),
+        ScalarUDF::from(to_yyyymmdd::ToYyyymmdd::new()),
+    ]
 }

@@ -1,6 +1,7 @@
 //! SQL files as tables, in dependency order.
 
 mod bind;
+mod names;
 mod order;
 
 use std::ops::ControlFlow;
@@ -15,7 +16,7 @@ use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::tokenizer::Span;
 
 use crate::error::{Error, Result};
-use crate::task::{Place, SourceText, Task, TaskError};
+use crate::task::{Place, SourceText, Task, TaskError, read_text};
 
 /// A model: one `select`, its parameters bound.
 #[derive(Debug, Clone)]
@@ -33,8 +34,8 @@ pub(crate) fn load(task: &Task) -> Result<Vec<Model>> {
     let mut models = Vec::with_capacity(task.spec.models.len());
     for (name, path) in &task.spec.models {
         let file = task.folder.join(&path.value);
-        let text = std::fs::read_to_string(&file).map_err(|error| {
-            let error = task.error(path, format!("model `{name}`: {}: {error}", file.display()));
+        let text = read_text(&file).map_err(|what| {
+            let error = task.error(path, format!("model `{name}`: {}: {what}", file.display()));
             Box::new(error.with_help("SQL files are found relative to the task file"))
         })?;
         models.push(parse(task, name, SourceText::new(&file, text))?);
@@ -62,6 +63,10 @@ fn parse(task: &Task, name: &str, source: SourceText) -> Result<Model> {
         Box::new(error.nearest(&unknown.name, task.params.names()))
     })?;
     let statement = Statement::Statement(statement);
+    if let Some((column, span)) = names::unnamed(&statement) {
+        let error = TaskError::new(&source, place(span), format!("the column `{column}` has no name"));
+        return Err(Box::new(error.with_help(format!("write `{column} as name`"))).into());
+    }
     let reads = reads(task, &source, &statement)?;
     Ok(Model { name: name.to_owned(), source, statement, reads })
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use datafusion::arrow::array::{ArrayRef, RecordBatch, StringViewArray, make_view};
 use datafusion::arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, ScalarBuffer};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::execution::SessionState;
 use serde_saphyr::Spanned;
@@ -55,10 +56,22 @@ pub(crate) struct Tally {
     text: Vec<u8>,
 }
 
-/// The columns of `table.rejected`: the table's own, and `reasons`.
+/// The columns of `table.rejected`: the table's own, and `reasons`. Of a row that could not be computed any value can
+/// be missing.
 pub(crate) fn rejected_schema(table: &Schema) -> SchemaRef {
-    let reasons = Arc::new(Field::new("reasons", DataType::Utf8View, true));
-    Arc::new(Schema::new(table.fields().iter().cloned().chain([reasons]).collect::<Vec<_>>()))
+    let columns = table.fields().iter().map(|field| field.as_ref().clone().with_nullable(true));
+    let reasons = Field::new("reasons", DataType::Utf8View, true);
+    Arc::new(Schema::new(columns.chain([reasons]).collect::<Vec<_>>()))
+}
+
+/// Some columns of a row as text, to be shown.
+pub(crate) fn sample(batch: &RecordBatch, columns: &[usize], row: usize) -> Result<String, ArrowError> {
+    let options = FormatOptions::default();
+    let value = |column: &usize| -> Result<String, ArrowError> {
+        Ok(ArrayFormatter::try_new(batch.column(*column), &options)?.value(row).to_string())
+    };
+    let values = columns.iter().map(value).collect::<Result<Vec<_>, _>>()?;
+    Ok(values.join(", ").chars().map(|c| if c.is_control() { ' ' } else { c }).take(120).collect())
 }
 
 impl Judge {
@@ -136,7 +149,8 @@ impl Judge {
             let (missed, samples) = &mut tally.missed[i];
             *missed += count;
             for row in misses.set_indices().take(SAMPLES.saturating_sub(samples.len())) {
-                samples.push(self.sample(batch, row)?);
+                let sample = sample(batch, &self.shown, row);
+                samples.push(sample.map_err(|error| Error::query(&self.table, error.into()))?);
             }
             match rule.effect {
                 Effect::Fail => return Err(self.failed(&rule.name, count, samples)),
@@ -186,19 +200,6 @@ impl Judge {
         let buffers = [Buffer::from_slice_ref(text.as_slice())];
         // SAFETY: every view was made of a range of `text`, which only grows, and which holds rule names.
         Arc::new(unsafe { StringViewArray::new_unchecked(ScalarBuffer::from(views), buffers, Some(nulls)) })
-    }
-
-    fn sample(&self, batch: &RecordBatch, row: usize) -> Result<String> {
-        let options = FormatOptions::default();
-        let mut values = Vec::with_capacity(self.shown.len());
-        for column in &self.shown {
-            let value = ArrayFormatter::try_new(batch.column(*column), &options)
-                .map_err(|error| Error::query(&self.table, error.into()))?
-                .value(row)
-                .to_string();
-            values.push(value);
-        }
-        Ok(values.join(", ").chars().map(|c| if c.is_control() { ' ' } else { c }).take(120).collect())
     }
 
     /// The error of a rule that must hold and does not.

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
 use datafusion::arrow::buffer::BooleanBuffer;
-use datafusion::arrow::compute::cast;
-use datafusion::arrow::datatypes::{DataType, SchemaRef};
+use datafusion::arrow::compute::{cast, filter_record_batch};
+use datafusion::arrow::datatypes::{DataType, Float64Type, SchemaRef};
 use datafusion::common::{Column, DFSchema, ScalarValue};
 use datafusion::error::DataFusionError;
 use datafusion::execution::SessionState;
@@ -14,9 +14,10 @@ use datafusion::physical_expr::PhysicalExpr;
 use serde_saphyr::Spanned;
 
 use super::pattern::Pattern;
+use crate::engine::{self, failing_rows};
 use crate::error::Result;
 use crate::model;
-use crate::task::{Limit, Requirement, RuleSpec, Task, TaskError};
+use crate::task::{Limit, Requirement, RuleSpec, Task, TaskError, type_name};
 
 /// What becomes of a row for which a rule does not hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +43,7 @@ pub(crate) struct Rule {
 enum Test {
     Condition(Arc<dyn PhysicalExpr>),
     NotNull(Vec<usize>),
+    Finite(Vec<usize>),
     Matches { column: usize, pattern: Pattern },
 }
 
@@ -71,7 +73,11 @@ impl Scope<'_> {
         let kind = self.schema.field(self.column(rule, name, column)?).data_type();
         let value = ScalarValue::try_from_string(text.to_owned(), kind);
         let value = value.map_err(|_| {
-            Box::new(self.error(rule, name, format!("`{text}` is not a value of the column's type {kind}")))
+            Box::new(self.error(
+                rule,
+                name,
+                format!("`{text}` is not a value of the column's type {}", type_name(kind)),
+            ))
         })?;
         Ok(lit(value))
     }
@@ -89,6 +95,17 @@ impl Rule {
             Requirement::NotNull(names) => {
                 let columns = names.iter().map(|column| scope.column(spec, name, column)).collect::<Result<_>>()?;
                 Test::NotNull(columns)
+            }
+            Requirement::Finite(names) => {
+                let columns =
+                    names.iter().map(|column| scope.column(spec, name, column)).collect::<Result<Vec<_>>>()?;
+                let no_number = columns.iter().find(|column| !scope.schema.field(**column).data_type().is_numeric());
+                if let Some(column) = no_number {
+                    let field = scope.schema.field(*column);
+                    let message = format!("`finite` is for numbers, and `{}` is {}", field.name(), field.data_type());
+                    return Err(error(message).into());
+                }
+                Test::Finite(columns)
             }
             Requirement::AcceptedValues(_, values) if values.is_empty() => {
                 return Err(error("no value is accepted, so no row would be".to_owned()).into());
@@ -112,7 +129,7 @@ impl Rule {
                 let index = scope.column(spec, name, column)?;
                 let kind = scope.schema.field(index).data_type();
                 if !kind.is_string() {
-                    return Err(error(format!("`matches` is for text, and `{column}` is {kind}")).into());
+                    return Err(error(format!("`matches` is for text, and `{column}` is {}", type_name(kind))).into());
                 }
                 let pattern = Pattern::new(pattern).map_err(error)?;
                 Test::Matches { column: index, pattern }
@@ -131,17 +148,13 @@ impl Rule {
     pub(super) fn holds(&self, batch: &RecordBatch) -> Result<BooleanBuffer, DataFusionError> {
         match &self.test {
             Test::Condition(expr) => {
-                let answer = expr.evaluate(batch)?.into_array(batch.num_rows())?;
-                let answer = answer.as_boolean();
-                Ok(match answer.nulls() {
-                    Some(valid) if valid.null_count() > 0 => answer.values() & valid.inner(),
-                    _ => answer.values().clone(),
-                })
+                let ask = |batch: &RecordBatch| is_true(expr, batch);
+                ask(batch).or_else(|error| without_failing(batch, error, ask))
             }
-            Test::NotNull(columns) => {
-                let all = BooleanBuffer::new_set(batch.num_rows());
-                let valid = columns.iter().filter_map(|column| batch.column(*column).logical_nulls());
-                Ok(valid.fold(all, |all, valid| &all & valid.inner()))
+            Test::NotNull(columns) => Ok(not_null(batch, columns)),
+            Test::Finite(columns) => {
+                let mut finite = columns.iter().map(|column| finite(batch.column(*column)));
+                finite.try_fold(not_null(batch, columns), |all, finite| Ok(&all & &finite?))
             }
             Test::Matches { column, pattern } => {
                 let text = as_text(batch.column(*column))?;
@@ -149,6 +162,45 @@ impl Rule {
             }
         }
     }
+}
+
+fn not_null(batch: &RecordBatch, columns: &[usize]) -> BooleanBuffer {
+    let all = BooleanBuffer::new_set(batch.num_rows());
+    let valid = columns.iter().filter_map(|column| batch.column(*column).logical_nulls());
+    valid.fold(all, |all, valid| &all & valid.inner())
+}
+
+/// For each value whether it is finite, which whole and decimal numbers always are.
+fn finite(column: &ArrayRef) -> Result<BooleanBuffer, DataFusionError> {
+    if !column.data_type().is_floating() {
+        return Ok(BooleanBuffer::new_set(column.len()));
+    }
+    let numbers = cast(column, &DataType::Float64)?;
+    let numbers = numbers.as_primitive::<Float64Type>().values();
+    Ok(numbers.iter().map(|number| number.is_finite()).collect())
+}
+
+fn is_true(condition: &Arc<dyn PhysicalExpr>, batch: &RecordBatch) -> Result<BooleanBuffer, DataFusionError> {
+    let answer = condition.evaluate(batch)?.into_array(batch.num_rows())?;
+    let answer = answer.as_boolean();
+    Ok(match answer.nulls() {
+        Some(valid) if valid.null_count() > 0 => answer.values() & valid.inner(),
+        _ => answer.values().clone(),
+    })
+}
+
+/// The answers of a condition that cannot be computed for some rows: for those it does not hold.
+fn without_failing(
+    batch: &RecordBatch,
+    error: DataFusionError,
+    ask: impl Fn(&RecordBatch) -> Result<BooleanBuffer, DataFusionError>,
+) -> Result<BooleanBuffer, DataFusionError> {
+    let failing = failing_rows(batch, error, &ask)?;
+    let mut known = vec![true; batch.num_rows()];
+    failing.iter().for_each(|(row, _)| known[*row] = false);
+    let answers = ask(&filter_record_batch(batch, &BooleanArray::from(known.clone()))?)?;
+    let mut answers = answers.iter();
+    Ok(known.into_iter().map(|known| known && answers.next() == Some(true)).collect())
 }
 
 fn as_text(column: &ArrayRef) -> Result<ArrayRef, DataFusionError> {
@@ -168,7 +220,8 @@ fn physical(scope: &Scope<'_>, spec: &Spanned<RuleSpec>, name: &str, expr: Expr)
     let schema = DFSchema::try_from(scope.schema.as_ref().clone()).map_err(|e| error(e.strip_backtrace()))?;
     let kind = expr.get_type(&schema).map_err(|e| error(e.strip_backtrace()))?;
     if kind != DataType::Boolean {
-        return Err(error(format!("a condition is true or false, and this is {kind}")).into());
+        return Err(error(format!("a condition is true or false, and this is {}", type_name(&kind))).into());
     }
+    let expr = engine::checked(scope.session, expr, &schema).map_err(|e| error(e.strip_backtrace()))?;
     Ok(scope.session.create_physical_expr(expr, &schema).map_err(|e| error(e.strip_backtrace()))?)
 }

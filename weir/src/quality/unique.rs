@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::Write;
+use std::ops::RangeInclusive;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -24,8 +25,12 @@ use crate::source::rejected::SAMPLES;
 use crate::task::{Limit, RuleSpec};
 
 const BUCKETS: usize = 64;
-/// A reader keeps so many bytes of keys before it writes them out.
+/// A reader keeps so many bytes of keys before it writes them out, and so many different ones are counted at once.
 const MEMORY_BYTES: usize = 4 << 20;
+/// Bytes of a bucket that are read at once.
+const READ_BYTES: usize = 256 << 10;
+/// What a different key takes beside its bytes while it is counted.
+const ENTRY_BYTES: usize = 48;
 /// The same seeds in every reader: equal keys must meet.
 const HASH: ahash::RandomState = ahash::RandomState::with_seeds(1, 2, 3, 4);
 
@@ -174,36 +179,89 @@ impl Duplicates {
     pub(crate) fn count(mut self, table: &str, rule: &UniqueRule) -> Result<Repeated> {
         let mut rows = self.nulls;
         let mut repeated: Vec<Vec<u8>> = Vec::new();
-        for i in 0..BUCKETS {
-            let mut bucket = std::mem::take(&mut self.buckets[i]);
-            for spill in &self.spills {
-                for (offset, length) in &spill.extents[i] {
-                    let start = bucket.len();
-                    bucket.resize(start + length, 0);
-                    spill
-                        .file
-                        .read_exact_at(&mut bucket[start..], *offset)
-                        .map_err(crate::error::state_io(&self.scratch))?;
+        for bucket in 0..BUCKETS {
+            let mut ranges = vec![0..=u64::MAX];
+            while let Some(mut range) = ranges.pop() {
+                let counts = self.count_range(bucket, &mut range, &mut ranges);
+                let counts = counts.map_err(crate::error::state_io(&self.scratch))?;
+                for (key, count) in counts.into_iter().filter(|(_, count)| *count > 1) {
+                    rows += count;
+                    // The smallest keys are shown: the same ones in every run.
+                    let at = repeated.partition_point(|other| other.as_slice() < &*key);
+                    if at < SAMPLES {
+                        repeated.insert(at, key.into_vec());
+                        repeated.truncate(SAMPLES);
+                    }
                 }
             }
-            let mut counts: HashMap<&[u8], u64, ahash::RandomState> =
-                HashMap::with_capacity_and_hasher(bucket.len() / 24, HASH);
-            keys(&bucket).for_each(|key| *counts.entry(key).or_default() += 1);
-            for (key, count) in counts.into_iter().filter(|(_, count)| *count > 1) {
-                rows += count;
-                // The smallest keys are shown: the same ones in every run.
-                let at = repeated.partition_point(|other| other.as_slice() < key);
-                if at < SAMPLES {
-                    repeated.insert(at, key.to_vec());
-                    repeated.truncate(SAMPLES);
-                }
-            }
+            self.buckets[bucket] = Vec::new();
         }
         let mut samples = rule.show(&repeated).map_err(|error| Error::query(table, error))?;
         if self.nulls > 0 {
             samples.push(format!("{} rows with a null in the key", self.nulls));
         }
         Ok(Repeated { rows, samples })
+    }
+
+    /// Counts the keys of a bucket whose hashes lie in the range. When too many of them differ the range is halved, and
+    /// the half that is left out is put aside.
+    fn count_range(
+        &self,
+        bucket: usize,
+        range: &mut RangeInclusive<u64>,
+        aside: &mut Vec<RangeInclusive<u64>>,
+    ) -> std::io::Result<Counts> {
+        let mut counts = Counts::default();
+        let mut bytes = 0;
+        let mut add = |keys_of: &[u8]| {
+            for key in keys(keys_of) {
+                let hash = HASH.hash_one(key);
+                if !range.contains(&hash) {
+                    continue;
+                }
+                if let Some(count) = counts.get_mut(key) {
+                    *count += 1;
+                    continue;
+                }
+                while bytes > MEMORY_BYTES && range.start() < range.end() {
+                    let middle = range.start() + (range.end() - range.start()) / 2;
+                    aside.push(middle + 1..=*range.end());
+                    *range = *range.start()..=middle;
+                    counts.retain(|key, _| range.contains(&HASH.hash_one(&**key)));
+                    bytes = counts.keys().map(|key| key.len() + ENTRY_BYTES).sum();
+                }
+                if range.contains(&hash) {
+                    bytes += key.len() + ENTRY_BYTES;
+                    counts.insert(key.into(), 1);
+                }
+            }
+        };
+        add(&self.buckets[bucket]);
+        for spill in &self.spills {
+            spill.read(bucket, &mut add)?;
+        }
+        Ok(counts)
+    }
+}
+
+type Counts = HashMap<Box<[u8]>, u64, ahash::RandomState>;
+
+impl Spill {
+    /// Hands out the keys of a bucket, a piece at a time.
+    fn read(&self, bucket: usize, add: &mut impl FnMut(&[u8])) -> std::io::Result<()> {
+        let mut piece = Vec::new();
+        for (offset, length) in &self.extents[bucket] {
+            let start = piece.len();
+            piece.resize(start + length, 0);
+            self.file.read_exact_at(&mut piece[start..], *offset)?;
+            // An extent holds whole keys.
+            if piece.len() >= READ_BYTES {
+                add(&piece);
+                piece.clear();
+            }
+        }
+        add(&piece);
+        Ok(())
     }
 }
 
@@ -280,6 +338,13 @@ mod tests {
         let batches = [pair(vec![1, 1, 11], vec!["1", "2", ""]), pair(vec![1, 2], vec!["2", "1"])];
         let expected = Repeated { rows: 2, samples: vec!["1, 2".into()] };
         assert_eq!(count(&rule(&[DataType::Int64, DataType::Utf8View]), &batches), expected);
+    }
+
+    #[test]
+    fn a_key_that_nearly_every_row_has_takes_no_memory() {
+        let same = |rows: usize| batch(vec![Arc::new(Int64Array::from(vec![7; rows]))]);
+        let repeated = count(&rule(&[DataType::Int64]), &[same(600_000), same(600_000), same(1)]);
+        assert_eq!(repeated, Repeated { rows: 1_200_001, samples: vec!["7".into()] });
     }
 
     #[test]

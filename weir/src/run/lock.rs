@@ -38,8 +38,7 @@ impl Lock {
         let mut write = || {
             file.set_len(0)?;
             file.rewind()?;
-            serde_json::to_writer(&mut file, &holder)?;
-            file.flush()
+            file.write_all(&serde_json::to_vec(&holder)?)
         };
         write().map_err(io())?;
         Ok(Self { _file: file })
@@ -48,8 +47,16 @@ impl Lock {
 
 /// Whether anybody holds the lock of `what`.
 pub(crate) fn is_held(folder: &Path, what: &str) -> bool {
-    let file = File::open(folder.join(format!("{what}.lock")));
-    file.is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
+    holder(folder, what).is_some()
+}
+
+/// Who holds the lock of `what`, if anybody does.
+pub(crate) fn holder(folder: &Path, what: &str) -> Option<String> {
+    let mut file = File::open(folder.join(format!("{what}.lock"))).ok()?;
+    match file.try_lock() {
+        Err(TryLockError::WouldBlock) => Some(held(&mut file, what).to_string()),
+        _ => None,
+    }
 }
 
 fn held(file: &mut File, what: &str) -> Error {

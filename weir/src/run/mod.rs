@@ -1,8 +1,11 @@
 //! One run, from lock to report.
 
+mod inputs;
+mod inspect;
 mod ledger;
 mod lock;
 mod machine;
+mod missed;
 mod recover;
 mod report;
 mod staging;
@@ -14,19 +17,23 @@ use std::time::Instant;
 use chrono::{SecondsFormat, Utc};
 use datafusion::logical_expr::ScalarUDF;
 
+pub(crate) use inputs::choose;
+pub(crate) use inspect::{Inspection, inspect};
 pub(crate) use ledger::Ledger;
 pub(crate) use report::{Outcome, Report, StepReport};
 pub(crate) use staging::{Scratch, declare};
 
-use crate::engine::{self, Resources};
+use crate::engine::{self, MemoryWatch, Resources};
 use crate::error::{Error, Result};
+use crate::fault;
 use crate::model;
-use crate::sink::{Folder, FolderSink};
+use crate::sink::{Narrow, Sink, Target};
+use crate::source::finish_moves;
 use crate::stage::{Flow, Stop, empty_tables};
 use crate::task::{Publish, Task};
 use crate::watch::Watch;
 use lock::Lock;
-pub(crate) use lock::is_held;
+pub(crate) use lock::{holder, is_held};
 use staging::Staging;
 
 /// What a run needs beside its task.
@@ -45,21 +52,31 @@ pub(crate) async fn run(task: &Task, settings: &Settings, watch: &Watch, stop: S
     let id = new_id();
     let identity = identity(task.name(), &task.environment);
     let _lock = Lock::take(&locks(&settings.state), &identity, &id)?;
+    fault::point("locked");
     let mut ledger = Ledger::open(&settings.state)?;
-    recover::recover(&mut ledger, task)?;
+    recover::recover(&mut ledger, task).await?;
+    fault::point("recovered");
 
     // Planned over tables without rows first: what is wrong with the task is said before anything is read.
     let scratch = Scratch::make(&settings.state, &identity)?;
     let session = engine::session(settings.resources, scratch.path(), &settings.functions)?;
     let sources = declare(task)?;
     let models = model::load(task)?;
-    let flow = Flow::plan(task, &engine::without_tables(&session), &sources, &models, empty_tables(&sources)).await?;
-    let sinks: Arc<[FolderSink]> =
-        flow.sinks.iter().map(|sink| sink.open(&identity, &id)).collect::<Result<Vec<_>>>()?.into();
-    sinks.iter().try_for_each(FolderSink::check)?;
+    let tables = empty_tables(&sources);
+    let alone = engine::without_tables(&session);
+    let flow = Flow::plan(task, &alone, &sources, &models, tables, &Narrow::default()).await?;
+    let opened = flow.sinks.iter().enumerate().map(|(number, sink)| sink.open(&identity, &id, number));
+    let mut sinks = opened.collect::<Result<Vec<_>>>()?;
+    let mut narrow = Narrow::default();
+    for (sink, bound) in sinks.iter_mut().zip(&flow.sinks) {
+        sink.look(&|run: &str| ledger.state_of(run, task.name(), &task.environment))?;
+        narrow.insert(bound.name.clone(), bound.must_be_judged(sink.look_at_table().await?, task)?);
+    }
+    let sinks: Arc<[Sink]> = sinks.into();
 
-    let folders: Vec<&Folder> = sinks.iter().map(FolderSink::folder).collect();
-    ledger.begin(&id, task.name(), &task.environment, &parameters(task), &folders)?;
+    let targets: Vec<Target> = sinks.iter().map(Sink::target).collect();
+    ledger.begin(&id, task.name(), &task.environment, &parameters(task), &targets)?;
+    fault::point("begun");
     let mut staging = Staging {
         id: &id,
         task,
@@ -67,39 +84,117 @@ pub(crate) async fn run(task: &Task, settings: &Settings, watch: &Watch, stop: S
         sources: &sources,
         models: &models,
         sinks: sinks.clone(),
+        narrow,
         scratch: &scratch,
         watch,
         started,
         steps: vec![],
         opened: vec![],
     };
+    let memory = MemoryWatch::start(&staging.session);
     let staged = staging.stage(&mut ledger, stop).await;
-    let published = staged.and_then(|report| decide(&flow, &sinks, report));
-    let (mut report, published) = match published {
+    drop(memory);
+    let decided = match staged {
+        Ok(report) => decide(task, &flow, &sinks, report).await,
+        Err(error) => Err(error),
+    };
+    let (mut report, decided) = match decided {
         Ok(decided) => decided,
         Err(error) => {
-            take_back(&sinks, &mut ledger, &id, &error);
+            let targets: Vec<Target> = sinks.iter().map(Sink::target).collect();
+            take_back(task, &targets, &mut ledger, &id, &error).await;
             return Err(error);
         }
     };
-    if report.outcome != Outcome::Skipped {
-        let publishing = Instant::now();
-        // From here on the run only goes forward: what fails is finished by the next start.
-        ledger.commit(&report, &chosen(&sinks, &published, true).collect::<Vec<_>>())?;
-        let switched = chosen(&sinks, &published, true).try_for_each(Folder::publish);
-        let discarded = switched.and_then(|()| chosen(&sinks, &published, false).try_for_each(Folder::discard));
-        discarded.map_err(|error| error.while_publishing(&id))?;
-        report.steps.push(StepReport { name: "publish".to_owned(), seconds: watch.step("publish", publishing) });
+    if report.outcome == Outcome::Skipped {
+        ledger.end(&report)?;
+        return Ok(report);
     }
-    report.seconds = started.elapsed().as_secs_f64();
-    report.peak_memory = machine::peak_memory();
-    ledger.end(&report)?;
+    fault::point("decided");
+    let publishing = Instant::now();
+    commit(task, &mut ledger, &report, &decided).await?;
+    fault::point("committed");
+    // From here on the run only goes forward: what fails is finished by the next start.
+    let publish = async {
+        publish(task, &decided, &mut report).await?;
+        if report.outcome == Outcome::Done {
+            finish_moves(&id, &ledger.moves(&id)?)?;
+            fault::point("archived");
+        }
+        report.steps.push(StepReport { name: "publish".to_owned(), seconds: watch.step("publish", publishing) });
+        report.seconds = started.elapsed().as_secs_f64();
+        report.peak_memory = machine::peak_memory();
+        ledger.end(&report)
+    };
+    if let Err(error) = publish.await {
+        return Err(not_published(task, &decided, &mut ledger, &id, error).await);
+    }
+    fault::point("ended");
     Ok(report)
 }
 
-/// Decides for each sink whether it is published, and looks a last time whether it can be: a folder that cannot be
-/// switched must stop all of them.
-fn decide(flow: &Flow, sinks: &[FolderSink], mut report: Report) -> Result<(Report, Vec<bool>)> {
+/// The targets of a run, and which of them are published.
+#[derive(Debug)]
+struct Decided(Vec<(Target, bool)>);
+
+impl Decided {
+    fn all(&self) -> Vec<Target> {
+        self.0.iter().map(|(target, _)| target.clone()).collect()
+    }
+
+    /// The targets that are published, or those that are not.
+    fn targets(&self, published: bool) -> impl Iterator<Item = &Target> {
+        self.0.iter().filter(move |(_, is_published)| *is_published == published).map(|(target, _)| target)
+    }
+}
+
+/// Switches to what is staged, and removes what is not to be published.
+async fn publish(task: &Task, decided: &Decided, report: &mut Report) -> Result<()> {
+    for is_table in [true, false] {
+        for target in decided.targets(true).filter(|target| target.is_table() == is_table) {
+            let loaded = target.publish(task).await?;
+            if let Some(output) = report.outputs.iter_mut().find(|output| output.sink == target.sink()) {
+                output.loaded = loaded.map(Into::into);
+            }
+        }
+    }
+    for target in decided.targets(false) {
+        target.discard(task).await?;
+    }
+    Ok(())
+}
+
+/// What became of a run that could not be published. As long as nothing of it is, and nothing ever will be because a table
+/// refuses its rows, it is taken back; otherwise it is finished by the next start.
+async fn not_published(task: &Task, decided: &Decided, ledger: &mut Ledger, id: &str, error: Error) -> Error {
+    if !error.is_refusal() {
+        return error.while_publishing(id);
+    }
+    for target in decided.targets(true) {
+        if target.is_published(task).await.unwrap_or(true) {
+            return error.while_publishing(id);
+        }
+    }
+    take_back(task, &decided.all(), ledger, id, &error).await;
+    error
+}
+
+/// Enters the commit record, or takes back what is staged.
+async fn commit(task: &Task, ledger: &mut Ledger, report: &Report, decided: &Decided) -> Result<()> {
+    let Err(error) = ledger.commit(report, &decided.targets(true).collect::<Vec<_>>()) else { return Ok(()) };
+    // The record may be there all the same: where not even that can be told, the next start can.
+    match ledger.state_of(&report.run, &report.task, &report.environment) {
+        Ok(Some(state)) if state == "running" => {
+            take_back(task, &decided.all(), ledger, &report.run, &error).await;
+        }
+        _ => return Err(error.while_publishing(&report.run)),
+    }
+    Err(error)
+}
+
+/// Decides for each sink whether it is published, and looks a last time whether it can be: one that cannot be switched
+/// must stop all of them.
+async fn decide(task: &Task, flow: &Flow, sinks: &[Sink], mut report: Report) -> Result<(Report, Decided)> {
     let is_published = |publish| match report.outcome {
         Outcome::Done => true,
         Outcome::GateClosed => publish == Publish::Always,
@@ -109,24 +204,24 @@ fn decide(flow: &Flow, sinks: &[FolderSink], mut report: Report) -> Result<(Repo
     for (output, published) in report.outputs.iter_mut().zip(&published) {
         output.published = *published;
     }
-    chosen(sinks, &published, true).try_for_each(Folder::check)?;
-    Ok((report, published))
-}
-
-/// The folders of the sinks that are published, or of those that are not.
-fn chosen<'a>(sinks: &'a [FolderSink], published: &'a [bool], which: bool) -> impl Iterator<Item = &'a Folder> {
-    sinks.iter().zip(published).filter(move |(_, published)| **published == which).map(|(sink, _)| sink.folder())
+    let decided = Decided(sinks.iter().map(Sink::target).zip(published).collect());
+    for target in decided.targets(true) {
+        target.check(task).await?;
+    }
+    Ok((report, decided))
 }
 
 /// Removes what a run has staged that ended with an error. What cannot be removed now is removed by the next start,
 /// which finds the run open in the ledger.
-fn take_back(sinks: &[FolderSink], ledger: &mut Ledger, id: &str, error: &Error) {
-    let left = sinks.iter().filter_map(|sink| sink.folder().discard().err()).inspect(|left| {
-        tracing::warn!(error = %left, "staged files are left; the next run removes them");
-    });
-    if left.count() == 0
-        && let Err(unwritten) = ledger.fail(id, error)
-    {
+async fn take_back(task: &Task, targets: &[Target], ledger: &mut Ledger, id: &str, error: &Error) {
+    let mut is_clean = true;
+    for target in targets {
+        if let Err(left) = target.discard(task).await {
+            is_clean = false;
+            tracing::warn!(error = %left, "something staged is left; the next run removes it");
+        }
+    }
+    if is_clean && let Err(unwritten) = ledger.fail(id, error) {
         tracing::warn!(error = %unwritten, "the ledger does not have that the run failed");
     }
 }

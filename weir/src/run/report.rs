@@ -1,6 +1,9 @@
 //! What a run came to.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
+use weir_postgres::load::Counts;
 
 /// How a run ended that did not end with an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +28,9 @@ pub(crate) struct Report {
     pub(crate) environment: String,
     /// How it ended.
     pub(crate) outcome: Outcome,
+    /// Why there was nothing to do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) note: Option<String>,
     /// Why the gate closed; empty if it did not.
     pub(crate) breaches: Vec<String>,
     /// The sources and judged tables, in the order in which they were computed.
@@ -61,7 +67,7 @@ pub(crate) struct TableReport {
 pub(crate) struct ReasonReport {
     /// The rule's name, or why a line could not be read.
     pub(crate) name: String,
-    /// `reject`, `warn` or `unreadable`.
+    /// `reject`, `warn`, `unreadable` or `set_null`.
     pub(crate) effect: String,
     /// How many rows.
     pub(crate) rows: u64,
@@ -83,6 +89,44 @@ pub(crate) struct OutputReport {
     pub(crate) bytes: u64,
     /// Whether it was published.
     pub(crate) published: bool,
+    /// Of a table what its rows came to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) loaded: Option<LoadReport>,
+}
+
+/// What the rows of a table came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LoadReport {
+    /// Rows that are new in it.
+    pub(crate) inserted: u64,
+    /// Rows that are other than before.
+    pub(crate) updated: u64,
+    /// Rows that were there already, just so.
+    pub(crate) unchanged: u64,
+    /// Rows that went after a newer one of the same key.
+    pub(crate) superseded: u64,
+    /// Rows of the table that are gone.
+    pub(crate) deleted: u64,
+}
+
+impl From<Counts> for LoadReport {
+    fn from(counts: Counts) -> Self {
+        let Counts { inserted, updated, unchanged, superseded, deleted } = counts;
+        Self { inserted, updated, unchanged, superseded, deleted }
+    }
+}
+
+impl fmt::Display for LoadReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { inserted, updated, unchanged, superseded, deleted } = self;
+        write!(f, "{inserted} inserted, {updated} updated, {unchanged} unchanged")?;
+        for (rows, what) in [(superseded, "superseded"), (deleted, "deleted")] {
+            if *rows > 0 {
+                write!(f, ", {rows} {what}")?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// A step of a run.
@@ -102,6 +146,6 @@ impl Report {
 
     /// Why the run ended as it did, where that is not plain.
     pub(crate) fn message(&self) -> Option<String> {
-        (!self.breaches.is_empty()).then(|| self.breaches.join("; "))
+        (!self.breaches.is_empty()).then(|| self.breaches.join("; ")).or_else(|| self.note.clone())
     }
 }

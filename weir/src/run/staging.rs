@@ -2,21 +2,22 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
-use datafusion::arrow::array::RecordBatch;
 use datafusion::prelude::SessionContext;
 
+use super::inputs::choose;
 use super::ledger::Ledger;
 use super::report::{Outcome, OutputReport, ReasonReport, Report, StepReport, TableReport};
 use crate::error::{Error, Result, state_io};
+use crate::fault;
 use crate::model::Model;
-use crate::quality::{self, Effect};
-use crate::sink::{FolderSink, Part, Written};
-use crate::source::{CsvTable, FileSource};
+use crate::quality::{self, Effect, Tally};
+use crate::sink::{Narrow, SharedParts, Sink, Written};
+use crate::source::{FileSource, SourceTable};
 use crate::stage::{Flow, Pass, Stage, Stop, Tables, execute};
-use crate::task::{IfMissing, Route, Task};
+use crate::task::{Route, Task};
 use crate::watch::Watch;
 
 /// The sources as the task declares them. Nothing is looked at.
@@ -59,23 +60,31 @@ pub(super) struct Staging<'a> {
     pub(super) session: SessionContext,
     pub(super) sources: &'a [FileSource],
     pub(super) models: &'a [Model],
-    pub(super) sinks: Arc<[FolderSink]>,
+    pub(super) sinks: Arc<[Sink]>,
+    /// What the sinks' tables take only some values of.
+    pub(super) narrow: Narrow,
     pub(super) scratch: &'a Scratch,
     pub(super) watch: &'a Watch,
     pub(super) started: Instant,
     pub(super) steps: Vec<StepReport>,
     /// The sources' tables, in the order of the sources.
-    pub(super) opened: Vec<Arc<CsvTable>>,
+    pub(super) opened: Vec<Arc<dyn SourceTable>>,
 }
 
 impl Staging<'_> {
     /// Stages every sink, and says what the run comes to.
     pub(super) async fn stage(&mut self, ledger: &mut Ledger, mut stop: Stop) -> Result<Report> {
-        let Some(tables) = self.open_sources(ledger).await? else {
-            return Ok(self.report(Outcome::Skipped, vec![], vec![], vec![]));
+        let tables = match self.open_sources(ledger, &stop).await? {
+            Sources::Open(tables) => tables,
+            Sources::NothingToDo(note) => {
+                tracing::info!("nothing to do: {note}");
+                return Ok(Report { note: Some(note), ..self.report(Outcome::Skipped, vec![], vec![], vec![]) });
+            }
         };
-        let flow = Flow::plan(self.task, &self.session, self.sources, self.models, tables).await?;
-        self.sinks.iter().try_for_each(FolderSink::begin)?;
+        let flow = Flow::plan(self.task, &self.session, self.sources, self.models, tables, &self.narrow).await?;
+        for sink in self.sinks.iter() {
+            sink.begin().await?;
+        }
         let unreadable = self.route_unreadable(&flow);
 
         let mut parts: Vec<Vec<Written>> = vec![Vec::new(); self.sinks.len()];
@@ -92,7 +101,7 @@ impl Staging<'_> {
         }
         self.drain(&stop)?;
         for taker in unreadable {
-            taker.finish(&mut parts)?;
+            taker.finish()?.into_iter().for_each(|(sink, written)| parts[sink].push(written));
         }
         let sources: Vec<_> =
             self.sources.iter().map(|source| source_report(source, &parts, &flow, &scanned)).collect::<Result<_>>()?;
@@ -104,7 +113,7 @@ impl Staging<'_> {
         tables.splice(0..0, sources);
 
         let started = Instant::now();
-        let outputs = self.complete(&flow, parts)?;
+        let outputs = self.complete(&flow, parts).await?;
         self.step("stage", started);
         let outcome = if breaches.is_empty() { Outcome::Done } else { Outcome::GateClosed };
         Ok(self.report(outcome, breaches, tables, outputs))
@@ -115,26 +124,35 @@ impl Staging<'_> {
         self.steps.push(StepReport { name: name.to_owned(), seconds });
     }
 
-    /// Finds the sources' files and checks their headers; nothing if the run is to be skipped.
-    async fn open_sources(&mut self, ledger: &mut Ledger) -> Result<Option<Tables>> {
+    /// Finds the sources' files and checks their headers.
+    async fn open_sources(&mut self, ledger: &mut Ledger, stop: &Stop) -> Result<Sources> {
         let started = Instant::now();
+        let stopped = || stop.is_wanted();
         let mut tables = Tables::new();
         let mut bytes = 0;
         for source in self.sources {
-            let files = source.find().await?;
-            if files.is_empty() && source.if_missing() == IfMissing::Skip {
-                tracing::info!(source = source.name(), "no file matches: nothing to do");
-                return Ok(None);
+            let choice = choose(self.task, source, Some(&mut *ledger), &stopped).await?;
+            if let Some(archive) = source.archive() {
+                archive.check(choice.files.iter().map(|(file, _)| file))?;
             }
-            ledger.inputs(self.id, source.name(), &files)?;
+            let nothing_to_do = choice.nothing_to_do(source)?;
+            ledger.inputs(self.id, source.name(), &choice.inputs(source, &stopped)?, &choice.touched)?;
+            if let Some(note) = nothing_to_do {
+                return Ok(Sources::NothingToDo(note));
+            }
+            if choice.before > 0 {
+                tracing::info!(source = source.name(), files = choice.before, "passed over: read by earlier runs");
+            }
+            let files: Vec<_> = choice.files.into_iter().map(|(file, _)| file).collect();
             bytes += files.iter().map(|file| file.meta.size).sum::<u64>();
             let table = source.open(files)?;
             self.opened.push(table.clone());
             tables.insert(source.name().to_owned(), table);
         }
+        fault::point("inputs_entered");
         self.step("find", started);
         self.watch.reading(bytes, self.sources.iter().map(FileSource::progress).collect());
-        Ok(Some(tables))
+        Ok(Sources::Open(tables))
     }
 
     /// Reads what no stage has read, so that every record of the sources is accounted for.
@@ -151,16 +169,16 @@ impl Staging<'_> {
     }
 
     /// Sends the sources' unreadable records to the sinks that take them.
-    fn route_unreadable(&self, flow: &Flow) -> Vec<Arc<Unreadable>> {
+    fn route_unreadable(&self, flow: &Flow) -> Vec<Arc<SharedParts>> {
         let mut takers = Vec::new();
         for source in self.sources {
             let route = Route { table: source.name().to_owned(), rejected: true };
             let sinks: Vec<usize> =
                 flow.sinks.iter().enumerate().filter(|(_, s)| s.route == route).map(|(i, _)| i).collect();
             if !sinks.is_empty() {
-                let taker = Arc::new(Unreadable { all: self.sinks.clone(), sinks, parts: Mutex::default() });
+                let taker = Arc::new(SharedParts::new(self.sinks.clone(), sinks));
                 let takes = taker.clone();
-                source.rejected().set_taker(Box::new(move |batch| takes.take(batch)));
+                source.rejected().set_taker(Box::new(move |batch| takes.write(batch)));
                 takers.push(taker);
             }
         }
@@ -178,9 +196,17 @@ impl Staging<'_> {
         for (sink, written) in pass.parts {
             parts[sink].push(written);
         }
-        let Some(judge) = &stage.judge else { return Ok(None) };
         let mut tally = pass.tally;
-        let mut reasons = Vec::new();
+        let failed = pass.failed.into_iter().map(|(name, (rows, samples))| ReasonReport {
+            name: name.to_owned(),
+            effect: "reject".to_owned(),
+            rows,
+            samples,
+        });
+        let mut reasons: Vec<ReasonReport> = failed.collect();
+        let Some(judge) = &stage.judge else {
+            return Ok((!reasons.is_empty()).then(|| table_report(stage, &tally, reasons)));
+        };
         for (rule, (rows, samples)) in judge.rules.iter().zip(&tally.missed) {
             let effect = if rule.effect == Effect::Warn { "warn" } else { "reject" };
             reasons.push(ReasonReport {
@@ -207,25 +233,18 @@ impl Staging<'_> {
         let closed = quality::breaches(judge, &tally, &unique);
         breaches.extend(closed.into_iter().map(|message| format!("{}: {message}", stage.table)));
         reasons.retain(|reason| reason.rows > 0);
-        Ok(Some(TableReport {
-            table: stage.table.clone(),
-            is_source: false,
-            rows: tally.rows,
-            accepted: tally.accepted,
-            rejected: tally.rejected,
-            reasons,
-        }))
+        Ok(Some(table_report(stage, &tally, reasons)))
     }
 
     /// Completes every sink: after this they only have to be switched to.
-    fn complete(&self, flow: &Flow, parts: Vec<Vec<Written>>) -> Result<Vec<OutputReport>> {
-        let sinks = self.sinks.iter().zip(&flow.sinks).zip(parts);
-        sinks
-            .map(|((sink, bound), parts)| {
-                let Written { rows, bytes, .. } = sink.stage(parts)?;
-                Ok(OutputReport { sink: bound.name.clone(), path: bound.path.clone(), rows, bytes, published: false })
-            })
-            .collect()
+    async fn complete(&self, flow: &Flow, parts: Vec<Vec<Written>>) -> Result<Vec<OutputReport>> {
+        let mut outputs = Vec::new();
+        for ((sink, bound), parts) in self.sinks.iter().zip(&flow.sinks).zip(parts) {
+            let Written { rows, bytes, .. } = sink.stage(parts).await?;
+            let (sink, path) = (bound.name.clone(), bound.place());
+            outputs.push(OutputReport { sink, path, rows, bytes, published: false, loaded: None });
+        }
+        Ok(outputs)
     }
 
     fn report(
@@ -240,6 +259,7 @@ impl Staging<'_> {
             task: self.task.name().to_owned(),
             environment: self.task.environment.clone(),
             outcome,
+            note: None,
             breaches,
             tables,
             outputs,
@@ -250,28 +270,21 @@ impl Staging<'_> {
     }
 }
 
-/// The sinks of one source's unreadable records.
-struct Unreadable {
-    all: Arc<[FolderSink]>,
-    sinks: Vec<usize>,
-    parts: Mutex<Vec<Box<dyn Part>>>,
+/// What came of looking for the sources' files.
+enum Sources {
+    Open(Tables),
+    /// There is nothing to read, and the task says to do nothing then.
+    NothingToDo(String),
 }
 
-impl Unreadable {
-    fn take(&self, batch: &RecordBatch) -> Result<()> {
-        let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
-        if parts.is_empty() {
-            *parts = self.sinks.iter().map(|sink| self.all[*sink].part()).collect::<Result<_>>()?;
-        }
-        parts.iter_mut().try_for_each(|part| part.write(batch, None))
-    }
-
-    fn finish(&self, written: &mut [Vec<Written>]) -> Result<()> {
-        let parts = std::mem::take(&mut *self.parts.lock().unwrap_or_else(PoisonError::into_inner));
-        for (sink, part) in self.sinks.iter().zip(parts) {
-            written[*sink].push(part.finish()?);
-        }
-        Ok(())
+fn table_report(stage: &Stage, tally: &Tally, reasons: Vec<ReasonReport>) -> TableReport {
+    TableReport {
+        table: stage.table.clone(),
+        is_source: false,
+        rows: tally.rows,
+        accepted: tally.accepted,
+        rejected: tally.rejected,
+        reasons,
     }
 }
 
@@ -282,19 +295,18 @@ fn source_report(
     flow: &Flow,
     scanned: &HashMap<&str, u64>,
 ) -> Result<TableReport> {
-    let rejected: u64 = source.rejected().counts().values().sum();
+    let unreadable = source.rejected().rejected();
+    let rejected: u64 = unreadable.values().map(|(rows, _)| rows).sum();
     let route = Route { table: source.name().to_owned(), rejected: true };
     for (sink, parts) in flow.sinks.iter().zip(parts).filter(|(sink, _)| sink.route == route) {
         balanced(&sink.name, rejected, parts.iter().map(|part| part.rows).sum())?;
     }
-    let mut samples = source.rejected().samples();
-    let reason = |(name, rows)| ReasonReport {
-        samples: samples.remove(&name).unwrap_or_default(),
-        name,
-        effect: "unreadable".to_owned(),
-        rows,
-    };
-    let reasons = source.rejected().counts().into_iter().map(reason).collect();
+    let reasons = [("unreadable", unreadable), ("set_null", source.rejected().nulled())];
+    let reasons = reasons.into_iter().flat_map(|(effect, reasons)| {
+        let reason = move |(name, (rows, samples))| ReasonReport { name, effect: effect.to_owned(), rows, samples };
+        reasons.into_iter().map(reason)
+    });
+    let reasons = reasons.collect();
     let accepted = source.rows_read();
     if let Some(rows) = scanned.get(source.name()) {
         balanced(source.name(), accepted, *rows)?;

@@ -2,11 +2,16 @@
 //!
 //! Null is an empty field and the empty text is `""`, so that what was read is written back as it came.
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringViewArray};
+#[cfg(target_arch = "x86_64")]
+use std::arch::x86_64::__m128i;
+
+use datafusion::arrow::array::{Array, RecordBatch};
 use datafusion::arrow::buffer::BooleanBuffer;
-use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::arrow::error::ArrowError;
+
+use super::column::{Column, MAX_ROOM, push_lowest, push_plain};
+use super::special::{Special, has_any, mask};
 
 /// Appends a header line.
 pub(super) fn header<'a>(names: impl Iterator<Item = &'a str>, out: &mut Vec<u8>) {
@@ -34,7 +39,7 @@ pub(super) fn rows(
     let mut row = |row: usize| {
         let start = out.len();
         for column in &columns {
-            column.write(row, out);
+            write(column, row, out);
             out.push(b',');
         }
         if only && out.len() == start + 1 {
@@ -54,125 +59,59 @@ pub(super) fn rows(
 }
 
 /// Whether values of a type can be written as CSV and read again.
-pub(super) fn can_hold(kind: &DataType) -> bool {
-    match kind {
-        DataType::Dictionary(_, values) => can_hold(values),
-        kind => {
-            kind.is_string()
-                || kind.is_numeric()
-                || kind.is_temporal()
-                || matches!(kind, DataType::Boolean | DataType::Null)
-        }
-    }
+pub(crate) fn can_hold(kind: &DataType) -> bool {
+    Column::takes(kind)
 }
 
-/// A column, in the form in which its values are written.
-enum Column {
-    Text(StringViewArray),
-    Boolean(datafusion::arrow::array::BooleanArray),
-    /// Text that holds nothing that would have to be quoted: numbers, days, times.
-    Plain(StringViewArray),
-}
-
-impl Column {
-    fn new(column: &ArrayRef) -> Result<Self, ArrowError> {
-        Ok(match column.data_type() {
-            DataType::Utf8View => Self::Text(column.as_string_view().clone()),
-            DataType::Boolean => Self::Boolean(column.as_boolean().clone()),
-            DataType::Dictionary(_, values) => Self::new(&cast(column, values)?)?,
-            DataType::Utf8 | DataType::LargeUtf8 => {
-                Self::Text(cast(column, &DataType::Utf8View)?.as_string_view().clone())
+/// Appends a row's value.
+#[inline(always)]
+fn write(column: &Column, row: usize, out: &mut Vec<u8>) {
+    match column {
+        Column::Text(values) if values.is_valid(row) => {
+            let view = values.views()[row];
+            match view as u32 {
+                0 => out.extend_from_slice(b"\"\""),
+                length @ 1..=12 if mask::<Csv>(view >> 32) == 0 => push_lowest(view >> 32, length as usize, out),
+                _ => text(values.value(row).as_bytes(), out),
             }
-            _ => Self::Plain(cast(&cast(column, &DataType::Utf8)?, &DataType::Utf8View)?.as_string_view().clone()),
-        })
-    }
-
-    /// The bytes of all values, before anything in them is quoted.
-    fn length(&self) -> usize {
-        match self {
-            Self::Text(values) | Self::Plain(values) => values.views().iter().map(|view| *view as u32 as usize).sum(),
-            Self::Boolean(values) => values.len() * 5,
         }
-    }
-
-    #[inline(always)]
-    fn write(&self, row: usize, out: &mut Vec<u8>) {
-        match self {
-            Self::Text(values) if values.is_valid(row) => {
-                let view = values.views()[row];
-                match view as u32 {
-                    0 => out.extend_from_slice(b"\"\""),
-                    1..=12 if !has_special(view >> 32) => push_inlined(view, out),
-                    _ => text(values.value(row).as_bytes(), out),
-                }
-            }
-            Self::Boolean(values) if values.is_valid(row) => {
-                out.extend_from_slice(if values.value(row) { b"true" } else { b"false" });
-            }
-            Self::Plain(values) if values.is_valid(row) => out.extend_from_slice(values.value(row).as_bytes()),
-            _ => {}
+        Column::Boolean(values) if values.is_valid(row) => {
+            out.extend_from_slice(if values.value(row) { b"true" } else { b"false" });
         }
+        Column::Number(values) | Column::Time(values) if values.is_valid(row) => {
+            push_plain(values, row, out);
+        }
+        _ => {}
     }
 }
 
 /// Bytes that a value takes beyond its own: a comma.
 const SLACK: usize = 1;
-/// More room than this is not made at once: few rows may be chosen of a large batch.
-const MAX_ROOM: usize = 1 << 20;
 
-/// Appends a text that stands in its view: twelve bytes at once, of which the text's own count.
-#[inline(always)]
-fn push_inlined(view: u128, out: &mut Vec<u8>) {
-    let bytes = (view >> 32).to_le_bytes();
-    let end = out.len() + view as u32 as usize;
-    out.extend_from_slice(&bytes[..12]);
-    out.truncate(end);
-}
+/// What has to be quoted: commas, quotes and line ends.
+struct Csv;
 
-/// Whether any of the sixteen bytes is a comma, a quote, a line feed or a carriage return.
-#[cfg(target_arch = "x86_64")]
-#[inline(always)]
-fn has_special(bytes: u128) -> bool {
-    use std::arch::x86_64::{_mm_cmpeq_epi8, _mm_movemask_epi8, _mm_or_si128, _mm_set_epi64x, _mm_set1_epi8};
-    // SAFETY: SSE2 is part of x86_64.
-    unsafe {
-        let bytes = _mm_set_epi64x((bytes >> 64) as i64, bytes as i64);
-        let find = |byte: u8| _mm_cmpeq_epi8(bytes, _mm_set1_epi8(byte as i8));
-        let separators = _mm_or_si128(find(b','), find(b'"'));
-        let line_ends = _mm_or_si128(find(b'\n'), find(b'\r'));
-        _mm_movemask_epi8(_mm_or_si128(separators, line_ends)) != 0
+impl Special for Csv {
+    fn has(byte: u8) -> bool {
+        matches!(byte, b',' | b'"' | b'\n' | b'\r')
     }
-}
 
-/// Whether any of the sixteen bytes is a comma, a quote, a line feed or a carriage return.
-#[cfg(not(target_arch = "x86_64"))]
-#[inline(always)]
-fn has_special(bytes: u128) -> bool {
-    bytes.to_le_bytes().into_iter().any(is_special)
-}
-
-fn is_special(byte: u8) -> bool {
-    matches!(byte, b',' | b'"' | b'\n' | b'\r')
-}
-
-/// Whether a text has to be quoted.
-#[inline(always)]
-fn needs_quotes(value: &[u8]) -> bool {
-    let load = |bytes: &[u8; 16]| u128::from_le_bytes(*bytes);
-    match (value.last_chunk::<16>(), value.first_chunk::<8>(), value.last_chunk::<8>()) {
-        // The last sixteen bytes may overlap those before them.
-        (Some(last), ..) => value.as_chunks::<16>().0.iter().chain([last]).any(|chunk| has_special(load(chunk))),
-        (None, Some(first), Some(last)) => {
-            has_special(u128::from(u64::from_le_bytes(*first)) | u128::from(u64::from_le_bytes(*last)) << 64)
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    fn find(bytes: __m128i) -> __m128i {
+        use std::arch::x86_64::{_mm_cmpeq_epi8, _mm_or_si128, _mm_set1_epi8};
+        // SAFETY: SSE2 is part of x86_64.
+        unsafe {
+            let find = |byte: u8| _mm_cmpeq_epi8(bytes, _mm_set1_epi8(byte as i8));
+            _mm_or_si128(_mm_or_si128(find(b','), find(b'"')), _mm_or_si128(find(b'\n'), find(b'\r')))
         }
-        _ => value.iter().copied().any(is_special),
     }
 }
 
 /// Appends a text, in quotes where it has to be.
 #[inline(always)]
 fn text(value: &[u8], out: &mut Vec<u8>) {
-    if needs_quotes(value) { quoted(value, out) } else { out.extend_from_slice(value) }
+    if has_any::<Csv>(value) { quoted(value, out) } else { out.extend_from_slice(value) }
 }
 
 #[cold]
@@ -190,7 +129,7 @@ fn quoted(value: &[u8], out: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use datafusion::arrow::array::{BooleanArray, Date32Array, Int64Array};
+    use datafusion::arrow::array::{ArrayRef, BooleanArray, Date32Array, Int64Array, StringViewArray};
     use datafusion::arrow::datatypes::{Field, Schema};
     use proptest::prelude::*;
     use std::sync::Arc;
@@ -233,13 +172,13 @@ mod tests {
     proptest! {
         #[test]
         fn what_has_to_be_quoted_is_found_wherever_it_stands(value in "[a-z\\-é]{0,40}", at in 0usize..40, with in 0usize..4) {
-            prop_assert!(!needs_quotes(value.as_bytes()));
+            prop_assert!(!has_any::<Csv>(value.as_bytes()));
             let mut value = value.into_bytes();
             value.insert(at.min(value.len()), b",\"\n\r"[with]);
-            prop_assert!(needs_quotes(&value));
+            prop_assert!(has_any::<Csv>(&value));
             let mut sixteen = [b'x'; 16];
             sixteen[at % 16] = b",\"\n\r"[with];
-            prop_assert!(has_special(u128::from_le_bytes(sixteen)));
+            prop_assert_eq!(mask::<Csv>(u128::from_le_bytes(sixteen)), 1 << (at % 16));
         }
 
         #[test]

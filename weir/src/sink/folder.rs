@@ -10,15 +10,15 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use datafusion::arrow::array::RecordBatch;
-use datafusion::arrow::buffer::BooleanBuffer;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use serde::{Deserialize, Serialize};
 
-use super::synced::SyncedFile;
-use super::{Part, Written, csv};
+use super::manifest::{Addition, Column, Manifest};
+use super::part::{FileForm, FilePart};
+use super::{Part, Written};
 use crate::error::{Error, Result};
-use crate::task::Format;
+use crate::task::Mode;
+use crate::{disk, fault};
 
 /// The marker of a complete folder.
 const MARKER: &str = "_SUCCESS";
@@ -32,38 +32,24 @@ pub(crate) struct Folder {
     pub(crate) run: String,
     pub(crate) target: PathBuf,
     pub(crate) staging: PathBuf,
-}
-
-/// What `_SUCCESS` says.
-#[derive(Debug, Serialize, Deserialize)]
-struct Manifest {
-    task: String,
-    sink: String,
-    run: String,
-    rows: u64,
-    bytes: u64,
-    files: Vec<String>,
+    /// The run whose content it is added to.
+    #[serde(default)]
+    pub(crate) after: Option<String>,
 }
 
 /// A sink that is a folder.
 #[derive(Debug)]
 pub(crate) struct FolderSink {
-    folder: Folder,
-    format: Format,
-    names: Vec<String>,
-    columns: Vec<usize>,
+    pub(super) folder: Folder,
+    pub(super) mode: Mode,
+    pub(super) form: FileForm,
+    /// Of an appended folder, what is there already and stays.
+    pub(super) former: Vec<Addition>,
     parts: AtomicUsize,
 }
 
 impl FolderSink {
-    pub(super) fn new(
-        sink: &str,
-        task: &str,
-        run: &str,
-        target: &Path,
-        format: Format,
-        columns: Vec<(String, usize)>,
-    ) -> Result<Self> {
+    pub(super) fn new(sink: &str, task: &str, run: &str, target: &Path, mode: Mode, form: FileForm) -> Result<Self> {
         let refused =
             |error| Error::sink(sink, target, error, "name a folder below the working directory or an absolute path");
         // A link is written through, not replaced.
@@ -73,31 +59,31 @@ impl FolderSink {
             return Err(Error::sink(sink, &target, "is no folder that can be replaced", "name a folder of its own"));
         };
         let staging = parent.join(format!(".{}.weir-{run}", name.to_string_lossy()));
-        let (names, columns) = columns.into_iter().unzip();
-        let folder = Folder { task: task.to_owned(), sink: sink.to_owned(), run: run.to_owned(), target, staging };
-        Ok(Self { folder, format, names, columns, parts: AtomicUsize::new(0) })
+        let (task, sink, run) = (task.to_owned(), sink.to_owned(), run.to_owned());
+        let folder = Folder { task, sink, run, target, staging, after: None };
+        Ok(Self { folder, mode, form, former: vec![], parts: AtomicUsize::new(0) })
+    }
+
+    /// The columns as the manifest has them.
+    pub(super) fn columns(&self) -> Vec<Column> {
+        self.form.columns.iter().map(Column::of).collect()
     }
 
     fn create_part(&self) -> Result<FilePart> {
         let number = self.parts.fetch_add(1, Ordering::Relaxed);
-        let name = format!("part-{number:05}.{}", self.format.extension());
-        let path = self.folder.staging.join(&name);
-        let mut out = SyncedFile::create(&path).map_err(|error| self.folder.error(&path, error))?;
-        csv::header(self.names.iter().map(String::as_str), out.buffer());
-        Ok(FilePart { folder: self.folder.clone(), path, name, columns: self.columns.clone(), out, rows: 0 })
+        // Beside the files of other runs a name says of which it is.
+        let of_run = if self.mode == Mode::Append { format!("{}-", self.folder.run) } else { String::new() };
+        FilePart::create(&self.folder, format!("part-{of_run}{number:05}.{}", self.form.extension()), &self.form)
     }
 }
 
 impl FolderSink {
-    /// Fails if the sink could not be published as things are. Nothing is changed.
-    pub(crate) fn check(&self) -> Result<()> {
-        self.folder.check()
-    }
-
-    /// Makes the folder to stage in.
+    /// Makes the folder to stage in, with what stays of the former content.
     pub(crate) fn begin(&self) -> Result<()> {
         let Folder { staging, .. } = &self.folder;
-        fs::create_dir_all(staging).map_err(|error| self.folder.error(staging, error))
+        disk::make_folder(staging).map_err(|error| self.folder.error(staging, error))?;
+        fault::point("staging_made");
+        self.carry()
     }
 
     /// Starts a part: each reader of a route writes parts of its own.
@@ -108,61 +94,48 @@ impl FolderSink {
     /// Completes what the parts have staged, so that it only has to be switched to.
     pub(crate) fn stage(&self, parts: Vec<Written>) -> Result<Written> {
         let mut parts = parts;
-        if parts.is_empty() {
+        if parts.is_empty() && self.former.is_empty() {
             // A folder without rows still says what its columns are.
             parts.push(Box::new(self.create_part()?).finish()?);
         }
+        let own = Addition {
+            run: self.folder.run.clone(),
+            rows: parts.iter().map(|part| part.rows).sum(),
+            bytes: parts.iter().map(|part| part.bytes).sum(),
+            files: parts.into_iter().filter_map(|part| part.file).collect(),
+        };
+        let written = Written { rows: own.rows, bytes: own.bytes, file: None };
+        let all = self.additions(own);
         let manifest = Manifest {
             task: self.folder.task.clone(),
             sink: self.folder.sink.clone(),
             run: self.folder.run.clone(),
-            rows: parts.iter().map(|part| part.rows).sum(),
-            bytes: parts.iter().map(|part| part.bytes).sum(),
-            files: parts.iter().filter_map(|part| part.file.clone()).collect(),
+            mode: self.mode_word().to_owned(),
+            format: self.form.format.extension().to_owned(),
+            columns: self.columns(),
+            rows: all.iter().map(|addition| addition.rows).sum(),
+            bytes: all.iter().map(|addition| addition.bytes).sum(),
+            files: all.iter().flat_map(|addition| addition.files.iter().cloned()).collect(),
+            added: if self.mode == Mode::Append { all } else { vec![] },
         };
         let marker = self.folder.staging.join(MARKER);
-        let written = || -> std::io::Result<()> {
+        let mark = || -> std::io::Result<()> {
+            let mut text = serde_json::to_vec_pretty(&manifest)?;
+            text.push(b'\n');
             let mut file = File::create_new(&marker)?;
-            serde_json::to_writer_pretty(&mut file, &manifest)?;
-            file.write_all(b"\n")?;
+            file.write_all(&text)?;
             file.sync_all()?;
-            // The folder itself must last too, and what was made to hold it.
-            self.folder.staging.ancestors().take_while(|folder| folder.parent().is_some()).try_for_each(sync_folder)
+            // The names of the files must last too.
+            disk::sync_folder(&self.folder.staging)
         };
-        written().map_err(|error| self.folder.error(&marker, error))?;
-        Ok(Written { rows: manifest.rows, bytes: manifest.bytes, file: None })
+        mark().map_err(|error| self.folder.error(&marker, error))?;
+        fault::point("staged");
+        Ok(written)
     }
 
     /// How to publish or discard what is staged, in a form that outlives this process.
     pub(crate) fn folder(&self) -> &Folder {
         &self.folder
-    }
-}
-
-/// A file that is being written.
-struct FilePart {
-    folder: Folder,
-    path: PathBuf,
-    name: String,
-    columns: Vec<usize>,
-    out: SyncedFile,
-    rows: u64,
-}
-
-impl Part for FilePart {
-    fn write(&mut self, batch: &RecordBatch, chosen: Option<&BooleanBuffer>) -> Result<()> {
-        let rows = csv::rows(batch, &self.columns, chosen, self.out.buffer());
-        self.rows += rows.map_err(|error| self.folder.error(&self.path, error))?;
-        self.out.settle().map_err(|error| self.folder.error(&self.path, error))
-    }
-
-    fn finish(self: Box<Self>) -> Result<Written> {
-        let Self { folder, path, name, out, rows, .. } = *self;
-        let finish = || {
-            let bytes = out.finish()?;
-            Ok(Written { rows, bytes, file: Some(name) })
-        };
-        finish().map_err(|error: std::io::Error| folder.error(&path, error))
     }
 }
 
@@ -178,6 +151,11 @@ impl Folder {
                 "name a folder below it: the folder is switched by a rename, and a mount point cannot be renamed";
             return Err(Error::sink(&self.sink, &self.target, "is a mount point", help));
         }
+        // What is made beside the folder, and what is removed of it.
+        let beside = self.target.parent().into_iter();
+        for folder in beside.chain(self.target.exists().then_some(self.target.as_path())) {
+            disk::check_writable(folder).map_err(|(folder, error)| self.error(&folder, error))?;
+        }
         self.check_own()
     }
 
@@ -191,6 +169,13 @@ impl Folder {
         if let Some(other) = manifest.as_ref().filter(|m| (&m.task, &m.sink) != (&self.task, &self.sink)) {
             let message = format!("was written by sink `{}` of task `{}`", other.sink, other.task);
             let help = "give the sink a folder of its own, or remove that folder if its content is not needed";
+            return Err(Error::sink(&self.sink, &self.target, message, help));
+        }
+        if let (Some(after), Some(Manifest { run, .. })) = (&self.after, &manifest)
+            && after != run
+        {
+            let message = format!("was to follow run {after}, and run {run} has written it meanwhile");
+            let help = "let all runs of the task use one state folder, whose lock keeps them apart";
             return Err(Error::sink(&self.sink, &self.target, message, help));
         }
         let own = manifest.map(|manifest| manifest.files).unwrap_or_default();
@@ -212,20 +197,30 @@ impl Folder {
             return self.discard(); // what is left in the staging folder is the former content
         }
         self.check_own()?;
-        match renameat_with(CWD, &self.staging, CWD, &self.target, RenameFlags::EXCHANGE) {
-            Ok(()) => Ok(()),
-            Err(rustix::io::Errno::NOENT) => fs::rename(&self.staging, &self.target),
+        self.switch()
+            .and_then(|()| self.target.parent().map_or(Ok(()), disk::sync_folder))
+            .map_err(|error| self.error(&self.target, error))?;
+        fault::point("switched");
+        self.discard()
+    }
+
+    fn switch(&self) -> std::io::Result<()> {
+        let exchange = || Ok(renameat_with(CWD, &self.staging, CWD, &self.target, RenameFlags::EXCHANGE)?);
+        match fault::call("exchange").and_then(|()| exchange()) {
+            Err(error) if error.kind() == ErrorKind::NotFound => fs::rename(&self.staging, &self.target),
             // File systems that cannot exchange: the former content steps aside first. Between the two steps there
             // is no folder; a crash there is mended by the next start, which comes by here again.
-            Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => match fs::rename(&self.target, self.aside()) {
-                Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
-                _ => fs::rename(&self.staging, &self.target),
-            },
-            Err(error) => Err(error.into()),
+            Err(error) if matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) => {
+                match fs::rename(&self.target, self.aside()) {
+                    Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+                    _ => {
+                        fault::point("stepped_aside");
+                        fs::rename(&self.staging, &self.target)
+                    }
+                }
+            }
+            switched => switched,
         }
-        .and_then(|()| self.target.parent().map_or(Ok(()), sync_folder))
-        .map_err(|error| self.error(&self.target, error))?;
-        self.discard()
     }
 
     /// Whether what was to be published is gone: neither staged nor in its place.
@@ -243,15 +238,18 @@ impl Folder {
         [&self.staging, &self.aside()].into_iter().try_for_each(|folder| match fs::remove_dir_all(folder) {
             Err(error) if error.kind() != ErrorKind::NotFound => Err(self.error(folder, error)),
             _ => Ok(()),
-        })
+        })?;
+        fault::point("cleared");
+        Ok(())
     }
 
-    fn is_published(&self) -> Result<bool> {
+    /// Whether the folder is what this run has made of it.
+    pub(crate) fn is_published(&self) -> Result<bool> {
         Ok(self.manifest()?.is_some_and(|manifest| manifest.run == self.run))
     }
 
     /// What the folder's marker says, if there is one.
-    fn manifest(&self) -> Result<Option<Manifest>> {
+    pub(super) fn manifest(&self) -> Result<Option<Manifest>> {
         let marker = self.target.join(MARKER);
         let text = match fs::read_to_string(&marker) {
             Ok(text) => text,
@@ -264,7 +262,7 @@ impl Folder {
         })
     }
 
-    fn error(&self, path: &Path, error: impl std::fmt::Display) -> Error {
+    pub(super) fn error(&self, path: &Path, error: impl std::fmt::Display) -> Error {
         Error::sink(
             &self.sink,
             path,
@@ -274,17 +272,17 @@ impl Folder {
     }
 }
 
-/// Makes a rename or a new file last.
-fn sync_folder(folder: &Path) -> std::io::Result<()> {
-    File::open(folder)?.sync_all()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sink::part::FileColumn;
+    use crate::task::{Compression, Format};
+    use datafusion::arrow::datatypes::DataType;
 
     fn sink(target: &Path, run: &str) -> FolderSink {
-        FolderSink::new("members", "applications", run, target, Format::Csv, vec![("name".into(), 0)]).unwrap()
+        let column = FileColumn { name: "name".into(), of_route: "name".into(), index: 0, kind: DataType::Utf8View };
+        let form = FileForm { format: Format::Csv, compression: Compression::None, columns: vec![column] };
+        FolderSink::new("members", "applications", run, target, Mode::Overwrite, form).unwrap()
     }
 
     fn staged(target: &Path, run: &str) -> Folder {
@@ -330,7 +328,7 @@ mod tests {
         let target = root.path().join("members");
         fs::create_dir(&target).unwrap();
         fs::write(target.join("diary.txt"), "mine").unwrap();
-        let error = sink(&target, "1").check().unwrap_err().to_string();
+        let error = sink(&target, "1").folder.check().unwrap_err().to_string();
         assert!(error.contains("diary.txt: was not written by a run of this task"), "{error}");
         let staged = staged(&target, "1");
         assert!(staged.publish().is_err());
@@ -351,6 +349,6 @@ mod tests {
     fn a_foreign_marker_stops_the_sink() {
         let root = tempfile::tempdir().unwrap();
         fs::write(root.path().join(MARKER), "").unwrap();
-        assert!(sink(root.path(), "1").check().is_err());
+        assert!(sink(root.path(), "1").folder.check().is_err());
     }
 }

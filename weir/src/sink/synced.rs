@@ -40,7 +40,7 @@ impl SyncedFile {
         if self.buffer.len() < WRITE_BYTES {
             return Ok(());
         }
-        self.flush()?;
+        self.write_out()?;
         let is_idle = self.sync.as_ref().is_none_or(JoinHandle::is_finished);
         if is_idle && self.written - self.synced >= SYNC_BYTES {
             self.join()?;
@@ -53,13 +53,13 @@ impl SyncedFile {
 
     /// Writes what is left and waits until all is on disk; gives the file's size.
     pub(super) fn finish(mut self) -> Result<u64> {
-        self.flush()?;
+        self.write_out()?;
         self.join()?;
         self.file.sync_all()?;
         Ok(self.written)
     }
 
-    fn flush(&mut self) -> Result<()> {
+    fn write_out(&mut self) -> Result<()> {
         self.file.write_all(&self.buffer)?;
         self.written += self.buffer.len() as u64;
         self.buffer.clear();
@@ -73,5 +73,18 @@ impl SyncedFile {
             Some(Ok(outcome)) => outcome,
             Some(Err(_)) => Err(Error::other("a synchronisation with the disk broke off")),
         }
+    }
+}
+
+impl Write for SyncedFile {
+    fn write(&mut self, bytes: &[u8]) -> Result<usize> {
+        self.buffer.extend_from_slice(bytes);
+        self.settle()?;
+        Ok(bytes.len())
+    }
+
+    /// Does nothing: what a file holds counts when it is finished.
+    fn flush(&mut self) -> Result<()> {
+        Ok(())
     }
 }

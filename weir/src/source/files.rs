@@ -4,14 +4,21 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
+use datafusion::arrow::datatypes::SchemaRef;
 use object_store::local::LocalFileSystem;
-use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
+use object_store::{ObjectMeta, ObjectStoreExt};
 
-use super::csv::{CsvOptions, CsvTable, ScanProgress, local_path};
+use super::archive::Archive;
+use super::columns::Declared;
+use super::csv::Csv;
+use super::jsonl::Jsonl;
+use super::parquet::ParquetFiles;
 use super::rejected::RejectedRoute;
+use super::store::{Opener, local_path};
+use super::table::{Files, FilesTable, ScanProgress, SourceTable};
+use super::text::{TextFiles, TextOptions};
 use crate::error::{Error, Result};
-use crate::task::{Format, IfMissing, SourceSpec, Task, UnknownColumns};
+use crate::task::{Compression, Format, IfChanged, IfMissing, Read, SourceSpec, Task, TaskError};
 
 /// A file that a source reads.
 #[derive(Debug, Clone)]
@@ -22,14 +29,37 @@ pub(crate) struct FoundFile {
     pub(crate) meta: ObjectMeta,
 }
 
+impl FoundFile {
+    /// Its absolute path: what the ledger knows it by, wherever a run is started from.
+    pub(crate) fn path(&self) -> String {
+        crate::disk::absolute(Path::new(&self.name)).display().to_string()
+    }
+
+    /// The file of that path, as it is.
+    #[cfg(test)]
+    pub(crate) fn at(path: &Path) -> Self {
+        let metadata = std::fs::metadata(path).unwrap();
+        let location = local_path(path).unwrap();
+        let last_modified = metadata.modified().unwrap().into();
+        let meta = ObjectMeta { location, last_modified, size: metadata.len(), e_tag: None, version: None };
+        Self { name: path.display().to_string(), meta }
+    }
+
+    /// When it was changed, as the ledger has it.
+    pub(crate) fn modified(&self) -> String {
+        self.meta.last_modified.to_rfc3339()
+    }
+}
+
 /// A declared source. Nothing is looked at before [`FileSource::find`].
 #[derive(Debug)]
 pub(crate) struct FileSource {
     name: String,
     /// The path or pattern, parameters filled in.
     pattern: String,
-    schema: SchemaRef,
+    declared: Arc<Declared>,
     spec: SourceSpec,
+    archive: Option<Archive>,
     rejected: Arc<RejectedRoute>,
     progress: Arc<ScanProgress>,
 }
@@ -50,11 +80,13 @@ impl FileSource {
             let error = task.error(&spec.files.path, format!("source `{name}` declares no columns"));
             return Err(Box::new(error.with_help("name every column of the files under `columns`")).into());
         }
-        let columns = spec.columns.iter().map(|(name, column)| Field::new(name, column.value.sql_type.arrow(), true));
+        check_format(task, spec).map_err(Box::new)?;
+        let archive = Archive::declare(task, &pattern, spec)?;
         Ok(Self {
             name: name.to_owned(),
             pattern,
-            schema: Arc::new(Schema::new(columns.collect::<Vec<_>>())),
+            archive,
+            declared: Arc::new(Declared::take(task, spec)?),
             spec: spec.clone(),
             rejected: Arc::new(RejectedRoute::new(name)),
             progress: Arc::default(),
@@ -66,14 +98,34 @@ impl FileSource {
         &self.name
     }
 
+    /// The path or pattern of its files, parameters filled in.
+    pub(crate) fn pattern(&self) -> &str {
+        &self.pattern
+    }
+
     /// The declared columns.
     pub(crate) fn schema(&self) -> &SchemaRef {
-        &self.schema
+        &self.declared.schema
     }
 
     /// What to do when no file matches.
     pub(crate) fn if_missing(&self) -> IfMissing {
-        self.spec.if_missing
+        self.spec.if_missing()
+    }
+
+    /// Which of the files are read.
+    pub(crate) fn reads(&self) -> Read {
+        self.spec.read
+    }
+
+    /// What to do about a file that has other content than when it was read.
+    pub(crate) fn if_changed(&self) -> IfChanged {
+        self.spec.if_changed
+    }
+
+    /// Where its files go once they are read.
+    pub(crate) fn archive(&self) -> Option<&Archive> {
+        self.archive.as_ref()
     }
 
     /// Where its unreadable records go.
@@ -103,7 +155,7 @@ impl FileSource {
                 .map_err(|error| Error::input(&name, error, "check that the file is there and can be read"))?;
             found.push(FoundFile { name, meta });
         }
-        if found.is_empty() && self.spec.if_missing == IfMissing::Fail {
+        if found.is_empty() && self.spec.if_missing() == IfMissing::Fail {
             return Err(Error::input(
                 &self.pattern,
                 format!("no file matches, and source `{}` needs one", self.name),
@@ -113,27 +165,41 @@ impl FileSource {
         Ok(found)
     }
 
-    /// Checks the files' headers and shows them as a table.
-    pub(crate) fn open(&self, found: Vec<FoundFile>) -> Result<Arc<CsvTable>> {
-        let store: Arc<dyn ObjectStore> = Arc::new(LocalFileSystem::new());
-        let files = found.into_iter().map(|file| (file.name, file.meta)).collect();
+    /// Holds the files against the declared columns and shows them as a table.
+    pub(crate) fn open(&self, found: Vec<FoundFile>) -> Result<Arc<dyn SourceTable>> {
+        let opener = Opener { store: Arc::new(LocalFileSystem::new()) };
+        let declared = self.declared.clone();
+        let options = TextOptions { compression: self.spec.files.compression(), ..TextOptions::default() };
         match self.spec.files.format {
-            Format::Csv => {
-                let headers = self
-                    .spec
-                    .columns
-                    .iter()
-                    .map(|(name, column)| column.value.header.clone().unwrap_or_else(|| name.clone()));
-                let options = CsvOptions {
-                    ignore_unknown: self.spec.unknown_columns == UnknownColumns::Ignore,
-                    null_values: self.spec.null_values.clone().into(),
-                    ..CsvOptions::new(self.schema.clone(), headers.collect())
-                };
-                let table = CsvTable::open(store, files, options, self.rejected.clone(), self.progress.clone());
-                Ok(Arc::new(table?))
-            }
+            Format::Csv => Ok(self.table(TextFiles::<Csv>::open(opener, found, declared, options)?)),
+            Format::Jsonl => Ok(self.table(TextFiles::<Jsonl>::open(opener, found, declared, options)?)),
+            Format::Parquet => Ok(self.table(ParquetFiles::open(opener, found, declared)?)),
         }
     }
+
+    fn table(&self, files: impl Files) -> Arc<dyn SourceTable> {
+        Arc::new(FilesTable::new(files, self.declared.clone(), self.rejected.clone(), self.progress.clone()))
+    }
+}
+
+/// What the keys of a source say of its files must make sense together.
+fn check_format(task: &Task, spec: &SourceSpec) -> Result<(), TaskError> {
+    let files = &spec.files;
+    let (error, help) = match (files.format, &files.compression) {
+        (Format::Parquet, Some(chosen)) => {
+            (task.error(chosen, "a Parquet file says itself how it is compressed"), "leave `compression` out")
+        }
+        (Format::Csv | Format::Jsonl, Some(chosen)) if chosen.value == Compression::Snappy => (
+            task.error(chosen, "`snappy` is for Parquet files: text is compressed as a whole"),
+            "say `none`, `gzip` or `zstd`, or leave it out to go by each file's name",
+        ),
+        (Format::Parquet, None) if !spec.null_values.is_empty() => (
+            task.error(&files.path, "a Parquet file has nulls of its own"),
+            "leave `null_values` out, and use nullif() in SQL",
+        ),
+        _ => return Ok(()),
+    };
+    Err(error.with_help(help))
 }
 
 /// The files that a local path or pattern names, hidden ones aside. What is there and cannot be looked at is an

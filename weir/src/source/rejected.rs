@@ -8,7 +8,7 @@ use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
 use crate::error::{Error, Result};
 
-/// Takes the rejected records of a source as batches of [`rejected_schema`].
+/// Takes rejected rows: those of a source as batches of [`rejected_schema`], those of a model with its columns.
 pub(crate) type Taker = Box<dyn Fn(&RecordBatch) -> Result<()> + Send + Sync>;
 
 /// The columns of `source.rejected`.
@@ -35,13 +35,59 @@ pub(crate) struct RejectedRecord {
     pub(crate) reason: String,
 }
 
+/// Values that were made null for one reason.
+#[derive(Debug)]
+pub(super) struct Nulled {
+    /// Why.
+    pub(super) reason: String,
+    /// How many.
+    pub(super) rows: u64,
+    /// A few of the records, to be shown.
+    pub(super) samples: Vec<RejectedRecord>,
+}
+
+/// A value that ends the run.
+#[derive(Debug)]
+pub(super) struct Failed {
+    /// The file it stands in.
+    pub(super) file: Arc<str>,
+    /// The record's first line, from 1.
+    pub(super) line: u64,
+    /// The column.
+    pub(super) column: String,
+    /// Why.
+    pub(super) reason: String,
+}
+
+/// What was found wanting in a piece of a file.
+#[derive(Debug, Default)]
+pub(super) struct Findings {
+    pub(super) rejected: Vec<RejectedRecord>,
+    pub(super) nulled: Vec<Nulled>,
+    pub(super) failed: Option<Failed>,
+}
+
 /// Where the rejected records of one source go in one run.
 #[derive(Default)]
 pub(crate) struct RejectedRoute {
     source: String,
     taker: OnceLock<Taker>,
-    counts: Mutex<BTreeMap<String, u64>>,
-    samples: Mutex<BTreeMap<String, Vec<String>>>,
+    rejected: Mutex<Reasons>,
+    nulled: Mutex<Reasons>,
+}
+
+/// Counts and a few records, by reason.
+#[derive(Debug, Default)]
+struct Reasons(BTreeMap<String, (u64, Vec<String>)>);
+
+impl Reasons {
+    fn add(&mut self, reason: &str, rows: u64, records: &[RejectedRecord]) {
+        let (count, samples) = self.0.entry(reason.to_owned()).or_default();
+        *count += rows;
+        for record in records.iter().take(SAMPLES - samples.len()) {
+            samples.push(format!("{}:{}: {}", record.file, record.line, shortened(&record.raw)));
+        }
+    }
 }
 
 /// So many records are shown for each reason.
@@ -58,9 +104,20 @@ impl RejectedRoute {
         let _ = self.taker.set(taker);
     }
 
-    /// Passes records on.
-    pub(crate) fn send(&self, records: &[RejectedRecord]) -> Result<()> {
-        let Some(first) = records.first() else { return Ok(()) };
+    /// Passes records on, counts values that were made null, and ends the run where a value is to.
+    pub(super) fn send(&self, findings: Findings) -> Result<()> {
+        if let Some(Failed { file, line, column, reason }) = findings.failed {
+            return Err(Error::input(
+                format!("{file}:{line}"),
+                format!("column `{column}`: {reason}, and the task says `on_invalid: fail`"),
+                "mend the file, or let such rows be rejected: `on_invalid: reject`",
+            ));
+        }
+        if !findings.nulled.is_empty() {
+            let mut reasons = self.nulled.lock().unwrap_or_else(PoisonError::into_inner);
+            findings.nulled.iter().for_each(|nulled| reasons.add(&nulled.reason, nulled.rows, &nulled.samples));
+        }
+        let Some(first) = findings.rejected.first() else { return Ok(()) };
         let Some(taker) = self.taker.get() else {
             return Err(Error::input(
                 format!("{}:{}", first.file, first.line),
@@ -68,30 +125,20 @@ impl RejectedRoute {
                 format!("mend the file, or add a sink with `from: {}.rejected` that takes such records", self.source),
             ));
         };
-        self.count(records);
-        taker(&batch(records)?)
+        let mut reasons = self.rejected.lock().unwrap_or_else(PoisonError::into_inner);
+        findings.rejected.iter().for_each(|record| reasons.add(&record.reason, 1, std::slice::from_ref(record)));
+        drop(reasons);
+        taker(&batch(&findings.rejected)?)
     }
 
-    fn count(&self, records: &[RejectedRecord]) {
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut samples = self.samples.lock().unwrap_or_else(PoisonError::into_inner);
-        for record in records {
-            *counts.entry(record.reason.clone()).or_default() += 1;
-            let shown = samples.entry(record.reason.clone()).or_default();
-            if shown.len() < SAMPLES {
-                shown.push(format!("{}:{}: {}", record.file, record.line, shortened(&record.raw)));
-            }
-        }
+    /// Records by reason, with a few of them to be shown.
+    pub(crate) fn rejected(&self) -> BTreeMap<String, (u64, Vec<String>)> {
+        self.rejected.lock().unwrap_or_else(PoisonError::into_inner).0.clone()
     }
 
-    /// Records by reason.
-    pub(crate) fn counts(&self) -> BTreeMap<String, u64> {
-        self.counts.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// A few records for each reason, to be shown.
-    pub(crate) fn samples(&self) -> BTreeMap<String, Vec<String>> {
-        self.samples.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// Values that were made null, by reason, with a few of their records to be shown.
+    pub(crate) fn nulled(&self) -> BTreeMap<String, (u64, Vec<String>)> {
+        self.nulled.lock().unwrap_or_else(PoisonError::into_inner).0.clone()
     }
 }
 

@@ -6,22 +6,30 @@ use std::sync::Arc;
 use datafusion::arrow::array::{BooleanArray, RecordBatch};
 use datafusion::arrow::buffer::BooleanBuffer;
 use datafusion::arrow::compute::filter_record_batch;
+use datafusion::error::DataFusionError;
 use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream, execute_stream_partitioned};
 use datafusion::prelude::SessionContext;
 use futures::StreamExt;
+use indicatif::HumanBytes;
 use tokio::task::JoinSet;
 
 use super::Stage;
+use super::failed::{FailedCounts, FailedRows};
+use super::guard::guard;
 use super::scratch::ScratchWriter;
+use crate::engine::{self, RowError};
 use crate::error::{Error, Result};
-use crate::quality::{Tally, rejected_schema};
-use crate::sink::{FolderSink, Part, Written};
+use crate::quality::Tally;
+use crate::sink::{Part, SharedParts, Sink, Written};
+use crate::source::rejected::Taker;
 
 /// What a pass came to.
 #[derive(Debug, Default)]
 pub(crate) struct Pass {
-    /// The counts of the judged, or only counted, rows.
+    /// The counts of the judged, or only counted, rows, and of those that could not be computed.
     pub(crate) tally: Tally,
+    /// Why rows could not be computed.
+    pub(crate) failed: FailedCounts,
     /// For each sink of the stage the parts that were written.
     pub(crate) parts: Vec<(usize, Written)>,
     /// Rows kept for other models.
@@ -50,12 +58,16 @@ impl Stop {
 pub(crate) async fn execute(
     stage: &Arc<Stage>,
     context: &SessionContext,
-    sinks: &Arc<[FolderSink]>,
+    sinks: &Arc<[Sink]>,
     scratch: &Path,
     stop: &mut Stop,
 ) -> Result<Pass> {
     let plan = stage.physical_plan(context).await?;
-    let streams = execute_stream_partitioned(plan, context.task_ctx());
+    let taken = Arc::new(SharedParts::new(sinks.clone(), stage.rejected.clone()));
+    let takes = taken.clone();
+    let taker = move || Box::new(move |batch: &RecordBatch| takes.write(batch)) as Taker;
+    let failed = Arc::new(FailedRows::new(stage, (!stage.rejected.is_empty()).then(taker)));
+    let streams = guard(plan, &failed).and_then(|plan| execute_stream_partitioned(plan, context.task_ctx()));
     let streams = streams.map_err(|error| Error::query(&stage.table, error))?;
     let mut readers = JoinSet::new();
     for stream in streams {
@@ -70,9 +82,13 @@ pub(crate) async fn execute(
         let done = tokio::select! {
             done = readers.join_next() => done,
             () = stop.wanted() => Some(Ok(Err(Error::Interrupted))),
+            (limit, resident) = engine::exceeded(context) => Some(Ok(Err(over(&stage.table, limit, resident)))),
         };
         match done {
-            None => return Ok(pass),
+            None => {
+                pass.add_failed(failed.counts(), taken.finish()?);
+                return Ok(pass);
+            }
             Some(Ok(Ok(part))) => pass.merge(part),
             Some(Ok(Err(error))) => {
                 // The others must have stopped writing before what they wrote can be removed.
@@ -112,12 +128,20 @@ impl Pass {
         self.parts.extend(other.parts);
         self.kept += other.kept;
     }
+
+    fn add_failed(&mut self, counts: FailedCounts, parts: Vec<(usize, Written)>) {
+        let rows: u64 = counts.values().map(|(rows, _)| rows).sum();
+        self.tally.rows += rows;
+        self.tally.rejected += rows;
+        self.parts.extend(parts);
+        self.failed = counts;
+    }
 }
 
 /// One of the readers of a stage, with its parts of the sinks.
 struct Reader {
     stage: Arc<Stage>,
-    sinks: Arc<[FolderSink]>,
+    sinks: Arc<[Sink]>,
     scratch: PathBuf,
     accepted: Vec<LazyPart>,
     rejected: Vec<LazyPart>,
@@ -132,7 +156,7 @@ struct LazyPart {
 }
 
 impl LazyPart {
-    fn write(&mut self, sinks: &[FolderSink], batch: &RecordBatch, chosen: Option<&BooleanBuffer>) -> Result<()> {
+    fn write(&mut self, sinks: &[Sink], batch: &RecordBatch, chosen: Option<&BooleanBuffer>) -> Result<()> {
         let part = match &mut self.part {
             Some(part) => part,
             none => none.insert(sinks[self.sink].part()?),
@@ -142,7 +166,7 @@ impl LazyPart {
 }
 
 impl Reader {
-    fn new(stage: Arc<Stage>, sinks: Arc<[FolderSink]>, scratch: PathBuf) -> Self {
+    fn new(stage: Arc<Stage>, sinks: Arc<[Sink]>, scratch: PathBuf) -> Self {
         let parts = |takers: &[usize]| takers.iter().map(|sink| LazyPart { sink: *sink, part: None }).collect();
         let tally = stage.judge.as_ref().map(|judge| judge.tally(&scratch)).unwrap_or_default();
         Self {
@@ -158,7 +182,7 @@ impl Reader {
 
     async fn read(mut self, mut batches: SendableRecordBatchStream) -> Result<Pass> {
         while let Some(batch) = batches.next().await {
-            let batch = batch.map_err(|error| Error::query(&self.stage.table, error))?;
+            let batch = batch.map_err(|error| broken_off(&self.stage.table, error))?;
             if batch.num_rows() > 0 {
                 self.route(&batch)?;
             }
@@ -182,7 +206,7 @@ impl Reader {
         match verdict.reasons {
             Some(reasons) => {
                 let columns = batch.columns().iter().cloned().chain([reasons]).collect();
-                let batch = RecordBatch::try_new(rejected_schema(&batch.schema()), columns);
+                let batch = RecordBatch::try_new(stage.rejected_schema.clone(), columns);
                 self.reject(&batch.map_err(|error| Error::query(&stage.table, error.into()))?, &!&verdict.accepted)
             }
             None => Ok(()),
@@ -232,8 +256,27 @@ impl Reader {
             (Some(scratch), Some(kept)) => scratch.add(kept).map_err(|error| Error::query(&self.stage.table, error))?,
             _ => 0,
         };
-        Ok(Pass { tally: self.tally, parts, kept })
+        Ok(Pass { tally: self.tally, failed: FailedCounts::new(), parts, kept })
     }
+}
+
+/// An error from below the steps from which a row can be rejected alone.
+fn broken_off(table: &str, error: DataFusionError) -> Error {
+    if let DataFusionError::ResourcesExhausted(message) = error.find_root() {
+        let message = message.split(DataFusionError::BACK_TRACE_SEP).next().unwrap_or_default();
+        return Error::Memory { table: table.to_owned(), message: format!("its memory is used up: {message}") };
+    }
+    if RowError::of(&error).is_none() {
+        return Error::query(table, error);
+    }
+    let help = "nothing was published; a row that goes into a join, an aggregate, a window, a sort or a limit is not \
+                rejected alone: compute it in a model of its own before that, with a sink `from: MODEL.rejected`";
+    Error::Row { table: table.to_owned(), message: error.strip_backtrace(), help: help.to_owned() }
+}
+
+fn over(table: &str, limit: u64, resident: u64) -> Error {
+    let message = format!("the run has {} of memory, and its limit is {}", HumanBytes(resident), HumanBytes(limit));
+    Error::Memory { table: table.to_owned(), message }
 }
 
 fn untaken(table: &str, route: &str, from: &str) -> Error {

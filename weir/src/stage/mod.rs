@@ -4,6 +4,9 @@
 //! it. Every other table is a stage: computed once, judged, and handed to all its readers in one pass.
 
 mod execute;
+mod failed;
+mod guard;
+mod repeat;
 mod scratch;
 
 use std::collections::{BTreeMap, HashMap};
@@ -25,7 +28,7 @@ use crate::engine;
 use crate::error::{Error, Result};
 use crate::model::Model;
 use crate::quality::{Judge, rejected_schema};
-use crate::sink::BoundSink;
+use crate::sink::{self, BoundSink, Narrow};
 use crate::source::FileSource;
 use crate::source::rejected;
 use crate::task::{GateSpec, QualitySpec, Route, Task};
@@ -54,6 +57,10 @@ pub(crate) struct Stage {
     pub(crate) schema: SchemaRef,
     /// Its rules.
     pub(crate) judge: Option<Judge>,
+    /// The columns of its rejected rows.
+    pub(crate) rejected_schema: SchemaRef,
+    /// The columns that stand for a row where one is shown.
+    pub(crate) shown: Vec<usize>,
     /// The sinks of its accepted rows, by their position in [`Flow::sinks`].
     pub(crate) accepted: Vec<usize>,
     /// The sinks of its rejected rows.
@@ -71,6 +78,16 @@ pub(crate) fn empty_tables(sources: &[FileSource]) -> Tables {
     sources.iter().map(|source| (source.name().to_owned(), table(source))).collect()
 }
 
+/// The columns of all sources and models.
+pub(crate) async fn schemas(
+    task: &Task,
+    context: &SessionContext,
+    sources: &[FileSource],
+    models: &[Model],
+) -> Result<HashMap<String, SchemaRef>> {
+    Ok(Survey::take(task, context, sources, models).await?.schemas)
+}
+
 impl Flow {
     /// Works out the stages of a task over its sources.
     pub(crate) async fn plan(
@@ -79,10 +96,12 @@ impl Flow {
         sources: &[FileSource],
         models: &[Model],
         tables: Tables,
+        narrow: &Narrow,
     ) -> Result<Self> {
         let survey = Survey::take(task, context, sources, models).await?;
         let sinks = bind_sinks(task, &survey)?;
         check_readers(task, &survey)?;
+        repeat::check(task, models, sources, &sinks)?;
         let mut flow = Self {
             stages: Vec::new(),
             sinks,
@@ -101,17 +120,20 @@ impl Flow {
                 let plan =
                     LogicalPlanBuilder::scan(name, provider_as_source(table), None).and_then(LogicalPlanBuilder::build);
                 let plan = plan.map_err(|error| Error::query(name, error))?;
-                flow.add_stage(task, context, &survey, name, plan)?;
+                flow.add_stage(task, context, &survey, name, plan, None)?;
             } else {
                 register(context, name, table)?;
             }
         }
         for model in models {
             let plan = model.plan(&context.state()).await?;
-            let is_judged = task.spec.quality.contains_key(&model.name);
+            let mut quality =
+                task.spec.quality.get(&model.name).map(|quality| quality.value.clone()).unwrap_or_default();
+            sink::rules(&mut quality, &model.name, &flow.sinks, narrow);
+            let is_judged = task.spec.quality.contains_key(&model.name) || !quality.reject_unless.is_empty();
             let has_sink = flow.sinks.iter().any(|sink| sink.route.table == model.name);
             if is_judged || has_sink || survey.readers(&model.name) > 1 {
-                flow.add_stage(task, context, &survey, &model.name, plan)?;
+                flow.add_stage(task, context, &survey, &model.name, plan, is_judged.then_some(&quality))?;
             } else {
                 register(context, &model.name, Arc::new(ViewTable::new(plan, None)))?;
             }
@@ -126,6 +148,7 @@ impl Flow {
         survey: &Survey,
         table: &str,
         plan: LogicalPlan,
+        quality: Option<&QualitySpec>,
     ) -> Result<()> {
         let schema = survey.schemas[table].clone();
         let takers = |route: &Route| -> Vec<usize> {
@@ -135,17 +158,14 @@ impl Flow {
         // The rejected records of a source do not come out of a stage: its scan has a route for them.
         let is_source = task.spec.sources.contains_key(table);
         let rejected = if is_source { vec![] } else { takers(&Route { table: table.to_owned(), rejected: true }) };
-        let judge = match task.spec.quality.get(table).filter(|_| !is_source) {
-            Some(quality) => Some(bind_judge(
-                task,
-                context,
-                table,
-                &schema,
-                &quality.value,
-                rejected.iter().map(|i| &self.sinks[*i]),
-            )?),
-            None => None,
+        // A sample shows a row as its quarantine does, where there is one.
+        let columns = schema.fields().len();
+        let shown: Vec<usize> = match rejected.first() {
+            Some(sink) => self.sinks[*sink].columns().filter(|column| *column < columns).collect(),
+            None => (0..columns).collect(),
         };
+        let judge = quality.map(|quality| Judge::bind(task, &context.state(), table, &schema, quality, shown.clone()));
+        let judge = judge.transpose()?;
         let scratch = match survey.readers(table) {
             0 => None,
             _ => {
@@ -154,7 +174,19 @@ impl Flow {
                 Some(scratch)
             }
         };
-        self.stages.push(Arc::new(Stage { table: table.to_owned(), plan, schema, judge, accepted, rejected, scratch }));
+        let rejected_schema = rejected_schema(&schema);
+        let table = table.to_owned();
+        self.stages.push(Arc::new(Stage {
+            table,
+            plan,
+            schema,
+            judge,
+            rejected_schema,
+            shown,
+            accepted,
+            rejected,
+            scratch,
+        }));
         Ok(())
     }
 }
@@ -179,6 +211,7 @@ impl Survey {
             survey.count_scans(&plan, 1).map_err(|error| Error::query(&model.name, error))?;
             let plan = context.state().optimize(&plan);
             let plan = plan.map_err(|error| model.error(&error))?;
+            engine::check_constants(&plan).map_err(|error| model.error(&error))?;
             let schema: SchemaRef = Arc::new(plan.schema().as_arrow().clone());
             let schema = Arc::new(datafusion::arrow::datatypes::Schema::new(schema.fields().clone()));
             register(&context, &model.name, Arc::new(EmptyTable::new(schema.clone())))?;
@@ -239,16 +272,19 @@ fn bind_sinks(task: &Task, survey: &Survey) -> Result<Vec<BoundSink>> {
             (true, true) => rejected::rejected_schema(),
             (true, false) => rejected_schema(schema),
         };
-        let rejects = task.spec.quality.get(&from.value.table).is_some_and(|q| !q.value.reject_unless.is_empty());
-        if from.value.rejected && !is_source && !rejects {
-            let message = format!("no row of `{}` can be rejected", from.value.table);
-            let error = task.error(from, message).with_help("give it rules under quality: reject_unless");
+        let sink = BoundSink::bind(task, name, &spec.value, &route)?;
+        if let Some(folder) = sink.folder()
+            && let Some(other) = sinks.iter().find(|other| other.folder().is_some_and(|other| overlap(other, folder)))
+        {
+            let message = format!("sinks `{}` and `{name}` share the folder {folder}", other.name);
+            let error = task.error(&spec.value.from, message).with_help("give each sink a folder of its own");
             return Err(Box::new(error).into());
         }
-        let sink = BoundSink::bind(task, name, &spec.value, &route)?;
-        if let Some(other) = sinks.iter().find(|other| overlap(&other.path, &sink.path)) {
-            let message = format!("sinks `{}` and `{name}` share the folder {}", other.name, sink.path);
-            let error = task.error(&spec.value.files.path, message).with_help("give each sink a folder of its own");
+        if sink.folder().is_none()
+            && let Some(other) = sinks.iter().find(|other| other.place() == sink.place())
+        {
+            let message = format!("sinks `{}` and `{name}` share the table {}", other.name, sink.place());
+            let error = task.error(&spec.value.from, message).with_help("bring their rows together in a model");
             return Err(Box::new(error).into());
         }
         sinks.push(sink);
@@ -291,21 +327,4 @@ fn check_source_quality(task: &Task, name: &str, quality: &serde_saphyr::Spanned
         error.with_help("write a model that selects from it, and its rules there; a source takes only `gate`"),
     )
     .into())
-}
-
-fn bind_judge<'a>(
-    task: &Task,
-    context: &SessionContext,
-    table: &str,
-    schema: &SchemaRef,
-    quality: &QualitySpec,
-    mut rejected: impl Iterator<Item = &'a BoundSink>,
-) -> Result<Judge> {
-    // A sample shows a row as its quarantine does, where there is one.
-    let columns = schema.fields().len();
-    let shown = match rejected.next() {
-        Some(sink) => sink.columns().filter(|column| *column < columns).collect(),
-        None => (0..columns).collect(),
-    };
-    Judge::bind(task, &context.state(), table, schema, quality, shown)
 }

@@ -3,9 +3,14 @@
 //! Every mapping refuses keys that it does not know and keys that stand twice; every error names the file,
 //! the line, the column and, for a name, the nearest known one.
 
+mod connection;
 mod error;
+mod file;
 mod params;
 mod quality;
+mod schedule;
+mod schema;
+mod secret;
 mod sink;
 mod source;
 mod sql_type;
@@ -14,45 +19,73 @@ mod text;
 use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
+use schemars::JsonSchema;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::json;
 use serde_saphyr::Spanned;
+use serde_saphyr::budget::BudgetBreach;
 
+pub use connection::{ConnectionSpec, Connections, FolderSpec};
 pub use error::{Place, SourceText, TaskError};
 pub use params::{EnvironmentSpec, Param, ParamChoice, ParamSpec, Params};
 pub use quality::{GateSpec, QualitySpec, Requirement, RuleSpec};
-pub use sink::{ColumnOut, Mode, Publish, Route, SinkSpec};
-pub use source::{ColumnSpec, FilesSpec, Format, IfMissing, Read, SourceSpec, UnknownColumns};
+pub use schedule::{ScheduleSpec, Timeout};
+pub use sink::{ColumnOut, Mode, Publish, Route, SinkSpec, TableSpec};
+pub use source::{
+    ColumnSpec, Compression, FilesSpec, Format, IfChanged, IfMissing, OnInvalid, Read, SourceSpec, UnknownColumns,
+};
 pub use sql_type::SqlType;
+pub(crate) use sql_type::type_name;
 pub use text::{Limit, Scalar};
+
+pub(crate) use error::nearest;
+pub(crate) use file::read_text;
+pub(crate) use schema::{folder_schema, json_schema};
 
 use crate::error::{Error, Result};
 
-/// A task file that is larger than this is refused: people review task files.
-const MAX_TASK_FILE_BYTES: u64 = 1 << 20;
+/// A task file that is nested deeper, or has more values, is no task file.
+const MAX_DEPTH: usize = 32;
+const MAX_VALUES: usize = 100_000;
 
-/// The task file's own shape.
-#[derive(Debug, Clone, Deserialize)]
+/// Names become the names of files, with more behind them.
+const MAX_NAME: usize = 64;
+
+/// A task file: what is read, how it is transformed and judged, and where the rows go.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Task")]
 pub struct TaskSpec {
-    /// The task's name: letters, digits, `_` and `-`.
+    /// The task's name: lower-case letters, digits, `_` and `-`, a letter first. With the environment it is what is
+    /// locked, and what owns the folders that the task writes.
+    #[schemars(with = "String", regex(pattern = r"^[a-z][a-z0-9_-]*$"), example = &"applications")]
     pub name: Spanned<String>,
-    /// What it is for.
+    /// What the task is for, in a sentence.
     pub description: Option<String>,
-    /// Named, typed values.
+    /// When `weir schedule` starts the task. Without it the task runs when somebody, or cron, calls `weir run`.
+    #[serde(default)]
+    #[schemars(with = "Option<ScheduleSpec>")]
+    pub schedule: Option<Spanned<ScheduleSpec>>,
+    /// Named, typed values: `$name` in SQL and in conditions, `${name}` in paths.
     #[serde(default)]
     pub params: IndexMap<String, ParamSpec>,
-    /// Other values for the parameters, chosen with `--env`.
+    /// Other values for the parameters, by the environment's name; `--env NAME` chooses one.
     #[serde(default)]
     pub environments: IndexMap<String, EnvironmentSpec>,
-    /// What is read.
+    /// What is read: a table for each name, which models read in SQL. Names are lower-case letters, digits and `_`.
+    #[schemars(with = "IndexMap<String, SourceSpec>")]
     pub sources: IndexMap<String, Spanned<SourceSpec>>,
-    /// SQL files, relative to the task file, each a table.
+    /// A table for each name: the path of a file with one `select`, relative to the task file.
     #[serde(default)]
+    #[schemars(with = "IndexMap<String, String>", example = json!({"applicant": "sql/applicant.sql"}))]
     pub models: IndexMap<String, Spanned<String>>,
-    /// What must hold of a table's rows.
+    /// What must hold of a table's rows, by the model's name.
     #[serde(default)]
+    #[schemars(with = "IndexMap<String, QualitySpec>")]
     pub quality: IndexMap<String, Spanned<QualitySpec>>,
-    /// Where the rows go.
+    /// Where the rows go. All sinks of a run are published together, or none is.
+    #[schemars(with = "IndexMap<String, SinkSpec>")]
     pub sinks: IndexMap<String, Spanned<SinkSpec>>,
 }
 
@@ -69,12 +102,15 @@ pub struct Task {
     pub params: Params,
     /// `--env`, or `default`.
     pub environment: String,
+    /// What `weir.yaml` beside the task file names.
+    pub connections: Connections,
 }
 
 impl Task {
     /// Reads and checks a task file. No data and no SQL file is read.
     pub fn load(path: &Path, choice: &ParamChoice) -> Result<Self> {
-        Self::parse(path, read(path)?, choice)
+        let task = Self::parse(path, read(path)?, choice)?;
+        Ok(Self { connections: Connections::beside(&task.folder)?, ..task })
     }
 
     /// The same for a text that is at hand; `path` says where it would stand.
@@ -84,7 +120,7 @@ impl Task {
         let params = Params::resolve(&source, &spec.params, &spec.environments, choice)?;
         let folder = path.parent().unwrap_or(Path::new("")).to_path_buf();
         let environment = choice.environment.clone().unwrap_or_else(|| "default".to_owned());
-        Ok(Self { source, folder, spec, params, environment })
+        Ok(Self { source, folder, spec, params, environment, connections: Connections::default() })
     }
 
     /// The task's name.
@@ -104,27 +140,25 @@ pub(crate) fn name_in(path: &Path) -> Result<String> {
 }
 
 fn read(path: &Path) -> Result<String> {
-    let wrong = |what: &dyn std::fmt::Display| {
-        Error::usage(
-            format!("task file {}: {what}", path.display()),
-            "name an existing task file with --task-config FILE",
-        )
-    };
-    let metadata = std::fs::metadata(path).map_err(|error| wrong(&error))?;
-    if !metadata.is_file() {
-        return Err(wrong(&"is not a file"));
-    }
-    if metadata.len() > MAX_TASK_FILE_BYTES {
-        return Err(wrong(&"is larger than 1 MiB"));
-    }
-    std::fs::read_to_string(path).map_err(|error| wrong(&error))
+    read_text(path).map_err(|what| {
+        let help = "name a task file with --task-config FILE; `weir init` writes one to begin with";
+        Error::usage(format!("task file {}: {what}", path.display()), help)
+    })
 }
 
 fn parse_spec(source: &SourceText) -> Result<TaskSpec> {
-    let spec = serde_saphyr::from_str_with_options(source.text(), options());
-    let spec = spec.map_err(|error| Box::new(yaml_error(source, &error)))?;
+    let spec = parse_yaml(source)?;
     check_names(source, &spec)?;
+    if let Some(schedule) = &spec.schedule {
+        schedule.value.times(source).map_err(Box::new)?;
+    }
     Ok(spec)
+}
+
+/// A YAML file that the user wrote, by the rules of a task file.
+pub(crate) fn parse_yaml<T: DeserializeOwned>(source: &SourceText) -> Result<T> {
+    let parsed = serde_saphyr::from_str_with_options(source.text(), options());
+    Ok(parsed.map_err(|error| Box::new(yaml_error(source, &error)))?)
 }
 
 fn options() -> serde_saphyr::Options {
@@ -132,6 +166,15 @@ fn options() -> serde_saphyr::Options {
         duplicate_keys: serde_saphyr::DuplicateKeyPolicy::Error,
         strict_booleans: true,
         with_snippet: false,
+        budget: serde_saphyr::budget! {
+            max_depth: MAX_DEPTH,
+            flow_nesting_limit: 2 * MAX_DEPTH,
+            max_nodes: MAX_VALUES,
+            max_documents: 2,
+            max_aliases: 1_000,
+            max_merge_keys: 1_000,
+            max_recorded_anchor_events: MAX_VALUES,
+        },
     }
 }
 
@@ -151,6 +194,27 @@ fn yaml_error(source: &SourceText, error: &serde_saphyr::Error) -> TaskError {
         Yaml::DuplicateMappingKey { key: Some(key), .. } => {
             at(format!("the key `{key}` stands twice")).with_help("keep one of the two")
         }
+        Yaml::Eof { .. } => {
+            at("the file ends before it says what the task is".to_owned()).with_help("a task file begins with `name:`")
+        }
+        Yaml::MultipleDocuments { .. } => {
+            at("a second document begins here".to_owned()).with_help("write one task a file, without `---` in it")
+        }
+        Yaml::Unexpected { expected: "mapping start", .. } => {
+            at("a mapping is expected here".to_owned()).with_help("write `key: value`, one a line")
+        }
+        Yaml::Unexpected { expected: "string scalar", .. } => {
+            at("a single value is expected here, no list and no mapping".to_owned())
+        }
+        Yaml::InvalidScalar { ty: "u64", .. } => at("this is no whole number of rows".to_owned()),
+        Yaml::Budget { breach: BudgetBreach::Depth { .. }, .. } => at(too_deep()),
+        // The scanner looks ahead of the budget.
+        Yaml::ExternalMessage { msg, .. } if msg.contains("recursion limit") => at(too_deep()),
+        Yaml::Budget { breach: BudgetBreach::Nodes { .. }, .. } => {
+            at(format!("no task file has more than {MAX_VALUES} values"))
+        }
+        Yaml::Budget { .. } => at("the task file refers to parts of itself too often".to_owned())
+            .with_help("write out what `*alias` and `<<` stand for"),
         other => {
             let message = other.to_string();
             let location = other.location().map(|l| format!(" at line {}, column {}", l.line(), l.column()));
@@ -159,16 +223,30 @@ fn yaml_error(source: &SourceText, error: &serde_saphyr::Error) -> TaskError {
     }
 }
 
+fn too_deep() -> String {
+    format!("no task file is nested deeper than {MAX_DEPTH} levels")
+}
+
+/// A name as an error shows it.
+fn shortened(name: &str) -> String {
+    if name.chars().count() <= MAX_NAME {
+        name.to_owned()
+    } else {
+        name.chars().take(MAX_NAME).chain(['…']).collect()
+    }
+}
+
 /// Names become table names, folder names and log fields: plain ones only, and a table has one meaning.
 fn check_names(source: &SourceText, spec: &TaskSpec) -> Result<()> {
     let plain = |name: &str| {
         name.starts_with(|c: char| c.is_ascii_lowercase())
             && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+            && name.len() <= MAX_NAME
     };
     let place = Place::of(spec.name.referenced);
     if !plain(&spec.name.value.replace('-', "_")) {
-        let error = TaskError::new(source, place, format!("`{}` cannot be a task's name", spec.name.value))
-            .with_help("use lower-case letters, digits, `_` and `-`, a letter first");
+        let error = TaskError::new(source, place, format!("`{}` cannot be a task's name", shortened(&spec.name.value)))
+            .with_help("use lower-case letters, digits, `_` and `-`, a letter first, 64 at the most");
         return Err(Box::new(error).into());
     }
     let tables = spec.sources.iter().map(|(name, at)| (name, at.referenced));
@@ -176,14 +254,15 @@ fn check_names(source: &SourceText, spec: &TaskSpec) -> Result<()> {
     let sinks = spec.sinks.iter().map(|(name, at)| (name, at.referenced));
     for (name, location) in tables.chain(models.clone()).chain(sinks) {
         if !plain(name) {
-            let error = TaskError::new(source, Place::of(location), format!("`{name}` cannot be a name here"))
-                .with_help("use lower-case letters, digits and `_`, a letter first");
+            let error =
+                TaskError::new(source, Place::of(location), format!("`{}` cannot be a name here", shortened(name)))
+                    .with_help("use lower-case letters, digits and `_`, a letter first, 64 at the most");
             return Err(Box::new(error).into());
         }
     }
     for name in spec.environments.keys() {
         if !plain(&name.replace('-', "_")) || name == "default" {
-            let error = TaskError::new(source, None, format!("`{name}` cannot be an environment's name"))
+            let error = TaskError::new(source, None, format!("`{}` cannot be an environment's name", shortened(name)))
                 .with_help("use lower-case letters, digits, `_` and `-`; `default` is what runs without --env");
             return Err(Box::new(error).into());
         }
@@ -252,7 +331,7 @@ sinks:
             Requirement::Matches("name".into(), "^[a-z]+$".into())
         );
         let sink = &task.spec.sinks["good"].value;
-        assert_eq!(task.params.fill(&task.source, &sink.files.path).unwrap(), "out/good");
+        assert_eq!(task.params.fill(&task.source, &sink.files.as_ref().unwrap().path).unwrap(), "out/good");
         assert_eq!(
             sink.columns.as_ref().unwrap()[1].value,
             ColumnOut { name: "money".into(), column: "amount".into() }
@@ -319,7 +398,8 @@ sinks:
     #[test]
     fn a_path_with_an_unknown_parameter_is_refused() {
         let task = parse(&TASK.replace("${output}", "${outptu}"), &ParamChoice::default()).unwrap();
-        let error = task.params.fill(&task.source, &task.spec.sinks["good"].value.files.path).unwrap_err();
+        let error =
+            task.params.fill(&task.source, &task.spec.sinks["good"].value.files.as_ref().unwrap().path).unwrap_err();
         assert!(error.to_string().contains("`${outptu}` is no parameter"), "{error}");
     }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use datafusion::scalar::ScalarValue;
 use indexmap::IndexMap;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_saphyr::Spanned;
 
@@ -12,25 +13,29 @@ use super::sql_type::SqlType;
 use super::text::Scalar;
 use crate::error::{Error, Result};
 
-/// One entry under `params`.
-#[derive(Debug, Clone, Deserialize)]
+/// A parameter: one entry under `params`.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Param")]
 pub struct ParamSpec {
     /// The parameter's type.
     pub r#type: SqlType,
-    /// Its value unless an environment or the command line gives another.
+    /// Its value unless `--env` or `--param` gives another; a parameter without one must be given.
+    #[schemars(with = "Option<Scalar>", example = &"2022-01-01")]
     pub default: Option<Spanned<Scalar>>,
     /// What it is for.
     #[serde(default, rename = "description")]
     _description: Option<String>,
 }
 
-/// One entry under `environments`.
-#[derive(Debug, Clone, Deserialize)]
+/// An environment: one entry under `environments`. Each has runs, a lock and folders of its own.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Environment")]
 pub struct EnvironmentSpec {
-    /// The parameters that have another value here.
+    /// The parameters that have another value here, by name.
     #[serde(default)]
+    #[schemars(with = "IndexMap<String, Scalar>")]
     pub params: IndexMap<String, Spanned<Scalar>>,
 }
 
@@ -139,6 +144,16 @@ impl Params {
 
     /// The same, the values changed so that they mean themselves where the text is used.
     pub fn fill_with(&self, source: &SourceText, text: &Spanned<String>, escape: fn(&str) -> String) -> Result<String> {
+        self.fill_by(source, text, |name| self.get(name).map(|param| Ok(escape(&param.text))))
+    }
+
+    /// The same, with what `known` says stands in the place of a name; parameters are known of themselves.
+    pub(super) fn fill_by(
+        &self,
+        source: &SourceText,
+        text: &Spanned<String>,
+        known: impl Fn(&str) -> Option<Result<String, Box<TaskError>>>,
+    ) -> Result<String> {
         let mut rest = text.value.as_str();
         let mut filled = String::with_capacity(rest.len());
         while let Some(start) = rest.find("${") {
@@ -149,12 +164,18 @@ impl Params {
                 );
             };
             let name = &rest[start + 2..start + length];
-            let Some(param) = self.get(name) else {
-                let error = error(format!("`${{{name}}}` is no parameter")).nearest(name, self.names());
-                return Err(Box::new(error).into());
+            let value = match known(name) {
+                Some(value) => value?,
+                None => match self.get(name) {
+                    Some(param) => param.text.clone(),
+                    None => {
+                        let error = error(format!("`${{{name}}}` is no parameter")).nearest(name, self.names());
+                        return Err(Box::new(error).into());
+                    }
+                },
             };
             filled.push_str(&rest[..start]);
-            filled.push_str(&escape(&param.text));
+            filled.push_str(&value);
             rest = &rest[start + length + 1..];
         }
         filled.push_str(rest);

@@ -1,32 +1,42 @@
 //! `quality:` what must hold of a table's rows, and when the gate closes.
 
 use indexmap::IndexMap;
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
+use serde_json::json;
 use serde_saphyr::Spanned;
 
 use super::text::{Limit, Names, Scalar, ShortOrLong, short_or_long};
 
-/// One entry under `quality`, named for a model; for a source only `gate` can be given.
-#[derive(Debug, Clone, Default, Deserialize)]
+/// What must hold of one table's rows: one entry under `quality`, named for a model. For a source only `gate` can be
+/// given: it counts the records that cannot be read.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(rename = "Quality")]
 pub struct QualitySpec {
-    /// Reason: requirement. A row for which one is not true for sure goes to the rejected route.
+    /// Reason: requirement. A row for which one is not true, or null, goes to `model.rejected` with all its reasons.
+    #[schemars(with = "IndexMap<String, RuleSpec>", example = json!({"too_young": "age >= 18"}))]
     pub reject_unless: IndexMap<String, Spanned<RuleSpec>>,
-    /// Name: requirement. A row for which one is not true is counted and shown, and kept.
+    /// Name: requirement. Accepted rows for which one is not true are counted and shown, and kept.
+    #[schemars(with = "IndexMap<String, RuleSpec>")]
     pub warn_unless: IndexMap<String, Spanned<RuleSpec>>,
-    /// Name: requirement. A row for which one is not true ends the run.
+    /// Name: requirement. One row for which one is not true ends the run, and nothing is published.
+    #[schemars(with = "IndexMap<String, RuleSpec>")]
     pub fail_unless: IndexMap<String, Spanned<RuleSpec>>,
-    /// When nothing is published.
+    /// When the gate closes: then only sinks with `publish: always` are published, and the exit code is 3.
     pub gate: GateSpec,
 }
 
 /// When the gate closes, beside a rule's own `max`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(rename = "Gate")]
 pub struct GateSpec {
-    /// Above so many rejected rows, or so large a share of the rows.
+    /// It closes above so many rejected rows, or above so large a share of all rows.
+    #[schemars(example = &"5%")]
     pub max_rejected: Option<Limit>,
-    /// Below so many rows, accepted and rejected together.
+    /// It closes below so many rows, accepted and rejected together.
+    #[schemars(example = 1)]
     pub min_rows: Option<u64>,
 }
 
@@ -46,6 +56,8 @@ pub enum Requirement {
     Condition(String),
     /// The columns are not null.
     NotNull(Vec<String>),
+    /// The columns are numbers: neither null nor infinite nor "not a number".
+    Finite(Vec<String>),
     /// No other row has the same values in these columns.
     Unique(Vec<String>),
     /// The column's text is one of these.
@@ -56,15 +68,35 @@ pub enum Requirement {
     Between(String, String, String),
 }
 
-#[derive(Default, Deserialize)]
+/// A rule written long: exactly one of the requirements, and perhaps `max`.
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(inline)]
 pub(super) struct LongRule {
+    /// A SQL condition over the table's columns and parameters; the same as the condition alone.
+    #[schemars(example = &"amount > $least")]
     requires: Option<String>,
+    /// The column is not null, or none of the columns is.
+    #[schemars(example = &"email")]
     not_null: Option<Names>,
+    /// The column, or each of the columns, is a finite number: not null, not NaN, not an infinity.
+    #[schemars(example = &"ratio")]
+    finite: Option<Names>,
+    /// No other row has the same values in these columns. For `warn_unless` and `fail_unless` only, because none of the
+    /// rows is the wrong one.
+    #[schemars(example = json!(["name", "birthday"]))]
     unique: Option<Names>,
+    /// The column's text is one of these: `{column: [value, value]}`.
+    #[schemars(example = json!({"currency": ["SGD", "USD"]}), extend("maxProperties" = 1))]
     accepted_values: Option<IndexMap<String, Vec<Scalar>>>,
+    /// The column's text matches a regular expression, which is not anchored of itself: `{column: pattern}`.
+    #[schemars(example = json!({"mobile": "^[0-9]{8}$"}), extend("maxProperties" = 1))]
     matches: Option<IndexMap<String, Scalar>>,
+    /// The column lies between the two, both included: `{column: [least, greatest]}`.
+    #[schemars(example = json!({"age": [18, 99]}), extend("maxProperties" = 1))]
     between: Option<IndexMap<String, (Scalar, Scalar)>>,
+    /// The gate closes above so many rows that miss the rule, or above so large a share of all rows.
+    #[schemars(example = &"1%")]
     max: Option<Limit>,
 }
 
@@ -76,9 +108,10 @@ impl<'de> ShortOrLong<'de> for RuleSpec {
     }
 
     fn long(long: LongRule) -> Result<Self, String> {
-        let given: [Option<Result<_, String>>; 6] = [
+        let given: [Option<Result<_, String>>; 7] = [
             long.requires.map(|sql| Ok(Requirement::Condition(sql))),
             long.not_null.map(|names| Ok(Requirement::NotNull(names.0))),
+            long.finite.map(|names| Ok(Requirement::Finite(names.0))),
             long.unique.map(|names| Ok(Requirement::Unique(names.0))),
             long.accepted_values.map(|map| {
                 let (column, values) = one_column("accepted_values", map)?;
@@ -102,7 +135,7 @@ impl<'de> ShortOrLong<'de> for RuleSpec {
     }
 }
 
-const KINDS: &str = "requires, not_null, unique, accepted_values, matches, between";
+const KINDS: &str = "requires, not_null, finite, unique, accepted_values, matches, between";
 
 fn one_column<V>(kind: &str, map: IndexMap<String, V>) -> Result<(String, V), String> {
     let mut entries = map.into_iter();

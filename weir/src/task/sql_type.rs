@@ -76,6 +76,18 @@ impl FromStr for SqlType {
     }
 }
 
+/// A type's name, as a task file has it where it can.
+pub(crate) fn type_name(kind: &DataType) -> std::string::String {
+    use SqlType::{Bigint, Boolean, Date, Decimal, Double, Integer, String, Timestamp};
+    let declared = match kind {
+        DataType::Decimal128(precision, scale) => Some(Decimal(*precision, *scale)),
+        DataType::Dictionary(_, values) => return type_name(values),
+        kind if kind.is_string() => Some(String),
+        kind => [Boolean, Integer, Bigint, Double, Date, Timestamp].into_iter().find(|known| known.arrow() == *kind),
+    };
+    declared.map_or_else(|| kind.to_string(), |known| known.to_string())
+}
+
 /// `decimal(p,s)` with 1 <= p <= 38 and 0 <= s <= p.
 fn decimal(text: &str) -> Option<SqlType> {
     let (precision, scale) = text.strip_prefix("decimal(")?.strip_suffix(')')?.split_once(',')?;
@@ -128,5 +140,13 @@ mod tests {
         assert_eq!(SqlType::Date.parse("2022-01-01").unwrap(), ScalarValue::Date32(Some(18_993)));
         assert!(SqlType::Date.parse("2022-02-30").is_err());
         assert!(SqlType::Integer.parse("3000000000").is_err());
+    }
+
+    #[test]
+    fn types_have_the_names_of_task_files() {
+        assert_eq!(type_name(&DataType::Utf8), "string");
+        assert_eq!(type_name(&DataType::Int64), "bigint");
+        assert_eq!(type_name(&DataType::Decimal128(12, 2)), "decimal(12,2)");
+        assert_eq!(type_name(&DataType::UInt64), "UInt64");
     }
 }

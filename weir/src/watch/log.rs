@@ -1,5 +1,6 @@
 //! The log: one line an event, on standard error.
 
+use std::fmt;
 use std::io::IsTerminal;
 
 use tracing_subscriber::EnvFilter;
@@ -13,14 +14,40 @@ pub(crate) enum LogFormat {
     Json,
 }
 
+impl fmt::Display for LogFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Text => "text",
+            Self::Json => "json",
+        })
+    }
+}
+
 /// Starts the log of this process. A terminal that shows a progress bar gets warnings only.
 pub(crate) fn start(format: LogFormat, quiet: bool) {
+    let shows_bar = std::io::stderr().is_terminal() && format == LogFormat::Text;
+    start_at(
+        format,
+        if quiet {
+            ERRORS
+        } else if shows_bar {
+            "warn"
+        } else {
+            STEPS
+        },
+    );
+}
+
+/// The same for a process that stays: its steps are what there is to see, also on a terminal.
+pub(crate) fn start_service(format: LogFormat, quiet: bool) {
+    start_at(format, if quiet { ERRORS } else { STEPS });
+}
+
+const ERRORS: &str = "error";
+const STEPS: &str = "warn,weir=info";
+
+fn start_at(format: LogFormat, level: &str) {
     let is_terminal = std::io::stderr().is_terminal();
-    let level = match (quiet, is_terminal && format == LogFormat::Text) {
-        (true, _) => "error",
-        (false, true) => "warn",
-        (false, false) => "warn,weir=info",
-    };
     let filter = EnvFilter::try_from_env("WEIR_LOG").unwrap_or_else(|_| EnvFilter::new(level));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
     // A log that cannot be written, on a full disk or a closed pipe, is no reason to end a run.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-pub(crate) use log::{LogFormat, start as start_log};
+pub(crate) use log::{LogFormat, start as start_log, start_service as start_service_log};
 
 use crate::source::ScanProgress;
 

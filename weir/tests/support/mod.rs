@@ -90,6 +90,36 @@ impl Project {
         Ran::of(self.command(arguments).output().unwrap())
     }
 
+    /// Puts what is in another folder in the place of all that is in this one.
+    pub(crate) fn replace(&self, by: &Path) {
+        for name in self.left("") {
+            let path = self.path(&name);
+            let removed = if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
+            removed.unwrap();
+        }
+        let copied = Command::new("cp").arg("-a").arg(by.join(".")).arg(self.folder.path()).status();
+        assert!(copied.unwrap().success());
+    }
+
+    /// The command as a user whom permissions bind, as root is not, and everything here free for that user.
+    pub(crate) fn bound_by_permissions(&self, command: Command) -> Command {
+        use std::os::unix::{fs::MetadataExt, process::CommandExt};
+        const NOBODY: u32 = 65534;
+        if std::fs::metadata(self.folder.path()).unwrap().uid() != 0 {
+            return command;
+        }
+        // That user may be kept from the folder that the command is built in.
+        let program = self.path(".program");
+        if std::fs::hard_link(command.get_program(), &program).is_err() {
+            std::fs::copy(command.get_program(), &program).unwrap();
+        }
+        let freed = Command::new("chmod").args(["-R", "a+rwX"]).arg(self.folder.path()).status();
+        assert!(freed.unwrap().success());
+        let mut bound = Command::new(program);
+        bound.args(command.get_args()).current_dir(self.folder.path()).stdin(Stdio::null()).uid(NOBODY).gid(NOBODY);
+        bound
+    }
+
     /// `weir run` on the task.
     pub(crate) fn run(&self, more: &[&str]) -> Ran {
         let arguments: Vec<_> = ["run", "--task-config", "task.yaml"].iter().chain(more).copied().collect();

@@ -7,9 +7,6 @@
 
 use memchr::{memchr, memrchr};
 
-/// A record longer than this is broken or too long: a lost quote must not swallow a file.
-pub(super) const MAX_RECORD_BYTES: usize = 16 << 20;
-
 /// How a quoted field ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum QuotedEnd {

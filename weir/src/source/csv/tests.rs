@@ -1,211 +1,17 @@
 //! The scan against the `csv` crate and against a plain reading of the rules, byte by byte.
 
-use std::sync::{Arc, Mutex};
-
-use bytes::Bytes;
-use datafusion::arrow::array::{Array, AsArray, RecordBatch};
-use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use datafusion::prelude::{SessionConfig, SessionContext};
-use object_store::memory::InMemory;
-use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt};
+use datafusion::arrow::datatypes::DataType;
 use proptest::prelude::*;
 
-use super::records::MAX_RECORD_BYTES;
-use super::table::{CsvOptions, CsvTable};
-use crate::error::Result;
-use crate::source::rejected::RejectedRoute;
-
-type Row = Vec<Option<String>>;
-
-/// What a scan came to: rows in the files' order where one reader read them, else sorted.
-#[derive(Debug, Default, PartialEq, Eq, Clone)]
-struct Outcome {
-    rows: Vec<Row>,
-    /// Line, text, reason.
-    rejected: Vec<(u64, String, String)>,
-}
-
-impl Outcome {
-    fn sorted(mut self) -> Self {
-        self.rows.sort();
-        self.rejected.sort();
-        self
-    }
-}
-
-struct Scan {
-    schema: SchemaRef,
-    block_bytes: usize,
-    max_record: usize,
-    partitions: usize,
-    null_values: Vec<String>,
-}
-
-impl Scan {
-    fn of(columns: &[(&str, DataType)]) -> Self {
-        let fields: Vec<_> = columns.iter().map(|(name, kind)| Field::new(*name, kind.clone(), true)).collect();
-        let schema = Arc::new(Schema::new(fields));
-        Self { schema, block_bytes: 1 << 20, max_record: MAX_RECORD_BYTES, partitions: 1, null_values: vec![] }
-    }
-
-    fn texts(columns: usize) -> Self {
-        let names: Vec<_> = (0..columns).map(|i| format!("c{i}")).collect();
-        Self::of(&names.iter().map(|name| (name.as_str(), DataType::Utf8View)).collect::<Vec<_>>())
-    }
-
-    /// Reads one file of these bytes.
-    fn read(&self, file: &[u8]) -> Result<Outcome> {
-        self.query(&[file], "select * from t")
-    }
-
-    fn query(&self, files: &[&[u8]], sql: &str) -> Result<Outcome> {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
-        runtime.block_on(async {
-            let store = Arc::new(InMemory::new());
-            let mut found = Vec::new();
-            for (i, file) in files.iter().enumerate() {
-                let path = Path::from(format!("{i}.csv"));
-                store.put(&path, Bytes::copy_from_slice(file).into()).await.unwrap();
-                found.push((path.to_string(), store.head(&path).await.unwrap()));
-            }
-            let headers = self.schema.fields().iter().map(|field| field.name().clone()).collect();
-            let options = CsvOptions {
-                block_bytes: self.block_bytes,
-                max_record: self.max_record,
-                null_values: self.null_values.clone().into(),
-                ..CsvOptions::new(self.schema.clone(), headers)
-            };
-            let rejected = Arc::new(RejectedRoute::new("t"));
-            let taken = Arc::new(Mutex::new(Vec::new()));
-            let takes = taken.clone();
-            rejected.set_taker(Box::new(move |batch| {
-                takes.lock().unwrap().extend(rejected_records(batch));
-                Ok(())
-            }));
-            let store: Arc<dyn ObjectStore> = store;
-            let table = CsvTable::open(store, found, options, rejected, Arc::default())?;
-            let context = SessionContext::new_with_config(SessionConfig::new().with_target_partitions(self.partitions));
-            let table = Arc::new(table);
-            context.register_table("t", table.clone()).unwrap();
-            let batches = context.sql(sql).await.unwrap().collect().await;
-            let batches = batches.map_err(|error| crate::Error::query("t", error))?;
-            table.drain(&|| false).map_err(|error| crate::Error::query("t", error))?;
-            Ok(Outcome { rows: batches.iter().flat_map(rows).collect(), rejected: taken.lock().unwrap().clone() })
-        })
-    }
-}
-
-fn rows(batch: &RecordBatch) -> Vec<Row> {
-    for column in batch.columns() {
-        column.to_data().validate_full().unwrap();
-    }
-    let texts: Vec<_> = batch
-        .columns()
-        .iter()
-        .map(|column| datafusion::arrow::compute::cast(column, &DataType::Utf8View).unwrap())
-        .collect();
-    (0..batch.num_rows())
-        .map(|row| {
-            texts
-                .iter()
-                .map(|text| text.as_string_view())
-                .map(|text| text.is_valid(row).then(|| text.value(row).to_owned()))
-                .collect()
-        })
-        .collect()
-}
-
-fn rejected_records(batch: &RecordBatch) -> Vec<(u64, String, String)> {
-    let lines = batch.column(1).as_primitive::<datafusion::arrow::datatypes::Int64Type>();
-    let text = |column: usize, row| batch.column(column).as_string_view().value(row).to_owned();
-    (0..batch.num_rows()).map(|row| (lines.value(row) as u64, text(2, row), text(3, row))).collect()
-}
-
-/// The rules, read plainly: one record after the other, one byte after the other.
-fn reference(text: &str, columns: usize) -> Outcome {
-    let mut outcome = Outcome::default();
-    let mut rest = text;
-    let mut line = 2; // behind the header
-    while !rest.is_empty() {
-        let Some((record, length)) = strict_record(rest) else {
-            let length = rest.find('\n').map_or(rest.len(), |i| i + 1);
-            outcome.rejected.push((line, without_line_end(&rest[..length]).to_owned(), "invalid_quotes".into()));
-            line += 1;
-            rest = &rest[length..];
-            continue;
-        };
-        let raw = without_line_end(&rest[..length]);
-        let reason = if record.len() < columns { "too_few_fields" } else { "too_many_fields" };
-        match record.len() {
-            _ if raw.is_empty() => {}
-            n if n == columns => outcome.rows.push(record),
-            _ => outcome.rejected.push((line, raw.to_owned(), reason.into())),
-        }
-        line += rest[..length].matches('\n').count() as u64;
-        rest = &rest[length..];
-    }
-    outcome
-}
-
-fn without_line_end(raw: &str) -> &str {
-    let raw = raw.strip_suffix('\n').unwrap_or(raw);
-    raw.strip_suffix('\r').unwrap_or(raw)
-}
-
-/// The fields of the first record and its length with its line end; none if its quotes are broken.
-fn strict_record(text: &str) -> Option<(Row, usize)> {
-    let mut fields = Vec::new();
-    let mut rest = text;
-    loop {
-        let quoted = rest.starts_with('"');
-        let field = if quoted {
-            let (field, behind) = quoted_field(&rest[1..])?;
-            rest = behind;
-            field
-        } else {
-            let end = rest.find([',', '\n']).unwrap_or(rest.len());
-            let field = &rest[..end];
-            rest = &rest[end..];
-            // A carriage return belongs to the line end, before a line feed and at the end of the file.
-            let field = if rest.starts_with(',') { field } else { field.strip_suffix('\r').unwrap_or(field) };
-            field.to_owned()
-        };
-        fields.push((quoted || !field.is_empty()).then_some(field));
-        match rest.strip_prefix(',') {
-            Some(next) => rest = next,
-            None => {
-                let rest = rest.strip_prefix('\r').unwrap_or(rest);
-                let rest = rest.strip_prefix('\n').unwrap_or(rest);
-                return Some((fields, text.len() - rest.len()));
-            }
-        }
-    }
-}
-
-/// The text of a quoted field, and what stands behind its closing quote.
-fn quoted_field(text: &str) -> Option<(String, &str)> {
-    let (mut field, mut rest) = (String::new(), text);
-    loop {
-        let (before, behind) = rest.split_once('"')?;
-        field.push_str(before);
-        match behind.strip_prefix('"') {
-            Some(next) => rest = next,
-            None if ["", "\r"].contains(&behind) => return Some((field, behind)),
-            None => return [",", "\n", "\r\n"].iter().any(|end| behind.starts_with(end)).then_some((field, behind)),
-        }
-        field.push('"');
-    }
-}
+use super::Csv;
+use super::reference::reference;
+use crate::source::rejected::{Findings, RejectedRoute};
+use crate::source::testing::{Reading, plain};
 
 /// What the `csv` crate makes of it: an unquoted empty field and a quoted one are the same to it.
 fn csv_crate(text: &str) -> Vec<Vec<String>> {
     let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text.as_bytes());
     reader.records().map(|record| record.unwrap().iter().map(str::to_owned).collect()).collect()
-}
-
-fn plain(rows: &[Row]) -> Vec<Vec<String>> {
-    rows.iter().map(|row| row.iter().map(|value| value.clone().unwrap_or_default()).collect()).collect()
 }
 
 fn pieces() -> impl Strategy<Value = String> {
@@ -240,8 +46,8 @@ proptest! {
     fn any_text_is_read_by_the_rules_whatever_the_blocks_and_threads(text in pieces(), block_bytes in 1usize..64, partitions in 1usize..5) {
         let expected = reference(&text, 2).sorted();
         let file = format!("c0,c1\n{text}");
-        let scan = Scan { block_bytes, partitions, ..Scan::texts(2) };
-        prop_assert_eq!(scan.read(file.as_bytes()).unwrap().sorted(), expected);
+        let scan = Reading::texts(2).cut(block_bytes, partitions);
+        prop_assert_eq!(scan.read::<Csv>(file.as_bytes()).unwrap().sorted(), expected);
     }
 
     #[test]
@@ -253,8 +59,8 @@ proptest! {
             writer.write_record([a, b, c]).unwrap();
         }
         let text = String::from_utf8(writer.into_inner().unwrap()).unwrap();
-        let scan = Scan { block_bytes, partitions, ..Scan::texts(3) };
-        let outcome = scan.read(format!("c0,c1,c2\n{text}").as_bytes()).unwrap().sorted();
+        let scan = Reading::texts(3).cut(block_bytes, partitions);
+        let outcome = scan.read::<Csv>(format!("c0,c1,c2\n{text}").as_bytes()).unwrap().sorted();
         let mut expected = csv_crate(&text);
         expected.sort();
         prop_assert_eq!(plain(&outcome.rows), expected);
@@ -264,20 +70,20 @@ proptest! {
 
 #[test]
 fn an_empty_field_is_null_and_a_quoted_empty_field_is_empty_text() {
-    let rows = Scan::texts(3).read(b"c0,c1,c2\n,\"\",x\n").unwrap().rows;
+    let rows = Reading::texts(3).read::<Csv>(b"c0,c1,c2\n,\"\",x\n").unwrap().rows;
     assert_eq!(rows, [vec![None, Some(String::new()), Some("x".into())]]);
 }
 
 #[test]
 fn null_values_are_null_and_only_where_they_are_not_quoted() {
-    let scan = Scan { null_values: vec!["NA".into()], ..Scan::texts(2) };
-    assert_eq!(scan.read(b"c0,c1\nNA,\"NA\"\n").unwrap().rows, [vec![None, Some("NA".into())]]);
+    let scan = Reading { null_values: vec!["NA".into()], ..Reading::texts(2) };
+    assert_eq!(scan.read::<Csv>(b"c0,c1\nNA,\"NA\"\n").unwrap().rows, [vec![None, Some("NA".into())]]);
 }
 
 #[test]
 fn unreadable_records_are_rejected_with_their_lines_and_the_rest_is_kept() {
     let file = b"c0,c1\n1,\"a\nb\"\n2\n3,x,y\n\n4,\"z\"z\n5,\xff\n6,ok\n";
-    let outcome = Scan { block_bytes: 7, partitions: 3, ..Scan::texts(2) }.read(file).unwrap().sorted();
+    let outcome = Reading::texts(2).cut(7, 3).read::<Csv>(file).unwrap().sorted();
     assert_eq!(plain(&outcome.rows), [["1", "a\nb"], ["6", "ok"]]);
     let rejected: Vec<_> =
         outcome.rejected.iter().map(|(line, raw, why)| (*line, raw.as_str(), why.as_str())).collect();
@@ -295,7 +101,7 @@ fn unreadable_records_are_rejected_with_their_lines_and_the_rest_is_kept() {
 #[test]
 fn an_unclosed_quote_costs_its_own_line_only() {
     let file = b"c0,c1\n1,\"a\n2,b\n3,c\n";
-    let outcome = Scan::texts(2).read(file).unwrap();
+    let outcome = Reading::texts(2).read::<Csv>(file).unwrap();
     assert_eq!(plain(&outcome.rows), [["2", "b"], ["3", "c"]]);
     assert_eq!(outcome.rejected, [(2, "1,\"a".into(), "invalid_quotes".into())]);
 }
@@ -305,8 +111,9 @@ fn a_record_above_the_longest_allowed_is_rejected_whatever_the_blocks() {
     let long = "x".repeat(100);
     let file = format!("c0,c1\n1,a\n2,{long}\n3,b\n4,\"{long}\n5,c\n");
     for block_bytes in [1, 10, 64, 1000] {
-        let scan = Scan { block_bytes, max_record: 50, ..Scan::texts(2) };
-        let outcome = scan.read(file.as_bytes()).unwrap();
+        let mut scan = Reading::texts(2).cut(block_bytes, 1);
+        scan.options.max_record = 50;
+        let outcome = scan.read::<Csv>(file.as_bytes()).unwrap();
         assert_eq!(plain(&outcome.rows), [["1", "a"], ["3", "b"], ["5", "c"]], "blocks of {block_bytes}");
         let lines: Vec<_> = outcome.rejected.iter().map(|(line, ..)| *line).collect();
         assert_eq!(lines, [3, 5], "blocks of {block_bytes}");
@@ -316,42 +123,42 @@ fn a_record_above_the_longest_allowed_is_rejected_whatever_the_blocks() {
 #[test]
 fn files_of_one_source_may_order_their_columns_differently() {
     let files: [&[u8]; 2] = [b"c0,c1\n1,2\n", b"c1,c0\n4,3\n"];
-    let rows = Scan::texts(2).query(&files, "select * from t").unwrap().sorted().rows;
+    let rows = Reading::texts(2).query::<Csv>(&files, "select * from t").unwrap().sorted().rows;
     assert_eq!(plain(&rows), [["1", "2"], ["3", "4"]]);
 }
 
 #[test]
 fn a_query_reads_only_the_columns_it_names_and_counts_without_any() {
     let files: [&[u8]; 1] = [b"c0,c1,c2\n1,2,3\n4,5,6\n7\n"];
-    let scan = Scan::texts(3);
-    assert_eq!(plain(&scan.query(&files, "select c2, c0 from t").unwrap().rows), [["3", "1"], ["6", "4"]]);
-    assert_eq!(plain(&scan.query(&files, "select count(*) from t").unwrap().rows), [["2"]]);
+    let scan = Reading::texts(3);
+    assert_eq!(plain(&scan.query::<Csv>(&files, "select c2, c0 from t").unwrap().rows), [["3", "1"], ["6", "4"]]);
+    assert_eq!(plain(&scan.query::<Csv>(&files, "select count(*) from t").unwrap().rows), [["2"]]);
 }
 
 #[test]
 fn what_a_query_does_not_read_is_still_counted_and_its_bad_records_are_passed_on() {
     let file: String = (0..1000).map(|i| if i % 10 == 9 { "x\n".to_owned() } else { format!("{i},b\n") }).collect();
     let file = format!("c0,c1\n{file}");
-    let scan = Scan { block_bytes: 50, partitions: 3, ..Scan::texts(2) };
+    let scan = Reading::texts(2).cut(50, 3);
     for sql in ["select * from t limit 3", "select * from t where 1 = 0", "select count(*) from t"] {
-        assert_eq!(scan.query(&[file.as_bytes()], sql).unwrap().rejected.len(), 100, "{sql}");
+        assert_eq!(scan.query::<Csv>(&[file.as_bytes()], sql).unwrap().rejected.len(), 100, "{sql}");
     }
 }
 
 #[test]
 fn whether_a_record_can_be_read_does_not_depend_on_the_query() {
-    let scan = Scan::of(&[("id", DataType::Utf8View), ("n", DataType::Int64)]);
+    let scan = Reading::of(&[("id", DataType::Utf8View), ("n", DataType::Int64)]);
     for (sql, rows) in [("select id, n from t", 1), ("select id from t", 1), ("select count(*) from t", 1)] {
-        let outcome = scan.query(&[b"id,n\na,1\nb,x\n"], sql).unwrap();
+        let outcome = scan.query::<Csv>(&[b"id,n\na,1\nb,x\n"], sql).unwrap();
         assert_eq!((outcome.rows.len(), outcome.rejected.len()), (rows, 1), "{sql}");
     }
-    assert_eq!(plain(&scan.query(&[b"id,n\na,1\nb,x\n"], "select count(*) from t").unwrap().rows), [["1"]]);
+    assert_eq!(plain(&scan.query::<Csv>(&[b"id,n\na,1\nb,x\n"], "select count(*) from t").unwrap().rows), [["1"]]);
 }
 
 #[test]
 fn a_text_that_does_not_fit_its_type_rejects_its_record() {
-    let scan = Scan::of(&[("day", DataType::Date32), ("n", DataType::Int64), ("t", DataType::Utf8View)]);
-    let outcome = scan.read(b"day,n,t\n2022-01-31,7,a\n2022-02-30,x,b\n,,c\n2022-01-01,8,\n").unwrap();
+    let scan = Reading::of(&[("day", DataType::Date32), ("n", DataType::Int64), ("t", DataType::Utf8View)]);
+    let outcome = scan.read::<Csv>(b"day,n,t\n2022-01-31,7,a\n2022-02-30,x,b\n,,c\n2022-01-01,8,\n").unwrap();
     let row = |values: [&str; 3]| values.map(|v| (!v.is_empty()).then(|| v.to_owned())).to_vec();
     assert_eq!(outcome.rows, [row(["2022-01-31", "7", "a"]), row(["", "", "c"]), row(["2022-01-01", "8", ""])]);
     assert_eq!(outcome.rejected, [(3, "2022-02-30,x,b".into(), "invalid_day;invalid_n".into())]);
@@ -360,12 +167,12 @@ fn a_text_that_does_not_fit_its_type_rejects_its_record() {
 #[test]
 fn a_value_has_the_one_form_of_its_type_or_its_record_is_rejected() {
     let amount = DataType::Decimal128(12, 2);
-    let scan = Scan::of(&[("yes", DataType::Boolean), ("day", DataType::Date32), ("amount", amount)]);
+    let scan = Reading::of(&[("yes", DataType::Boolean), ("day", DataType::Date32), ("amount", amount)]);
     let good = ["true,2022-01-31,1.50", "FALSE,0001-01-01,-7", "true,9999-12-31,1.500"];
     let bad =
         ["ye,2022-01-31,1", "true,20220131,1", "true,2022-01-31,1.005", "true,+12022-01-31,1", "true,2022-1-31,1"];
     let file = format!("yes,day,amount\n{}\n{}\n", good.join("\n"), bad.join("\n"));
-    let outcome = scan.read(file.as_bytes()).unwrap();
+    let outcome = scan.read::<Csv>(file.as_bytes()).unwrap();
     assert_eq!(outcome.rows.len(), good.len(), "{outcome:?}");
     assert_eq!(outcome.rejected.len(), bad.len(), "{outcome:?}");
 }
@@ -373,7 +180,7 @@ fn a_value_has_the_one_form_of_its_type_or_its_record_is_rejected() {
 #[test]
 fn numbers_are_finite_and_times_are_not_changed() {
     let time = DataType::Timestamp(datafusion::arrow::datatypes::TimeUnit::Microsecond, None);
-    let scan = Scan::of(&[("f", DataType::Float64), ("t", time)]);
+    let scan = Reading::of(&[("f", DataType::Float64), ("t", time)]);
     let good = ["1e3,2024-01-01 23:59:59.123456", "-.5,2024-01-01T00:00:00"];
     let bad = [
         "1e400,2024-01-01T00:00:00",
@@ -383,7 +190,7 @@ fn numbers_are_finite_and_times_are_not_changed() {
         "1,2024-01-01T23:59:59.1234567",
         "1,2024-01-01T23:59:59+08:00",
     ];
-    let outcome = scan.read(format!("f,t\n{}\n{}\n", good.join("\n"), bad.join("\n")).as_bytes()).unwrap();
+    let outcome = scan.read::<Csv>(format!("f,t\n{}\n{}\n", good.join("\n"), bad.join("\n")).as_bytes()).unwrap();
     assert_eq!((outcome.rows.len(), outcome.rejected.len()), (good.len(), bad.len()), "{outcome:?}");
 }
 
@@ -396,7 +203,7 @@ fn without_a_taker_the_first_unreadable_record_ends_the_run() {
         raw: "1,2,3".into(),
         reason: "too_many_fields".into(),
     };
-    let error = rejected.send(&[record]).unwrap_err();
+    let error = rejected.send(Findings { rejected: vec![record], ..Findings::default() }).unwrap_err();
     assert_eq!(error.to_string(), "in/a.csv:7: a record cannot be read: too_many_fields");
     let help = miette::Diagnostic::help(&error).unwrap().to_string();
     assert!(help.contains("from: application.rejected"), "{help}");

@@ -1,0 +1,232 @@
+//! From options to a session: which server, with TLS or without, and how often it is tried.
+
+use std::hash::{BuildHasher, RandomState};
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use rustls::pki_types::ServerName;
+use tokio_postgres::config::{Host, SslMode, SslNegotiation};
+use tokio_postgres::tls::MakeTlsConnect;
+use tokio_postgres::{Client, Config, NoTls, Socket};
+
+use crate::error::Reason;
+use crate::failure::{Attempt, Failure};
+use crate::options::{Options, Server};
+use crate::passwords;
+use crate::tls::Mode;
+
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// What the last attempt gets even if time is up: an attempt with no time at all would only hide why the others failed.
+const LAST_ATTEMPT: Duration = Duration::from_secs(1);
+
+/// Tries until there is a session, an error that does not pass by itself, or `wait` is over. The first attempt has all
+/// the time that `connect_timeout` gives it.
+pub(crate) async fn connect(options: &Options, wait: Duration) -> Result<Client, Failure> {
+    let begun = Instant::now();
+    let mut pause = FIRST_PAUSE;
+    let mut attempts = 1;
+    let mut end = None;
+    loop {
+        let failure = match any_server(options, end).await {
+            Ok(client) => return Ok(client),
+            Err(failure) => failure,
+        };
+        let left = wait.saturating_sub(begun.elapsed());
+        if !failure.reason.is_transient() || left.is_zero() {
+            return Err(if attempts > 1 { tried(failure, attempts, begun.elapsed()) } else { failure });
+        }
+        if attempts == 1 {
+            tracing::warn!("{}; trying again for up to {:.0} s", failure.message, left.as_secs_f64().ceil());
+        }
+        tokio::time::sleep(jittered(pause).min(left)).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+        attempts += 1;
+        end = begun.checked_add(wait);
+    }
+}
+
+fn tried(mut failure: Failure, attempts: u32, time: Duration) -> Failure {
+    failure.message = format!("{} (tried {attempts} times in {:.1} s)", failure.message, time.as_secs_f64());
+    failure
+}
+
+/// Half of it to all of it, so that clients that lost a server together do not come back together.
+fn jittered(pause: Duration) -> Duration {
+    pause.mul_f64(0.5 + random() / 2.0)
+}
+
+/// A number from 0 to 1. The keys of a hasher are the randomness that the standard library has.
+fn random() -> f64 {
+    RandomState::new().hash_one(()) as f64 / u64::MAX as f64
+}
+
+/// One round over all servers and their addresses. As in libpq the next one is tried only if the one before could not
+/// be reached or is not ready; a wrong password is not carried around.
+async fn any_server(options: &Options, end: Option<Instant>) -> Result<Client, Failure> {
+    let mut last: Option<Failure> = None;
+    let mut servers: Vec<_> = options.servers.iter().collect();
+    if options.load_balance {
+        // The keys are drawn anew for every element, so that this is a shuffle.
+        servers.sort_by_cached_key(|_| RandomState::new().hash_one(()));
+    }
+    for server in servers {
+        let failure = match addresses(server, limit(options, end)).await {
+            Err(failure) => failure,
+            Ok(addresses) => match any_address(options, server, &addresses, end).await {
+                Ok(client) => return Ok(client),
+                Err(failure) => failure,
+            },
+        };
+        let go_on = failure.reason.is_transient() || matches!(failure.reason, Reason::UnknownHost | Reason::Other);
+        if !go_on {
+            return Err(failure);
+        }
+        // As long as one of the servers may come up, the round is worth another one.
+        if failure.reason.is_transient() || !last.as_ref().is_some_and(|last| last.reason.is_transient()) {
+            last = Some(failure);
+        }
+    }
+    Err(last.unwrap_or_else(|| Failure::unreachable("no server", "none is named")))
+}
+
+async fn any_address(
+    options: &Options,
+    server: &Server,
+    addresses: &[Option<IpAddr>],
+    end: Option<Instant>,
+) -> Result<Client, Failure> {
+    let mut last = None;
+    for address in addresses {
+        let limit = limit(options, end);
+        let failure = match tokio::time::timeout(limit, session(options, server, *address)).await {
+            Ok(Ok(client)) => return Ok(client),
+            Ok(Err(failure)) => failure,
+            Err(_) => Failure::unreachable(&server.to_string(), &format!("no answer in {:.1} s", limit.as_secs_f64())),
+        };
+        if !failure.reason.is_transient() {
+            return Err(failure);
+        }
+        last = Some(failure);
+    }
+    Err(last.unwrap_or_else(|| Failure::unreachable(&server.to_string(), "its name has no address")))
+}
+
+/// What the next attempt may take.
+fn limit(options: &Options, end: Option<Instant>) -> Duration {
+    let most = options.connect_timeout.unwrap_or(Duration::MAX);
+    match end {
+        Some(end) => most.min(end.saturating_duration_since(Instant::now()).max(LAST_ATTEMPT)),
+        None => most,
+    }
+}
+
+/// The addresses of a server; a folder of sockets has none, and is tried once.
+async fn addresses(server: &Server, limit: Duration) -> Result<Vec<Option<IpAddr>>, Failure> {
+    let host = match (&server.host, server.address) {
+        (_, Some(address)) => return Ok(vec![Some(address)]),
+        (Some(Host::Tcp(host)), None) => host,
+        (Some(Host::Unix(_)) | None, None) => return Ok(vec![None]),
+    };
+    match tokio::time::timeout(limit, tokio::net::lookup_host((host.as_str(), server.port))).await {
+        Ok(Ok(found)) => Ok(found.map(|address| Some(address.ip())).collect()),
+        Ok(Err(error)) => Err(Failure::lookup(host, &error)),
+        Err(_) => Err(Failure::unreachable(&server.to_string(), "its name could not be looked up in time")),
+    }
+}
+
+/// One session, in the way or the two ways that `sslmode` names.
+async fn session(options: &Options, server: &Server, address: Option<IpAddr>) -> Result<Client, Failure> {
+    let attempt = Target { options, server, address };
+    if address.is_none() {
+        // There is no TLS over sockets of the file system, whatever sslmode says.
+        return attempt.open(SslMode::Disable).await;
+    }
+    match options.tls.mode {
+        Mode::Disable => attempt.open(SslMode::Disable).await,
+        Mode::Allow => match attempt.open(SslMode::Disable).await {
+            Err(plain) if plain.may_pass_the_other_way() => {
+                attempt.open(SslMode::Require).await.map_err(|tls| if tls.is_tls() { plain } else { tls })
+            }
+            done => done,
+        },
+        Mode::Prefer => match attempt.open(SslMode::Prefer).await {
+            Err(tls) if tls.is_tls() || tls.may_pass_the_other_way() => attempt
+                .open(SslMode::Disable)
+                .await
+                .map_err(|plain| if plain.may_pass_the_other_way() { tls } else { plain }),
+            done => done,
+        },
+        Mode::Require | Mode::VerifyCa | Mode::VerifyFull => attempt.open(SslMode::Require).await,
+    }
+}
+
+struct Target<'a> {
+    options: &'a Options,
+    server: &'a Server,
+    address: Option<IpAddr>,
+}
+
+impl Target<'_> {
+    async fn open(&self, mode: SslMode) -> Result<Client, Failure> {
+        match mode {
+            SslMode::Disable => self.open_with(NoTls, mode).await,
+            _ => self.open_with(self.options.tls.connector()?, mode).await,
+        }
+    }
+
+    async fn open_with<T>(&self, tls: T, mode: SslMode) -> Result<Client, Failure>
+    where
+        T: MakeTlsConnect<Socket, Stream: Send + 'static>,
+    {
+        let with_tls = mode != SslMode::Disable;
+        let attempt = Attempt { options: self.options, server: self.server.to_string(), with_tls };
+        let opened = self.config(mode).connect(tls).await;
+        let (client, connection) = opened.map_err(|error| attempt.failure(&error))?;
+        tokio::spawn(async move {
+            // Whoever waits for a statement is told too; this is for sessions that nobody uses just then.
+            if let Err(error) = connection.await {
+                tracing::debug!("a connection ended: {error}");
+            }
+        });
+        Ok(client)
+    }
+
+    fn config(&self, mode: SslMode) -> Config {
+        let Self { options, server, address } = self;
+        let mut config = options.config.clone();
+        config.port(server.port).ssl_mode(mode);
+        if options.tls.direct {
+            config.ssl_negotiation(SslNegotiation::Direct);
+        }
+        if let Some(password) = self.password() {
+            config.password(password);
+        }
+        match (&server.host, address) {
+            (Some(Host::Unix(folder)), None) => config.host_path(folder),
+            (host, Some(address)) => {
+                config.hostaddr(*address);
+                // A name that certificates cannot have matters only to those who read it there.
+                match host {
+                    Some(Host::Tcp(name)) if is_name(name) || options.tls.mode == Mode::VerifyFull => config.host(name),
+                    _ => config.host(address.to_string()),
+                }
+            }
+            (_, None) => &mut config,
+        };
+        config
+    }
+
+    fn password(&self) -> Option<String> {
+        let Self { options, server, .. } = self;
+        let look_up = || {
+            let host = server.host_in_password_file();
+            passwords::find(options.password_file.as_ref()?, &host, server.port, &options.database, &options.user)
+        };
+        options.password.clone().or_else(look_up)
+    }
+}
+
+fn is_name(host: &str) -> bool {
+    ServerName::try_from(host).is_ok()
+}

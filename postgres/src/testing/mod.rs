@@ -1,0 +1,228 @@
+//! Throwaway PostgreSQL servers: real ones, on free ports, gone when the tests are, however these end.
+//!
+//! ```no_run
+//! # use weir_postgres::testing::Cluster;
+//! let url = Cluster::shared().database();
+//! assert!(url.starts_with("postgres://owner:"));
+//! ```
+
+mod authority;
+mod process;
+
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use tempfile::TempDir;
+
+pub use authority::{Authority, Identity};
+use process::Unprivileged;
+pub use process::program;
+
+/// Who owns the databases of a cluster.
+pub const USER: &str = "owner";
+/// That user's password.
+pub const PASSWORD: &str = "correct horse";
+
+/// A server of its own, in a folder of its own.
+///
+/// It is stopped and removed when this is dropped, and also when the process ends in any other way, even by SIGKILL.
+/// Everything here panics when it fails, because a test cannot go on then.
+#[derive(Debug)]
+pub struct Cluster {
+    folder: TempDir,
+    port: u16,
+    watcher: Child,
+}
+
+impl Cluster {
+    /// Starts a server.
+    pub fn start() -> Self {
+        Self::with_settings(&[])
+    }
+
+    /// Starts a server with further settings, each `name=value`.
+    pub fn with_settings(settings: &[&str]) -> Self {
+        let folder = tempfile::Builder::new().prefix("postgres-").tempdir().expect("a temporary folder");
+        let user = Unprivileged::user();
+        user.give(folder.path());
+        let watcher = user.watcher(folder.path());
+        let mut cluster = Self { folder, port: 0, watcher };
+        cluster.initialise(settings);
+        // Between choosing a port and listening at it, anybody may take it.
+        for _ in 0..10 {
+            cluster.port = free_port();
+            match cluster.try_launch() {
+                Ok(()) => return cluster,
+                Err(log) if log.contains("could not bind") || log.contains("could not create any TCP/IP sockets") => {}
+                Err(log) => panic!("the server does not start: {log}"),
+            }
+        }
+        panic!("ten free ports in a row were taken before the server could listen there");
+    }
+
+    fn initialise(&self, settings: &[&str]) {
+        let user = Unprivileged::user();
+        let password = self.folder.path().join("password");
+        fs::write(&password, PASSWORD).expect("the folder is new");
+        user.give(&password);
+        let made = user
+            .command("initdb")
+            .args(["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync", "--username", USER])
+            .arg("--pwfile")
+            .arg(&password)
+            .arg("--pgdata")
+            .arg(self.data())
+            .output()
+            .expect("initdb can be started: the package postgresql has it");
+        assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
+        self.set(&[
+            "fsync=off",
+            "shared_buffers=64MB",
+            "max_connections=64",
+            "listen_addresses='127.0.0.1'",
+            "unix_socket_directories=''",
+        ]);
+        self.set(settings);
+    }
+
+    /// The server that all tests of this process share.
+    pub fn shared() -> &'static Self {
+        static SHARED: OnceLock<Cluster> = OnceLock::new();
+        SHARED.get_or_init(Self::start)
+    }
+
+    /// The URL of one of its databases, for its owner.
+    pub fn url(&self, database: &str) -> String {
+        self.url_of(USER, PASSWORD, database)
+    }
+
+    /// The URL of one of its databases, for somebody.
+    pub fn url_of(&self, user: &str, password: &str, database: &str) -> String {
+        let (user, password, database) = (encoded(user), encoded(password), encoded(database));
+        format!("postgres://{user}:{password}@127.0.0.1:{}/{database}", self.port)
+    }
+
+    /// Makes an empty database of a name that no other test of this process has; returns its URL.
+    pub fn database(&self) -> String {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let name = format!("test_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+        self.sql("postgres", &format!("create database {name}"));
+        self.url(&name)
+    }
+
+    /// Runs statements with `psql`; returns what they print, unaligned and without headers.
+    #[track_caller]
+    pub fn sql(&self, database: &str, sql: &str) -> String {
+        let ran = Command::new(program("psql"))
+            .args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1", "--command", sql])
+            .arg(self.url(database))
+            .output()
+            .expect("psql can be started");
+        assert!(ran.status.success(), "{sql}: {}", String::from_utf8_lossy(&ran.stderr));
+        String::from_utf8(ran.stdout).expect("the database is in UTF-8").trim_end().to_owned()
+    }
+
+    /// The port on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The folder with the server's data.
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// Stops the server as a power cut would.
+    pub fn kill(&self) {
+        self.control(&["stop", "--mode=immediate"]).unwrap_or_else(|log| panic!("the server does not stop: {log}"));
+    }
+
+    /// Starts the server again, at the same port.
+    pub fn launch(&self) {
+        self.try_launch().unwrap_or_else(|log| panic!("the server does not start: {log}"));
+    }
+
+    /// Ends all sessions and starts the server again, with what was changed in its files.
+    pub fn restart(&self) {
+        self.control(&["stop", "--mode=fast"]).unwrap_or_else(|log| panic!("the server does not stop: {log}"));
+        self.launch();
+    }
+
+    /// Changes settings, each `name=value`, from the next start on.
+    pub fn set(&self, settings: &[&str]) {
+        let file = OpenOptions::new().append(true).open(self.data().join("postgresql.conf"));
+        let lines: String = settings.iter().map(|setting| format!("{setting}\n")).collect();
+        file.and_then(|mut file| file.write_all(lines.as_bytes())).expect("initdb made the file");
+    }
+
+    /// Restarts the server with other rules about who is let in, each a line of `pg_hba.conf`. Its owner needs one, or
+    /// [`sql`](Self::sql) does not work any more.
+    pub fn admit(&self, rules: &[&str]) {
+        fs::write(self.data().join("pg_hba.conf"), rules.join("\n") + "\n").expect("initdb made the file");
+        self.restart();
+    }
+
+    /// Restarts the server with TLS: with a certificate of this authority for these hosts, and ready to take
+    /// certificates of the same authority from clients.
+    pub fn serve_tls(&self, authority: &Authority, hosts: &[&str]) {
+        authority::give_to_server(&self.data().join("root.crt"), authority.certificate());
+        self.set(&["ssl_ca_file='root.crt'"]);
+        self.serve_tls_as(&authority.identity(hosts));
+    }
+
+    /// Restarts the server with TLS and a certificate that is at hand.
+    pub fn serve_tls_as(&self, identity: &Identity) {
+        identity.give_to_server(&self.data());
+        self.set(&["ssl=on"]);
+        self.restart();
+    }
+
+    fn try_launch(&self) -> Result<(), String> {
+        let log = self.folder.path().join("log");
+        let _ = fs::remove_file(&log);
+        self.control(&[
+            "start",
+            "--wait",
+            "--options",
+            &format!("-c port={}", self.port),
+            "--log",
+            &log.display().to_string(),
+        ])
+    }
+
+    /// Runs `pg_ctl`; if it fails, the error is the server's log.
+    fn control(&self, arguments: &[&str]) -> Result<(), String> {
+        let mut command = Unprivileged::user().command("pg_ctl");
+        command.arg("--silent").arg("--pgdata").arg(self.data()).args(arguments);
+        // The server keeps what it is given, and would keep a pipe open.
+        let done = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+        match done.expect("pg_ctl can be started").success() {
+            true => Ok(()),
+            false => Err(fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()),
+        }
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        // The watcher sees the end of the pipe, stops the server and removes the folder.
+        drop(self.watcher.stdin.take());
+        let _ = self.watcher.wait();
+    }
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a free port").port()
+}
+
+/// Everything that a URL could take for something else, percent-encoded.
+fn encoded(text: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    let encode = |byte: u8| if is_plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+    text.bytes().map(encode).collect()
+}

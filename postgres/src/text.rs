@@ -1,0 +1,235 @@
+//! The two ways to write a connection string, a URL and `key=value`, taken apart as libpq does.
+//!
+//! An error never repeats what could be a piece of a password: a password with a `/`, an `@` or a space that is not
+//! encoded spills into the parts behind it.
+
+use crate::error::{Error, Result};
+
+const URL_HELP: &str = "write postgres://USER:PASSWORD@HOST:PORT/DATABASE?OPTION=VALUE; in a user, password or \
+                        database write @ as %40, / as %2F, : as %3A, ? as %3F and % as %25";
+
+/// The options of a connection string, in the order in which they are written. Names are not looked at yet.
+pub(crate) fn options(text: &str) -> Result<Vec<(String, String)>> {
+    match text.strip_prefix("postgres://").or_else(|| text.strip_prefix("postgresql://")) {
+        Some(rest) => url(rest),
+        None => key_values(text),
+    }
+}
+
+fn wrong(message: &str) -> Error {
+    Error::Url { message: message.to_owned(), help: URL_HELP.to_owned() }
+}
+
+/// `[user[:password]@][host[:port],…][/database][?option=value&…]`
+fn url(text: &str) -> Result<Vec<(String, String)>> {
+    let mut options = Vec::new();
+    let authority_end = text.find(['/', '@']).unwrap_or(text.len());
+    let has_user = text[authority_end..].starts_with('@');
+    let rest = if has_user {
+        let (user, password) = match text[..authority_end].split_once(':') {
+            Some((user, password)) => (user, Some(password)),
+            None => (&text[..authority_end], None),
+        };
+        push(&mut options, "user", user)?;
+        push(&mut options, "password", password.unwrap_or_default())?;
+        &text[authority_end + 1..]
+    } else {
+        text
+    };
+    let (place, query) = rest.split_once('?').map_or((rest, None), |(place, query)| (place, Some(query)));
+    if place.contains('@') || (!has_user && rest.contains('@')) {
+        return Err(wrong("there is one `@` too many, or a `/` before it"));
+    }
+    let (servers, database) = place.split_once('/').map_or((place, ""), |(servers, database)| (servers, database));
+    let (hosts, ports) = hosts_and_ports(servers)?;
+    push(&mut options, "host", &hosts)?;
+    push(&mut options, "port", &ports)?;
+    push(&mut options, "dbname", database)?;
+    for option in query.into_iter().flat_map(|query| query.split('&')) {
+        let Some((name, value)) = option.split_once('=') else {
+            return Err(wrong("an option behind the `?` has no `=`"));
+        };
+        let (name, value) = (decoded(name)?, decoded(value)?);
+        // JDBC's way to ask for TLS, which libpq takes too.
+        match (name.as_str(), value.as_str()) {
+            ("ssl", "true") => options.push(("sslmode".to_owned(), "require".to_owned())),
+            _ => options.push((plain_name(&name)?, value)),
+        }
+    }
+    Ok(options)
+}
+
+fn push(options: &mut Vec<(String, String)>, name: &str, value: &str) -> Result<()> {
+    if !value.is_empty() {
+        options.push((name.to_owned(), decoded(value)?));
+    }
+    Ok(())
+}
+
+/// `host:port,[address]:port,…` as a list of hosts and one of ports.
+fn hosts_and_ports(servers: &str) -> Result<(String, String)> {
+    let mut hosts = Vec::new();
+    let mut ports = Vec::new();
+    for server in servers.split(',') {
+        let (host, port) = match server.strip_prefix('[') {
+            Some(rest) => {
+                let (host, rest) = rest.split_once(']').ok_or_else(|| wrong("a `[` before an address has no `]`"))?;
+                match (rest, rest.strip_prefix(':')) {
+                    ("", _) => (host, ""),
+                    (_, Some(port)) => (host, port),
+                    _ => return Err(wrong("something other than a port is behind the `]` of an address")),
+                }
+            }
+            None => server.split_once(':').unwrap_or((server, "")),
+        };
+        if !port.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(wrong("what stands behind the `:` of a host is not a port"));
+        }
+        hosts.push(host);
+        ports.push(port);
+    }
+    let any_port = ports.iter().any(|port| !port.is_empty());
+    Ok((hosts.join(","), if any_port { ports.join(",") } else { String::new() }))
+}
+
+/// Undoes percent-encoding. A `+` stays one, as in libpq.
+fn decoded(text: &str) -> Result<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, tail @ ..] = rest {
+        rest = tail;
+        if *first != b'%' {
+            bytes.push(*first);
+            continue;
+        }
+        let digit = |byte: u8| char::from(byte).to_digit(16);
+        match tail {
+            [high, low, tail @ ..] => match (digit(*high), digit(*low)) {
+                (Some(high), Some(low)) if high + low > 0 => {
+                    bytes.push((high * 16 + low) as u8);
+                    rest = tail;
+                }
+                _ => return Err(wrong("a `%` is not followed by the two hexadecimal digits of a character")),
+            },
+            _ => return Err(wrong("a `%` is not followed by the two hexadecimal digits of a character")),
+        }
+    }
+    String::from_utf8(bytes).map_err(|_| wrong("the percent-encoded characters are not UTF-8"))
+}
+
+/// An option's name may be repeated in an error, so it must not be anything else that went astray.
+fn plain_name(name: &str) -> Result<String> {
+    let is_plain = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    if is_plain { Ok(name.to_owned()) } else { Err(wrong("an option has a name that no option has")) }
+}
+
+/// `name = value name='a value with spaces'`, with `\` before `'` and `\` in values.
+fn key_values(text: &str) -> Result<Vec<(String, String)>> {
+    let neither = || wrong("this is neither a URL that begins with postgres:// nor a list of key=value");
+    let mut options: Vec<(String, String)> = Vec::new();
+    let mut after_bare_password = false;
+    let mut rest = text.trim_start();
+    while !rest.is_empty() {
+        let (name, after) = rest.split_once('=').ok_or_else(neither)?;
+        let name = name.trim_end();
+        let is_known = crate::given::is_known(name);
+        if after_bare_password && !is_known {
+            return Err(wrong("the password has a space: put it into single quotes"));
+        }
+        let name = plain_name(name).map_err(|_| neither())?;
+        let (value, quoted, after) = value(after.trim_start())?;
+        after_bare_password = name == "password" && !quoted;
+        options.push((name, value));
+        rest = after.trim_start();
+    }
+    Ok(options)
+}
+
+/// The value that a text begins with, whether it is quoted, and what is behind it.
+fn value(text: &str) -> Result<(String, bool, &str)> {
+    let quoted = text.starts_with('\'');
+    let mut value = String::new();
+    let mut characters = text.char_indices().skip(usize::from(quoted));
+    while let Some((at, character)) = characters.next() {
+        match character {
+            '\\' => value.extend(characters.next().map(|(_, escaped)| escaped)),
+            '\'' if quoted => return Ok((value, quoted, &text[at + 1..])),
+            _ if character.is_whitespace() && !quoted => return Ok((value, quoted, &text[at..])),
+            _ => value.push(character),
+        }
+    }
+    if quoted { Err(wrong("a `'` has no second one")) } else { Ok((value, quoted, "")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn assert_options(text: &str, expected: &[(&str, &str)]) {
+        let options = options(text).unwrap();
+        let options: Vec<_> = options.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        assert_eq!(options, expected, "{text}");
+    }
+
+    #[test]
+    fn a_url_has_user_password_hosts_ports_database_and_options() {
+        assert_options(
+            "postgres://u:p%40ss@db.example:6432/sales?sslmode=require&application_name=a%20b",
+            &[
+                ("user", "u"),
+                ("password", "p@ss"),
+                ("host", "db.example"),
+                ("port", "6432"),
+                ("dbname", "sales"),
+                ("sslmode", "require"),
+                ("application_name", "a b"),
+            ],
+        );
+        assert_options("postgresql://", &[]);
+        assert_options("postgresql://h", &[("host", "h")]);
+        assert_options("postgresql:///d", &[("dbname", "d")]);
+        assert_options("postgresql://u@/d?host=/run", &[("user", "u"), ("dbname", "d"), ("host", "/run")]);
+        assert_options("postgres://a:1,b,c:3/", &[("host", "a,b,c"), ("port", "1,,3")]);
+        assert_options("postgres://[::1]:5,[fe80::1]/", &[("host", "::1,fe80::1"), ("port", "5,")]);
+        assert_options("postgres://%2Frun%2Fpg/d", &[("host", "/run/pg"), ("dbname", "d")]);
+        assert_options("postgres://h?ssl=true", &[("host", "h"), ("sslmode", "require")]);
+        assert_options("postgres://a+b@h", &[("user", "a+b"), ("host", "h")]);
+    }
+
+    #[test]
+    fn key_values_are_quoted_and_escaped() {
+        assert_options(
+            r"host=h user = 'a b' password='it\'s \\' dbname='' port=5",
+            &[("host", "h"), ("user", "a b"), ("password", r"it's \"), ("dbname", ""), ("port", "5")],
+        );
+        assert_options(r"user=a\ b  host=h ", &[("user", "a b"), ("host", "h")]);
+        assert_options("", &[]);
+        assert_options("user= host=h", &[("user", "host=h")]);
+    }
+
+    #[test]
+    fn no_piece_of_a_password_is_in_an_error() {
+        for text in [
+            "postgres://u:pa55/w0rd@h/d",
+            "postgres://u:pa55@w0rd@h/d",
+            "postgres://u:pa55@/w0rd@h/d",
+            "postgres://u:w0rd/pa55?w0rd=x@h/d",
+            "postgres://u:55/55?w0rd=@h/d",
+            "postgres://u:pa55%w0rd@h/d",
+            "postgres://u:pa55%f@h/d",
+            "postgres://u:p@h:w0rd/d",
+            "postgres://u:p@h/d?pa55",
+            "postgres://u:p@h/d?pa%2055=5",
+            "mysql://u:pa55@h/d",
+            "mysql://u:pa55@h/d?x=y",
+            "password=x pa55",
+            "password=x pa55 user=u",
+            "password=x pa55=5",
+            "password='pa55",
+        ] {
+            let error = format!("{:?}", options(text).expect_err(text));
+            assert!(!error.contains("pa55") && !error.contains("w0rd"), "{text}: {error}");
+        }
+    }
+}

@@ -1,0 +1,415 @@
+//! Loads into a real server: what becomes of the rows in each mode, and that a run is applied once.
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeMap;
+use std::pin::pin;
+use std::time::Duration;
+
+use proptest::prelude::*;
+use weir_postgres::load::{Column, Counts, Kind, Load, Mode, Staged, Table, Target};
+use weir_postgres::testing::Cluster;
+use weir_postgres::tokio_postgres::Client;
+use weir_postgres::tokio_postgres::binary_copy::BinaryCopyInWriter;
+use weir_postgres::tokio_postgres::types::{ToSql, Type};
+use weir_postgres::{Database, Error, Result};
+
+/// A row: key, value, and what says which is newer.
+type Row = (i32, Option<&'static str>, Option<i64>);
+
+struct Session {
+    database: Database,
+    client: Client,
+}
+
+impl Session {
+    async fn new() -> Self {
+        Self::with(&Cluster::shared().database()).await
+    }
+
+    async fn with(url: &str) -> Self {
+        let database: Database = url.parse().unwrap();
+        let client = database.connect(Duration::from_secs(60)).await.unwrap();
+        Self { database, client }
+    }
+
+    async fn stage(&mut self, load: &Load, rows: &[Row]) -> Result<Staged> {
+        let sink = load.stage(&self.database, &self.client).await?;
+        let mut writer = pin!(BinaryCopyInWriter::new(sink, &[Type::INT4, Type::TEXT, Type::INT8]));
+        for (key, value, version) in rows {
+            let row: [&(dyn ToSql + Sync); 3] = [key, value, version];
+            writer.as_mut().write(&row).await.unwrap();
+        }
+        let rows = writer.finish().await.unwrap();
+        load.settle(&self.database, &mut self.client, rows).await
+    }
+
+    async fn load(&mut self, load: &Load, rows: &[Row]) -> Result<Counts> {
+        let staged = self.stage(load, rows).await?;
+        load.apply(&self.database, &mut self.client, staged).await
+    }
+
+    async fn look(&self, load: &Load) -> Result<Target> {
+        load.look(&self.database, &self.client).await
+    }
+
+    async fn sql(&self, sql: &str) {
+        self.client.batch_execute(sql).await.unwrap();
+    }
+
+    async fn text(&self, sql: &str) -> String {
+        let sql = format!("select coalesce(string_agg(row::text, ' ' order by row), '') from ({sql}) as row");
+        self.client.query_one(&sql, &[]).await.unwrap().get(0)
+    }
+
+    /// What the target has.
+    async fn target(&self) -> String {
+        self.text("select * from item").await
+    }
+
+    /// Which version of its rows it has: another one for each row that was written again.
+    async fn versions(&self) -> String {
+        self.text("select key, xmin, ctid from item").await
+    }
+}
+
+/// A load of a run of its own into the table `item`.
+fn load(run: &str, mode: Mode) -> Load {
+    let column = |name: &str, kind| Column::new(name, kind);
+    Load {
+        run: run.to_owned(),
+        sink: "items".to_owned(),
+        staging: format!("stage_{run}_0"),
+        table: Table {
+            name: "item".to_owned(),
+            columns: vec![column("key", Kind::Integer), column("value", Kind::Text), column("version", Kind::BigInt)],
+            primary_key: vec!["key".to_owned()],
+            ..Table::default()
+        },
+        mode,
+        create: true,
+    }
+}
+
+fn without_key(run: &str, mode: Mode) -> Load {
+    let mut load = load(run, mode);
+    load.table.primary_key.clear();
+    load
+}
+
+fn merge() -> Mode {
+    Mode::Merge { update_key: None }
+}
+
+fn newest() -> Mode {
+    Mode::Merge { update_key: Some("version".to_owned()) }
+}
+
+const NOTHING: Counts = Counts { inserted: 0, updated: 0, unchanged: 0, superseded: 0, deleted: 0 };
+
+fn said(error: &Error) -> String {
+    format!("{error}; {}", miette::Diagnostic::help(error).map(|help| help.to_string()).unwrap_or_default())
+}
+
+#[tokio::test]
+async fn a_table_that_is_not_there_is_made_as_it_was_described() {
+    let mut session = Session::new().await;
+    let mut load = load("one", merge());
+    load.table.schema = Some("Sa \"les\"".to_owned());
+    load.table.name = "the 'items'".to_owned();
+    load.table.columns[1] =
+        Column { not_null: true, comment: Some("what's \\ it".to_owned()), ..load.table.columns[1].clone() };
+    load.table.indexes = vec![vec!["version".to_owned(), "value".to_owned()]];
+    load.table.comment = Some("all of them".to_owned());
+    session.sql("create schema \"Sa \"\"les\"\"\"").await;
+    assert_eq!(session.look(&load).await.unwrap(), Target::New);
+    let counts = session.load(&load, &[(1, Some("a"), None), (2, Some("b"), Some(5))]).await.unwrap();
+    assert_eq!(counts, Counts { inserted: 2, ..NOTHING });
+    let name = "\"Sa \"\"les\"\"\".\"the 'items'\"";
+    assert_eq!(session.text(&format!("select * from {name}")).await, "(1,a,) (2,b,5)");
+    let described = format!(
+        "select relpersistence, obj_description(oid), col_description(oid, 2),
+             (select string_agg(attname, ',') from pg_attribute where attrelid = pg_class.oid and attnum > 0 and attnotnull),
+             (select string_agg(pg_get_indexdef(indexrelid, 1, true) || '/' || indisprimary, ',' order by indexrelid)
+              from pg_index where indrelid = pg_class.oid)
+         from pg_class where oid = to_regclass($${name}$$)"
+    );
+    assert_eq!(
+        session.text(&described).await,
+        r#"(p,"all of them","what's \\ it","key,value","key/true,version/false")"#
+    );
+    assert_eq!(session.look(&load).await.unwrap(), Target::There(vec![]));
+    assert_eq!(session.text("select tablename from pg_tables where schemaname = 'weir'").await, "(applied)");
+}
+
+#[tokio::test]
+async fn a_load_that_is_applied_again_changes_nothing() {
+    let mut session = Session::new().await;
+    session.load(&without_key("one", Mode::Append), &[(1, Some("a"), None)]).await.unwrap();
+    let two = without_key("two", Mode::Append);
+    assert_eq!(two.applied(&session.database, &session.client).await.unwrap(), None);
+    let counts = session.load(&two, &[(1, Some("a"), None), (2, None, None)]).await.unwrap();
+    assert_eq!(counts, Counts { inserted: 2, ..NOTHING });
+    assert_eq!(two.applied(&session.database, &session.client).await.unwrap(), Some(counts));
+    // As after a crash that came before anybody noted down that it was done; once with rows staged again.
+    assert_eq!(two.apply(&session.database, &mut session.client, Staged::default()).await.unwrap(), counts);
+    assert_eq!(session.load(&two, &[(7, None, None)]).await.unwrap(), counts);
+    assert_eq!(session.target().await, "(1,a,) (1,a,) (2,,)");
+    assert_eq!(session.text("select tablename from pg_tables where schemaname = 'weir'").await, "(applied)");
+}
+
+#[tokio::test]
+async fn merged_rows_are_inserted_or_updated_and_those_that_are_the_same_are_not_written() {
+    let mut session = Session::new().await;
+    session
+        .load(&load("one", merge()), &[(1, Some("a"), None), (2, None, Some(5)), (3, Some("c"), None)])
+        .await
+        .unwrap();
+    let before = session.versions().await;
+    let again = [(1, Some("a"), None), (2, None, Some(5))];
+    let counts = session.load(&load("two", merge()), &again).await.unwrap();
+    assert_eq!(counts, Counts { unchanged: 2, ..NOTHING });
+    assert_eq!(session.versions().await, before);
+    let changed = [(1, Some("a"), None), (2, Some("b"), Some(5)), (4, Some("d"), None)];
+    let counts = session.load(&load("three", merge()), &changed).await.unwrap();
+    assert_eq!(counts, Counts { inserted: 1, updated: 1, unchanged: 1, ..NOTHING });
+    assert_eq!(session.target().await, "(1,a,) (2,b,5) (3,c,) (4,d,)");
+}
+
+#[tokio::test]
+async fn an_older_row_never_goes_before_a_newer_one() {
+    let mut session = Session::new().await;
+    session
+        .load(&load("one", newest()), &[(1, Some("a"), Some(5)), (2, Some("b"), None), (3, Some("c"), Some(5))])
+        .await
+        .unwrap();
+    let rows = [(1, Some("old"), Some(4)), (2, Some("new"), Some(1)), (3, Some("none"), None)];
+    let counts = session.load(&load("two", newest()), &rows).await.unwrap();
+    assert_eq!(counts, Counts { updated: 1, superseded: 2, ..NOTHING });
+    assert_eq!(session.target().await, "(1,a,5) (2,new,1) (3,c,5)");
+}
+
+#[tokio::test]
+async fn of_rows_of_one_key_the_newest_counts_and_which_that_is_must_be_clear() {
+    let mut session = Session::new().await;
+    let rows = [(1, Some("a"), Some(1)), (1, Some("b"), Some(3)), (1, Some("c"), Some(2)), (1, Some("d"), None)];
+    let counts = session.load(&load("one", newest()), &rows).await.unwrap();
+    assert_eq!(counts, Counts { inserted: 1, superseded: 3, ..NOTHING });
+    let counts = session.load(&load("two", merge()), &[(2, None, None), (2, None, None)]).await.unwrap();
+    assert_eq!(counts, Counts { inserted: 1, superseded: 1, ..NOTHING });
+    let equal = [(1, Some("x"), Some(9)), (1, Some("y"), Some(9))];
+    let error = session.load(&load("three", newest()), &equal).await.unwrap_err();
+    assert!(said(&error).contains("table item: rows of this run differ and have the same (key)"), "{error}");
+    let unclear = [(3, Some("x"), Some(9)), (3, Some("x"), Some(8))];
+    let error = session.load(&load("four", merge()), &unclear).await.unwrap_err();
+    assert!(said(&error).contains("name an `update_key`"), "{error}");
+    assert_eq!(session.target().await, "(1,b,3) (2,,)");
+    assert_eq!(load("four", merge()).applied(&session.database, &session.client).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn overwriting_leaves_only_the_rows_of_the_run() {
+    let mut session = Session::new().await;
+    session
+        .load(&load("one", Mode::Overwrite), &[(1, Some("a"), None), (2, None, Some(5)), (3, None, None)])
+        .await
+        .unwrap();
+    let untouched = session.text("select key, xmin, ctid from item where key = 1").await;
+    let rows = [(1, Some("a"), None), (2, Some("b"), None), (4, None, None)];
+    let counts = session.load(&load("two", Mode::Overwrite), &rows).await.unwrap();
+    assert_eq!(counts, Counts { inserted: 1, updated: 1, unchanged: 1, deleted: 1, ..NOTHING });
+    assert_eq!(session.target().await, "(1,a,) (2,b,) (4,,)");
+    assert_eq!(session.text("select key, xmin, ctid from item where key = 1").await, untouched);
+    let counts = session.load(&without_key("three", Mode::Overwrite), &[(9, None, None)]).await.unwrap();
+    assert_eq!(counts, Counts { inserted: 1, deleted: 3, ..NOTHING });
+    assert_eq!(session.target().await, "(9,,)");
+}
+
+#[tokio::test]
+async fn what_a_table_could_not_take_is_said_before_anything_is_staged() {
+    let session = Session::new().await;
+    let merged = load("one", merge());
+    let missing = Load { create: false, ..merged.clone() };
+    let error = said(&session.look(&missing).await.unwrap_err());
+    assert!(error.contains("table item: is not there; make it, or let the task do it with `create: true`"), "{error}");
+    session.sql("create table item (key text, version uuid, total bigint generated always as (1) stored, \"more\" int not null)").await;
+    let mut wrong = merged.clone();
+    wrong.table.columns.push(Column::new("total", Kind::BigInt));
+    let error = said(&session.look(&wrong).await.unwrap_err());
+    for difference in [
+        "its column `key` is text, and the rows have integer",
+        "it has no column `value`",
+        "its column `version` is uuid, and the rows have bigint",
+        "its column `total` is computed by the server",
+        "its column `more` must have a value, and gets none",
+        "it has no primary key, and no unique index, over just (key)",
+    ] {
+        assert!(error.contains(difference), "{difference}: {error}");
+    }
+    session
+        .sql(
+            "drop table item; create table item (value varchar(3), key int, version int, extra int not null default 7)",
+        )
+        .await;
+    session
+        .sql("create unique index part on item (key) where key > 5; create unique index pair on item (key, value)")
+        .await;
+    assert!(session.look(&merged).await.unwrap_err().to_string().contains("no unique index, over just (key)"));
+    session.sql("create unique index whole on item (key)").await;
+    let narrow = vec![("value".to_owned(), Kind::Varchar(3)), ("version".to_owned(), Kind::Integer)];
+    assert_eq!(session.look(&merged).await.unwrap(), Target::There(narrow));
+}
+
+#[tokio::test]
+async fn a_value_that_does_not_fit_leaves_the_table_as_it_was() {
+    let mut session = Session::new().await;
+    session
+        .sql("create table item (value varchar(3), key int primary key, version int, extra int not null default 7)")
+        .await;
+    session.load(&load("one", merge()), &[(1, Some("abc"), None)]).await.unwrap();
+    let error =
+        session.load(&load("two", merge()), &[(2, Some("ok"), None), (3, Some("secret"), None)]).await.unwrap_err();
+    assert!(said(&error).contains("22001") && !said(&error).contains("secret"), "{}", said(&error));
+    assert_eq!(session.target().await, "(abc,1,,7)");
+}
+
+#[tokio::test]
+async fn loads_that_begin_at_once_do_not_trip_over_each_other() {
+    let url = Cluster::shared().database();
+    let loads = (0..8).map(|number| {
+        let url = url.clone();
+        async move {
+            let mut session = Session::with(&url).await;
+            let mut load = load(&format!("run{number}"), merge());
+            load.table.name = format!("item_{number}");
+            session.load(&load, &[(1, None, None)]).await.unwrap()
+        }
+    });
+    let counts = futures::future::join_all(loads).await;
+    assert_eq!(counts, [Counts { inserted: 1, ..NOTHING }; 8]);
+}
+
+#[tokio::test]
+async fn programs_that_apply_one_load_at_once_do_it_once() {
+    let url = Cluster::shared().database();
+    let mut session = Session::with(&url).await;
+    session.load(&without_key("one", Mode::Append), &[(1, None, None)]).await.unwrap();
+    let two = without_key("two", Mode::Append);
+    let staged = session.stage(&two, &[(2, None, None)]).await.unwrap();
+    let applied = (0..4).map(|_| async {
+        let mut session = Session::with(&url).await;
+        two.apply(&session.database, &mut session.client, staged).await.unwrap()
+    });
+    assert_eq!(futures::future::join_all(applied).await, [Counts { inserted: 1, ..NOTHING }; 4]);
+    assert_eq!(session.target().await, "(1,,) (2,,)");
+}
+
+#[tokio::test]
+async fn what_a_crash_of_the_server_took_is_missed_and_what_it_left_is_applied() {
+    let cluster = Cluster::start();
+    let url = cluster.database();
+    let (first, second) = (load("one", merge()), load("two", merge()));
+    let staged = Session::with(&url).await.stage(&first, &[(1, Some("a"), None)]).await.unwrap();
+    cluster.kill();
+    cluster.launch();
+    let mut session = Session::with(&url).await;
+    let counts = first.apply(&session.database, &mut session.client, staged).await.unwrap();
+    assert_eq!(counts, Counts { inserted: 1, ..NOTHING });
+
+    let staged = session.stage(&second, &[(1, Some("b"), None)]).await.unwrap();
+    cluster.kill();
+    cluster.launch();
+    let mut session = Session::with(&url).await;
+    let error = second.apply(&session.database, &mut session.client, staged).await.unwrap_err();
+    assert!(said(&error).contains("1 rows were staged for it, and 0 are left"), "{error}");
+    assert_eq!(session.target().await, "(1,a,)");
+    assert_eq!(session.load(&second, &[(1, Some("b"), None)]).await.unwrap(), Counts { updated: 1, ..NOTHING });
+}
+
+#[tokio::test]
+async fn a_server_that_dies_while_a_load_is_applied_leaves_the_table_as_it_was() {
+    let cluster = Cluster::start();
+    let url = cluster.database();
+    let mut session = Session::with(&url).await;
+    session.load(&load("one", merge()), &[(1, Some("a"), None)]).await.unwrap();
+    let two = load("two", merge());
+    let staged = session.stage(&two, &[(1, Some("b"), None), (2, None, None)]).await.unwrap();
+    // It has begun, and waits for the table that somebody else reads to change it.
+    let other = Session::with(&url).await;
+    other.sql("begin; lock table item in share mode").await;
+    let applying = tokio::spawn(async move { two.apply(&session.database, &mut session.client, staged).await });
+    let waits = "select 1 from pg_stat_activity where wait_event_type = 'Lock' and query like 'analyze%'";
+    while other.text(waits).await.is_empty() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    cluster.kill();
+    let error = applying.await.unwrap().unwrap_err();
+    assert!(error.is_connection_lost() && error.is_transient(), "{error}");
+    cluster.launch();
+    let session = Session::with(&url).await;
+    assert_eq!(session.target().await, "(1,a,)");
+    assert_eq!(load("two", merge()).applied(&session.database, &session.client).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn what_is_discarded_leaves_nothing() {
+    let mut session = Session::new().await;
+    let load = load("one", merge());
+    session.stage(&load, &[(1, None, None)]).await.unwrap();
+    load.discard(&session.database, &session.client).await.unwrap();
+    load.discard(&session.database, &session.client).await.unwrap();
+    assert_eq!(
+        session.text("select tablename from pg_tables where schemaname in ('weir', 'public')").await,
+        "(applied)"
+    );
+}
+
+/// What merging must come to, told row by row.
+fn merged(
+    there: &BTreeMap<i32, (Option<&'static str>, Option<i64>)>,
+    rows: &[Row],
+) -> BTreeMap<i32, (Option<&'static str>, Option<i64>)> {
+    let mut table = there.clone();
+    for (key, value, version) in rows {
+        let is_older = table.get(key).is_some_and(|(_, newest)| newest.is_some() && version < newest);
+        if !is_older {
+            table.insert(*key, (*value, *version));
+        }
+    }
+    table
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    #[test]
+    fn merging_by_an_update_key_is_what_it_is_row_by_row(
+        runs in prop::collection::vec(prop::collection::btree_map(
+            (0_i32..6, prop::option::of(0_i64..4)),
+            prop::option::of(prop::sample::select(vec!["a", "b", "c"])),
+            0..8,
+        ), 1..5),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let mut session = Session::new().await;
+            let mut expected = BTreeMap::new();
+            for (number, rows) in runs.into_iter().enumerate() {
+                // Ordered by key and version, no version first: the last of each key is the newest.
+                let rows: Vec<Row> = rows.into_iter().map(|((key, version), value)| (key, value, version)).collect();
+                let before = expected.clone();
+                expected = merged(&expected, &rows);
+                let counts = session.load(&load(&format!("run{number}"), newest()), &rows).await.unwrap();
+                let inserted = expected.len() - before.len();
+                let updated = before.iter().filter(|(key, row)| expected[key] != **row).count();
+                assert_eq!((counts.inserted, counts.updated), (inserted as u64, updated as u64));
+                let all = counts.inserted + counts.updated + counts.unchanged + counts.superseded;
+                assert_eq!(all, rows.len() as u64);
+                let shown = |value: &Option<String>| value.clone().unwrap_or_default();
+                let rows = expected.iter().map(|(key, (value, version))| {
+                    format!("({key},{},{})", shown(&value.map(str::to_owned)), shown(&version.map(|v| v.to_string())))
+                });
+                assert_eq!(session.target().await, rows.collect::<Vec<_>>().join(" "));
+            }
+        });
+    }
+}

@@ -1,0 +1,42 @@
+//! The ends of lines in crow's foot notation: how many rows of the table at this end belong to one at the other end.
+
+use std::fmt::Write as _;
+
+/// How many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Many {
+    /// One.
+    One,
+    /// One or none.
+    OneOrNone,
+    /// Any number.
+    Any,
+}
+
+/// Draws an end where a line leaves a box, at `(x, y)` in the direction `(dx, dy)`, which has length 1 and is upright or
+/// level.
+pub(super) fn draw(svg: &mut String, many: Many, (x, y): (f64, f64), (dx, dy): (f64, f64)) {
+    let point = |along: f64, aside: f64| (x + dx * along - dy * aside, y + dy * along + dx * aside);
+    let mut path = String::new();
+    let mut stroke = |from: (f64, f64), to: (f64, f64)| {
+        let _ = write!(path, "M{} {}L{} {}", from.0, from.1, to.0, to.1);
+    };
+    let near = 8.0;
+    let far = 14.0;
+    match many {
+        Many::One => {
+            stroke(point(near, -6.0), point(near, 6.0));
+            stroke(point(far, -6.0), point(far, 6.0));
+        }
+        Many::OneOrNone => stroke(point(near, -6.0), point(near, 6.0)),
+        Many::Any => {
+            stroke(point(12.0, 0.0), point(0.0, -7.0));
+            stroke(point(12.0, 0.0), point(0.0, 7.0));
+        }
+    }
+    let _ = writeln!(svg, "<path class=\"line\" d=\"{path}\"/>");
+    if many != Many::One {
+        let (x, y) = point(16.0, 0.0);
+        let _ = writeln!(svg, "<circle class=\"none\" cx=\"{x}\" cy=\"{y}\" r=\"4\"/>");
+    }
+}

@@ -1,0 +1,95 @@
+//! What is odd about a series, and was kept as the source has it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use chrono::NaiveDate;
+
+/// Something about a country's series that a reader should know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Warning {
+    /// The country, as the source names it.
+    pub country: Arc<str>,
+    /// What is odd.
+    pub what: What,
+}
+
+/// What is odd about a series.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum What {
+    /// There are no values.
+    Empty,
+    /// Days stand behind later ones. Their order says nothing; they were sorted.
+    OutOfOrder(Vec<NaiveDate>),
+    /// Days are there twice, with the same value.
+    Repeated(Vec<NaiveDate>),
+    /// Days, and the totals before and on them: the total became less, which is how corrections look.
+    Falls(Vec<(NaiveDate, u64, u64)>),
+    /// First and last days of what is missing between two days of the series. No values were made up.
+    Gaps(Vec<(NaiveDate, NaiveDate)>),
+    /// Days that were left out, because a sum without these provinces would be too small.
+    Incomplete {
+        /// The days.
+        days: Vec<NaiveDate>,
+        /// The provinces that are missing on some of them.
+        provinces: Vec<String>,
+    },
+    /// Provinces that begin later than the country, with their first days and totals, which the country's total jumps by.
+    LateProvinces(Vec<(String, NaiveDate, u64)>),
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.country)?;
+        match &self.what {
+            What::Empty => f.write_str("the source has no values"),
+            What::OutOfOrder(days) => write!(f, "{} out of order, sorted: {}", counted(days, "day"), list(days)),
+            What::Repeated(days) => {
+                write!(f, "{} there twice, with the same value: {}", counted(days, "day"), list(days))
+            }
+            What::Falls(days) => {
+                let falls = |(day, before, on): &(NaiveDate, u64, u64)| format!("{day} ({before} to {on})");
+                write!(f, "the total falls on {}: {}", counted(days, "day"), joined(days, falls))
+            }
+            What::Gaps(gaps) => {
+                let days: i64 = gaps.iter().map(|(first, last)| (*last - *first).num_days() + 1).sum();
+                let gap = |(first, last): &(NaiveDate, NaiveDate)| match first == last {
+                    true => first.to_string(),
+                    false => format!("{first} to {last}"),
+                };
+                let plural = if days == 1 { "" } else { "s" };
+                write!(f, "{days} day{plural} missing, nothing made up for them: {}", joined(gaps, gap))
+            }
+            What::Incomplete { days, provinces } => write!(
+                f,
+                "{} left out, because provinces are missing there ({}): {}",
+                counted(days, "day"),
+                list(provinces),
+                list(days)
+            ),
+            What::LateProvinces(provinces) => {
+                let province =
+                    |(name, day, cases): &(String, NaiveDate, u64)| format!("{name} on {day} with {cases} cases");
+                write!(f, "the total jumps where provinces begin late: {}", joined(provinces, province))
+            }
+        }
+    }
+}
+
+fn counted<T>(things: &[T], name: &str) -> String {
+    format!("{} {name}{}", things.len(), if things.len() == 1 { "" } else { "s" })
+}
+
+fn list<T: ToString>(things: &[T]) -> String {
+    joined(things, T::to_string)
+}
+
+/// The first three, and how many more there are.
+fn joined<T>(things: &[T], told: impl Fn(&T) -> String) -> String {
+    let mut text = things.iter().take(3).map(told).collect::<Vec<_>>().join(", ");
+    if things.len() > 3 {
+        text += &format!(" and {} more", things.len() - 3);
+    }
+    text
+}

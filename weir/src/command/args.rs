@@ -1,0 +1,176 @@
+//! The arguments of the verbs.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use crate::error::Result;
+use crate::task::{ParamChoice, Task};
+use crate::watch::{LogFormat, start_log};
+
+#[derive(Debug, Args)]
+pub(super) struct TaskArgs {
+    /// The task file.
+    #[arg(long, value_name = "FILE", env = "WEIR_TASK_CONFIG")]
+    pub(super) task_config: PathBuf,
+    /// The environment whose parameters are used.
+    #[arg(long, value_name = "NAME", env = "WEIR_ENV")]
+    pub(super) env: Option<String>,
+    /// A parameter's value, over the task file's; can be given several times.
+    #[arg(long = "param", value_name = "NAME=VALUE", value_parser = name_and_value)]
+    pub(super) params: Vec<(String, String)>,
+    #[command(flatten)]
+    pub(super) log: LogArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RunArgs {
+    #[command(flatten)]
+    pub(super) task: TaskArgs,
+    #[command(flatten)]
+    pub(super) state: StateArgs,
+    /// Memory that the process may have, such as 256MiB or 2GB: what is more goes to disk, and what cannot ends the run
+    /// [default: half of the machine's].
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub(super) memory_limit: Option<u64>,
+    /// Threads [default: one a core].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(super) threads: Option<u16>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct TestArgs {
+    #[command(flatten)]
+    pub(super) task: TaskArgs,
+    /// Only cases whose `model.case` has one of these in it [default: all].
+    #[arg(value_name = "NAME")]
+    pub(super) names: Vec<String>,
+    /// Print JSON, one case a line, and a last line that sums up.
+    #[arg(long)]
+    pub(super) json: bool,
+    /// Write the outcome as JUnit XML, too.
+    #[arg(long, value_name = "FILE")]
+    pub(super) junit: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RunsArgs {
+    /// The task file: its state folder and its runs.
+    #[arg(long, value_name = "FILE", env = "WEIR_TASK_CONFIG")]
+    pub(super) task_config: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) state: StateArgs,
+    /// How many runs to show, the newest first.
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub(super) last: u32,
+    /// Print JSON, one run a line.
+    #[arg(long)]
+    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) log: LogArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct InitArgs {
+    /// The CSV file: its header names the columns, and its first rows say what they are.
+    #[arg(value_name = "FILE.csv")]
+    pub(super) file: PathBuf,
+    /// The folder of the task.
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub(super) folder: PathBuf,
+    /// The task's name [default: the file's].
+    #[arg(long, value_name = "NAME")]
+    pub(super) name: Option<String>,
+    #[command(flatten)]
+    pub(super) log: LogArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DoctorArgs {
+    #[command(flatten)]
+    pub(super) run: RunArgs,
+    /// Print JSON, one finding a line.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SchemaArgs {
+    /// Print the reference of all keys instead, in Markdown.
+    #[arg(long)]
+    pub(super) markdown: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct StateArgs {
+    /// The folder of the ledger, the locks and the scratch space [default: .weir beside the task file].
+    #[arg(long, value_name = "DIR", env = "WEIR_STATE")]
+    pub(super) state: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct LogArgs {
+    /// How log lines are written.
+    #[arg(long, value_enum, default_value = "text", value_name = "FORMAT")]
+    pub(super) log_format: LogFormat,
+    /// Print nothing but errors.
+    #[arg(long)]
+    pub(super) quiet: bool,
+}
+
+impl TaskArgs {
+    pub(super) fn load(&self) -> Result<Task> {
+        start_log(self.log.log_format, self.log.quiet);
+        Task::load(&self.task_config, &self.choice())
+    }
+
+    pub(super) fn choice(&self) -> ParamChoice {
+        ParamChoice { environment: self.env.clone(), values: self.params.clone() }
+    }
+}
+
+impl StateArgs {
+    /// The state folder; runs of one task file meet there wherever they are started from.
+    pub(super) fn folder(&self, task_config: &Path) -> PathBuf {
+        let beside = || task_config.parent().unwrap_or(Path::new("")).join(".weir");
+        self.state.clone().unwrap_or_else(beside)
+    }
+}
+
+fn name_and_value(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or_else(|| format!("`{text}` is not NAME=VALUE"))?;
+    Ok((name.trim().to_owned(), value.to_owned()))
+}
+
+/// Bytes, from a number with a unit.
+fn size(text: &str) -> Result<u64, String> {
+    let wrong = || format!("`{text}` is no size: write a number and one of KiB, MiB, GiB, kB, MB, GB");
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let number: u64 = text[..digits].parse().map_err(|_| wrong())?;
+    let unit = match text[digits..].trim().to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "kib" | "k" => 1 << 10,
+        "mib" | "m" => 1 << 20,
+        "gib" | "g" => 1 << 30,
+        "kb" => 1_000,
+        "mb" => 1_000_000,
+        "gb" => 1_000_000_000,
+        _ => return Err(wrong()),
+    };
+    number.checked_mul(unit).filter(|bytes| *bytes > 0).ok_or_else(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_size_has_a_unit_or_is_in_bytes() {
+        assert_eq!(size("256MiB"), Ok(256 << 20));
+        assert_eq!(size("2 GB"), Ok(2_000_000_000));
+        assert_eq!(size("1024"), Ok(1024));
+        for wrong in ["", "MiB", "1.5GiB", "-1", "0", "10 bananas", "99999999999GiB"] {
+            assert!(size(wrong).is_err(), "{wrong}");
+        }
+    }
+}

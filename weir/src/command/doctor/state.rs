@@ -1,0 +1,56 @@
+//! The state folder: whether it can be written, and what earlier runs have left in it.
+
+use std::path::Path;
+
+use super::Findings;
+use super::places::check_writable;
+use crate::error::{Error, Result, state_io};
+use crate::run::{Inspection, holder, identity, locks};
+use crate::task::Task;
+
+const ABOUT: &str = "state folder";
+
+pub(super) fn check(task: &Task, state: &Path, ledger: &Result<Option<Inspection>>, findings: &mut Findings) {
+    match check_writable(state) {
+        Ok(()) if state.exists() => findings.ok(ABOUT, format!("{} can be written", state.display())),
+        Ok(()) => findings.ok(ABOUT, format!("{} will be made by the first run", state.display())),
+        Err(error) => findings.problem(ABOUT, &state_io(state)(error)),
+    }
+    let holder = holder(&locks(state), &identity(task.name(), &task.environment));
+    if let Some(holder) = &holder {
+        findings.warn("lock", holder, "a run that is started now exits with 4");
+    } else {
+        findings.ok("lock", "nobody holds it");
+    }
+    match ledger {
+        Ok(Some(inspection)) => check_ledger(inspection, holder.is_some(), findings),
+        Ok(None) => findings.ok("ledger", "there was no run yet"),
+        Err(error) => findings.problem("ledger", error),
+    }
+}
+
+fn check_ledger(ledger: &Inspection, is_running: bool, findings: &mut Findings) {
+    let Inspection { path, version, known_version, damage, states, latest } = ledger;
+    if !damage.is_empty() {
+        let help = "move it away; a new one is made, without the history";
+        return findings.problem("ledger", &Error::state(path, format!("is damaged: {}", damage.join("; ")), help));
+    }
+    if version > known_version {
+        let message = format!("is of version {version}, and this program knows version {known_version}");
+        let help = "use the newer program, or another state folder";
+        return findings.problem("ledger", &Error::state(path, message, help));
+    }
+    findings.ok("ledger", format!("version {version}, {} entries, whole", states.len()));
+    if !is_running {
+        for (id, state) in ledger.unfinished() {
+            let message = format!("run {id} did not end while {state}");
+            findings.warn("ledger", message, "the next start takes it back or finishes it");
+        }
+    }
+    if let Some(latest) = latest
+        && *latest > chrono::Utc::now()
+    {
+        let message = format!("the newest entry is of {latest}, which is still to come");
+        findings.warn("clock", message, "set the clock of this machine");
+    }
+}

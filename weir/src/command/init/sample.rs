@@ -1,0 +1,150 @@
+//! The beginning of a CSV file: its columns, with names and types for them, and its first rows.
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use datafusion::arrow::array::{Array, AsArray, RecordBatch};
+use datafusion::arrow::compute::concat_batches;
+use datafusion::arrow::datatypes::{DataType, Field, Schema};
+use datafusion::datasource::empty::EmptyTable;
+use datafusion::logical_expr::{Expr, LogicalPlan, ScalarUDF};
+use datafusion::prelude::SessionContext;
+
+use super::guess;
+use crate::engine::{self, Resources};
+use crate::error::{Error, Result};
+use crate::run::declare;
+use crate::source::header_names;
+use crate::stage::Tables;
+use crate::task::{ParamChoice, SqlType, Task};
+
+/// So many rows are looked at.
+pub(super) const ROWS: usize = 1_000;
+
+/// The columns of a file and its first rows, all as text.
+pub(super) struct Sample {
+    pub(super) columns: Vec<Column>,
+    pub(super) rows: RecordBatch,
+}
+
+/// A column of the file.
+pub(super) struct Column {
+    /// Its name in SQL.
+    pub(super) name: String,
+    /// Its name in the file.
+    pub(super) header: String,
+    pub(super) sql_type: SqlType,
+    /// Whether every row of the sample has a value.
+    pub(super) is_full: bool,
+}
+
+impl Sample {
+    /// Reads the beginning of a file.
+    pub(super) async fn take(path: &Path, functions: &[ScalarUDF]) -> Result<Self> {
+        let headers = header_names(path)?;
+        check_headers(path, &headers)?;
+        let session =
+            engine::session(Resources { threads: 1, ..Resources::default() }, &std::env::temp_dir(), functions)?;
+        let names = names(&session, &headers).await;
+        let rows = first_rows(&session, path, &names, &headers).await?;
+        let column = |(i, (name, header)): (usize, (String, String))| {
+            let texts = rows.column(i).as_string_view();
+            let values = texts.iter().flatten().filter(|value| !value.is_empty());
+            let is_full = rows.num_rows() > 0 && texts.null_count() == 0;
+            Column { name, header, sql_type: guess::sql_type(values), is_full }
+        };
+        let columns = names.into_iter().zip(headers).enumerate().map(column).collect();
+        Ok(Self { columns, rows })
+    }
+}
+
+/// A column that has no name, or not one of its own, cannot be declared.
+fn check_headers(path: &Path, headers: &[String]) -> Result<()> {
+    let mut seen = HashSet::new();
+    for (i, header) in headers.iter().enumerate() {
+        if header.trim().is_empty() {
+            let message = format!("column {} has no name in its header", i + 1);
+            return Err(Error::input(path.display(), message, "name every column in the file's first line"));
+        }
+        if !seen.insert(header) {
+            let message = format!("column `{header}` stands twice in its header");
+            return Err(Error::input(path.display(), message, "rename one of the two in the file"));
+        }
+    }
+    Ok(())
+}
+
+/// A name for each column that stands for it in SQL without quotes, and for it alone.
+async fn names(session: &SessionContext, headers: &[String]) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for (i, header) in headers.iter().enumerate() {
+        let plain = guess::plain(header);
+        let mut candidates = vec![plain.clone(), format!("{plain}_column")];
+        candidates.extend((0..).map(|again| format!("column_{}{}", i + 1, "_".repeat(again))).take(headers.len() + 1));
+        for candidate in candidates {
+            if !names.contains(&candidate) && is_sql_name(session, &candidate).await {
+                names.push(candidate);
+                break;
+            }
+        }
+    }
+    names
+}
+
+/// Whether SQL takes the text as the name of a column, at the end of a list and before a comma.
+async fn is_sql_name(session: &SessionContext, name: &str) -> bool {
+    // `reasons` is what rejected rows have beside their columns.
+    if name.is_empty() || name == "reasons" {
+        return false;
+    }
+    let session = engine::without_tables(session);
+    let table = EmptyTable::new(Schema::new(vec![Field::new(name, DataType::Utf8View, true)]).into());
+    if session.register_table("t", std::sync::Arc::new(table)).is_err() {
+        return false;
+    }
+    for sql in [format!("select {name}, 1 as one from t"), format!("select 1 as one, {name}\nfrom t")] {
+        let Ok(plan) = session.state().create_logical_plan(&sql).await else { return false };
+        let LogicalPlan::Projection(projection) = plan else { return false };
+        let is_column = |expr: &Expr| matches!(expr, Expr::Column(column) if column.name == name);
+        if !projection.expr.iter().any(is_column) {
+            return false;
+        }
+    }
+    true
+}
+
+/// The first rows of the file, read as a run would read them; records that cannot be read are passed over.
+async fn first_rows(
+    session: &SessionContext,
+    path: &Path,
+    names: &[String],
+    headers: &[String],
+) -> Result<RecordBatch> {
+    let quoted = |text: &str| serde_json::Value::from(text).to_string();
+    let columns = names.iter().zip(headers);
+    let columns: String = columns
+        .map(|(name, header)| format!("{}: {{type: string, header: {}}}, ", quoted(name), quoted(header)))
+        .collect();
+    let task = format!(
+        "name: sample\nparams: {{file: {{type: string}}}}\nsources:\n  sample:\n    \
+         files: {{path: \"${{file}}\", format: csv}}\n    columns: {{{columns}}}\n\
+         sinks: {{sample: {{from: sample, mode: overwrite, files: {{path: x, format: csv}}}}}}\n"
+    );
+    let file = path.display().to_string();
+    let choice = ParamChoice { environment: None, values: vec![("file".to_owned(), file)] };
+    let task = Task::parse(Path::new("sample.yaml"), task, &choice)?;
+    let failed = |error| Error::query("sample", error);
+    let mut tables = Tables::new();
+    let sources = declare(&task)?;
+    for source in &sources {
+        source.rejected().set_taker(Box::new(|_| Ok(())));
+        tables.insert(source.name().to_owned(), source.open(source.find().await?)?);
+    }
+    for (name, table) in tables {
+        session.register_table(name, table).map_err(failed)?;
+    }
+    let frame = session.table("sample").await.and_then(|frame| frame.limit(0, Some(ROWS))).map_err(failed)?;
+    let schema = std::sync::Arc::new(frame.schema().as_arrow().clone());
+    let batches = frame.collect().await.map_err(failed)?;
+    concat_batches(&schema, &batches).map_err(|error| failed(error.into()))
+}

@@ -1,0 +1,86 @@
+//! `schedule`: start the task at the times that it names, in the foreground.
+
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use super::{RunArgs, runtime};
+use crate::error::{Error, Result};
+use crate::schedule::{Scheduler, Times};
+use crate::watch::start_service_log;
+
+/// A run that is stopped has so long to take back what it has staged.
+const GRACE: Duration = Duration::from_secs(30);
+
+pub(super) fn schedule(args: &RunArgs) -> Result<u8> {
+    start_service_log(args.task.log.log_format, args.task.log.quiet);
+    let task = args.task.load()?;
+    let Some(schedule) = &task.spec.schedule else {
+        let help = "add one, such as `schedule: {cron: \"0 * * * *\", timezone: Asia/Singapore, timeout: 50m}`";
+        return Err(Error::usage(format!("{} has no `schedule`", task.source.name()), help));
+    };
+    let program = std::env::current_exe().map_err(|error| {
+        Error::usage(format!("the path of this program is not known: {error}"), "start it by its full path")
+    })?;
+    let (times, grace) = quick().unwrap_or((schedule.value.times(&task.source).map_err(Box::new)?, GRACE));
+    let scheduler = Scheduler {
+        task: task.name().to_owned(),
+        environment: task.environment.clone(),
+        times,
+        timeout: schedule.value.timeout.map(|timeout| timeout.0),
+        grace,
+        state: args.state.folder(&args.task.task_config),
+        program,
+        arguments: args.to_arguments(),
+    };
+    runtime(1)?.block_on(async { scheduler.serve(count_signals()?).await })
+}
+
+/// How many times the scheduler was told to stop.
+fn count_signals() -> Result<watch::Receiver<u32>> {
+    let failed = |error| Error::usage(format!("signals cannot be handled: {error}"), "start the program again");
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    let mut hangup = signal(SignalKind::hangup()).map_err(failed)?;
+    let (sender, receiver) = watch::channel(0);
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+                _ = hangup.recv() => {}
+            }
+            sender.send_modify(|count| *count += 1);
+        }
+    });
+    Ok(receiver)
+}
+
+impl RunArgs {
+    /// The arguments of a `run` that means the same.
+    fn to_arguments(&self) -> Vec<String> {
+        let mut arguments = vec!["run".to_owned(), format!("--task-config={}", self.task.task_config.display())];
+        arguments.extend(self.task.env.iter().map(|name| format!("--env={name}")));
+        arguments.extend(self.task.params.iter().map(|(name, value)| format!("--param={name}={value}")));
+        arguments.extend(self.state.state.iter().map(|state| format!("--state={}", state.display())));
+        arguments.extend(self.memory_limit.map(|bytes| format!("--memory-limit={bytes}")));
+        arguments.extend(self.threads.map(|threads| format!("--threads={threads}")));
+        arguments.push(format!("--log-format={}", self.task.log.log_format));
+        arguments.extend(self.task.log.quiet.then(|| "--quiet".to_owned()));
+        arguments
+    }
+}
+
+/// Other times and another grace for tests, which cannot wait for minutes: seconds between starts, milliseconds.
+#[cfg(debug_assertions)]
+fn quick() -> Option<(Times, Duration)> {
+    let text = std::env::var("WEIR_TEST_SCHEDULE").ok()?;
+    let (seconds, grace) = text.split_once(' ')?;
+    Some((Times::Every(seconds.parse().ok()?), Duration::from_millis(grace.parse().ok()?)))
+}
+
+#[cfg(not(debug_assertions))]
+fn quick() -> Option<(Times, Duration)> {
+    None
+}

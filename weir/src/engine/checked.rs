@@ -1,0 +1,215 @@
+//! Arithmetic that fails where the engine's own would wrap around.
+//!
+//! `9223372036854775807 + 1` is a negative number to the engine. Once the types of a plan are settled, every `+`, `-`,
+//! `*` and unary minus in it becomes a function that asks the same kernels for an error instead. That is done on the
+//! logical plan, where one walk reaches the expressions of all nodes, and before constants are evaluated.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use datafusion::arrow::array::{RecordBatch, RecordBatchOptions};
+use datafusion::arrow::compute::kernels::numeric::neg;
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Schema};
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::{DFSchema, internal_err};
+use datafusion::config::ConfigOptions;
+use datafusion::error::Result as QueryResult;
+use datafusion::execution::SessionState;
+use datafusion::logical_expr::expr::ScalarFunction;
+use datafusion::logical_expr::expr_rewriter::FunctionRewrite;
+use datafusion::logical_expr::simplify::SimplifyContext;
+use datafusion::logical_expr::type_coercion::binary::BinaryTypeCoercer;
+use datafusion::logical_expr::{
+    BinaryExpr, ColumnarValue, Expr, LogicalPlan, Operator, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF,
+    ScalarUDFImpl, Signature, Volatility,
+};
+use datafusion::optimizer::analyzer::function_rewrite::ApplyFunctionRewrites;
+use datafusion::optimizer::simplify_expressions::ExprSimplifier;
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::expressions::{self, Column, Literal};
+
+/// The rule that replaces the operators of a plan. It comes after the one that settles types.
+pub(super) fn rule() -> ApplyFunctionRewrites {
+    ApplyFunctionRewrites::new(vec![Arc::new(CheckArithmetic)])
+}
+
+/// The same for an expression that stands alone. A constant part of it that cannot be computed is an error.
+pub(crate) fn checked(session: &SessionState, expr: Expr, schema: &DFSchema) -> QueryResult<Expr> {
+    let context = SimplifyContext::builder()
+        .with_schema(Arc::new(schema.clone()))
+        .with_config_options(session.config_options().clone())
+        .with_query_execution_start_time(session.execution_props().query_execution_start_time)
+        .build();
+    let simplifier = ExprSimplifier::new(context);
+    let expr = simplifier.coerce(expr, schema)?;
+    let expr = expr.transform_up(|expr| Ok(replace(expr)))?.data;
+    failing_constant(&simplifier.simplify(expr.clone())?)?;
+    Ok(expr)
+}
+
+/// Computes the constants that an optimised plan still has: they are there because they cannot be computed.
+pub(crate) fn check_constants(plan: &LogicalPlan) -> QueryResult<()> {
+    plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expr| failing_constant(expr).map(|()| TreeNodeRecursion::Continue))
+    })?;
+    Ok(())
+}
+
+fn failing_constant(expr: &Expr) -> QueryResult<()> {
+    let is_literal = |expr: &Expr| matches!(expr, Expr::Literal(..));
+    expr.apply(|expr| {
+        match expr {
+            // What is computed of these depends on the row.
+            Expr::Case(_) => return Ok(TreeNodeRecursion::Jump),
+            Expr::ScalarFunction(call) if call.func.short_circuits() => return Ok(TreeNodeRecursion::Jump),
+            Expr::ScalarFunction(call) if call.args.iter().all(is_literal) => {
+                let function: &dyn Any = call.func.inner().as_ref();
+                if let Some(checked) = function.downcast_ref::<Checked>() {
+                    let values = call.args.iter().filter_map(Expr::as_literal).cloned().map(ColumnarValue::Scalar);
+                    checked.compute(&values.collect::<Vec<_>>(), 1)?;
+                }
+            }
+            Expr::BinaryExpr(BinaryExpr { left, op: op @ (Operator::Divide | Operator::Modulo), right }) => {
+                if let (Expr::Literal(left, _), Expr::Literal(right, _)) = (left.as_ref(), right.as_ref()) {
+                    compute(*op, &[left.clone().into(), right.clone().into()], 1)?;
+                }
+            }
+            _ => {}
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(())
+}
+
+#[derive(Debug)]
+struct CheckArithmetic;
+
+impl FunctionRewrite for CheckArithmetic {
+    fn name(&self) -> &str {
+        "check_arithmetic"
+    }
+
+    fn rewrite(&self, expr: Expr, _: &DFSchema, _: &ConfigOptions) -> QueryResult<Transformed<Expr>> {
+        Ok(replace(expr))
+    }
+}
+
+fn replace(expr: Expr) -> Transformed<Expr> {
+    let call = |operation, args| {
+        let function = Checked { operation, signature: Signature::any(args_of(operation), Volatility::Immutable) };
+        Transformed::yes(Expr::ScalarFunction(ScalarFunction::new_udf(Arc::new(ScalarUDF::from(function)), args)))
+    };
+    match expr {
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::Plus, right }) => call(Operation::Add, vec![*left, *right]),
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::Minus, right }) => {
+            call(Operation::Subtract, vec![*left, *right])
+        }
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::Multiply, right }) => {
+            call(Operation::Multiply, vec![*left, *right])
+        }
+        Expr::Negative(inner) => call(Operation::Negate, vec![*inner]),
+        other => Transformed::no(other),
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Operation {
+    Add,
+    Subtract,
+    Multiply,
+    Negate,
+}
+
+fn args_of(operation: Operation) -> usize {
+    if operation == Operation::Negate { 1 } else { 2 }
+}
+
+impl Operation {
+    fn operator(self) -> Option<Operator> {
+        match self {
+            Self::Add => Some(Operator::Plus),
+            Self::Subtract => Some(Operator::Minus),
+            Self::Multiply => Some(Operator::Multiply),
+            Self::Negate => None,
+        }
+    }
+}
+
+/// An operator as a function of the operands, whose types are settled.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Checked {
+    operation: Operation,
+    signature: Signature,
+}
+
+impl Checked {
+    fn compute(&self, args: &[ColumnarValue], rows: usize) -> QueryResult<ColumnarValue> {
+        match (self.operation.operator(), args) {
+            (Some(operator), [_, _]) => compute(operator, args, rows),
+            (None, [ColumnarValue::Array(values)]) => Ok(ColumnarValue::Array(neg(values.as_ref())?)),
+            (None, [ColumnarValue::Scalar(value)]) => Ok(ColumnarValue::Scalar(value.arithmetic_negate()?)),
+            _ => internal_err!("{} does not take {} operands", self.name(), args.len()),
+        }
+    }
+}
+
+/// The engine's own operator, asked to fail on overflow: dates and times have their special cases in it.
+fn compute(operator: Operator, args: &[ColumnarValue], rows: usize) -> QueryResult<ColumnarValue> {
+    let mut fields = Vec::with_capacity(args.len());
+    let mut columns = Vec::with_capacity(args.len());
+    let mut operand = |value: &ColumnarValue| -> Arc<dyn PhysicalExpr> {
+        match value {
+            ColumnarValue::Scalar(value) => Arc::new(Literal::new(value.clone())),
+            ColumnarValue::Array(values) => {
+                fields.push(Field::new("", values.data_type().clone(), true));
+                columns.push(values.clone());
+                Arc::new(Column::new("", columns.len() - 1))
+            }
+        }
+    };
+    let (left, right) = (operand(&args[0]), operand(&args[1]));
+    let options = RecordBatchOptions::new().with_row_count(Some(rows));
+    let batch = RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), columns, &options)?;
+    expressions::BinaryExpr::new(left, operator, right).with_fail_on_overflow(true).evaluate(&batch)
+}
+
+impl ScalarUDFImpl for Checked {
+    fn name(&self) -> &str {
+        match self.operation {
+            Operation::Add => "checked_add",
+            Operation::Subtract => "checked_subtract",
+            Operation::Multiply => "checked_multiply",
+            Operation::Negate => "checked_negate",
+        }
+    }
+
+    /// The name that the column has without the check.
+    fn schema_name(&self, args: &[Expr]) -> QueryResult<String> {
+        Ok(match (self.operation.operator(), args) {
+            (Some(operator), [left, right]) => format!("{} {operator} {}", left.schema_name(), right.schema_name()),
+            _ => args.iter().map(|arg| format!("(- {})", arg.schema_name())).collect(),
+        })
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, types: &[DataType]) -> QueryResult<DataType> {
+        match (self.operation.operator(), types) {
+            (Some(operator), [left, right]) => BinaryTypeCoercer::new(left, &operator, right).get_result_type(),
+            (None, [of]) => Ok(of.clone()),
+            _ => internal_err!("{} does not take {} operands", self.name(), types.len()),
+        }
+    }
+
+    fn return_field_from_args(&self, args: ReturnFieldArgs) -> QueryResult<FieldRef> {
+        let types: Vec<_> = args.arg_fields.iter().map(|field| field.data_type().clone()).collect();
+        let is_nullable = args.arg_fields.iter().any(|field| field.is_nullable());
+        Ok(Arc::new(Field::new(self.name(), self.return_type(&types)?, is_nullable)))
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> QueryResult<ColumnarValue> {
+        self.compute(&args.args, args.number_rows)
+    }
+}

@@ -1,0 +1,407 @@
+//! The limit on the memory of a run, which is a limit on what the process has resident.
+//!
+//! Operators account for the rows that they hold back, not for what is on its way, for buffers or for what the
+//! allocator keeps. So the process itself is watched: near the limit the pool refuses to grow, which makes operators
+//! spill, and freed memory goes back to the system at once; above the limit, after a short grace, the run is stopped.
+
+use std::fmt;
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use datafusion::common::resources_datafusion_err;
+use datafusion::error::Result as QueryResult;
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation};
+use datafusion::prelude::{SessionConfig, SessionContext};
+use indicatif::HumanBytes;
+use tokio::sync::Notify;
+
+/// The smallest limit under which a run can be expected to end: what the program has without any row, and what a thread
+/// has on its way.
+pub(super) fn least_limit(threads: usize) -> u64 {
+    PROGRAM + threads as u64 * (16 << 20)
+}
+
+/// What is resident of the program itself, and its buffers.
+const PROGRAM: u64 = 96 << 20;
+
+/// With so much for each thread operators can have what they would take by themselves; with less all is kept small.
+const AMPLE: u64 = 512 << 20;
+
+/// What the operators of a run share. While it spills, an aggregate has four times what it accounts for, a sort twice; a
+/// fifth of the room there is leaves enough for that.
+fn pool_size(limit: u64) -> usize {
+    (limit.saturating_sub(PROGRAM) / 5) as usize
+}
+
+fn is_ample(limit: u64, threads: usize) -> bool {
+    limit / threads as u64 >= AMPLE
+}
+
+/// Settings under which a run with this limit can do with its share.
+pub(super) fn frugal(config: SessionConfig, limit: u64, threads: usize) -> SessionConfig {
+    let threads = threads.max(1);
+    if is_ample(limit, threads) {
+        return config;
+    }
+    // What a sort sets aside for merging is taken before the first row; merging holds batches of every run.
+    let rows = (limit / threads as u64 / (64 << 10)).max(256) as usize;
+    config.with_sort_spill_reservation_bytes(pool_size(limit) / threads / 4).with_batch_size(rows)
+}
+
+/// How often the process is looked at.
+const INTERVAL: Duration = Duration::from_millis(4);
+
+/// For so long the process may be above the limit before the run is stopped, and a request for memory may wait.
+const GRACE: Duration = Duration::from_millis(200);
+
+/// A pool for operators that heeds the memory of the whole process.
+///
+/// Operators that can spill have equal shares of it. To be refused would be the end of one that cannot: it gets what the
+/// process may still have.
+pub(crate) struct ResidentPool {
+    size: usize,
+    threads: usize,
+    spilling: AtomicUsize,
+    reserved: AtomicUsize,
+    process: Arc<Process>,
+}
+
+/// What the process has resident, and may have.
+struct Process {
+    limit: u64,
+    resident: AtomicU64,
+    is_over: AtomicBool,
+    over: Notify,
+}
+
+impl ResidentPool {
+    pub(super) fn new(limit: u64, threads: usize) -> Self {
+        let process =
+            Process { limit, resident: AtomicU64::new(0), is_over: AtomicBool::new(false), over: Notify::new() };
+        Self {
+            size: pool_size(limit),
+            threads: threads.max(1),
+            spilling: AtomicUsize::new(0),
+            reserved: AtomicUsize::new(0),
+            process: Arc::new(process),
+        }
+    }
+
+    /// The pool of a session.
+    fn of(context: &SessionContext) -> Option<Arc<Process>> {
+        let pool = &context.runtime_env().memory_pool;
+        pool.downcast_ref::<Self>().map(|pool| pool.process.clone())
+    }
+}
+
+/// What an operator does when it is refused more memory.
+#[derive(PartialEq, Eq)]
+enum Refused {
+    Spills,
+    /// The merge of a sort: reads fewer spilled runs at a time.
+    MergesFewer,
+    /// An exchange between threads: spills, and waits for itself for ever when two of its inputs do so at a time
+    /// (apache/datafusion#24883, mended after 55.2). What it holds is little, and on its way.
+    Hangs,
+    Fails,
+}
+
+impl Refused {
+    fn of(consumer: &MemoryConsumer) -> Self {
+        match consumer.name() {
+            name if name.starts_with("RepartitionExec") => Self::Hangs,
+            name if name.starts_with("ExternalSorterMerge") => Self::MergesFewer,
+            _ if consumer.can_spill() => Self::Spills,
+            _ => Self::Fails,
+        }
+    }
+}
+
+impl MemoryPool for ResidentPool {
+    fn name(&self) -> &str {
+        "resident"
+    }
+
+    fn register(&self, consumer: &MemoryConsumer) {
+        if Refused::of(consumer) == Refused::Spills {
+            self.spilling.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn unregister(&self, consumer: &MemoryConsumer) {
+        if Refused::of(consumer) == Refused::Spills {
+            self.spilling.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    fn grow(&self, _: &MemoryReservation, additional: usize) {
+        self.reserved.fetch_add(additional, Ordering::Relaxed);
+    }
+
+    fn shrink(&self, _: &MemoryReservation, shrink: usize) {
+        self.reserved.fetch_sub(shrink, Ordering::Relaxed);
+    }
+
+    fn try_grow(&self, reservation: &MemoryReservation, additional: usize) -> QueryResult<()> {
+        let held = reservation.size();
+        let wanted = held + additional;
+        let fits = match Refused::of(reservation.consumer()) {
+            Refused::Spills => {
+                let share = self.size / self.spilling.load(Ordering::Relaxed).max(1);
+                // Who holds little would gain little by spilling.
+                wanted <= share && !(held > share / 2 && self.process.is_near())
+            }
+            Refused::MergesFewer => wanted <= self.size / self.threads,
+            Refused::Hangs => true,
+            Refused::Fails => self.process.gets_room_for(additional as u64),
+        };
+        if !fits {
+            let name = reservation.consumer().name();
+            let [held, additional] = [held, additional].map(|bytes| HumanBytes(bytes as u64));
+            return Err(resources_datafusion_err!("{name} has {held} and cannot get {additional} more"));
+        }
+        self.grow(reservation, additional);
+        Ok(())
+    }
+
+    fn reserved(&self) -> usize {
+        self.reserved.load(Ordering::Relaxed)
+    }
+
+    fn memory_limit(&self) -> MemoryLimit {
+        MemoryLimit::Finite(self.size)
+    }
+}
+
+impl fmt::Debug for ResidentPool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+impl fmt::Display for ResidentPool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "resident(limit: {})", HumanBytes(self.process.limit))
+    }
+}
+
+impl Process {
+    /// Whether so much is resident that operators should spill: three quarters of the limit.
+    fn is_near(&self) -> bool {
+        self.resident.load(Ordering::Relaxed) > self.limit / 4 * 3
+    }
+
+    fn has_room_for(&self, additional: u64) -> bool {
+        self.resident.load(Ordering::Relaxed) + additional <= self.limit
+    }
+
+    /// Whether there is room, or comes to be within the grace: peaks pass, and freed memory goes back to the system late.
+    /// To wait holds this thread up, which is little beside the end of the run.
+    fn gets_room_for(&self, additional: u64) -> bool {
+        let since = Instant::now();
+        while !self.has_room_for(additional) {
+            if additional > self.limit || since.elapsed() >= GRACE {
+                return false;
+            }
+            allocator::collect();
+            std::thread::sleep(INTERVAL);
+        }
+        true
+    }
+}
+
+/// Watches the memory of the process until it is dropped.
+pub(crate) struct MemoryWatch {
+    stop: Arc<AtomicBool>,
+    sampler: Option<JoinHandle<()>>,
+}
+
+impl MemoryWatch {
+    /// Watches for a session. Where the system does not tell what is resident, nothing is watched.
+    pub(crate) fn start(context: &SessionContext) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = stop.clone();
+        let sampler = ResidentPool::of(context).zip(Resident::open()).and_then(|(process, resident)| {
+            allocator::use_huge_pages(is_ample(process.limit, context.copied_config().target_partitions()));
+            let sample = move || watch(&process, &resident, &stopped);
+            std::thread::Builder::new().name("memory".to_owned()).spawn(sample).ok()
+        });
+        Self { stop, sampler }
+    }
+}
+
+impl Drop for MemoryWatch {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(sampler) = self.sampler.take() {
+            // It cannot panic, and a run does not fail for the want of its watch.
+            let _ = sampler.join();
+        }
+        allocator::keep_freed();
+        allocator::use_huge_pages(true);
+    }
+}
+
+fn watch(process: &Process, resident: &Resident, stop: &AtomicBool) {
+    let mut over_since: Option<Instant> = None;
+    let mut was_near = false;
+    while !stop.load(Ordering::Relaxed) {
+        let bytes = resident.bytes();
+        process.resident.store(bytes, Ordering::Relaxed);
+        let is_near = process.is_near();
+        if is_near != was_near {
+            if is_near {
+                allocator::return_freed()
+            } else {
+                allocator::keep_freed()
+            }
+            was_near = is_near;
+        }
+        if bytes <= process.limit {
+            over_since = None;
+        } else {
+            allocator::collect();
+            let since = *over_since.get_or_insert_with(Instant::now);
+            if since.elapsed() >= GRACE || bytes > process.limit / 4 * 5 {
+                process.is_over.store(true, Ordering::Relaxed);
+                process.over.notify_waiters();
+            }
+        }
+        std::thread::sleep(INTERVAL);
+    }
+}
+
+/// Comes back with the limit and what is resident when a session's run has to be stopped for its memory.
+pub(crate) async fn exceeded(context: &SessionContext) -> (u64, u64) {
+    let Some(process) = ResidentPool::of(context) else { return std::future::pending().await };
+    let over = process.over.notified();
+    if !process.is_over.load(Ordering::Relaxed) {
+        over.await;
+    }
+    (process.limit, process.resident.load(Ordering::Relaxed))
+}
+
+/// The resident memory of this process, which the system tells in pages.
+struct Resident {
+    statm: File,
+    page: u64,
+}
+
+impl Resident {
+    fn open() -> Option<Self> {
+        Some(Self { statm: File::open("/proc/self/statm").ok()?, page: page_size() })
+    }
+
+    fn bytes(&self) -> u64 {
+        let mut text = [0; 128];
+        let length = self.statm.read_at(&mut text, 0).unwrap_or(0);
+        let pages = std::str::from_utf8(&text[..length]).ok().and_then(|text| text.split_whitespace().nth(1));
+        pages.and_then(|pages| pages.parse::<u64>().ok()).map_or(0, |pages| pages * self.page)
+    }
+}
+
+/// The size of a page: what the kernel told this process at its start.
+fn page_size() -> u64 {
+    const AT_PAGESZ: u64 = 6;
+    static PAGE: OnceLock<u64> = OnceLock::new();
+    *PAGE.get_or_init(|| {
+        let auxv = std::fs::read("/proc/self/auxv").unwrap_or_default();
+        let words: Vec<u64> = auxv.as_chunks::<8>().0.iter().map(|bytes| u64::from_ne_bytes(*bytes)).collect();
+        let entry = words.as_chunks::<2>().0.iter().find(|[kind, _]| *kind == AT_PAGESZ);
+        entry.map_or(4096, |[_, size]| *size)
+    })
+}
+
+/// What the allocator does with freed memory: usually it keeps it for a while, which is fast.
+mod allocator {
+    use std::ffi::{c_int, c_long, c_ulong};
+
+    use mimalloc as _; // links the functions below
+
+    unsafe extern "C" {
+        fn prctl(option: c_int, ...) -> c_int;
+        fn mi_option_set(option: c_int, value: c_long);
+        fn mi_collect(force: bool);
+    }
+
+    /// `mi_option_purge_delay`: for how many milliseconds freed memory is kept.
+    const PURGE_DELAY: c_int = 15;
+    const DEFAULT_MILLISECONDS: c_long = 1000;
+
+    /// Whether the system may back memory with pages of 2 MiB: faster, and resident as a whole for any byte in them.
+    pub(super) fn use_huge_pages(yes: bool) {
+        const PR_SET_THP_DISABLE: c_int = 41;
+        const NONE: c_ulong = 0;
+        // SAFETY: this option takes a number and three zeros, and touches no memory of ours. That it cannot be set, on
+        // another kernel, only means more memory.
+        unsafe { prctl(PR_SET_THP_DISABLE, c_ulong::from(!yes), NONE, NONE, NONE) };
+    }
+
+    /// Gives memory back to the system when it is freed.
+    pub(super) fn return_freed() {
+        // SAFETY: options may be set at any time and from any thread.
+        unsafe { mi_option_set(PURGE_DELAY, 0) };
+        collect();
+    }
+
+    /// Keeps freed memory for a while again.
+    pub(super) fn keep_freed() {
+        // SAFETY: as above.
+        unsafe { mi_option_set(PURGE_DELAY, DEFAULT_MILLISECONDS) };
+    }
+
+    /// Gives back what is freed and still kept.
+    pub(super) fn collect() {
+        // SAFETY: a collection may be asked for at any time and from any thread.
+        unsafe { mi_collect(true) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_resident_grows_with_what_is_written_to() {
+        let resident = Resident::open().unwrap();
+        let before = resident.bytes();
+        assert!(before > 1 << 20, "{before}");
+        let pages = vec![1_u8; 64 << 20];
+        assert!(resident.bytes() >= before + (48 << 20), "{before}, {}", resident.bytes());
+        assert_eq!(pages[1 << 20], 1);
+    }
+
+    #[test]
+    fn near_the_limit_operators_that_hold_rows_are_asked_to_spill() {
+        let pool = Arc::new(ResidentPool::new(1 << 30, 2));
+        let process = pool.process.clone();
+        let pool: Arc<dyn MemoryPool> = pool;
+        let sort = MemoryConsumer::new("sort").with_can_spill(true).register(&pool);
+        let other = MemoryConsumer::new("aggregate").with_can_spill(true).register(&pool);
+        let exchange = MemoryConsumer::new("RepartitionExec[0]").with_can_spill(true).register(&pool);
+        sort.try_grow(80 << 20).unwrap();
+        assert!(sort.try_grow(20 << 20).is_err(), "half of the pool is its share");
+        process.resident.store((1 << 30) / 10 * 9, Ordering::Relaxed);
+        let refused = sort.try_grow(1).unwrap_err().to_string();
+        assert!(refused.contains("sort has 80.00 MiB and cannot get 1 B more"), "{refused}");
+        exchange.try_grow(1 << 30).unwrap();
+        other.try_grow(1 << 20).unwrap();
+    }
+
+    #[test]
+    fn what_cannot_spill_gets_what_the_process_may_still_have() {
+        let pool = Arc::new(ResidentPool::new(1 << 30, 2));
+        let process = pool.process.clone();
+        let pool: Arc<dyn MemoryPool> = pool;
+        let join = MemoryConsumer::new("join").register(&pool);
+        process.resident.store(800 << 20, Ordering::Relaxed);
+        join.try_grow(200 << 20).unwrap();
+        assert!(join.try_grow(300 << 20).is_err());
+        let merge = MemoryConsumer::new("ExternalSorterMerge[0]").register(&pool);
+        assert!(merge.try_grow(200 << 20).is_err(), "it can do with less");
+    }
+}

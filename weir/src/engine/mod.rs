@@ -1,0 +1,107 @@
+//! The query engine's session: how many threads, how much memory, where it may spill.
+
+mod checked;
+mod memory;
+mod row_error;
+mod sum;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use datafusion::catalog::{
+    CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList, MemorySchemaProvider,
+};
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::execution::session_state::SessionStateBuilder;
+use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
+use datafusion::prelude::{SessionConfig, SessionContext};
+use indicatif::HumanBytes;
+
+pub(crate) use checked::{check_constants, checked};
+use memory::ResidentPool;
+pub(crate) use memory::{MemoryWatch, exceeded};
+pub(crate) use row_error::{RowError, failing_rows};
+
+use crate::error::{Error, Result};
+
+/// What a run may use of the machine.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Resources {
+    /// Threads, and partitions of every plan.
+    pub(crate) threads: usize,
+    /// Bytes of resident memory to stay under.
+    pub(crate) memory_limit: u64,
+}
+
+impl Default for Resources {
+    fn default() -> Self {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        Self { threads, memory_limit: (physical_memory() / 2).max(memory::least_limit(threads)) }
+    }
+}
+
+impl Resources {
+    /// Fails if a run could not work with them.
+    pub(crate) fn check(self) -> Result<()> {
+        let Self { threads, memory_limit: limit } = self;
+        if limit >= memory::least_limit(threads) {
+            return Ok(());
+        }
+        let least = HumanBytes(memory::least_limit(threads));
+        let message = format!("a memory limit of {} is too small for {threads} threads", HumanBytes(limit));
+        Err(Error::usage(message, format!("give at least --memory-limit {least}, or fewer --threads")))
+    }
+}
+
+/// The memory that this process may have, in bytes: the machine's, or its container's if that is less; 2 GiB where
+/// neither can be told.
+pub(crate) fn physical_memory() -> u64 {
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let meminfo = read("/proc/meminfo");
+    let total = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:")?.split_whitespace().next());
+    let total = total.and_then(|kib| kib.parse::<u64>().ok()).map_or(2 << 30, |kib| kib * 1024);
+    let of_container = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
+    of_container.iter().filter_map(|path| read(path).trim().parse().ok()).fold(total, u64::min)
+}
+
+/// Starts a session that spills to `scratch`.
+pub(crate) fn session(resources: Resources, scratch: &Path, functions: &[ScalarUDF]) -> Result<SessionContext> {
+    let mut config = SessionConfig::new().with_target_partitions(resources.threads.max(1));
+    config.options_mut().sql_parser.collect_spans = true;
+    // `amount * 1.1` stays an exact number.
+    config.options_mut().sql_parser.parse_float_as_decimal = true;
+    let Resources { threads, memory_limit: limit } = resources;
+    resources.check()?;
+    let config = memory::frugal(config, limit, threads);
+    let runtime = RuntimeEnvBuilder::new()
+        .with_memory_pool(Arc::new(ResidentPool::new(limit, threads)))
+        .with_disk_manager_builder(
+            DiskManagerBuilder::default().with_mode(DiskManagerMode::Directories(vec![scratch.to_path_buf()])),
+        )
+        .build_arc()
+        .map_err(|error| Error::state(scratch, error, "check that the folder is writable"))?;
+    let context = SessionContext::new_with_config_rt(config, runtime);
+    context.add_analyzer_rule(Arc::new(checked::rule()));
+    context.register_udaf(AggregateUDF::from(sum::CheckedSum::default()));
+    for function in crate::function::all().iter().chain(functions) {
+        context.register_udf(function.clone());
+    }
+    Ok(context)
+}
+
+/// The same session, without the tables that were registered in it: for planning over other ones.
+pub(crate) fn without_tables(context: &SessionContext) -> SessionContext {
+    let config = context.copied_config();
+    let schema = Arc::new(MemorySchemaProvider::new());
+    let catalog = Arc::new(MemoryCatalogProvider::new());
+    let catalogs = Arc::new(MemoryCatalogProviderList::new());
+    let names = &config.options().catalog;
+    // A schema of a catalog without any cannot be there already, which is all that could be refused.
+    let registered = catalog.register_schema(&names.default_schema, schema);
+    debug_assert!(registered.is_ok());
+    catalogs.register_catalog(names.default_catalog.clone(), catalog);
+    SessionContext::new_with_state(
+        SessionStateBuilder::new_from_existing(context.state()).with_catalog_list(catalogs).build(),
+    )
+}

@@ -1,0 +1,163 @@
+//! Errors that are the fault of a row, and the rows whose fault they are.
+
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::error::ArrowError;
+use datafusion::error::{DataFusionError, Result as QueryResult};
+
+/// A message may quote a value of any length.
+const MAX_MESSAGE: usize = 200;
+
+/// Why a row cannot be computed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RowError {
+    /// What is counted.
+    pub(crate) kind: &'static str,
+    /// What the engine says of this row, if that is more than the kind. It can quote the row.
+    pub(crate) message: Option<String>,
+}
+
+impl RowError {
+    /// What the error is to a row; nothing if it is not a row's fault.
+    pub(crate) fn of(error: &DataFusionError) -> Option<Self> {
+        let (kind, message) = match error.find_root() {
+            DataFusionError::ArrowError(error, _) => match error.as_ref() {
+                ArrowError::DivideByZero => ("division_by_zero", ""),
+                ArrowError::ArithmeticOverflow(message) => ("overflow", message.as_str()),
+                ArrowError::CastError(message) | ArrowError::ParseError(message) => ("invalid_cast", message.as_str()),
+                ArrowError::ComputeError(message) | ArrowError::InvalidArgumentError(message) => {
+                    (kind_of(message), message.as_str())
+                }
+                _ => return None,
+            },
+            DataFusionError::Execution(message) => (kind_of(message), message.as_str()),
+            _ => return None,
+        };
+        let message = message.split(DataFusionError::BACK_TRACE_SEP).next().unwrap_or_default();
+        let plain = |c: char| match c {
+            ';' => ',',
+            c if c.is_control() => ' ',
+            c => c,
+        };
+        let message: String = message.chars().map(plain).take(MAX_MESSAGE).collect();
+        Some(Self { kind, message: (!message.is_empty()).then_some(message) })
+    }
+
+    /// The error as it stands in `reasons`.
+    pub(crate) fn reason(&self) -> String {
+        self.message.as_ref().map_or_else(|| self.kind.to_owned(), |message| format!("{}: {message}", self.kind))
+    }
+}
+
+/// Functions have words where kernels have variants.
+fn kind_of(message: &str) -> &'static str {
+    let message = message.to_lowercase();
+    let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
+    if says(&["divide by zero", "division by zero"]) {
+        "division_by_zero"
+    } else if says(&["overflow", "too large to store", "too small to store", "out of range"]) {
+        "overflow"
+    } else {
+        "invalid_value"
+    }
+}
+
+/// The rows of a batch that cannot be computed, in order, each with its error; `error` is what computing the whole
+/// batch came to. An error that is no row's fault comes back.
+pub(crate) fn failing_rows<T>(
+    batch: &RecordBatch,
+    error: DataFusionError,
+    compute: impl Fn(&RecordBatch) -> QueryResult<T>,
+) -> QueryResult<Vec<(usize, RowError)>> {
+    // What fails without any row would fail for all of them.
+    if RowError::of(&error).is_none() || compute(&batch.slice(0, 0)).is_err() {
+        return Err(error);
+    }
+    let mut failing = Vec::new();
+    let mut suspects = vec![(0, batch.num_rows(), error)];
+    while let Some((start, rows, error)) = suspects.pop() {
+        let Some(row_error) = RowError::of(&error) else { return Err(error) };
+        if rows <= 1 {
+            failing.push((start, row_error));
+            continue;
+        }
+        let half = rows / 2;
+        // The second half first: the one that was pushed last is looked at next.
+        for (start, rows) in [(start + half, rows - half), (start, half)] {
+            if let Err(error) = compute(&batch.slice(start, rows)) {
+                suspects.push((start, rows, error));
+            }
+        }
+    }
+    Ok(failing)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use datafusion::arrow::array::{AsArray, Int64Array};
+    use datafusion::arrow::datatypes::{DataType, Field, Int64Type, Schema};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn batch(values: Vec<i64>) -> RecordBatch {
+        let schema = Schema::new(vec![Field::new("n", DataType::Int64, true)]);
+        RecordBatch::try_new(Arc::new(schema), vec![Arc::new(Int64Array::from(values))]).unwrap()
+    }
+
+    fn divide(batch: &RecordBatch) -> QueryResult<()> {
+        match batch.column(0).as_primitive::<Int64Type>().values().contains(&0) {
+            true => Err(ArrowError::DivideByZero.into()),
+            false => Ok(()),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn exactly_the_rows_that_fail_are_found_in_order(values in prop::collection::vec(0..5_i64, 1..200)) {
+            let expected: Vec<usize> = (0..values.len()).filter(|row| values[*row] == 0).collect();
+            let batch = batch(values);
+            if let Err(error) = divide(&batch) {
+                let found = failing_rows(&batch, error, divide).unwrap();
+                prop_assert!(found.iter().all(|(_, error)| error.reason() == "division_by_zero"));
+                prop_assert_eq!(found.into_iter().map(|(row, _)| row).collect::<Vec<_>>(), expected);
+            } else {
+                prop_assert!(expected.is_empty());
+            }
+        }
+    }
+
+    #[test]
+    fn a_single_failing_row_is_found_in_few_steps() {
+        let mut values = vec![1; 8192];
+        values[5_000] = 0;
+        let batch = batch(values);
+        let steps = std::cell::Cell::new(0);
+        let count = |batch: &RecordBatch| {
+            steps.set(steps.get() + 1);
+            divide(batch)
+        };
+        let found = failing_rows(&batch, ArrowError::DivideByZero.into(), count).unwrap();
+        assert_eq!((found.len(), found[0].0), (1, 5_000));
+        assert!(steps.get() <= 1 + 2 * 13, "{} steps", steps.get());
+    }
+
+    #[test]
+    fn what_fails_without_a_row_is_no_rows_fault() {
+        let broken = |_: &RecordBatch| QueryResult::<()>::Err(ArrowError::DivideByZero.into());
+        assert!(failing_rows(&batch(vec![1, 2]), ArrowError::DivideByZero.into(), broken).is_err());
+        let defect = DataFusionError::Internal("a defect".into());
+        assert!(failing_rows(&batch(vec![0]), defect, divide).is_err());
+    }
+
+    #[test]
+    fn a_reason_is_one_line_without_the_mark_between_reasons() {
+        let error = ArrowError::CastError("Cannot cast string 'a;b\nc'".into()).into();
+        assert_eq!(RowError::of(&error).unwrap().reason(), "invalid_cast: Cannot cast string 'a,b c'");
+        let error = DataFusionError::Execution("Int64 overflow on abs(1)".into());
+        assert_eq!(RowError::of(&error).unwrap().kind, "overflow");
+        let long = DataFusionError::Execution("x".repeat(10_000));
+        assert_eq!(RowError::of(&long).unwrap().message.unwrap().len(), MAX_MESSAGE);
+    }
+}

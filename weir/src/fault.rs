@@ -1,0 +1,58 @@
+//! Points at which a debug build can be told to die or to fail, so that tests can walk through them all.
+//!
+//! `WEIR_FAULT=switched` kills the process where it comes to the point `switched`, `switched:2` where it comes there
+//! for the second time, and `exchange=22` makes the system call at that point fail with that error. Several are
+//! separated by commas. A release build has none of this.
+
+/// A point that a run comes to.
+#[cfg(debug_assertions)]
+pub(crate) fn point(name: &'static str) {
+    if wanted::is_kill(name) {
+        let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+        loop {
+            std::thread::park();
+        }
+    }
+}
+
+/// A system call that can be told to fail.
+#[cfg(debug_assertions)]
+pub(crate) fn call(name: &'static str) -> std::io::Result<()> {
+    wanted::error(name).map_or(Ok(()), |code| Err(std::io::Error::from_raw_os_error(code)))
+}
+
+#[cfg(not(debug_assertions))]
+#[inline(always)]
+pub(crate) fn point(_: &'static str) {}
+
+#[cfg(not(debug_assertions))]
+#[inline(always)]
+pub(crate) fn call(_: &'static str) -> std::io::Result<()> {
+    Ok(())
+}
+
+#[cfg(debug_assertions)]
+mod wanted {
+    use std::collections::HashMap;
+    use std::sync::{LazyLock, Mutex, PoisonError};
+
+    static FAULTS: LazyLock<String> = LazyLock::new(|| std::env::var("WEIR_FAULT").unwrap_or_default());
+    static COME_BY: LazyLock<Mutex<HashMap<&'static str, u32>>> = LazyLock::new(Mutex::default);
+
+    pub(super) fn is_kill(name: &'static str) -> bool {
+        let mut kills = FAULTS.split(',').filter_map(|fault| match fault.split_once(':') {
+            Some((point, time)) => (point == name).then(|| time.parse().ok()).flatten(),
+            None => (fault == name).then_some(1),
+        });
+        let Some(time) = kills.next() else { return false };
+        let mut come_by = COME_BY.lock().unwrap_or_else(PoisonError::into_inner);
+        let times = come_by.entry(name).or_insert(0u32);
+        *times += 1;
+        *times == time
+    }
+
+    pub(super) fn error(name: &str) -> Option<i32> {
+        let mut faults = FAULTS.split(',').filter_map(|fault| fault.split_once('='));
+        faults.find_map(|(call, code)| (call == name).then(|| code.parse().ok()).flatten())
+    }
+}

@@ -1,0 +1,31 @@
+//! What fuzzers take hold of; it is there under `--cfg fuzzing` only, which `cargo fuzz` sets.
+
+use std::path::Path;
+
+use crate::source::fuzzing as source;
+use crate::task::{ParamChoice, Task};
+
+/// What a CSV file came to, sorted.
+#[derive(Debug, PartialEq, Eq)]
+pub struct CsvOutcome {
+    /// The rows; no text is null.
+    pub rows: Vec<Vec<Option<String>>>,
+    /// The records that could not be read: line, text, reason.
+    pub rejected: Vec<(u64, String, String)>,
+}
+
+/// Reads a task file, as `weir validate` does before it looks at the SQL.
+pub fn task_file(text: &str) -> crate::Result<()> {
+    Task::parse(Path::new("task.yaml"), text.to_owned(), &ParamChoice::default()).map(|_| ())
+}
+
+/// Reads a CSV file with the columns `c0`, `c1` and so on, all of them texts, in blocks of so many bytes, by so many
+/// readers.
+pub fn csv(file: &[u8], columns: usize, block_bytes: usize, readers: usize) -> crate::Result<CsvOutcome> {
+    source::csv(file, columns, block_bytes, readers)
+}
+
+/// What the rules make of what stands behind the header of such a file: slow, and plain.
+pub fn csv_by_the_rules(text: &str, columns: usize) -> CsvOutcome {
+    source::csv_by_the_rules(text, columns)
+}

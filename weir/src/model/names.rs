@@ -1,0 +1,39 @@
+//! Every column of a model has a name that somebody chose.
+
+use datafusion::sql::parser::Statement;
+use datafusion::sql::sqlparser::ast::{self, AccessExpr, Expr, FunctionArguments, SelectItem, SetExpr, Spanned as _};
+use datafusion::sql::sqlparser::tokenizer::Span;
+
+/// The first column of a select that has no name of its own, as it is written and where.
+pub(super) fn unnamed(statement: &Statement) -> Option<(String, Span)> {
+    let Statement::Statement(statement) = statement else { return None };
+    let ast::Statement::Query(query) = statement.as_ref() else { return None };
+    let unnamed = columns(&query.body)?.iter().find_map(|item| match item {
+        SelectItem::UnnamedExpr(expr) if !is_column(expr) => Some(expr),
+        _ => None,
+    })?;
+    Some((unnamed.to_string(), unnamed.span()))
+}
+
+/// The select list that names the columns: of a union the first one.
+fn columns(body: &SetExpr) -> Option<&[SelectItem]> {
+    match body {
+        SetExpr::Select(select) => Some(&select.projection),
+        SetExpr::Query(query) => columns(&query.body),
+        SetExpr::SetOperation { left, .. } => columns(left),
+        _ => None,
+    }
+}
+
+/// Whether an expression is a column, whose name it keeps.
+fn is_column(expr: &Expr) -> bool {
+    match expr {
+        Expr::Identifier(_) | Expr::CompoundIdentifier(_) => true,
+        // The parser takes `user` for a function; the planner looks for a column first.
+        Expr::Function(function) => matches!(function.args, FunctionArguments::None),
+        Expr::CompoundFieldAccess { access_chain, .. } => {
+            access_chain.iter().all(|access| matches!(access, AccessExpr::Dot(_)))
+        }
+        _ => false,
+    }
+}

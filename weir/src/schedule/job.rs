@@ -1,0 +1,130 @@
+//! A run that the scheduler has started: a process of its own, so that its memory goes with it and a crash stays with it.
+
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// A run that is going on.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) pid: u32,
+    stop: watch::Sender<bool>,
+    end: JoinHandle<End>,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct End {
+    /// Its exit code; none if a signal killed it.
+    pub(super) code: Option<i32>,
+    /// The signal that killed it.
+    pub(super) signal: Option<i32>,
+    /// Whether it was stopped because it took too long.
+    pub(super) timed_out: bool,
+}
+
+impl Job {
+    /// Starts a run. Above `timeout` it is asked to stop, and killed if it has not after `grace`.
+    pub(super) fn start(command: &mut Command, timeout: Option<Duration>, grace: Duration) -> std::io::Result<Self> {
+        // In a process group of its own Ctrl-C reaches the scheduler only, which lets the run finish.
+        let child = command.stdin(Stdio::null()).process_group(0).spawn()?;
+        let pid = child.id();
+        let (stop, stopped) = watch::channel(false);
+        Ok(Self { pid, stop, end: tokio::spawn(supervise(child, timeout, grace, stopped)) })
+    }
+
+    /// Asks the run to stop, and kills it if it does not.
+    pub(super) fn stop(&self) {
+        self.stop.send_replace(true);
+    }
+
+    /// Waits for the end. To be asked no more once it has answered.
+    pub(super) async fn ended(&mut self) -> End {
+        (&mut self.end).await.unwrap_or(End { code: None, signal: None, timed_out: false })
+    }
+}
+
+async fn supervise(
+    mut child: Child,
+    timeout: Option<Duration>,
+    grace: Duration,
+    mut stopped: watch::Receiver<bool>,
+) -> End {
+    let pid = Pid::from_child(&child);
+    // Waiting without taking the exit status keeps the process's id from being given to another one, which a signal
+    // of ours would hit.
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+    let exit = tokio::task::spawn_blocking(move || rustix::io::retry_on_intr(|| waitid(WaitId::Pid(pid), options)));
+    tokio::pin!(exit);
+    let too_long = async {
+        match timeout {
+            Some(timeout) => tokio::time::sleep(timeout).await,
+            None => std::future::pending().await,
+        }
+    };
+    let mut timed_out = false;
+    let is_over = tokio::select! {
+        _ = &mut exit => true,
+        () = too_long => {
+            timed_out = true;
+            false
+        }
+        _ = stopped.wait_for(|stop| *stop) => false,
+    };
+    if !is_over {
+        signal(pid, Signal::TERM);
+        if tokio::time::timeout(grace, &mut exit).await.is_err() {
+            signal(pid, Signal::KILL);
+            let _ = exit.await;
+        }
+    }
+    let status = child.wait().ok();
+    End { code: status.and_then(|s| s.code()), signal: status.and_then(|s| s.signal()), timed_out }
+}
+
+fn signal(pid: Pid, signal: Signal) {
+    if let Err(error) = kill_process(pid, signal) {
+        tracing::warn!(%error, "the run could not be stopped");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SOON: Duration = Duration::from_millis(200);
+    const NEVER: Duration = Duration::from_secs(60);
+
+    fn shell(script: &str, timeout: Option<Duration>, grace: Duration) -> Job {
+        Job::start(Command::new("sh").arg("-c").arg(script), timeout, grace).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_job_that_ends_in_time_gives_its_exit_code() {
+        let end = shell("exit 3", Some(NEVER), NEVER).ended().await;
+        assert_eq!(end, End { code: Some(3), signal: None, timed_out: false });
+    }
+
+    #[tokio::test]
+    async fn a_job_that_takes_too_long_is_asked_to_stop() {
+        let end = shell("trap 'exit 1' TERM; while :; do sleep 0.01; done", Some(SOON), NEVER).ended().await;
+        assert_eq!(end, End { code: Some(1), signal: None, timed_out: true });
+    }
+
+    #[tokio::test]
+    async fn a_job_that_does_not_stop_is_killed() {
+        let end = shell("trap '' TERM; while :; do sleep 0.01; done", Some(SOON), SOON).ended().await;
+        assert_eq!(end, End { code: None, signal: Some(9), timed_out: true });
+    }
+
+    #[tokio::test]
+    async fn a_job_can_be_stopped_before_its_time() {
+        let mut job = shell("exec sleep 60", None, NEVER);
+        job.stop();
+        assert_eq!(job.ended().await, End { code: None, signal: Some(15), timed_out: false });
+    }
+}

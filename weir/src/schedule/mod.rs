@@ -1,0 +1,190 @@
+//! `weir schedule`: starts a task at its times, one run after the other.
+//!
+//! Every due time has exactly one outcome: a run that was started, or an entry `missed` in the ledger that says why
+//! there was none.
+
+mod job;
+mod times;
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use tokio::sync::watch;
+
+pub(crate) use times::{Times, parse_cron, parse_zone};
+
+use crate::error::{Error, Result};
+use crate::run::{Ledger, holder, identity, locks};
+use job::{End, Job};
+
+/// So many missed times are entered one by one; a scheduler that was away for a year has more.
+const MOST_MISSED: usize = 100;
+
+/// A time that has passed by less than this is late, and not missed.
+const LATE: TimeDelta = TimeDelta::seconds(60);
+
+/// A clock that is set, or a machine that sleeps, is noticed within this time.
+const LOOK_AT_CLOCK: Duration = Duration::from_secs(10);
+
+/// The exit code of a run that finds the lock taken.
+const LOCKED: i32 = 4;
+
+/// What is started, and when.
+#[derive(Debug)]
+pub(crate) struct Scheduler {
+    pub(crate) task: String,
+    pub(crate) environment: String,
+    pub(crate) times: Times,
+    pub(crate) timeout: Option<Duration>,
+    /// How long a run that is asked to stop has to take back what it has staged.
+    pub(crate) grace: Duration,
+    pub(crate) state: PathBuf,
+    /// The program, and the arguments that make it run the task.
+    pub(crate) program: PathBuf,
+    pub(crate) arguments: Vec<String>,
+}
+
+/// A run that is going on, and the time for which it was started.
+struct Running {
+    due: DateTime<Utc>,
+    job: Job,
+}
+
+impl Scheduler {
+    /// Starts the task at its times until it is told to stop: once, and the run at hand is finished; twice, and it is
+    /// stopped. Gives the exit code.
+    pub(crate) async fn serve(&self, mut stops: watch::Receiver<u32>) -> Result<u8> {
+        let started = Utc::now();
+        let mut last = match Ledger::open(&self.state)?.last_start(&self.task, &self.environment)? {
+            // An entry of a clock that was ahead must not keep the scheduler waiting for its time.
+            Some(last) => self.pass(last.min(started), started, "no scheduler was running"),
+            None => started,
+        };
+        let mut running: Option<Running> = None;
+        let mut forced = false;
+        self.announce(last);
+        loop {
+            let stopping = *stops.borrow_and_update() > 0;
+            match &running {
+                None if stopping => return Ok(if forced { 130 } else { 0 }),
+                Some(running) if *stops.borrow() > 1 => {
+                    forced = true;
+                    running.job.stop();
+                }
+                _ => {}
+            }
+            let next = if stopping { None } else { self.times.after(last) };
+            tokio::select! {
+                end = end_of(&mut running) => {
+                    if let Some(ended) = running.take() {
+                        self.ended(&ended, end);
+                    }
+                }
+                due = until(next) => {
+                    last = self.pass(last, due, "the machine was asleep, or its clock was set");
+                    if last < due {
+                        last = due;
+                        self.start(due, &mut running);
+                        self.announce(due);
+                    }
+                }
+                told = stops.changed() => {
+                    told.map_err(|error| Error::usage(error, "start the scheduler again"))?;
+                    if let (Some(running), 1) = (&running, *stops.borrow()) {
+                        tracing::info!(pid = running.job.pid, "stopping: nothing is started any more, and the run at hand is finished; a second signal stops it");
+                    }
+                }
+            }
+        }
+    }
+
+    fn announce(&self, last: DateTime<Utc>) {
+        match self.times.after(last) {
+            Some(next) => tracing::info!(task = self.task, "next: {}", self.times.show(next)),
+            None => tracing::warn!(task = self.task, "the schedule has no further time"),
+        }
+    }
+
+    fn start(&self, due: DateTime<Utc>, running: &mut Option<Running>) {
+        if let Some(Running { due: former, job }) = running {
+            let reason = format!(
+                "the run that was due at {} is still running, as process {}",
+                self.times.show(*former),
+                job.pid
+            );
+            return self.missed(&[due], &reason);
+        }
+        let mut command = Command::new(&self.program);
+        match Job::start(command.args(&self.arguments), self.timeout, self.grace) {
+            Ok(job) => {
+                tracing::info!(task = self.task, due = self.times.show(due), pid = job.pid, "started");
+                *running = Some(Running { due, job });
+            }
+            Err(error) => self.missed(&[due], &format!("{} could not be started: {error}", self.program.display())),
+        }
+    }
+
+    fn ended(&self, Running { due, job }: &Running, end: End) {
+        match end {
+            End { timed_out: true, signal, .. } => {
+                let span = humantime::format_duration(self.timeout.unwrap_or_default());
+                let how = if signal.is_some() { "killed" } else { "stopped" };
+                let message = format!("{how} because it took longer than its timeout of {span}");
+                tracing::error!(task = self.task, code = end.code, signal, "{message}");
+                self.enter(|ledger| ledger.timed_out(job.pid, &message));
+            }
+            End { code: Some(LOCKED), .. } => {
+                let holder = holder(&locks(&self.state), &identity(&self.task, &self.environment));
+                let holder = holder.unwrap_or_else(|| "another process was running the task".to_owned());
+                self.missed(&[*due], &format!("the lock was held: {holder}"));
+            }
+            End { code: Some(0), .. } => tracing::info!(task = self.task, code = 0, "ended"),
+            End { code, signal, .. } => tracing::error!(task = self.task, code, signal, "ended without success"),
+        }
+    }
+
+    /// Enters the times behind `last` that are past being late at `now`; gives the time up to which all is dealt with.
+    fn pass(&self, last: DateTime<Utc>, now: DateTime<Utc>, reason: &str) -> DateTime<Utc> {
+        let (times, more) = self.times.passed(last, now.max(Utc::now()) - LATE, MOST_MISSED);
+        if more && let Some(first) = times.first() {
+            let (last, first) = (self.times.show(last), self.times.show(*first));
+            tracing::warn!(task = self.task, "missed: further times between {last} and {first}: {reason}");
+        }
+        let Some(latest) = times.last() else { return last };
+        self.missed(&times, reason);
+        *latest
+    }
+
+    fn missed(&self, times: &[DateTime<Utc>], reason: &str) {
+        for time in times {
+            tracing::warn!(task = self.task, due = self.times.show(*time), "missed: {reason}");
+        }
+        self.enter(|ledger| ledger.missed(&self.task, &self.environment, times, reason));
+    }
+
+    /// Changes the ledger. That it cannot be written now is no reason not to start the next run.
+    fn enter(&self, change: impl FnOnce(&mut Ledger) -> Result<()>) {
+        if let Err(error) = Ledger::open(&self.state).and_then(|mut ledger| change(&mut ledger)) {
+            tracing::error!(%error, "the ledger does not have it");
+        }
+    }
+}
+
+/// The end of the run at hand; never, if there is none.
+async fn end_of(running: &mut Option<Running>) -> End {
+    match running {
+        Some(running) => running.job.ended().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Waits for a time by the clock; for ever, if there is none.
+async fn until(time: Option<DateTime<Utc>>) -> DateTime<Utc> {
+    let Some(time) = time else { return std::future::pending().await };
+    while let Ok(left) = (time - Utc::now()).to_std() {
+        tokio::time::sleep(left.min(LOOK_AT_CLOCK)).await;
+    }
+    time
+}

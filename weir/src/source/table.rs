@@ -1,0 +1,307 @@
+//! Files as a table of the query engine: its partitions take the next piece of the files when they are done with
+//! their last one.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::stats::Precision;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{Statistics, internal_err};
+use datafusion::error::Result as QueryResult;
+use datafusion::execution::TaskContext;
+use datafusion::logical_expr::{Expr, TableType};
+use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
+use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties, SendableRecordBatchStream,
+};
+
+use super::columns::{Declared, ReadColumns};
+use super::rejected::RejectedRoute;
+use crate::error::Result;
+
+/// What has been read so far of a source, for the progress bar and the checks.
+#[derive(Debug, Default)]
+pub(crate) struct ScanProgress {
+    /// Bytes of the files that were handed out.
+    pub(crate) bytes: AtomicU64,
+    /// Rows that were read, rejected records not among them.
+    pub(crate) rows: AtomicU64,
+}
+
+/// A source as a table.
+pub(crate) trait SourceTable: TableProvider {
+    /// Reads what no query has read, so that every record of every file is counted and every unreadable one is
+    /// passed on: a `limit` has enough at some point, and a join with an empty side never begins.
+    ///
+    /// To be called when the queries over the table have ended. Gives up when `stopped` says so.
+    fn drain(&self, stopped: &dyn Fn() -> bool) -> QueryResult<()>;
+}
+
+/// The files of a source, opened and held against what the task declares.
+pub(super) trait Files: fmt::Debug + Send + Sync + 'static {
+    /// How they are scanned.
+    type Scan: Scan;
+
+    /// What a plan calls a scan.
+    const SCAN: &'static str;
+
+    /// How many files there are.
+    fn count(&self) -> usize;
+
+    /// How many rows they have.
+    fn rows(&self) -> Precision<usize>;
+
+    /// Whether a value of the column may reject its row.
+    fn can_reject(&self, column: usize) -> bool;
+
+    /// Begins a scan.
+    fn scan(
+        &self,
+        columns: ReadColumns,
+        rejected: Arc<RejectedRoute>,
+        progress: Arc<ScanProgress>,
+    ) -> (Self::Scan, <Self::Scan as Scan>::Cursor);
+}
+
+/// A scan: files in pieces, for any number of readers at once.
+pub(super) trait Scan: fmt::Debug + Send + Sync + 'static {
+    /// How far the files were handed out. One reader at a time has it.
+    type Cursor: fmt::Debug + Send + 'static;
+    /// What is handed out.
+    type Piece;
+
+    /// The next piece, or none when all were handed out.
+    fn next(&self, cursor: &mut Self::Cursor) -> Result<Option<Self::Piece>>;
+
+    /// Makes a batch of a piece, and passes on what cannot be read. What is left of the piece is handed out again.
+    fn read(&self, piece: Self::Piece) -> QueryResult<RecordBatch>;
+}
+
+/// The one implementation of [`SourceTable`].
+#[derive(Debug)]
+pub(super) struct FilesTable<F: Files> {
+    files: F,
+    declared: Arc<Declared>,
+    rejected: Arc<RejectedRoute>,
+    progress: Arc<ScanProgress>,
+    /// The scans that were planned.
+    scans: Mutex<Vec<Arc<SharedScan<F::Scan>>>>,
+}
+
+impl<F: Files> FilesTable<F> {
+    pub(super) fn new(
+        files: F,
+        declared: Arc<Declared>,
+        rejected: Arc<RejectedRoute>,
+        progress: Arc<ScanProgress>,
+    ) -> Self {
+        Self { files, declared, rejected, progress, scans: Mutex::default() }
+    }
+
+    /// A scan of some of the columns, or of all.
+    fn shared(&self, projection: Option<&[usize]>) -> QueryResult<SharedScan<F::Scan>> {
+        let all = 0..self.declared.columns.len();
+        let asked: Vec<usize> = projection.map_or_else(|| all.clone().collect(), <[usize]>::to_vec);
+        // Whether a record can be read must not depend on the columns that a query happens to ask for: those
+        // that may reject it are always read.
+        let unasked = all.filter(|column| self.files.can_reject(*column) && !asked.contains(column));
+        let columns = ReadColumns::new(&self.declared, &asked, unasked)?;
+        let schema = columns.asked_schema()?;
+        let (scan, cursor) = self.files.scan(columns, self.rejected.clone(), self.progress.clone());
+        Ok(SharedScan {
+            schema,
+            scan,
+            cursor: Mutex::new(cursor),
+            readers: Mutex::default(),
+            at_work: AtomicUsize::new(0),
+        })
+    }
+}
+
+impl<F: Files> SourceTable for FilesTable<F> {
+    fn drain(&self, stopped: &dyn Fn() -> bool) -> QueryResult<()> {
+        let scans = self.scans.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let begun: Vec<_> = scans.into_iter().filter(|scan| scan.has_begun()).collect();
+        match begun.is_empty() {
+            true => self.shared(Some(&[]))?.drain(stopped),
+            false => begun.iter().try_for_each(|scan| scan.drain(stopped)),
+        }
+    }
+}
+
+#[async_trait]
+impl<F: Files> TableProvider for FilesTable<F> {
+    fn schema(&self) -> SchemaRef {
+        self.declared.schema.clone()
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    async fn scan(
+        &self,
+        session: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        _filters: &[Expr],
+        _limit: Option<usize>,
+    ) -> QueryResult<Arc<dyn ExecutionPlan>> {
+        let shared = Arc::new(self.shared(projection.map(Vec::as_slice))?);
+        self.scans.lock().unwrap_or_else(PoisonError::into_inner).push(shared.clone());
+        let schema = shared.schema.clone();
+        let partitions = session.config().target_partitions();
+        Ok(Arc::new(FilesScanExec {
+            name: F::SCAN,
+            properties: Arc::new(PlanProperties::new(
+                EquivalenceProperties::new(schema.clone()),
+                Partitioning::UnknownPartitioning(partitions),
+                EmissionType::Incremental,
+                Boundedness::Bounded,
+            )),
+            shared,
+            files: self.files.count(),
+            rows: self.files.rows(),
+        }))
+    }
+}
+
+/// Reads the files: every partition takes the next piece when it is done with its last one.
+#[derive(Debug)]
+struct FilesScanExec<S: Scan> {
+    name: &'static str,
+    properties: Arc<PlanProperties>,
+    shared: Arc<SharedScan<S>>,
+    files: usize,
+    rows: Precision<usize>,
+}
+
+/// What the partitions of one scan share.
+#[derive(Debug)]
+struct SharedScan<S: Scan> {
+    /// The columns that were asked for.
+    schema: SchemaRef,
+    scan: S,
+    cursor: Mutex<S::Cursor>,
+    /// The partitions that were executed.
+    readers: Mutex<BTreeSet<usize>>,
+    /// Readers that have taken a piece and are not done with it. It grows only for who has the cursor.
+    at_work: AtomicUsize,
+}
+
+impl<S: Scan> SharedScan<S> {
+    fn has_begun(&self) -> bool {
+        !self.readers.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
+    /// Takes note of a reader. A partition is read once: a second time would find the cursor at the end, and give
+    /// no rows without a word.
+    fn begin(&self, partition: usize) -> QueryResult<()> {
+        match self.readers.lock().unwrap_or_else(PoisonError::into_inner).insert(partition) {
+            true => Ok(()),
+            false => internal_err!("a source would be read twice by one scan"),
+        }
+    }
+
+    /// The next batch, or none when all is handed out.
+    fn next(&self) -> QueryResult<Option<RecordBatch>> {
+        self.read_next(self.cursor())
+    }
+
+    fn read_next(&self, mut cursor: MutexGuard<'_, S::Cursor>) -> QueryResult<Option<RecordBatch>> {
+        let Some(piece) = self.scan.next(&mut cursor)? else { return Ok(None) };
+        self.at_work.fetch_add(1, Ordering::AcqRel);
+        drop(cursor);
+        let batch = self.scan.read(piece);
+        self.at_work.fetch_sub(1, Ordering::AcqRel);
+        batch.map(Some)
+    }
+
+    /// Reads on to the end of the files, and waits for readers that were broken off in the middle of a piece, whose
+    /// rest is read too.
+    fn drain(&self, stopped: &dyn Fn() -> bool) -> QueryResult<()> {
+        loop {
+            let cursor = self.cursor();
+            // As long as the cursor is held no reader begins, so what is left when none is at work is left for good.
+            let is_alone = self.at_work.load(Ordering::Acquire) == 0;
+            match stopped() {
+                true => drop(cursor),
+                false if self.read_next(cursor)?.is_some() => continue,
+                false => {}
+            }
+            if is_alone {
+                return Ok(());
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    fn cursor(&self) -> MutexGuard<'_, S::Cursor> {
+        match self.cursor.try_lock() {
+            Ok(cursor) => cursor,
+            // Another reader is reading its next piece, which is a matter of microseconds for a local file.
+            Err(_) => tokio::task::block_in_place(|| self.cursor.lock().unwrap_or_else(PoisonError::into_inner)),
+        }
+    }
+}
+
+impl<S: Scan> DisplayAs for FilesScanExec<S> {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let about = if self.rows.is_exact() == Some(true) { "=" } else { "~" };
+        let rows = self.rows.get_value().copied().unwrap_or_default();
+        write!(f, "{}: files={}, rows{about}{rows}", self.name, self.files)
+    }
+}
+
+impl<S: Scan> ExecutionPlan for FilesScanExec<S> {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        vec![]
+    }
+
+    fn with_new_children(self: Arc<Self>, _: Vec<Arc<dyn ExecutionPlan>>) -> QueryResult<Arc<dyn ExecutionPlan>> {
+        Ok(self)
+    }
+
+    fn apply_expressions(
+        &self,
+        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> QueryResult<TreeNodeRecursion>,
+    ) -> QueryResult<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn execute(&self, partition: usize, _: Arc<TaskContext>) -> QueryResult<SendableRecordBatchStream> {
+        let shared = self.shared.clone();
+        shared.begin(partition)?;
+        let batches = futures::stream::iter(std::iter::from_fn(move || shared.next().transpose()));
+        Ok(Box::pin(RecordBatchStreamAdapter::new(self.shared.schema.clone(), batches)))
+    }
+
+    fn partition_statistics(&self, partition: Option<usize>) -> QueryResult<Arc<Statistics>> {
+        let partitions = self.properties.partitioning.partition_count().max(1);
+        let rows = match partition {
+            None => self.rows,
+            Some(_) => self.rows.map(|rows| rows / partitions).to_inexact(),
+        };
+        let width = 16 * self.shared.schema.fields().len().max(1);
+        let mut statistics = Statistics::new_unknown(&self.shared.schema);
+        statistics.num_rows = rows;
+        statistics.total_byte_size = rows.map(|rows| rows.saturating_mul(width)).to_inexact();
+        Ok(Arc::new(statistics))
+    }
+}

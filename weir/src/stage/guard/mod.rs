@@ -1,0 +1,337 @@
+//! Rejecting the rows that cannot be computed, in place of failing the run.
+//!
+//! A division by zero, an overflow or a failed cast is an error of one row, and the engine fails the whole query with
+//! it. The row-wise nodes at the top of a stage's plan are therefore guarded: they evaluate batches as the engine's own
+//! nodes do, and only a batch that fails is taken apart. Below a join, an aggregate, a window or a limit a missing row
+//! would silently change other rows, so nothing is guarded there, and an error fails the run.
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::sync::Arc;
+
+use datafusion::arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions, new_null_array};
+use datafusion::arrow::compute::{BatchCoalescer, concat, filter_record_batch};
+use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
+use datafusion::common::Statistics;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::error::{DataFusionError, Result as QueryResult};
+use datafusion::execution::TaskContext;
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::expressions::{Column, Literal};
+use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
+use datafusion::physical_plan::filter::FilterExec;
+use datafusion::physical_plan::projection::ProjectionExec;
+use datafusion::physical_plan::repartition::RepartitionExec;
+use datafusion::physical_plan::scalar_subquery::ScalarSubqueryExec;
+use datafusion::physical_plan::sorts::sort::SortExec;
+use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
+use datafusion::physical_plan::statistics::{ChildStats, StatisticsArgs};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::union::UnionExec;
+use datafusion::physical_plan::{
+    ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, ReplaceChildrenOptions,
+    SendableRecordBatchStream,
+};
+use futures::{StreamExt, TryStreamExt};
+
+use super::failed::FailedRows;
+use crate::engine::{RowError, failing_rows};
+
+/// A guarded node has the properties of the one in its place.
+const SAME: ReplaceChildrenOptions = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Keep);
+
+/// Guards the row-wise nodes of a stage's plan.
+pub(super) fn guard(plan: Arc<dyn ExecutionPlan>, failed: &Arc<FailedRows>) -> QueryResult<Arc<dyn ExecutionPlan>> {
+    descend(plan, failed, None)
+}
+
+/// `above` is what the rows that come out of the plan go through on their way out of the stage.
+fn descend(
+    plan: Arc<dyn ExecutionPlan>,
+    failed: &Arc<FailedRows>,
+    above: Option<Arc<Columns>>,
+) -> QueryResult<Arc<dyn ExecutionPlan>> {
+    if plan.fetch().is_some() {
+        return Ok(plan);
+    }
+    let (work, columns) = if let Some(node) = plan.downcast_ref::<ProjectionExec>() {
+        let exprs: Vec<_> = node.expr().iter().map(|projected| projected.expr.clone()).collect();
+        (Work::Project(exprs.clone()), Some(Arc::new(Columns::new(exprs, &plan.schema(), above))))
+    } else if let Some(node) = plan.downcast_ref::<FilterExec>() {
+        let work = Work::Filter {
+            predicate: node.predicate().clone(),
+            projection: node.projection().as_ref().map(|columns| columns.to_vec()),
+            batch_size: node.batch_size(),
+        };
+        let columns = match node.projection() {
+            None => above,
+            Some(projection) => {
+                let schema = node.input().schema();
+                let column = |i: &usize| Arc::new(Column::new(schema.field(*i).name(), *i)) as Arc<dyn PhysicalExpr>;
+                Some(Arc::new(Columns::new(projection.iter().map(column).collect(), &plan.schema(), above)))
+            }
+        };
+        (work, columns)
+    } else {
+        let rows_pass = plan.is::<SortExec>()
+            || plan.is::<SortPreservingMergeExec>()
+            || plan.is::<RepartitionExec>()
+            || plan.is::<CoalescePartitionsExec>()
+            || plan.is::<UnionExec>();
+        let inputs = if rows_pass { plan.children().len() } else { usize::from(plan.is::<ScalarSubqueryExec>()) };
+        if inputs == 0 {
+            return Ok(plan);
+        }
+        let mut children: Vec<_> = plan.children().into_iter().cloned().collect();
+        for child in &mut children[..inputs] {
+            *child = descend(child.clone(), failed, above.clone())?;
+        }
+        return plan.replace_children(children, SAME);
+    };
+    let input = descend(plan.children()[0].clone(), failed, columns.clone())?;
+    let plan = plan.replace_children(vec![input], SAME)?;
+    if !work.can_fail() {
+        return Ok(plan);
+    }
+    Ok(Arc::new(GuardedExec { plan, guard: Arc::new(Guard { work, columns, failed: failed.clone() }) }))
+}
+
+/// The columns that a projection makes, and what they go through after it.
+#[derive(Debug)]
+struct Columns {
+    exprs: Vec<Arc<dyn PhysicalExpr>>,
+    /// What it makes of failing rows, where any value can be missing.
+    schema: SchemaRef,
+    above: Option<Arc<Columns>>,
+}
+
+impl Columns {
+    fn new(exprs: Vec<Arc<dyn PhysicalExpr>>, schema: &Schema, above: Option<Arc<Columns>>) -> Self {
+        let nullable = |field: &Arc<Field>| field.as_ref().clone().with_nullable(true);
+        let schema = Arc::new(Schema::new(schema.fields().iter().map(nullable).collect::<Vec<_>>()));
+        Self { exprs, schema, above }
+    }
+
+    /// The columns as they leave the stage, of rows that fail here; null where they cannot be computed.
+    fn of(&self, batch: &RecordBatch) -> QueryResult<Vec<ArrayRef>> {
+        let columns: Vec<ArrayRef> = self
+            .exprs
+            .iter()
+            .zip(self.schema.fields())
+            .map(|(expr, field)| value_or_null(expr, field, batch))
+            .collect::<QueryResult<_>>()?;
+        match &self.above {
+            None => Ok(columns),
+            Some(above) => above.of(&with_rows(self.schema.clone(), columns, batch.num_rows())?),
+        }
+    }
+}
+
+fn value_or_null(expr: &Arc<dyn PhysicalExpr>, field: &Field, batch: &RecordBatch) -> QueryResult<ArrayRef> {
+    let rows = batch.num_rows();
+    match expr.evaluate(batch).and_then(|value| value.into_array(rows)) {
+        Ok(values) => Ok(values),
+        Err(_) if rows <= 1 => Ok(new_null_array(field.data_type(), rows)),
+        Err(_) => {
+            let (first, second) = (batch.slice(0, rows / 2), batch.slice(rows / 2, rows - rows / 2));
+            let (first, second) = (value_or_null(expr, field, &first)?, value_or_null(expr, field, &second)?);
+            Ok(concat(&[&first, &second])?)
+        }
+    }
+}
+
+fn with_rows(schema: SchemaRef, columns: Vec<ArrayRef>, rows: usize) -> QueryResult<RecordBatch> {
+    let options = RecordBatchOptions::new().with_row_count(Some(rows));
+    Ok(RecordBatch::try_new_with_options(schema, columns, &options)?)
+}
+
+/// What a guarded node does.
+#[derive(Debug)]
+enum Work {
+    Project(Vec<Arc<dyn PhysicalExpr>>),
+    Filter { predicate: Arc<dyn PhysicalExpr>, projection: Option<Vec<usize>>, batch_size: usize },
+}
+
+impl Work {
+    fn can_fail(&self) -> bool {
+        let computes = |expr: &Arc<dyn PhysicalExpr>| !expr.is::<Column>() && !expr.is::<Literal>();
+        match self {
+            Self::Project(exprs) => exprs.iter().any(computes),
+            Self::Filter { predicate, .. } => computes(predicate),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Guard {
+    work: Work,
+    /// From the node's input to the stage's columns; none if they are the same.
+    columns: Option<Arc<Columns>>,
+    failed: Arc<FailedRows>,
+}
+
+impl Guard {
+    /// Computes a batch; rows that cannot be are sent away, and the batch is computed without them.
+    fn compute<T>(
+        &self,
+        batch: &RecordBatch,
+        compute: impl Fn(&RecordBatch) -> QueryResult<T>,
+    ) -> QueryResult<(T, Option<RecordBatch>)> {
+        match compute(batch) {
+            Ok(computed) => Ok((computed, None)),
+            Err(error) => {
+                let good = self.reject(batch, error, &compute)?;
+                Ok((compute(&good)?, Some(good)))
+            }
+        }
+    }
+
+    /// Sends the failing rows away, and gives the others.
+    fn reject<T>(
+        &self,
+        batch: &RecordBatch,
+        error: DataFusionError,
+        compute: impl Fn(&RecordBatch) -> QueryResult<T>,
+    ) -> QueryResult<RecordBatch> {
+        if RowError::of(&error).is_some() && !self.failed.has_taker() {
+            return Err(self.failed.untaken(&error).into());
+        }
+        let mut fails = vec![false; batch.num_rows()];
+        let mut errors = Vec::new();
+        for (row, error) in failing_rows(batch, error, compute)? {
+            fails[row] = true;
+            errors.push(error);
+        }
+        let passes = BooleanArray::from_iter(fails.iter().map(|fails| Some(!fails)));
+        let bad = filter_record_batch(batch, &BooleanArray::from(fails))?;
+        let columns = self.columns.as_ref().map_or_else(|| Ok(bad.columns().to_vec()), |columns| columns.of(&bad))?;
+        self.failed.send(columns, &errors)?;
+        Ok(filter_record_batch(batch, &passes)?)
+    }
+}
+
+/// A projection or a filter that rejects the rows which it cannot compute.
+#[derive(Debug)]
+struct GuardedExec {
+    /// The node as it was planned: what it says of its rows holds.
+    plan: Arc<dyn ExecutionPlan>,
+    guard: Arc<Guard>,
+}
+
+impl DisplayAs for GuardedExec {
+    fn fmt_as(&self, format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.plan.fmt_as(format, f)
+    }
+}
+
+impl ExecutionPlan for GuardedExec {
+    fn name(&self) -> &str {
+        "GuardedExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        self.plan.properties()
+    }
+
+    fn maintains_input_order(&self) -> Vec<bool> {
+        self.plan.maintains_input_order()
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        self.plan.children()
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> QueryResult<Arc<dyn ExecutionPlan>> {
+        let options = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute);
+        let plan = self.plan.clone().replace_children(children, options)?;
+        Ok(Arc::new(Self { plan, guard: self.guard.clone() }))
+    }
+
+    fn apply_expressions(
+        &self,
+        f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> QueryResult<TreeNodeRecursion>,
+    ) -> QueryResult<TreeNodeRecursion> {
+        self.plan.apply_expressions(f)
+    }
+
+    fn child_stats_requests(&self, partition: Option<usize>) -> Vec<ChildStats> {
+        self.plan.child_stats_requests(partition)
+    }
+
+    fn statistics_from_inputs(
+        &self,
+        inputs: &[Arc<Statistics>],
+        args: &StatisticsArgs,
+    ) -> QueryResult<Arc<Statistics>> {
+        self.plan.statistics_from_inputs(inputs, args)
+    }
+
+    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> QueryResult<SendableRecordBatchStream> {
+        let input = self.plan.children()[0].execute(partition, context)?;
+        let schema = self.plan.schema();
+        let guard = self.guard.clone();
+        match &self.guard.work {
+            Work::Project(_) => {
+                let out = schema.clone();
+                let batches = input.map(move |batch| guard.project(&batch?, &out));
+                Ok(Box::pin(RecordBatchStreamAdapter::new(schema, batches)))
+            }
+            Work::Filter { batch_size, .. } => {
+                let batches = guard.filtered(input, BatchCoalescer::new(schema.clone(), *batch_size), *batch_size);
+                Ok(Box::pin(RecordBatchStreamAdapter::new(schema, batches)))
+            }
+        }
+    }
+}
+
+impl Guard {
+    fn project(&self, batch: &RecordBatch, schema: &SchemaRef) -> QueryResult<RecordBatch> {
+        let Work::Project(exprs) = &self.work else { return Ok(batch.clone()) };
+        let project = |batch: &RecordBatch| {
+            let rows = batch.num_rows();
+            let column = |expr: &Arc<dyn PhysicalExpr>| expr.evaluate(batch)?.into_array(rows);
+            with_rows(schema.clone(), exprs.iter().map(column).collect::<QueryResult<_>>()?, rows)
+        };
+        Ok(self.compute(batch, project)?.0)
+    }
+
+    /// The rows that pass, in batches of about the size that the engine's own filter gives.
+    fn filtered(
+        self: Arc<Self>,
+        input: SendableRecordBatchStream,
+        coalescer: BatchCoalescer,
+        batch_size: usize,
+    ) -> impl futures::Stream<Item = QueryResult<RecordBatch>> {
+        let coalescer = coalescer.with_biggest_coalesce_batch_size(Some(batch_size / 2));
+        let start = (self, Some(input), coalescer);
+        futures::stream::try_unfold(start, |(guard, mut input, mut coalescer)| async move {
+            loop {
+                if let Some(batch) = coalescer.next_completed_batch() {
+                    return Ok(Some((batch, (guard, input, coalescer))));
+                }
+                let Some(batches) = &mut input else { return Ok(None) };
+                match batches.try_next().await? {
+                    Some(batch) => coalescer.push_batch(guard.filter(batch)?)?,
+                    None => {
+                        coalescer.finish_buffered_batch()?;
+                        input = None; // what the input holds is not needed while the last rows are worked on
+                    }
+                }
+            }
+        })
+    }
+
+    fn filter(&self, batch: RecordBatch) -> QueryResult<RecordBatch> {
+        let Work::Filter { predicate, projection, .. } = &self.work else { return Ok(batch) };
+        let ask = |batch: &RecordBatch| predicate.evaluate(batch)?.into_array(batch.num_rows());
+        let (passes, good) = self.compute(&batch, ask)?;
+        let batch = good.unwrap_or(batch);
+        let batch = projection.as_ref().map_or_else(|| Ok(batch.clone()), |columns| batch.project(columns))?;
+        Ok(filter_record_batch(&batch, passes.as_boolean())?)
+    }
+}

@@ -1,0 +1,61 @@
+//! `schedule:` when `weir schedule` starts the task.
+
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, de};
+use serde_saphyr::Spanned;
+
+use super::error::{Place, SourceText, TaskError};
+use crate::schedule::{Times, parse_cron, parse_zone};
+
+/// When `weir schedule` starts the task.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Schedule")]
+pub struct ScheduleSpec {
+    /// Five fields, as cron has them: minute, hour, day of the month, month, day of the week.
+    #[schemars(with = "String", example = &"0 * * * *", example = &"30 6 * * mon-fri")]
+    pub cron: Spanned<String>,
+    /// The time zone in which `cron` is meant, by its name in the IANA database; UTC when left out. Where clocks are
+    /// changed, a time of day that is skipped runs right after the change and one that is repeated runs once; a
+    /// `cron` whose minute or hour begins with `*` goes on in its rhythm.
+    #[serde(default)]
+    #[schemars(with = "Option<String>", example = &"Asia/Singapore")]
+    pub timezone: Option<Spanned<String>>,
+    /// A run that takes longer is stopped and takes back what it has staged; after a further 30 s it is killed. No
+    /// limit when left out.
+    #[serde(default)]
+    pub timeout: Option<Timeout>,
+}
+
+impl ScheduleSpec {
+    /// The times at which the task is due; the error is at the field that is wrong.
+    pub(crate) fn times(&self, source: &SourceText) -> Result<Times, TaskError> {
+        let at = |field: &Spanned<String>, message| TaskError::new(source, Place::of(field.referenced), message);
+        let cron = parse_cron(&self.cron.value).map_err(|message| {
+            let help = "write minute, hour, day of the month, month and day of the week, such as \"0 * * * *\"";
+            at(&self.cron, message).with_help(help)
+        })?;
+        let zone = match &self.timezone {
+            Some(name) => parse_zone(&name.value).map_err(|message| {
+                at(name, message).with_help("write a name of the IANA database, such as Asia/Singapore or UTC")
+            })?,
+            None => chrono_tz::UTC,
+        };
+        Ok(Times::new(cron, &self.cron.value, zone))
+    }
+}
+
+/// A span of time, written with units.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeout(pub Duration);
+
+impl<'de> Deserialize<'de> for Timeout {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let span = humantime::parse_duration(&text);
+        let span = span.ok().filter(|span| !span.is_zero());
+        span.map(Self).ok_or_else(|| de::Error::custom(format!("`{text}` is no span of time: write 50m or 1h 30m")))
+    }
+}

@@ -1,0 +1,80 @@
+//! Secrets are references: `${env:NAME}` and `${file:PATH}`. What they stand for is in no error and no log.
+
+use serde_saphyr::Spanned;
+
+use super::error::{Place, SourceText, TaskError};
+use super::params::Params;
+use crate::error::Result;
+
+/// Fills in parameters and secrets. A secret that is a part of the text is put there as a part of a URL.
+pub(super) fn fill(source: &SourceText, text: &Spanned<String>, params: &Params) -> Result<String> {
+    let is_all = text.value.starts_with("${") && text.value.find('}') == Some(text.value.len() - 1);
+    let written = |secret: String| if is_all { secret } else { percent_encoded(&secret) };
+    params.fill_by(source, text, |name| {
+        let error = |message: String, help: &str| {
+            Box::new(TaskError::new(source, Place::of(text.referenced), message).with_help(help))
+        };
+        match name.split_once(':') {
+            Some(("env", variable)) => Some(std::env::var(variable).map(written).map_err(|_| {
+                error(format!("the environment has no text `{variable}`"), "set it where the run is started")
+            })),
+            Some(("file", path)) => Some(
+                std::fs::read_to_string(path)
+                    .map_err(|cause| {
+                        error(
+                            format!("the secret in {path} cannot be read: {cause}"),
+                            "let the user of the run read the file",
+                        )
+                    })
+                    .map(|secret| written(secret.trim_end_matches(['\r', '\n']).to_owned())),
+            ),
+            Some((kind, _)) => {
+                Some(Err(error(format!("`{kind}` is no kind of secret"), "write ${env:NAME} or ${file:PATH}")))
+            }
+            None => None,
+        }
+    })
+}
+
+fn percent_encoded(text: &str) -> String {
+    let encode = |byte: u8| match byte {
+        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
+        _ => format!("%{byte:02X}"),
+    };
+    text.bytes().map(encode).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn filled(text: &str) -> Result<String> {
+        let source = SourceText::new(Path::new("weir.yaml"), format!("url: '{text}'"));
+        let spec: std::collections::BTreeMap<String, Spanned<String>> = crate::task::parse_yaml(&source)?;
+        fill(&source, &spec["url"], &Params::default())
+    }
+
+    #[test]
+    fn a_secret_alone_is_as_it_is_and_in_a_url_it_is_a_part_of_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secret");
+        std::fs::write(&path, "p@ss/wörd\n").unwrap();
+        let reference = format!("${{file:{}}}", path.display());
+        assert_eq!(filled(&reference).unwrap(), "p@ss/wörd");
+        assert_eq!(
+            filled(&format!("postgres://ann:{reference}@db/x")).unwrap(),
+            "postgres://ann:p%40ss%2Fw%C3%B6rd@db/x"
+        );
+        assert_eq!(filled("${env:PATH}").unwrap(), std::env::var("PATH").unwrap());
+    }
+
+    #[test]
+    fn a_secret_that_is_not_there_is_named() {
+        assert!(filled("${env:NO_SUCH_VARIABLE}").unwrap_err().to_string().contains("no text `NO_SUCH_VARIABLE`"));
+        assert!(filled("${file:/no/such/file}").unwrap_err().to_string().contains("/no/such/file cannot be read"));
+        assert!(filled("${vault:x}").unwrap_err().to_string().contains("`vault` is no kind of secret"));
+        assert!(filled("${other}").unwrap_err().to_string().contains("`${other}` is no parameter"));
+    }
+}

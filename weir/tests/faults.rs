@@ -1,0 +1,135 @@
+//! A run that dies between any two steps of publishing, or of the recovery that follows, leaves each row once.
+#![allow(clippy::unwrap_used)]
+// The points are there in debug builds only.
+#![cfg(debug_assertions)]
+
+mod support;
+
+#[path = "support/deliveries.rs"]
+mod deliveries;
+
+use std::collections::BTreeSet;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+
+use deliveries::Deliveries;
+
+/// The points in the sources: none can be forgotten.
+fn points() -> BTreeSet<String> {
+    fn collect(folder: &Path, points: &mut BTreeSet<String>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                collect(&path, points);
+            } else {
+                let text = std::fs::read_to_string(&path).unwrap();
+                let calls = text.split("fault::point(\"").skip(1);
+                points.extend(calls.map(|call| call.split('"').next().unwrap().to_owned()));
+            }
+        }
+    }
+    let mut points = BTreeSet::new();
+    collect(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut points);
+    assert!(points.contains("committed"), "{points:?}");
+    points
+}
+
+/// Starts the task so that it dies at a fault; whether it came there.
+fn dies(deliveries: &Deliveries, fault: &str) -> bool {
+    let status = deliveries.command(&["--quiet"]).env("WEIR_FAULT", fault).status().unwrap();
+    assert!(status.signal() == Some(9) || status.code() == Some(0), "{fault}: {status}");
+    // Where folders cannot be exchanged there is none for a moment.
+    if !fault.contains("stepped_aside") {
+        deliveries.is_whole(fault);
+    }
+    status.signal().is_some()
+}
+
+/// Runs come by some points more often from delivery to delivery.
+const MOST: usize = 4;
+
+/// Dies at a point for the first, the second, … time, as often as a run comes by; gives how often.
+fn walk(deliveries: &mut Deliveries, before: Option<&str>, errors: &str, point: &str) -> usize {
+    for time in 1..=MOST {
+        let fault = format!("{errors}{point}:{time}");
+        let when = format!("{} then {fault}", before.unwrap_or("nothing"));
+        deliveries.deliver();
+        if let Some(before) = before {
+            assert!(dies(deliveries, before), "{before}");
+        }
+        let died = dies(deliveries, &fault);
+        if died {
+            deliveries.run(&[]).ended(0, "");
+        }
+        deliveries.is_complete(&when);
+        if !died {
+            return time - 1;
+        }
+    }
+    MOST
+}
+
+#[test]
+fn a_run_can_die_at_every_point() {
+    let mut deliveries = Deliveries::new();
+    let mut missed = points();
+    missed.retain(|point| walk(&mut deliveries, None, "", point) == 0);
+    // The ways of file systems that cannot exchange folders, link files, or lie on another device.
+    let (invalid, other_device, not_permitted) = ("exchange=22,", "archive_rename=18,", "link=1,");
+    for (errors, point) in [
+        (invalid, "stepped_aside"),
+        (invalid, "switched"),
+        (other_device, "archive_copied"),
+        (other_device, "archive_named"),
+        (not_permitted, "carried"),
+    ] {
+        assert!(walk(&mut deliveries, None, errors, point) > 0, "{errors}{point}");
+        missed.remove(point);
+    }
+    assert!(missed.is_empty(), "no run came to {missed:?}");
+}
+
+#[test]
+fn the_recovery_of_a_dead_run_can_die_at_every_point_too() {
+    let mut deliveries = Deliveries::new();
+    for (before, points) in [
+        ("committed", ["switched", "cleared", "file_archived", "recovered"].as_slice()),
+        ("switched:2", &["switched", "cleared", "recovered"]),
+        ("staged:2", &["cleared", "recovered"]),
+        ("exchange=22,stepped_aside", &["switched", "cleared"]),
+        ("archive_rename=18,archive_named", &["file_archived"]),
+    ] {
+        for point in points {
+            assert!(walk(&mut deliveries, Some(before), "", point) > 0, "{before}, then {point}");
+        }
+    }
+}
+
+#[test]
+fn a_switch_that_fails_behind_the_commit_record_says_so_and_is_finished_by_the_next_start() {
+    let mut deliveries = Deliveries::new();
+    deliveries.deliver();
+    let ran = deliveries.command(&[]).env("WEIR_FAULT", "exchange=5").output().unwrap();
+    let ran = support::Ran::of(ran);
+    ran.ended(1, "is to be published and could not be finished: sink `every`:");
+    ran.ended(1, "Input/output error");
+    deliveries.is_whole("after a switch that failed");
+    deliveries.run(&[]).ended(0, "the next start finished publishing");
+    deliveries.is_complete("after the next start");
+}
+
+#[test]
+fn what_somebody_removes_of_a_dead_run_is_read_again_and_added_once() {
+    let mut deliveries = Deliveries::new();
+    for (fault, said) in [
+        ("committed", "what it had staged is gone for young; nothing of it is published"),
+        ("switched", "what it had staged is gone for young; the other sinks are published"),
+    ] {
+        deliveries.deliver();
+        assert!(dies(&deliveries, fault));
+        let staged = deliveries.project.left("out").into_iter().find(|name| name.starts_with(".young.weir-")).unwrap();
+        std::fs::remove_dir_all(deliveries.project.path(&format!("out/{staged}"))).unwrap();
+        deliveries.run(&[]).ended(0, said);
+        deliveries.is_complete(fault);
+    }
+}

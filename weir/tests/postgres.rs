@@ -1,0 +1,375 @@
+//! Sinks that are tables of a real PostgreSQL server.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use support::{Project, Ran};
+use weir_postgres::testing::{Cluster, PASSWORD};
+
+/// A database of its own, and a project with a task whose sink is a table of it.
+struct Warehouse {
+    project: Project,
+    url: String,
+}
+
+const TASK: &str = r#"
+name: stock
+sources:
+  delivery:
+    files: {path: "in/*.csv", format: csv}
+    columns: {item: string, amount: bigint, counted: timestamp}
+models:
+  stock: stock.sql
+sinks:
+  stock:
+    from: stock
+    mode: merge
+    primary_key: [item]
+    update_key: counted
+    postgres: {connection: warehouse, table: stock, create: true, comment: "What there is.", comments: {amount: "Pieces."}}
+  refused:
+    from: stock.rejected
+    mode: overwrite
+    publish: always
+    files: {path: out/refused, format: csv}
+  copy:
+    from: stock
+    mode: overwrite
+    files: {path: out/copy, format: csv}
+"#;
+
+impl Warehouse {
+    fn new() -> Self {
+        Self::with(TASK, "select item, amount, counted from delivery")
+    }
+
+    fn with(task: &str, sql: &str) -> Self {
+        let warehouse = Self { project: Project::empty(), url: Cluster::shared().database() };
+        warehouse.project.file("task.yaml", task);
+        warehouse.project.file("stock.sql", sql);
+        warehouse.project.file("weir.yaml", "connections: {warehouse: {postgres: '${env:WAREHOUSE}'}}");
+        warehouse
+    }
+
+    fn deliver(&self, lines: &str) {
+        self.project.file("in/a.csv", format!("item,amount,counted\n{lines}\n"));
+    }
+
+    fn run(&self) -> Ran {
+        self.run_with("")
+    }
+
+    /// Runs with points at which the process dies.
+    fn run_with(&self, faults: &str) -> Ran {
+        let mut command = self.project.command(&["run", "--task-config", "task.yaml", "--state", ".weir"]);
+        Ran::of(command.env("WAREHOUSE", &self.url).env("WEIR_FAULT", faults).output().unwrap())
+    }
+
+    fn sql(&self, sql: &str) -> String {
+        Cluster::shared().sql(self.url.rsplit('/').next().unwrap(), sql)
+    }
+
+    fn stock(&self) -> String {
+        self.sql("select item, amount, counted from stock order by item").replace('\n', " ")
+    }
+
+    /// The tables of the database, without the one that says what was applied.
+    fn tables(&self) -> String {
+        self.sql("select schemaname || '.' || tablename from pg_tables where schemaname in ('public', 'weir') and tablename <> 'applied' order by 1")
+    }
+}
+
+#[test]
+fn rows_are_merged_and_the_same_rows_again_change_nothing() {
+    let warehouse = Warehouse::new();
+    warehouse.deliver("bolt,5,2024-01-01 10:00:00\nnut,,2024-01-01 10:00:00");
+    warehouse.run().ended(0, "2 inserted, 0 updated, 0 unchanged");
+    assert_eq!(warehouse.stock(), "bolt|5|2024-01-01 10:00:00 nut||2024-01-01 10:00:00");
+    let version = "select item, xmin, ctid from stock order by 1";
+    let before = warehouse.sql(version);
+    warehouse.run().ended(0, "0 inserted, 0 updated, 2 unchanged");
+    assert_eq!(warehouse.sql(version), before);
+    warehouse.deliver("bolt,7,2024-01-02 10:00:00\nnut,9,2023-01-01 00:00:00\nscrew,1,");
+    warehouse.run().ended(0, "1 inserted, 1 updated, 0 unchanged, 1 superseded");
+    assert_eq!(warehouse.stock(), "bolt|7|2024-01-02 10:00:00 nut||2024-01-01 10:00:00 screw|1|");
+    assert_eq!(warehouse.tables(), "public.stock");
+    assert_eq!(
+        warehouse.sql("select obj_description('stock'::regclass), col_description('stock'::regclass, 2)"),
+        "What there is.|Pieces."
+    );
+    assert_eq!(warehouse.project.rows("out/copy").len(), 4);
+    assert_eq!(warehouse.sql("select count(*) from weir.applied"), "3");
+}
+
+#[test]
+fn values_of_every_type_arrive_as_they_are() {
+    let task = r#"
+name: types
+sources:
+  row:
+    files: {path: "in/*.csv", format: csv}
+    columns: {id: integer, flag: boolean, big: bigint, real: double, money: "decimal(38,10)", day: date, at: timestamp, name: string}
+sinks:
+  types: {from: row, mode: append, postgres: {connection: warehouse, table: types, create: true}}
+  lines: {from: row.rejected, mode: overwrite, files: {path: out/lines, format: csv}}
+"#;
+    let warehouse = Warehouse::with(
+        &task.replace(
+            "files: {path: \"in/*.csv\", format: csv}",
+            "read: new\n    files: {path: \"in/*.csv\", format: csv}",
+        ),
+        "",
+    );
+    let rows = [
+        "1,true,9223372036854775807,1.5,1234567890123456789012345678.0123456789,9999-12-31,9999-12-31 23:59:59.999999,Ann",
+        "2,false,-9223372036854775808,-0.1,-0.0000000001,0001-01-01,0001-01-01 00:00:00,\"\"",
+        "3,,0,0,10000,1999-12-31,1999-12-31 23:59:59.999999,ünïcode 字",
+        "4,,,1e300,9999.9999,2000-01-01,2000-01-01 00:00:00,tab\tquote\"\"",
+        "5,,,-1e-300,100000000.00000001,,,",
+        "6,,,,0,,,\\N",
+    ];
+    warehouse.project.file(
+        "in/a.csv",
+        format!(
+            "id,flag,big,real,money,day,at,name\n{}\n",
+            rows.join("\n").replace("tab\tquote\"\"", "\"tab\tquote\"\"\"")
+        ),
+    );
+    warehouse.run().ended(0, "6 inserted");
+    let expected = [
+        "1|t|9223372036854775807|1.5|1234567890123456789012345678.0123456789|9999-12-31|9999-12-31 23:59:59.999999|Ann",
+        "2|f|-9223372036854775808|-0.1|-0.0000000001|0001-01-01|0001-01-01 00:00:00|",
+        "3||0|0|10000.0000000000|1999-12-31|1999-12-31 23:59:59.999999|ünïcode 字",
+        "4|||1e+300|9999.9999000000|2000-01-01|2000-01-01 00:00:00|tab\tquote\"",
+        "5|||-1e-300|100000000.0000000100|||",
+        "6||||0.0000000000|||\\N",
+    ];
+    assert_eq!(warehouse.sql("select * from types order by id"), expected.join("\n"));
+    assert_eq!(warehouse.sql("select id from types where name is null"), "5");
+    assert_eq!(
+        warehouse.sql("select string_agg(format_type(atttypid, atttypmod), ',' order by attnum) from pg_attribute where attrelid = 'types'::regclass and attnum > 0"),
+        "integer,boolean,bigint,double precision,numeric(38,10),date,timestamp without time zone,text"
+    );
+    // Appending goes by which files were read: nothing comes twice.
+    warehouse.run().ended(0, "nothing to do");
+    assert_eq!(warehouse.sql("select count(*) from types"), "6");
+}
+
+#[test]
+fn a_row_that_the_table_could_not_hold_is_rejected_with_a_reason() {
+    let warehouse = Warehouse::new();
+    warehouse.sql(
+        "create table stock (amount smallint, item varchar(4) primary key, counted timestamp, note text default 'x')",
+    );
+    warehouse.deliver("bolt,5,\nlong one,5,\nnut,40000,\n,5,\nn\0l,5,\nbig,-32768,");
+    warehouse.run().ended(0, "2 inserted");
+    assert_eq!(warehouse.stock(), "big|-32768| bolt|5|");
+    let refused = warehouse.project.rows("out/refused");
+    let expected = [
+        "long one,5,,item_unfit_for_stock",
+        "nut,40000,,amount_unfit_for_stock",
+        ",5,,item_missing",
+        "n\0l,5,,item_unfit_for_stock",
+    ];
+    let mut got = refused[1..].to_vec();
+    got.sort();
+    let mut expected = expected.map(str::to_owned).to_vec();
+    expected.sort();
+    assert_eq!(got, expected);
+    assert_eq!(warehouse.project.rows("out/copy").len(), 3, "what the table cannot take goes to no other sink either");
+}
+
+#[test]
+fn a_closed_gate_leaves_the_table_as_it_was() {
+    let warehouse = Warehouse::new();
+    warehouse.deliver("bolt,5,");
+    warehouse.run().ended(0, "1 inserted");
+    warehouse
+        .project
+        .task("sinks:", "quality: {stock: {reject_unless: {positive: amount > 0}, gate: {max_rejected: 0}}}\nsinks:");
+    warehouse.deliver("bolt,6,\nnut,-1,");
+    warehouse.run().ended(3, "gate closed");
+    assert_eq!(warehouse.stock(), "bolt|5|");
+    assert_eq!(warehouse.tables(), "public.stock");
+}
+
+#[test]
+fn a_run_that_dies_anywhere_is_finished_or_taken_back_by_the_next_start() {
+    let warehouse = Warehouse::new();
+    warehouse.deliver("bolt,0,");
+    warehouse.run().ended(0, "1 inserted");
+    let points = ["begun", "staging_made", "staged", "decided", "committed", "switched", "switched:2", "ended"];
+    for (number, point) in points.iter().enumerate() {
+        let amount = 2 * number + 1;
+        warehouse.deliver(&format!("bolt,{amount},\nnut {number},1,"));
+        let died = warehouse.run_with(point);
+        assert_eq!(died.code, None, "{point}: {died:#?}");
+        // Whatever the dead run has come to, the next one finds a whole table, and leaves its own.
+        let is_in = warehouse.stock().contains(&format!("nut {number}|"));
+        assert_eq!(is_in, warehouse.stock().contains(&format!("bolt|{amount}|")), "{point}");
+        warehouse.deliver(&format!("bolt,{},", amount + 1));
+        warehouse.run().ended(0, "1 updated");
+        let is_finished = warehouse.stock().contains(&format!("nut {number}|"));
+        let is_committed = ["committed", "switched", "switched:2", "ended"].contains(point);
+        assert_eq!(is_finished, is_committed, "{point}");
+        assert!(warehouse.stock().contains(&format!("bolt|{}|", amount + 1)), "{point}");
+        assert_eq!(warehouse.tables(), "public.stock", "{point}");
+    }
+}
+
+#[test]
+fn rows_of_one_key_that_nothing_tells_apart_end_the_run() {
+    let warehouse = Warehouse::new();
+    warehouse.project.task("    update_key: counted\n", "");
+    warehouse.deliver("bolt,5,\nbolt,6,");
+    let ran = warehouse.run();
+    ran.ended(1, "rows of this run differ and have the same (item)");
+    assert_eq!(warehouse.project.left("out"), [""; 0]);
+}
+
+#[test]
+fn what_is_wrong_with_a_table_is_said_before_anything_is_read() {
+    let warehouse = Warehouse::new();
+    warehouse.deliver("bolt,5,");
+    warehouse.sql("create table stock (item text, amount uuid)");
+    let ran = warehouse.run();
+    ran.ended(1, "its column `amount` is uuid, and the rows have bigint; it has no column `counted`");
+    warehouse.project.task("create: true, ", "");
+    warehouse.sql("drop table stock");
+    let ran = warehouse.run();
+    ran.ended(1, "table stock: is not there");
+    ran.ended(1, "make it, or let the task do it with `create: true`");
+    assert_eq!(warehouse.tables(), "");
+}
+
+#[test]
+fn a_task_that_makes_no_sense_of_a_table_is_refused() {
+    for (from, to, said) in [
+        ("connection: warehouse", "connection: warehuose", "`warehuose` is no connection; did you mean `warehouse`?"),
+        ("primary_key: [item]", "primary_key: [itme]", "it has no column `itme`; did you mean `item`?"),
+        ("    primary_key: [item]\n", "", "`mode: merge` needs a `primary_key`"),
+        ("mode: merge", "mode: overwrite", "`update_key` is for `mode: merge`"),
+        ("    postgres: {", "    files: {path: x, format: csv}\n    postgres: {", "has two places"),
+        ("files: {path: out/copy, format: csv}", "publish: gated", "has no place"),
+        (
+            "mode: overwrite\n    files: {path: out/copy",
+            "mode: merge\n    files: {path: out/copy",
+            "is a folder, which has no keys",
+        ),
+        (
+            "mode: merge",
+            "mode: append\n    primary_keys: [item]",
+            "unknown key `primary_keys`; did you mean `primary_key`?",
+        ),
+    ] {
+        let warehouse = Warehouse::new();
+        warehouse.project.task(from, to);
+        warehouse.deliver("bolt,5,");
+        let ran = warehouse.run();
+        let (message, help) = said.split_once("; ").unwrap_or((said, ""));
+        ran.ended(2, message);
+        ran.ended(2, help);
+    }
+}
+
+#[test]
+fn a_table_that_refuses_a_row_gets_none_and_the_run_is_taken_back() {
+    let warehouse = Warehouse::new();
+    warehouse.sql("create table stock (item text primary key, amount bigint constraint unlucky check (amount <> 13), counted timestamp)");
+    warehouse.deliver("bolt,5,");
+    warehouse.run().ended(0, "1 inserted");
+    warehouse.deliver("bolt,6,\nnut,13,");
+    let ran = warehouse.run();
+    ran.ended(1, "violates check constraint");
+    assert!(!ran.err.contains("13,"), "{}", ran.err);
+    assert_eq!(warehouse.stock(), "bolt|5|");
+    assert_eq!(warehouse.project.rows("out/copy").len(), 2);
+    warehouse.deliver("bolt,6,\nnut,12,");
+    warehouse.run().ended(0, "1 inserted, 1 updated");
+    assert_eq!(warehouse.tables(), "public.stock");
+}
+
+#[test]
+fn a_run_that_died_and_whose_rows_are_refused_is_taken_back_by_the_next_start() {
+    let warehouse = Warehouse::new();
+    warehouse.sql("create table stock (item text primary key, amount bigint check (amount <> 13), counted timestamp)");
+    warehouse.deliver("bolt,13,");
+    assert_eq!(warehouse.run_with("committed").code, None);
+    warehouse.deliver("bolt,5,");
+    let ran = warehouse.run();
+    ran.ended(0, "1 inserted");
+    ran.ended(0, "nothing of it is published");
+    assert_eq!(warehouse.stock(), "bolt|5|");
+    assert_eq!(warehouse.tables(), "public.stock");
+}
+
+#[test]
+fn a_table_takes_rows_that_are_not_judged_only_if_it_takes_them_all() {
+    let warehouse = Warehouse::new();
+    warehouse.project.task("    from: stock\n    mode: merge", "    from: delivery\n    mode: merge");
+    warehouse.sql("create table stock (item text primary key, amount integer, counted timestamp)");
+    warehouse.deliver("bolt,5,");
+    warehouse.run().ended(1, "column `amount` is integer, and not every value of `delivery` fits");
+}
+
+#[test]
+fn secrets_are_references_and_are_not_printed() {
+    let warehouse = Warehouse::new();
+    warehouse.deliver("bolt,5,");
+    let url = warehouse.url.replace("correct%20horse", "${file:password}");
+    warehouse.project.file("weir.yaml", format!("connections: {{warehouse: {{postgres: '{url}'}}}}"));
+    warehouse.project.file("password", format!("{PASSWORD}\n"));
+    warehouse.run().ended(0, "1 inserted");
+    let said = |arguments: &[&str]| {
+        let ran = warehouse.project.weir(arguments);
+        format!("{}{}", ran.out, ran.err)
+    };
+    warehouse.project.file("password", "open sesame\n");
+    let ran = warehouse.run();
+    ran.ended(1, "password");
+    let all = [
+        format!("{}{}", ran.out, ran.err),
+        said(&["plan", "--task-config", "task.yaml"]),
+        said(&["doctor", "--task-config", "task.yaml"]),
+        said(&["runs", "--state", ".weir", "--json"]),
+    ];
+    assert!(all[2].contains("password"), "{}", all[2]);
+    assert!(all.iter().all(|text| !text.contains("sesame") && !text.contains(PASSWORD)), "{all:#?}");
+    let ledger = std::fs::read(warehouse.project.path(".weir/ledger.sqlite")).unwrap();
+    assert!(!String::from_utf8_lossy(&ledger).contains("correct"), "the ledger has the password");
+    std::fs::remove_file(warehouse.project.path("password")).unwrap();
+    warehouse.run().ended(2, "the secret in password cannot be read");
+}
+
+#[test]
+fn rejected_rows_and_lines_can_go_to_tables_too() {
+    let warehouse = Warehouse::new();
+    warehouse.project.task(
+        "files: {path: out/refused, format: csv}",
+        "postgres: {connection: warehouse, table: refused, create: true}",
+    );
+    warehouse.project.task("sinks:\n", "sinks:\n  unreadable:\n    from: delivery.rejected\n    mode: overwrite\n    publish: always\n    postgres: {connection: warehouse, table: unreadable, create: true}\n");
+    warehouse.project.task("sinks:", "quality: {stock: {reject_unless: {positive: amount > 0}}}\nsinks:");
+    warehouse.deliver("bolt,5,\nnut,-1,\nthree,fields,are,too many\nscrew,many,");
+    warehouse.run().ended(0, "1 inserted");
+    assert_eq!(warehouse.sql("select item, amount, reasons from refused"), "nut|-1|positive");
+    let unreadable = "select _line, _raw, reasons from unreadable order by 1";
+    assert_eq!(warehouse.sql(unreadable), "4|three,fields,are,too many|too_many_fields\n5|screw,many,|invalid_amount");
+    warehouse.run().ended(0, "0 inserted, 0 updated, 1 unchanged");
+    assert_eq!(warehouse.sql("select count(*) from refused"), "1");
+    assert_eq!(warehouse.tables(), "public.refused public.stock public.unreadable".replace(' ', "\n"));
+}
+
+#[test]
+fn doctor_looks_at_the_table() {
+    let warehouse = Warehouse::new();
+    warehouse.deliver("bolt,5,");
+    let doctor = || {
+        let mut command = warehouse.project.command(&["doctor", "--task-config", "task.yaml", "--state", ".weir"]);
+        Ran::of(command.env("WAREHOUSE", &warehouse.url).output().unwrap())
+    };
+    doctor().ended(0, "warehouse: stock: can take the rows");
+    warehouse.sql("create table stock (item text)");
+    doctor().ended(1, "it has no column `amount`");
+    assert_eq!(warehouse.tables(), "public.stock");
+}

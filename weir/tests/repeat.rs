@@ -1,0 +1,345 @@
+//! Repeated runs leave each row once: new files, appended folders, archives.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use std::fs::{File, create_dir_all, hard_link, read_to_string, rename};
+use std::time::{Duration, SystemTime};
+
+use support::{Project, TASK};
+
+/// The people of [`TASK`], of new files only; the adults are added to what is there.
+fn people() -> Project {
+    let project = Project::people();
+    project.task("columns: {name: string, age: integer}", "read: new\n    columns: {name: string, age: integer}");
+    project.task("from: adult\n    mode: overwrite", "from: adult\n    mode: append");
+    project
+}
+
+#[test]
+fn a_run_reads_what_no_published_run_has_read_and_adds_it() {
+    let project = people();
+    project.run(&[]).ended(0, "done");
+    project.file("in/b.csv", "name,age\nDan,50\nEve,3\n");
+    project.run(&[]).ended(0, "done");
+    assert_eq!(project.rows("out/good"), ["name,age", "\"Lee, Cid\",44", "Ann,30", "Dan,50"]);
+    assert_eq!(project.rows("out/bad"), ["name,years,reasons", "Eve,3,too_young"], "of the last run");
+    let ran = project.run(&[]);
+    ran.ended(0, "source `person`: no new files, all 2 that match were read before");
+    ran.ended(0, "nothing to do");
+    project.weir(&["runs", "--state", ".weir"]).ended(0, "no new files, all 2");
+    assert_eq!(project.rows("out/good").len(), 4);
+    let plan = project.weir(&["plan", "--task-config", "task.yaml"]);
+    plan.ended(0, "source `person`: 0 files, 0 B (2 more were read by earlier runs)");
+}
+
+#[test]
+fn a_file_is_known_wherever_a_run_is_started_from() {
+    let project = people();
+    project.task("sources:", "  folder: {type: string, default: .}\nsources:");
+    project.task("in/*.csv", "${folder}/in/*.csv");
+    project.run(&[]).ended(0, "done");
+    let mut command = project.command(&["run", "--task-config", "../task.yaml", "--param", "folder=.."]);
+    create_dir_all(project.path("sub")).unwrap();
+    let ran = support::Ran::of(command.current_dir(project.path("sub")).output().unwrap());
+    ran.ended(0, "no new files");
+    let whole = format!("folder={}", project.path("").to_str().unwrap().trim_end_matches('/'));
+    project.run(&["--param", &whole]).ended(0, "no new files");
+}
+
+#[test]
+fn a_file_that_was_only_touched_is_not_read_again() {
+    let project = people();
+    project.run(&[]).ended(0, "done");
+    let touch = |seconds| {
+        let file = File::options().append(true).open(project.path("in/a.csv")).unwrap();
+        file.set_modified(SystemTime::now() - Duration::from_secs(seconds)).unwrap();
+    };
+    for seconds in [1000, 2000] {
+        touch(seconds);
+        project.run(&[]).ended(0, "the one that matches was read before");
+    }
+    // Written anew with the same content.
+    project.file("in/a.csv", "name,age\nAnn,30\nBob,17\n\"Lee, Cid\",44\n");
+    project.run(&[]).ended(0, "the one that matches was read before");
+    assert_eq!(project.rows("out/good").len(), 3);
+}
+
+#[test]
+fn a_file_with_other_content_ends_the_run_or_is_read_again_whole() {
+    let project = people();
+    project.run(&[]).ended(0, "done");
+    project.file("in/a.csv", "name,age\nAnn,31\nBob,17\n\"Lee, Cid\",44\n"); // of the same size
+    project.file("in/b.csv", "name,age\nDan,50\n");
+    let ran = project.run(&[]);
+    ran.ended(1, "in/a.csv: has another content than when run 20");
+    ran.ended(1, "write each delivery under a name of its own");
+    project.weir(&["plan", "--task-config", "task.yaml"]).ended(1, "in/a.csv: has another content");
+    assert_eq!(project.rows("out/good").len(), 3);
+    project.task("read: new", "read: new\n    if_changed: read");
+    project.run(&[]).ended(0, "done");
+    project.run(&[]).ended(0, "no new files");
+    let rows = project.rows("out/good");
+    assert_eq!(rows[1..], ["\"Lee, Cid\",44", "\"Lee, Cid\",44", "Ann,30", "Ann,31", "Dan,50"]);
+}
+
+#[test]
+fn another_path_is_another_file_whatever_is_in_it() {
+    let project = people();
+    project.run(&[]).ended(0, "done");
+    hard_link(project.path("in/a.csv"), project.path("in/b.csv")).unwrap();
+    project.run(&[]).ended(0, "done");
+    assert_eq!(project.rows("out/good").len(), 5);
+}
+
+#[test]
+fn a_run_that_publishes_nothing_has_read_nothing() {
+    let project = people();
+    project.task("too_young: age >= $least_age", "too_young: {requires: age >= $least_age, max: 0}");
+    project.task("    gate:", "    fail_unless:\n      possible: age < 200\n    gate:");
+    project.file("in/b.csv", "name,age\nDan,500\n");
+    project.run(&[]).ended(1, "rule `possible` must hold");
+    project.file("in/b.csv", "name,age\nDan,50\n");
+    project.run(&[]).ended(3, "gate closed");
+    project.file("in/a.csv", "name,age\nAnn,30\n");
+    project.run(&[]).ended(0, "done");
+    assert_eq!(project.rows("out/good"), ["name,age", "Ann,30", "Dan,50"]);
+    project.run(&[]).ended(0, "no new files");
+}
+
+#[test]
+fn what_a_closed_gate_has_added_is_replaced_by_the_run_that_reads_it_again() {
+    let project = people();
+    project.task("from: adult.rejected\n    mode: overwrite", "from: adult.rejected\n    mode: append");
+    project.run(&[]).ended(0, "done");
+    project.file("in/b.csv", "name,age\nDan,5\nEve,3\n");
+    for _ in 0..2 {
+        project.run(&[]).ended(3, "gate closed");
+        let bad = project.rows("out/bad");
+        assert_eq!(bad[1..], ["Bob,17,too_young", "Dan,5,too_young", "Eve,3,too_young"]);
+    }
+    project.file("in/c.csv", "name,age\nFay,50\nGil,60\n");
+    project.run(&[]).ended(0, "done");
+    assert_eq!(project.rows("out/bad")[1..], ["Bob,17,too_young", "Dan,5,too_young", "Eve,3,too_young"]);
+    assert_eq!(project.rows("out/good").len(), 5);
+}
+
+#[test]
+fn without_new_files_a_run_can_fail_or_go_on_empty() {
+    let project = people();
+    project.run(&[]).ended(0, "done");
+    project.task("read: new", "read: new\n    if_missing: fail");
+    project.run(&[]).ended(1, "no new files, the one that matches was read before");
+    project.task("if_missing: fail", "if_missing: empty");
+    project.task(", min_rows: 1", "");
+    project.run(&[]).ended(0, "done");
+    assert_eq!(project.rows("out/good").len(), 3);
+    assert_eq!(project.left("out/good").len(), 2, "no rows, no file");
+    assert_eq!(project.rows("out/bad"), ["name,years,reasons"]);
+}
+
+#[test]
+fn an_appended_folder_begins_with_a_file_even_without_rows() {
+    let project = people();
+    project.task(", min_rows: 1", "");
+    project.task("max_rejected: 60%", "max_rejected: 100%");
+    project.file("in/a.csv", "name,age\nBob,1\n");
+    project.run(&[]).ended(0, "done");
+    assert_eq!(project.rows("out/good"), ["name,age"]);
+    assert_eq!(project.left("out/good").len(), 2);
+}
+
+#[test]
+fn the_report_has_what_a_run_added_and_the_manifest_has_the_sum() {
+    let project = people();
+    project.run(&[]).ended(0, "done");
+    project.file("in/b.csv", "name,age\nDan,50\nEve,3\n");
+    project.run(&[]).ended(0, "done");
+    let newest = project.weir(&["runs", "--state", ".weir", "--json", "--last", "1"]).out;
+    let newest: serde_json::Value = serde_json::from_str(&newest).unwrap();
+    assert_eq!(newest["report"]["outputs"][0]["rows"], 1);
+    let manifest = read_to_string(project.path("out/good/_SUCCESS")).unwrap();
+    let manifest: serde_json::Value = serde_json::from_str(&manifest).unwrap();
+    assert_eq!((&manifest["rows"], &manifest["run"]), (&3.into(), &newest["id"]));
+    assert_eq!(manifest["added"][1]["rows"], 1);
+    assert_eq!(manifest["files"].as_array().unwrap().len(), project.left("out/good").len() - 1);
+}
+
+#[test]
+fn files_go_to_the_archive_once_they_are_published_each_in_its_place() {
+    let project = people();
+    project.task("in/*.csv", "in/**/*.csv");
+    project.task("read: new", "read: new\n    archive: done/people");
+    project.file("in/north/a.csv", "name,age\nDan,50\n");
+    project.file("in/notes.txt", "not read");
+    project.run(&["--param", "least_age=99"]).ended(3, "gate closed");
+    assert_eq!(project.left("in"), ["a.csv", "north", "notes.txt"], "a closed gate moves nothing");
+    project.run(&[]).ended(0, "done");
+    assert_eq!(project.left("in"), ["north", "notes.txt"]);
+    assert_eq!(project.left("in/north"), [""; 0]);
+    assert_eq!(project.left("done/people"), ["a.csv", "north"]);
+    assert_eq!(project.left("done/people/north"), ["a.csv"]);
+    project.run(&[]).ended(0, "no file matches");
+    // The same name comes again: with the same content it was read, with another it is an error.
+    project.file("in/north/a.csv", "name,age\nDan,50\n");
+    project.run(&[]).ended(0, "no new files");
+    project.task("read: new", "read: new\n    if_changed: read");
+    project.file("in/north/a.csv", "name,age\nDan,51\n");
+    project.run(&[]).ended(0, "done");
+    let archived = project.left("done/people/north");
+    assert!(archived.len() == 2 && archived[0].starts_with("a-20") && archived[1] == "a.csv", "{archived:?}");
+}
+
+#[test]
+fn without_read_new_an_archive_empties_the_folder() {
+    let project = Project::people();
+    project.task("columns: {name: string", "archive: done\n    columns: {name: string");
+    project.run(&[]).ended(0, "done");
+    assert_eq!((project.left("in"), project.left("done")), (vec![], vec!["a.csv".to_owned()]));
+    project.run(&[]).ended(0, "no file matches in/*.csv");
+    project.file("in/a.csv", "name,age\nZoe,99\n");
+    project.run(&[]).ended(0, "done");
+    assert_eq!(project.rows("out/good"), ["name,age", "Zoe,99"]);
+}
+
+#[test]
+fn an_archive_that_would_be_read_again_is_refused() {
+    let project = people();
+    project.task("in/*.csv", "in/**/*.csv");
+    project.task("read: new", "read: new\n    archive: in/done");
+    let ran = project.weir(&["validate", "--task-config", "task.yaml"]);
+    ran.ended(2, "task.yaml:9:14: `in/done` lies in what `in/**/*.csv` matches");
+    project.task("archive: in/done", "archive: out/good/done");
+    project.run(&[]).ended(2, "the archive of source `person` shares the folder of sink `good`");
+    // What a link hides is found out by the run.
+    project.task("archive: out/good/done", "archive: link/done");
+    std::os::unix::fs::symlink("in", project.path("link")).unwrap();
+    project.run(&[]).ended(1, "link/done: the archive lies in what the source matches");
+    assert_eq!(project.left("out"), [""; 0]);
+}
+
+#[test]
+fn append_without_new_files_is_refused() {
+    let project = people();
+    project.task("read: new\n    ", "");
+    let ran = project.weir(&["validate", "--task-config", "task.yaml"]);
+    ran.ended(2, "sink `good`: `mode: append` needs a source with `read: new`: each run would add the same rows");
+    ran.ended(2, "task.yaml:19:5");
+}
+
+#[test]
+fn a_folder_is_not_mixed_up_by_a_task_that_changed() {
+    let project = people();
+    project.run(&[]).ended(0, "done");
+    project.file("in/b.csv", "name,age\nDan,50\n");
+    let before = project.rows("out/good");
+    let refused = |from: &str, to: &str, said: &str, help: &str| {
+        project.task(from, to);
+        let ran = project.run(&[]);
+        ran.ended(1, said);
+        ran.ended(1, help);
+        project.task(to, from);
+        assert_eq!(project.rows("out/good"), before);
+    };
+    refused(
+        "from: adult\n    mode: append",
+        "from: adult\n    mode: overwrite",
+        "out/good: was written with `mode: append`, and the task says overwrite",
+        "say `mode: append` as before",
+    );
+    refused(
+        "from: adult.rejected\n    mode: overwrite",
+        "from: adult.rejected\n    mode: append",
+        "out/bad: was written with `mode: overwrite`, and the task says append",
+        "move this one's content away",
+    );
+    let files = "files: {path: out/good, format: csv}\n";
+    refused(
+        files,
+        &format!("{files}    columns: [age, name]\n"),
+        "its files have the columns (name string, age Int32), and the sink has (age Int32, name string)",
+        "let `columns` of the sink give the same as before",
+    );
+    project.run(&[]).ended(0, "done");
+    assert_eq!(project.rows("out/good").len(), 4);
+}
+
+#[test]
+fn an_appended_folder_needs_the_ledger_that_knows_what_was_read() {
+    let project = people();
+    project.run(&[]).ended(0, "done");
+    let ran = project.run(&["--state", "elsewhere"]);
+    ran.ended(1, "which the ledger does not know");
+    ran.ended(1, "rows would be added twice");
+    assert_eq!(project.rows("out/good").len(), 3);
+}
+
+#[test]
+fn a_former_file_that_is_gone_ends_the_run_before_anything_is_read() {
+    let project = people();
+    project.run(&[]).ended(0, "done");
+    let part = project.left("out/good").into_iter().find(|name| name.ends_with(".csv")).unwrap();
+    rename(project.path(&format!("out/good/{part}")), project.path("kept")).unwrap();
+    project.file("in/b.csv", "name,age\nDan,50\n");
+    project.run(&[]).ended(1, &format!("out/good: `{part}` is gone"));
+    rename(project.path("kept"), project.path(&format!("out/good/{part}"))).unwrap();
+    project.run(&[]).ended(0, "done");
+    assert_eq!(project.rows("out/good").len(), 4);
+}
+
+#[test]
+fn readers_of_an_appended_folder_keep_what_they_have_open() {
+    let project = people();
+    project.run(&[]).ended(0, "done");
+    let part = project.left("out/good").into_iter().find(|name| name.ends_with(".csv")).unwrap();
+    let open = File::open(project.path(&format!("out/good/{part}"))).unwrap();
+    project.file("in/b.csv", "name,age\nDan,50\n");
+    project.run(&[]).ended(0, "done");
+    let now = File::open(project.path(&format!("out/good/{part}"))).unwrap();
+    use std::os::unix::fs::MetadataExt;
+    assert_eq!(open.metadata().unwrap().ino(), now.metadata().unwrap().ino(), "linked, not copied");
+}
+
+#[test]
+fn a_ledger_of_version_1_goes_on_and_its_runs_have_used_no_file_up() {
+    let project = people();
+    create_dir_all(project.path(".weir")).unwrap();
+    let ledger = rusqlite::Connection::open(project.path(".weir/ledger.sqlite")).unwrap();
+    ledger.execute_batch(include_str!("support/ledger_v1.sql")).unwrap();
+    let metadata = std::fs::metadata(project.path("in/a.csv")).unwrap();
+    let modified = chrono::DateTime::<chrono::Utc>::from(metadata.modified().unwrap()).to_rfc3339();
+    let run = "insert into run (id, task, environment, started, ended, state, pid, parameters) values";
+    ledger
+        .execute_batch(&format!(
+            "{run} ('old', 'people', 'default', '2026-01-01T00:00:00Z', '2026-01-01T00:00:01Z', 'done', 1, '{{}}');
+             insert into input values ('old', 'person', 'in/a.csv', {}, '{modified}');",
+            metadata.len()
+        ))
+        .unwrap();
+    drop(ledger);
+    project.weir(&["runs", "--state", ".weir"]).ended(0, "old");
+    project.run(&[]).ended(0, "done");
+    project.run(&[]).ended(0, "the one that matches was read before");
+}
+
+#[test]
+fn a_task_that_turns_to_new_files_finds_all_of_them_new_once() {
+    let project = Project::people();
+    project.run(&[]).ended(0, "done");
+    project
+        .task("    columns: {name: string, age: integer}", "    read: new\n    columns: {name: string, age: integer}");
+    project.task("mode: overwrite\n    files: {path: out/good", "mode: append\n    files: {path: out/added");
+    project.run(&[]).ended(0, "done");
+    project.run(&[]).ended(0, "the one that matches was read before");
+    assert_eq!(project.rows("out/added"), ["name,age", "\"Lee, Cid\",44", "Ann,30"]);
+}
+
+#[test]
+fn a_task_without_these_keys_reads_all_files_every_time() {
+    let project = Project::people();
+    project.file("task.yaml", TASK);
+    for _ in 0..2 {
+        project.run(&[]).ended(0, "done");
+        assert_eq!(project.rows("out/good").len(), 3);
+    }
+}

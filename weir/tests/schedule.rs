@@ -1,0 +1,236 @@
+//! `weir schedule` on the real binary: what is started, what is missed, and how it ends.
+//!
+//! A debug build takes other times from WEIR_TEST_SCHEDULE (seconds between starts, and the milliseconds of grace for a
+//! run that is stopped); a release build has only cron's minutes, so most of these tests are for debug builds.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use support::{Project, Ran};
+
+const SCHEDULE: [&str; 4] = ["schedule", "--task-config", "task.yaml", "--state=state"];
+
+/// A folder whose task has a schedule.
+fn scheduled(schedule: &str) -> Project {
+    let project = Project::people();
+    project.task("params:\n", &format!("schedule: {schedule}\nparams:\n"));
+    project
+}
+
+struct Scheduler(Child);
+
+impl Scheduler {
+    fn start(project: &Project, quick: &str) -> Self {
+        let mut command = project.command(&SCHEDULE);
+        command.env("WEIR_TEST_SCHEDULE", quick).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self(command.spawn().unwrap())
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.0), signal).unwrap();
+    }
+
+    fn end(self) -> Ran {
+        Ran::of(self.0.wait_with_output().unwrap())
+    }
+}
+
+/// What `weir runs` has, the newest first.
+fn runs(project: &Project) -> Vec<Value> {
+    let ran = project.weir(&["runs", "--state=state", "--json", "--last=1000"]);
+    ran.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn states(project: &Project) -> Vec<String> {
+    runs(project).iter().map(|run| run["state"].as_str().unwrap().to_owned()).collect()
+}
+
+#[track_caller]
+fn wait_for(what: &str, mut is_there: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !is_there() {
+        assert!(started.elapsed() < Duration::from_secs(60), "waited in vain for {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Enough rows that a run is still at work when a test looks at it.
+fn many_rows(project: &Project, rows: usize) {
+    let rows: String = (0..rows).map(|i| format!("n{i},{}\n", i % 90)).collect();
+    project.file("in/many.csv", format!("name,age\n{rows}"));
+}
+
+/// Whether a run has begun to write.
+fn is_staging(project: &Project) -> bool {
+    project.left("out").iter().any(|name| name.starts_with(".good.weir-"))
+}
+
+#[test]
+fn a_wrong_schedule_is_refused_at_its_place() {
+    let project = scheduled("{cron: \"0 * * *\"}");
+    let validate = || project.weir(&["validate", "--task-config", "task.yaml"]);
+    validate().ended(2, "task.yaml:3:18: `0 * * *` has 4 fields, and cron has five");
+    project.task("0 * * *", "0 25 * * *");
+    validate().ended(2, "task.yaml:3:18: `0 25 * * *`: ");
+    project.task("{cron: \"0 25 * * *\"}", "{cron: \"0 5 * * *\", timezone: Asia/Singapur}");
+    validate().ended(2, "task.yaml:3:41: `Asia/Singapur` is no time zone: did you mean `Asia/Singapore`?");
+    project.task("timezone: Asia/Singapur", "timeout: 90");
+    validate().ended(2, "`90` is no span of time");
+    let without = Project::people();
+    without.weir(&["schedule", "--task-config", "task.yaml"]).ended(2, "task.yaml has no `schedule`");
+}
+
+#[test]
+fn the_next_time_is_said_and_a_signal_ends_an_idle_scheduler() {
+    let project = scheduled("{cron: \"30 4 1 1 *\", timezone: Asia/Singapore}");
+    let mut command = project.command(&SCHEDULE);
+    let scheduler = Scheduler(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
+    wait_for("the ledger", || project.path("state/ledger.sqlite").exists());
+    std::thread::sleep(Duration::from_millis(500));
+    scheduler.signal(Signal::TERM);
+    let ran = scheduler.end();
+    ran.ended(0, "-01-01 04:30 Asia/Singapore");
+    assert!(ran.err.contains("next: 20"), "{}", ran.err);
+}
+
+#[test]
+fn times_that_passed_while_no_scheduler_was_running_are_entered_as_missed() {
+    let project = scheduled("{cron: \"0 * * * *\"}");
+    project.run(&["--state=state"]).ended(0, "");
+    let ledger = rusqlite::Connection::open(project.path("state/ledger.sqlite")).unwrap();
+    let now: String =
+        ledger.query_row("select strftime('%Y-%m-%dT%H:%M:%SZ', 'now', '-3 hours')", [], |r| r.get(0)).unwrap();
+    ledger.execute("update run set started = ?1", [&now]).unwrap();
+    let start = || {
+        let mut command = project.command(&SCHEDULE);
+        let scheduler = Scheduler(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
+        wait_for("the missed hours", || states(&project).len() > 2);
+        scheduler.signal(Signal::TERM); // INT may be ignored by whoever started the tests
+        scheduler.end()
+    };
+    let ran = start();
+    assert!(ran.err.contains("missed: no scheduler was running"), "{}", ran.err);
+    let missed: Vec<_> = runs(&project).into_iter().filter(|run| run["state"] == "missed").collect();
+    // At the full hour the third one may be only late.
+    assert!((2..=3).contains(&missed.len()), "{missed:?}");
+    for run in &missed {
+        assert!(run["started"].as_str().unwrap().ends_with(":00:00Z"), "{run}");
+        assert_eq!((&run["task"], &run["environment"]), (&"people".into(), &"default".into()));
+        assert_eq!(run["message"], "no scheduler was running");
+    }
+    project.weir(&["runs", "--state=state"]).ended(0, "missed");
+    // A second scheduler does not enter them again.
+    start();
+    assert!(runs(&project).len() <= missed.len() + 2);
+}
+
+#[cfg(debug_assertions)]
+mod quick {
+    use super::*;
+
+    #[test]
+    fn a_run_is_started_at_every_time_and_a_failed_one_does_not_stop_the_scheduler() {
+        let project = scheduled("{cron: \"0 * * * *\"}");
+        let scheduler = Scheduler::start(&project, "1 30000");
+        wait_for("a run", || states(&project).contains(&"done".to_owned()));
+        project.file("in/a.csv", "name,years\nAnn,30\n");
+        wait_for("a failed run", || states(&project)[0] == "failed");
+        project.file("in/a.csv", "name,age\nAnn,30\n");
+        wait_for("a run after it", || states(&project)[0] == "done");
+        scheduler.signal(Signal::TERM);
+        let ran = scheduler.end();
+        ran.ended(0, "done: `people`"); // what the runs print goes through
+        assert!(ran.err.contains("started") && ran.err.contains("ended without success"), "{}", ran.err);
+        assert_eq!(project.rows("out/good"), ["name,age", "Ann,30"]);
+    }
+
+    #[test]
+    fn a_signal_lets_the_run_at_hand_finish() {
+        let project = scheduled("{cron: \"0 * * * *\"}");
+        many_rows(&project, 400_000);
+        let scheduler = Scheduler::start(&project, "1 30000");
+        wait_for("a run at work", || is_staging(&project));
+        scheduler.signal(Signal::TERM);
+        let ran = scheduler.end();
+        ran.ended(0, "the run at hand is finished");
+        assert_eq!(states(&project).iter().filter(|state| *state == "done").count(), 1);
+        assert!(!states(&project).contains(&"interrupted".to_owned()));
+    }
+
+    #[test]
+    fn a_second_signal_stops_the_run_at_hand() {
+        let project = scheduled("{cron: \"0 * * * *\"}");
+        many_rows(&project, 400_000);
+        let scheduler = Scheduler::start(&project, "1 30000");
+        wait_for("a run at work", || is_staging(&project));
+        scheduler.signal(Signal::TERM);
+        std::thread::sleep(Duration::from_millis(100));
+        scheduler.signal(Signal::INT);
+        scheduler.end().ended(130, "interrupted");
+        assert!(states(&project).contains(&"interrupted".to_owned()));
+        assert_eq!(project.left("out"), [""; 0]);
+    }
+
+    #[test]
+    fn a_run_that_takes_too_long_is_stopped_and_entered_as_such() {
+        let project = scheduled("{cron: \"0 * * * *\", timeout: 800ms}");
+        many_rows(&project, 400_000);
+        let scheduler = Scheduler::start(&project, "2 30000");
+        wait_for("the timeout", || states(&project).contains(&"timed_out".to_owned()));
+        scheduler.signal(Signal::TERM);
+        scheduler.end().ended(0, "stopped because it took longer than its timeout of 800ms");
+        let timed_out = runs(&project).into_iter().find(|run| run["state"] == "timed_out").unwrap();
+        assert_eq!(timed_out["message"], "stopped because it took longer than its timeout of 800ms");
+        // The next run may have begun meanwhile, and is finished; of this one nothing is left.
+        let id = timed_out["id"].as_str().unwrap();
+        for name in project.left("out") {
+            let marker = std::fs::read_to_string(project.path(&format!("out/{name}/_SUCCESS"))).unwrap();
+            assert!(!name.contains(id) && !marker.contains(id), "{name}: {marker}");
+        }
+    }
+
+    #[test]
+    fn a_time_at_which_the_former_run_is_still_at_work_is_missed() {
+        let project = scheduled("{cron: \"0 * * * *\"}");
+        many_rows(&project, 1_500_000); // more than a second's work on any machine
+        let scheduler = Scheduler::start(&project, "1 30000");
+        wait_for("a missed time", || states(&project).contains(&"missed".to_owned()));
+        scheduler.signal(Signal::TERM);
+        scheduler.end().ended(0, "is still running, as process");
+        let missed = runs(&project).into_iter().find(|run| run["state"] == "missed").unwrap();
+        assert!(missed["message"].as_str().unwrap().starts_with("the run that was due at "), "{missed}");
+    }
+
+    #[test]
+    fn a_time_at_which_another_process_holds_the_lock_is_missed() {
+        let project = scheduled("{cron: \"0 * * * *\"}");
+        std::fs::create_dir_all(project.path("state/locks")).unwrap();
+        let lock = std::fs::File::create(project.path("state/locks/people.default.lock")).unwrap();
+        lock.lock().unwrap();
+        let scheduler = Scheduler::start(&project, "1 30000");
+        wait_for("a missed time", || states(&project).contains(&"missed".to_owned()));
+        drop(lock);
+        wait_for("a run", || states(&project).contains(&"done".to_owned()));
+        scheduler.signal(Signal::TERM);
+        scheduler.end().ended(0, "missed: the lock was held: `people.default` is being run by another process");
+    }
+
+    #[test]
+    fn the_flags_of_the_scheduler_are_those_of_its_runs() {
+        let project = scheduled("{cron: \"0 * * * *\"}");
+        let mut command = project.command(&SCHEDULE);
+        command.args(["--param", "least_age=40", "--log-format", "json", "--threads", "1", "--memory-limit", "1GB"]);
+        command.env("WEIR_TEST_SCHEDULE", "1 30000").stdout(Stdio::piped()).stderr(Stdio::piped());
+        let scheduler = Scheduler(command.spawn().unwrap());
+        wait_for("a run", || project.path("out/good").exists() || states(&project).contains(&"gate_closed".to_owned()));
+        scheduler.signal(Signal::TERM);
+        let ran = scheduler.end();
+        assert!(ran.err.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()), "{}", ran.err);
+        assert_eq!(project.rows("out/bad")[1..], ["Ann,30,too_young", "Bob,17,too_young"]);
+    }
+}

@@ -1,0 +1,162 @@
+//! Sources of every format and compression, and the checks of their columns.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use std::io::Write;
+use std::sync::Arc;
+
+use datafusion::arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+use parquet::arrow::ArrowWriter;
+use support::{Project, TASK};
+
+/// A sink for the lines that cannot be read.
+const BROKEN: &str =
+    "  broken:\n    from: person.rejected\n    mode: overwrite\n    files: {path: out/broken, format: csv}\n";
+
+fn project() -> Project {
+    let project = Project::people();
+    project.file("task.yaml", format!("{TASK}{BROKEN}"));
+    project.task("max_rejected: 60%, ", "");
+    project
+}
+
+fn gzip(text: &str) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(vec![], flate2::Compression::fast());
+    encoder.write_all(text.as_bytes()).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[test]
+fn json_lines_are_read_as_csv_is() {
+    let project = project();
+    project.task("in/*.csv\", format: csv", "in/*.jsonl*\", format: jsonl");
+    project.file(
+        "in/a.jsonl",
+        "{\"name\":\"Ann\",\"age\":30}\n\n{\"age\":\"17\",\"name\":\"Bob\"}\n{\"name\":\"Eve\",\"age\":3.5}\n",
+    );
+    project.file("in/b.jsonl.gz", gzip("{\"name\":\"Lee, \\u0043id\",\"age\":44}\n{\"name\":1"));
+    project.run(&[]).ended(0, "invalid_json");
+    assert_eq!(project.rows("out/good"), ["name,age", "\"Lee, Cid\",44", "Ann,30"]);
+    assert_eq!(project.rows("out/bad"), ["name,years,reasons", "Bob,17,too_young"]);
+    assert_eq!(
+        project.rows("out/broken")[1..],
+        [
+            "in/a.jsonl,4,\"{\"\"name\"\":\"\"Eve\"\",\"\"age\"\":3.5}\",invalid_age",
+            "in/b.jsonl.gz,2,\"{\"\"name\"\":1\",invalid_json",
+        ]
+    );
+}
+
+#[test]
+fn compressed_files_are_told_by_their_names_or_by_the_task() {
+    let project = project();
+    project.task("in/*.csv", "in/*");
+    project.file("in/b.csv.gz", gzip("name,age\nDan,50\n"));
+    project.file("in/c.csv.zst", zstd::stream::encode_all(&b"age,name\n60,Eve\n"[..], 1).unwrap());
+    project.run(&[]).ended(0, "");
+    assert_eq!(project.rows("out/good"), ["name,age", "\"Lee, Cid\",44", "Ann,30", "Dan,50", "Eve,60"]);
+    project.task("in/*\", format: csv", "in/b.*\", format: csv, compression: gzip");
+    std::fs::rename(project.path("in/b.csv.gz"), project.path("in/b.data")).unwrap();
+    project.run(&[]).ended(0, "");
+    assert_eq!(project.rows("out/good"), ["name,age", "Dan,50"]);
+    project.task(", compression: gzip", "");
+    project.run(&[]).ended(1, "in/b.data: is compressed with gzip");
+}
+
+#[test]
+fn parquet_files_are_read_by_the_names_of_their_columns() {
+    let project = project();
+    project.task("in/*.csv\", format: csv", "in/*.parquet\", format: parquet");
+    project.task("age: integer", "age: {type: integer, header: Age}");
+    let names: ArrayRef = Arc::new(StringArray::from(vec![Some("Ann"), Some("Bob"), None, Some("Eve")]));
+    let ages: ArrayRef = Arc::new(Int64Array::from(vec![30, 17, 40, i64::MAX]));
+    let batch = RecordBatch::try_from_iter([("Age", ages), ("name", names)]).unwrap();
+    let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    project.file("in/a.parquet", writer.into_inner().unwrap());
+    project.run(&[]).ended(0, "invalid_age");
+    assert_eq!(project.rows("out/good"), ["name,age", "Ann,30"]);
+    assert_eq!(project.rows("out/bad")[1..], [",40,missing_name", "Bob,17,too_young"]);
+    let raw = r#""{""Age"":9223372036854775807,""name"":""Eve""}""#;
+    assert_eq!(project.rows("out/broken")[1..], [format!("in/a.parquet,4,{raw},invalid_age")]);
+}
+
+/// [`project`], with checks on every column of one CSV file.
+fn checked(columns: &str, csv: &str) -> Project {
+    let project = project();
+    project.task("{name: string, age: integer}", columns);
+    project.file("in/a.csv", csv);
+    project.file("sql/adult.sql", "select name, age from person");
+    project
+}
+
+#[test]
+fn a_value_that_misses_its_columns_checks_rejects_its_row_with_all_reasons() {
+    let project = checked(
+        r#"{name: {type: string, not_null: true}, age: {type: integer, accepted_values: [30, 40]}, day: {type: date, format: "%d/%m/%Y", not_null: true}}"#,
+        "day,name,age\n31/01/2022,Ann,30\n2022-01-31,,41\n,Bob,\n01/02/2022,Eve,x\n",
+    );
+    project.file("sql/adult.sql", "select name, age from person where day = date '2022-01-31'");
+    project.run(&[]).ended(0, "");
+    assert_eq!(project.rows("out/good"), ["name,age", "Ann,30"]);
+    assert_eq!(
+        project.rows("out/broken")[1..],
+        [
+            "in/a.csv,3,\"2022-01-31,,41\",missing_name;unaccepted_age;invalid_day",
+            "in/a.csv,4,\",Bob,\",missing_day",
+            "in/a.csv,5,\"01/02/2022,Eve,x\",invalid_age",
+        ]
+    );
+}
+
+#[test]
+fn a_value_can_become_null_and_is_counted() {
+    let project = checked(
+        "{name: {type: string, accepted_values: [Ann, Bob], on_invalid: set_null}, age: {type: integer, on_invalid: set_null}, id: bigint}",
+        "name,age,id\nAnn,30,1\nEve,50,2\nBob,x,3\nEve,y,z\n",
+    );
+    let ran = project.run(&["--param", "least_age=0"]);
+    ran.ended(0, "");
+    assert_eq!(project.rows("out/bad")[1..], [",50,missing_name", "Bob,,too_young"]);
+    assert_eq!(project.rows("out/broken")[1..], ["in/a.csv,5,\"Eve,y,z\",invalid_id"]);
+    let line = ran.out.lines().find(|line| line.contains("unaccepted_name")).unwrap();
+    assert!(line.contains("set_null") && line.contains(" 1 ") && line.contains("in/a.csv:3: Eve,50,2"), "{line}");
+    let line = ran.out.lines().find(|line| line.contains("invalid_age")).unwrap();
+    assert!(line.contains("set_null") && line.contains("in/a.csv:4"), "{line}");
+}
+
+#[test]
+fn a_value_can_end_the_run_and_is_not_told() {
+    let project =
+        checked("{name: string, age: {type: integer, on_invalid: fail}}", "name,age\n\"A\nnn\",30\nBob,seventeen\n");
+    let ran = project.run(&[]);
+    ran.ended(1, "in/a.csv:4: column `age`: invalid_age, and the task says `on_invalid: fail`");
+    assert!(!ran.err.contains("seventeen") && !ran.out.contains("seventeen"));
+    assert_eq!(project.left("out"), [""; 0]);
+}
+
+#[test]
+fn checks_and_files_that_make_no_sense_are_refused_at_their_place() {
+    let wrong = |from: &str, to: &str, said: &str| {
+        let project = Project::people();
+        project.task(from, to);
+        project.weir(&["validate", "--task-config", "task.yaml"]).ended(2, said);
+    };
+    let age = |spec: &str, said: &str| wrong("age: integer", &format!("age: {{{spec}}}"), said);
+    age("type: integer, format: \"%d\"", "task.yaml:8:34: column `age`: a `format` is for dates and timestamps");
+    age("type: date, format: \"%d/%m\"", "`%d/%m` does not say what a date is");
+    age("type: date, format: \"%!\"", "`%!` is no format");
+    age("type: integer, accepted_values: [1, x]", "column `age`: `x` is not a integer");
+    age("type: integer, accepted_values: []", "no value is accepted");
+    age("type: integer, not_null: true, on_invalid: set_null", "a null cannot be mended");
+    wrong(
+        "format: csv}\n    columns: {name: s",
+        "format: csv, compression: snappy}\n    columns: {name: s",
+        "`snappy` is for Parquet",
+    );
+    let parquet = "format: parquet, compression: gzip}\n    columns: {name: s";
+    wrong("format: csv}\n    columns: {name: s", parquet, "task.yaml:7:61: a Parquet file says itself");
+    let nulls = "format: parquet}\n    null_values: [NA]\n    columns: {name: s";
+    wrong("format: csv}\n    columns: {name: s", nulls, "a Parquet file has nulls of its own");
+}
