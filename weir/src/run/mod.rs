@@ -10,6 +10,8 @@ mod recover;
 mod report;
 mod staging;
 
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -241,11 +243,12 @@ pub(crate) fn now() -> String {
     Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
-/// The time of the start, and a part that tells apart what starts in the same second.
+/// The time of the start, and a part that tells apart what starts in the same second, here or on another machine: a
+/// table takes a run's rows once, and knows it by this.
 fn new_id() -> String {
-    let now = Utc::now();
-    let part = ahash::RandomState::with_seeds(5, 6, 7, 8).hash_one((now.timestamp_nanos_opt(), std::process::id()));
-    format!("{}-{:04x}", now.format("%Y%m%dT%H%M%SZ"), part as u16)
+    // Each of these has keys from the system's random numbers.
+    let part = RandomState::new().hash_one(std::process::id());
+    format!("{}-{:012x}", Utc::now().format("%Y%m%dT%H%M%SZ"), part >> 16)
 }
 
 fn parameters(task: &Task) -> String {
