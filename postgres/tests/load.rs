@@ -337,8 +337,10 @@ async fn a_server_that_dies_while_a_load_is_applied_leaves_the_table_as_it_was()
     let other = Session::with(&url).await;
     other.sql("begin; lock table item in share mode").await;
     let applying = tokio::spawn(async move { two.apply(&session.database, &mut session.client, staged).await });
+    // In a transaction one would see for ever what was going on when it looked first.
+    let watcher = Session::with(&url).await;
     let waits = "select 1 from pg_stat_activity where wait_event_type = 'Lock' and query like 'analyze%'";
-    while other.text(waits).await.is_empty() {
+    while watcher.text(waits).await.is_empty() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     cluster.kill();
