@@ -22,6 +22,7 @@ mod given;
 pub mod load;
 mod options;
 mod passwords;
+pub mod sql;
 mod statement;
 #[cfg(feature = "testing")]
 pub mod testing;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use datafusion::error::DataFusionError;
 use miette::Diagnostic;
 
+use crate::fetch::FetchFailed;
 use crate::task::TaskError;
 
 /// The result of everything in this crate that can fail.
@@ -68,6 +69,11 @@ pub enum Error {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Database(#[from] weir_postgres::Error),
+
+    /// What a section adds to read from elsewhere could not get the rows.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Fetch(#[from] FetchFailed),
 
     /// The state folder (ledger, locks, scratch) cannot be used.
     #[error("state folder: {path}: {message}")]

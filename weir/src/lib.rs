@@ -77,3 +77,11 @@ mod watch;
 
 pub use command::Cli;
 pub use error::{Error, Result};
+
+pub mod fetch {
+    //! Rows from where the engine cannot read by itself.
+
+    pub use async_trait::async_trait;
+
+    pub use crate::source::fetch::{Fetch, FetchError, FetchFailed, OptionError, Options};
+}

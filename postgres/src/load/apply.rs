@@ -3,8 +3,8 @@
 use tokio_postgres::{Client, GenericClient, Transaction};
 
 use super::settle::{Staged, check_whole};
-use super::table::{list, list_of, quoted};
 use super::{Load, Mode, target};
+use crate::sql::{list, list_of, quoted};
 use crate::{Database, Result};
 
 /// What a load came to, in rows.

@@ -167,7 +167,7 @@ impl Load {
     }
 
     fn staging(&self) -> String {
-        format!("{SCHEMA}.{}", table::quoted(&self.staging))
+        format!("{SCHEMA}.{}", crate::sql::quoted(&self.staging))
     }
 
     fn error(&self, database: &Database, message: impl Into<String>, help: &str) -> Error {

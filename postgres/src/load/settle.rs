@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use tokio_postgres::{Client, GenericClient, Transaction};
 
-use super::table::{list, quoted};
 use super::{Load, Mode};
+use crate::sql::{list, quoted};
 use crate::{Database, Result};
 
 /// What is staged.

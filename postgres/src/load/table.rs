@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::kind::Kind;
+use crate::sql::{list, literal, quoted};
 
 /// A table.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,24 +92,4 @@ impl Table {
         }
         all
     }
-}
-
-/// A name for SQL.
-pub(super) fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
-}
-
-/// A text for SQL, whatever the server takes a backslash for.
-pub(super) fn literal(text: &str) -> String {
-    format!("E'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
-}
-
-/// Names for SQL.
-pub(super) fn list(names: &[impl AsRef<str>]) -> String {
-    names.iter().map(|name| quoted(name.as_ref())).collect::<Vec<_>>().join(", ")
-}
-
-/// Names for SQL, each of a table.
-pub(super) fn list_of<'a>(table: &str, names: impl Iterator<Item = &'a str>) -> String {
-    names.map(|name| format!("{table}.{}", quoted(name))).collect::<Vec<_>>().join(", ")
 }

@@ -8,13 +8,14 @@ use comfy_table::{Attribute, Cell, Color, ColumnConstraint};
 use miette::Diagnostic;
 use serde::Serialize;
 
+use super::run::stop_on_signal;
 use super::summary::{bytes, count, table};
 use super::{Cli, DoctorArgs, runtime, validate};
 use crate::engine::{Resources, physical_memory};
 use crate::error::{Error, Result};
 use crate::run::{Inspection, Settings, inspect};
 use crate::sink::Target;
-use crate::source::FileSource;
+use crate::source::{FileSet, Origin, Snapshots, Source};
 use crate::stage::Flow;
 use crate::task::Task;
 use places::Needs;
@@ -112,9 +113,11 @@ async fn examine(cli: &Cli, task: &Task, settings: &Settings, findings: &mut Fin
             let models = count(flow.models.len() as u64);
             findings.ok("task", format!("{} and its SQL are valid: {models} models", task.source.name()));
             check_routes(task, findings);
+            let mut snapshots = Snapshots::new(&stop_on_signal()?);
             for source in &sources {
-                check_source(task, source, findings, &mut needs).await;
+                check_source(task, source, &mut snapshots, findings, &mut needs).await;
             }
+            snapshots.end().await;
             check_sinks(task, &flow, ledger.as_ref().ok().and_then(Option::as_ref), findings, &mut needs).await;
         }
         Err(error) => findings.problem("task", &error),
@@ -145,21 +148,32 @@ fn check_routes(task: &Task, findings: &mut Findings) {
     }
 }
 
-async fn check_source(task: &Task, source: &FileSource, findings: &mut Findings, needs: &mut Needs) {
+async fn check_source(
+    task: &Task,
+    source: &Source,
+    snapshots: &mut Snapshots,
+    findings: &mut Findings,
+    needs: &mut Needs,
+) {
     let about = format!("source {}", source.name());
-    match source.find().await {
-        Err(error) => findings.problem(&about, &error),
-        Ok(files) if files.is_empty() => {
-            let message = format!("no file matches {}, and `if_missing` says to go on without one", source.pattern());
-            findings.warn(&about, message, "check the path, if there should be files by now");
-        }
-        Ok(files) => {
-            let (number, size) = (files.len() as u64, files.iter().map(|file| file.meta.size).sum());
-            needs.input += size;
-            match source.open(files) {
-                Ok(_) => findings.ok(&about, format!("{} files, {}, headers fit", count(number), bytes(size))),
+    match source.origin() {
+        Origin::Files(files) => check_files(source, files, &about, findings, needs).await,
+        Origin::Postgres(table) => {
+            let opened = match snapshots.of(task, table.connection()).await {
+                Ok(snapshot) => source.open_table(table, snapshot).await,
+                Err(error) => Err(error),
+            };
+            match opened {
+                Ok((_, size)) => {
+                    let message = format!("{}: can be read, columns fit, {} there", table.shown(), bytes(size));
+                    findings.ok(&about, message);
+                }
                 Err(error) => findings.problem(&about, &error),
             }
+        }
+        Origin::Fetch(fetching) => {
+            findings
+                .ok(&about, format!("is fetched by `{}` when the task runs; nothing was asked for", fetching.with()));
         }
     }
     let archive = task.spec.sources.get(source.name()).and_then(|spec| spec.value.archive.as_ref());
@@ -167,6 +181,24 @@ async fn check_source(task: &Task, source: &FileSource, findings: &mut Findings,
         match task.params.fill(&task.source, archive) {
             Ok(folder) => places::check_archive(source.name(), folder.as_ref(), findings),
             Err(error) => findings.problem(&about, &error),
+        }
+    }
+}
+
+async fn check_files(source: &Source, files: &FileSet, about: &str, findings: &mut Findings, needs: &mut Needs) {
+    match files.find().await {
+        Err(error) => findings.problem(about, &error),
+        Ok(found) if found.is_empty() => {
+            let message = format!("no file matches {}, and `if_missing` says to go on without one", files.pattern());
+            findings.warn(about, message, "check the path, if there should be files by now");
+        }
+        Ok(found) => {
+            let (number, size) = (found.len() as u64, found.iter().map(|file| file.meta.size).sum());
+            needs.input += size;
+            match source.open_files(found, files.form()) {
+                Ok(_) => findings.ok(about, format!("{} files, {}, headers fit", count(number), bytes(size))),
+                Err(error) => findings.problem(about, &error),
+            }
         }
     }
 }

@@ -30,12 +30,14 @@ mod validate;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use datafusion::logical_expr::ScalarUDF;
 
 use crate::engine::Resources;
 use crate::error::{Error, Result};
+use crate::fetch::Fetch;
 use crate::run::Settings;
 use crate::watch::LogFormat;
 use args::{DoctorArgs, InitArgs, RunArgs, RunsArgs, SchemaArgs, TaskArgs, TestArgs};
@@ -56,6 +58,7 @@ pub struct Cli {
     version: &'static str,
     default_task: Option<&'static str>,
     functions: Vec<ScalarUDF>,
+    fetchers: Vec<Arc<dyn Fetch>>,
     own: Vec<OwnCommand>,
 }
 
@@ -103,6 +106,7 @@ impl Cli {
             version: env!("CARGO_PKG_VERSION"),
             default_task: None,
             functions: vec![],
+            fetchers: vec![],
             own: vec![],
         }
     }
@@ -132,6 +136,13 @@ impl Cli {
     #[must_use]
     pub fn functions(mut self, functions: Vec<ScalarUDF>) -> Self {
         self.functions = functions;
+        self
+    }
+
+    /// Adds what gets rows from where the engine cannot read by itself.
+    #[must_use]
+    pub fn fetch(mut self, fetcher: impl Fetch + 'static) -> Self {
+        self.fetchers.push(Arc::new(fetcher));
         self
     }
 
@@ -222,7 +233,12 @@ impl Cli {
         if let Some(threads) = args.threads {
             resources.threads = threads.into();
         }
-        Settings { state: args.state.folder(&args.task.task_config), resources, functions: self.functions.clone() }
+        Settings {
+            state: args.state.folder(&args.task.task_config),
+            resources,
+            functions: self.functions.clone(),
+            fetchers: self.fetchers.clone().into(),
+        }
     }
 }
 

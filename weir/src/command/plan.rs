@@ -1,15 +1,20 @@
 //! `plan`: what a run would do.
 
+use std::sync::Arc;
+
 use datafusion::physical_plan::displayable;
 
+use super::run::stop_on_signal;
 use super::summary::bytes;
 use super::{Cli, RunArgs, runtime};
 use crate::engine;
 use crate::error::Result;
 use crate::model;
-use crate::run::{Ledger, choose, declare};
+use crate::run::{Ledger, check_fetchers, choose, declare};
 use crate::sink::Narrow;
+use crate::source::{FileSet, Origin, Snapshots, Source, SourceTable};
 use crate::stage::{Flow, Tables};
+use crate::task::Task;
 
 pub(super) fn plan(cli: &Cli, args: &RunArgs) -> Result<u8> {
     let task = args.task.load()?;
@@ -17,6 +22,7 @@ pub(super) fn plan(cli: &Cli, args: &RunArgs) -> Result<u8> {
     runtime(1)?.block_on(async {
         let session = engine::session(settings.resources, &std::env::temp_dir(), &settings.functions)?;
         let sources = declare(&task)?;
+        check_fetchers(&sources, &settings.fetchers)?;
         let mut ledger = Ledger::open_existing(&settings.state)?;
         let mut tables = Tables::new();
         say!("task `{}`, environment `{}`", task.name(), task.environment);
@@ -25,19 +31,23 @@ pub(super) fn plan(cli: &Cli, args: &RunArgs) -> Result<u8> {
                 say!("  ${name} = {}", param.text);
             }
         }
+        let mut snapshots = Snapshots::new(&stop_on_signal()?);
         for source in &sources {
-            let choice = choose(&task, source, ledger.as_mut(), &|| false).await?;
-            let files: Vec<_> = choice.files.into_iter().map(|(file, _)| file).collect();
-            let size: u64 = files.iter().map(|file| file.meta.size).sum();
-            let before = match choice.before {
-                0 => String::new(),
-                before => format!(" ({before} more were read by earlier runs)"),
+            let name = source.name();
+            let table = match source.origin() {
+                Origin::Files(files) => show_files(&task, source, files, ledger.as_mut()).await?,
+                Origin::Postgres(table) => {
+                    let (opened, bytes_there) =
+                        source.open_table(table, snapshots.of(&task, table.connection()).await?).await?;
+                    say!("\nsource `{name}`: {}, {} there", table.shown(), bytes(bytes_there));
+                    opened
+                }
+                Origin::Fetch(fetching) => {
+                    say!("\nsource `{name}`: is fetched by `{}` when the task runs", fetching.with());
+                    continue;
+                }
             };
-            say!("\nsource `{}`: {} files, {}{before}", source.name(), files.len(), bytes(size));
-            for file in &files {
-                say!("  {}  {}", file.name, bytes(file.meta.size));
-            }
-            tables.insert(source.name().to_owned(), source.open(files)?);
+            tables.insert(name.to_owned(), table);
         }
         let flow = Flow::plan(&task, &session, &sources, &model::load(&task)?, tables, &Narrow::default()).await?;
         if !flow.models.is_empty() {
@@ -70,4 +80,24 @@ pub(super) fn plan(cli: &Cli, args: &RunArgs) -> Result<u8> {
         }
         Ok(0)
     })
+}
+
+async fn show_files(
+    task: &Task,
+    source: &Source,
+    files: &FileSet,
+    ledger: Option<&mut Ledger>,
+) -> Result<Arc<dyn SourceTable>> {
+    let choice = choose(task, source.name(), files, ledger, &|| false).await?;
+    let found: Vec<_> = choice.files.into_iter().map(|(file, _)| file).collect();
+    let size: u64 = found.iter().map(|file| file.meta.size).sum();
+    let before = match choice.before {
+        0 => String::new(),
+        before => format!(" ({before} more were read by earlier runs)"),
+    };
+    say!("\nsource `{}`: {} files, {}{before}", source.name(), found.len(), bytes(size));
+    for file in &found {
+        say!("  {}  {}", file.name, bytes(file.meta.size));
+    }
+    source.open_files(found, files.form())
 }

@@ -25,7 +25,7 @@ pub(super) fn test(cli: &Cli, args: &TestArgs) -> Result<u8> {
     start_log(log.log_format, true);
     let task = args.task.load()?;
     let resources = Resources { threads: 1, ..Resources::default() };
-    let settings = Settings { state: PathBuf::new(), resources, functions: cli.functions.clone() };
+    let settings = Settings { state: PathBuf::new(), resources, functions: cli.functions.clone(), fetchers: [].into() };
     let started = Instant::now();
     let threads = Resources::default().threads;
     let (suite, verdicts) = runtime(threads)?.block_on(async {

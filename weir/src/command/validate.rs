@@ -5,9 +5,9 @@ use super::{Cli, TaskArgs, runtime};
 use crate::engine::{self, Resources};
 use crate::error::Result;
 use crate::model;
-use crate::run::declare;
+use crate::run::{check_fetchers, declare};
 use crate::sink::Narrow;
-use crate::source::FileSource;
+use crate::source::Source;
 use crate::stage::{Flow, empty_tables};
 use crate::task::Task;
 
@@ -32,8 +32,9 @@ pub(super) fn validate(cli: &Cli, args: &TaskArgs) -> Result<u8> {
 }
 
 /// Plans a task over sources without rows.
-pub(super) async fn plan(cli: &Cli, task: &Task) -> Result<(Vec<FileSource>, Flow)> {
+pub(super) async fn plan(cli: &Cli, task: &Task) -> Result<(Vec<Source>, Flow)> {
     let sources = declare(task)?;
+    check_fetchers(&sources, &cli.fetchers.clone().into())?;
     let session = engine::session(Resources::default(), &std::env::temp_dir(), &cli.functions)?;
     let tables = empty_tables(&sources);
     let flow = Flow::plan(task, &session, &sources, &model::load(task)?, tables, &Narrow::default()).await?;

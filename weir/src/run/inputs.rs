@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::ledger::{Input, Ledger, ReadBefore, Touched};
 use crate::error::{Error, Result};
-use crate::source::{FileSource, FoundFile, hashes};
+use crate::source::{FileSet, FoundFile, hashes};
 use crate::task::{IfChanged, IfMissing, Read, Task};
 
 /// The files of a source, sorted out.
@@ -18,19 +18,20 @@ pub(crate) struct Choice {
     pub(super) touched: Vec<Touched>,
 }
 
-/// Finds a source's files, and chooses those that a run of the task would read.
+/// Finds the files of a source, and chooses those that a run of the task would read.
 ///
 /// A file is known by its path. With the size and the time of change that it had it was read; else its content
 /// decides. Of its content nothing is asked where no run has read it: `inputs` does that.
 pub(crate) async fn choose(
     task: &Task,
-    source: &FileSource,
+    source: &str,
+    files: &FileSet,
     ledger: Option<&mut Ledger>,
     stopped: &(dyn Fn() -> bool + Sync),
 ) -> Result<Choice> {
-    let found = source.find().await?;
-    let before = match ledger.filter(|_| source.reads() == Read::New) {
-        Some(ledger) => ledger.read_before(task, source.name(), &found)?,
+    let found = files.find().await?;
+    let before = match ledger.filter(|_| files.reads() == Read::New) {
+        Some(ledger) => ledger.read_before(task, source, &found)?,
         None => vec![None; found.len()],
     };
     let mut choice = Choice { files: vec![], before: 0, touched: vec![] };
@@ -47,7 +48,7 @@ pub(crate) async fn choose(
         if before.hash == hash {
             choice.before += 1;
             choice.touched.push(Touched { before, modified: file.modified() });
-        } else if source.if_changed() == IfChanged::Read {
+        } else if files.if_changed() == IfChanged::Read {
             choice.files.push((file, Some(hash)));
         } else {
             return Err(changed(&file, &before));
@@ -71,20 +72,20 @@ fn changed(file: &FoundFile, before: &ReadBefore) -> Error {
 
 impl Choice {
     /// Why there is nothing to do, if there is nothing to read and the source says to skip then.
-    pub(super) fn nothing_to_do(&self, source: &FileSource) -> Result<Option<String>> {
+    pub(super) fn nothing_to_do(&self, source: &str, files: &FileSet) -> Result<Option<String>> {
         if !self.files.is_empty() {
             return Ok(None);
         }
         let message = match self.before {
-            0 => format!("source `{}`: no file matches {}", source.name(), source.pattern()),
-            1 => format!("source `{}`: no new files, the one that matches was read before", source.name()),
-            n => format!("source `{}`: no new files, all {n} that match were read before", source.name()),
+            0 => format!("source `{source}`: no file matches {}", files.pattern()),
+            1 => format!("source `{source}`: no new files, the one that matches was read before"),
+            n => format!("source `{source}`: no new files, all {n} that match were read before"),
         };
-        match source.if_missing() {
+        match files.if_missing() {
             IfMissing::Empty => Ok(None),
             IfMissing::Skip => Ok(Some(message)),
             IfMissing::Fail => Err(Error::input(
-                source.pattern(),
+                files.pattern(),
                 message,
                 "check that the delivery has come; or say `if_missing: skip` or `empty`",
             )),
@@ -92,15 +93,15 @@ impl Choice {
     }
 
     /// The files as the ledger keeps them: with the hash of what is in them, and where they go.
-    pub(super) fn inputs(&self, source: &FileSource, stopped: &(dyn Fn() -> bool + Sync)) -> Result<Vec<Input>> {
-        let is_new = source.reads() == Read::New;
+    pub(super) fn inputs(&self, files: &FileSet, stopped: &(dyn Fn() -> bool + Sync)) -> Result<Vec<Input>> {
+        let is_new = files.reads() == Read::New;
         let unknown: Vec<&FoundFile> =
             self.files.iter().filter(|(_, hash)| is_new && hash.is_none()).map(|(file, _)| file).collect();
         let mut contents = hashes(&unknown, stopped)?.into_iter();
         let inputs = self.files.iter().map(|(file, hash)| Input {
             file: file.clone(),
             hash: hash.clone().or_else(|| contents.next()),
-            archive: source.archive().map(|archive| archive.destination(file)),
+            archive: files.archive().map(|archive| archive.destination(file)),
         });
         Ok(inputs.collect())
     }

@@ -23,14 +23,14 @@ pub(crate) use inputs::choose;
 pub(crate) use inspect::{Inspection, inspect};
 pub(crate) use ledger::Ledger;
 pub(crate) use report::{Outcome, Report, StepReport};
-pub(crate) use staging::{Scratch, declare};
+pub(crate) use staging::{Scratch, check_fetchers, declare};
 
 use crate::engine::{self, MemoryWatch, Resources};
 use crate::error::{Error, Result};
 use crate::fault;
 use crate::model;
 use crate::sink::{Narrow, Sink, Target};
-use crate::source::finish_moves;
+use crate::source::{Fetchers, finish_moves};
 use crate::stage::{Flow, Stop, empty_tables};
 use crate::task::{Publish, Task};
 use crate::watch::Watch;
@@ -46,6 +46,8 @@ pub(crate) struct Settings {
     pub(crate) resources: Resources,
     /// The functions that a section adds.
     pub(crate) functions: Vec<ScalarUDF>,
+    /// What a section adds to read from elsewhere.
+    pub(crate) fetchers: Fetchers,
 }
 
 /// Runs a task: all of its sinks are published, or none.
@@ -63,6 +65,7 @@ pub(crate) async fn run(task: &Task, settings: &Settings, watch: &Watch, stop: S
     let scratch = Scratch::make(&settings.state, &identity)?;
     let session = engine::session(settings.resources, scratch.path(), &settings.functions)?;
     let sources = declare(task)?;
+    check_fetchers(&sources, &settings.fetchers)?;
     let models = model::load(task)?;
     let tables = empty_tables(&sources);
     let alone = engine::without_tables(&session);
@@ -84,6 +87,7 @@ pub(crate) async fn run(task: &Task, settings: &Settings, watch: &Watch, stop: S
         task,
         session,
         sources: &sources,
+        fetchers: &settings.fetchers,
         models: &models,
         sinks: sinks.clone(),
         narrow,

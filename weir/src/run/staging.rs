@@ -15,17 +15,27 @@ use crate::fault;
 use crate::model::Model;
 use crate::quality::{self, Effect, Tally};
 use crate::sink::{Narrow, SharedParts, Sink, Written};
-use crate::source::{FileSource, SourceTable};
+use crate::source::{Fetchers, FileSet, Origin, Snapshots, Source, SourceTable};
 use crate::stage::{Flow, Pass, Stage, Stop, Tables, execute};
 use crate::task::{Route, Task};
 use crate::watch::Watch;
 
 /// The sources as the task declares them. Nothing is looked at.
-pub(crate) fn declare(task: &Task) -> Result<Vec<FileSource>> {
-    task.spec.sources.iter().map(|(name, spec)| FileSource::declare(task, name, &spec.value)).collect()
+pub(crate) fn declare(task: &Task) -> Result<Vec<Source>> {
+    task.spec.sources.iter().map(|(name, spec)| Source::declare(task, name, spec)).collect()
 }
 
-/// A folder for what does not fit memory; it goes when the run ends.
+/// Fails if a source is fetched by what this program does not have.
+pub(crate) fn check_fetchers(sources: &[Source], fetchers: &Fetchers) -> Result<()> {
+    for source in sources {
+        if let Origin::Fetch(fetching) = source.origin() {
+            fetching.among(fetchers)?;
+        }
+    }
+    Ok(())
+}
+
+/// A folder for what does not fit memory, or is fetched; it goes when the run ends.
 #[derive(Debug)]
 pub(crate) struct Scratch(PathBuf);
 
@@ -58,7 +68,9 @@ pub(super) struct Staging<'a> {
     pub(super) id: &'a str,
     pub(super) task: &'a Task,
     pub(super) session: SessionContext,
-    pub(super) sources: &'a [FileSource],
+    pub(super) sources: &'a [Source],
+    /// What gets rows that only this program can get.
+    pub(super) fetchers: &'a Fetchers,
     pub(super) models: &'a [Model],
     pub(super) sinks: Arc<[Sink]>,
     /// What the sinks' tables take only some values of.
@@ -73,8 +85,15 @@ pub(super) struct Staging<'a> {
 
 impl Staging<'_> {
     /// Stages every sink, and says what the run comes to.
-    pub(super) async fn stage(&mut self, ledger: &mut Ledger, mut stop: Stop) -> Result<Report> {
-        let tables = match self.open_sources(ledger, &stop).await? {
+    pub(super) async fn stage(&mut self, ledger: &mut Ledger, stop: Stop) -> Result<Report> {
+        let mut snapshots = Snapshots::new(&stop);
+        let staged = self.stage_from(&mut snapshots, ledger, stop).await;
+        snapshots.end().await;
+        staged
+    }
+
+    async fn stage_from(&mut self, snapshots: &mut Snapshots, ledger: &mut Ledger, mut stop: Stop) -> Result<Report> {
+        let tables = match self.open_sources(ledger, snapshots, &stop).await? {
             Sources::Open(tables) => tables,
             Sources::NothingToDo(note) => {
                 tracing::info!("nothing to do: {note}");
@@ -124,35 +143,56 @@ impl Staging<'_> {
         self.steps.push(StepReport { name: name.to_owned(), seconds });
     }
 
-    /// Finds the sources' files and checks their headers.
-    async fn open_sources(&mut self, ledger: &mut Ledger, stop: &Stop) -> Result<Sources> {
+    /// Finds the sources' files and tables, and holds them against the declared columns.
+    async fn open_sources(&mut self, ledger: &mut Ledger, snapshots: &mut Snapshots, stop: &Stop) -> Result<Sources> {
         let started = Instant::now();
-        let stopped = || stop.is_wanted();
         let mut tables = Tables::new();
         let mut bytes = 0;
         for source in self.sources {
-            let choice = choose(self.task, source, Some(&mut *ledger), &stopped).await?;
-            if let Some(archive) = source.archive() {
-                archive.check(choice.files.iter().map(|(file, _)| file))?;
-            }
-            let nothing_to_do = choice.nothing_to_do(source)?;
-            ledger.inputs(self.id, source.name(), &choice.inputs(source, &stopped)?, &choice.touched)?;
-            if let Some(note) = nothing_to_do {
-                return Ok(Sources::NothingToDo(note));
-            }
-            if choice.before > 0 {
-                tracing::info!(source = source.name(), files = choice.before, "passed over: read by earlier runs");
-            }
-            let files: Vec<_> = choice.files.into_iter().map(|(file, _)| file).collect();
-            bytes += files.iter().map(|file| file.meta.size).sum::<u64>();
-            let table = source.open(files)?;
+            let (table, size) = match source.origin() {
+                Origin::Files(files) => match self.open_files(source, files, ledger, stop).await? {
+                    Opened::Table(table, size) => (table, size),
+                    Opened::NothingToDo(note) => return Ok(Sources::NothingToDo(note)),
+                },
+                Origin::Postgres(table) => {
+                    let snapshot = snapshots.of(self.task, table.connection()).await?;
+                    source.open_table(table, snapshot).await?
+                }
+                Origin::Fetch(fetching) => {
+                    let (file, form) = fetching.fetch(self.fetchers, self.scratch.path(), stop).await?;
+                    fault::point("fetched");
+                    let size = file.meta.size;
+                    (source.open_files(vec![file], form)?, size)
+                }
+            };
+            bytes += size;
             self.opened.push(table.clone());
             tables.insert(source.name().to_owned(), table);
         }
         fault::point("inputs_entered");
         self.step("find", started);
-        self.watch.reading(bytes, self.sources.iter().map(FileSource::progress).collect());
+        self.watch.reading(bytes, self.sources.iter().map(Source::progress).collect());
         Ok(Sources::Open(tables))
+    }
+
+    /// Finds the files of a source, and enters into the ledger which of them are read.
+    async fn open_files(&self, source: &Source, files: &FileSet, ledger: &mut Ledger, stop: &Stop) -> Result<Opened> {
+        let stopped = || stop.is_wanted();
+        let choice = choose(self.task, source.name(), files, Some(&mut *ledger), &stopped).await?;
+        if let Some(archive) = files.archive() {
+            archive.check(choice.files.iter().map(|(file, _)| file))?;
+        }
+        let nothing_to_do = choice.nothing_to_do(source.name(), files)?;
+        ledger.inputs(self.id, source.name(), &choice.inputs(files, &stopped)?, &choice.touched)?;
+        if let Some(note) = nothing_to_do {
+            return Ok(Opened::NothingToDo(note));
+        }
+        if choice.before > 0 {
+            tracing::info!(source = source.name(), files = choice.before, "passed over: read by earlier runs");
+        }
+        let found: Vec<_> = choice.files.into_iter().map(|(file, _)| file).collect();
+        let size = found.iter().map(|file| file.meta.size).sum();
+        Ok(Opened::Table(source.open_files(found, files.form())?, size))
     }
 
     /// Reads what no stage has read, so that every record of the sources is accounted for.
@@ -270,7 +310,14 @@ impl Staging<'_> {
     }
 }
 
-/// What came of looking for the sources' files.
+/// What came of looking for the files of a source.
+enum Opened {
+    /// They are shown as this table, and have so many bytes.
+    Table(Arc<dyn SourceTable>, u64),
+    NothingToDo(String),
+}
+
+/// What came of looking for the sources.
 enum Sources {
     Open(Tables),
     /// There is nothing to read, and the task says to do nothing then.
@@ -290,7 +337,7 @@ fn table_report(stage: &Stage, tally: &Tally, reasons: Vec<ReasonReport>) -> Tab
 
 /// What a source read, with its unreadable records checked against the sinks that took them.
 fn source_report(
-    source: &FileSource,
+    source: &Source,
     parts: &[Vec<Written>],
     flow: &Flow,
     scanned: &HashMap<&str, u64>,

@@ -25,7 +25,7 @@ use weir_postgres::load::Kind;
 
 pub(crate) use csv::can_hold;
 pub(crate) use shared::SharedParts;
-pub(crate) use table::{Narrow, rules};
+pub(crate) use table::{Narrow, kind_of, rules};
 pub(crate) use target::{Sink, Target};
 
 use crate::error::{Error, Result};

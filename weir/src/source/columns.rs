@@ -120,6 +120,11 @@ impl Column {
         self.not_null || self.accepted.is_some()
     }
 
+    /// Whether a value that is found wanting becomes null.
+    pub(super) fn sets_null(&self) -> bool {
+        self.on_invalid == OnInvalid::SetNull
+    }
+
     /// The rows whose values are found wanting, in their order, with the reason.
     fn flaws(&self, typed: &Typed) -> Result<Vec<(usize, &'static str)>, ArrowError> {
         let mut flaws: Vec<_> = typed.misfits.iter().map(|row| (*row, "invalid_")).collect();

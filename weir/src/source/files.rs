@@ -1,10 +1,8 @@
-//! A source of files: finds them, checks them, and shows them as one table.
+//! Files: found, checked, and shown as one table.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
-use datafusion::arrow::datatypes::SchemaRef;
 use object_store::local::LocalFileSystem;
 use object_store::{ObjectMeta, ObjectStoreExt};
 
@@ -15,10 +13,10 @@ use super::jsonl::Jsonl;
 use super::parquet::ParquetFiles;
 use super::rejected::RejectedRoute;
 use super::store::{Opener, local_path};
-use super::table::{Files, FilesTable, ScanProgress, SourceTable};
+use super::table::{RowsTable, ScanProgress, SourceTable};
 use super::text::{TextFiles, TextOptions};
 use crate::error::{Error, Result};
-use crate::task::{Compression, Format, IfChanged, IfMissing, Read, SourceSpec, Task, TaskError};
+use crate::task::{Compression, FilesSpec, Format, IfChanged, IfMissing, Read, SourceSpec, Task, TaskError};
 
 /// A file that a source reads.
 #[derive(Debug, Clone)]
@@ -30,6 +28,13 @@ pub(crate) struct FoundFile {
 }
 
 impl FoundFile {
+    /// A local file, by the name that the user knows it by.
+    pub(super) async fn of(name: String, path: &Path) -> Result<Self> {
+        let meta = LocalFileSystem::new().head(&local_path(path)?).await;
+        let meta = meta.map_err(|error| Error::input(&name, error, "check that the file is there and can be read"))?;
+        Ok(Self { name, meta })
+    }
+
     /// Its absolute path: what the ledger knows it by, wherever a run is started from.
     pub(crate) fn path(&self) -> String {
         crate::disk::absolute(Path::new(&self.name)).display().to_string()
@@ -51,140 +56,128 @@ impl FoundFile {
     }
 }
 
-/// A declared source. Nothing is looked at before [`FileSource::find`].
+/// The files of a source, as the task declares them. Nothing is looked at before [`FileSet::find`].
 #[derive(Debug)]
-pub(crate) struct FileSource {
-    name: String,
+pub(crate) struct FileSet {
+    /// The source's name.
+    source: String,
     /// The path or pattern, parameters filled in.
     pattern: String,
-    declared: Arc<Declared>,
-    spec: SourceSpec,
+    form: FileForm,
+    read: Read,
+    if_changed: IfChanged,
+    if_missing: IfMissing,
     archive: Option<Archive>,
-    rejected: Arc<RejectedRoute>,
-    progress: Arc<ScanProgress>,
 }
 
-impl FileSource {
-    /// Takes a source as the task declares it.
-    pub(crate) fn declare(task: &Task, name: &str, spec: &SourceSpec) -> Result<Self> {
-        let pattern = task.params.fill_with(&task.source, &spec.files.path, glob::Pattern::escape)?;
+/// How files are written.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FileForm {
+    pub(crate) format: Format,
+    /// What the task says of it; else each file's name does.
+    pub(crate) compression: Option<Compression>,
+}
+
+impl FileSet {
+    /// Takes the files as the task declares them.
+    pub(super) fn declare(task: &Task, source: &str, spec: &SourceSpec, files: &FilesSpec) -> Result<Self> {
+        let pattern = task.params.fill_with(&task.source, &files.path, glob::Pattern::escape)?;
         if pattern.contains("://") {
-            let error = task.error(&spec.files.path, format!("`{pattern}`: only local paths can be read"));
+            let error = task.error(&files.path, format!("`{pattern}`: only local paths can be read"));
             return Err(Box::new(error).into());
         }
         if let Err(error) = glob::Pattern::new(&pattern) {
-            let error = task.error(&spec.files.path, format!("`{pattern}` is no pattern: {error}"));
+            let error = task.error(&files.path, format!("`{pattern}` is no pattern: {error}"));
             return Err(Box::new(error).into());
         }
-        if spec.columns.is_empty() {
-            let error = task.error(&spec.files.path, format!("source `{name}` declares no columns"));
-            return Err(Box::new(error.with_help("name every column of the files under `columns`")).into());
-        }
-        check_format(task, spec).map_err(Box::new)?;
-        let archive = Archive::declare(task, &pattern, spec)?;
+        check_format(task, spec, files).map_err(Box::new)?;
         Ok(Self {
-            name: name.to_owned(),
+            source: source.to_owned(),
+            archive: Archive::declare(task, &pattern, spec)?,
             pattern,
-            archive,
-            declared: Arc::new(Declared::take(task, spec)?),
-            spec: spec.clone(),
-            rejected: Arc::new(RejectedRoute::new(name)),
-            progress: Arc::default(),
+            form: FileForm { format: files.format, compression: files.compression() },
+            read: spec.read,
+            if_changed: spec.if_changed,
+            if_missing: spec.if_missing(),
         })
     }
 
-    /// The source's name.
-    pub(crate) fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// The path or pattern of its files, parameters filled in.
+    /// The path or pattern, parameters filled in.
     pub(crate) fn pattern(&self) -> &str {
         &self.pattern
     }
 
-    /// The declared columns.
-    pub(crate) fn schema(&self) -> &SchemaRef {
-        &self.declared.schema
+    /// How they are written.
+    pub(crate) fn form(&self) -> FileForm {
+        self.form
     }
 
     /// What to do when no file matches.
     pub(crate) fn if_missing(&self) -> IfMissing {
-        self.spec.if_missing()
+        self.if_missing
     }
 
     /// Which of the files are read.
     pub(crate) fn reads(&self) -> Read {
-        self.spec.read
+        self.read
     }
 
     /// What to do about a file that has other content than when it was read.
     pub(crate) fn if_changed(&self) -> IfChanged {
-        self.spec.if_changed
+        self.if_changed
     }
 
-    /// Where its files go once they are read.
+    /// Where they go once they are read.
     pub(crate) fn archive(&self) -> Option<&Archive> {
         self.archive.as_ref()
     }
 
-    /// Where its unreadable records go.
-    pub(crate) fn rejected(&self) -> &Arc<RejectedRoute> {
-        &self.rejected
-    }
-
-    /// Rows read so far.
-    pub(crate) fn rows_read(&self) -> u64 {
-        self.progress.rows.load(Ordering::Relaxed)
-    }
-
-    /// The progress, shared with whoever shows it.
-    pub(crate) fn progress(&self) -> Arc<ScanProgress> {
-        self.progress.clone()
-    }
-
     /// The files that match now, in the order of their names.
     pub(crate) async fn find(&self) -> Result<Vec<FoundFile>> {
-        let store = LocalFileSystem::new();
         let mut found = Vec::new();
         for path in matching(&self.pattern)? {
-            let name = path.display().to_string();
-            let meta = store
-                .head(&local_path(&path)?)
-                .await
-                .map_err(|error| Error::input(&name, error, "check that the file is there and can be read"))?;
-            found.push(FoundFile { name, meta });
+            found.push(FoundFile::of(path.display().to_string(), &path).await?);
         }
-        if found.is_empty() && self.spec.if_missing() == IfMissing::Fail {
+        if found.is_empty() && self.if_missing == IfMissing::Fail {
             return Err(Error::input(
                 &self.pattern,
-                format!("no file matches, and source `{}` needs one", self.name),
+                format!("no file matches, and source `{}` needs one", self.source),
                 "check the path (it is relative to the working directory), or say `if_missing: skip` or `empty`",
             ));
         }
         Ok(found)
     }
+}
 
-    /// Holds the files against the declared columns and shows them as a table.
-    pub(crate) fn open(&self, found: Vec<FoundFile>) -> Result<Arc<dyn SourceTable>> {
-        let opener = Opener { store: Arc::new(LocalFileSystem::new()) };
-        let declared = self.declared.clone();
-        let options = TextOptions { compression: self.spec.files.compression(), ..TextOptions::default() };
-        match self.spec.files.format {
-            Format::Csv => Ok(self.table(TextFiles::<Csv>::open(opener, found, declared, options)?)),
-            Format::Jsonl => Ok(self.table(TextFiles::<Jsonl>::open(opener, found, declared, options)?)),
-            Format::Parquet => Ok(self.table(ParquetFiles::open(opener, found, declared)?)),
+/// Holds files against the declared columns and shows them as a table.
+pub(super) fn open(
+    found: Vec<FoundFile>,
+    form: FileForm,
+    declared: &Arc<Declared>,
+    rejected: &Arc<RejectedRoute>,
+    progress: &Arc<ScanProgress>,
+) -> Result<Arc<dyn SourceTable>> {
+    let opener = Opener { store: Arc::new(LocalFileSystem::new()) };
+    let options = TextOptions { compression: form.compression, ..TextOptions::default() };
+    let (declared, rejected, progress) = (declared.clone(), rejected.clone(), progress.clone());
+    Ok(match form.format {
+        Format::Csv => {
+            let files = TextFiles::<Csv>::open(opener, found, declared.clone(), options)?;
+            Arc::new(RowsTable::new(files, declared, rejected, progress))
         }
-    }
-
-    fn table(&self, files: impl Files) -> Arc<dyn SourceTable> {
-        Arc::new(FilesTable::new(files, self.declared.clone(), self.rejected.clone(), self.progress.clone()))
-    }
+        Format::Jsonl => {
+            let files = TextFiles::<Jsonl>::open(opener, found, declared.clone(), options)?;
+            Arc::new(RowsTable::new(files, declared, rejected, progress))
+        }
+        Format::Parquet => {
+            let files = ParquetFiles::open(opener, found, declared.clone())?;
+            Arc::new(RowsTable::new(files, declared, rejected, progress))
+        }
+    })
 }
 
 /// What the keys of a source say of its files must make sense together.
-fn check_format(task: &Task, spec: &SourceSpec) -> Result<(), TaskError> {
-    let files = &spec.files;
+fn check_format(task: &Task, spec: &SourceSpec, files: &FilesSpec) -> Result<(), TaskError> {
     let (error, help) = match (files.format, &files.compression) {
         (Format::Parquet, Some(chosen)) => {
             (task.error(chosen, "a Parquet file says itself how it is compressed"), "leave `compression` out")

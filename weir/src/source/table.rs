@@ -1,4 +1,4 @@
-//! Files as a table of the query engine: its partitions take the next piece of the files when they are done with
+//! A source as a table of the query engine: its partitions take the next piece of the rows when they are done with
 //! their last one.
 
 use std::collections::BTreeSet;
@@ -16,7 +16,7 @@ use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{Statistics, internal_err};
 use datafusion::error::Result as QueryResult;
 use datafusion::execution::TaskContext;
-use datafusion::logical_expr::{Expr, TableType};
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
@@ -40,41 +40,60 @@ pub(crate) struct ScanProgress {
 /// A source as a table.
 pub(crate) trait SourceTable: TableProvider {
     /// Reads what no query has read, so that every record of every file is counted and every unreadable one is
-    /// passed on: a `limit` has enough at some point, and a join with an empty side never begins.
+    /// passed on: a `limit` has enough at some point, and a join with an empty side never begins. Of a database only what a
+    /// query has begun to read is read to its end.
     ///
     /// To be called when the queries over the table have ended. Gives up when `stopped` says so.
     fn drain(&self, stopped: &dyn Fn() -> bool) -> QueryResult<()>;
 }
 
-/// The files of a source, opened and held against what the task declares.
-pub(super) trait Files: fmt::Debug + Send + Sync + 'static {
+/// The rows of a source, opened and held against what the task declares.
+pub(super) trait Rows: fmt::Debug + Send + Sync + 'static {
     /// How they are scanned.
     type Scan: Scan;
 
     /// What a plan calls a scan.
     const SCAN: &'static str;
 
-    /// How many files there are.
-    fn count(&self) -> usize;
+    /// Whether every row is read, even if no query asks for it.
+    const ALL: bool = true;
 
-    /// How many rows they have.
+    /// What a plan says of a scan.
+    fn shown(&self, columns: &ReadColumns, pushed: &Pushed) -> String;
+
+    /// How many rows there are.
     fn rows(&self) -> Precision<usize>;
 
     /// Whether a value of the column may reject its row.
     fn can_reject(&self, column: usize) -> bool;
 
+    /// Whether a scan can leave rows out for which the filter does not hold. It may leave in some of them.
+    fn can_push(&self, _filter: &Expr) -> bool {
+        false
+    }
+
     /// Begins a scan.
     fn scan(
         &self,
         columns: ReadColumns,
+        pushed: Pushed,
         rejected: Arc<RejectedRoute>,
         progress: Arc<ScanProgress>,
     ) -> (Self::Scan, <Self::Scan as Scan>::Cursor);
 }
 
-/// A scan: files in pieces, for any number of readers at once.
+/// What a scan may leave out.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Pushed {
+    /// Rows for which one of these does not hold.
+    pub(super) filters: Vec<Expr>,
+    /// All rows but so many.
+    pub(super) limit: Option<usize>,
+}
+
+/// A scan: rows in pieces, for any number of readers at once.
 pub(super) trait Scan: fmt::Debug + Send + Sync + 'static {
-    /// How far the files were handed out. One reader at a time has it.
+    /// How far the rows were handed out. One reader at a time has it.
     type Cursor: fmt::Debug + Send + 'static;
     /// What is handed out.
     type Piece;
@@ -88,37 +107,42 @@ pub(super) trait Scan: fmt::Debug + Send + Sync + 'static {
 
 /// The one implementation of [`SourceTable`].
 #[derive(Debug)]
-pub(super) struct FilesTable<F: Files> {
-    files: F,
+pub(super) struct RowsTable<R: Rows> {
+    rows: R,
     declared: Arc<Declared>,
     rejected: Arc<RejectedRoute>,
     progress: Arc<ScanProgress>,
     /// The scans that were planned.
-    scans: Mutex<Vec<Arc<SharedScan<F::Scan>>>>,
+    scans: Mutex<Vec<Arc<SharedScan<R::Scan>>>>,
 }
 
-impl<F: Files> FilesTable<F> {
+impl<R: Rows> RowsTable<R> {
     pub(super) fn new(
-        files: F,
+        rows: R,
         declared: Arc<Declared>,
         rejected: Arc<RejectedRoute>,
         progress: Arc<ScanProgress>,
     ) -> Self {
-        Self { files, declared, rejected, progress, scans: Mutex::default() }
+        Self { rows, declared, rejected, progress, scans: Mutex::default() }
     }
 
     /// A scan of some of the columns, or of all.
-    fn shared(&self, projection: Option<&[usize]>) -> QueryResult<SharedScan<F::Scan>> {
+    fn shared(&self, projection: Option<&[usize]>, pushed: Pushed) -> QueryResult<SharedScan<R::Scan>> {
         let all = 0..self.declared.columns.len();
         let asked: Vec<usize> = projection.map_or_else(|| all.clone().collect(), <[usize]>::to_vec);
         // Whether a record can be read must not depend on the columns that a query happens to ask for: those
         // that may reject it are always read.
-        let unasked = all.filter(|column| self.files.can_reject(*column) && !asked.contains(column));
+        let unasked = all.clone().filter(|column| self.rows.can_reject(*column) && !asked.contains(column));
         let columns = ReadColumns::new(&self.declared, &asked, unasked)?;
+        // Of so many rows some may be rejected, and others be wanted in their place.
+        let limit = pushed.limit.filter(|_| !all.clone().any(|column| self.rows.can_reject(column)));
+        let pushed = Pushed { limit, ..pushed };
         let schema = columns.asked_schema()?;
-        let (scan, cursor) = self.files.scan(columns, self.rejected.clone(), self.progress.clone());
+        let shown = self.rows.shown(&columns, &pushed);
+        let (scan, cursor) = self.rows.scan(columns, pushed, self.rejected.clone(), self.progress.clone());
         Ok(SharedScan {
             schema,
+            shown,
             scan,
             cursor: Mutex::new(cursor),
             readers: Mutex::default(),
@@ -127,19 +151,20 @@ impl<F: Files> FilesTable<F> {
     }
 }
 
-impl<F: Files> SourceTable for FilesTable<F> {
+impl<R: Rows> SourceTable for RowsTable<R> {
     fn drain(&self, stopped: &dyn Fn() -> bool) -> QueryResult<()> {
         let scans = self.scans.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let begun: Vec<_> = scans.into_iter().filter(|scan| scan.has_begun()).collect();
         match begun.is_empty() {
-            true => self.shared(Some(&[]))?.drain(stopped),
+            true if R::ALL => self.shared(Some(&[]), Pushed::default())?.drain(stopped),
+            true => Ok(()),
             false => begun.iter().try_for_each(|scan| scan.drain(stopped)),
         }
     }
 }
 
 #[async_trait]
-impl<F: Files> TableProvider for FilesTable<F> {
+impl<R: Rows> TableProvider for RowsTable<R> {
     fn schema(&self) -> SchemaRef {
         self.declared.schema.clone()
     }
@@ -152,15 +177,16 @@ impl<F: Files> TableProvider for FilesTable<F> {
         &self,
         session: &dyn Session,
         projection: Option<&Vec<usize>>,
-        _filters: &[Expr],
-        _limit: Option<usize>,
+        filters: &[Expr],
+        limit: Option<usize>,
     ) -> QueryResult<Arc<dyn ExecutionPlan>> {
-        let shared = Arc::new(self.shared(projection.map(Vec::as_slice))?);
+        let pushed = Pushed { filters: filters.to_vec(), limit };
+        let shared = Arc::new(self.shared(projection.map(Vec::as_slice), pushed)?);
         self.scans.lock().unwrap_or_else(PoisonError::into_inner).push(shared.clone());
         let schema = shared.schema.clone();
         let partitions = session.config().target_partitions();
-        Ok(Arc::new(FilesScanExec {
-            name: F::SCAN,
+        Ok(Arc::new(SourceScanExec {
+            name: R::SCAN,
             properties: Arc::new(PlanProperties::new(
                 EquivalenceProperties::new(schema.clone()),
                 Partitioning::UnknownPartitioning(partitions),
@@ -168,19 +194,26 @@ impl<F: Files> TableProvider for FilesTable<F> {
                 Boundedness::Bounded,
             )),
             shared,
-            files: self.files.count(),
-            rows: self.files.rows(),
+            rows: self.rows.rows(),
         }))
+    }
+
+    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> QueryResult<Vec<TableProviderFilterPushDown>> {
+        let support = |filter: &&Expr| match self.rows.can_push(filter) {
+            // What the database takes for equal may be more than what is.
+            true => TableProviderFilterPushDown::Inexact,
+            false => TableProviderFilterPushDown::Unsupported,
+        };
+        Ok(filters.iter().map(support).collect())
     }
 }
 
-/// Reads the files: every partition takes the next piece when it is done with its last one.
+/// Reads the rows: every partition takes the next piece when it is done with its last one.
 #[derive(Debug)]
-struct FilesScanExec<S: Scan> {
+struct SourceScanExec<S: Scan> {
     name: &'static str,
     properties: Arc<PlanProperties>,
     shared: Arc<SharedScan<S>>,
-    files: usize,
     rows: Precision<usize>,
 }
 
@@ -189,6 +222,8 @@ struct FilesScanExec<S: Scan> {
 struct SharedScan<S: Scan> {
     /// The columns that were asked for.
     schema: SchemaRef,
+    /// What a plan says of it.
+    shown: String,
     scan: S,
     cursor: Mutex<S::Cursor>,
     /// The partitions that were executed.
@@ -253,15 +288,15 @@ impl<S: Scan> SharedScan<S> {
     }
 }
 
-impl<S: Scan> DisplayAs for FilesScanExec<S> {
+impl<S: Scan> DisplayAs for SourceScanExec<S> {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.name, self.shared.shown)?;
         let about = if self.rows.is_exact() == Some(true) { "=" } else { "~" };
-        let rows = self.rows.get_value().copied().unwrap_or_default();
-        write!(f, "{}: files={}, rows{about}{rows}", self.name, self.files)
+        self.rows.get_value().map_or(Ok(()), |rows| write!(f, ", rows{about}{rows}"))
     }
 }
 
-impl<S: Scan> ExecutionPlan for FilesScanExec<S> {
+impl<S: Scan> ExecutionPlan for SourceScanExec<S> {
     fn name(&self) -> &str {
         self.name
     }

@@ -20,7 +20,7 @@ use super::columns::{Column, Declared};
 use super::parquet::ParquetFiles;
 use super::rejected::RejectedRoute;
 use super::store::Opener;
-use super::table::{Files, FilesTable, SourceTable};
+use super::table::{Rows, RowsTable, SourceTable};
 use super::text::{TextFiles, TextFormat, TextOptions};
 use crate::error::Result;
 
@@ -99,7 +99,7 @@ impl Reading {
         self.ask(files, Some(sql), ParquetFiles::open)
     }
 
-    fn ask<T: Files>(
+    fn ask<T: Rows>(
         &self,
         files: &[&[u8]],
         sql: Option<&str>,
@@ -123,7 +123,7 @@ impl Reading {
                 Ok(())
             }));
             let files = open(Opener { store }, found, declared.clone())?;
-            let table = Arc::new(FilesTable::new(files, declared, rejected, Arc::default()));
+            let table = Arc::new(RowsTable::new(files, declared, rejected, Arc::default()));
             let config = SessionConfig::new().with_target_partitions(self.partitions);
             let state = SessionStateBuilder::new().with_config(config);
             let batches = match sql {

@@ -29,7 +29,7 @@ use crate::error::{Error, Result};
 use crate::model::Model;
 use crate::quality::{Judge, rejected_schema};
 use crate::sink::{self, BoundSink, Narrow};
-use crate::source::FileSource;
+use crate::source::Source;
 use crate::source::rejected;
 use crate::task::{GateSpec, QualitySpec, Route, Task};
 
@@ -73,8 +73,8 @@ pub(crate) struct Stage {
 pub(crate) type Tables = HashMap<String, Arc<dyn TableProvider>>;
 
 /// Sources without rows: enough to check a task.
-pub(crate) fn empty_tables(sources: &[FileSource]) -> Tables {
-    let table = |source: &FileSource| Arc::new(EmptyTable::new(source.schema().clone())) as Arc<dyn TableProvider>;
+pub(crate) fn empty_tables(sources: &[Source]) -> Tables {
+    let table = |source: &Source| Arc::new(EmptyTable::new(source.schema().clone())) as Arc<dyn TableProvider>;
     sources.iter().map(|source| (source.name().to_owned(), table(source))).collect()
 }
 
@@ -82,7 +82,7 @@ pub(crate) fn empty_tables(sources: &[FileSource]) -> Tables {
 pub(crate) async fn schemas(
     task: &Task,
     context: &SessionContext,
-    sources: &[FileSource],
+    sources: &[Source],
     models: &[Model],
 ) -> Result<HashMap<String, SchemaRef>> {
     Ok(Survey::take(task, context, sources, models).await?.schemas)
@@ -93,7 +93,7 @@ impl Flow {
     pub(crate) async fn plan(
         task: &Task,
         context: &SessionContext,
-        sources: &[FileSource],
+        sources: &[Source],
         models: &[Model],
         tables: Tables,
         narrow: &Narrow,
@@ -199,7 +199,7 @@ struct Survey {
 }
 
 impl Survey {
-    async fn take(task: &Task, context: &SessionContext, sources: &[FileSource], models: &[Model]) -> Result<Self> {
+    async fn take(task: &Task, context: &SessionContext, sources: &[Source], models: &[Model]) -> Result<Self> {
         let context = engine::without_tables(context);
         let mut survey = Self { schemas: HashMap::new(), scans: BTreeMap::new() };
         for source in sources {

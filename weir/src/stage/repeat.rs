@@ -5,11 +5,11 @@ use std::collections::HashSet;
 use crate::error::Result;
 use crate::model::Model;
 use crate::sink::BoundSink;
-use crate::source::FileSource;
+use crate::source::Source;
 use crate::task::{Mode, Read, Task};
 
 /// Fails if a run could add rows that an earlier one has added.
-pub(super) fn check(task: &Task, models: &[Model], sources: &[FileSource], sinks: &[BoundSink]) -> Result<()> {
+pub(super) fn check(task: &Task, models: &[Model], sources: &[Source], sinks: &[BoundSink]) -> Result<()> {
     for (name, sink) in task.spec.sinks.iter().filter(|(_, sink)| sink.value.mode == Mode::Append) {
         let read = upstream(&sink.value.from.value.table, models);
         let is_new = |name: &&str| task.spec.sources.get(*name).is_some_and(|source| source.value.read == Read::New);

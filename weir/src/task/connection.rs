@@ -1,6 +1,7 @@
 //! `weir.yaml`: what the tasks of a folder share.
 
 use std::path::Path;
+use std::time::Duration;
 
 use indexmap::IndexMap;
 use schemars::JsonSchema;
@@ -17,12 +18,15 @@ use crate::error::Result;
 /// The file, beside the task files that share it.
 const FILE: &str = "weir.yaml";
 
+/// So long a server that cannot be reached is waited for.
+pub(crate) const SERVER_WAIT: Duration = Duration::from_secs(20);
+
 /// What the tasks of a folder share: the file `weir.yaml` beside them.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Folder")]
 pub struct FolderSpec {
-    /// The databases that sinks name.
+    /// The databases that sources and sinks name.
     #[serde(default)]
     #[schemars(with = "IndexMap<String, ConnectionSpec>")]
     pub connections: IndexMap<String, Spanned<ConnectionSpec>>,

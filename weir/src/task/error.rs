@@ -52,7 +52,7 @@ impl Place {
 }
 
 /// Something is wrong in a file that the user wrote.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct TaskError {
     source: SourceText,
     place: Option<Place>,

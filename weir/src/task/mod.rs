@@ -26,6 +26,7 @@ use serde_json::json;
 use serde_saphyr::Spanned;
 use serde_saphyr::budget::BudgetBreach;
 
+pub(crate) use connection::SERVER_WAIT;
 pub use connection::{ConnectionSpec, Connections, FolderSpec};
 pub use error::{Place, SourceText, TaskError};
 pub use params::{EnvironmentSpec, Param, ParamChoice, ParamSpec, Params};
@@ -33,7 +34,8 @@ pub use quality::{GateSpec, QualitySpec, Requirement, RuleSpec};
 pub use schedule::{ScheduleSpec, Timeout};
 pub use sink::{ColumnOut, Mode, Publish, Route, SinkSpec, TableSpec};
 pub use source::{
-    ColumnSpec, Compression, FilesSpec, Format, IfChanged, IfMissing, OnInvalid, Read, SourceSpec, UnknownColumns,
+    ColumnSpec, Compression, FetchSpec, FilesSpec, Format, IfChanged, IfMissing, OnInvalid, OriginTableSpec, Read,
+    SourceSpec, UnknownColumns,
 };
 pub use sql_type::SqlType;
 pub(crate) use sql_type::type_name;
@@ -126,6 +128,13 @@ impl Task {
     /// The task's name.
     pub fn name(&self) -> &str {
         &self.spec.name.value
+    }
+
+    /// The error of a connection that weir.yaml does not have.
+    pub(crate) fn unknown_connection(&self, name: &Spanned<String>) -> TaskError {
+        let error = self.error(name, format!("`{}` is no connection", name.value));
+        let error = error.with_help("name it under `connections` in weir.yaml beside the task file");
+        error.nearest(&name.value, self.connections.names())
     }
 
     /// An error at a place of the task file.

@@ -142,6 +142,15 @@ impl Params {
         self.fill_with(source, text, str::to_owned)
     }
 
+    /// The same for a table's name; with its schema, if that is said.
+    pub(crate) fn fill_table(&self, source: &SourceText, text: &Spanned<String>) -> Result<(Option<String>, String)> {
+        let full = self.fill(source, text)?;
+        Ok(match full.split_once('.') {
+            Some((schema, table)) => (Some(schema.to_owned()), table.to_owned()),
+            None => (None, full),
+        })
+    }
+
     /// The same, the values changed so that they mean themselves where the text is used.
     pub fn fill_with(&self, source: &SourceText, text: &Spanned<String>, escape: fn(&str) -> String) -> Result<String> {
         self.fill_by(source, text, |name| self.get(name).map(|param| Ok(escape(&param.text))))

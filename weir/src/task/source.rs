@@ -9,13 +9,22 @@ use serde_saphyr::Spanned;
 use super::sql_type::SqlType;
 use super::text::{Scalar, ShortOrLong, short_or_long};
 
-/// A source: one entry under `sources`. Its files are one table, which models read in SQL by the source's name.
+/// A source: one entry under `sources`, a table that models read in SQL by the source's name. Its rows come from `files`, from
+/// a table of a database (`postgres`), or from where the program that runs the task gets them (`fetch`); one of the three is
+/// given.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Source")]
 pub struct SourceSpec {
     /// The files that hold the rows.
-    pub files: FilesSpec,
+    #[serde(default)]
+    pub files: Option<FilesSpec>,
+    /// The table, or view, that holds the rows.
+    #[serde(default)]
+    pub postgres: Option<OriginTableSpec>,
+    /// What gets the rows when the task runs.
+    #[serde(default)]
+    pub fetch: Option<FetchSpec>,
     /// Which of the files are read.
     #[serde(default)]
     pub read: Read,
@@ -40,6 +49,35 @@ pub struct SourceSpec {
     /// The columns by name, in the order in which the table shows them; files may order them otherwise.
     #[schemars(with = "IndexMap<String, ColumnSpec>", example = json!({"name": "string", "amount": {"type": "decimal(12,2)"}}))]
     pub columns: IndexMap<String, Spanned<ColumnSpec>>,
+}
+
+/// A table or view of a PostgreSQL database that is read. All that a run reads over one connection is as it was at one
+/// moment.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "OriginTable")]
+pub struct OriginTableSpec {
+    /// A connection of `weir.yaml`, by its name.
+    #[schemars(with = "String", example = &"shop")]
+    pub connection: Spanned<String>,
+    /// The table or view, with its schema if that is not on the connection's search path: `sales` or `shop.sales`;
+    /// `${param}` is filled in.
+    #[schemars(with = "String", example = &"shop.sales")]
+    pub table: Spanned<String>,
+}
+
+/// Rows that a program of its own gets from where `weir` alone cannot: `section4` from the APIs of its field.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Fetch")]
+pub struct FetchSpec {
+    /// What gets them, by the name that the program has for it.
+    #[schemars(with = "String", example = &"covid_cases")]
+    pub with: Spanned<String>,
+    /// What it is told; `${param}` is filled in.
+    #[serde(default)]
+    #[schemars(with = "IndexMap<String, Scalar>", example = json!({"country": "${country}"}))]
+    pub options: IndexMap<String, Spanned<Scalar>>,
 }
 
 /// Where files are and how they are written.

@@ -14,7 +14,7 @@ use super::guess;
 use crate::engine::{self, Resources};
 use crate::error::{Error, Result};
 use crate::run::declare;
-use crate::source::header_names;
+use crate::source::{Origin, header_names};
 use crate::stage::Tables;
 use crate::task::{ParamChoice, SqlType, Task};
 
@@ -138,7 +138,9 @@ async fn first_rows(
     let sources = declare(&task)?;
     for source in &sources {
         source.rejected().set_taker(Box::new(|_| Ok(())));
-        tables.insert(source.name().to_owned(), source.open(source.find().await?)?);
+        if let Origin::Files(files) = source.origin() {
+            tables.insert(source.name().to_owned(), source.open_files(files.find().await?, files.form())?);
+        }
     }
     for (name, table) in tables {
         session.register_table(name, table).map_err(failed)?;

@@ -12,7 +12,7 @@ use datafusion::arrow::error::ArrowError;
 use weir_postgres::load::Kind;
 
 /// The type of a table's column that holds any value of a type; none if there is none.
-pub(in crate::sink) fn kind_of(kind: &DataType) -> Option<Kind> {
+pub(crate) fn kind_of(kind: &DataType) -> Option<Kind> {
     Some(match kind {
         DataType::Boolean => Kind::Boolean,
         DataType::Int8 | DataType::Int16 | DataType::UInt8 => Kind::SmallInt,

@@ -15,18 +15,15 @@ use serde::{Deserialize, Serialize};
 use weir_postgres::Database;
 use weir_postgres::load::{Column, Counts, Kind, Load, Mode as LoadMode, Staged, Table, Target as Found};
 
-pub(super) use fields::kind_of;
+pub(crate) use fields::kind_of;
 pub(crate) use rules::{Narrow, rules};
 
 use super::part::FileColumn;
 use super::{Part, Written};
 use crate::error::{Error, Result};
 use crate::fault;
-use crate::task::{Mode, SinkSpec, TableSpec, Task};
+use crate::task::{Mode, SERVER_WAIT, SinkSpec, TableSpec, Task};
 use copy::Copying;
-
-/// So long a server that cannot be reached is waited for.
-const WAIT: Duration = Duration::from_secs(20);
 
 /// How often a transaction is tried that other ones got in the way of.
 const TRIES: u32 = 5;
@@ -80,15 +77,9 @@ impl BoundTable {
         };
         let connection = &table.connection;
         let Some(database) = task.connections.database(&connection.value, &task.params) else {
-            let error = task.error(connection, format!("`{}` is no connection", connection.value));
-            let error = error.with_help("name it under `connections` in weir.yaml beside the task file");
-            return Err(Box::new(error.nearest(&connection.value, task.connections.names())).into());
+            return Err(Box::new(task.unknown_connection(connection)).into());
         };
-        let full = task.params.fill(&task.source, &table.table)?;
-        let (schema, table_name) = match full.split_once('.') {
-            Some((schema, table)) => (Some(schema.to_owned()), table.to_owned()),
-            None => (None, full),
-        };
+        let (schema, table_name) = task.params.fill_table(&task.source, &table.table)?;
         let mut kinds = Vec::new();
         for column in &columns {
             let Some(kind) = kind_of(&column.kind) else {
@@ -163,7 +154,7 @@ pub(crate) struct TableSink {
 impl TableSink {
     /// Looks at the table; gives the columns that take only some values.
     pub(crate) async fn look(&self) -> Result<Vec<(String, Kind)>> {
-        let client = self.database.connect(WAIT).await?;
+        let client = self.database.connect(SERVER_WAIT).await?;
         match self.target().load.look(&self.database, &client).await? {
             Found::New => Ok(vec![]),
             Found::There(narrow) => Ok(narrow),
@@ -172,7 +163,7 @@ impl TableSink {
 
     /// Makes the staging table.
     pub(super) async fn begin(&self) -> Result<()> {
-        let client = self.database.connect(WAIT).await?;
+        let client = self.database.connect(SERVER_WAIT).await?;
         let sink = self.target().load.stage(&self.database, &client).await?;
         fault::point("staging_made");
         *lock(&self.copying) = Some(Copying::start(self.database.clone(), client, sink));
@@ -205,7 +196,7 @@ impl TableSink {
             return Err(Error::Unbalanced { message });
         }
         let load = self.target().load;
-        let mut client = self.database.connect(WAIT).await?;
+        let mut client = self.database.connect(SERVER_WAIT).await?;
         let staged = load.settle(&self.database, &mut client, staged).await?;
         lock(&self.target).staged = staged;
         fault::point("staged");
@@ -221,7 +212,7 @@ impl TableTarget {
     /// Fails if the table could not take what is staged.
     pub(super) async fn check(&self, task: &Task) -> Result<()> {
         let database = self.database(task)?;
-        let client = database.connect(WAIT).await?;
+        let client = database.connect(SERVER_WAIT).await?;
         self.load.look(&database, &client).await?;
         Ok(())
     }
@@ -231,7 +222,7 @@ impl TableTarget {
         let database = self.database(task)?;
         let mut tried = 1;
         loop {
-            let mut client = database.connect(WAIT).await?;
+            let mut client = database.connect(SERVER_WAIT).await?;
             match self.load.apply(&database, &mut client, self.staged).await {
                 Ok(counts) => {
                     fault::point("switched");
@@ -250,7 +241,7 @@ impl TableTarget {
     /// Removes what is staged.
     pub(super) async fn discard(&self, task: &Task) -> Result<()> {
         let database = self.database(task)?;
-        let client = database.connect(WAIT).await?;
+        let client = database.connect(SERVER_WAIT).await?;
         self.load.discard(&database, &client).await?;
         fault::point("cleared");
         Ok(())
@@ -258,14 +249,14 @@ impl TableTarget {
 
     pub(super) async fn is_published(&self, task: &Task) -> Result<bool> {
         let database = self.database(task)?;
-        let client = database.connect(WAIT).await?;
+        let client = database.connect(SERVER_WAIT).await?;
         Ok(self.load.applied(&database, &client).await?.is_some())
     }
 
     /// Whether what was to be published is gone: neither staged nor in its table.
     pub(super) async fn is_lost(&self, task: &Task) -> Result<bool> {
         let database = self.database(task)?;
-        let client = database.connect(WAIT).await?;
+        let client = database.connect(SERVER_WAIT).await?;
         let is_there = self.load.applied(&database, &client).await?.is_some()
             || self.load.is_whole(&database, &client, self.staged).await?;
         Ok(!is_there)

@@ -32,6 +32,13 @@ pub(super) struct Layout {
     targets: Vec<Option<usize>>,
 }
 
+impl Layout {
+    /// Fields that are the columns in their order; those behind the last column, if there must be more, are none.
+    pub(super) fn in_order(columns: usize, least: usize) -> Self {
+        Self { targets: (0..columns.max(least)).map(|field| (field < columns).then_some(field)).collect() }
+    }
+}
+
 impl TextFormat for Csv {
     type Layout = Layout;
 

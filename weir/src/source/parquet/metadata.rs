@@ -17,7 +17,7 @@ use crate::source::FoundFile;
 use crate::source::columns::{Declared, ReadColumns};
 use crate::source::rejected::RejectedRoute;
 use crate::source::store::Opener;
-use crate::source::table::{Files, ScanProgress};
+use crate::source::table::{Pushed, Rows, ScanProgress};
 
 /// The Parquet files of a source, their metadata read.
 #[derive(Debug)]
@@ -115,13 +115,13 @@ fn match_columns(name: &str, schema: &SchemaRef, declared: &Declared) -> Result<
     declared.columns.iter().enumerate().map(column).collect()
 }
 
-impl Files for ParquetFiles {
+impl Rows for ParquetFiles {
     type Scan = ParquetScan;
 
     const SCAN: &'static str = "ParquetScanExec";
 
-    fn count(&self) -> usize {
-        self.files.len()
+    fn shown(&self, _: &ReadColumns, _: &Pushed) -> String {
+        format!("files={}", self.files.len())
     }
 
     /// As many as the files say, unless some may be rejected.
@@ -142,6 +142,7 @@ impl Files for ParquetFiles {
     fn scan(
         &self,
         columns: ReadColumns,
+        _: Pushed,
         rejected: Arc<RejectedRoute>,
         progress: Arc<ScanProgress>,
     ) -> (ParquetScan, Cursor) {

@@ -8,23 +8,45 @@ use object_store::ObjectMeta;
 
 use super::stream::{Codec, TextStream};
 use crate::error::Result;
+use crate::source::postgres::Query;
 use crate::source::store::Opener;
 
-/// A file whose beginning was looked at.
+/// A text: a file whose beginning was looked at, or the answer to a query.
 #[derive(Debug, Clone)]
-pub(in crate::source) struct TextFile {
+pub(in crate::source) struct Text {
     /// The name as the user would write it.
     pub(super) name: String,
-    /// Where the store has it, and what it was like when the run began.
-    pub(super) meta: ObjectMeta,
-    /// How it is compressed. All offsets are in the decompressed text.
-    pub(super) codec: Codec,
+    pub(super) place: Place,
     /// Where the first record begins.
     pub(super) data_start: u64,
     /// Lines before the first record.
     pub(super) header_lines: u64,
     /// About how many records it has.
     pub(super) estimated_rows: usize,
+}
+
+/// Where a text comes from.
+#[derive(Debug, Clone)]
+pub(super) enum Place {
+    /// A file: where the store has it, what it was like when the run began, and how it is compressed. All offsets are in
+    /// the decompressed text.
+    File { opener: Opener, meta: ObjectMeta, codec: Codec },
+    /// A database.
+    Query(Arc<Query>),
+}
+
+impl Text {
+    /// The answer to a query.
+    pub(super) fn answer(name: String, query: Query) -> Self {
+        Self { name, place: Place::Query(Arc::new(query)), data_start: 0, header_lines: 0, estimated_rows: 0 }
+    }
+
+    fn open(&self) -> Result<TextStream> {
+        match &self.place {
+            Place::File { opener, meta, codec } => TextStream::open(opener, &self.name, meta, *codec),
+            Place::Query(query) => TextStream::ask(query),
+        }
+    }
 }
 
 /// What a reader gets.
@@ -48,8 +70,7 @@ pub(super) type RecordEnd = fn(&[u8], usize) -> usize;
 /// The one place in the files that all readers of a scan share.
 #[derive(Debug)]
 pub(in crate::source) struct Cursor {
-    opener: Opener,
-    files: Arc<[TextFile]>,
+    files: Arc<[Text]>,
     record_end: RecordEnd,
     block_bytes: usize,
     max_record: usize,
@@ -62,14 +83,8 @@ pub(in crate::source) struct Cursor {
 }
 
 impl Cursor {
-    pub(super) fn new(
-        opener: Opener,
-        files: Arc<[TextFile]>,
-        record_end: RecordEnd,
-        block_bytes: usize,
-        max_record: usize,
-    ) -> Self {
-        Self { opener, files, record_end, block_bytes, max_record, stream: None, file: 0, sequence: 0, offset: 0 }
+    pub(super) fn new(files: Arc<[Text]>, record_end: RecordEnd, block_bytes: usize, max_record: usize) -> Self {
+        Self { files, record_end, block_bytes, max_record, stream: None, file: 0, sequence: 0, offset: 0 }
     }
 
     /// The next block, or none after the last file.
@@ -80,7 +95,7 @@ impl Cursor {
                 Some(stream) => stream,
                 None => {
                     (self.sequence, self.offset) = (0, file.data_start);
-                    TextStream::open(&self.opener, &file.name, &file.meta, file.codec)?
+                    file.open()?
                 }
             };
             let block = self.cut(&mut stream)?;

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::blocks::TextFile;
+use super::blocks::Text;
 use super::{Found, Rejected};
 use crate::source::rejected::{Failed, Findings, Nulled, RejectedRecord};
 
@@ -23,7 +23,7 @@ pub(super) struct FileLines {
 }
 
 impl FileLines {
-    pub(super) fn new(file: &TextFile) -> Self {
+    pub(super) fn new(file: &Text) -> Self {
         Self { name: file.name.as_str().into(), next: 0, lines: file.header_lines, done: BTreeMap::new() }
     }
 

@@ -26,14 +26,15 @@ use memchr::memchr_iter;
 use super::FoundFile;
 use super::columns::{Declared, ReadColumns};
 use super::convert;
+use super::postgres::Query;
 use super::rejected::RejectedRoute;
 use super::store::Opener;
-use super::table::{Files, Scan, ScanProgress};
+use super::table::{Pushed, Rows, Scan, ScanProgress};
 use crate::error::{Error, Result};
 use crate::task::Compression;
-use blocks::{Block, Cursor, TextFile};
+use blocks::{Block, Cursor, Place, Text};
 use lines::FileLines;
-pub(super) use stream::{Codec, TextStream};
+pub(super) use stream::{Codec, Fill, TextStream};
 pub(super) use views::{Views, finish, view};
 
 /// So much of a file is parsed at once: large enough that handing it out costs nothing, small enough that a
@@ -129,10 +130,9 @@ struct Found {
 /// The files of a source in a text format, their beginnings looked at.
 #[derive(Debug)]
 pub(super) struct TextFiles<F: TextFormat> {
-    opener: Opener,
     declared: Arc<Declared>,
     options: TextOptions,
-    files: Arc<[TextFile]>,
+    files: Arc<[Text]>,
     layouts: Vec<F::Layout>,
 }
 
@@ -169,16 +169,15 @@ impl<F: TextFormat> TextFiles<F> {
             let (header, sample) = head.split_at(data_start);
             let mean_line = (sample.len() / memchr_iter(b'\n', sample).count().max(1)).max(1) as u64;
             layouts.push(layout);
-            files.push(TextFile {
+            files.push(Text {
                 estimated_rows: (stream.estimated_length().saturating_sub(data_start as u64) / mean_line) as usize,
-                codec,
                 data_start: data_start as u64,
                 header_lines: memchr_iter(b'\n', header).count() as u64,
                 name,
-                meta,
+                place: Place::File { opener: opener.clone(), meta, codec },
             });
         }
-        Ok(Self { opener, declared, options, files: files.into(), layouts })
+        Ok(Self { declared, options, files: files.into(), layouts })
     }
 }
 
@@ -211,13 +210,13 @@ pub(super) fn trim_line_end(data: &[u8], record: usize, end: usize) -> usize {
     record + text.strip_suffix(b"\r").unwrap_or(text).len()
 }
 
-impl<F: TextFormat> Files for TextFiles<F> {
+impl<F: TextFormat> Rows for TextFiles<F> {
     type Scan = TextScan<F>;
 
     const SCAN: &'static str = F::SCAN;
 
-    fn count(&self) -> usize {
-        self.files.len()
+    fn shown(&self, _: &ReadColumns, _: &Pushed) -> String {
+        format!("files={}", self.files.len())
     }
 
     fn rows(&self) -> Precision<usize> {
@@ -232,21 +231,14 @@ impl<F: TextFormat> Files for TextFiles<F> {
     fn scan(
         &self,
         columns: ReadColumns,
+        _: Pushed,
         rejected: Arc<RejectedRoute>,
         progress: Arc<ScanProgress>,
     ) -> (Self::Scan, Cursor) {
         let target = |column: usize| columns.place(column);
         let layouts = self.layouts.iter().map(|layout| F::project(layout, &target)).collect();
-        let TextOptions { block_bytes, max_record, .. } = self.options;
-        let cursor = Cursor::new(self.opener.clone(), self.files.clone(), F::last_record_end, block_bytes, max_record);
-        let scan = TextScan {
-            layouts,
-            lines: self.files.iter().map(|file| Mutex::new(FileLines::new(file))).collect(),
-            shape: Shape { columns, null_values: self.declared.null_values.clone(), max_record },
-            rejected,
-            progress,
-        };
-        (scan, cursor)
+        let null_values = self.declared.null_values.clone();
+        TextScan::begin(self.files.clone(), layouts, columns, null_values, self.options, rejected, progress)
     }
 }
 
@@ -258,6 +250,41 @@ pub(super) struct TextScan<F: TextFormat> {
     shape: Shape,
     rejected: Arc<RejectedRoute>,
     progress: Arc<ScanProgress>,
+}
+
+impl<F: TextFormat> TextScan<F> {
+    fn begin(
+        files: Arc<[Text]>,
+        layouts: Vec<F::Layout>,
+        columns: ReadColumns,
+        null_values: Arc<[String]>,
+        options: TextOptions,
+        rejected: Arc<RejectedRoute>,
+        progress: Arc<ScanProgress>,
+    ) -> (Self, Cursor) {
+        let TextOptions { block_bytes, max_record, .. } = options;
+        let scan = Self {
+            layouts,
+            lines: files.iter().map(|file| Mutex::new(FileLines::new(file))).collect(),
+            shape: Shape { columns, null_values, max_record },
+            rejected,
+            progress,
+        };
+        (scan, Cursor::new(files, F::last_record_end, block_bytes, max_record))
+    }
+
+    /// A scan of the one text that a query gives.
+    pub(super) fn of_answer(
+        name: String,
+        query: Query,
+        layout: F::Layout,
+        columns: ReadColumns,
+        rejected: Arc<RejectedRoute>,
+        progress: Arc<ScanProgress>,
+    ) -> (Self, Cursor) {
+        let texts = [Text::answer(name, query)].into();
+        Self::begin(texts, vec![layout], columns, [].into(), TextOptions::default(), rejected, progress)
+    }
 }
 
 impl<F: TextFormat> Scan for TextScan<F> {

@@ -1,5 +1,6 @@
 //! The text of a file from its beginning to its end, whether it is compressed or not.
 
+use std::fmt::Debug;
 use std::io::{BufRead, Read};
 
 use bytes::{Buf, Bytes};
@@ -7,6 +8,7 @@ use flate2::bufread::MultiGzDecoder;
 use object_store::ObjectMeta;
 
 use crate::error::{Error, Result};
+use crate::source::postgres::{CopyOut, Query};
 use crate::source::store::{Opener, RangeReader};
 use crate::task::Compression;
 
@@ -41,11 +43,12 @@ impl Codec {
     }
 }
 
-/// An open file, as text. It is read forwards; what was read last can be read again.
+/// An open file, or the answer of a database, as text. It is read forwards; what was read last can be read again.
 #[derive(Debug)]
 pub(in crate::source) enum TextStream {
     Plain(RangeReader),
-    Compressed(Box<Decompressed>),
+    Compressed(Box<Forward<Decompressed>>),
+    Answer(Box<Forward<CopyOut>>),
 }
 
 impl TextStream {
@@ -53,8 +56,13 @@ impl TextStream {
         let reader = opener.open(name, meta)?;
         match codec {
             Codec::Plain => Ok(Self::Plain(reader)),
-            codec => Decompressed::new(reader, codec).map(Box::new).map(Self::Compressed),
+            codec => Ok(Self::Compressed(Box::new(Forward::new(Decompressed::new(reader, codec)?)))),
         }
+    }
+
+    /// What a database answers.
+    pub(in crate::source) fn ask(query: &Query) -> Result<Self> {
+        Ok(Self::Answer(Box::new(Forward::new(query.ask()?))))
     }
 
     /// The text from `start` on, `length` bytes of it or all that there is; and whether it ends there for sure.
@@ -66,16 +74,17 @@ impl TextStream {
                 Ok((bytes, is_last))
             }
             Self::Compressed(stream) => stream.read(start, length),
+            Self::Answer(stream) => stream.read(start, length),
         }
     }
 
     /// Bytes of the file that were read since this was asked last, for `advance` bytes of text.
     pub(super) fn taken(&mut self, advance: u64) -> u64 {
         match self {
-            Self::Plain(_) => advance,
+            Self::Plain(_) | Self::Answer(_) => advance,
             Self::Compressed(stream) => {
-                let consumed = stream.source().consumed();
-                consumed - std::mem::replace(&mut stream.reported, consumed)
+                let consumed = stream.source.file().consumed();
+                consumed - std::mem::replace(&mut stream.source.reported, consumed)
             }
         }
     }
@@ -85,11 +94,11 @@ impl TextStream {
         match self {
             Self::Plain(reader) => reader.size(),
             Self::Compressed(stream) => {
-                let source = stream.source();
-                let grown =
-                    u128::from(source.reader.size()) * u128::from(stream.end()) / source.consumed().max(1) as u128;
+                let file = stream.source.file();
+                let grown = u128::from(file.reader.size()) * u128::from(stream.end()) / file.consumed().max(1) as u128;
                 grown.min(1 << 50) as u64
             }
+            Self::Answer(stream) => stream.end(),
         }
     }
 
@@ -97,8 +106,58 @@ impl TextStream {
     pub(super) fn check_unchanged(&self) -> Result<()> {
         match self {
             Self::Plain(reader) => reader.check_unchanged(),
-            Self::Compressed(stream) => stream.source().reader.check_unchanged(),
+            Self::Compressed(stream) => stream.source.file().reader.check_unchanged(),
+            Self::Answer(_) => Ok(()),
         }
+    }
+}
+
+/// A text that comes from its beginning to its end, once.
+pub(in crate::source) trait Fill: Debug {
+    /// Adds text until there are `length` bytes, or a few more, or the end is reached; says whether it is.
+    fn fill(&mut self, bytes: &mut Vec<u8>, length: usize) -> Result<bool>;
+}
+
+/// Remembers what was read last of such a text: the cursor comes back for what it did not use of it.
+#[derive(Debug)]
+pub(in crate::source) struct Forward<S> {
+    source: S,
+    /// What was read last, which begins at `start`.
+    last: Bytes,
+    start: u64,
+    is_at_end: bool,
+}
+
+impl<S: Fill> Forward<S> {
+    fn new(source: S) -> Self {
+        Self { source, last: Bytes::new(), start: 0, is_at_end: false }
+    }
+
+    fn read(&mut self, start: u64, length: usize) -> Result<(Bytes, bool)> {
+        // The header was read when the file was checked, and is passed over when its records are.
+        while self.end() < start && !self.is_at_end {
+            let length = (start - self.end()).min(COMPRESSED_BYTES) as usize;
+            let mut passed = Vec::with_capacity(length);
+            self.is_at_end = self.source.fill(&mut passed, length)?;
+            (self.start, self.last) = (self.end(), passed.into());
+        }
+        let start = start.min(self.end());
+        let mut rest = self.last.slice((start - self.start) as usize..);
+        if rest.len() < length && !self.is_at_end {
+            let mut bytes = Vec::with_capacity(length);
+            bytes.extend_from_slice(&rest);
+            self.is_at_end = self.source.fill(&mut bytes, length)?;
+            rest = bytes.into();
+            (self.last, self.start) = (rest.clone(), start);
+        }
+        let is_last = self.is_at_end && rest.len() <= length;
+        rest.truncate(length);
+        Ok((rest, is_last))
+    }
+
+    /// Where the text ends that was read last.
+    fn end(&self) -> u64 {
+        self.start + self.last.len() as u64
     }
 }
 
@@ -107,17 +166,13 @@ impl TextStream {
 pub(in crate::source) struct Decompressed {
     decoder: Decoder,
     codec: Codec,
-    /// The text that was read last, which begins at `start`: the cursor comes back for what it did not use of it.
-    last: Bytes,
-    start: u64,
-    is_at_end: bool,
     /// Bytes of the file that were spoken of already.
     reported: u64,
 }
 
 enum Decoder {
-    Gzip(Box<MultiGzDecoder<Source>>),
-    Zstd(Box<zstd::stream::read::Decoder<'static, Source>>),
+    Gzip(Box<MultiGzDecoder<Compressed>>),
+    Zstd(Box<zstd::stream::read::Decoder<'static, Compressed>>),
 }
 
 impl Decompressed {
@@ -127,60 +182,19 @@ impl Decompressed {
             return Err(Error::input(reader.name(), message, "remove the file, or write it again"));
         }
         let name = reader.name().to_owned();
-        let source = Source { reader, at: 0, chunk: Bytes::new() };
+        let file = Compressed { reader, at: 0, chunk: Bytes::new() };
         let decoder = match codec {
             Codec::Zstd => {
-                let decoder = zstd::stream::read::Decoder::with_buffer(source);
+                let decoder = zstd::stream::read::Decoder::with_buffer(file);
                 let help = "free some memory and start the run again";
                 Decoder::Zstd(Box::new(decoder.map_err(|error| Error::input(name, error, help))?))
             }
-            Codec::Gzip | Codec::Plain => Decoder::Gzip(Box::new(MultiGzDecoder::new(source))),
+            Codec::Gzip | Codec::Plain => Decoder::Gzip(Box::new(MultiGzDecoder::new(file))),
         };
-        Ok(Self { decoder, codec, last: Bytes::new(), start: 0, is_at_end: false, reported: 0 })
+        Ok(Self { decoder, codec, reported: 0 })
     }
 
-    fn read(&mut self, start: u64, length: usize) -> Result<(Bytes, bool)> {
-        // The header was read when the file was checked, and is passed over when its records are.
-        while self.end() < start && !self.is_at_end {
-            let length = (start - self.end()).min(COMPRESSED_BYTES) as usize;
-            let mut passed = Vec::with_capacity(length);
-            self.fill(&mut passed, length)?;
-            (self.start, self.last) = (self.end(), passed.into());
-        }
-        let start = start.min(self.end());
-        let mut rest = self.last.slice((start - self.start) as usize..);
-        if rest.len() < length && !self.is_at_end {
-            let mut bytes = Vec::with_capacity(length);
-            bytes.extend_from_slice(&rest);
-            self.fill(&mut bytes, length)?;
-            rest = bytes.into();
-            (self.last, self.start) = (rest.clone(), start);
-        }
-        let is_last = self.is_at_end && rest.len() <= length;
-        rest.truncate(length);
-        Ok((rest, is_last))
-    }
-
-    /// Decompresses until there are `length` bytes, or to the end.
-    fn fill(&mut self, bytes: &mut Vec<u8>, length: usize) -> Result<()> {
-        let missing = (length - bytes.len()) as u64;
-        let read = match &mut self.decoder {
-            Decoder::Gzip(decoder) => decoder.take(missing).read_to_end(bytes),
-            Decoder::Zstd(decoder) => decoder.take(missing).read_to_end(bytes),
-        };
-        match read {
-            Ok(read) => self.is_at_end = (read as u64) < missing,
-            Err(error) => return Err(self.failed(error)),
-        }
-        Ok(())
-    }
-
-    /// Where the text ends that was read last.
-    fn end(&self) -> u64 {
-        self.start + self.last.len() as u64
-    }
-
-    fn source(&self) -> &Source {
+    fn file(&self) -> &Compressed {
         match &self.decoder {
             Decoder::Gzip(decoder) => decoder.get_ref(),
             Decoder::Zstd(decoder) => decoder.get_ref(),
@@ -192,12 +206,26 @@ impl Decompressed {
         let message = format!("its {} data is damaged or cut short: {error}", self.codec.name());
         match error.downcast::<Error>() {
             Ok(own) => own,
-            Err(_) => Error::input(self.source().reader.name(), message, "write the file again, whole"),
+            Err(_) => Error::input(self.file().reader.name(), message, "write the file again, whole"),
         }
     }
 }
 
-impl std::fmt::Debug for Decoder {
+impl Fill for Decompressed {
+    fn fill(&mut self, bytes: &mut Vec<u8>, length: usize) -> Result<bool> {
+        let missing = (length - bytes.len()) as u64;
+        let read = match &mut self.decoder {
+            Decoder::Gzip(decoder) => decoder.take(missing).read_to_end(bytes),
+            Decoder::Zstd(decoder) => decoder.take(missing).read_to_end(bytes),
+        };
+        match read {
+            Ok(read) => Ok((read as u64) < missing),
+            Err(error) => Err(self.failed(error)),
+        }
+    }
+}
+
+impl Debug for Decoder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Gzip(_) => "gzip",
@@ -208,20 +236,20 @@ impl std::fmt::Debug for Decoder {
 
 /// A compressed file from its beginning to its end.
 #[derive(Debug)]
-struct Source {
+struct Compressed {
     reader: RangeReader,
     /// Where the next chunk begins.
     at: u64,
     chunk: Bytes,
 }
 
-impl Source {
+impl Compressed {
     fn consumed(&self) -> u64 {
         self.at - self.chunk.len() as u64
     }
 }
 
-impl BufRead for Source {
+impl BufRead for Compressed {
     fn fill_buf(&mut self) -> std::io::Result<&[u8]> {
         if self.chunk.is_empty() {
             self.chunk = self.reader.read(self.at, COMPRESSED_BYTES).map_err(std::io::Error::other)?;
@@ -235,7 +263,7 @@ impl BufRead for Source {
     }
 }
 
-impl Read for Source {
+impl Read for Compressed {
     fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
         let chunk = self.fill_buf()?;
         let length = chunk.len().min(into.len());

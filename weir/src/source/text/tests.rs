@@ -9,7 +9,7 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use proptest::prelude::*;
 
-use super::blocks::{Cursor, TextFile};
+use super::blocks::{Cursor, Place, Text};
 use super::stream::Codec;
 use crate::source::csv::Csv;
 use crate::source::jsonl::Jsonl;
@@ -108,9 +108,10 @@ fn begun(folder: &std::path::Path, content: &[u8], codec: Codec) -> (std::path::
     std::fs::write(&path, content).unwrap();
     let store: Arc<dyn ObjectStore> = Arc::new(object_store::local::LocalFileSystem::new());
     let meta = tokio::runtime::Handle::current().block_on(store.head(&local_path(&path).unwrap())).unwrap();
-    let file = TextFile { name: "in.csv".into(), meta, codec, data_start: 0, header_lines: 0, estimated_rows: 0 };
+    let place = Place::File { opener: Opener { store }, meta, codec };
+    let file = Text { name: "in.csv".into(), place, data_start: 0, header_lines: 0, estimated_rows: 0 };
     let record_end = |data: &[u8], _| memchr::memrchr(b'\n', data).map_or(0, |end| end + 1);
-    let mut cursor = Cursor::new(Opener { store }, [file].into(), record_end, 64, 1000);
+    let mut cursor = Cursor::new([file].into(), record_end, 64, 1000);
     assert!(cursor.next().unwrap().is_some());
     (path, cursor)
 }

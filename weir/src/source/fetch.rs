@@ -1,0 +1,254 @@
+//! Rows that only the program that runs the task can get.
+//!
+//! They are fetched whole, into the run's scratch folder, and read from there as files are: so they can be read twice, by
+//! several readers at once, and what cannot be read of them is rejected with its reason.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use miette::Diagnostic;
+use serde_saphyr::Spanned;
+
+use super::files::{FileForm, FoundFile};
+use crate::error::{Error, Result, state_io};
+use crate::stage::Stop;
+use crate::task::{FetchSpec, Format, Task, TaskError};
+
+/// What a section adds to read from where the engine cannot: an API, a device, a format of its own.
+///
+/// A task names it under `fetch`, with the columns that its rows have, and [`Cli::fetch`](crate::Cli::fetch) makes it known to
+/// the command line:
+///
+/// ```
+/// use std::io::Write;
+/// use weir::fetch::{Fetch, FetchError, Options};
+/// use weir::task::Format;
+///
+/// /// The squares of the first numbers.
+/// #[derive(Debug)]
+/// struct Squares;
+///
+/// #[weir::fetch::async_trait]
+/// impl Fetch for Squares {
+///     fn name(&self) -> &str {
+///         "squares"
+///     }
+///
+///     fn format(&self) -> Format {
+///         Format::Csv
+///     }
+///
+///     async fn fetch(&self, options: &Options, into: &mut (dyn Write + Send)) -> Result<(), FetchError> {
+///         let most: u64 = options.parsed("most")?;
+///         writeln!(into, "number,square")?;
+///         for number in 1..=most {
+///             writeln!(into, "{number},{}", number * number)?;
+///         }
+///         Ok(())
+///     }
+/// }
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let at = |path: &str| folder.path().join(path).display().to_string();
+/// std::fs::write(at("task.yaml"), r#"
+/// name: squares
+/// params: {most: {type: integer, default: 3}, output: {type: string}}
+/// sources:
+///   square:
+///     fetch: {with: squares, options: {most: "${most}"}}
+///     columns: {number: bigint, square: bigint}
+/// sinks:
+///   squares: {from: square, mode: overwrite, files: {path: "${output}", format: csv}}
+/// "#)?;
+///
+/// let cli = weir::Cli::new("section").fetch(Squares);
+/// let output = format!("--param=output={}", at("out"));
+/// assert_eq!(cli.main_from(["section", "run", "--quiet", "--task-config", &at("task.yaml"), &output]), 0);
+///
+/// assert_eq!(std::fs::read_to_string(at("out/part-00000.csv"))?, "number,square\n1,1\n2,4\n3,9\n");
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[async_trait]
+pub trait Fetch: fmt::Debug + Send + Sync {
+    /// The name by which tasks know it.
+    fn name(&self) -> &str;
+
+    /// How it writes the rows.
+    fn format(&self) -> Format;
+
+    /// Writes all rows, with the names of their columns. It is dropped in the middle when the run is stopped.
+    ///
+    /// # Errors
+    /// Any error ends the run before anything is published. What may pass by itself is to be tried again here.
+    async fn fetch(&self, options: &Options, into: &mut (dyn Write + Send)) -> Result<(), FetchError>;
+}
+
+/// Why rows could not be had, with what to do about it where that is known.
+#[derive(Debug)]
+pub struct FetchError(Box<dyn Diagnostic + Send + Sync>);
+
+impl FetchError {
+    /// What a section's own error says, its help included.
+    pub fn new(error: impl Diagnostic + Send + Sync + 'static) -> Self {
+        Self(Box::new(error))
+    }
+}
+
+impl From<OptionError> for FetchError {
+    fn from(error: OptionError) -> Self {
+        Self::new(error)
+    }
+}
+
+/// The rows could not be written down.
+impl From<std::io::Error> for FetchError {
+    fn from(error: std::io::Error) -> Self {
+        Self::new(Error::usage(error, "see that the disk with the state folder has room, and start the run again"))
+    }
+}
+
+/// What a task says under `options`, parameters filled in.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Options(BTreeMap<String, String>);
+
+impl Options {
+    /// What an option says.
+    ///
+    /// # Errors
+    /// If the task does not say it.
+    pub fn get(&self, name: &str) -> Result<&str, OptionError> {
+        self.find(name).ok_or_else(|| OptionError { message: format!("the option `{name}` is missing") })
+    }
+
+    /// What an option says, if it is said and not empty.
+    pub fn find(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str).filter(|text| !text.is_empty())
+    }
+
+    /// What an option says, as a value of another type.
+    ///
+    /// # Errors
+    /// If the task does not say it, or it is no such value.
+    pub fn parsed<T: std::str::FromStr<Err: fmt::Display>>(&self, name: &str) -> Result<T, OptionError> {
+        let text = self.get(name)?;
+        text.parse().map_err(|error| OptionError { message: format!("the option `{name}`: `{text}`: {error}") })
+    }
+
+    /// Fails if there is an option that is not among these: a misspelt one would be passed over.
+    ///
+    /// # Errors
+    /// If there is.
+    pub fn only(&self, names: &[&str]) -> Result<(), OptionError> {
+        match self.0.keys().find(|name| !names.contains(&name.as_str())) {
+            None => Ok(()),
+            Some(unknown) => {
+                let message = format!("unknown option `{unknown}`; there are {}", names.join(", "));
+                Err(OptionError { message })
+            }
+        }
+    }
+}
+
+/// An option is missing or wrong.
+#[derive(Debug, thiserror::Error, Diagnostic)]
+#[error("{message}")]
+#[diagnostic(help("see `options` of the source in the task file"))]
+pub struct OptionError {
+    message: String,
+}
+
+/// What fetches, by name.
+pub(crate) type Fetchers = Arc<[Arc<dyn Fetch>]>;
+
+/// A source that is fetched, as the task declares it.
+#[derive(Debug)]
+pub(crate) struct Fetching {
+    /// The source's name.
+    source: String,
+    with: String,
+    options: Options,
+    /// What to say if there is nothing of that name.
+    unknown: TaskError,
+}
+
+impl Fetching {
+    pub(super) fn declare(task: &Task, source: &str, spec: &FetchSpec) -> Result<Self> {
+        let mut options = BTreeMap::new();
+        for (name, value) in &spec.options {
+            let text = Spanned { value: value.value.0.clone(), referenced: value.referenced, defined: value.defined };
+            options.insert(name.clone(), task.params.fill(&task.source, &text)?);
+        }
+        let with = spec.with.value.clone();
+        let unknown = task.error(&spec.with, format!("source `{source}`: nothing here fetches `{with}`"));
+        Ok(Self { source: source.to_owned(), with, options: Options(options), unknown })
+    }
+
+    /// What fetches it.
+    pub(crate) fn with(&self) -> &str {
+        &self.with
+    }
+
+    /// What fetches it, if this program has that.
+    pub(crate) fn among<'a>(&self, fetchers: &'a Fetchers) -> Result<&'a dyn Fetch> {
+        fetchers.iter().find(|fetcher| fetcher.name() == self.with).map(AsRef::as_ref).ok_or_else(|| {
+            let names: Vec<&str> = fetchers.iter().map(|fetcher| fetcher.name()).collect();
+            let error = match names.is_empty() {
+                true => {
+                    self.unknown.clone().with_help("run the task with the section's own command, which brings it along")
+                }
+                false => self.unknown.clone().nearest(&self.with, names),
+            };
+            Box::new(error).into()
+        })
+    }
+
+    /// Fetches the rows into a folder.
+    pub(crate) async fn fetch(&self, fetchers: &Fetchers, folder: &Path, stop: &Stop) -> Result<(FoundFile, FileForm)> {
+        let fetcher = self.among(fetchers)?;
+        let form = FileForm { format: fetcher.format(), compression: None };
+        let path = folder.join(format!("fetched-{}.{}", self.source, form.format.extension()));
+        let mut into = BufWriter::new(File::create(&path).map_err(state_io(&path))?);
+        let mut stop = stop.clone();
+        tokio::select! {
+            fetched = fetcher.fetch(&self.options, &mut into) => fetched.map_err(|error| self.failed(error))?,
+            () = stop.wanted() => return Err(Error::Interrupted),
+        }
+        into.flush().map_err(state_io(&path))?;
+        drop(into);
+        Ok((FoundFile::of(self.source.clone(), &path).await?, form))
+    }
+
+    fn failed(&self, FetchError(error): FetchError) -> Error {
+        FetchFailed { source: self.source.clone(), error }.into()
+    }
+}
+
+/// A source could not be fetched.
+#[derive(Debug)]
+pub struct FetchFailed {
+    source: String,
+    error: Box<dyn Diagnostic + Send + Sync>,
+}
+
+impl fmt::Display for FetchFailed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "source `{}`: {}", self.source, self.error)
+    }
+}
+
+impl std::error::Error for FetchFailed {}
+
+impl Diagnostic for FetchFailed {
+    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        self.error.help()
+    }
+
+    fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn Diagnostic> + 'a>> {
+        self.error.related()
+    }
+}

@@ -1,0 +1,75 @@
+//! The text of an answer: the rows of a query as CSV, as they come.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use futures::StreamExt;
+use weir_postgres::tokio_postgres::{Client, CopyOutStream};
+
+use super::snapshot::Snapshot;
+use crate::error::{Error, Result};
+use crate::source::store::wait;
+use crate::source::text::Fill;
+
+/// A query of which the rows are wanted.
+#[derive(Debug)]
+pub(in crate::source) struct Query {
+    pub(super) snapshot: Arc<Snapshot>,
+    pub(super) sql: String,
+}
+
+impl Query {
+    /// Sends it.
+    pub(in crate::source) fn ask(&self) -> Result<CopyOut> {
+        let mut stop = self.snapshot.stop();
+        wait(async {
+            tokio::select! {
+                answer = self.begin() => answer,
+                () = stop.wanted() => Err(Error::Interrupted),
+            }
+        })
+    }
+
+    async fn begin(&self) -> Result<CopyOut> {
+        let client = self.snapshot.session().await?;
+        let copy = format!("copy ({}) to stdout (format csv, encoding 'UTF8')", self.sql);
+        let failed = |error| self.snapshot.database().statement_error(&error);
+        let rows = Box::pin(client.copy_out(&copy).await.map_err(failed)?);
+        Ok(CopyOut { _session: client, snapshot: self.snapshot.clone(), rows })
+    }
+}
+
+/// The answer.
+pub(in crate::source) struct CopyOut {
+    /// The session lasts as long as its client.
+    _session: Client,
+    snapshot: Arc<Snapshot>,
+    rows: Pin<Box<CopyOutStream>>,
+}
+
+impl Fill for CopyOut {
+    fn fill(&mut self, bytes: &mut Vec<u8>, length: usize) -> Result<bool> {
+        let mut stop = self.snapshot.stop();
+        wait(async {
+            while bytes.len() < length {
+                let row = tokio::select! {
+                    row = self.rows.next() => row,
+                    () = stop.wanted() => return Err(Error::Interrupted),
+                };
+                match row {
+                    Some(Ok(row)) => bytes.extend_from_slice(&row),
+                    Some(Err(error)) => return Err(self.snapshot.database().statement_error(&error).into()),
+                    None => return Ok(true),
+                }
+            }
+            Ok(false)
+        })
+    }
+}
+
+impl fmt::Debug for CopyOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CopyOut({})", self.snapshot.database())
+    }
+}

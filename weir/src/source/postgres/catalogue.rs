@@ -1,0 +1,68 @@
+//! What a table has, as the server's catalogue says.
+
+use weir_postgres::load::Kind;
+use weir_postgres::sql::quoted;
+
+use super::snapshot::Snapshot;
+use crate::error::Result;
+
+/// A table or view that is there.
+#[derive(Debug)]
+pub(super) struct Found {
+    /// Its name for SQL.
+    pub(super) name: String,
+    pub(super) columns: Vec<Column>,
+    /// About how many rows it has, if the server knows.
+    pub(super) rows: Option<usize>,
+    /// The bytes that they take on the server's disk.
+    pub(super) bytes: u64,
+}
+
+/// A column of it.
+#[derive(Debug, Clone)]
+pub(super) struct Column {
+    pub(super) name: String,
+    /// Its type; of a domain the one under it.
+    pub(super) kind: Kind,
+    /// The type's name without sizes, as the catalogue has it.
+    pub(super) type_name: String,
+    /// Whether the type is an enumeration.
+    pub(super) is_enum: bool,
+}
+
+impl Found {
+    /// Looks at the table; gives none if it is not there.
+    pub(super) async fn look(snapshot: &Snapshot, schema: Option<&str>, table: &str) -> Result<Option<Self>> {
+        let failed = |error| snapshot.database().statement_error(&error);
+        let name = schema.iter().copied().chain([table]).map(quoted).collect::<Vec<_>>().join(".");
+        let sql = "select c.oid, n.nspname, c.relname, c.reltuples::float8, \
+                       case when c.relkind in ('r', 'm', 'p') then pg_table_size(c.oid) else 0 end \
+                   from pg_class c join pg_namespace n on n.oid = c.relnamespace \
+                   where c.oid = to_regclass($1) and c.relkind in ('r', 'p', 'v', 'm', 'f')";
+        let Some(row) = snapshot.client().query_opt(sql, &[&name]).await.map_err(failed)? else { return Ok(None) };
+        let (oid, schema, table): (u32, &str, &str) = (row.get(0), row.get(1), row.get(2));
+        // A domain is read as what it is a domain of.
+        let sql = "with recursive resolved(number, name, type, modifier) as ( \
+                       select attnum, attname, atttypid, atttypmod from pg_attribute \
+                       where attrelid = $1 and attnum > 0 and not attisdropped \
+                       union all \
+                       select number, name, typbasetype, case when modifier = -1 then typtypmod else modifier end \
+                       from resolved join pg_type on oid = type where typtype = 'd') \
+                   select name, format_type(type, modifier), typname, typtype = 'e' \
+                   from resolved join pg_type on oid = type where typtype <> 'd' order by number";
+        let columns = snapshot.client().query(sql, &[&oid]).await.map_err(failed)?;
+        let columns = columns.iter().map(|row| Column {
+            name: row.get(0),
+            kind: Kind::of_name(row.get(1)),
+            type_name: row.get(2),
+            is_enum: row.get(3),
+        });
+        let (rows, bytes): (f64, i64) = (row.get(3), row.get(4));
+        Ok(Some(Self {
+            name: format!("{}.{}", quoted(schema), quoted(table)),
+            columns: columns.collect(),
+            rows: (rows >= 0.0 && bytes > 0).then_some(rows as usize),
+            bytes: bytes.try_into().unwrap_or(0),
+        }))
+    }
+}

@@ -1,0 +1,192 @@
+//! How a column of a table becomes the one that the task declares: exactly, or not at all.
+
+use datafusion::arrow::datatypes::DataType;
+use weir_postgres::load::{Fit, Kind};
+use weir_postgres::sql::quoted;
+
+use super::catalogue::{Column as FoundColumn, Found};
+use crate::sink::kind_of;
+use crate::source::columns::{Column, Declared};
+use crate::task::type_name;
+
+/// How a column is read.
+#[derive(Debug)]
+pub(super) struct Reading {
+    /// Its name for SQL.
+    pub(super) name: String,
+    /// What is selected: its value in the form in which a text has it.
+    pub(super) selected: String,
+    /// Whether a value may not fit the declared type.
+    pub(super) may_misfit: bool,
+    /// What it can be compared as on the server.
+    pub(super) compared: Option<Compared>,
+}
+
+/// As what a column can be compared on the server so that no row is missed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Compared {
+    Boolean,
+    Number,
+    /// For equality alone: order, and what is not equal, depend on the collation.
+    Text,
+    Date,
+    /// A time without a zone.
+    Time,
+    /// A time with a zone, which is read in UTC.
+    Moment,
+}
+
+/// Types whose values are one text each, which is read as that.
+const TEXTS: [&str; 14] = [
+    "bpchar", "char", "cidr", "citext", "inet", "json", "jsonb", "macaddr", "macaddr8", "name", "time", "tsvector",
+    "uuid", "xml",
+];
+
+/// How each declared column is read; or what is in the way, and what to do about it.
+pub(super) fn of_columns(declared: &Declared, found: &Found) -> Result<Vec<Reading>, (String, String)> {
+    let names = || found.columns.iter().map(|column| column.name.as_str()).collect::<Vec<_>>();
+    let mut readings = Vec::new();
+    for column in &declared.columns {
+        let Some(there) = found.columns.iter().find(|there| there.name == column.header) else {
+            let help = match crate::task::nearest(&column.header, &names()) {
+                Some(near) => format!("is it `{near}`? The table has: {}", names().join(", ")),
+                None => format!("mend the `columns` of the source; the table has: {}", names().join(", ")),
+            };
+            return Err((format!("column `{}` is missing", column.header), help));
+        };
+        readings.push(reading(column, there).ok_or_else(|| {
+            let message = format!(
+                "column `{}` is {}, which cannot be read as {} without a change",
+                column.header,
+                there.kind,
+                type_name(&column.kind)
+            );
+            (message, help(there))
+        })?);
+    }
+    Ok(readings)
+}
+
+fn help(there: &FoundColumn) -> String {
+    match declarable(there) {
+        Some(known) => format!("declare it as `{known}`, or make what you need of it in a view and read that"),
+        None => "make a plain value of it in a view, and read that".to_owned(),
+    }
+}
+
+/// The type of a task file that holds any value of the column.
+fn declarable(there: &FoundColumn) -> Option<String> {
+    Some(match &there.kind {
+        Kind::Boolean => "boolean".to_owned(),
+        Kind::SmallInt | Kind::Integer => "integer".to_owned(),
+        Kind::BigInt => "bigint".to_owned(),
+        Kind::Real | Kind::Double => "double".to_owned(),
+        Kind::Numeric(Some((digits, scale))) if *digits <= 38 => format!("decimal({digits},{scale})"),
+        Kind::Numeric(_) => "decimal(p,s)".to_owned(),
+        Kind::Text | Kind::Varchar(_) => "string".to_owned(),
+        Kind::Date => "date".to_owned(),
+        Kind::Timestamp | Kind::TimestampTz => "timestamp".to_owned(),
+        Kind::Other(_) if is_text(there) => "string".to_owned(),
+        Kind::Bytes | Kind::Other(_) => return None,
+    })
+}
+
+fn is_text(there: &FoundColumn) -> bool {
+    there.is_enum || TEXTS.contains(&there.type_name.as_str())
+}
+
+fn reading(column: &Column, there: &FoundColumn) -> Option<Reading> {
+    let name = quoted(&there.name);
+    let read = |selected: String, may_misfit: bool, compared: Option<Compared>| {
+        Some(Reading { name: name.clone(), selected, may_misfit, compared })
+    };
+    let declared = kind_of(&column.kind)?;
+    match (&declared, &there.kind) {
+        (Kind::Boolean, Kind::Boolean) => read(format!("{name}::text"), false, Some(Compared::Boolean)),
+        // Its shortest text is that of another number of twice its precision.
+        (Kind::Double, Kind::Real) => read(format!("{name}::float8"), true, Some(Compared::Number)),
+        (Kind::Double, Kind::Double) => read(name.clone(), true, Some(Compared::Number)),
+        (Kind::Date, Kind::Date) => read(name.clone(), true, Some(Compared::Date)),
+        (Kind::Timestamp, Kind::Timestamp) => read(name.clone(), true, Some(Compared::Time)),
+        (Kind::Timestamp, Kind::TimestampTz) => {
+            read(format!("({name} at time zone 'UTC')"), true, Some(Compared::Moment))
+        }
+        (Kind::Text, Kind::Text | Kind::Varchar(_)) => read(name.clone(), false, Some(Compared::Text)),
+        (Kind::Text, _) if is_text(there) => read(name.clone(), false, None),
+        (Kind::Numeric(_), Kind::Numeric(None)) => read(name.clone(), true, Some(Compared::Number)),
+        (Kind::Integer | Kind::BigInt | Kind::Numeric(_), _) => match declared.takes(&there.kind) {
+            Fit::All => {
+                // A number of any size may be none.
+                let may_misfit = matches!(there.kind, Kind::Numeric(_));
+                read(name.clone(), may_misfit, Some(Compared::Number))
+            }
+            Fit::Some => read(name.clone(), true, Some(Compared::Number)),
+            Fit::None => None,
+        },
+        _ => None,
+    }
+}
+
+/// Whether the values of a declared type are numbers that the server and the engine compare alike.
+pub(super) fn is_number(kind: &DataType) -> bool {
+    kind.is_integer() || kind.is_decimal() || *kind == DataType::Float64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(kind: &str, type_name: &str) -> FoundColumn {
+        let is_enum = type_name == "mood";
+        FoundColumn { name: "c".to_owned(), kind: Kind::of_name(kind), type_name: type_name.to_owned(), is_enum }
+    }
+
+    fn read(declared: &str, kind: &str, type_name: &str) -> Option<(String, bool)> {
+        let declared: crate::task::SqlType = declared.parse().unwrap();
+        let column = Column::plain("c", declared.arrow());
+        reading(&column, &found(kind, type_name)).map(|reading| (reading.selected, reading.may_misfit))
+    }
+
+    #[test]
+    fn a_type_is_read_exactly_or_refused() {
+        let plain = |may_misfit| Some(("\"c\"".to_owned(), may_misfit));
+        for (declared, kind, expected) in [
+            ("integer", "smallint", plain(false)),
+            ("integer", "integer", plain(false)),
+            ("integer", "bigint", plain(true)),
+            ("bigint", "integer", plain(false)),
+            ("bigint", "numeric(9,0)", plain(true)),
+            ("bigint", "numeric(9,2)", None),
+            ("decimal(12,2)", "integer", plain(false)),
+            ("decimal(11,2)", "integer", plain(true)),
+            ("decimal(12,2)", "numeric(12,2)", plain(true)),
+            ("decimal(12,2)", "numeric(12,4)", None),
+            ("decimal(12,2)", "numeric", plain(true)),
+            ("double", "double precision", plain(true)),
+            ("double", "real", Some(("\"c\"::float8".to_owned(), true))),
+            ("double", "numeric", None),
+            ("double", "integer", None),
+            ("string", "text", plain(false)),
+            ("string", "character varying(9)", plain(false)),
+            ("string", "integer", None),
+            ("boolean", "boolean", Some(("\"c\"::text".to_owned(), false))),
+            ("boolean", "integer", None),
+            ("date", "date", plain(true)),
+            ("date", "timestamp without time zone", None),
+            ("timestamp", "timestamp without time zone", plain(true)),
+            ("timestamp", "timestamp with time zone", Some(("(\"c\" at time zone 'UTC')".to_owned(), true))),
+            ("timestamp", "date", None),
+            ("string", "bytea", None),
+        ] {
+            assert_eq!(read(declared, kind, "builtin"), expected, "{kind} as {declared}");
+        }
+        for (kind, type_name) in [("uuid", "uuid"), ("mood", "mood"), ("character(3)", "bpchar"), ("jsonb", "jsonb")] {
+            assert_eq!(read("string", kind, type_name), plain(false), "{kind}");
+        }
+        for (kind, type_name) in
+            [("interval", "interval"), ("integer[]", "_int4"), ("point", "point"), ("money", "money")]
+        {
+            assert_eq!(read("string", kind, type_name), None, "{kind}");
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! The rows of a table, as the query engine asks for them.
+
+use std::sync::Arc;
+
+use datafusion::common::stats::Precision;
+use datafusion::logical_expr::Expr;
+
+use super::answer::Query;
+use super::catalogue::Found;
+use super::filter::condition;
+use super::reading::Reading;
+use super::snapshot::Snapshot;
+use crate::error::Result;
+use crate::source::columns::{Declared, ReadColumns};
+use crate::source::csv::{Csv, Layout};
+use crate::source::rejected::RejectedRoute;
+use crate::source::table::{Pushed, Rows, Scan, ScanProgress};
+use crate::source::text::TextScan;
+
+/// A table in a snapshot.
+#[derive(Debug)]
+pub(super) struct TableRows {
+    /// What people call it.
+    shown: String,
+    found: Found,
+    snapshot: Arc<Snapshot>,
+    declared: Arc<Declared>,
+    /// How each declared column is read.
+    readings: Vec<Reading>,
+}
+
+impl TableRows {
+    pub(super) fn new(
+        shown: String,
+        found: Found,
+        snapshot: Arc<Snapshot>,
+        declared: Arc<Declared>,
+        readings: Vec<Reading>,
+    ) -> Self {
+        Self { shown, found, snapshot, declared, readings }
+    }
+
+    /// Fails if the user may not read the columns.
+    pub(super) async fn check(&self) -> Result<()> {
+        let all: Vec<usize> = (0..self.readings.len()).collect();
+        let sql = self.sql(&all, &Pushed { filters: vec![], limit: Some(0) });
+        self.snapshot
+            .client()
+            .batch_execute(&sql)
+            .await
+            .map_err(|error| self.snapshot.database().statement_error(&error))?;
+        Ok(())
+    }
+
+    /// The query for some of the columns. It has two at least: a line without anything in it would be no row.
+    fn sql(&self, columns: &[usize], pushed: &Pushed) -> String {
+        let mut selected: Vec<&str> = columns.iter().map(|column| self.readings[*column].selected.as_str()).collect();
+        selected.resize(selected.len().max(2), "1");
+        let mut sql = format!("select {} from {}", selected.join(", "), self.found.name);
+        let conditions: Vec<String> = pushed.filters.iter().filter_map(|filter| self.condition(filter)).collect();
+        if !conditions.is_empty() {
+            sql += &format!(" where {}", conditions.join(" and "));
+        }
+        pushed.limit.map_or_else(|| sql.clone(), |limit| format!("{sql} limit {limit}"))
+    }
+
+    fn condition(&self, filter: &Expr) -> Option<String> {
+        let of = |name: &str| {
+            let column = self.declared.columns.iter().position(|column| column.name == name)?;
+            // What becomes null here is something else on the server.
+            (!self.declared.columns[column].sets_null()).then(|| &self.readings[column])
+        };
+        condition(filter, &of)
+    }
+}
+
+impl Rows for TableRows {
+    type Scan = TextScan<Csv>;
+
+    const SCAN: &'static str = "PostgresScanExec";
+
+    /// Rows that nobody asks for stay where they are.
+    const ALL: bool = false;
+
+    fn shown(&self, columns: &ReadColumns, pushed: &Pushed) -> String {
+        self.sql(columns.declared(), pushed)
+    }
+
+    fn rows(&self) -> Precision<usize> {
+        self.found.rows.map_or(Precision::Absent, Precision::Inexact)
+    }
+
+    fn can_reject(&self, column: usize) -> bool {
+        self.readings[column].may_misfit || self.declared.columns[column].has_checks()
+    }
+
+    fn can_push(&self, filter: &Expr) -> bool {
+        self.condition(filter).is_some()
+    }
+
+    fn scan(
+        &self,
+        columns: ReadColumns,
+        pushed: Pushed,
+        rejected: Arc<RejectedRoute>,
+        progress: Arc<ScanProgress>,
+    ) -> (Self::Scan, <Self::Scan as Scan>::Cursor) {
+        let query = Query { snapshot: self.snapshot.clone(), sql: self.sql(columns.declared(), &pushed) };
+        let layout = Layout::in_order(columns.declared().len(), 2);
+        TextScan::of_answer(self.shown.clone(), query, layout, columns, rejected, progress)
+    }
+}

@@ -1,0 +1,477 @@
+//! Sources that are tables of a real PostgreSQL server.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use support::{Project, Ran};
+use weir_postgres::testing::Cluster;
+
+/// A database of its own, and a project that reads it.
+struct Shop {
+    project: Project,
+    url: String,
+}
+
+const TASK: &str = r#"
+name: items
+sources:
+  item:
+    postgres: {connection: shop, table: item}
+    columns: {id: bigint, name: string, price: "decimal(12,2)", made: date}
+models:
+  cheap: cheap.sql
+sinks:
+  cheap: {from: cheap, mode: overwrite, files: {path: out/cheap, format: csv}}
+  unreadable: {from: item.rejected, mode: overwrite, publish: always, files: {path: out/unreadable, format: csv}}
+"#;
+
+const ITEMS: &str = "
+    create table item (name varchar(20), id integer primary key, price numeric(10,2) not null, made date, secret text);
+    insert into item values ('bolt', 1, 0.50, '2024-01-01', 's'), ('nut', 2, 0.25, null, 's'), ('saw', 3, 19.99, '2023-05-05', 's')";
+
+impl Shop {
+    fn new(tables: &str) -> Self {
+        let shop = Self { project: Project::empty(), url: Cluster::shared().database() };
+        shop.project.file("task.yaml", TASK);
+        shop.project.file("cheap.sql", "select id, name, price, made from item where price < 10");
+        shop.project.file("weir.yaml", "connections: {shop: {postgres: '${env:SHOP}'}}");
+        shop.sql(tables);
+        shop
+    }
+
+    /// A shop whose task selects all columns of a table.
+    fn all_of(tables: &str, table: &str, columns: &str) -> Self {
+        let shop = Self::new(tables);
+        shop.project.file(
+            "task.yaml",
+            format!(
+                "name: all\nsources:\n  row:\n    postgres: {{connection: shop, table: {table}}}\n    columns: {{{columns}}}\n\
+                 sinks:\n  all: {{from: row, mode: overwrite, files: {{path: out/all, format: csv}}}}\n  \
+                 unreadable: {{from: row.rejected, mode: overwrite, publish: always, files: {{path: out/unreadable, format: csv}}}}\n"
+            ),
+        );
+        shop
+    }
+
+    fn sql(&self, sql: &str) -> String {
+        Cluster::shared().sql(self.url.rsplit('/').next().unwrap(), sql)
+    }
+
+    fn command(&self, verb: &str) -> Command {
+        let mut command = self.project.command(&[verb, "--task-config", "task.yaml"]);
+        command.env("SHOP", &self.url);
+        if verb != "validate" {
+            command.args(["--state", ".weir"]);
+        }
+        command
+    }
+
+    fn weir(&self, verb: &str) -> Ran {
+        Ran::of(self.command(verb).output().unwrap())
+    }
+
+    fn rows(&self, sink: &str) -> Vec<String> {
+        self.project.rows(&format!("out/{sink}"))[1..].to_vec()
+    }
+}
+
+#[test]
+fn a_table_is_read_by_the_names_of_its_columns() {
+    let shop = Shop::new(ITEMS);
+    shop.weir("run").ended(0, "cheap");
+    assert_eq!(shop.rows("cheap"), ["1,bolt,0.50,2024-01-01", "2,nut,0.25,"]);
+    shop.project.task("name: string,", "article: {type: string, header: name},");
+    shop.project.file("cheap.sql", "select article from item");
+    shop.weir("run").ended(0, "3");
+    assert_eq!(shop.rows("cheap"), ["bolt", "nut", "saw"]);
+}
+
+#[test]
+fn values_of_every_type_come_as_they_are() {
+    let tables = "
+        create type mood as enum ('sad', 'it''s, \"fine\"');
+        create domain short as varchar(9);
+        create domain shorter as short check (length(value) < 5);
+        create table row (
+            id int primary key, flag boolean, small smallint, big bigint, real real, double double precision,
+            money numeric(38,10), any_size numeric, day date, at timestamp, moment timestamptz,
+            text text, short shorter, fixed char(3), uuid uuid, mood mood, json json);
+        set timezone = 'Asia/Singapore';
+        insert into row values
+            (1, true, 32767, 9223372036854775807, 0.1, 0.1, 1234567890123456789012345678.0123456789, 12.5, '9999-12-31',
+             '9999-12-31 23:59:59.999999', '2020-01-01 07:00:00.5', E'a \"quoted\", line\\nand \\\\N', 'abcd', 'a',
+             'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', 'it''s, \"fine\"', '{\"a\": 1}'),
+            (2, false, -32768, -9223372036854775808, '-1e-30', 1e300, -0.0000000001, -99999999.99, '0001-01-01',
+             '0001-01-01', '1969-12-31 23:59:59.999999+00', '', 'ü字', 'abc', null, 'sad', null);
+        insert into row (id, text) values (3, null), (4, E'\\\\.'), (5, '\\N'), (6, E'cr\\r end'), (7, ' blanks ')";
+    let columns = "id: integer, flag: boolean, small: integer, big: bigint, real: double, double: double, \
+                   money: 'decimal(38,10)', any_size: 'decimal(10,2)', day: date, at: timestamp, moment: timestamp, \
+                   text: string, short: string, fixed: string, uuid: string, mood: string, json: string";
+    let shop = Shop::all_of(tables, "row", columns);
+    shop.weir("run").ended(0, "7");
+    let mut rows: Vec<Vec<String>> = csv::Reader::from_path(shop.project.path("out/all/part-00000.csv"))
+        .unwrap()
+        .records()
+        .map(|record| record.unwrap().iter().map(str::to_owned).collect())
+        .collect();
+    rows.sort();
+    assert_eq!(
+        rows[0].join("|"),
+        "1|true|32767|9223372036854775807|0.10000000149011612|0.1|1234567890123456789012345678.0123456789|12.50|\
+         9999-12-31|9999-12-31T23:59:59.999999|2019-12-31T23:00:00.500|a \"quoted\", line\nand \\N|abcd|a  |\
+         a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11|it's, \"fine\"|{\"a\": 1}"
+    );
+    assert_eq!(
+        rows[1].join("|"),
+        "2|false|-32768|-9223372036854775808|-1.0000000031710769e-30|1e300|-0.0000000001|-99999999.99|\
+         0001-01-01|0001-01-01T00:00:00|1969-12-31T23:59:59.999999||ü字|abc||sad|"
+    );
+    let texts: Vec<_> = rows[2..].iter().map(|row| row[11].as_str()).collect();
+    assert_eq!(texts, ["", "\\.", "\\N", "cr\r end", " blanks "]);
+    let written = std::fs::read_to_string(shop.project.path("out/all/part-00000.csv")).unwrap();
+    assert!(written.contains(",\"\",ü字"), "the empty text is not null: {written}");
+}
+
+#[test]
+fn a_type_that_cannot_be_read_exactly_is_refused_by_its_name() {
+    let shop = Shop::new("create table item (id bytea, name interval, price numeric(12,4), made timestamp)");
+    shop.weir("run").ended(1, "column `id` is bytea, which cannot be read as bigint without a change");
+    shop.sql("alter table item drop id, add id int");
+    shop.weir("run").ended(1, "column `name` is interval, which cannot be read as string");
+    shop.sql("alter table item drop name, add name text");
+    let ran = shop.weir("run");
+    ran.ended(1, "shop: item in ");
+    ran.ended(1, "column `price` is numeric(12,4), which cannot be read as decimal(12,2) without a change");
+    ran.ended(1, "declare it as `decimal(12,4)`, or make what you need of it in a view");
+    shop.sql("alter table item alter price type numeric(12,2)");
+    shop.weir("run").ended(1, "column `made` is timestamp without time zone, which cannot be read as date");
+    assert_eq!(shop.project.left("out"), [""; 0]);
+}
+
+#[test]
+fn a_value_that_does_not_fit_rejects_its_row() {
+    let tables = "create table row (id bigint, price numeric, day date, ratio float8, name text);
+        insert into row values
+            (1, 1.00, '2024-01-01', 1, 'a'), (2, 1.005, null, null, null), (3, 'NaN', null, null, null),
+            (4, null, 'infinity', null, null), (5, null, '0044-03-15 BC', null, null), (6, null, null, 'Infinity', null),
+            (7, null, null, null, 'b'), (3000000000, null, null, null, 'a')";
+    let columns = "id: integer, price: 'decimal(12,2)', day: date, ratio: double, \
+                   name: {type: string, accepted_values: [a]}";
+    let shop = Shop::all_of(tables, "row", columns);
+    shop.weir("run").ended(0, "invalid_price");
+    assert_eq!(shop.rows("all"), ["1,1.00,2024-01-01,1.0,a"]);
+    assert_eq!(
+        shop.rows("unreadable"),
+        [
+            "shop: row,2,\"2,1.005,,,\",invalid_price",
+            "shop: row,3,\"3,NaN,,,\",invalid_price",
+            "shop: row,4,\"4,,infinity,,\",invalid_day",
+            "shop: row,5,\"5,,0044-03-15 BC,,\",invalid_day",
+            "shop: row,6,\"6,,,Infinity,\",invalid_ratio",
+            "shop: row,7,\"7,,,,b\",unaccepted_name",
+            "shop: row,8,\"3000000000,,,,a\",invalid_id",
+        ]
+    );
+    shop.project.task("  unreadable: {from: row.rejected, mode: overwrite, publish: always, files: {path: out/unreadable, format: csv}}\n", "");
+    shop.weir("run").ended(1, "a record cannot be read: invalid_price");
+}
+
+#[test]
+fn what_a_query_does_not_need_stays_on_the_server() {
+    let shop = Shop::new(ITEMS);
+    let planned = |sql: &str| {
+        shop.project.file("cheap.sql", sql);
+        let plan = shop.weir("plan");
+        plan.ended(0, "PostgresScanExec: select ");
+        let line = plan.out.lines().find(|line| line.contains("PostgresScanExec")).unwrap().to_owned();
+        line.split_once("PostgresScanExec: ").unwrap().1.to_owned()
+    };
+    let of = "from \"public\".\"item\"";
+    shop.project.task(", price: \"decimal(12,2)\", made: date", "");
+    assert_eq!(planned("select name from item"), format!("select \"name\", 1 {of}"));
+    assert_eq!(planned("select count(*) as n from item"), format!("select 1, 1 {of}"));
+    assert_eq!(planned("select id, name from item limit 2"), format!("select \"id\", \"name\" {of} limit 2"));
+    assert_eq!(
+        planned("select name from item where id > 1 and name = 'nut' and name < 'z'"),
+        format!("select \"id\", \"name\" {of} where \"id\" > 1 and \"name\" = E'nut'")
+    );
+    // Of rows that may be rejected others may be wanted in their place.
+    shop.project.task("name: string", "name: {type: string, not_null: true}");
+    assert_eq!(planned("select id from item limit 2"), format!("select \"id\", \"name\" {of}"));
+    // What becomes null only here is not null there.
+    shop.project.task("not_null: true", "accepted_values: [saw], on_invalid: set_null");
+    assert_eq!(planned("select id from item where name is null"), format!("select \"id\", \"name\" {of}"));
+    shop.weir("run").ended(0, "2");
+    assert_eq!(shop.rows("cheap"), ["1", "2"]);
+}
+
+/// Conditions over the tables of the next test.
+const CONDITIONS: [&str; 26] = [
+    "n = 3",
+    "n <> 3",
+    "n > 0 and n <= 5",
+    "n in (1, 2, 7)",
+    "n not in (1, 2)",
+    "n is null",
+    "n is not null and d is null",
+    "n between -2 and 2",
+    "3 < n",
+    "n = 3 or t = 'a'",
+    "n = 3 or t < 'a'",
+    "not (n = 3)",
+    "t = 'a'",
+    "t = 'A'",
+    "t <> 'a'",
+    "t < 'b'",
+    "t >= 'Z'",
+    "t in ('a', 'ü', '')",
+    "t like 'a%'",
+    "c = 'a'",
+    "d = date '2020-02-29'",
+    "d < date '2020-02-29'",
+    "m > 1.5 and m < 100.25",
+    "f >= 0.1",
+    "b and n > 0",
+    "at >= timestamp '2020-01-01 00:00:00' and at < timestamp '2020-01-02 00:00:00.000001'",
+];
+
+#[test]
+fn a_condition_means_the_same_on_the_server_and_here() {
+    let shop = Shop::new(
+        "create collation odd (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+         create table t (n int, t text collate odd, c char(2), d date, m numeric(10,3), f float8, b bool, at timestamptz);
+         select setseed(0.5);
+         insert into t select
+             case when random() < 0.9 then (random() * 12)::int - 3 end,
+             (array['a', 'A', 'b', 'Z', 'ü', 'Ü', '', 'ab', null, 'a b'])[1 + (random() * 9)::int],
+             (array['a', 'b', 'ab', null])[1 + (random() * 3)::int],
+             case when random() < 0.8 then '2020-02-25'::date + (random() * 9)::int end,
+             case when random() < 0.9 then (random() * 120)::numeric(10,3) end,
+             case when random() < 0.9 then random() end,
+             case when random() < 0.9 then random() < 0.5 end,
+             '2020-01-01 00:00:00+00'::timestamptz + (random() * 3 - 1) * interval '1 day'
+         from generate_series(1, 500)",
+    );
+    let columns = "n: integer, t: string, c: string, d: date, m: 'decimal(10,3)', f: double, b: boolean, at: timestamp";
+    let mut task = format!(
+        "name: conditions\nsources:\n  all_rows:\n    postgres: {{connection: shop, table: t}}\n    columns: {{{columns}}}\n"
+    );
+    let (mut models, mut sinks) = (String::new(), String::new());
+    for (number, condition) in CONDITIONS.iter().enumerate() {
+        task += &format!("  t{number}:\n    postgres: {{connection: shop, table: t}}\n    columns: {{{columns}}}\n");
+        for (kind, source) in [("there", format!("t{number}")), ("here", "all_rows".to_owned())] {
+            shop.project.file(
+                &format!("{kind}{number}.sql"),
+                format!("select n, t, c, d, m, f, b, at from {source} where {condition}"),
+            );
+            models += &format!("  {kind}{number}: {kind}{number}.sql\n");
+            sinks += &format!(
+                "  {kind}{number}: {{from: {kind}{number}, mode: overwrite, files: {{path: out/{kind}{number}, format: csv}}}}\n"
+            );
+        }
+    }
+    shop.project.file("task.yaml", format!("{task}models:\n{models}sinks:\n{sinks}"));
+    shop.weir("run").ended(0, "there0");
+    let plan = shop.weir("plan");
+    assert!(plan.out.matches(" where ").count() > 15, "the conditions are not pushed: {}", plan.out);
+    let mut some = 0;
+    for (number, condition) in CONDITIONS.iter().enumerate() {
+        let (there, here) = (shop.rows(&format!("there{number}")), shop.rows(&format!("here{number}")));
+        assert_eq!(there, here, "{condition}");
+        some += usize::from(!here.is_empty() && here.len() < 500);
+    }
+    assert!(some > 20, "only {some} conditions tell rows apart");
+}
+
+#[test]
+fn all_that_a_run_reads_is_of_one_moment() {
+    let shop = Shop::new(
+        "create table paid (id int); create table sent (id int);
+         insert into paid values (1); insert into sent values (1);
+         create function wait() returns int language sql as 'select pg_advisory_lock_shared(1); select 0';
+         create view slow as select id + wait() as id from paid",
+    );
+    shop.project.file(
+        "task.yaml",
+        "name: moment\nsources:\n  slow: {postgres: {connection: shop, table: slow}, columns: {id: integer}}\n  \
+         sent: {postgres: {connection: shop, table: sent}, columns: {id: integer}}\n\
+         sinks:\n  paid: {from: slow, mode: overwrite, files: {path: out/paid, format: csv}}\n  \
+         sent: {from: sent, mode: overwrite, files: {path: out/sent, format: csv}}\n",
+    );
+    let held = hold_lock(&shop);
+    let run = shop.command("run").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    while shop.sql("select count(*) from pg_locks where locktype = 'advisory' and not granted") == "0" {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    shop.sql("insert into paid values (2); insert into sent values (2)");
+    drop(held);
+    Ran::of(run.wait_with_output().unwrap()).ended(0, "moment");
+    assert_eq!((shop.rows("paid"), shop.rows("sent")), (vec!["1".to_owned()], vec!["1".to_owned()]));
+    shop.weir("run").ended(0, "moment");
+    assert_eq!(shop.rows("sent"), ["1", "2"]);
+}
+
+/// Somebody who holds the lock that the view waits for, until dropped.
+struct Holder(std::process::Child);
+
+impl Drop for Holder {
+    fn drop(&mut self) {
+        drop(self.0.stdin.take());
+        self.0.wait().unwrap();
+    }
+}
+
+fn hold_lock(shop: &Shop) -> Holder {
+    use std::io::Write;
+    let psql = weir_postgres::testing::program("psql");
+    let mut child = Command::new(psql).arg(&shop.url).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    child.stdin.as_mut().unwrap().write_all(b"select pg_advisory_lock(1);\n").unwrap();
+    let is_held = "select count(*) from pg_locks where locktype = 'advisory' and granted";
+    while shop.sql(is_held) == "0" {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    Holder(child)
+}
+
+#[test]
+fn a_run_that_waits_for_the_server_can_be_stopped() {
+    let shop = Shop::new(ITEMS);
+    shop.sql(
+        "create function wait() returns int language sql as 'select pg_advisory_lock_shared(1); select 0';
+         alter table item rename to stock; create view item as select name, id + wait() as id, price, made from stock",
+    );
+    let _held = hold_lock(&shop);
+    let run = shop.command("run").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let waits = "select count(*) from pg_locks where locktype = 'advisory' and not granted";
+    while shop.sql(waits) == "0" {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let asked = Instant::now();
+    let interrupted = Command::new("kill").args(["-INT", &run.id().to_string()]).status().unwrap();
+    assert!(interrupted.success());
+    Ran::of(run.wait_with_output().unwrap()).ended(1, "interrupted");
+    assert!(asked.elapsed() < Duration::from_secs(30), "it took {:?}", asked.elapsed());
+    assert_eq!(shop.project.left("out"), [""; 0]);
+}
+
+#[test]
+fn a_server_that_dies_in_the_middle_publishes_nothing() {
+    let cluster = Cluster::start();
+    let url = cluster.database();
+    let database = url.rsplit('/').next().unwrap();
+    let shop = Shop { project: Project::empty(), url: url.clone() };
+    shop.project.file("task.yaml", TASK.replace("from: cheap", "from: item"));
+    shop.project.task("models:\n  cheap: cheap.sql\n", "");
+    shop.project.file("weir.yaml", "connections: {shop: {postgres: '${env:SHOP}'}}");
+    // Slow enough to be met in its middle, and large enough not to be on its way at once.
+    cluster.sql(
+        database,
+        "create table stock as select i as id, repeat('x', 1000) as name from generate_series(1, 20000) i;
+         create view item as select id, name, 1.00::numeric(10,2) as price, null::date as made
+             from stock where case when id % 1000 = 0 then pg_sleep(0.05) is not null else true end",
+    );
+    let run = shop.command("run").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    while cluster.sql("postgres", "select count(*) from pg_stat_activity where query like 'copy%'") == "0" {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    std::thread::sleep(Duration::from_millis(200));
+    cluster.kill();
+    let ran = Ran::of(run.wait_with_output().unwrap());
+    ran.ended(1, "owner@127.0.0.1");
+    assert_eq!(shop.project.left("out"), [""; 0]);
+    cluster.launch();
+    shop.weir("run").ended(0, "20,000");
+    assert_eq!(shop.rows("cheap").len(), 20_000);
+}
+
+#[test]
+fn what_is_wrong_with_a_source_is_said_with_what_to_do() {
+    let shop = Shop::new(ITEMS);
+    let refused = |from: &str, to: &str, code: i32, said: &[&str]| {
+        shop.project.file("task.yaml", TASK.replace(from, to));
+        assert_ne!(TASK, TASK.replace(from, to), "{from}");
+        let ran = shop.weir("run");
+        said.iter().for_each(|said| ran.ended(code, said));
+    };
+    refused("connection: shop", "connection: shpo", 2, &["`shpo` is no connection", "did you mean `shop`?"]);
+    refused("table: item", "table: itme", 1, &["shop: itme", "there is no such table or view in owner@127.0.0.1"]);
+    refused("table: item", "table: other.item", 1, &["there is no such table or view"]);
+    refused("name: string", "name: {type: string, header: nmae}", 1, &["column `nmae` is missing", "is it `name`?"]);
+    let place = "    postgres: {connection: shop, table: item}\n";
+    refused(place, "", 2, &["source `item`: its rows must come from one place"]);
+    let two = format!("{place}    files: {{path: x.csv, format: csv}}\n");
+    refused(place, &two, 2, &["source `item`: its rows must come from one place"]);
+    for (more, said) in [
+        ("read: new", "`read` is for sources of files"),
+        ("if_missing: skip", "`if_missing` is for sources of files"),
+        ("archive: done", "`archive` is for sources of files"),
+        ("null_values: [NA]", "`null_values` is for sources of texts"),
+        ("unknown_columns: ignore", "`unknown_columns` is for sources of texts"),
+    ] {
+        refused(place, &format!("{place}    {more}\n"), 2, &[said]);
+    }
+    refused("made: date", "made: {type: date, format: '%d.%m.%Y'}", 2, &["`format` is for sources of texts"]);
+    refused(
+        "mode: overwrite, files: {path: out/cheap",
+        "mode: append, files: {path: out/cheap",
+        2,
+        &["`mode: append` needs a source with `read: new`"],
+    );
+    refused("cheap: {from: cheap", "cheap: {fetch: x, from: cheap", 2, &["unknown key `fetch`"]);
+}
+
+#[test]
+fn a_user_who_may_not_read_a_column_is_told_before_anything_is_read() {
+    let shop = Shop::new(ITEMS);
+    let database = shop.url.rsplit('/').next().unwrap();
+    let reader = format!("reader_of_{database}");
+    shop.sql(&format!("create role {reader} login password 'p'; grant select (id, name, price) on item to {reader}"));
+    let shop = Shop { url: Cluster::shared().url_of(&reader, "p", database), ..shop };
+    let ran = shop.weir("run");
+    ran.ended(1, "permission denied for table item");
+    ran.ended(1, "have the owner grant what is missing");
+    shop.project.task(", made: date", "");
+    shop.project.file("cheap.sql", "select id from item");
+    shop.weir("run").ended(0, "3");
+}
+
+#[test]
+fn doctor_and_plan_look_at_the_table_and_validate_needs_no_database() {
+    let shop = Shop::new(ITEMS);
+    shop.weir("doctor").ended(0, "shop: item: can be read, columns fit");
+    shop.weir("plan").ended(0, "source `item`: shop: item");
+    Ran::of(shop.command("validate").env_remove("SHOP").output().unwrap()).ended(0, "is valid");
+    Ran::of(shop.command("doctor").env_remove("SHOP").output().unwrap()).ended(1, "SHOP");
+    shop.sql("drop table item");
+    shop.weir("doctor").ended(1, "there is no such table or view");
+}
+
+#[test]
+fn a_case_gives_the_rows_of_a_table() {
+    let shop = Shop::new("");
+    let case = "cheap_items_only:\n  given: {item: [{id: 1, price: 9.99}, {id: 2, price: 10}]}\n  expect: {cheap: [{id: 1}]}\n";
+    shop.project.file("cheap.test.yaml", case);
+    let test = |project: &Project| Ran::of(project.command(&["test", "--task-config", "task.yaml"]).output().unwrap());
+    test(&shop.project).ended(0, "1 case, all ok");
+    shop.project.file("cheap.test.yaml", case.replace("[{id: 1, price: 9.99}, {id: 2, price: 10}]", "\"id,price\""));
+    test(&shop.project).ended(2, "`item` is not read from texts");
+}
+
+#[test]
+fn a_table_can_be_read_and_merged_into_by_one_run() {
+    let shop = Shop::new(ITEMS);
+    shop.project.file(
+        "task.yaml",
+        format!("{TASK}  item: {{from: cheap, mode: merge, primary_key: [id], postgres: {{connection: shop, table: item}}}}\n")
+            .replace("name: items", "name: items2"),
+    );
+    shop.project.file(
+        "cheap.sql",
+        "select cast(id as integer) as id, cast(price * 2 as decimal(10,2)) as price from item where price < 10",
+    );
+    shop.weir("run").ended(0, "0 inserted, 2 updated, 0 unchanged");
+    assert_eq!(shop.sql("select string_agg(price::text, ' ' order by id) from item"), "1.00 0.50 19.99");
+}
