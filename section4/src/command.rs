@@ -1,55 +1,51 @@
-//! The command line: one file a verb.
+//! The command line: the engine's verbs on the task that loads cases, and one file for each verb beside them.
 
 mod fetch;
+mod load;
 mod mock_api;
 
-use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{ArgMatches, FromArgMatches};
+use miette::IntoDiagnostic;
+use weir::Cli;
 
-/// COVID-19: the confirmed cases of countries, from public APIs.
-#[derive(Debug, Parser)]
-#[command(name = "section4", version, about)]
-struct Arguments {
-    #[command(subcommand)]
-    verb: Verb,
-}
+use crate::Result;
+use crate::cases::CovidCases;
 
-#[derive(Debug, Subcommand)]
-enum Verb {
-    Fetch(fetch::Arguments),
-    MockApi(mock_api::Arguments),
-}
+/// The task file, from the folder that `section4/` is in.
+const TASK: &str = "section4/conf/covid.yaml";
 
 /// Runs the program with its arguments.
 pub fn main() -> ExitCode {
-    run(std::env::args_os())
+    Cli::new("section4")
+        .about("COVID-19: the confirmed cases of countries, from public APIs into PostgreSQL.")
+        .version(env!("CARGO_PKG_VERSION"))
+        .default_task(TASK)
+        .fetch(CovidCases)
+        .alias("run", "load")
+        .options::<load::Arguments>(load::params)
+        .command::<fetch::Arguments>("fetch", |matches, _| run(matches, fetch::Arguments::run))
+        .command::<mock_api::Arguments>("mock-api", |matches, _| run(matches, mock_api::Arguments::run))
+        .main()
 }
 
-/// Runs the program with these arguments, of which the first is its name.
-pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let Arguments { verb } = Arguments::parse_from(arguments);
+/// Runs a verb of the section's own; gives the exit code.
+fn run<A: FromArgMatches>(matches: &ArgMatches, verb: impl AsyncFnOnce(A) -> Result<()>) -> miette::Result<u8> {
+    let arguments = A::from_arg_matches(matches).into_diagnostic()?;
     let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_target(false).without_time();
     let log = log.with_ansi(std::io::stderr().is_terminal());
     // It fails if whoever calls this has a log already.
     let _ = log.with_max_level(tracing::Level::WARN).try_init();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let done = runtime.map_err(crate::Error::from).and_then(|runtime| {
-        runtime.block_on(async {
-            match verb {
-                Verb::Fetch(arguments) => arguments.run().await,
-                Verb::MockApi(arguments) => arguments.run().await,
-            }
-        })
-    });
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
+    let done = runtime.map_err(crate::Error::from).and_then(|runtime| runtime.block_on(verb(arguments)));
+    Ok(done.map_or_else(
+        |error| {
             let code = error.exit_code();
             eprintln!("{:?}", miette::Report::new(error));
-            ExitCode::from(code)
-        }
-    }
+            code
+        },
+        |()| 0,
+    ))
 }

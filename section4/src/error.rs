@@ -21,6 +21,11 @@ pub enum Error {
         help: String,
     },
 
+    /// An option of the source is missing or wrong.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Option(#[from] weir::fetch::OptionError),
+
     /// No answer came, or not all of it.
     #[error("{url}: {message}{tried}")]
     Unreachable {
@@ -146,7 +151,7 @@ impl Error {
     /// The exit code of a process that ends with this error: 2 wrong usage, 1 anything else.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Usage { .. } => 2,
+            Self::Usage { .. } | Self::Option(_) => 2,
             _ => 1,
         }
     }

@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use chrono::NaiveDate;
+use weir::fetch::Options;
 
-use crate::fetch::{Client, Settings};
-use crate::series::{Days, Series};
-use crate::source::{Countries, Request, Source};
+use crate::cases::{ask, listed, write as write_csv};
+use crate::source::{Countries, Source};
 use crate::{Error, Result};
 
 /// Get countries' total cases by day as CSV: country,date,total_cases,source. What is odd about them goes to standard
@@ -18,7 +18,9 @@ use crate::{Error, Result};
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     #[command(flatten)]
-    asked: Asked,
+    selection: Selection,
+    #[command(flatten)]
+    manner: Manner,
     /// The file to write, as a whole or not at all; standard output unless it is named.
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -26,15 +28,15 @@ pub(super) struct Arguments {
 
 /// What is asked for, and of whom.
 #[derive(Debug, clap::Args)]
-struct Asked {
-    /// Who has the cases.
-    #[arg(long, value_enum, default_value = "disease.sh")]
-    source: Source,
+pub(super) struct Selection {
+    /// Who has the cases [default: disease.sh].
+    #[arg(long, value_enum)]
+    source: Option<Source>,
     /// The server to ask instead of the source's own; for jhu and owid also the file itself.
     #[arg(long, value_name = "URL")]
     base_url: Option<String>,
     /// Countries, by names as the source knows them.
-    #[arg(long, value_name = "NAME", num_args = 1.., required_unless_present = "all", conflicts_with = "all")]
+    #[arg(long, value_name = "NAME", num_args = 1.., conflicts_with = "all")]
     country: Vec<String>,
     /// All countries of the source.
     #[arg(long)]
@@ -45,18 +47,24 @@ struct Asked {
     /// The last day.
     #[arg(long, value_name = "DAY")]
     to: Option<NaiveDate>,
-    /// How many countries to ask for at the same time.
-    #[arg(long, value_name = "N", default_value = "4", value_parser = clap::value_parser!(u8).range(1..=32))]
-    at_once: u8,
-    /// How long one attempt may take.
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, default_value = "1m")]
-    timeout: Duration,
-    /// How long to try again what may pass by itself, counted from the first attempt on; 0s for a single attempt.
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, default_value = "2m")]
-    retry_for: Duration,
-    /// The largest answer that is taken.
-    #[arg(long, value_name = "BYTES", default_value = "268435456")]
-    max_bytes: u64,
+}
+
+/// How it is asked for.
+#[derive(Debug, clap::Args)]
+pub(super) struct Manner {
+    /// How many countries to ask for at the same time [default: 4].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=32))]
+    at_once: Option<u8>,
+    /// How long one attempt may take [default: 1m].
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    timeout: Option<Duration>,
+    /// How long to try again what may pass by itself, counted from the first attempt on; 0s for a single attempt [default:
+    /// 2m].
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    retry_for: Option<Duration>,
+    /// The largest answer that is taken [default: 268435456].
+    #[arg(long, value_name = "BYTES")]
+    max_bytes: Option<u64>,
     /// A folder to keep answers in: what has not changed is not sent again.
     #[arg(long, value_name = "DIR")]
     cache: Option<PathBuf>,
@@ -64,11 +72,19 @@ struct Asked {
 
 impl Arguments {
     pub(super) async fn run(self) -> Result<()> {
-        let series = self.asked.send().await?;
+        if !self.selection.all && self.selection.country.is_empty() {
+            return Err(Error::Usage {
+                message: "no country is named".to_owned(),
+                help: "name some (--country NAME...), or ask for all of them (--all)".to_owned(),
+            });
+        }
+        let options: Options = self.selection.options().into_iter().chain(self.manner.options()).collect();
+        let series = ask(&options).await?;
         for warning in series.iter().flat_map(|series| &series.warnings) {
             eprintln!("warning: {warning}");
         }
-        let text = csv(&series)?;
+        let mut text = Vec::new();
+        write_csv(&series, &mut text)?;
         match &self.output {
             Some(path) => write(path, &text),
             None => print(&text),
@@ -76,29 +92,40 @@ impl Arguments {
     }
 }
 
-impl Asked {
-    async fn send(self) -> Result<Vec<Series>> {
-        let countries = if self.all { Countries::All } else { Countries::Named(self.country) };
-        let days = Days::new(self.from, self.to)?;
-        let request = Request::new(self.source, self.base_url.as_deref(), countries)?;
-        let request = request.days(days).at_once(self.at_once.into());
-        let Self { timeout, retry_for, max_bytes, cache, .. } = self;
-        request.send(&Client::new(Settings { timeout, retry_for, max_bytes, cache })?).await
+impl Selection {
+    /// As options of the source: those that are said.
+    pub(super) fn options(&self) -> Vec<(String, String)> {
+        let countries = match (self.all, &self.country) {
+            (true, _) => Some(Countries::All),
+            (false, names) if names.is_empty() => None,
+            (false, names) => Some(Countries::Named(names.clone())),
+        };
+        said([
+            ("source", self.source.map(|source| source.name().to_owned())),
+            ("base_url", self.base_url.clone()),
+            ("countries", countries.map(|countries| listed(&countries))),
+            ("from", self.from.map(|day| day.to_string())),
+            ("to", self.to.map(|day| day.to_string())),
+        ])
     }
 }
 
-fn csv(series: &[Series]) -> Result<Vec<u8>> {
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    let written = (|| {
-        writer.write_record(["country", "date", "total_cases", "source"])?;
-        for of in series.iter().flat_map(|series| &series.measurements) {
-            let (date, total) = (of.date.to_string(), of.total_cases.to_string());
-            writer.write_record([&of.country, date.as_str(), &total, of.source.name()])?;
-        }
-        writer.flush()
-    })();
-    written?;
-    writer.into_inner().map_err(|error| error.into_error().into())
+impl Manner {
+    /// As options of the source: those that are said.
+    pub(super) fn options(&self) -> Vec<(String, String)> {
+        let time = |time: Duration| humantime::format_duration(time).to_string();
+        said([
+            ("at_once", self.at_once.map(|number| number.to_string())),
+            ("timeout", self.timeout.map(time)),
+            ("retry_for", self.retry_for.map(time)),
+            ("max_bytes", self.max_bytes.map(|bytes| bytes.to_string())),
+            ("cache", self.cache.as_ref().map(|folder| folder.display().to_string())),
+        ])
+    }
+}
+
+fn said<const N: usize>(options: [(&str, Option<String>); N]) -> Vec<(String, String)> {
+    options.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
 }
 
 /// Whoever reads no further than the first lines (`head`) has what he wanted.

@@ -59,6 +59,8 @@ pub struct Cli {
     default_task: Option<&'static str>,
     functions: Vec<ScalarUDF>,
     fetchers: Vec<Arc<dyn Fetch>>,
+    aliases: Vec<(&'static str, &'static str)>,
+    options: Option<OwnOptions>,
     own: Vec<OwnCommand>,
 }
 
@@ -73,6 +75,21 @@ impl std::fmt::Debug for OwnCommand {
         write!(f, "OwnCommand({})", self.command.get_name())
     }
 }
+
+/// Options that a section adds to the verbs that work on its task.
+struct OwnOptions {
+    augment: fn(clap::Command) -> clap::Command,
+    params: fn(&clap::ArgMatches) -> miette::Result<Vec<(String, String)>>,
+}
+
+impl std::fmt::Debug for OwnOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("OwnOptions")
+    }
+}
+
+/// The verbs that take a section's own options.
+const WITH_OPTIONS: [&str; 4] = ["run", "plan", "doctor", "schedule"];
 
 /// The verbs that every such command line has.
 #[derive(Debug, Subcommand)]
@@ -107,6 +124,8 @@ impl Cli {
             default_task: None,
             functions: vec![],
             fetchers: vec![],
+            aliases: vec![],
+            options: None,
             own: vec![],
         }
     }
@@ -158,6 +177,24 @@ impl Cli {
         self
     }
 
+    /// Another name for a verb.
+    #[must_use]
+    pub fn alias(mut self, verb: &'static str, alias: &'static str) -> Self {
+        self.aliases.push((verb, alias));
+        self
+    }
+
+    /// Adds options to the verbs that work on the task (`run`, `plan`, `doctor` and `schedule`). `params` makes values of
+    /// the task's parameters of them, over which `--param` goes; it is called before any other thread runs.
+    #[must_use]
+    pub fn options<A: Args>(
+        mut self,
+        params: fn(&clap::ArgMatches) -> miette::Result<Vec<(String, String)>>,
+    ) -> Self {
+        self.options = Some(OwnOptions { augment: A::augment_args, params });
+        self
+    }
+
     /// Reads the process's arguments, does what they say, and reports what goes wrong.
     pub fn main(self) -> ExitCode {
         ExitCode::from(self.main_from(std::env::args_os()))
@@ -183,7 +220,11 @@ impl Cli {
         let (result, format) = match own {
             Some(result) => (result, LogFormat::Text),
             None => match Verb::from_arg_matches(&matches) {
-                Ok(verb) => (self.run(&verb).map_err(miette::Report::new), verb.log_format()),
+                Ok(mut verb) => {
+                    let format = verb.log_format();
+                    let ready = self.own_params(&matches).map(|params| verb.set_params(params));
+                    (ready.and_then(|()| self.run(&verb).map_err(miette::Report::new)), format)
+                }
                 Err(error) => {
                     let _ = error.print();
                     return 2;
@@ -191,6 +232,14 @@ impl Cli {
             },
         };
         result.unwrap_or_else(|error| report_error(&error, format))
+    }
+
+    /// The parameters that the section's own options stand for.
+    fn own_params(&self, matches: &clap::ArgMatches) -> miette::Result<Vec<(String, String)>> {
+        match (&self.options, matches.subcommand()) {
+            (Some(options), Some((verb, args))) if WITH_OPTIONS.contains(&verb) => (options.params)(args),
+            _ => Ok(vec![]),
+        }
     }
 
     fn parser(&self) -> clap::Command {
@@ -207,6 +256,12 @@ impl Cli {
                     verb.mut_arg("task_config", |arg| arg.required(false).default_value(task))
                 });
             }
+        }
+        for (verb, alias) in &self.aliases {
+            parser = parser.mut_subcommand(verb, |verb| verb.visible_alias(*alias));
+        }
+        if let Some(options) = &self.options {
+            parser = WITH_OPTIONS.iter().fold(parser, |parser, verb| parser.mut_subcommand(verb, options.augment));
         }
         self.own.iter().fold(parser, |parser, own| parser.subcommand(own.command.clone()))
     }
@@ -243,6 +298,16 @@ impl Cli {
 }
 
 impl Verb {
+    /// Sets parameters that the command line does not set by itself.
+    fn set_params(&mut self, params: Vec<(String, String)>) {
+        let args = match self {
+            Self::Run(args) | Self::Plan(args) | Self::Schedule(args) => args,
+            Self::Doctor(args) => &mut args.run,
+            Self::Validate(_) | Self::Test(_) | Self::Runs(_) | Self::Init(_) | Self::Schema(_) => return,
+        };
+        args.task.params.splice(0..0, params);
+    }
+
     fn log_format(&self) -> LogFormat {
         match self {
             Self::Run(args) | Self::Plan(args) | Self::Schedule(args) => args.task.log.log_format,
@@ -264,11 +329,17 @@ fn report_error(error: &miette::Report, format: LogFormat) -> u8 {
         LogFormat::Text if is_terminal => complain!("{error:?}"),
         LogFormat::Text => {
             complain!("error: {error}");
+            for related in error.related().into_iter().flatten() {
+                complain!("  {related}");
+            }
             if let Some(help) = help {
                 complain!("help: {help}");
             }
         }
         LogFormat::Json => {
+            for related in error.related().into_iter().flatten() {
+                tracing::error!("{related}");
+            }
             tracing::error!(help, "{error}");
         }
     }

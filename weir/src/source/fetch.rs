@@ -8,6 +8,7 @@ use std::fmt;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -116,15 +117,14 @@ impl From<std::io::Error> for FetchError {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Options(BTreeMap<String, String>);
 
-impl Options {
-    /// What an option says.
-    ///
-    /// # Errors
-    /// If the task does not say it.
-    pub fn get(&self, name: &str) -> Result<&str, OptionError> {
-        self.find(name).ok_or_else(|| OptionError { message: format!("the option `{name}` is missing") })
+/// The last value of a name counts.
+impl FromIterator<(String, String)> for Options {
+    fn from_iter<I: IntoIterator<Item = (String, String)>>(options: I) -> Self {
+        Self(options.into_iter().collect())
     }
+}
 
+impl Options {
     /// What an option says, if it is said and not empty.
     pub fn find(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str).filter(|text| !text.is_empty())
@@ -134,9 +134,21 @@ impl Options {
     ///
     /// # Errors
     /// If the task does not say it, or it is no such value.
-    pub fn parsed<T: std::str::FromStr<Err: fmt::Display>>(&self, name: &str) -> Result<T, OptionError> {
-        let text = self.get(name)?;
-        text.parse().map_err(|error| OptionError { message: format!("the option `{name}`: `{text}`: {error}") })
+    pub fn parsed<T: FromStr<Err: fmt::Display>>(&self, name: &str) -> Result<T, OptionError> {
+        self.parsed_by(name, T::from_str)?.ok_or_else(|| OptionError { message: format!("the option `{name}` is missing") })
+    }
+
+    /// What an option says, if it is said and not empty, as `parse` reads it.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn parsed_by<T, E: fmt::Display>(
+        &self,
+        name: &str,
+        parse: impl Fn(&str) -> Result<T, E>,
+    ) -> Result<Option<T>, OptionError> {
+        let wrong = |text: &str, error| OptionError { message: format!("the option `{name}`: `{text}`: {error}") };
+        self.find(name).map(|text| parse(text).map_err(|error| wrong(text, error))).transpose()
     }
 
     /// Fails if there is an option that is not among these: a misspelt one would be passed over.
