@@ -25,6 +25,7 @@ mod country;
 mod error;
 pub mod fetch;
 pub mod mock;
+mod output;
 mod series;
 pub mod source;
 mod value;

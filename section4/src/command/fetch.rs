@@ -1,9 +1,6 @@
 //! `section4 fetch`
 
-use std::fs::Permissions;
-use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use chrono::NaiveDate;
@@ -11,7 +8,7 @@ use chrono::NaiveDate;
 use crate::fetch::{Client, Settings};
 use crate::series::{Days, Series};
 use crate::source::{Countries, Request, Source};
-use crate::{Error, Result};
+use crate::{Result, output};
 
 /// Get countries' total cases by day as CSV: country,date,total_cases,source. What is odd about them goes to standard
 /// error.
@@ -70,8 +67,8 @@ impl Arguments {
         }
         let text = csv(&series)?;
         match &self.output {
-            Some(path) => write(path, &text),
-            None => print(&text),
+            Some(path) => output::replace(path, &text),
+            None => output::print(&text),
         }
     }
 }
@@ -99,32 +96,4 @@ fn csv(series: &[Series]) -> Result<Vec<u8>> {
     })();
     written?;
     writer.into_inner().map_err(|error| error.into_error().into())
-}
-
-/// Whoever reads no further than the first lines (`head`) has what he wanted.
-fn print(text: &[u8]) -> Result<()> {
-    let mut out = std::io::stdout().lock();
-    match out.write_all(text).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
-        _ => Ok(()),
-    }
-}
-
-/// Puts a whole file in the place of another one, so that nobody sees a part of it.
-fn write(path: &Path, text: &[u8]) -> Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let replace = || {
-        let mut file = tempfile::Builder::new().permissions(Permissions::from_mode(0o666)).tempfile_in(folder)?;
-        file.write_all(text)?;
-        file.persist(path).map_err(|error| error.error)
-    };
-    match replace() {
-        Ok(_) => Ok(()),
-        Err(error) => {
-            let missing = !folder.is_dir();
-            let message = if missing { "its folder is not there".to_owned() } else { error.to_string() };
-            let help = if missing { "make the folder first" } else { "write to a folder that you may write to" };
-            Err(Error::File { path: path.display().to_string(), message, help })
-        }
-    }
 }
