@@ -2,6 +2,7 @@
 
 mod fetch;
 mod mock_api;
+mod show;
 
 use std::ffi::OsString;
 use std::io::IsTerminal;
@@ -21,6 +22,7 @@ struct Arguments {
 enum Verb {
     Fetch(fetch::Arguments),
     MockApi(mock_api::Arguments),
+    Show(show::Arguments),
 }
 
 /// Runs the program with its arguments.
@@ -41,6 +43,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             match verb {
                 Verb::Fetch(arguments) => arguments.run().await,
                 Verb::MockApi(arguments) => arguments.run().await,
+                Verb::Show(arguments) => arguments.run().await,
             }
         })
     });

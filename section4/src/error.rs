@@ -132,6 +132,29 @@ pub enum Error {
         help: &'static str,
     },
 
+    /// The database cannot be reached, or refused a statement.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Database(#[from] weir_postgres::Error),
+
+    /// The database has no cases to show.
+    #[error("{database}: {message}")]
+    #[diagnostic(help(
+        "load first: section4 fetch --all --output data/covid/cases.csv, and then \
+         weir run --task-config section4/conf/covid.yaml"
+    ))]
+    NothingLoaded {
+        /// User, host, port and database.
+        database: String,
+        /// What is missing.
+        message: &'static str,
+    },
+
+    /// A picture cannot be made.
+    #[error("the picture cannot be drawn: {0}")]
+    #[diagnostic(help("leave out --png; the terminal shows the same values"))]
+    Picture(String),
+
     /// TLS cannot be set up on this machine.
     #[error("no connection can be secured on this machine: {0}")]
     #[diagnostic(help("see that the certificates of the authorities are installed (package ca-certificates)"))]
@@ -146,7 +169,7 @@ impl Error {
     /// The exit code of a process that ends with this error: 2 wrong usage, 1 anything else.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Usage { .. } => 2,
+            Self::Usage { .. } | Self::Database(weir_postgres::Error::Url { .. }) => 2,
             _ => 1,
         }
     }

@@ -20,10 +20,12 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod chart;
 pub mod command;
 mod country;
 mod error;
 pub mod fetch;
+mod history;
 pub mod mock;
 mod output;
 mod series;
