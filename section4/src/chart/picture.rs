@@ -7,8 +7,8 @@ use chrono::NaiveDate;
 use plotters::coord::Shift;
 use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, ValueFormatter};
 use plotters::prelude::*;
-use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::register_font;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::number;
 use super::ticks::ticks;
@@ -18,7 +18,7 @@ use crate::{Error, Result};
 const WIDTH: u32 = 1200;
 const HEIGHT: u32 = 600;
 /// Everything is drawn so many times as large and then made smaller: nothing else smooths lines and bars.
-const FINER: u32 = 3;
+const FINER: u32 = 2;
 /// More charts than that would have no room for their numbers.
 const MOST_COUNTRIES: usize = 12;
 
@@ -77,7 +77,7 @@ fn text(size: u32, colour: RGBColor) -> TextStyle<'static> {
 }
 
 fn bold(size: u32) -> TextStyle<'static> {
-    (FONT, px(size)).into_font().style(FontStyle::Bold).color(&INK)
+    (FONT, px(size), FontStyle::Bold).into_font().color(&INK)
 }
 
 fn draw(area: &Area<'_>, histories: &[History]) -> Result<()> {
@@ -91,7 +91,7 @@ fn draw(area: &Area<'_>, histories: &[History]) -> Result<()> {
     let at = |x: u32, y: u32| (px(x) as i32, px(y) as i32);
     head.draw(&Text::new(title, at(20, 16), bold(25))).map_err(failed)?;
     legend(&head, histories)?;
-    let style = text(13, FAINT_INK).pos(Pos::new(HPos::Right, VPos::Top));
+    let style = text(14, FAINT_INK).pos(Pos::new(HPos::Right, VPos::Top));
     foot.draw(&Text::new(origin(histories), at(WIDTH - 20, 0), style)).map_err(failed)?;
 
     let columns = (histories.len() as f64).sqrt().ceil().max(1.0) as usize;
@@ -121,7 +121,7 @@ fn legend(head: &Area<'_>, histories: &[History]) -> Result<()> {
     let has_long = histories.iter().flat_map(|history| &history.days).any(|day| day.days_covered > 1);
     let mut right = px(WIDTH - 20) as i32;
     let middle = px(30) as i32;
-    let mut entries = vec![("7-day average", LINE, 2), ("cases of a day", BAR, 6)];
+    let mut entries = vec![("7-day average", LINE, 1), ("cases of a day", BAR, 6)];
     if has_long {
         entries.push(("cases of several days", LONG_BAR, 6));
     }
@@ -130,10 +130,10 @@ fn legend(head: &Area<'_>, histories: &[History]) -> Result<()> {
         let (width, _) = head.estimate_text_size(name, &style).map_err(failed)?;
         let at = right - width as i32;
         head.draw(&Text::new(name, (at, middle), style)).map_err(failed)?;
-        let half = px(half) as i32 / if half == 2 { 2 } else { 1 };
-        let mark = [(at - px(28) as i32, middle - half), (at - px(8) as i32, middle + half)];
+        let (half, gap, wide) = (px(half) as i32, px(8) as i32, px(18) as i32);
+        let mark = [(at - gap - wide, middle - half), (at - gap, middle + half)];
         head.draw(&Rectangle::new(mark, colour.filled())).map_err(failed)?;
-        right = at - px(28 + 24) as i32;
+        right = at - gap - wide - px(24) as i32;
     }
     Ok(())
 }
@@ -179,7 +179,7 @@ fn chart(panel: &Area<'_>, history: &History, is_one_of_several: bool) -> Result
 
     let mut builder = ChartBuilder::on(panel);
     builder.margin_right(px(20)).margin_left(px(8)).margin_bottom(px(4)).margin_top(px(4));
-    builder.x_label_area_size(px(28)).y_label_area_size(px(if is_one_of_several { 66 } else { 84 }));
+    builder.x_label_area_size(px(28)).y_label_area_size(px(if is_one_of_several { 64 } else { 78 }));
     if is_one_of_several {
         builder.caption(&history.country, bold(16));
     }
@@ -190,11 +190,11 @@ fn chart(panel: &Area<'_>, history: &History, is_one_of_several: bool) -> Result
     };
     let mut mesh = chart.configure_mesh();
     mesh.disable_x_mesh().bold_line_style(GRID.stroke_width(FINER)).light_line_style(TRANSPARENT);
-    mesh.axis_style(FAINT_INK.stroke_width(FINER)).label_style(text(13, INK));
+    mesh.axis_style(FAINT_INK.stroke_width(FINER)).label_style(text(14, INK));
     mesh.x_label_formatter(&day_label).x_labels(labels.len());
-    mesh.y_labels((height / px(60)).clamp(2, 8) as usize).y_label_formatter(&|value| number(*value));
+    mesh.y_labels((height / px(45)).clamp(2, 8) as usize).y_label_formatter(&|value| number(*value));
     if !is_one_of_several {
-        mesh.y_desc("cases a day").axis_desc_style(text(13, FAINT_INK));
+        mesh.y_desc("cases a day").axis_desc_style(text(14, FAINT_INK));
     }
     mesh.draw().map_err(failed)?;
 
@@ -209,14 +209,15 @@ fn chart(panel: &Area<'_>, history: &History, is_one_of_several: bool) -> Result
         let axis = [(-0.5, 0.0), (at(last.date) + 0.5, 0.0)];
         chart.draw_series([PathElement::new(axis, FAINT_INK.stroke_width(FINER))]).map_err(failed)?;
     }
-    for run in runs(&history.days) {
-        let points: Vec<(f64, f64)> = run.iter().map(|&(day, average)| (at(day), average)).collect();
-        match points.as_slice() {
-            [alone] => chart.draw_series([Circle::new(*alone, px(3), LINE.filled())]),
-            _ => chart.draw_series([PathElement::new(points, LINE.stroke_width(px(2)))]),
-        }
-        .map_err(failed)?;
-    }
+    let points: Vec<(NaiveDate, f64)> = history.days.iter().filter_map(|day| Some((day.date, day.average?))).collect();
+    // A whole path of this width has holes where it turns sharply; pieces with round ends have none.
+    let ends = points.iter().map(|&(day, average)| Circle::new((at(day), average), px(1), LINE.filled()));
+    chart.draw_series(ends).map_err(failed)?;
+    let pieces = points.windows(2).filter(|pair| pair[0].0.succ_opt() == Some(pair[1].0));
+    let piece = |pair: &[(NaiveDate, f64)]| {
+        PathElement::new([(at(pair[0].0), pair[0].1), (at(pair[1].0), pair[1].1)], LINE.stroke_width(px(2)))
+    };
+    chart.draw_series(pieces.map(piece)).map_err(failed)?;
     Ok(())
 }
 
@@ -229,20 +230,6 @@ fn extent(days: &[Day]) -> (f64, f64) {
         (false, false) => (0.0, 1.0),
         (is_below, is_above) => (if is_below { low - air } else { 0.0 }, if is_above { high + air } else { 0.0 }),
     }
-}
-
-/// Averages of days that follow each other: the line has a gap wherever a day has none.
-fn runs(days: &[Day]) -> Vec<Vec<(NaiveDate, f64)>> {
-    let mut runs: Vec<Vec<(NaiveDate, f64)>> = Vec::new();
-    for (day, average) in days.iter().filter_map(|day| Some((day.date, day.average?))) {
-        match runs.last_mut() {
-            Some(run) if run.last().is_some_and(|(before, _)| before.succ_opt() == Some(day)) => {
-                run.push((day, average))
-            }
-            _ => runs.push(vec![(day, average)]),
-        }
-    }
-    runs
 }
 
 /// The means of squares of pixels.
@@ -271,4 +258,66 @@ fn encode(pixels: &[u8]) -> Result<Vec<u8>, png::EncodingError> {
     writer.write_image_data(pixels)?;
     writer.finish()?;
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::columns::tests::days;
+    use super::*;
+
+    /// How many pixels of a picture have a colour. It has been made smaller, so edges are of other ones.
+    fn area(history: History, colour: RGBColor) -> usize {
+        let bytes = png(&[history]).unwrap();
+        let mut reader = png::Decoder::new(std::io::Cursor::new(bytes)).read_info().unwrap();
+        let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+        let info = reader.next_frame(&mut pixels).unwrap();
+        assert_eq!((info.width, info.height), (WIDTH, HEIGHT));
+        pixels.chunks_exact(3).filter(|pixel| *pixel == [colour.0, colour.1, colour.2]).count()
+    }
+
+    fn history(values: &[(Option<i64>, Option<f64>)]) -> History {
+        History { country: "Côte d'Ivoire".to_owned(), days: days(values) }
+    }
+
+    #[test]
+    fn a_correction_takes_as_much_room_as_a_case() {
+        let (up, both) = (history(&[(Some(9), None), (Some(0), None)]), history(&[(Some(9), None), (Some(-9), None)]));
+        let (up, both) = (area(up, BAR), area(both, BAR));
+        assert!(up > 100_000 && both.abs_diff(up) < up / 20, "{up} {both}");
+    }
+
+    #[test]
+    fn the_line_has_a_gap_where_a_day_has_no_average() {
+        let whole = area(history(&[(Some(1), Some(1.0)), (Some(1), Some(1.0)), (Some(1), Some(1.0))]), LINE);
+        let gap = area(history(&[(Some(1), Some(1.0)), (Some(1), None), (Some(1), Some(1.0))]), LINE);
+        assert!(whole > gap + 500, "{whole} {gap}");
+    }
+
+    #[test]
+    fn cases_of_several_days_are_told_from_those_of_one() {
+        let mut history = history(&[(Some(1), None), (None, None), (Some(3), None)]);
+        assert_eq!(area(history.clone(), LONG_BAR), 0);
+        history.days[1].days_covered = 2;
+        assert!(area(history, LONG_BAR) > 1_000);
+    }
+
+    #[test]
+    fn any_values_can_be_drawn() {
+        for values in [
+            &[(Some(0), None)][..],
+            &[(Some(0), Some(0.0)), (Some(0), None)],
+            &[(None, Some(0.5))],
+            &[(Some(-1), None)],
+            &[(Some(i64::MAX), None), (Some(i64::MIN), Some(1e300))],
+        ] {
+            assert!(area(history(values), WHITE) > 1_000, "{values:?}");
+        }
+    }
+
+    #[test]
+    fn more_countries_than_there_is_room_for_are_refused() {
+        let histories = vec![history(&[(Some(1), None)]); MOST_COUNTRIES + 1];
+        assert_eq!(png(&histories).unwrap_err().exit_code(), 2);
+        assert!(png(&histories[1..]).is_ok());
+    }
 }

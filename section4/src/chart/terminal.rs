@@ -91,7 +91,7 @@ impl Terminal {
         }
         if days_each > 1 {
             let days_each = i64::try_from(days_each).map(count).unwrap_or_default();
-            legend.push(format!("each column: highest and lowest of {days_each} days"));
+            legend.push(format!("column: highest, lowest of {days_each} days"));
         }
         wrap(&legend, self.width, 2)
     }
