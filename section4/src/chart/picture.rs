@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 use chrono::NaiveDate;
 use plotters::coord::Shift;
 use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, ValueFormatter};
+use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 use plotters::style::register_font;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
@@ -32,6 +33,7 @@ const LONG_BAR: RGBColor = RGBColor(240, 190, 120);
 const LINE: RGBColor = RGBColor(21, 81, 163);
 
 type Area<'a> = DrawingArea<BitMapBackend<'a>, Shift>;
+type Chart<'a, 'b> = ChartContext<'a, BitMapBackend<'b>, Cartesian2d<DayAxis, RangedCoordf64>>;
 
 /// Draws countries, each in a chart of its own, as a PNG of 1200 by 600 pixels.
 ///
@@ -89,9 +91,9 @@ fn draw(area: &Area<'_>, histories: &[History]) -> Result<()> {
         _ => "Daily confirmed cases".to_owned(),
     };
     let at = |x: u32, y: u32| (px(x) as i32, px(y) as i32);
-    head.draw(&Text::new(title, at(20, 16), bold(25))).map_err(failed)?;
+    head.draw(&Text::new(title, at(20, 13), bold(30))).map_err(failed)?;
     legend(&head, histories)?;
-    let style = text(14, FAINT_INK).pos(Pos::new(HPos::Right, VPos::Top));
+    let style = text(16, FAINT_INK).pos(Pos::new(HPos::Right, VPos::Top));
     foot.draw(&Text::new(origin(histories), at(WIDTH - 20, 0), style)).map_err(failed)?;
 
     let columns = (histories.len() as f64).sqrt().ceil().max(1.0) as usize;
@@ -126,7 +128,7 @@ fn legend(head: &Area<'_>, histories: &[History]) -> Result<()> {
         entries.push(("cases of several days", LONG_BAR, 6));
     }
     for (name, colour, half) in entries {
-        let style = text(14, INK).pos(Pos::new(HPos::Left, VPos::Center));
+        let style = text(17, INK).pos(Pos::new(HPos::Left, VPos::Center));
         let (width, _) = head.estimate_text_size(name, &style).map_err(failed)?;
         let at = right - width as i32;
         head.draw(&Text::new(name, (at, middle), style)).map_err(failed)?;
@@ -179,9 +181,9 @@ fn chart(panel: &Area<'_>, history: &History, is_one_of_several: bool) -> Result
 
     let mut builder = ChartBuilder::on(panel);
     builder.margin_right(px(20)).margin_left(px(8)).margin_bottom(px(4)).margin_top(px(4));
-    builder.x_label_area_size(px(28)).y_label_area_size(px(if is_one_of_several { 64 } else { 78 }));
+    builder.x_label_area_size(px(30)).y_label_area_size(px(if is_one_of_several { 78 } else { 90 }));
     if is_one_of_several {
-        builder.caption(&history.country, bold(16));
+        builder.caption(&history.country, bold(20));
     }
     let mut chart = builder.build_cartesian_2d(days, low..high).map_err(failed)?;
     let day_label = |value: &f64| {
@@ -190,34 +192,54 @@ fn chart(panel: &Area<'_>, history: &History, is_one_of_several: bool) -> Result
     };
     let mut mesh = chart.configure_mesh();
     mesh.disable_x_mesh().bold_line_style(GRID.stroke_width(FINER)).light_line_style(TRANSPARENT);
-    mesh.axis_style(FAINT_INK.stroke_width(FINER)).label_style(text(14, INK));
+    mesh.axis_style(FAINT_INK.stroke_width(FINER)).label_style(text(17, INK));
     mesh.x_label_formatter(&day_label).x_labels(labels.len());
     mesh.y_labels((height / px(45)).clamp(2, 8) as usize).y_label_formatter(&|value| number(*value));
     if !is_one_of_several {
-        mesh.y_desc("cases a day").axis_desc_style(text(14, FAINT_INK));
+        mesh.y_desc("cases a day").axis_desc_style(text(16, FAINT_INK));
     }
     mesh.draw().map_err(failed)?;
 
-    // Days of a pixel or two have no room for gaps.
-    let half = if at(last.date) * f64::from(px(4)) > f64::from(width) { 0.5 } else { 0.35 };
-    let bars = history.days.iter().filter_map(|day| {
-        let (x, colour) = (at(day.date), if day.days_covered > 1 { LONG_BAR } else { BAR });
-        day.cases.map(|cases| Rectangle::new([(x - half, 0.0), (x + half, cases as f64)], colour.filled()))
-    });
-    chart.draw_series(bars).map_err(failed)?;
+    bars(&mut chart, &history.days)?;
     if low < 0.0 {
         let axis = [(-0.5, 0.0), (at(last.date) + 0.5, 0.0)];
         chart.draw_series([PathElement::new(axis, FAINT_INK.stroke_width(FINER))]).map_err(failed)?;
     }
-    let points: Vec<(NaiveDate, f64)> = history.days.iter().filter_map(|day| Some((day.date, day.average?))).collect();
-    // A whole path of this width has holes where it turns sharply; pieces with round ends have none.
-    let ends = points.iter().map(|&(day, average)| Circle::new((at(day), average), px(1), LINE.filled()));
-    chart.draw_series(ends).map_err(failed)?;
-    let pieces = points.windows(2).filter(|pair| pair[0].0.succ_opt() == Some(pair[1].0));
-    let piece = |pair: &[(NaiveDate, f64)]| {
-        PathElement::new([(at(pair[0].0), pair[0].1), (at(pair[1].0), pair[1].1)], LINE.stroke_width(px(2)))
-    };
-    chart.draw_series(pieces.map(piece)).map_err(failed)?;
+    line(&mut chart, &history.days)
+}
+
+fn bars(chart: &mut Chart<'_, '_>, days: &[Day]) -> Result<()> {
+    let Some(first) = days.first() else { return Ok(()) };
+    let (pixels, _) = chart.plotting_area().dim_in_pixel();
+    let of_a_pixel = chart.x_range().end / f64::from(pixels) * f64::from(FINER);
+    // There is a gap between bars where there is room for one, and none is thinner than a pixel, or it might get lost.
+    let half = if of_a_pixel > 0.25 { of_a_pixel.max(1.0) / 2.0 } else { 0.35 };
+    let bars = days.iter().filter_map(|day| {
+        let x = (day.date - first.date).num_days() as f64;
+        let colour = if day.days_covered > 1 { LONG_BAR } else { BAR };
+        day.cases.map(|cases| Rectangle::new([(x - half, 0.0), (x + half, cases as f64)], colour.filled()))
+    });
+    chart.draw_series(bars).map_err(failed)?;
+    Ok(())
+}
+
+/// Dots so close that they are a line, which is interrupted wherever a day has no average. A path of plotters that is
+/// wider than a pixel has holes where it turns sharply.
+fn line(chart: &mut Chart<'_, '_>, days: &[Day]) -> Result<()> {
+    let Some(first) = days.first() else { return Ok(()) };
+    let place = |day: &Day| Some(((day.date - first.date).num_days() as f64, day.average?));
+    let mut dots: Vec<(f64, f64)> = days.iter().filter_map(place).collect();
+    for pair in days.windows(2).filter(|pair| pair[0].date.succ_opt() == Some(pair[1].date)) {
+        let (Some(from), Some(to)) = (place(&pair[0]), place(&pair[1])) else { continue };
+        let (start, end) = (chart.backend_coord(&from), chart.backend_coord(&to));
+        let steps = start.0.abs_diff(end.0).max(start.1.abs_diff(end.1));
+        let between = |step: u32| {
+            let part = f64::from(step) / f64::from(steps);
+            (from.0 + (to.0 - from.0) * part, from.1 + (to.1 - from.1) * part)
+        };
+        dots.extend((1..steps).map(between));
+    }
+    chart.draw_series(dots.into_iter().map(|dot| Circle::new(dot, px(1), LINE.filled()))).map_err(failed)?;
     Ok(())
 }
 
@@ -237,13 +259,11 @@ fn smaller(pixels: &[u8]) -> Vec<u8> {
     let (finer, line) = (FINER as usize, (WIDTH * FINER * 3) as usize);
     let mut small = Vec::with_capacity(pixels.len() / (finer * finer));
     for lines in pixels.chunks_exact(line * finer) {
-        for x in 0..WIDTH as usize {
-            for channel in 0..3 {
-                let square = (0..finer).flat_map(|dy| (0..finer).map(move |dx| (dx, dy)));
-                let of = |(dx, dy)| u32::from(lines[dy * line + (x * finer + dx) * 3 + channel]);
-                small.push((square.map(of).sum::<u32>() / (FINER * FINER)) as u8);
-            }
+        let mut sums = vec![0_u32; (WIDTH * 3) as usize];
+        for (place, value) in lines.chunks_exact(line).flat_map(|line| line.iter().enumerate()) {
+            sums[place / (3 * finer) * 3 + place % 3] += u32::from(*value);
         }
+        small.extend(sums.into_iter().map(|sum| (sum / (FINER * FINER)) as u8));
     }
     small
 }
@@ -253,7 +273,7 @@ fn encode(pixels: &[u8]) -> Result<Vec<u8>, png::EncodingError> {
     let mut encoder = png::Encoder::new(&mut bytes, WIDTH, HEIGHT);
     encoder.set_color(png::ColorType::Rgb);
     encoder.set_depth(png::BitDepth::Eight);
-    encoder.set_compression(png::Compression::High);
+    encoder.set_compression(png::Compression::Balanced);
     let mut writer = encoder.write_header()?;
     writer.write_image_data(pixels)?;
     writer.finish()?;
@@ -261,63 +281,5 @@ fn encode(pixels: &[u8]) -> Result<Vec<u8>, png::EncodingError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::columns::tests::days;
-    use super::*;
-
-    /// How many pixels of a picture have a colour. It has been made smaller, so edges are of other ones.
-    fn area(history: History, colour: RGBColor) -> usize {
-        let bytes = png(&[history]).unwrap();
-        let mut reader = png::Decoder::new(std::io::Cursor::new(bytes)).read_info().unwrap();
-        let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
-        let info = reader.next_frame(&mut pixels).unwrap();
-        assert_eq!((info.width, info.height), (WIDTH, HEIGHT));
-        pixels.chunks_exact(3).filter(|pixel| *pixel == [colour.0, colour.1, colour.2]).count()
-    }
-
-    fn history(values: &[(Option<i64>, Option<f64>)]) -> History {
-        History { country: "Côte d'Ivoire".to_owned(), days: days(values) }
-    }
-
-    #[test]
-    fn a_correction_takes_as_much_room_as_a_case() {
-        let (up, both) = (history(&[(Some(9), None), (Some(0), None)]), history(&[(Some(9), None), (Some(-9), None)]));
-        let (up, both) = (area(up, BAR), area(both, BAR));
-        assert!(up > 100_000 && both.abs_diff(up) < up / 20, "{up} {both}");
-    }
-
-    #[test]
-    fn the_line_has_a_gap_where_a_day_has_no_average() {
-        let whole = area(history(&[(Some(1), Some(1.0)), (Some(1), Some(1.0)), (Some(1), Some(1.0))]), LINE);
-        let gap = area(history(&[(Some(1), Some(1.0)), (Some(1), None), (Some(1), Some(1.0))]), LINE);
-        assert!(whole > gap + 500, "{whole} {gap}");
-    }
-
-    #[test]
-    fn cases_of_several_days_are_told_from_those_of_one() {
-        let mut history = history(&[(Some(1), None), (None, None), (Some(3), None)]);
-        assert_eq!(area(history.clone(), LONG_BAR), 0);
-        history.days[1].days_covered = 2;
-        assert!(area(history, LONG_BAR) > 1_000);
-    }
-
-    #[test]
-    fn any_values_can_be_drawn() {
-        for values in [
-            &[(Some(0), None)][..],
-            &[(Some(0), Some(0.0)), (Some(0), None)],
-            &[(None, Some(0.5))],
-            &[(Some(-1), None)],
-            &[(Some(i64::MAX), None), (Some(i64::MIN), Some(1e300))],
-        ] {
-            assert!(area(history(values), WHITE) > 1_000, "{values:?}");
-        }
-    }
-
-    #[test]
-    fn more_countries_than_there_is_room_for_are_refused() {
-        let histories = vec![history(&[(Some(1), None)]); MOST_COUNTRIES + 1];
-        assert_eq!(png(&histories).unwrap_err().exit_code(), 2);
-        assert!(png(&histories[1..]).is_ok());
-    }
-}
+#[path = "picture_tests.rs"]
+mod tests;

@@ -15,7 +15,7 @@ pub(super) fn ticks(first: NaiveDate, last: NaiveDate, most: usize) -> Vec<(Naiv
         .iter()
         .map(|&step| collect(first_of_step(first, step), last, most, |day| day.checked_add_months(Months::new(step))));
     let days = days.flatten().map(|days| labelled(days, "%Y-%m-%d"));
-    let mut all = days.chain(months.flatten().map(|days| labelled(days, "%b %Y")));
+    let mut all = days.chain(months.flatten().map(|days| labelled(days, "%Y-%m")));
     all.next().unwrap_or_default()
 }
 
@@ -63,9 +63,9 @@ mod tests {
 
     #[test]
     fn months_and_years_begin_where_calendars_do() {
-        assert_eq!(labels("2020-01-23", "2020-06-30", 5), ["Feb 2020", "Mar 2020", "Apr 2020", "May 2020", "Jun 2020"]);
-        assert_eq!(labels("2020-01-23", "2023-03-09", 4), ["Jan 2021", "Jan 2022", "Jan 2023"]);
-        assert_eq!(labels("2020-01-01", "2022-12-31", 6).first().unwrap(), "Jan 2020");
+        assert_eq!(labels("2020-01-23", "2020-06-30", 5), ["2020-02", "2020-03", "2020-04", "2020-05", "2020-06"]);
+        assert_eq!(labels("2020-01-23", "2023-03-09", 4), ["2021-01", "2022-01", "2023-01"]);
+        assert_eq!(labels("2020-01-01", "2022-12-31", 6).first().unwrap(), "2020-01");
     }
 
     #[test]

@@ -61,9 +61,11 @@ impl Arguments {
     fn text(&self, histories: &Histories, terminal: Terminal) -> String {
         let mut parts: Vec<String> = histories.shown.iter().map(|history| self.country(history, terminal)).collect();
         if histories.others > 0 {
-            let more = format!("{} more countries are in the table:", chart::count(histories.others as i64));
-            let words: Vec<String> =
-                more.split(' ').chain(["name", "them", "with", "--country"]).map(str::to_owned).collect();
+            let (countries, them) =
+                if histories.others == 1 { ("country is", "it") } else { ("countries are", "them") };
+            let others = chart::count(i64::try_from(histories.others).unwrap_or(i64::MAX));
+            let more = format!("{others} more {countries} in the table: name {them} with --country");
+            let words: Vec<String> = more.split(' ').map(str::to_owned).collect();
             parts.push(chart::wrap(&words, terminal.width, 1));
         }
         parts.join("\n")

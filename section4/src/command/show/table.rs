@@ -73,3 +73,46 @@ fn cells(day: &Day) -> [String; 5] {
 fn joined(lines: &[String]) -> String {
     lines.iter().flat_map(|line| [line, "\n"]).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn day(day: &str, cases: i64, source: &str) -> Day {
+        Day {
+            date: day.parse().unwrap(),
+            cases: Some(cases),
+            average: Some(cases as f64 / 8.0),
+            total: Some(103_802_702),
+            days_covered: 1,
+            source: source.to_owned(),
+        }
+    }
+
+    #[test]
+    fn the_source_moves_below_where_there_is_no_room_for_it() {
+        let days = [day("2023-03-08", 46_931, "jhu"), day("2023-03-09", -8, "jhu")];
+        let wide = "date         cases  7-day average        total  source\n\
+                    2023-03-08  46,931          5,866  103,802,702  jhu\n\
+                    2023-03-09      -8           -1.0  103,802,702  jhu\n";
+        let close = "date        cases   7-day       total\n                  average\n\
+                     2023-03-08 46,931   5,866 103,802,702\n2023-03-09     -8    -1.0 103,802,702\nsource: jhu\n";
+        assert_eq!(table(&days, 54), wide);
+        assert_eq!(table(&days, 53), close);
+        assert_eq!(table(&days, 40), close);
+    }
+
+    #[test]
+    fn several_sources_keep_their_column() {
+        let days = [day("2023-03-08", 46_931, "jhu"), day("2023-03-09", -8, "disease.sh")];
+        let text = table(&days, 40);
+        assert!(text.lines().all(|line| line.chars().count() <= 40), "{text}");
+        assert!(text.contains("jhu") && !text.contains("source:"), "{text}");
+    }
+
+    #[test]
+    fn a_terminal_gets_no_control_characters_from_the_table() {
+        assert_eq!(plain("Ja\x1b[2Jpan\n"), "Ja\u{fffd}[2Jpan\u{fffd}");
+        assert!(!table(&[day("2023-03-08", 1, "\x1b]0;title\x07")], 80).contains('\x1b'));
+    }
+}
