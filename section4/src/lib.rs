@@ -2,7 +2,8 @@
 //!
 //! [`source`] knows four services and their formats, and makes of each answer the same thing: a [`Series`] of
 //! [`Measurement`]s, with a [`Warning`] for everything in it that a reader should know. [`fetch`] is how an answer comes
-//! over the network, and [`mock`] a server that gives such answers without the internet. [`command`] is the command line.
+//! over the network, and [`mock`] a server that gives such answers without the internet. `history` reads what was loaded
+//! into PostgreSQL, and `chart` draws it. [`command`] is the command line.
 //!
 //! ```no_run
 //! use section4::source::{Countries, Request, Source};
