@@ -42,10 +42,12 @@ fn no_bar_is_lost_among_more_days_than_there_are_pixels() {
 }
 
 #[test]
-fn the_line_has_a_gap_where_a_day_has_no_average() {
-    let whole = area(history(&[(Some(1), Some(1.0)), (Some(1), Some(1.0)), (Some(1), Some(1.0))]), LINE);
-    let gap = area(history(&[(Some(1), Some(1.0)), (Some(1), None), (Some(1), Some(1.0))]), LINE);
-    assert!(whole > gap + 500, "{whole} {gap}");
+fn the_line_has_a_gap_where_a_day_or_its_average_is_missing() {
+    let line = |middle| area(history(&[(Some(1), Some(1.0)), middle, (Some(1), Some(1.0))]), LINE);
+    let whole = line((Some(1), Some(1.0)));
+    for middle in [(Some(1), None), (None, None)] {
+        assert!(whole > line(middle) + 500, "{middle:?}");
+    }
 }
 
 #[test]
