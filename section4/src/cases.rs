@@ -7,10 +7,10 @@ use clap::ValueEnum;
 use weir::fetch::{Fetch, FetchError, OptionError, Options, async_trait};
 use weir::task::Format;
 
+use crate::Result;
 use crate::fetch::{Client, Settings};
 use crate::series::{Days, Series};
 use crate::source::{Countries, Request, Source};
-use crate::Result;
 
 /// What stands between the names of countries.
 const SEPARATOR: char = ';';
@@ -20,7 +20,17 @@ const ALL: &str = "all";
 
 /// What can be said of what is asked for.
 const OPTIONS: [&str; 11] = [
-    "source", "base_url", "countries", "from", "to", "lead_days", "at_once", "timeout", "retry_for", "max_bytes", "cache",
+    "source",
+    "base_url",
+    "countries",
+    "from",
+    "to",
+    "lead_days",
+    "at_once",
+    "timeout",
+    "retry_for",
+    "max_bytes",
+    "cache",
 ];
 
 /// The source `covid_cases` of tasks: the total cases of countries by day, as CSV: `country,date,total_cases,source`.

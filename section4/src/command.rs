@@ -3,6 +3,7 @@
 mod fetch;
 mod load;
 mod mock_api;
+mod show;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -27,6 +28,7 @@ pub fn main() -> ExitCode {
         .alias("run", "load")
         .options::<load::Arguments>(load::params)
         .command::<fetch::Arguments>("fetch", |matches, _| run(matches, fetch::Arguments::run))
+        .command::<show::Arguments>("show", |matches, _| run(matches, show::Arguments::run))
         .command::<mock_api::Arguments>("mock-api", |matches, _| run(matches, mock_api::Arguments::run))
         .main()
 }

@@ -137,6 +137,26 @@ pub enum Error {
         help: &'static str,
     },
 
+    /// The database cannot be reached, or refused a statement.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Database(#[from] weir_postgres::Error),
+
+    /// The database has no cases to show.
+    #[error("{database}: {message}")]
+    #[diagnostic(help("load first: section4 load --all --database-url URL"))]
+    NothingLoaded {
+        /// User, host, port and database.
+        database: String,
+        /// What is missing.
+        message: &'static str,
+    },
+
+    /// A picture cannot be made.
+    #[error("the picture cannot be drawn: {0}")]
+    #[diagnostic(help("leave out --png; the terminal shows the same values"))]
+    Picture(String),
+
     /// TLS cannot be set up on this machine.
     #[error("no connection can be secured on this machine: {0}")]
     #[diagnostic(help("see that the certificates of the authorities are installed (package ca-certificates)"))]
@@ -151,7 +171,7 @@ impl Error {
     /// The exit code of a process that ends with this error: 2 wrong usage, 1 anything else.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Usage { .. } | Self::Option(_) => 2,
+            Self::Usage { .. } | Self::Option(_) | Self::Database(weir_postgres::Error::Url { .. }) => 2,
             _ => 1,
         }
     }

@@ -9,7 +9,8 @@ mod owid;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use futures::{StreamExt, stream};
+use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt, stream};
 use reqwest::Url;
 
 use crate::fetch::{Body, Client};
@@ -151,13 +152,11 @@ impl Request {
         if self.base.path().ends_with(".csv") { self.base.clone() } else { self.address([name]) }
     }
 
-    /// Waits for what several countries come to, so many at once as is allowed, in their order. What ails one country does not keep the others from being asked, so
-    /// that all is told at once; what ails the source does.
-    async fn gathered<A>(&self, asked: usize, answers: impl Iterator<Item = A>) -> Result<Vec<Series>>
-    where
-        A: Future<Output = Result<Series>>,
-    {
-        let mut answers = std::pin::pin!(stream::iter(answers).buffered(self.at_once));
+    /// Waits for what several countries come to, so many at once as is allowed, in their order. What ails one country does
+    /// not keep the others from being asked, so that all is told at once; what ails the source does.
+    async fn gathered(&self, answers: Vec<BoxFuture<'_, Result<Series>>>) -> Result<Vec<Series>> {
+        let asked = answers.len();
+        let mut answers = stream::iter(answers).buffered(self.at_once);
         let (mut found, mut failed) = (Vec::<Series>::new(), Vec::new());
         while let Some(answer) = answers.next().await {
             match answer.and_then(|series| self.with_values(series)) {
@@ -198,14 +197,14 @@ impl Request {
                 chosen
             }
         };
-        let asked = chosen.len();
         let series = chosen.into_iter().map(|name| {
-            std::future::ready(name.map(|name| {
+            let series = name.map(|name| {
                 let totals = all.remove(&name).unwrap_or_default();
                 totals.series(&name, self.source, self.days)
-            }))
+            });
+            std::future::ready(series).boxed()
         });
-        self.gathered(asked, series).await
+        self.gathered(series.collect()).await
     }
 
     /// A country without values is worth an error only to who asked for it.

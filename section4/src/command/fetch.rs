@@ -1,17 +1,14 @@
 //! `section4 fetch`
 
-use std::fs::Permissions;
-use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use chrono::NaiveDate;
 use weir::fetch::Options;
 
-use crate::cases::{ask, listed, write as write_csv};
+use crate::cases::{ask, listed, write};
 use crate::source::{Countries, Source};
-use crate::{Error, Result};
+use crate::{Error, Result, output};
 
 /// Get countries' total cases by day as CSV: country,date,total_cases,source. What is odd about them goes to standard
 /// error.
@@ -84,10 +81,10 @@ impl Arguments {
             eprintln!("warning: {warning}");
         }
         let mut text = Vec::new();
-        write_csv(&series, &mut text)?;
+        write(&series, &mut text)?;
         match &self.output {
-            Some(path) => write(path, &text),
-            None => print(&text),
+            Some(path) => output::replace(path, &text),
+            None => output::print(&text),
         }
     }
 }
@@ -126,32 +123,4 @@ impl Manner {
 
 fn said<const N: usize>(options: [(&str, Option<String>); N]) -> Vec<(String, String)> {
     options.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
-}
-
-/// Whoever reads no further than the first lines (`head`) has what he wanted.
-fn print(text: &[u8]) -> Result<()> {
-    let mut out = std::io::stdout().lock();
-    match out.write_all(text).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
-        _ => Ok(()),
-    }
-}
-
-/// Puts a whole file in the place of another one, so that nobody sees a part of it.
-fn write(path: &Path, text: &[u8]) -> Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let replace = || {
-        let mut file = tempfile::Builder::new().permissions(Permissions::from_mode(0o666)).tempfile_in(folder)?;
-        file.write_all(text)?;
-        file.persist(path).map_err(|error| error.error)
-    };
-    match replace() {
-        Ok(_) => Ok(()),
-        Err(error) => {
-            let missing = !folder.is_dir();
-            let message = if missing { "its folder is not there".to_owned() } else { error.to_string() };
-            let help = if missing { "make the folder first" } else { "write to a folder that you may write to" };
-            Err(Error::File { path: path.display().to_string(), message, help })
-        }
-    }
 }

@@ -1,6 +1,7 @@
 //! `GET /country/{slug}/status/confirmed?from&to`: an array with an object for each province (or city) and day.
 
 use chrono::NaiveDate;
+use futures::FutureExt;
 use reqwest::StatusCode;
 use serde::{Deserialize, Serialize};
 
@@ -45,8 +46,8 @@ pub(super) async fn fetch(request: &Request, client: &Client) -> Result<Vec<Seri
         }
         Countries::Named(names) => names.iter().map(|name| (country::slug(name), name.clone())).collect(),
     };
-    let series = slugs.iter().map(|(slug, name)| one(request, client, slug, name));
-    request.gathered(slugs.len(), series).await
+    let series = slugs.iter().map(|(slug, name)| one(request, client, slug, name).boxed());
+    request.gathered(series.collect()).await
 }
 
 async fn one(request: &Request, client: &Client, slug: &str, name: &str) -> Result<Series> {

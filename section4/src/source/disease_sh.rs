@@ -1,6 +1,7 @@
 //! `GET /v3/covid-19/historical/{country}?lastdays=all`: an object with a number for each day; for all countries an
 //! array of them, in which some countries come as their provinces.
 
+use futures::FutureExt;
 use std::fmt;
 
 use chrono::NaiveDate;
@@ -63,8 +64,8 @@ pub(super) async fn fetch(request: &Request, client: &Client) -> Result<Vec<Seri
             request.chosen(read(body, parse)?, |_| true).await
         }
         Countries::Named(names) => {
-            let series = names.iter().map(|name| one(request, client, name));
-            request.gathered(names.len(), series).await
+            let series = names.iter().map(|name| one(request, client, name).boxed());
+            request.gathered(series.collect()).await
         }
     }
 }

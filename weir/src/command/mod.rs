@@ -187,10 +187,7 @@ impl Cli {
     /// Adds options to the verbs that work on the task (`run`, `plan`, `doctor` and `schedule`). `params` makes values of
     /// the task's parameters of them, over which `--param` goes; it is called before any other thread runs.
     #[must_use]
-    pub fn options<A: Args>(
-        mut self,
-        params: fn(&clap::ArgMatches) -> miette::Result<Vec<(String, String)>>,
-    ) -> Self {
+    pub fn options<A: Args>(mut self, params: fn(&clap::ArgMatches) -> miette::Result<Vec<(String, String)>>) -> Self {
         self.options = Some(OwnOptions { augment: A::augment_args, params });
         self
     }

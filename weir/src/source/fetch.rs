@@ -135,7 +135,8 @@ impl Options {
     /// # Errors
     /// If the task does not say it, or it is no such value.
     pub fn parsed<T: FromStr<Err: fmt::Display>>(&self, name: &str) -> Result<T, OptionError> {
-        self.parsed_by(name, T::from_str)?.ok_or_else(|| OptionError { message: format!("the option `{name}` is missing") })
+        self.parsed_by(name, T::from_str)?
+            .ok_or_else(|| OptionError { message: format!("the option `{name}` is missing") })
     }
 
     /// What an option says, if it is said and not empty, as `parse` reads it.
