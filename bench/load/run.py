@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
-"""Measure the postgres sink beside psql, on a throwaway PostgreSQL cluster.
+"""Measure the postgres sink beside psql and dlt, on a throwaway PostgreSQL cluster.
 
-new     rows of four text columns from CSV into a new table: a weir task beside psql's \\copy
-merge   rows merged into as many, half of them there: a weir task beside \\copy into a temporary table and
-        insert ... on conflict
+new     rows of four text columns from CSV into a new table: a weir task, psql's \\copy, and dlt
+merge   rows merged into as many, half of them there: a weir task, \\copy into a temporary table and insert ... on
+        conflict, and dlt
 
-Prints a Markdown table for each. Exits 1 if something failed, or the two ways had different rows.
+Then each is killed (SIGKILL) after half of the time that it takes, and run once more: how many rows of the new delivery
+does the table have after the one and after the other? Prints a Markdown table for each. Exits 1 if something failed, or
+the ways had different rows.
 """
 
 import argparse
@@ -25,7 +27,9 @@ import harness  # noqa: E402
 from cluster import SETTINGS, Cluster, program  # noqa: E402
 from harness import Failed, say  # noqa: E402
 
+HERE = pathlib.Path(__file__).resolve().parent
 PARTS = ["new", "merge"]
+WAYS = ["psql", "weir", "dlt"]
 DATABASE = "load"
 
 TASK = """
@@ -60,8 +64,9 @@ def main() -> int:
             print(f"{harness.machine_line(harness.machine())}. PostgreSQL with "
                   + ", ".join(f"`{name}` {value}" for name, value in SETTINGS.items()) + ".\n")
             cluster.psql("postgres", f"create database {DATABASE}")
+            python = harness.python_environment(options.cache) if "dlt" in options.ways else None
             for part in options.only:
-                Bench(cluster, weir, pathlib.Path(folder), part, options).run()
+                Bench(cluster, weir, python, pathlib.Path(folder), part, options).run()
     except Failed as failure:
         sys.exit(f"run.py: {failure}")
     return 0
@@ -74,13 +79,20 @@ def parse_arguments():
     parser.add_argument("--runs", type=int, default=3, metavar="N", help="runs of each, in turns (default: %(default)s)")
     parser.add_argument("--only", type=harness.one_or_more_of(PARTS), default=PARTS, metavar="PARTS",
                         help=f"parts, separated by commas (default: {','.join(PARTS)})")
+    parser.add_argument("--ways", type=harness.one_or_more_of(WAYS), default=WAYS, metavar="WAYS",
+                        help=f"ways, separated by commas; psql is always one (default: {','.join(WAYS)})")
+    parser.add_argument("--cache", type=harness.absolute, default=pathlib.Path.home() / ".cache" / "weir-bench",
+                        metavar="DIR", help="where the environment of dlt goes (default: %(default)s)")
     parser.add_argument("--weir", type=harness.absolute, metavar="PATH", help="a built binary instead of building one")
-    return parser.parse_args()
+    options = parser.parse_args()
+    options.ways = [way for way in WAYS if way in options.ways or way == "psql"]
+    return options
 
 
 class Bench:
-    def __init__(self, cluster: Cluster, weir: pathlib.Path, folder: pathlib.Path, part: str, options) -> None:
-        self.cluster, self.weir, self.part, self.options = cluster, weir, part, options
+    def __init__(self, cluster: Cluster, weir: pathlib.Path, python: pathlib.Path | None, folder: pathlib.Path, part: str,
+                 options) -> None:
+        self.cluster, self.binary, self.python, self.part, self.options = cluster, weir, python, part, options
         self.folder = folder / part
         self.folder.mkdir()
 
@@ -90,20 +102,19 @@ class Bench:
         self.write("before.csv", range(rows), "was") if self.part == "merge" else None
         self.write("in.csv", range(rows) if self.part == "new" else range(rows // 2, rows + rows // 2), "is")
         self.write_task()
-        times = {"weir": [], "psql": []}
-        peaks = []
+        times = {way: [] for way in self.options.ways}
+        peaks = {way: [] for way in self.options.ways}
         for number in range(1, self.options.runs + 1):
-            for way, run in (("psql", self.psql), ("weir", self.task)):
+            for way in self.options.ways:
                 self.prepare(way)
                 os.sync()
                 start = time.perf_counter()
-                peak = run()
+                peaks[way].append(self.finish(self.start(way)))
                 times[way].append(time.perf_counter() - start)
-                if way == "weir":
-                    peaks.append(peak)
                 say(f"{self.part} {number}: {way} {times[way][-1]:.2f} s")
-            self.compare()
-        self.tell(times, peaks)
+                self.compare(way)
+        left = {way: self.killed(way, statistics.median(times[way]) / 2) for way in self.options.ways}
+        self.tell(times, peaks, left)
 
     def write(self, name: str, ids: range, word: str) -> None:
         columns = list(COLUMNS[self.part])
@@ -131,54 +142,106 @@ class Bench:
     def copied(self, name: str, into: str) -> str:
         return f"\\copy {into} from '{self.folder / name}' with (format csv, header)"
 
+    def table(self, way: str) -> str:
+        return f"dlt.{self.part}" if way == "dlt" else f"{way}_{self.part}"
+
     def prepare(self, way: str) -> None:
-        table = f"{way}_{self.part}"
-        self.cluster.psql(DATABASE, f"drop table if exists {table}")
+        shutil.rmtree(self.folder / "state", ignore_errors=True)
+        shutil.rmtree(self.folder / "dlt", ignore_errors=True)
+        if way == "dlt":
+            # What dlt merges into must be a table of its own making.
+            self.cluster.psql(DATABASE, "drop schema if exists dlt cascade", "drop schema if exists dlt_staging cascade")
+            if self.part == "merge":
+                self.finish(self.start_dlt("before.csv"))
+        else:
+            self.cluster.psql(DATABASE, f"drop table if exists {self.table(way)}")
         if self.part == "merge":
-            made = f"create table {table} ({self.definitions()}, primary key (id))"
-            self.cluster.psql(DATABASE, made, self.copied("before.csv", table), f"vacuum analyze {table}")
+            if way != "dlt":
+                made = f"create table {self.table(way)} ({self.definitions()}, primary key (id))"
+                self.cluster.psql(DATABASE, made, self.copied("before.csv", self.table(way)))
+            self.cluster.psql(DATABASE, f"vacuum analyze {self.table(way)}")
         self.cluster.psql(DATABASE, "checkpoint")
 
-    def psql(self) -> None:
-        table = f"psql_{self.part}"
-        if self.part == "new":
-            self.cluster.psql(DATABASE, f"create table {table} ({self.definitions()})", self.copied("in.csv", table))
-            return
-        columns = list(COLUMNS[self.part])
-        assigned = ", ".join(f"{name} = excluded.{name}" for name in columns[1:])
-        self.cluster.psql(
-            DATABASE, "begin", f"create temporary table arriving ({self.definitions()}) on commit drop",
-            self.copied("in.csv", "arriving"),
-            f"insert into {table} select * from arriving on conflict (id) do update set {assigned}", "commit")
+    def start(self, way: str) -> subprocess.Popen:
+        return {"psql": self.start_psql, "weir": self.start_weir, "dlt": self.start_dlt}[way]()
 
-    def task(self) -> float:
-        """Run the task; gives its peak of memory in MiB."""
-        state = self.folder / "state"
-        shutil.rmtree(state, ignore_errors=True)
+    def start_psql(self) -> subprocess.Popen:
+        table = self.table("psql")
+        if self.part == "new":
+            # In one transaction, as the others do it.
+            commands = ["begin", f"create table if not exists {table} ({self.definitions()})",
+                        self.copied("in.csv", table), "commit"]
+        else:
+            columns = list(COLUMNS[self.part])
+            assigned = ", ".join(f"{name} = excluded.{name}" for name in columns[1:])
+            commands = ["begin", f"create temporary table arriving ({self.definitions()}) on commit drop",
+                        self.copied("in.csv", "arriving"),
+                        f"insert into {table} select * from arriving on conflict (id) do update set {assigned}", "commit"]
+        given = [part for command in commands for part in ("--command", command)]
+        return self.process([program("psql"), "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", *given,
+                             self.cluster.url(DATABASE)])
+
+    def start_weir(self) -> subprocess.Popen:
+        return self.process([self.binary, "run", "--quiet", "--task-config", self.folder / "task.yaml",
+                             "--state", self.folder / "state"])
+
+    def start_dlt(self, file: str = "in.csv") -> subprocess.Popen:
+        mode = "replace" if self.part == "new" else "merge"
+        return self.process([self.python, HERE / "dlt_job.py", self.folder / file, self.cluster.url(DATABASE), self.part,
+                             mode, self.folder / "dlt"])
+
+    def process(self, command: list) -> subprocess.Popen:
         with open(self.folder / "log", "wb") as log:
-            process = subprocess.Popen([str(self.weir), "run", "--quiet", "--task-config", str(self.folder / "task.yaml"),
-                                        "--state", str(state)], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-            _, status, usage = os.wait4(process.pid, 0)
+            return subprocess.Popen([str(part) for part in command], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                    start_new_session=True, env=os.environ | {"RUNTIME__DLTHUB_TELEMETRY": "false"})
+
+    def finish(self, process: subprocess.Popen) -> float:
+        """Wait for a process; gives its peak of memory in MiB."""
+        _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
-            raise Failed(f"weir: {(self.folder / 'log').read_text()}")
+            raise Failed(f"{process.args[0]}: {(self.folder / 'log').read_text(errors='replace')[-2000:]}")
         return usage.ru_maxrss / 1024
 
-    def compare(self) -> None:
-        digest = "select count(*), sum(hashtextextended(row::text, 0)::numeric) from {} as row"
-        one, other = (self.cluster.psql(DATABASE, digest.format(f"{way}_{self.part}")) for way in ("psql", "weir"))
-        if one != other:
-            raise Failed(f"{self.part}: psql has {one}, weir has {other}")
+    def killed(self, way: str, after: float) -> list[str]:
+        """What is in the table after a kill in the middle, and after another run."""
+        self.prepare(way)
+        process = self.start(way)
+        time.sleep(after)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        left = [self.delivered(way)]
+        self.finish(self.start(way))
+        left.append(self.delivered(way))
+        say(f"{self.part}: {way} killed after {after:.1f} s: {left[0]} rows, and {left[1]} after another run")
+        return left
 
-    def tell(self, times: dict[str, list[float]], peaks: list[float]) -> None:
+    def delivered(self, way: str) -> str:
+        """How many rows of the new delivery the table has."""
+        table = self.table(way)
+        # A server takes a moment to see that its client is gone.
+        time.sleep(2)
+        if self.cluster.psql(DATABASE, f"select to_regclass('{table}')") == "":
+            return "0"
+        of_delivery = "" if self.part == "new" else f" where id >= {self.options.merge_rows}"
+        return f"{int(self.cluster.psql(DATABASE, f'select count(*) from {table}{of_delivery}')):,}"
+
+    def compare(self, way: str) -> None:
+        columns = ", ".join(COLUMNS[self.part])
+        digest = "select count(*), sum(hashtextextended(row::text, 0)::numeric) from (select {} from {}) as row"
+        one, other = (self.cluster.psql(DATABASE, digest.format(columns, self.table(name))) for name in ("psql", way))
+        if one != other:
+            raise Failed(f"{self.part}: psql has {one}, {way} has {other}")
+
+    def tell(self, times: dict[str, list[float]], peaks: dict[str, list[float]], left: dict[str, list[str]]) -> None:
         own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        median = {way: statistics.median(of) for way, of in times.items()}
-        peak = f"{max(peaks):.0f}" if max(peaks) > own else f"< {own:.0f}"
-        print(f"### {self.part}\n\n| way | times psql's | wall s | all runs | peak MiB |\n|---|--:|--:|---|--:|")
-        for way in ("psql", "weir"):
-            runs = ", ".join(f"{seconds:.1f}" for seconds in times[way])
-            shown = peak if way == "weir" else ""
-            print(f"| {way} | {median[way] / median['psql']:.2f} | {median[way]:.1f} | {runs} | {shown} |")
+        floor = statistics.median(times["psql"])
+        print(f"### {self.part}\n\n| way | times psql's | wall s | all runs | peak MiB | rows that a kill leaves | after another run |")
+        print("|---|--:|--:|---|--:|--:|--:|")
+        for way in self.options.ways:
+            median, runs = statistics.median(times[way]), ", ".join(f"{seconds:.1f}" for seconds in times[way])
+            peak = f"{max(peaks[way]):.0f}" if max(peaks[way]) > own else f"< {own:.0f}"
+            print(f"| {way} | {median / floor:.2f} | {median:.1f} | {runs} | {peak} | {left[way][0]} | {left[way][1]} |")
         print()
 
 

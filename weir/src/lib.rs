@@ -72,6 +72,7 @@ mod schedule;
 mod sink;
 mod source;
 mod stage;
+mod stop;
 pub mod task;
 mod watch;
 

@@ -8,7 +8,6 @@ use comfy_table::{Attribute, Cell, Color, ColumnConstraint};
 use miette::Diagnostic;
 use serde::Serialize;
 
-use super::run::stop_on_signal;
 use super::summary::{bytes, count, table};
 use super::{Cli, DoctorArgs, runtime, validate};
 use crate::engine::{Resources, physical_memory};
@@ -17,6 +16,7 @@ use crate::run::{Inspection, Settings, inspect};
 use crate::sink::Target;
 use crate::source::{FileSet, Origin, Snapshots, Source};
 use crate::stage::Flow;
+use crate::stop::Stop;
 use crate::task::Task;
 use places::Needs;
 
@@ -113,7 +113,7 @@ async fn examine(cli: &Cli, task: &Task, settings: &Settings, findings: &mut Fin
             let models = count(flow.models.len() as u64);
             findings.ok("task", format!("{} and its SQL are valid: {models} models", task.source.name()));
             check_routes(task, findings);
-            let mut snapshots = Snapshots::new(&stop_on_signal()?);
+            let mut snapshots = Snapshots::new(&Stop::on_signal()?);
             for source in &sources {
                 check_source(task, source, &mut snapshots, findings, &mut needs).await;
             }

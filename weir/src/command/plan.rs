@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use datafusion::physical_plan::displayable;
 
-use super::run::stop_on_signal;
 use super::summary::bytes;
 use super::{Cli, RunArgs, runtime};
 use crate::engine;
@@ -14,6 +13,7 @@ use crate::run::{Ledger, check_fetchers, choose, declare};
 use crate::sink::Narrow;
 use crate::source::{FileSet, Origin, Snapshots, Source, SourceTable};
 use crate::stage::{Flow, Tables};
+use crate::stop::Stop;
 use crate::task::Task;
 
 pub(super) fn plan(cli: &Cli, args: &RunArgs) -> Result<u8> {
@@ -31,7 +31,7 @@ pub(super) fn plan(cli: &Cli, args: &RunArgs) -> Result<u8> {
                 say!("  ${name} = {}", param.text);
             }
         }
-        let mut snapshots = Snapshots::new(&stop_on_signal()?);
+        let mut snapshots = Snapshots::new(&Stop::on_signal()?);
         for source in &sources {
             let name = source.name();
             let table = match source.origin() {

@@ -2,12 +2,10 @@
 
 use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
-
 use super::{RunArgs, runtime};
 use crate::error::{Error, Result};
 use crate::schedule::{Scheduler, Times};
+use crate::stop::count_signals;
 use crate::watch::start_service_log;
 
 /// A run that is stopped has so long to take back what it has staged.
@@ -35,26 +33,6 @@ pub(super) fn schedule(args: &RunArgs) -> Result<u8> {
         arguments: args.to_arguments(),
     };
     runtime(1)?.block_on(async { scheduler.serve(count_signals()?).await })
-}
-
-/// How many times the scheduler was told to stop.
-fn count_signals() -> Result<watch::Receiver<u32>> {
-    let failed = |error| Error::usage(format!("signals cannot be handled: {error}"), "start the program again");
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
-    let mut hangup = signal(SignalKind::hangup()).map_err(failed)?;
-    let (sender, receiver) = watch::channel(0);
-    tokio::spawn(async move {
-        loop {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-                _ = hangup.recv() => {}
-            }
-            sender.send_modify(|count| *count += 1);
-        }
-    });
-    Ok(receiver)
 }
 
 impl RunArgs {

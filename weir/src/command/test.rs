@@ -10,12 +10,12 @@ use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 use serde_json::{Value, json};
 
 use super::args::TestArgs;
-use super::run::stop_on_signal;
 use super::{Cli, runtime};
 use crate::engine::{self, Resources};
 use crate::error::{Error, Result};
 use crate::fixture::{Case, Failure, Suite, Verdict};
 use crate::run::Settings;
+use crate::stop::Stop;
 use crate::task::Task;
 use crate::watch::start_log;
 
@@ -37,7 +37,7 @@ pub(super) fn test(cli: &Cli, args: &TestArgs) -> Result<u8> {
             (false, true) => {}
             (false, false) => show(verdict),
         };
-        let verdicts = Suite::run(&cases, &settings, &stop_on_signal()?, show).await?;
+        let verdicts = Suite::run(&cases, &settings, &Stop::on_signal()?, show).await?;
         Ok::<_, Error>((suite, verdicts))
     })?;
     let seconds = started.elapsed().as_secs_f64();

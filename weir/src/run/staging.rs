@@ -16,7 +16,8 @@ use crate::model::Model;
 use crate::quality::{self, Effect, Tally};
 use crate::sink::{Narrow, SharedParts, Sink, Written};
 use crate::source::{Fetchers, FileSet, Origin, Snapshots, Source, SourceTable};
-use crate::stage::{Flow, Pass, Stage, Stop, Tables, execute};
+use crate::stage::{Flow, Pass, Stage, Tables, execute};
+use crate::stop::Stop;
 use crate::task::{Route, Task};
 use crate::watch::Watch;
 

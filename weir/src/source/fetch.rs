@@ -17,7 +17,7 @@ use serde_saphyr::Spanned;
 
 use super::files::{FileForm, FoundFile};
 use crate::error::{Error, Result, state_io};
-use crate::stage::Stop;
+use crate::stop::Stop;
 use crate::task::{FetchSpec, Format, Task, TaskError};
 
 /// What a section adds to read from where the engine cannot: an API, a device, a format of its own.

@@ -22,6 +22,7 @@ use crate::error::{Error, Result};
 use crate::quality::Tally;
 use crate::sink::{Part, SharedParts, Sink, Written};
 use crate::source::rejected::Taker;
+use crate::stop::Stop;
 
 /// What a pass came to.
 #[derive(Debug, Default)]
@@ -34,24 +35,6 @@ pub(crate) struct Pass {
     pub(crate) parts: Vec<(usize, Written)>,
     /// Rows kept for other models.
     pub(crate) kept: u64,
-}
-
-/// Somebody wants the run to stop.
-#[derive(Debug, Clone)]
-pub(crate) struct Stop(pub(crate) tokio::sync::watch::Receiver<bool>);
-
-impl Stop {
-    /// Whether the run is to stop.
-    pub(crate) fn is_wanted(&self) -> bool {
-        *self.0.borrow()
-    }
-
-    /// Comes back when the run is to stop.
-    pub(crate) async fn wanted(&mut self) {
-        if self.0.wait_for(|stop| *stop).await.is_err() {
-            std::future::pending::<()>().await; // nobody is left who could say so
-        }
-    }
 }
 
 /// Computes a stage.

@@ -21,7 +21,7 @@ use datafusion::datasource::provider_as_source;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use datafusion::prelude::SessionContext;
 
-pub(crate) use execute::{Pass, Stop, execute};
+pub(crate) use execute::{Pass, execute};
 pub(crate) use scratch::ScratchTable;
 
 use crate::engine;

@@ -8,7 +8,7 @@ use weir_postgres::tokio_postgres::{self, Client};
 
 use super::database;
 use crate::error::Result;
-use crate::stage::Stop;
+use crate::stop::Stop;
 use crate::task::{SERVER_WAIT, Task};
 
 /// Values are written in one form, whatever the server, the database or the user is set to.
