@@ -223,6 +223,15 @@ fn the_password_is_not_in_the_ledger() {
 }
 
 #[test]
+fn the_task_is_valid_and_its_cases_hold() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    for (verb, said) in [("validate", "`covid` is valid"), ("test", "all ok")] {
+        let ran = Ran::of(command(&[verb]).current_dir(folder).output().unwrap());
+        assert!(ran.code == Some(0) && ran.out.contains(said), "{ran:#?}");
+    }
+}
+
+#[test]
 fn a_schedule_loads_again_and_again() {
     let loader = Loader::new();
     loader.serve(&[("Singapore", S)]);

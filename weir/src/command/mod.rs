@@ -258,7 +258,12 @@ impl Cli {
             parser = parser.mut_subcommand(verb, |verb| verb.visible_alias(*alias));
         }
         if let Some(options) = &self.options {
-            parser = WITH_OPTIONS.iter().fold(parser, |parser, verb| parser.mut_subcommand(verb, options.augment));
+            let with_options = |verb: clap::Command| {
+                // What the options say of themselves is not what the verb is for.
+                let about = verb.get_about().cloned().unwrap_or_default();
+                (options.augment)(verb).about(about).long_about(None)
+            };
+            parser = WITH_OPTIONS.iter().fold(parser, |parser, verb| parser.mut_subcommand(verb, with_options));
         }
         self.own.iter().fold(parser, |parser, own| parser.subcommand(own.command.clone()))
     }
