@@ -1,0 +1,14 @@
+//! The buying price class of a car.
+//!
+//! [`table`] reads cars, [`rules`] makes all that there are.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod columns;
+pub mod command;
+mod error;
+pub mod rules;
+pub mod schema;
+pub mod table;
+
+pub use error::{Error, Result};
