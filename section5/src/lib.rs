@@ -4,11 +4,15 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod association;
 mod columns;
 pub mod command;
 mod error;
+pub mod evaluate;
+pub mod model;
 pub mod rules;
 pub mod schema;
+pub mod selection;
 pub mod table;
 
 pub use error::{Error, Result};

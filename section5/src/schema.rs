@@ -1,5 +1,7 @@
 //! The attributes of a car and their levels: the domain of everything else.
 
+use serde::{Deserialize, Serialize};
+
 /// How many attributes a car has, its price among them.
 pub const ATTRIBUTES: usize = 7;
 /// How many attributes a price is predicted from.
@@ -11,7 +13,8 @@ pub const CLASSES: usize = 4;
 
 /// An attribute of a car. Its levels are numbered in the order of [`Attribute::levels`], from the least to the most
 /// favourable for a buyer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Attribute {
     /// The buying price: what is predicted.
     Buying,
