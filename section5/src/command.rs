@@ -1,7 +1,11 @@
 //! The command line: one file a verb.
 
+mod asked;
+mod evaluate;
 mod generate;
 mod output;
+mod predict;
+mod train;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -19,6 +23,9 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Verb {
     Generate(generate::Arguments),
+    Evaluate(evaluate::Arguments),
+    Train(train::Arguments),
+    Predict(predict::Arguments),
 }
 
 /// Runs the program with its arguments.
@@ -31,6 +38,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let Arguments { verb } = Arguments::parse_from(arguments);
     let done = match verb {
         Verb::Generate(arguments) => arguments.run(),
+        Verb::Evaluate(arguments) => arguments.run(),
+        Verb::Train(arguments) => arguments.run(),
+        Verb::Predict(arguments) => arguments.run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

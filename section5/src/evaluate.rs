@@ -86,6 +86,13 @@ pub struct Evaluation {
     pub models: Vec<Scores>,
 }
 
+impl Evaluation {
+    /// The scores of the model with the highest accuracy; of equal ones the first.
+    pub fn best(&self) -> Option<&Scores> {
+        self.models.iter().reduce(|best, other| if other.accuracy_mean > best.accuracy_mean { other } else { best })
+    }
+}
+
 /// How good a model is.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Scores {

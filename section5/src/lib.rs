@@ -5,11 +5,13 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod association;
+pub mod batch;
 mod columns;
 pub mod command;
 mod error;
 pub mod evaluate;
 pub mod model;
+pub mod predict;
 pub mod rules;
 pub mod schema;
 pub mod selection;

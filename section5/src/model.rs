@@ -2,6 +2,7 @@
 
 mod bayes;
 mod boosting;
+mod file;
 
 mod logistic;
 mod majority;
@@ -20,6 +21,7 @@ use crate::{Error, Result};
 
 pub use bayes::BayesInversion;
 pub use boosting::GradientBoosting;
+pub use file::{FORMAT, Fitted, VERSION};
 
 pub use logistic::Logistic;
 pub use majority::Majority;
