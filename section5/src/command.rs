@@ -5,6 +5,7 @@ mod evaluate;
 mod generate;
 mod output;
 mod predict;
+mod report;
 mod train;
 
 use std::ffi::OsString;
@@ -26,6 +27,7 @@ enum Verb {
     Evaluate(evaluate::Arguments),
     Train(train::Arguments),
     Predict(predict::Arguments),
+    Report(report::Arguments),
 }
 
 /// Runs the program with its arguments.
@@ -41,6 +43,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Verb::Evaluate(arguments) => arguments.run(),
         Verb::Train(arguments) => arguments.run(),
         Verb::Predict(arguments) => arguments.run(),
+        Verb::Report(arguments) => arguments.run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -16,7 +16,7 @@ use crate::table::Table;
 use crate::{Error, Result};
 
 pub use folds::Folds;
-pub use limits::{Ceiling, baseline, ceiling};
+pub use limits::{Ceiling, baseline, ceiling, look_alikes};
 pub use metrics::OfPrice;
 
 /// A kind of model with the features that it looks at.

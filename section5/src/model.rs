@@ -107,6 +107,16 @@ impl Kind {
         }
     }
 
+    /// What a reader is told of it.
+    pub fn told(self) -> &'static str {
+        match self {
+            Self::Majority => "the commonest price",
+            Self::Logistic => "logistic regression",
+            Self::Boosting => "gradient boosting",
+            Self::Bayes => "the Bayes inversion",
+        }
+    }
+
     /// Fits a model of this kind.
     ///
     /// # Errors
@@ -152,6 +162,15 @@ impl FeatureSet {
             Self::None => "none",
             Self::Selected => "selected",
             Self::All => "all",
+        }
+    }
+
+    /// What a reader is told of it.
+    pub fn told(self) -> &'static str {
+        match self {
+            Self::None => "no features",
+            Self::Selected => "selected features",
+            Self::All => "all features",
         }
     }
 
