@@ -17,7 +17,7 @@ use crate::schema::{Attribute, Known};
 use crate::table::Table;
 
 use bars::{Bar, bars};
-use page::{escape, figure, percent, thousands, tile};
+use page::{escape, figure, percent, thousands, tile, times};
 
 /// The report on an evaluation of these cars, and on the prediction for one of which something is known. The same
 /// arguments give the same bytes, but for the times that models took, which are not in it.
@@ -49,14 +49,14 @@ fn head(evaluation: &Evaluation, prediction: &Prediction) -> String {
     let highest = prediction.probabilities.iter().copied().fold(0.0, f64::max);
     let tiles = [
         tile("", &percent(evaluation.baseline), "are right by guessing the commonest price"),
-        tile("accent", &accuracy, &format!("are right with the best model, {name}, on cars that it has not seen")),
+        tile("accent", &accuracy, &format!("are right with the best model, {name}")),
         tile("", &percent(ceiling.accuracy), "is the most that any model can reach on this data"),
         tile("accent", prediction.price(), &format!("is the price of the car asked for, at {}", percent(highest))),
     ];
     format!(
         "<h1>The buying price of a car</h1>\n\
          <p class=\"lead\">How much do maintenance, doors, persons, boot, safety and acceptability tell of the price \
-         class of a car? {} cars, {} models, each judged on cars that it was not fitted to.</p>\n\
+         class of a car? {} cars, {} models, each judged on cars that it has not seen.</p>\n\
          <div class=\"tiles\">\n{}</div>\n",
         thousands(evaluation.rows),
         evaluation.models.len(),
@@ -94,8 +94,7 @@ fn asked(prediction: &Prediction) -> Result<String> {
         thousands(prediction.rows)
     );
     Ok(format!(
-        "<h2>The car asked for</h2>\n<p>Given: {}.{averaged} The most probable price is <b>{}</b>.</p>\n{warning}\
-         <div class=\"grid\">\n{}</div>\n",
+        "<h2>The car asked for</h2>\n<div class=\"split\">\n<div>\n<p>Given: {}.{averaged} The most probable price is <b>{}</b>.</p>\n{warning}</div>\n{}</div>\n",
         if given.is_empty() { "nothing".to_owned() } else { given.join(", ") },
         prediction.price(),
         figure("", "Probability of each price", &chart, &caption)
@@ -105,14 +104,14 @@ fn asked(prediction: &Prediction) -> Result<String> {
 fn foot(evaluation: &Evaluation) -> String {
     let settings = evaluation.settings;
     format!(
-        "<footer><p>section5 {}; {} cars, SHA-256 <code>{}</code>; {} folds, {} times, seed {}, {} permutations. The \
+        "<footer><p>section5 {}; {} cars, SHA-256 <code>{}</code>; {} folds, {}, seed {}, {} permutations. The \
          rules behind the data: Bohanec and Rajkovič, “Knowledge acquisition and explanation for multi-attribute decision \
          making”, 1988.</p></footer>\n",
         env!("CARGO_PKG_VERSION"),
         thousands(evaluation.rows),
         evaluation.data_sha256,
         settings.folds,
-        settings.repeats,
+        times(settings.repeats),
         settings.seed,
         thousands(settings.permutations)
     )

@@ -1,6 +1,6 @@
 //! Horizontal bars, with their names before and their values behind them.
 
-use plotters::style::{Color, RGBColor};
+use plotters::style::Color;
 
 use super::chart::{ACCENT, At, CONTRARY, INK, MUTED, RULE, TEXT, WIDTH, draw, part};
 use crate::Result;
@@ -34,55 +34,41 @@ pub(super) fn bars(says: &str, bars: &[Bar]) -> Result<String> {
 
 /// The accuracy of each model with its standard error, between guessing and the ceiling.
 pub(super) fn comparison(evaluation: &Evaluation) -> Result<String> {
-    const ROW: i32 = 40;
-    const HEAD: i32 = 44;
-    const FOOT: i32 = 28;
-    let models = &evaluation.models;
+    const ROW: i32 = 32;
+    const HEAD: i32 = 40;
+    const FOOT: i32 = 26;
     let axis = Axis::of(evaluation);
-    let bottom = HEAD + ROW * models.len() as i32;
+    let bottom = HEAD + ROW * evaluation.models.len() as i32;
     draw("Accuracy of each model, with its standard error", bottom + FOOT, |canvas| {
-        let limits = [
-            ("guessing", evaluation.baseline, CONTRARY, At::End),
-            ("ceiling", evaluation.ceiling.accuracy, ACCENT, At::Start),
-        ];
-        for percent in axis.ticks() {
-            let x = axis.x(percent);
+        for accuracy in axis.ticks() {
+            let x = axis.x(accuracy);
             canvas.line((x, HEAD), (x, bottom), RULE, 1)?;
-            canvas.text(&format!("{:.0} %", percent * 100.0), (x, bottom + 14), At::Middle, TEXT - 1.0, MUTED)?;
+            canvas.text(&format!("{:.0} %", accuracy * 100.0), (x, bottom + 14), At::Middle, TEXT - 1.0, MUTED)?;
         }
-        for (name, accuracy, colour, at) in limits {
-            limit(canvas, name, accuracy, (axis.x(accuracy), HEAD, bottom), colour, at)?;
+        // Their names stand away from each other: the two may be close.
+        let limits = [
+            ("guessing", evaluation.baseline, CONTRARY, At::End, 4),
+            ("ceiling", evaluation.ceiling.accuracy, ACCENT, At::Start, -4),
+        ];
+        for (name, accuracy, colour, at, beside) in limits {
+            let x = axis.x(accuracy);
+            canvas.line((x, HEAD - 6), (x, bottom), colour, 2)?;
+            canvas.text(name, (x + beside, HEAD - 32), at, TEXT, colour)?;
+            canvas.text(&format!("{:.1} %", accuracy * 100.0), (x + beside, HEAD - 16), at, TEXT, colour)?;
         }
-        for (scores, y) in models.iter().zip((HEAD..).step_by(ROW as usize)) {
+        for (scores, y) in evaluation.models.iter().zip((HEAD + ROW / 2..).step_by(ROW as usize)) {
             let (mean, error) = (scores.accuracy_mean, scores.accuracy_standard_error);
-            let name = format!("{}, {}", scores.candidate.model.name(), scores.candidate.feature_set.told());
-            canvas.text(&name, (0, y + 11), At::Start, TEXT, INK)?;
-            let value = format!("{:.1} % ± {:.1}", mean * 100.0, error * 100.0);
-            canvas.text(&value, (WIDTH, y + 11), At::End, TEXT, MUTED)?;
-            let (from, to, middle) = (axis.x(mean - error), axis.x(mean + error), y + 28);
-            canvas.line((from, middle), (to, middle), INK, 2)?;
+            let name = format!("{}, {}", scores.candidate.model.name(), scores.candidate.feature_set.name());
+            canvas.text(&name, (0, y), At::Start, TEXT, INK)?;
+            let (from, to) = (axis.x(mean - error), axis.x(mean + error));
+            canvas.line((from, y), (to, y), INK, 2)?;
             for end in [from, to] {
-                canvas.line((end, middle - 4), (end, middle + 4), INK, 2)?;
+                canvas.line((end, y - 4), (end, y + 4), INK, 2)?;
             }
-            canvas.dot((axis.x(mean), middle), 5, INK)?;
+            canvas.dot((axis.x(mean), y), 5, INK)?;
         }
         Ok(())
     })
-}
-
-fn limit(
-    canvas: &super::chart::Canvas,
-    name: &str,
-    accuracy: f64,
-    (x, top, bottom): (i32, i32, i32),
-    colour: RGBColor,
-    at: At,
-) -> super::chart::Drawn {
-    canvas.line((x, top - 4), (x, bottom), colour, 2)?;
-    // Their names stand away from each other: the two may be close.
-    let beside = if matches!(at, At::End) { x + 4 } else { x - 4 };
-    canvas.text(name, (beside, top - 30), at, TEXT, colour)?;
-    canvas.text(&format!("{:.1} %", accuracy * 100.0), (beside, top - 14), at, TEXT, colour)
 }
 
 /// From accuracies to places.
@@ -93,7 +79,9 @@ struct Axis {
 
 impl Axis {
     const STEP: f64 = 0.05;
-    const MARGIN: i32 = 20;
+    /// Before it are the names of the models.
+    const LEFT: i32 = 126;
+    const RIGHT: i32 = 16;
 
     /// From whole step to whole step, around all that is drawn.
     fn of(evaluation: &Evaluation) -> Self {
@@ -112,11 +100,11 @@ impl Axis {
     fn ticks(&self) -> impl Iterator<Item = f64> + '_ {
         let steps = ((self.to - self.from) / Self::STEP).round() as usize;
         // Whatever the range, no more numbers than there is room for.
-        let every = steps.div_ceil(6).max(1);
+        let every = steps.div_ceil(5).max(1);
         (0..=steps).step_by(every).map(|step| self.from + step as f64 * Self::STEP)
     }
 
     fn x(&self, value: f64) -> i32 {
-        Self::MARGIN + part(WIDTH - 2 * Self::MARGIN, (value - self.from) / (self.to - self.from))
+        Self::LEFT + part(WIDTH - Self::LEFT - Self::RIGHT, (value - self.from) / (self.to - self.from))
     }
 }

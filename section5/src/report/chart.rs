@@ -7,7 +7,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use crate::{Error, Result};
 
 /// The width of every chart, in units that are pixels on a narrow screen: texts can be read on any.
-pub(super) const WIDTH: i32 = 360;
+pub(super) const WIDTH: i32 = 320;
 /// The usual height of letters, in the same units.
 pub(super) const TEXT: f64 = 12.0;
 
@@ -17,10 +17,9 @@ pub(super) const MUTED: RGBColor = RGBColor(0x6B, 0x72, 0x80);
 pub(super) const RULE: RGBColor = RGBColor(0xE5, 0xE7, 0xEB);
 pub(super) const ACCENT: RGBColor = RGBColor(0x1D, 0x4E, 0xD8);
 pub(super) const CONTRARY: RGBColor = RGBColor(0xC2, 0x41, 0x0C);
-pub(super) const ON_COLOUR: RGBColor = RGBColor(0xFF, 0xFF, 0xFE);
 
-/// Above this share of a colour a text on it is light instead of dark.
-const DARK: f64 = 0.55;
+/// The most of a colour that a cell has: more, and its text could not be read on light and dark screens alike.
+const STRONGEST: f64 = 0.45;
 
 /// An SVG that is being drawn.
 pub(super) struct Canvas<'s> {
@@ -62,15 +61,19 @@ impl Canvas<'_> {
         self.area.draw(&Text::new(text.to_owned(), point, font.pos(Pos::new(horizontal, VPos::Center))))
     }
 
+    /// A text that is read upwards, from the point on.
+    pub(super) fn text_upwards(&self, text: &str, point: (i32, i32), size: f64, colour: RGBColor) -> Drawn {
+        let font = ("sans-serif", size * 1.24).into_font().transform(FontTransform::Rotate270).color(&colour);
+        self.area.draw(&Text::new(text.to_owned(), point, font.pos(Pos::new(HPos::Left, VPos::Center))))
+    }
+
     /// A cell of a heatmap: a share of a colour, and a text that can be read on it.
     pub(super) fn cell(&self, corner: (i32, i32), size: (i32, i32), colour: RGBColor, share: f64, text: &str) -> Drawn {
         let gap = 1;
         self.rectangle(corner, (size.0 - gap, size.1 - gap), RULE.mix(0.4))?;
-        if share > 0.0 {
-            self.rectangle(corner, (size.0 - gap, size.1 - gap), colour.mix((share * 100.0).round() / 100.0))?;
-        }
-        let ink = if share > DARK { ON_COLOUR } else { INK };
-        self.text(text, (corner.0 + size.0 / 2, corner.1 + size.1 / 2), At::Middle, TEXT - 1.0, ink)
+        let strength = (share * STRONGEST * 1000.0).round() / 1000.0;
+        self.rectangle(corner, (size.0 - gap, size.1 - gap), colour.mix(strength))?;
+        self.text(text, (corner.0 + size.0 / 2, corner.1 + size.1 / 2), At::Middle, TEXT - 1.0, INK)
     }
 }
 

@@ -11,8 +11,9 @@ use crate::table::Table;
 
 /// How attributes are distributed, and what they tell of each other.
 pub(super) fn section(table: &Table) -> Result<String> {
+    let most = Attribute::ALL.iter().flat_map(|attribute| counts(table, *attribute)).max().unwrap_or(1);
     let distributions: String =
-        Attribute::ALL.iter().map(|attribute| distribution(table, *attribute)).collect::<Result<_>>()?;
+        Attribute::ALL.iter().map(|attribute| distribution(table, *attribute, most)).collect::<Result<_>>()?;
     let associations = figure(
         "",
         "What attributes tell of each other",
@@ -20,26 +21,30 @@ pub(super) fn section(table: &Table) -> Result<String> {
         "Cramér’s V, corrected for its bias: 0 tells nothing, 1 tells all.",
     );
     Ok(format!(
-        "<h2>The data at a glance</h2>\n<p>{}</p>\n<div class=\"grid\">\n{distributions}</div>\n<p>{}</p>\n\
+        "<h2>The data at a glance</h2>\n<p>How many cars have each value of each attribute. Where all bars are equally \
+         long, that is how the data was made: it is no sample of cars on the road.</p>\n\
+         <div class=\"grid\">\n{distributions}<div class=\"wide\">\n<p>By itself, only an attribute that is associated \
+         with <code>buying</code> says something of the price. Once it is known, others can add to it: the class follows \
+         from the price and all other attributes together, so what it says of the price depends on them.</p></div>\n</div>\n\
          <div class=\"grid\">\n{associations}{}</div>\n",
-        "How many cars have each value of each attribute. Where all bars are equally long, that is how the data was made: \
-         it is no sample of cars on the road.",
-        "By itself, only an attribute that is associated with <code>buying</code> says something of the price. Once it is \
-         known, others can add to it, because together they decide what the class says of the price.",
         selection(table)
     ))
 }
 
-fn distribution(table: &Table, attribute: Attribute) -> Result<String> {
-    let mut counts = vec![0_usize; attribute.levels().len()];
+/// How many cars have each level.
+fn counts(table: &Table, attribute: Attribute) -> Vec<usize> {
+    let mut counts = vec![0; attribute.levels().len()];
     table.cars().iter().for_each(|car| counts[usize::from(car.level(attribute))] += 1);
-    let rows = table.cars().len().max(1) as f64;
-    let bar = |(name, count): (&&str, &usize)| Bar {
+    counts
+}
+
+fn distribution(table: &Table, attribute: Attribute, most: usize) -> Result<String> {
+    let bar = |(name, count): (&&str, usize)| Bar {
         name: (*name).to_owned(),
-        share: *count as f64 / rows,
-        value: thousands(*count),
+        share: count as f64 / most as f64,
+        value: thousands(count),
     };
-    let levels: Vec<Bar> = attribute.levels().iter().zip(&counts).map(bar).collect();
+    let levels: Vec<Bar> = attribute.levels().iter().zip(counts(table, attribute)).map(bar).collect();
     let says = format!("How many cars have each value of {}", attribute.name());
     Ok(figure("", attribute.name(), &bars(&says, &levels)?, ""))
 }
@@ -53,8 +58,7 @@ fn associations(table: &Table) -> Result<String> {
     let heatmap = Heatmap {
         says: "Cramér's V of each two attributes",
         axes: None,
-        // There is no room for whole names.
-        columns: Attribute::ALL.iter().map(|attribute| attribute.name().chars().take(5).collect()).collect(),
+        columns: Attribute::ALL.iter().map(|attribute| attribute.name().to_owned()).collect(),
         rows: Attribute::ALL.into_iter().map(row).collect(),
         cell_height: 34,
     };
@@ -76,7 +80,7 @@ fn selection(table: &Table) -> String {
     let rows: Vec<_> = Attribute::FEATURES.iter().map(row).collect();
     let head = ["feature", "alone, nats", "Cramér’s V", "taken", "then, nats"];
     format!(
-        "<figure class=\"card\">\n<h3>Features selected from the data</h3>\n{}<figcaption>Mutual information with the \
+        "<figure class=\"card wide\">\n<h3>Features selected from the data</h3>\n{}<figcaption>Mutual information with the \
          price. Each time the feature is taken that adds most to those before it, as long as that is not chance \
          (G-test, 1 % shared among the features). In cross-validation the selection is made anew from the training cars \
          of each fold.</figcaption></figure>\n",

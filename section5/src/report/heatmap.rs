@@ -5,6 +5,9 @@ use plotters::style::RGBColor;
 use super::chart::{ACCENT, At, CONTRARY, INK, MUTED, TEXT, WIDTH, draw};
 use crate::Result;
 
+/// A letter is hardly ever wider.
+const LETTER: i32 = 7;
+
 /// A table of shares.
 pub(super) struct Heatmap<'h> {
     /// What it shows, for whoever cannot see it.
@@ -41,9 +44,11 @@ impl Heatmap<'_> {
             Row::Heading(_) => 0,
             Row::Cells(name, _) => name.chars().count(),
         });
-        let left = 7 * names.max().unwrap_or(0) as i32 + 16;
-        let head = if self.axes.is_some() { 42 } else { 24 };
+        let left = LETTER * names.max().unwrap_or(0) as i32 + 16;
         let width = (WIDTH - left) / self.columns.len().max(1) as i32;
+        let longest = LETTER * self.columns.iter().map(|name| name.chars().count()).max().unwrap_or(0) as i32;
+        let upwards = longest > width;
+        let head = if upwards { longest + 8 } else { 24 } + if self.axes.is_some() { 18 } else { 0 };
         let height = head + self.cell_height * self.rows.len() as i32;
         draw(self.says, height, |canvas| {
             if let Some((rows, columns)) = self.axes {
@@ -52,7 +57,10 @@ impl Heatmap<'_> {
             }
             for (name, column) in self.columns.iter().zip(0..) {
                 let middle = left + width * column + width / 2;
-                canvas.text(name, (middle, head - 12), At::Middle, TEXT - 1.0, INK)?;
+                match upwards {
+                    true => canvas.text_upwards(name, (middle, head - 6), TEXT, INK)?,
+                    false => canvas.text(name, (middle, head - 12), At::Middle, TEXT, INK)?,
+                }
             }
             for (row, y) in self.rows.iter().zip((head..).step_by(self.cell_height as usize)) {
                 let middle = y + self.cell_height / 2;

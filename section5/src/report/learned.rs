@@ -23,10 +23,10 @@ pub(super) fn section(bayes: &BayesInversion, table: &Table) -> Result<String> {
          against it.",
     );
     Ok(format!(
-        "<h2>What the model learned</h2>\n<p>The class follows from the price and the other attributes. So the model learns \
+        "<h2>What the model learned</h2>\n<div class=\"split\">\n<div class=\"column\">\n<p>The class follows from the price and the other attributes. So the model learns \
          the class, and Bayes’ rule turns that round. A car that is acceptable although it is dear to maintain must be \
          cheap to buy; one that is unacceptable because it is unsafe, or seats two, may have any price.</p>\n\
-         <div class=\"grid\">\n{prices}{weights}</div>\n"
+         {prices}</div>\n{weights}</div>\n"
     ))
 }
 
@@ -56,7 +56,7 @@ fn weights(bayes: &BayesInversion) -> Result<String> {
             rows.push(Row::Heading(input.name().to_owned()));
             last = Some(input);
         }
-        let cell = |weight: f64| Cell { strength: weight / largest, text: format!("{weight:+.1}").replace('-', "−") };
+        let cell = |weight: f64| Cell { strength: weight / largest, text: signed(weight) };
         rows.push(Row::Cells(input.level_name(level).to_owned(), row.into_iter().map(cell).collect()));
     }
     let heatmap = Heatmap {
@@ -67,4 +67,10 @@ fn weights(bayes: &BayesInversion) -> Result<String> {
         cell_height: 22,
     };
     heatmap.draw()
+}
+
+/// With a sign, unless that would be all that is left of it.
+fn signed(weight: f64) -> String {
+    let text = format!("{weight:+.1}").replace('-', "−");
+    if weight.abs() < 0.05 { "0.0".to_owned() } else { text }
 }

@@ -25,9 +25,9 @@ pub(super) fn section(table: &Table, evaluation: &Evaluation) -> Result<String> 
         "By the number of cars in a group: the more, the less can be right about them.",
     );
     Ok(format!(
-        "<h2>Why {} is the limit</h2>\n<p>A model sees everything of a car but its price. Cars that are alike in all of that \
+        "<h2>Why {} is the limit</h2>\n<div class=\"split\">\n<div>\n<p>A model sees everything of a car but its price. Cars that are alike in all of that \
          get the same answer, whatever the model. The {} cars fall into {} groups of look-alikes, and {within}. That makes \
-         {} right answers out of {}: {}. {}</p>\n<div class=\"grid\">\n{chart}</div>\n",
+         {} right answers out of {}: {}.</p>\n{}</div>\n{chart}</div>\n",
         percent(ceiling.accuracy),
         thousands(table.cars().len()),
         thousands(groups.len()),
@@ -50,7 +50,7 @@ fn example(groups: &[Vec<Car>]) -> String {
             format!("{}={level}", feature.name())
         });
         format!(
-            "There are, for example, cars with <code>{}</code> at every price, and nothing tells which is which.",
+            "<p>There are, for example, cars with <code>{}</code> at every price, and nothing tells which is which.</p>\n",
             levels.join(" ")
         )
     })

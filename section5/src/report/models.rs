@@ -2,7 +2,7 @@
 
 use super::bars::comparison;
 use super::heatmap::{Cell, Heatmap, Row};
-use super::page::{escape, figure, percent, table};
+use super::page::{escape, figure, percent, table, times};
 use crate::Result;
 use crate::evaluate::{Evaluation, Scores};
 use crate::model::Kind;
@@ -17,22 +17,26 @@ pub(super) fn section(evaluation: &Evaluation) -> Result<String> {
         &comparison(evaluation)?,
         "A dot is the mean over all folds, a line reaches one standard error to both sides.",
     );
-    let confusions = evaluation.models.iter().filter(|scores| scores.candidate.model != Kind::Majority);
-    let confusions: String = confusions.map(confusion).collect::<Result<_>>()?;
+    let best = evaluation.best();
+    let others = evaluation.models.iter().filter(|scores| {
+        scores.candidate.model != Kind::Majority && Some(scores.candidate) != best.map(|best| best.candidate)
+    });
+    let others: String = others.map(confusion).collect::<Result<_>>()?;
+    let best = best.map(|best| confusion(best).map(|matrix| matrix + &of_prices(best))).transpose()?;
     Ok(format!(
         "<h2>The models compared</h2>\n<p>Every model is fitted to {} of {} parts of the cars and judged on the one that \
-         is left, for all parts in turn, {} times over with other parts. A model that learns the price directly can do \
+         is left, for all parts in turn; that is done {}, with other parts each time. A model that learns the price directly can do \
          worse than guessing: in a table that has every combination once, the cars that were held out are just those \
          that the training cars lack. Turning the question round works: learn how probable the class is at each price, \
          and let Bayes’ rule say how probable each price is, given the class.</p>\n\
          <div class=\"grid\">\n{chart}{}</div>\n\
          <h2>What is taken for what</h2>\n<p>A row for each true price, a column for each predicted one, in percent of the \
-         row, over all repetitions. The diagonal is right.</p>\n<div class=\"grid\">\n{confusions}{}</div>\n",
+         row, over all repetitions. The diagonal is right.</p>\n<div class=\"grid\">\n{}{others}</div>\n",
         settings.folds - 1,
         settings.folds,
-        settings.repeats,
+        times(settings.repeats),
         scores_table(evaluation),
-        evaluation.best().map_or(String::new(), of_prices)
+        best.unwrap_or_default()
     ))
 }
 
@@ -40,8 +44,7 @@ fn scores_table(evaluation: &Evaluation) -> String {
     let best = evaluation.best().map(|scores| scores.candidate);
     let row = |scores: &Scores| {
         let row = vec![
-            scores.candidate.model.name().to_owned(),
-            scores.candidate.feature_set.name().to_owned(),
+            format!("{}, {}", scores.candidate.model.name(), scores.candidate.feature_set.name()),
             format!("{} ± {:.1}", percent(scores.accuracy_mean), scores.accuracy_standard_error * 100.0),
             format!("{:.3}", scores.macro_f1),
             format!("{:.3}", scores.log_loss),
@@ -50,9 +53,9 @@ fn scores_table(evaluation: &Evaluation) -> String {
         (best == Some(scores.candidate), row)
     };
     let rows: Vec<_> = evaluation.models.iter().map(row).collect();
-    let head = ["model", "<features", "accuracy", "macro F1", "log loss", "p"];
+    let head = ["model, features", "accuracy", "macro F1", "log loss", "p"];
     format!(
-        "<figure class=\"card wide2\">\n<h3>All scores</h3>\n{}<figcaption>Standard errors are corrected for folds that \
+        "<figure class=\"card wide\">\n<h3>All scores</h3>\n{}<figcaption>Standard errors are corrected for folds that \
          share training cars (Nadeau and Bengio). Log loss is in nats; equal probabilities have {:.3}. p is how probable \
          as many right answers are by chance, from {} permutations of the prices.</figcaption></figure>\n",
         table(&head, &rows),
@@ -86,7 +89,7 @@ fn of_prices(best: &Scores) -> String {
     };
     let rows: Vec<_> = best.prices.iter().map(row).collect();
     format!(
-        "<figure class=\"card\">\n<h3>Each price in {}</h3>\n{}</figure>\n",
+        "<figure class=\"card wide\">\n<h3>Each price in {}</h3>\n{}</figure>\n",
         escape(&title(best)),
         table(&["price", "precision", "recall", "F1"], &rows)
     )

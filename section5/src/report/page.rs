@@ -25,16 +25,12 @@ pub(super) fn tile(class: &str, number: &str, what: &str) -> String {
     format!("<div class=\"tile {class}\"><b>{}</b><span>{}</span></div>\n", escape(number), escape(what))
 }
 
-/// A table; the first column and those whose head begins with `<` are names, all others numbers.
+/// A table of numbers, the first column of which has names; rows that matter most are marked.
 pub(super) fn table(head: &[&str], rows: &[(bool, Vec<String>)]) -> String {
-    let class = |name: &&str| if name.starts_with('<') { " class=\"name\"" } else { "" };
-    let heads: String =
-        head.iter().map(|name| format!("<th{}>{}</th>", class(name), escape(name.trim_start_matches('<')))).collect();
-    let cells = |row: &[String]| -> String {
-        row.iter().zip(head).map(|(cell, name)| format!("<td{}>{}</td>", class(name), escape(cell))).collect()
-    };
-    let row = |(best, row): &(bool, Vec<String>)| {
-        format!("<tr{}>{}</tr>\n", if *best { " class=\"best\"" } else { "" }, cells(row))
+    let heads: String = head.iter().map(|name| format!("<th>{}</th>", escape(name))).collect();
+    let row = |(marked, row): &(bool, Vec<String>)| {
+        let cells: String = row.iter().map(|cell| format!("<td>{}</td>", escape(cell))).collect();
+        format!("<tr{}>{cells}</tr>\n", if *marked { " class=\"best\"" } else { "" })
     };
     let rows: String = rows.iter().map(row).collect();
     format!("<div class=\"scroll\"><table>\n<tr>{heads}</tr>\n{rows}</table></div>\n")
@@ -61,4 +57,9 @@ pub(super) fn thousands(number: usize) -> String {
         text.push(digit);
     }
     text
+}
+
+/// How often something is done.
+pub(super) fn times(number: usize) -> String {
+    if number == 1 { "once".to_owned() } else { format!("{} times", thousands(number)) }
 }
