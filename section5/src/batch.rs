@@ -2,15 +2,14 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::io::Read;
 
 use csv::{ByteRecord, StringRecord, Writer};
 
 use crate::columns::{self, Columns, Wrong};
 use crate::model::Fitted;
 use crate::predict::Prediction;
+use crate::records::{self, Records, at_line};
 use crate::schema::{Attribute, Known};
-use crate::table::in_table;
 use crate::{Error, Result};
 
 /// What came of a file.
@@ -33,19 +32,19 @@ pub struct Batch {
 ///
 /// # Errors
 /// If the file cannot be read, or its header has a name twice, or one that is no feature.
-pub fn predict(text: impl Read, name: &str, fitted: &Fitted) -> Result<Batch> {
-    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text);
+pub fn predict(text: &[u8], name: &str, fitted: &Fitted) -> Result<Batch> {
+    let mut records = Records::new(text, name);
     let mut record = ByteRecord::new();
-    if !read(&mut reader, &mut record, name)? {
-        return Err(in_table(name, 1, empty("there is no header")));
-    }
-    let header = header(&record).map_err(|wrong| in_table(name, 1, wrong))?;
-    let columns = Columns::named(&header, &Attribute::FEATURES).map_err(|wrong| in_table(name, 1, wrong))?;
+    let Some(line) = records.next(&mut record)? else {
+        return Err(at_line(name, 1, empty("there is no header")));
+    };
+    let wrong = |wrong| at_line(name, line, wrong);
+    let header = records::text(&record).map_err(wrong)?;
+    let columns = Columns::named(&header, &Attribute::FEATURES).map_err(wrong)?;
     let mut sheets = Sheets::new(&header)?;
     // Files have many cars, but there are few that differ.
     let mut predictions = HashMap::new();
-    while read(&mut reader, &mut record, name)? {
-        let line = record.position().map_or(0, csv::Position::line);
+    while let Some(line) = records.next(&mut record)? {
         match known(&columns, &record) {
             Ok(known) => {
                 let prediction = match predictions.entry(known) {
@@ -59,7 +58,7 @@ pub fn predict(text: impl Read, name: &str, fitted: &Fitted) -> Result<Batch> {
     }
     let batch = sheets.finish()?;
     match batch.cars + batch.bad_rows.len() {
-        0 => Err(in_table(name, 1, empty("there is no car below the header"))),
+        0 => Err(at_line(name, 1, empty("there is no car below the header"))),
         _ => Ok(batch),
     }
 }
@@ -70,31 +69,9 @@ fn empty(message: &str) -> Wrong {
     Wrong { column: None, message: message.to_owned(), help }
 }
 
-fn read(reader: &mut csv::Reader<impl Read>, record: &mut ByteRecord, name: &str) -> Result<bool> {
-    reader.read_byte_record(record).map_err(|error| Error::Table {
-        place: name.to_owned(),
-        message: error.to_string(),
-        help: "it must be a CSV file of cars".to_owned(),
-    })
-}
-
-/// Without the byte order mark that spreadsheets put first.
-fn header(record: &ByteRecord) -> Result<StringRecord, Wrong> {
-    let text = text(record)?;
-    Ok(text.iter().map(|field| field.trim_start_matches('\u{feff}')).collect())
-}
-
-fn text(record: &ByteRecord) -> Result<StringRecord, Wrong> {
-    StringRecord::from_byte_record(record.clone()).map_err(|_| Wrong {
-        column: None,
-        message: "the line is not UTF-8".to_owned(),
-        help: "save the file as UTF-8".to_owned(),
-    })
-}
-
 fn known(columns: &Columns, record: &ByteRecord) -> Result<Known, Wrong> {
     let mut known = Known::default();
-    for (feature, value) in columns.values(&text(record)?)? {
+    for (feature, value) in columns.values(&records::text(record)?)? {
         if !value.is_empty() {
             known = known.with(feature, columns::level(feature, value)?);
         }
@@ -140,7 +117,7 @@ impl Sheets {
             Some(column) => format!("{column}: {}", wrong.message),
             None => wrong.message.clone(),
         };
-        self.bad_rows.push(in_table(name, line, wrong));
+        self.bad_rows.push(at_line(name, line, wrong));
         let mut row = ByteRecord::from(vec![line.to_string(), reason]);
         row.extend(record);
         self.rejected.write_byte_record(&row).map_err(unwritten)

@@ -12,6 +12,7 @@ mod error;
 pub mod evaluate;
 pub mod model;
 pub mod predict;
+mod records;
 pub mod report;
 pub mod rules;
 pub mod schema;

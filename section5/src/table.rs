@@ -1,13 +1,13 @@
 //! A table of cars: read strictly, kept in one order, known by its hash.
 
 use std::fmt::Write as _;
-use std::io::Read;
 use std::path::Path;
 
-use csv::{Position, StringRecord};
+use csv::{ByteRecord, StringRecord};
 use sha2::{Digest, Sha256};
 
 use crate::columns::{self, Columns, Wrong};
+use crate::records::{self, Records};
 use crate::schema::{Attribute, Car, Known, PRICES};
 use crate::{Error, Result};
 
@@ -32,26 +32,22 @@ impl Table {
     /// If the file cannot be read, a column is missing, unknown or there twice, a line has too many or too few values,
     /// or a value is none of its attribute's; with file, line and column.
     pub fn read(path: &Path) -> Result<Self> {
-        let file = std::fs::File::open(path).map_err(|error| Error::File {
-            path: path.display().to_string(),
-            message: error.to_string(),
-            help: "name a CSV file of cars; `section5 generate --output car.csv` makes one",
-        })?;
-        Self::parse(file, &path.display().to_string())
+        let text = records::read(path, "name a CSV file of cars; `section5 generate --output car.csv` makes one")?;
+        Self::parse(&text, &path.display().to_string())
     }
 
-    /// As [`Table::read`], from anything that can be read; `name` is what errors call it.
+    /// As [`Table::read`], from a text; `name` is what errors call it.
     ///
     /// # Errors
     /// As [`Table::read`].
-    pub fn parse(text: impl Read, name: &str) -> Result<Self> {
-        let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text);
-        let mut record = StringRecord::new();
+    pub fn parse(text: &[u8], name: &str) -> Result<Self> {
+        let mut records = Records::new(text, name);
+        let mut record = ByteRecord::new();
         let mut columns = None;
         let mut cars = Vec::new();
-        while read_record(&mut reader, &mut record, name)? {
-            let line = line_of(&record);
-            let wrong = |wrong| in_table(name, line, wrong);
+        while let Some(line) = records.next(&mut record)? {
+            let wrong = |wrong| records::at_line(name, line, wrong);
+            let record = records::text(&record).map_err(wrong)?;
             match &columns {
                 None if columns::is_header(&record) => columns = Some(header(&record).map_err(wrong)?),
                 _ => {
@@ -121,46 +117,6 @@ pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
         let _ = write!(text, "{byte:02x}");
         text
     })
-}
-
-/// Reads the next record, without the byte order mark that spreadsheets put before the first.
-pub(crate) fn read_record(
-    reader: &mut csv::Reader<impl Read>,
-    record: &mut StringRecord,
-    name: &str,
-) -> Result<bool, Error> {
-    let more = reader.read_record(record).map_err(|error| unreadable(name, &error))?;
-    let marked = record.position().is_some_and(|position| position.byte() == 0)
-        && record.get(0).is_some_and(|field| field.starts_with('\u{feff}'));
-    if marked {
-        let position = record.position().cloned();
-        *record = record.iter().map(|field| field.trim_start_matches('\u{feff}')).collect();
-        record.set_position(position);
-    }
-    Ok(more)
-}
-
-pub(crate) fn line_of(record: &StringRecord) -> u64 {
-    record.position().map_or(0, Position::line)
-}
-
-/// A wrong header or row as an error with its place.
-pub(crate) fn in_table(name: &str, line: u64, Wrong { column, message, help }: Wrong) -> Error {
-    let column = column.map_or(String::new(), |column| format!(", column {column}"));
-    Error::Table { place: format!("{name}, line {line}{column}"), message, help }
-}
-
-fn unreadable(name: &str, error: &csv::Error) -> Error {
-    let place = match error.position() {
-        Some(position) => format!("{name}, line {}", position.line()),
-        None => name.to_owned(),
-    };
-    let message = match error.kind() {
-        csv::ErrorKind::Utf8 { .. } => "the text is not UTF-8".to_owned(),
-        csv::ErrorKind::Io(error) => error.to_string(),
-        _ => error.to_string(),
-    };
-    Error::Table { place, message, help: "it must be a CSV file of cars, in UTF-8".to_owned() }
 }
 
 fn header(record: &StringRecord) -> Result<Columns, Wrong> {

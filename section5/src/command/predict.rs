@@ -8,6 +8,7 @@ use crate::batch::{self, Batch};
 use crate::evaluate::Candidate;
 use crate::model::Fitted;
 use crate::predict::Prediction;
+use crate::records;
 use crate::{Error, Result};
 
 /// So many bad rows are told of; all are kept apart.
@@ -61,14 +62,10 @@ impl Arguments {
 
     fn batch(&self, fitted: &Fitted, input: &Path, output: &Path) -> Result<()> {
         let name = input.display().to_string();
-        let file = std::fs::File::open(input).map_err(|error| Error::File {
-            path: name.clone(),
-            message: error.to_string(),
-            help: "name a CSV file of cars",
-        })?;
+        let text = records::read(input, "name a CSV file of cars")?;
         let rejected = self.rejected.clone().unwrap_or_else(|| output.with_extension("rejected.csv"));
         different(&[input, output, &rejected])?;
-        let batch = batch::predict(file, &name, fitted)?;
+        let batch = batch::predict(&text, &name, fitted)?;
         output::write(&rejected, &batch.rejected)?;
         output::write(output, &batch.predicted)?;
         warn(&batch, &rejected);
@@ -92,7 +89,10 @@ impl Arguments {
 
 fn warn(batch: &Batch, rejected: &Path) {
     for bad in batch.bad_rows.iter().take(TOLD) {
-        eprintln!("warning: {bad}");
+        match bad {
+            Error::Table { help, .. } => eprintln!("warning: {bad}; {help}"),
+            other => eprintln!("warning: {other}"),
+        }
     }
     if let Some(more) = batch.bad_rows.len().checked_sub(TOLD).filter(|more| *more > 0) {
         eprintln!("warning: {more} bad rows more; all are in {}", rejected.display());

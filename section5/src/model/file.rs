@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::{FeatureSet, Kind, Model};
 use crate::evaluate::{Candidate, Scores, Settings};
+use crate::records;
 use crate::schema::Attribute;
 use crate::table::{Table, hexadecimal};
 use crate::{Error, Result};
@@ -75,11 +76,7 @@ impl Fitted {
     /// If it cannot be read, is something else, was written in a newer format, or is not as it was written.
     pub fn read(path: &Path) -> Result<Self> {
         let name = path.display().to_string();
-        let text = std::fs::read(path).map_err(|error| Error::File {
-            path: name.clone(),
-            message: error.to_string(),
-            help: "name a file that `section5 train` has written",
-        })?;
+        let text = records::read(path, "name a file that `section5 train` has written")?;
         Self::parse(&text).map_err(|(message, help)| Error::Model { path: name, message, help })
     }
 
