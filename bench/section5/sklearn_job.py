@@ -50,11 +50,19 @@ def main() -> None:
     # The longest first, so that no core waits at the end.
     order = sorted(range(len(tasks)), key=lambda at: tasks[at][0][0] != "boosting")
     done = Parallel(n_jobs=len(os.sched_getaffinity(0)))(
-        delayed(judge)(cars, of_cars[split[0]] == split[1], model) for model, split in (tasks[at] for at in order))
-    probabilities = {tasks[at]: result for at, result in zip(order, done)}
-    scores = [of_model(cars, of_cars, model, splits, probabilities, settings) for model in MODELS]
+        delayed(timed)(cars, of_cars[split[0]] == split[1], model) for model, split in (tasks[at] for at in order))
+    probabilities = {tasks[at]: result for at, (result, _) in zip(order, done)}
+    seconds = {model: sum(took for at, (_, took) in zip(order, done) if tasks[at][0] == model) for model in MODELS}
+    scores = [of_model(cars, of_cars, model, splits, probabilities, settings) | {"seconds": seconds[model]}
+              for model in MODELS]
     with open(output, "w") as file:
         json.dump({"seconds": time.perf_counter() - start, "models": scores}, file)
+
+
+def timed(*arguments):
+    start = time.perf_counter()
+    result = judge(*arguments)
+    return result, time.perf_counter() - start
 
 
 def judge(cars, held_out, model):

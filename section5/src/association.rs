@@ -115,3 +115,61 @@ impl Contingency {
         self.with_expected().into_iter().map(|(count, expected)| (count - expected).powi(2) / expected).sum()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::full_table;
+
+    /// Cars that differ in maintenance and class only: so many of each pair of levels.
+    fn cars(counts: &[(u8, u8, usize)]) -> Table {
+        let car = |maint, class| Car([0, maint, 0, 0, 0, 0, class]);
+        let cars = counts.iter().flat_map(|(maint, class, count)| vec![car(*maint, *class); *count]);
+        Table::new(cars.collect())
+    }
+
+    fn near(found: f64, expected: f64) {
+        assert!((found - expected).abs() < 1e-9, "{found} is not {expected}");
+    }
+
+    #[test]
+    fn attributes_that_tell_each_other_share_all_they_have() {
+        let same = cars(&[(0, 0, 50), (1, 1, 50)]);
+        let found = conditional(&same, Attribute::Maint, Attribute::Class, &[]);
+        near(found.mutual_information, 2.0_f64.ln());
+        assert!(found.p_value < 1e-20);
+        near(cramers_v(&same, Attribute::Maint, Attribute::Class), 1.0);
+    }
+
+    /// Worked out by hand: counts 30, 10, 20, 40 have χ² = 16.66…, G = 17.26….
+    #[test]
+    fn a_table_of_two_by_two_has_the_statistics_of_the_textbook() {
+        let table = cars(&[(0, 0, 30), (0, 1, 10), (1, 0, 20), (1, 1, 40)]);
+        let found = conditional(&table, Attribute::Maint, Attribute::Class, &[]);
+        let terms = [(30.0, 20.0), (10.0, 20.0), (20.0, 30.0), (40.0, 30.0)];
+        let g: f64 = 2.0 * terms.iter().map(|(seen, expected): &(f64, f64)| seen * (seen / expected).ln()).sum::<f64>();
+        near(found.mutual_information, g / 200.0);
+        // χ² of one degree of freedom: the square of a normal deviate, 4.1541….
+        assert!((3.0e-5..3.5e-5).contains(&found.p_value), "{}", found.p_value);
+        let corrected: f64 = 2.0 - 1.0 / 99.0;
+        let v = ((100.0 / 6.0 / 100.0 - 1.0 / 99.0) / (corrected - 1.0)).sqrt();
+        near(cramers_v(&table, Attribute::Maint, Attribute::Class), v);
+    }
+
+    #[test]
+    fn an_attribute_that_never_changes_tells_nothing() {
+        let table = cars(&[(0, 0, 30), (0, 1, 10)]);
+        let found = conditional(&table, Attribute::Maint, Attribute::Class, &[]);
+        assert_eq!(found, Association { mutual_information: 0.0, p_value: 1.0 });
+        near(cramers_v(&table, Attribute::Maint, Attribute::Class), 0.0);
+    }
+
+    #[test]
+    fn maintenance_tells_something_of_the_price_only_once_the_class_is_known() {
+        let table = full_table();
+        let of_maint = |given: &[Attribute]| conditional(&table, Attribute::Buying, Attribute::Maint, given);
+        near(of_maint(&[]).mutual_information, 0.0);
+        let with_class = of_maint(&[Attribute::Class]);
+        assert!(with_class.mutual_information > 0.05 && with_class.p_value < 1e-10, "{with_class:?}");
+    }
+}

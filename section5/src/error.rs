@@ -65,6 +65,7 @@ pub enum Error {
 
     /// A chart cannot be drawn.
     #[error("the chart {chart:?} cannot be drawn: {message}")]
+    #[diagnostic(help("`section5 evaluate` prints the figures without charts"))]
     Chart {
         /// Its title.
         chart: String,

@@ -69,7 +69,9 @@ fn cars_of_one_price_cannot_be_told_apart() {
 fn too_few_cars_of_a_price_for_the_folds_is_an_error() {
     let folder = Folder::new();
     folder.write("car.csv", format!("{ROW}\n{ROW}\nlow,low,2,2,small,low,unacc\n"));
-    folder.run(&format!("evaluate --data car.csv {QUICK}")).ended(1, "1 cars have the price low: too few for 2 folds");
+    folder
+        .run(&format!("evaluate --data car.csv {QUICK}"))
+        .ended(1, "of the cars 1 have the price low: too few for 2 folds");
 }
 
 #[test]

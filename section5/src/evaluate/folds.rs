@@ -18,8 +18,12 @@ impl Folds {
     /// Divides the cars of a table so that each fold has as many as any other, or one less, in total and of each price.
     ///
     /// # Errors
-    /// If there is only one price, or fewer cars of a price than folds.
+    /// If there is only one price, or fewer cars of a price than folds; if there are fewer than two folds, or none at all.
     pub fn new(table: &Table, folds: usize, repeats: usize, seed: u64) -> Result<Self> {
+        if folds < 2 || repeats == 0 {
+            let message = format!("{folds} folds, {repeats} times, leave no cars to learn from or none to judge on");
+            return Err(unfit(message, "ask for two folds at least, and once at least"));
+        }
         check(table.prices(), folds)?;
         let one = |repeat| {
             let mut random = ChaCha8Rng::seed_from_u64(seed);
@@ -51,13 +55,16 @@ fn check(prices: [usize; PRICES], folds: usize) -> Result<()> {
     let there = || prices.iter().enumerate().filter(|(_, count)| **count > 0);
     if there().count() < 2 {
         let only = there().map(|(price, _)| Attribute::Buying.level_name(price as u8)).collect::<String>();
-        let message = format!("all cars have the price {only}: there is nothing to tell apart");
+        let message = match only.is_empty() {
+            true => "there are no cars".to_owned(),
+            false => format!("all cars have the price {only}: there is nothing to tell apart"),
+        };
         return Err(unfit(message, "evaluate on a table with several prices"));
     }
     match there().min_by_key(|(_, count)| **count) {
         Some((price, count)) if *count < folds => {
             let name = Attribute::Buying.level_name(price as u8);
-            let message = format!("{count} cars have the price {name}: too few for {folds} folds");
+            let message = format!("of the cars {count} have the price {name}: too few for {folds} folds");
             Err(unfit(message, "give a table with more cars, or ask for fewer folds: --folds"))
         }
         _ => Ok(()),

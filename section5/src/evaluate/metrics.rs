@@ -84,3 +84,42 @@ pub(super) fn log_loss<'o>(outcomes: impl Iterator<Item = &'o Outcome>) -> f64 {
     let losses: Vec<f64> = outcomes.map(|outcome| -outcome.probability.max(SMALLEST_PROBABILITY).ln()).collect();
     losses.iter().sum::<f64>() / losses.len() as f64
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outcomes(pairs: &[(usize, usize)]) -> Vec<Outcome> {
+        pairs
+            .iter()
+            .map(|(price, predicted)| Outcome { price: *price, predicted: *predicted, probability: 0.5 })
+            .collect()
+    }
+
+    #[test]
+    fn the_mean_is_over_folds_and_its_error_is_corrected_for_shared_training_cars() {
+        let folds = [outcomes(&[(0, 0), (1, 0)]), outcomes(&[(0, 0), (1, 1)]), outcomes(&[(2, 0), (3, 0)])];
+        let (mean, error) = accuracy(&folds, 3);
+        assert_eq!(mean, 0.5);
+        // Accuracies 0.5, 1 and 0 have variance 0.25; (1/3 + 1/2) of it.
+        assert!((error - (0.25_f64 * 5.0 / 6.0).sqrt()).abs() < 1e-12, "{error}");
+    }
+
+    #[test]
+    fn precision_and_recall_are_of_columns_and_rows() {
+        let confusion = confusion(outcomes(&[(0, 0), (0, 0), (0, 1), (1, 0), (1, 1)]).iter());
+        let prices = of_prices(&confusion);
+        assert_eq!((prices[0].precision, prices[0].recall, prices[0].support), (2.0 / 3.0, 2.0 / 3.0, 3));
+        assert_eq!((prices[1].precision, prices[1].recall), (0.5, 0.5));
+        assert_eq!(prices[2].f1, 0.0);
+        assert!((macro_f1(&confusion) - (2.0 / 3.0 + 0.5) / 2.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_price_that_was_held_impossible_costs_much_but_not_all() {
+        let mut impossible = outcomes(&[(0, 1), (0, 0)]);
+        impossible[0].probability = 0.0;
+        let expected = (-SMALLEST_PROBABILITY.ln() + 2.0_f64.ln()) / 2.0;
+        assert!((log_loss(impossible.iter()) - expected).abs() < 1e-12);
+    }
+}

@@ -28,3 +28,42 @@ pub(super) fn p_value(votes: &[[u32; PRICES]], prices: &[usize], permutations: u
     });
     (1 + as_good.count()) as f64 / (1 + permutations) as f64
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PRICES_OF_CARS: [usize; 40] = {
+        let mut prices = [0; 40];
+        let mut at = 0;
+        while at < 40 {
+            prices[at] = at % PRICES;
+            at += 1;
+        }
+        prices
+    };
+
+    fn votes(predicted: impl Fn(usize) -> usize) -> Vec<[u32; PRICES]> {
+        let vote = |price: &usize| {
+            let mut votes = [0; PRICES];
+            votes[predicted(*price)] = 5;
+            votes
+        };
+        PRICES_OF_CARS.iter().map(vote).collect()
+    }
+
+    #[test]
+    fn predictions_that_are_all_right_are_no_chance() {
+        assert_eq!(p_value(&votes(|price| price), &PRICES_OF_CARS, 999, 1), 0.001);
+    }
+
+    #[test]
+    fn one_price_for_all_cars_is_as_right_in_any_order() {
+        assert_eq!(p_value(&votes(|_| 2), &PRICES_OF_CARS, 999, 1), 1.0);
+    }
+
+    #[test]
+    fn predictions_that_are_all_wrong_are_no_better_than_chance() {
+        assert_eq!(p_value(&votes(|price| (price + 1) % PRICES), &PRICES_OF_CARS, 999, 1), 1.0);
+    }
+}

@@ -15,6 +15,9 @@ const TREES: usize = 100;
 const LEARNING_RATE: f32 = 0.1;
 const MAX_DEPTH: usize = 3;
 
+/// Far beyond what trees say. Without a limit all four probabilities could be 0, and nothing would make them sum to 1.
+const MOST_LOG_ODDS: f64 = 100.0;
+
 /// One booster a price, which tells it from all others; the probabilities are theirs, made to sum to 1. The features are
 /// the numbers of their levels, which all have an order.
 #[derive(Serialize, Deserialize)]
@@ -65,7 +68,7 @@ impl Model for GradientBoosting {
                 OnePrice::Trees(booster) => {
                     let log_odds = booster.predict(&Matrix::new(&levels, cars.len(), self.features.len()), false);
                     for (of_car, log_odds) in probabilities.iter_mut().zip(log_odds) {
-                        of_car[price] = 1.0 / (1.0 + (-log_odds).exp());
+                        of_car[price] = 1.0 / (1.0 + (-log_odds.clamp(-MOST_LOG_ODDS, MOST_LOG_ODDS)).exp());
                     }
                 }
             }
