@@ -139,7 +139,9 @@ pub fn evaluate(
         progress();
         part
     });
-    let judged: Vec<Part> = judged.collect::<Result<_>>()?;
+    // First all, then the first error among them: which one comes first in time depends on the threads.
+    let judged: Vec<Result<Part>> = judged.collect();
+    let judged: Vec<Part> = judged.into_iter().collect::<Result<_>>()?;
     let scores = candidates
         .par_iter()
         .zip(judged.par_chunks(splits))

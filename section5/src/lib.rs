@@ -2,9 +2,9 @@
 //!
 //! The way of the data: [`table`] reads cars strictly, or [`rules`] makes all that there are; [`selection`] finds the
 //! features that tell something, by what [`association`] counts; a [`model`] is fitted; [`evaluate`] compares models on
-//! cars that they have not seen, between what guessing achieves and what nothing can exceed; [`predict`] answers for one
-//! car, [`batch`] for a file of them, and says what the answer rests on; [`report`] shows it all to people. [`command`] is
-//! the command line.
+//! cars that they have not seen, between what guessing achieves and what nothing can exceed; [`predict`] answers for
+//! one car, [`batch`] for a file of them, and says what the answer rests on; [`report`] shows it all to people.
+//! [`command`] is the command line.
 //!
 //! ```
 //! use section5::evaluate::{Candidate, ceiling};

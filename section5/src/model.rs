@@ -74,10 +74,12 @@ pub trait Model: fmt::Debug + Send + Sync {
         Self: Sized;
 }
 
+/// Probabilities that differ by no more are the same.
+pub(crate) const ROUNDING: f64 = 1e-9;
+
 /// The price that is said to be the one: the most probable. Probabilities that differ by no more than rounding does are
 /// the same, and then it is the first of them in the order of the levels, whatever machine has computed them.
 pub fn most_probable(probabilities: &Probabilities) -> usize {
-    const ROUNDING: f64 = 1e-9;
     let largest = probabilities.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     probabilities.iter().position(|probability| *probability >= largest - ROUNDING).unwrap_or(0)
 }

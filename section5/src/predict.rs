@@ -5,12 +5,9 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::model::{Fitted, Probabilities, most_probable};
+use crate::model::{Fitted, Probabilities, ROUNDING, most_probable};
 use crate::schema::{Attribute, Known, PRICES};
 use crate::table::Table;
-
-/// Probabilities that differ by no more say the same.
-const EQUAL: f64 = 1e-9;
 
 /// What is predicted for a car, and what that rests on.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,7 +33,7 @@ impl Prediction {
         if matching_rows == 0 {
             warnings = extrapolation(&known, &fitted.training);
         }
-        if probabilities.iter().all(|probability| (probability - 1.0 / PRICES as f64).abs() < EQUAL) {
+        if probabilities.iter().all(|probability| (probability - 1.0 / PRICES as f64).abs() < ROUNDING) {
             warnings.push(nothing_known(&known));
         }
         Self { known, probabilities, matching_rows, rows: fitted.training.cars().len(), warnings }
@@ -105,17 +102,13 @@ fn extrapolation(known: &Known, training: &Table) -> Vec<String> {
         "this is extrapolation: no training row has all that is given, so nothing that was seen can confirm the answer"
             .to_owned(),
     ];
-    for combination_that_never_occurs in never_occurring(known, training) {
-        let combination = combination(combination_that_never_occurs.given(), " and ");
-        warnings.push(format!("no training row has {combination}"));
+    for new in never_occurring(known, training) {
+        warnings.push(format!("no training row has {}", combination(new.given(), " and ")));
     }
     if let Some(class) = known.level(Attribute::Class) {
         let only_class = Known::default().with(Attribute::Class, class);
-        let prices =
-            training.cars().iter().filter(|car| only_class.matches(car)).fold([0; PRICES], |mut counts, car| {
-                counts[car.price()] += 1;
-                counts
-            });
+        let of_class = training.cars().iter().filter(|car| only_class.matches(car)).copied();
+        let prices = Table::new(of_class.collect()).prices();
         let there = Attribute::Buying.levels().iter().zip(prices).filter(|(_, count)| *count > 0);
         let there: Vec<String> = there.map(|(name, count)| format!("{name} ({count})")).collect();
         if (1..PRICES).contains(&there.len()) {
@@ -126,7 +119,7 @@ fn extrapolation(known: &Known, training: &Table) -> Vec<String> {
     warnings
 }
 
-/// Combinations of what is known that no car has, but without any of its parts some car has.
+/// Combinations of what is known that no car has, while some car has each smaller part of them.
 fn never_occurring(known: &Known, training: &Table) -> Vec<Known> {
     let given: Vec<(Attribute, u8)> = known.given().collect();
     let mut chosen: Vec<u32> = (1..1u32 << given.len()).collect();

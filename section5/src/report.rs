@@ -94,7 +94,8 @@ fn asked(prediction: &Prediction) -> Result<String> {
         thousands(prediction.rows)
     );
     Ok(format!(
-        "<h2>The car asked for</h2>\n<div class=\"split\">\n<div>\n<p>Given: {}.{averaged} The most probable price is <b>{}</b>.</p>\n{warning}</div>\n{}</div>\n",
+        "<h2>The car asked for</h2>\n<div class=\"split\">\n<div>\n\
+         <p>Given: {}.{averaged} The most probable price is <b>{}</b>.</p>\n{warning}</div>\n{}</div>\n",
         if given.is_empty() { "nothing".to_owned() } else { given.join(", ") },
         prediction.price(),
         figure("", "Probability of each price", &chart, &caption)

@@ -78,8 +78,8 @@ fn price(buying: u8, maint: u8) -> Price {
     ][usize::from(buying)][usize::from(maint)]
 }
 
-/// A car for two persons is uncomfortable whatever else it has. The fewer the doors, the larger the boot must be, and the
-/// more so for more than four persons.
+/// A car for two persons is uncomfortable whatever else it has. The fewer the doors, the larger the boot must be, and
+/// the more so for more than four persons.
 fn comfort(doors: u8, persons: u8, lug_boot: u8) -> Comfort {
     use Comfort::{High, Medium, Small};
     // By doors, then by the boot: `small`, `med`, `big`.

@@ -9,8 +9,8 @@ use crate::table::Table;
 const SIGNIFICANCE: f64 = 0.01;
 
 /// Features in the order in which they were taken: forward selection by conditional mutual information (Brown et al.,
-/// "Conditional likelihood maximisation", 2012). Each time the feature is taken that tells most of the price to somebody
-/// who knows those that were taken before, as long as that is not chance.
+/// "Conditional likelihood maximisation", 2012). Each time the feature is taken that tells most of the price to
+/// somebody who knows those that were taken before, as long as that is not chance.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Selection {
     /// The features that were taken, with what each tells when it is its turn.

@@ -11,8 +11,8 @@ use crate::records::{self, Records};
 use crate::schema::{Attribute, Car, Known, PRICES};
 use crate::{Error, Result};
 
-/// Cars, always in the order of their levels, whatever order they came in: so nothing that is computed from them depends
-/// on the order of the rows in a file. It is the order of the published file.
+/// Cars, always in the order of their levels, whatever order they came in: so nothing that is computed from them
+/// depends on the order of the rows in a file. It is the order of the published file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Table {
     cars: Vec<Car>,
@@ -25,8 +25,8 @@ impl Table {
         Self { cars }
     }
 
-    /// Reads a CSV file: with a header that names all attributes in any order, or without one and with the attributes in
-    /// the order of [`Attribute::ALL`], as the published file is.
+    /// Reads a CSV file: with a header that names all attributes in any order, or without one and with the attributes
+    /// in the order of [`Attribute::ALL`], as the published file is.
     ///
     /// # Errors
     /// If the file cannot be read, a column is missing, unknown or there twice, a line has too many or too few values,

@@ -18,7 +18,8 @@ impl Folds {
     /// Divides the cars of a table so that each fold has as many as any other, or one less, in total and of each price.
     ///
     /// # Errors
-    /// If there is only one price, or fewer cars of a price than folds; if there are fewer than two folds, or none at all.
+    /// If there is only one price, or fewer cars of a price than folds; if there are fewer than two folds, or none at
+    /// all.
     pub fn new(table: &Table, folds: usize, repeats: usize, seed: u64) -> Result<Self> {
         if folds < 2 || repeats == 0 {
             let message = format!("{folds} folds, {repeats} times, leave no cars to learn from or none to judge on");

@@ -18,8 +18,8 @@ const MAX_DEPTH: usize = 3;
 /// Far beyond what trees say. Without a limit all four probabilities could be 0, and nothing would make them sum to 1.
 const MOST_LOG_ODDS: f64 = 100.0;
 
-/// One booster a price, which tells it from all others; the probabilities are theirs, made to sum to 1. The features are
-/// the numbers of their levels, which all have an order.
+/// One booster a price, which tells it from all others; the probabilities are theirs, made to sum to 1. The features
+/// are the numbers of their levels, which all have an order.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GradientBoosting {

@@ -23,9 +23,10 @@ pub(super) fn section(bayes: &BayesInversion, table: &Table) -> Result<String> {
          against it.",
     );
     Ok(format!(
-        "<h2>What the model learned</h2>\n<div class=\"split\">\n<div class=\"column\">\n<p>The class follows from the price and the other attributes. So the model learns \
-         the class, and Bayes’ rule turns that round. A car that is acceptable although it is dear to maintain must be \
-         cheap to buy; one that is unacceptable because it is unsafe, or seats two, may have any price.</p>\n\
+        "<h2>What the model learned</h2>\n<div class=\"split\">\n<div class=\"column\">\n\
+         <p>The class follows from the price and the other attributes. So the model learns the class, and Bayes’ rule \
+         turns that round. A car that is acceptable although it is dear to maintain must be cheap to buy; one that is \
+         unacceptable because it is unsafe, or seats two, may have any price.</p>\n\
          {prices}</div>\n{weights}</div>\n"
     ))
 }

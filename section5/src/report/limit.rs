@@ -25,9 +25,9 @@ pub(super) fn section(table: &Table, evaluation: &Evaluation) -> Result<String> 
         "By the number of cars in a group: the more, the less can be right about them.",
     );
     Ok(format!(
-        "<h2>Why {} is the limit</h2>\n<div class=\"split\">\n<div>\n<p>A model sees everything of a car but its price. Cars that are alike in all of that \
-         get the same answer, whatever the model. The {} cars fall into {} groups of look-alikes, and {within}. That makes \
-         {} right answers out of {}: {}.</p>\n{}</div>\n{chart}</div>\n",
+        "<h2>Why {} is the limit</h2>\n<div class=\"split\">\n<div>\n<p>A model sees everything of a car but its price. \
+         Cars that are alike in all of that get the same answer, whatever the model. The {} cars fall into {} groups of \
+         look-alikes, and {within}. That makes {} right answers out of {}: {}.</p>\n{}</div>\n{chart}</div>\n",
         percent(ceiling.accuracy),
         thousands(table.cars().len()),
         thousands(groups.len()),
@@ -56,6 +56,9 @@ fn example(groups: &[Vec<Car>]) -> String {
     })
 }
 
+/// What a file repeats many times would need no end of bars.
+const MOST_BARS: usize = 12;
+
 fn sizes(groups: &[Vec<Car>]) -> Result<String> {
     let mut sizes: Vec<usize> = groups.iter().map(Vec::len).collect();
     sizes.sort_unstable();
@@ -64,8 +67,6 @@ fn sizes(groups: &[Vec<Car>]) -> Result<String> {
         let cars = if size == 1 { "1 car".to_owned() } else { format!("{size} cars") };
         Bar { name: cars, share: same.len() as f64 / groups.len() as f64, value: thousands(same.len()) }
     };
-    // What a file repeats many times would need no end of bars.
-    const MOST: usize = 12;
-    let all: Vec<Bar> = sizes.chunk_by(|a, b| a == b).map(bar).take(MOST).collect();
+    let all: Vec<Bar> = sizes.chunk_by(|a, b| a == b).map(bar).take(MOST_BARS).collect();
     bars("How many groups of look-alikes have so many cars", &all)
 }

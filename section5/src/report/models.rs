@@ -24,14 +24,14 @@ pub(super) fn section(evaluation: &Evaluation) -> Result<String> {
     let others: String = others.map(confusion).collect::<Result<_>>()?;
     let best = best.map(|best| confusion(best).map(|matrix| matrix + &of_prices(best))).transpose()?;
     Ok(format!(
-        "<h2>The models compared</h2>\n<p>Every model is fitted to {} of {} parts of the cars and judged on the one that \
-         is left, for all parts in turn; that is done {}, with other parts each time. A model that learns the price directly can do \
-         worse than guessing: in a table that has every combination once, the cars that were held out are just those \
-         that the training cars lack. Turning the question round works: learn how probable the class is at each price, \
-         and let Bayes’ rule say how probable each price is, given the class.</p>\n\
+        "<h2>The models compared</h2>\n<p>Every model is fitted to {} of {} parts of the cars and judged on the one \
+         that is left, for all parts in turn; that is done {}, with other parts each time. A model that learns the price \
+         directly can do worse than guessing: in a table that has every combination once, the cars that were held out \
+         are just those that the training cars lack. Turning the question round works: learn how probable the class is \
+         at each price, and let Bayes’ rule say how probable each price is, given the class.</p>\n\
          <div class=\"grid\">\n{chart}{}</div>\n\
-         <h2>What is taken for what</h2>\n<p>A row for each true price, a column for each predicted one, in percent of the \
-         row, over all repetitions. The diagonal is right.</p>\n<div class=\"grid\">\n{}{others}</div>\n",
+         <h2>What is taken for what</h2>\n<p>A row for each true price, a column for each predicted one, in percent of \
+         the row, over all repetitions. The diagonal is right.</p>\n<div class=\"grid\">\n{}{others}</div>\n",
         settings.folds - 1,
         settings.folds,
         times(settings.repeats),
