@@ -13,7 +13,8 @@ use crate::table::Table;
 /// P(price | class, others) ∝ P(class | price, others) · P(price)
 ///
 /// The prior is uniform by design over the prices that were there to learn from: the table is a full factorial design,
-/// in which every price comes with every combination of the others, so that their shares say nothing of cars.
+/// in which every price comes with every combination of the others, so that their shares say nothing of cars. The class
+/// is looked at whether it is among the features or not.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BayesInversion {
