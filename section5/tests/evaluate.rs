@@ -22,7 +22,7 @@ fn without_times(mut evaluation: Value) -> Value {
 #[test]
 fn turning_the_question_round_reaches_the_ceiling_nearly_and_boosting_is_worse_than_guessing() {
     let folder = Folder::new();
-    let evaluation = folder.json("evaluate --json --repeats 2 --permutations 999");
+    let evaluation = folder.json("evaluate --json --repeats 1 --permutations 999");
     let accuracy = |model, features| scores(&evaluation, model, features)["accuracy_mean"].as_f64().unwrap();
     let ceiling = evaluation["ceiling"]["accuracy"].as_f64().unwrap();
     assert_eq!(evaluation["ceiling"]["rows"], 619);
@@ -40,7 +40,7 @@ fn turning_the_question_round_reaches_the_ceiling_nearly_and_boosting_is_worse_t
         assert!(error > 0.0 && error < 0.02, "{model:#}");
         assert!(model["log_loss"].as_f64().unwrap() < 1.4, "{model:#}");
         let counts = model["confusion"].as_array().unwrap().iter().flat_map(|row| row.as_array().unwrap());
-        assert_eq!(counts.map(|count| count.as_u64().unwrap()).sum::<u64>(), 2 * 1728);
+        assert_eq!(counts.map(|count| count.as_u64().unwrap()).sum::<u64>(), 1728);
         assert_eq!(model["prices"].as_array().unwrap().len(), 4);
     }
 }

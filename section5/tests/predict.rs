@@ -93,7 +93,7 @@ fn a_file_has_a_price_for_each_car_and_bad_rows_apart() {
 fn a_row_of_a_file_has_what_the_same_car_alone_has() {
     let folder = Folder::new();
     folder.write("cars.csv", "\u{feff}safety,class\nhigh,acc\n");
-    folder.run("predict --input cars.csv --output out.csv").ended(0, "1 cars");
+    folder.run("predict --input cars.csv --output out.csv").ended(0, "out.csv: 1 car, 0 of them like no training row");
     let alone = folder.json("predict --safety high --class acc --json");
     let out = folder.read("out.csv");
     let row: Vec<&str> = out.lines().nth(1).unwrap().split(',').collect();

@@ -71,10 +71,11 @@ impl Arguments {
         warn(&batch, &rejected);
         let Batch { cars, bad_rows, extrapolated, .. } = &batch;
         let told = format!(
-            "{}: {cars} cars, {extrapolated} of them like no training row\n{}: {} bad rows\n",
+            "{}: {}, {extrapolated} of them like no training row\n{}: {}\n",
             output.display(),
+            number(*cars, "car"),
             rejected.display(),
-            bad_rows.len()
+            number(bad_rows.len(), "bad row")
         );
         output::print(told.as_bytes())?;
         if *cars > 0 {
@@ -95,8 +96,12 @@ fn warn(batch: &Batch, rejected: &Path) {
         }
     }
     if let Some(more) = batch.bad_rows.len().checked_sub(TOLD).filter(|more| *more > 0) {
-        eprintln!("warning: {more} bad rows more; all are in {}", rejected.display());
+        eprintln!("warning: {} more; all are in {}", number(more, "bad row"), rejected.display());
     }
+}
+
+fn number(of: usize, what: &str) -> String {
+    format!("{of} {what}{}", if of == 1 { "" } else { "s" })
 }
 
 fn different(paths: &[&Path]) -> Result<()> {
