@@ -57,6 +57,14 @@ fn every_kind_can_be_saved_and_loaded() {
 }
 
 #[test]
+fn a_folder_that_is_not_there_is_told_before_the_work() {
+    let folder = Folder::new();
+    // With so many repetitions the work takes a minute.
+    folder.run("train --output nowhere/m.json --repeats 50").ended(1, "nowhere/m.json: its folder is not there");
+    folder.run("report --output nowhere/r.html --repeats 50").ended(1, "nowhere/r.html: its folder is not there");
+}
+
+#[test]
 fn what_is_no_model_is_refused() {
     let folder = Folder::new();
     let cases = [

@@ -24,21 +24,34 @@ pub(super) fn print(text: &[u8]) -> Result<()> {
     }
 }
 
+/// Whether a file can be written there at all: to be asked before work that takes a while.
+pub(super) fn expect_folder(path: &Path) -> Result<()> {
+    if folder_of(path).is_dir() {
+        return Ok(());
+    }
+    Err(Error::File {
+        path: path.display().to_string(),
+        message: "its folder is not there".to_owned(),
+        help: "make the folder first",
+    })
+}
+
 /// Puts a whole file in the place of another one, so that nobody sees a part of it.
 pub(super) fn write(path: &Path, text: &[u8]) -> Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let replace = || {
-        let mut file = tempfile::Builder::new().permissions(Permissions::from_mode(0o666)).tempfile_in(folder)?;
+        let mut builder = tempfile::Builder::new();
+        let mut file = builder.permissions(Permissions::from_mode(0o666)).tempfile_in(folder_of(path))?;
         file.write_all(text)?;
         file.persist(path).map_err(|error| error.error)
     };
-    match replace() {
-        Ok(_) => Ok(()),
-        Err(error) => {
-            let missing = !folder.is_dir();
-            let message = if missing { "its folder is not there".to_owned() } else { error.to_string() };
-            let help = if missing { "make the folder first" } else { "write to a folder that you may write to" };
-            Err(Error::File { path: path.display().to_string(), message, help })
-        }
-    }
+    expect_folder(path)?;
+    replace().map(|_| ()).map_err(|error| Error::File {
+        path: path.display().to_string(),
+        message: error.to_string(),
+        help: "write to a folder that you may write to",
+    })
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }

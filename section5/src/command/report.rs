@@ -25,6 +25,7 @@ pub(super) struct Arguments {
 
 impl Arguments {
     pub(super) fn run(self) -> Result<()> {
+        output::expect_folder(&self.output)?;
         let table = self.cars.read()?;
         let evaluation = self.validation.evaluate(&table, &Candidate::ALL)?;
         let known = Some(self.car.known()).filter(|known| *known != Known::default()).unwrap_or_else(example);

@@ -29,6 +29,7 @@ pub(super) struct Arguments {
 impl Arguments {
     pub(super) fn run(self) -> Result<()> {
         let candidate = self.candidate()?;
+        output::expect_folder(&self.output)?;
         let table = self.cars.read()?;
         let evaluation = self.validation.evaluate(&table, &[candidate])?;
         let mut fitted = Fitted::fit(table, candidate)?;
@@ -45,7 +46,7 @@ impl Arguments {
         }
         Err(Error::Usage {
             message: format!("{} cannot be fitted to features {}", self.kind.name(), features.name()),
-            help: format!("leave --features out, which means {}", of_kind.name()),
+            help: "leave --features out: majority looks at none, all others at all, or ask for selected".to_owned(),
         })
     }
 }
