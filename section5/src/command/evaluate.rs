@@ -50,7 +50,7 @@ fn told(evaluation: &Evaluation) -> String {
     };
     let settings = evaluation.settings;
     line(format_args!(
-        "{} cars, {} folds, {} times, seed {}\n",
+        "{} cars; folds {}, repeats {}, seed {}\n",
         evaluation.rows, settings.folds, settings.repeats, settings.seed
     ));
     line(format_args!(
