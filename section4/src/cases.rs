@@ -1,5 +1,6 @@
 //! The cases of countries as a source of a task.
 
+use std::fmt::Write as _;
 use std::io::Write;
 
 use chrono::{Days as Span, NaiveDate};
@@ -104,8 +105,12 @@ fn days(options: &Options) -> Result<Days> {
 pub(crate) fn write(series: &[Series], into: impl Write) -> std::io::Result<()> {
     let mut writer = csv::Writer::from_writer(into);
     writer.write_record(["country", "date", "total_cases", "source"])?;
+    let (mut date, mut total) = (String::new(), String::new());
     for of in series.iter().flat_map(|series| &series.measurements) {
-        let (date, total) = (of.date.to_string(), of.total_cases.to_string());
+        date.clear();
+        total.clear();
+        // Nothing can go wrong in writing to a text.
+        let _ = (write!(date, "{}", of.date), write!(total, "{}", of.total_cases));
         writer.write_record([&of.country, date.as_str(), &total, of.source.name()])?;
     }
     writer.flush()

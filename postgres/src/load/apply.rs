@@ -2,9 +2,9 @@
 
 use tokio_postgres::{Client, GenericClient, Transaction};
 
-use super::settle::{Staged, check_whole};
+use super::settle::{self, Staged, check_whole};
 use super::{Load, Mode, target};
-use crate::sql::{list, list_of, quoted};
+use crate::sql::{list, list_of, literal, quoted};
 use crate::{Database, Result};
 
 /// What a load came to, in rows.
@@ -122,8 +122,21 @@ impl Applying<'_> {
         if self.is(&is_unlogged).await? {
             transaction.batch_execute(&format!("alter table {staging} set logged")).await?;
         }
+        let key = settle::staged_key(load, *transaction).await?;
         let moved = format!("alter table {staging} rename to {name}; alter table {staged} set schema {schema}");
         transaction.batch_execute(&moved).await?;
+        match &key {
+            // It is called after the staging table, and gets the name that it would have here, if nothing else has it.
+            Some(key) => {
+                let usual = quoted(&format!("{}_pkey", load.table.name));
+                let is_free = format!("select to_regclass({}) is null", literal(&format!("{schema}.{usual}")));
+                if self.is(&is_free).await? {
+                    let renamed = format!("alter table {schema}.{name} rename constraint {} to {usual}", quoted(key));
+                    transaction.batch_execute(&renamed).await?;
+                }
+            }
+            None => transaction.batch_execute(&load.table.key(&load.table.name()).unwrap_or_default()).await?,
+        }
         for furnishing in load.table.furnishings() {
             transaction.batch_execute(&furnishing).await?;
         }
@@ -140,10 +153,10 @@ impl Applying<'_> {
         let has_key = !load.table.primary_key.is_empty();
         let mut counts = Counts::default();
         match &load.mode {
-            Mode::Append => counts.inserted = self.insert(None).await?,
+            Mode::Append => counts.inserted = self.insert().await?,
             Mode::Overwrite if !has_key => {
                 counts.deleted = transaction.execute(&format!("delete from {target}"), &[]).await?;
-                counts.inserted = self.insert(None).await?;
+                counts.inserted = self.insert().await?;
             }
             Mode::Overwrite => {
                 let same = self.same_key();
@@ -151,14 +164,12 @@ impl Applying<'_> {
                     "delete from {target} as target where not exists (select from {staging} as staged where {same})"
                 );
                 counts.deleted = transaction.execute(&delete, &[]).await?;
-                counts.updated = self.update(None).await?;
-                counts.inserted = self.insert(Some(&same)).await?;
+                (counts.updated, counts.inserted) = self.merge(None).await?;
                 counts.unchanged = rows - counts.updated - counts.inserted;
             }
             Mode::Merge { update_key } => {
                 counts.superseded = self.older(update_key.as_deref()).await?;
-                counts.updated = self.update(update_key.as_deref()).await?;
-                counts.inserted = self.insert(Some(&self.same_key())).await?;
+                (counts.updated, counts.inserted) = self.merge(update_key.as_deref()).await?;
                 counts.unchanged = rows - counts.superseded - counts.updated - counts.inserted;
             }
         }
@@ -166,39 +177,56 @@ impl Applying<'_> {
         Ok(counts)
     }
 
-    /// Inserts what is staged; with a condition on `target`, only where no row of the target meets it.
-    async fn insert(&self, unless: Option<&str>) -> Asked<u64> {
-        let (staging, target) = (self.load.staging(), self.load.table.name());
+    /// Inserts what is staged.
+    async fn insert(&self) -> Asked<u64> {
         let columns: Vec<_> = self.load.table.columns().collect();
-        let unless =
-            unless.map(|condition| format!("where not exists (select from {target} as target where {condition})"));
-        let insert = format!(
-            "insert into {target} ({}) select {} from {staging} as staged {}",
-            list(&columns),
-            list_of("staged", columns.iter().copied()),
-            unless.unwrap_or_default()
-        );
+        let (target, columns) = (self.load.table.name(), list(&columns));
+        let insert = format!("insert into {target} ({columns}) select {columns} from {}", self.load.staging());
         self.transaction.execute(&insert, &[]).await
     }
 
-    /// Updates the rows that are other than what is staged, and not newer.
-    async fn update(&self, update_key: Option<&str>) -> Asked<u64> {
+    /// Updates the rows that are other than what is staged, and not newer, and inserts those that are not there; gives
+    /// how many of each. The target is held against what is staged once: most rows are often the same.
+    async fn merge(&self, update_key: Option<&str>) -> Asked<(u64, u64)> {
         let table = &self.load.table;
+        let (target, same) = (table.name(), self.same_key());
         let others: Vec<_> = table.others().collect();
-        if others.is_empty() {
-            return Ok(0);
-        }
-        let set = others.iter().map(|name| format!("{0} = staged.{0}", quoted(name))).collect::<Vec<_>>().join(", ");
+        let all: Vec<_> = table.columns().collect();
+        let key = table.primary_key.first().map(|key| quoted(key)).unwrap_or_default();
         let not_newer = update_key.map(|newer| format!(" and not ({})", is_older(newer))).unwrap_or_default();
-        let update = format!(
-            "update {} as target set {set} from {} as staged where {} and row({}) is distinct from row({}){not_newer}",
-            table.name(),
+        let differs = match others.is_empty() {
+            true => "false".to_owned(),
+            false => format!(
+                "row({}) is distinct from row({}){not_newer}",
+                list_of("target", others.iter().copied()),
+                list_of("staged", others.iter().copied())
+            ),
+        };
+        let set = others.iter().map(|name| format!("{0} = staged.{0}", quoted(name))).collect::<Vec<_>>().join(", ");
+        let update = match others.is_empty() {
+            true => "select 1 where false".to_owned(),
+            false => format!(
+                "update {target} as target set {set} from changed as staged where is_there and {same} returning 1"
+            ),
+        };
+        let merge = format!(
+            "with changed as materialized (
+                 select staged.*, target.{key} is not null as is_there
+                 from {} as staged left join {target} as target on {same}
+                 where target.{key} is null or ({differs})
+             ),
+             updated as ({update}),
+             inserted as (
+                 insert into {target} ({}) select {} from changed as staged where not is_there returning 1
+             )
+             select (select count(*) from updated), (select count(*) from inserted)",
             self.load.staging(),
-            self.same_key(),
-            list_of("target", others.iter().copied()),
-            list_of("staged", others.iter().copied()),
+            list(&all),
+            list_of("staged", all.iter().copied()),
         );
-        self.transaction.execute(&update, &[]).await
+        let row = self.transaction.query_one(&merge, &[]).await?;
+        let count = |column: usize| row.get::<_, i64>(column) as u64;
+        Ok((count(0), count(1)))
     }
 
     /// How many staged rows are older than what the target has.

@@ -1,9 +1,10 @@
 //! What is staged, before it is applied: all of it, and one row of each key.
 
 use serde::{Deserialize, Serialize};
+use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, GenericClient, Transaction};
 
-use super::{Load, Mode};
+use super::{Load, Mode, target};
 use crate::sql::{list, quoted};
 use crate::{Database, Result};
 
@@ -18,9 +19,9 @@ pub struct Staged {
 
 pub(super) async fn settle(load: &Load, database: &Database, client: &mut Client, rows: u64) -> Result<Staged> {
     let failed = |error| database.statement_error(&error);
-    let transaction = client.transaction().await.map_err(failed)?;
+    let mut transaction = client.transaction().await.map_err(failed)?;
     check_whole(load, database, &transaction, rows).await?;
-    let superseded = leave_one_of_each_key(load, database, &transaction).await?;
+    let superseded = leave_one_of_each_key(load, database, &mut transaction).await?;
     transaction.commit().await.map_err(failed)?;
     Ok(Staged { rows: rows - superseded, superseded })
 }
@@ -56,12 +57,20 @@ pub(super) async fn left(load: &Load, client: &impl GenericClient) -> Result<Opt
 }
 
 /// Of several staged rows of one key only the newest is left; gives how many went.
-async fn leave_one_of_each_key(load: &Load, database: &Database, transaction: &Transaction<'_>) -> Result<u64> {
+async fn leave_one_of_each_key(load: &Load, database: &Database, transaction: &mut Transaction<'_>) -> Result<u64> {
     let failed = |error| database.statement_error(&error);
     let staging = load.staging();
     let key = list(&load.table.primary_key);
     if load.table.primary_key.is_empty() {
         return Ok(0);
+    }
+    if !target::exists(&*transaction, &load.table).await.map_err(failed)? {
+        // What is staged becomes the table, and needs the key anyway: it says whether one is there twice.
+        match add_key(load, transaction).await {
+            Ok(()) => return Ok(0),
+            Err(error) if error.code() == Some(&SqlState::UNIQUE_VIOLATION) => {}
+            Err(error) => return Err(failed(error)),
+        }
     }
     let repeated = |columns: &str, rows: &str| {
         format!("select exists (select from {rows} as staged group by {columns} having count(*) > 1)")
@@ -90,6 +99,22 @@ async fn leave_one_of_each_key(load: &Load, database: &Database, transaction: &T
              where ranked.ctid = staged.ctid and ranked.place > 1"
     );
     transaction.execute(&delete, &[]).await.map_err(failed)
+}
+
+async fn add_key(load: &Load, transaction: &mut Transaction<'_>) -> Result<(), tokio_postgres::Error> {
+    let Some(add) = load.table.key(&load.staging()) else { return Ok(()) };
+    let attempt = transaction.savepoint("key").await?;
+    attempt.batch_execute(&add).await?;
+    attempt.commit().await
+}
+
+/// The name of the key that the staging table has already, if it has one.
+pub(super) async fn staged_key(
+    load: &Load,
+    client: &impl GenericClient,
+) -> Result<Option<String>, tokio_postgres::Error> {
+    let sql = "select conname::text from pg_constraint where conrelid = to_regclass($1) and contype = 'p'";
+    Ok(client.query_opt(sql, &[&load.staging()]).await?.map(|row| row.get(0)))
 }
 
 async fn is(transaction: &Transaction<'_>, question: &str) -> Result<bool, tokio_postgres::Error> {

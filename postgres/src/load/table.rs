@@ -74,13 +74,16 @@ impl Table {
         self.columns().filter(|name| !self.primary_key.iter().any(|key| key == name))
     }
 
-    /// What a table has beside its columns.
+    /// The statement that gives a table of these columns the key, if there is one.
+    pub(super) fn key(&self, table: &str) -> Option<String> {
+        (!self.primary_key.is_empty())
+            .then(|| format!("alter table {table} add primary key ({})", list(&self.primary_key)))
+    }
+
+    /// What a table has beside its columns and its key.
     pub(super) fn furnishings(&self) -> Vec<String> {
         let table = self.name();
         let mut all = Vec::new();
-        if !self.primary_key.is_empty() {
-            all.push(format!("alter table {table} add primary key ({})", list(&self.primary_key)));
-        }
         all.extend(self.indexes.iter().map(|columns| format!("create index on {table} ({})", list(columns))));
         if let Some(comment) = &self.comment {
             all.push(format!("comment on table {table} is {}", literal(comment)));
