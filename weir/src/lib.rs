@@ -76,7 +76,7 @@ mod stop;
 pub mod task;
 mod watch;
 
-pub use command::Cli;
+pub use command::{Cli, ParamValues};
 pub use error::{Error, Result};
 
 pub mod fetch {

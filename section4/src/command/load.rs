@@ -2,6 +2,7 @@
 
 use clap::{ArgMatches, FromArgMatches};
 use miette::IntoDiagnostic;
+use weir::ParamValues;
 
 use super::fetch::{Manner, Selection};
 
@@ -21,7 +22,7 @@ pub(super) struct Arguments {
 const DATABASE_URL: &str = "DATABASE_URL";
 
 /// The parameters that options stand for.
-pub(super) fn params(matches: &ArgMatches) -> miette::Result<Vec<(String, String)>> {
+pub(super) fn params(matches: &ArgMatches) -> miette::Result<ParamValues> {
     let Arguments { selection, manner, database_url } = Arguments::from_arg_matches(matches).into_diagnostic()?;
     if let Some(url) = database_url {
         // A parameter would stand in the ledger, with the password in it.

@@ -76,10 +76,13 @@ impl std::fmt::Debug for OwnCommand {
     }
 }
 
+/// Names and values of a task's parameters.
+pub type ParamValues = Vec<(String, String)>;
+
 /// Options that a section adds to the verbs that work on its task.
 struct OwnOptions {
     augment: fn(clap::Command) -> clap::Command,
-    params: fn(&clap::ArgMatches) -> miette::Result<Vec<(String, String)>>,
+    params: fn(&clap::ArgMatches) -> miette::Result<ParamValues>,
 }
 
 impl std::fmt::Debug for OwnOptions {
@@ -187,7 +190,7 @@ impl Cli {
     /// Adds options to the verbs that work on the task (`run`, `plan`, `doctor` and `schedule`). `params` makes values of
     /// the task's parameters of them, over which `--param` goes; it is called before any other thread runs.
     #[must_use]
-    pub fn options<A: Args>(mut self, params: fn(&clap::ArgMatches) -> miette::Result<Vec<(String, String)>>) -> Self {
+    pub fn options<A: Args>(mut self, params: fn(&clap::ArgMatches) -> miette::Result<ParamValues>) -> Self {
         self.options = Some(OwnOptions { augment: A::augment_args, params });
         self
     }
@@ -232,7 +235,7 @@ impl Cli {
     }
 
     /// The parameters that the section's own options stand for.
-    fn own_params(&self, matches: &clap::ArgMatches) -> miette::Result<Vec<(String, String)>> {
+    fn own_params(&self, matches: &clap::ArgMatches) -> miette::Result<ParamValues> {
         match (&self.options, matches.subcommand()) {
             (Some(options), Some((verb, args))) if WITH_OPTIONS.contains(&verb) => (options.params)(args),
             _ => Ok(vec![]),
@@ -301,7 +304,7 @@ impl Cli {
 
 impl Verb {
     /// Sets parameters that the command line does not set by itself.
-    fn set_params(&mut self, params: Vec<(String, String)>) {
+    fn set_params(&mut self, params: ParamValues) {
         let args = match self {
             Self::Run(args) | Self::Plan(args) | Self::Schedule(args) => args,
             Self::Doctor(args) => &mut args.run,
