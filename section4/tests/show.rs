@@ -218,7 +218,7 @@ fn an_unknown_country_is_told_with_the_nearest_names() {
 fn without_the_table_one_is_told_to_load() {
     let ran = show(&database(""), "", &[]);
     ran.failed(1, "there is no table covid");
-    ran.said("load first: section4 fetch --all --output data/covid/cases.csv");
+    ran.said("load first: section4 load --all --database-url URL");
 }
 
 #[test]
