@@ -41,7 +41,14 @@ init_cluster() {
     for file in /docker-entrypoint-initdb.d/*; do
         echo "$0: $file"
         case $file in
-            *.sh) if [ -x "$file" ]; then "$file"; else . "$file"; fi ;;
+            *.sh)
+                if [ -x "$file" ]; then
+                    "$file"
+                else
+                    # shellcheck source=/dev/null
+                    . "$file"
+                fi
+                ;;
             *.sql) "${psql[@]}" --dbname "$database" --file "$file" ;;
             *.sql.gz) gunzip --stdout "$file" | "${psql[@]}" --dbname "$database" ;;
             '/docker-entrypoint-initdb.d/*') ;;

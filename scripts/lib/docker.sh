@@ -80,3 +80,19 @@ need_image() {
         die "On a Debian machine without a registry, as root: scripts/stand_in_images.sh"
     fi
 }
+
+# Passwords are random, and made once. Compose mounts the files as they are, and services are users of their own: that is why
+# all may read the files, and nobody but the owner may enter their folder.
+make_secrets() {
+    local folder=$WEIR_SECRETS name
+    case $folder in
+        /*) ;;
+        *) folder=$root/docker/$folder ;;
+    esac
+    (umask 077 && mkdir -p "$folder")
+    for name in section2_postgres_password section4_postgres_password section4_reader_password section4_grafana_password; do
+        if [ ! -s "$folder/$name" ]; then
+            (umask 022 && od --address-radix=n --format=x1 --read-bytes=24 /dev/urandom | tr -d ' \n' >"$folder/$name")
+        fi
+    done
+}

@@ -1,0 +1,62 @@
+#!/usr/bin/env bash
+# COVID-19 cases: loaded at start and daily into PostgreSQL, shown by Grafana.
+set -euo pipefail
+# shellcheck source=scripts/lib/runner.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib/runner.sh"
+
+section=section4 profile=section4 services=(section4_postgresql section4_loader section4_reader) images=(section4) verbs=(run open)
+started_options=' [--offline]'
+
+before_start() {
+    local option
+    for option; do
+        case $option in
+            --offline)
+                profile=offline
+                services+=(section4_mock_api)
+                export SECTION4_LOAD="--source covid19api --base-url http://mock-api:8019 --all"
+                ;;
+            *) die "start does not know $option" ;;
+        esac
+    done
+    if [ $# -eq 0 ]; then
+        docker rm --force "$(container_of section4_mock_api)" >/dev/null 2>&1 || :
+    fi
+    need_port section4_postgresql SECTION4_POSTGRES_PORT
+    need_image POSTGRES_IMAGE
+    if resolve_image GRAFANA_IMAGE; then
+        services+=(section4_grafana)
+        need_port section4_grafana SECTION4_GRAFANA_PORT
+    else
+        warn "$GRAFANA_IMAGE cannot be pulled: everything but Grafana is started"
+    fi
+}
+
+after_start() {
+    say "my_database listens at 127.0.0.1:$SECTION4_POSTGRES_PORT for the user covid; its password is in a file in $WEIR_SECRETS, as seen from docker/"
+    if is_running section4_grafana; then
+        say "the dashboard: http://localhost:$SECTION4_GRAFANA_PORT, user admin, password in the file section4_grafana_password there"
+    fi
+    say "in a terminal: docker exec $(container_of section4_loader) section4 show --country Singapore"
+}
+
+usage_run() { say "loads now; its arguments are those of \`section4 load\`; without any, what the daily load takes"; }
+verb_run() {
+    need_running section4_loader
+    local container load
+    container=$(container_of section4_loader)
+    if [ $# -eq 0 ]; then
+        # What the container was started with, after the name of its program.
+        mapfile -t load < <(docker inspect --format '{{range .Config.Cmd}}{{println .}}{{end}}' "$container" | sed 1d | sed '/^$/d')
+        set -- "${load[@]}"
+    fi
+    docker exec "$container" section4 load "$@"
+}
+
+usage_open() { say "opens the dashboard"; }
+verb_open() {
+    need_running section4_grafana
+    open_address "http://localhost:$SECTION4_GRAFANA_PORT"
+}
+
+runner "$@"
