@@ -13,14 +13,14 @@ before_start() {
 }
 
 after_start() {
-    say "my_database listens at 127.0.0.1:$SECTION2_POSTGRES_PORT for the user weir; its password is in a file in $WEIR_SECRETS, as seen from docker/"
+    say "my_database listens at $WEIR_BIND:$SECTION2_POSTGRES_PORT; user weir, password in $(secrets_folder)/section2_postgres_password"
     say "the company's questions:   scripts/section2_runner.sh run query top-members"
 }
 
 usage_run() { say "runs \`section2\` with the arguments, such as \`query top-items\`; without any it migrates and fills"; }
 verb_run() {
     need_compose
-    resolve_image POSTGRES_IMAGE
+    resolve_image POSTGRES_IMAGE 2>/dev/null
     need_running section2_postgresql
     if [ $# -eq 0 ]; then
         set -- section2-fill

@@ -33,9 +33,9 @@ before_start() {
 }
 
 after_start() {
-    say "my_database listens at 127.0.0.1:$SECTION4_POSTGRES_PORT for the user covid; its password is in a file in $WEIR_SECRETS, as seen from docker/"
+    say "my_database listens at $WEIR_BIND:$SECTION4_POSTGRES_PORT; user covid, password in $(secrets_folder)/section4_postgres_password"
     if is_running section4_grafana; then
-        say "the dashboard: http://localhost:$SECTION4_GRAFANA_PORT, user admin, password in the file section4_grafana_password there"
+        say "the dashboard: http://localhost:$SECTION4_GRAFANA_PORT, user admin, password in $(secrets_folder)/section4_grafana_password"
     fi
     say "in a terminal: docker exec $(container_of section4_loader) section4 show --country Singapore"
 }

@@ -81,14 +81,18 @@ need_image() {
     fi
 }
 
+secrets_folder() {
+    case $WEIR_SECRETS in
+        /*) printf '%s' "$WEIR_SECRETS" ;;
+        *) printf '%s' "$root/docker/${WEIR_SECRETS#./}" ;;
+    esac
+}
+
 # Passwords are random, and made once. Compose mounts the files as they are, and services are users of their own: that is why
 # all may read the files, and nobody but the owner may enter their folder.
 make_secrets() {
-    local folder=$WEIR_SECRETS name
-    case $folder in
-        /*) ;;
-        *) folder=$root/docker/$folder ;;
-    esac
+    local folder name
+    folder=$(secrets_folder)
     (umask 077 && mkdir -p "$folder")
     for name in section2_postgres_password section4_postgres_password section4_reader_password section4_grafana_password; do
         if [ ! -s "$folder/$name" ]; then
