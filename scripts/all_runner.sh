@@ -7,19 +7,13 @@ set -euo pipefail
 section=section profile=all images=(section1 section2 section4 section5)
 services=(section1 section2_postgresql section2_loader section2_members section4_postgresql section4_loader section4_reader
     section5 section5_report)
+started_options=' [--offline]'
 
 before_start() {
-    [ $# -eq 0 ] || die "start does not know $1"
     need_port section2_postgresql SECTION2_POSTGRES_PORT
-    need_port section4_postgresql SECTION4_POSTGRES_PORT
     need_port section5_report SECTION5_PORT
     need_image POSTGRES_IMAGE
-    if resolve_image GRAFANA_IMAGE; then
-        need_port section4_grafana SECTION4_GRAFANA_PORT
-        services+=(section4_grafana)
-    else
-        warn "$GRAFANA_IMAGE cannot be pulled: everything but Grafana is started"
-    fi
+    prepare_section4 "$@"
 }
 
 after_start() { status; }

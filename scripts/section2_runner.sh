@@ -27,7 +27,7 @@ verb_run() {
     else
         set -- section2 "$@"
     fi
-    compose_of_section run --rm --no-deps -T section2_loader "$@" 2> >(grep -v -E '^Creating .*_run' >&2)
+    run_once section2_loader "$@"
 }
 
 usage_psql() { say "psql in the database; its arguments are those of psql"; }

@@ -8,28 +8,8 @@ section=section4 profile=section4 services=(section4_postgresql section4_loader 
 started_options=' [--offline]'
 
 before_start() {
-    local option
-    for option; do
-        case $option in
-            --offline)
-                profile=offline
-                services+=(section4_mock_api)
-                export SECTION4_LOAD="--source covid19api --base-url http://mock-api:8019 --all"
-                ;;
-            *) die "start does not know $option" ;;
-        esac
-    done
-    if [ $# -eq 0 ]; then
-        docker rm --force "$(container_of section4_mock_api)" >/dev/null 2>&1 || :
-    fi
-    need_port section4_postgresql SECTION4_POSTGRES_PORT
     need_image POSTGRES_IMAGE
-    if resolve_image GRAFANA_IMAGE; then
-        services+=(section4_grafana)
-        need_port section4_grafana SECTION4_GRAFANA_PORT
-    else
-        warn "$GRAFANA_IMAGE cannot be pulled: everything but Grafana is started"
-    fi
+    prepare_section4 "$@"
 }
 
 after_start() {
@@ -37,7 +17,7 @@ after_start() {
     if is_running section4_grafana; then
         say "the dashboard: http://localhost:$SECTION4_GRAFANA_PORT, user admin, password in $(secrets_folder)/section4_grafana_password"
     fi
-    say "in a terminal: docker exec $(container_of section4_loader) section4 show --country Singapore"
+    say "in a terminal: docker exec $(container_of section4_loader) section4 show"
 }
 
 usage_run() { say "loads now; its arguments are those of \`section4 load\`; without any, what the daily load takes"; }

@@ -118,6 +118,12 @@ compose_of_section() {
     return "$code"
 }
 
+# Runs a command in a container of its own that is like a service's: `run_once SERVICE COMMAND…`.
+run_once() {
+    # docker-compose 1.29 says twice that it makes a container.
+    compose_of_section run --rm --no-deps -T "$@" 2> >(grep -v '^Creating ' >&2)
+}
+
 start() {
     need_compose
     before_start "$@"
@@ -202,6 +208,25 @@ logs() {
     done
     trap 'kill $(jobs -p) 2>/dev/null || :' EXIT
     wait
+}
+
+# What section 4 needs besides itself, with the arguments of start: `prepare_section4 [--offline]`.
+prepare_section4() {
+    case ${1:-} in
+        '') docker rm --force "$(container_of section4_mock_api)" >/dev/null 2>&1 || : ;;
+        --offline)
+            services+=(section4_mock_api)
+            export SECTION4_LOAD='--source covid19api --base-url http://mock-api:8019 --all'
+            ;;
+        *) die "start does not know $1" ;;
+    esac
+    need_port section4_postgresql SECTION4_POSTGRES_PORT
+    if resolve_image GRAFANA_IMAGE; then
+        services+=(section4_grafana)
+        need_port section4_grafana SECTION4_GRAFANA_PORT
+    else
+        warn "$GRAFANA_IMAGE cannot be pulled: everything but Grafana is started"
+    fi
 }
 
 # Shows where something is served, and opens it where there is a screen to open it on.
