@@ -10,7 +10,7 @@ COPY . .
 RUN rm -rf docker \
     && find . -type f ! -name Cargo.toml ! -name Cargo.lock ! -path '*/src/lib.rs' ! -path '*/src/main.rs' -delete \
     && find . -path '*/src/lib.rs' -exec truncate --size=0 {} + \
-    && find . -path '*/src/main.rs' -exec sh -c 'for main; do echo "fn main() {}" >"$main"; done' sh {} + \
+    && find . -path '*/src/main.rs' | while read -r main; do echo 'fn main() {}' >"$main"; done \
     && find . -type d -empty -delete
 
 FROM ${RUST_IMAGE} AS dependencies

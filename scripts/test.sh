@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Everything the tests need, and the tests: formatting, lints, unit, property and end-to-end tests, docs.
+# Everything the tests need, and the tests: formatting, lints, unit, property and end-to-end tests, docs, and the images where
+# a Docker daemon answers.
 # On a fresh Debian or Ubuntu machine with Rust it installs what is missing, or says exactly what to install.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -79,5 +80,8 @@ fi
 
 step "documentation"
 RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --document-private-items
+
+step "images"
+scripts/test_images.sh "${CARGO_TARGET_DIR:-target}/debug"
 
 step "all tests passed"

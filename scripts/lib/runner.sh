@@ -22,7 +22,7 @@ usage() {
     say "scripts/${0##*/} VERB"
     say
     say "  start$started_options"
-    say "           builds what is missing, starts $section and waits until it works; what runs already is left alone"
+    say "           builds what is missing, starts what does not run, and waits until it works"
     say "  stop     lets what is going on finish, and removes containers and networks; --purge removes the data, too"
     say "  status   what runs, and how it is; exit code 0 if all of it is well, 3 if not"
     say "  logs     what was logged; --follow, --tail N"
@@ -134,7 +134,7 @@ start() {
     if ! compose_of_section up --detach --no-build "${services[@]}" >"$log" 2>&1; then
         cat "$log" >&2
         rm -f "$log"
-        die "$section could not be started"
+        die "the start failed"
     fi
     rm -f "$log"
     wait_until_well
@@ -168,9 +168,9 @@ stop() {
         for volume in $(docker volume ls --quiet --filter "name=^${COMPOSE_PROJECT_NAME}_${section}"); do
             docker volume rm "$volume" >/dev/null || die "volume $volume is still in use: stop what uses it first"
         done
-        say "$section is stopped, and its data is removed"
+        say "stopped, and the data is removed"
     else
-        say "$section is stopped; its data is kept"
+        say "stopped; the data is kept"
     fi
 }
 
@@ -187,7 +187,7 @@ status() {
         esac
     done < <(containers)
     if [ -z "$some" ]; then
-        say "$section is not running"
+        say "nothing is running"
         exit 3
     fi
     [ -n "$well" ] || exit 3
@@ -197,7 +197,7 @@ logs() {
     need_docker
     local id ids
     mapfile -t ids < <(containers | cut -d ' ' -f 1)
-    [ ${#ids[@]} -gt 0 ] || die "$section is not running: scripts/${0##*/} start"
+    [ ${#ids[@]} -gt 0 ] || die "nothing is running: scripts/${0##*/} start"
     if [ ${#ids[@]} -eq 1 ]; then
         docker logs "$@" "${ids[0]}"
         return
