@@ -83,7 +83,7 @@ wait_until_well() {
             name=$(docker inspect --format '{{slice .Name 1}}' "$id") state=$(state_of "$id")
             case $state in
                 'running healthy' | 'exited 0') ;;
-                'running starting' | 'running busy' | 'created '* | 'restarting '*) waiting+=" $name" ;;
+                'running starting' | 'running busy' | 'created '* | 'restarting '* | 'paused '*) waiting+=" $name" ;;
                 *)
                     docker logs --tail 20 "$id" >&2
                     die "$name is $state; above are its last lines, scripts/${0##*/} logs has all"
