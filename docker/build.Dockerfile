@@ -22,6 +22,8 @@ COPY --from=manifests /workspace .
 RUN cargo build --locked --profile "$PROFILE" $PACKAGES --bins
 
 FROM dependencies AS build
+ARG PROFILE=release
+ARG PACKAGES=--workspace
 COPY . .
 # Cargo goes by times of modification, and those of the sources are older than what was built of the empty crates.
 RUN find . -name '*.rs' ! -path './target/*' -exec touch {} + \

@@ -8,6 +8,8 @@ merge   rows merged into as many, half of them there: a weir task, \\copy into a
 Then each is killed (SIGKILL) after half of the time that it takes, and run once more: how many rows of the new delivery
 does the table have after the one and after the other? Prints a Markdown table for each. Exits 1 if something failed, or
 the ways had different rows.
+
+read    rows of four text columns from a table into CSV files: a weir task beside psql's \\copy
 """
 
 import argparse
@@ -21,6 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import zlib
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 import harness  # noqa: E402
@@ -28,7 +31,7 @@ from cluster import SETTINGS, Cluster, program  # noqa: E402
 from harness import Failed, say  # noqa: E402
 
 HERE = pathlib.Path(__file__).resolve().parent
-PARTS = ["new", "merge"]
+PARTS = ["new", "merge", "read"]
 WAYS = ["psql", "weir", "dlt"]
 DATABASE = "load"
 
@@ -50,6 +53,7 @@ COLUMNS = {
     "new": {"id": "string", "name": "string", "email": "string", "city": "string"},
     "merge": {"id": "bigint", "name": "string", "city": "string", "amount": '"decimal(12,2)"'},
 }
+COLUMNS["read"] = COLUMNS["new"]
 SQL_TYPES = {"string": "text", "bigint": "bigint", '"decimal(12,2)"': "numeric(12,2)"}
 CITIES = ["Singapore", "Kuala Lumpur", "São Paulo", '"New York, NY"', "Paris", "Johannesburg", "Zürich", ""]
 
@@ -66,7 +70,7 @@ def main() -> int:
             cluster.psql("postgres", f"create database {DATABASE}")
             python = harness.python_environment(options.cache) if "dlt" in options.ways else None
             for part in options.only:
-                Bench(cluster, weir, python, pathlib.Path(folder), part, options).run()
+                (Reading if part == "read" else Bench)(cluster, weir, python, pathlib.Path(folder), part, options).run()
     except Failed as failure:
         sys.exit(f"run.py: {failure}")
     return 0
@@ -98,9 +102,9 @@ class Bench:
 
     def run(self) -> None:
         say(f"{self.part}: generating")
-        rows = self.options.new_rows if self.part == "new" else self.options.merge_rows
+        rows = self.options.merge_rows if self.part == "merge" else self.options.new_rows
         self.write("before.csv", range(rows), "was") if self.part == "merge" else None
-        self.write("in.csv", range(rows) if self.part == "new" else range(rows // 2, rows + rows // 2), "is")
+        self.write("in.csv", range(rows // 2, rows + rows // 2) if self.part == "merge" else range(rows), "is")
         self.write_task()
         times = {way: [] for way in self.options.ways}
         peaks = {way: [] for way in self.options.ways}
@@ -122,7 +126,7 @@ class Bench:
             out.write(",".join(columns) + "\n")
             for id in ids:
                 city = CITIES[id * 7919 % 8]
-                if self.part == "new":
+                if self.part != "merge":
                     out.write(f"{id},Name {id % 99991} of many,somebody.{id}@example.com,{city}\n")
                 else:
                     amount = id % 10 if id % 2 else id % 10 + (word == "is")
@@ -243,6 +247,66 @@ class Bench:
             peak = f"{max(peaks[way]):.0f}" if max(peaks[way]) > own else f"< {own:.0f}"
             print(f"| {way} | {median / floor:.2f} | {median:.1f} | {runs} | {peak} | {left[way][0]} | {left[way][1]} |")
         print()
+
+
+READ_TASK = """
+name: read
+sources:
+  row:
+    postgres: {{connection: target, table: read}}
+    columns: {columns}
+sinks:
+  rows: {{from: row, mode: overwrite, files: {{path: "{folder}/out", format: csv}}}}
+  unreadable: {{from: row.rejected, mode: overwrite, files: {{path: "{folder}/unreadable", format: csv}}}}
+"""
+
+
+class Reading(Bench):
+    """A table into CSV files."""
+
+    def run(self) -> None:
+        say("read: generating")
+        self.write("in.csv", range(self.options.new_rows), "is")
+        self.cluster.psql(DATABASE, f"create table read ({self.definitions()})", self.copied("in.csv", "read"),
+                          "vacuum analyze read", "checkpoint")
+        columns = "{" + ", ".join(f"{name}: {kind}" for name, kind in COLUMNS["read"].items()) + "}"
+        (self.folder / "task.yaml").write_text(READ_TASK.format(columns=columns, folder=self.folder))
+        (self.folder / "weir.yaml").write_text(
+            f"connections: {{target: {{postgres: '{self.cluster.url(DATABASE)}'}}}}\n")
+        ways = {"psql": self.read_by_psql, "weir": self.start_weir}
+        times, peaks = ({way: [] for way in ways} for _ in range(2))
+        for number in range(1, self.options.runs + 1):
+            for way, start_way in ways.items():
+                os.sync()
+                start = time.perf_counter()
+                peaks[way].append(self.finish(start_way()))
+                times[way].append(time.perf_counter() - start)
+                say(f"read {number}: {way} {times[way][-1]:.2f} s")
+        one, other = checksum([self.folder / "psql.csv"]), checksum((self.folder / "out").glob("*.csv"))
+        if one != other:
+            raise Failed(f"read: psql has {one}, weir has {other}")
+        own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        print("### read\n\n| way | times psql's | wall s | all runs | peak MiB |\n|---|--:|--:|---|--:|")
+        for way in ways:
+            median, runs = statistics.median(times[way]), ", ".join(f"{seconds:.1f}" for seconds in times[way])
+            peak = f"{max(peaks[way]):.0f}" if max(peaks[way]) > own else f"< {own:.0f}"
+            print(f"| {way} | {median / statistics.median(times['psql']):.2f} | {median:.1f} | {runs} | {peak} |")
+        print()
+
+    def read_by_psql(self) -> subprocess.Popen:
+        return self.process([program("psql"), "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--command",
+                             f"\\copy read to '{self.folder / 'psql.csv'}' with (format csv)", self.cluster.url(DATABASE)])
+
+
+def checksum(files) -> tuple[int, int]:
+    """Lines, and a sum over them that does not depend on their order; headers count for nothing."""
+    header, lines, total = (",".join(COLUMNS["read"]) + "\n").encode(), 0, 0
+    for file in files:
+        with open(file, "rb") as rows:
+            for row in rows:
+                if row != header:
+                    lines, total = lines + 1, total + zlib.crc32(row)
+    return lines, total
 
 
 if __name__ == "__main__":

@@ -342,6 +342,15 @@ fn secrets_are_references_and_are_not_printed() {
 }
 
 #[test]
+fn a_task_can_be_checked_without_the_secrets_of_its_connections() {
+    let warehouse = Warehouse::new();
+    let validate = || warehouse.project.weir(&["validate", "--task-config", "task.yaml"]);
+    validate().ended(0, "`stock` is valid");
+    warehouse.deliver("bolt,5,");
+    warehouse.project.weir(&["run", "--task-config", "task.yaml"]).ended(2, "has no text `WAREHOUSE`");
+}
+
+#[test]
 fn rejected_rows_and_lines_can_go_to_tables_too() {
     let warehouse = Warehouse::new();
     warehouse.project.task(

@@ -214,7 +214,7 @@ async fn check_sinks(
     let identity = crate::run::identity(task.name(), &task.environment);
     for (number, sink) in flow.sinks.iter().enumerate() {
         let about = format!("sink {}", sink.name);
-        let looked = match sink.open(&identity, "doctor", number) {
+        let looked = match sink.open(task, &identity, "doctor", number) {
             Ok(mut open) => match open.look(&state_of) {
                 Ok(()) => open.look_at_table().await.map(|_| open.target()),
                 Err(error) => Err(error),

@@ -71,7 +71,7 @@ pub(crate) async fn run(task: &Task, settings: &Settings, watch: &Watch, stop: S
     let tables = empty_tables(&sources);
     let alone = engine::without_tables(&session);
     let flow = Flow::plan(task, &alone, &sources, &models, tables, &Narrow::default()).await?;
-    let opened = flow.sinks.iter().enumerate().map(|(number, sink)| sink.open(&identity, &id, number));
+    let opened = flow.sinks.iter().enumerate().map(|(number, sink)| sink.open(task, &identity, &id, number));
     let mut sinks = opened.collect::<Result<Vec<_>>>()?;
     let mut narrow = Narrow::default();
     for (sink, bound) in sinks.iter_mut().zip(&flow.sinks) {

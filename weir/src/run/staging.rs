@@ -161,7 +161,6 @@ impl Staging<'_> {
                 }
                 Origin::Fetch(fetching) => {
                     let (file, form) = fetching.fetch(self.fetchers, self.scratch.path(), stop).await?;
-                    fault::point("fetched");
                     let size = file.meta.size;
                     (source.open_files(vec![file], form)?, size)
                 }

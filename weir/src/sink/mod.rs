@@ -139,12 +139,12 @@ impl BoundSink {
     }
 
     /// The sink of one run; `number` is its place among the task's.
-    pub(crate) fn open(&self, task: &str, run: &str, number: usize) -> Result<Sink> {
+    pub(crate) fn open(&self, task: &Task, owner: &str, run: &str, number: usize) -> Result<Sink> {
         Ok(match &self.form {
             Form::Folder { path, mode, form } => {
-                Sink::Folder(Box::new(FolderSink::new(&self.name, task, run, path.as_ref(), *mode, form.clone())?))
+                Sink::Folder(Box::new(FolderSink::new(&self.name, owner, run, path.as_ref(), *mode, form.clone())?))
             }
-            Form::Table(table) => Sink::Table(Box::new(table.open(&self.name, run, number))),
+            Form::Table(table) => Sink::Table(Box::new(table.open(task, &self.name, run, number)?)),
         })
     }
 }

@@ -32,7 +32,6 @@ const TRIES: u32 = 5;
 #[derive(Debug, Clone)]
 pub(super) struct BoundTable {
     connection: String,
-    database: Database,
     table: Table,
     mode: LoadMode,
     create: bool,
@@ -76,9 +75,9 @@ impl BoundTable {
             (Mode::Overwrite, None) => LoadMode::Overwrite,
         };
         let connection = &table.connection;
-        let Some(database) = task.connections.database(&connection.value, &task.params) else {
+        if !task.connections.names().any(|name| name == connection.value) {
             return Err(Box::new(task.unknown_connection(connection)).into());
-        };
+        }
         let (schema, table_name) = task.params.fill_table(&task.source, &table.table)?;
         let mut kinds = Vec::new();
         for column in &columns {
@@ -99,7 +98,7 @@ impl BoundTable {
             comment: table.comment.clone(),
         };
         let connection = connection.value.clone();
-        Ok(Self { connection, database: database?, table: table_made, mode, create: table.create, columns })
+        Ok(Self { connection, table: table_made, mode, create: table.create, columns })
     }
 
     fn is_key(&self, column: &str) -> bool {
@@ -111,7 +110,8 @@ impl BoundTable {
         format!("{}: {}", self.connection, self.table.shown())
     }
 
-    pub(super) fn open(&self, sink: &str, run: &str, number: usize) -> TableSink {
+    /// Only who writes needs the secrets of the connection.
+    pub(super) fn open(&self, task: &Task, sink: &str, run: &str, number: usize) -> Result<TableSink> {
         let load = Load {
             run: run.to_owned(),
             sink: sink.to_owned(),
@@ -122,12 +122,12 @@ impl BoundTable {
         };
         let target =
             TableTarget { sink: sink.to_owned(), connection: self.connection.clone(), load, staged: Staged::default() };
-        TableSink {
+        Ok(TableSink {
+            database: target.database(task)?,
             target: Mutex::new(target),
-            database: self.database.clone(),
             columns: self.columns.clone(),
             copying: Mutex::new(None),
-        }
+        })
     }
 }
 

@@ -1,0 +1,56 @@
+//! The command line: one file a verb.
+
+mod asked;
+mod evaluate;
+mod generate;
+mod output;
+mod predict;
+mod report;
+mod train;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The buying price class of a car: models, how good they are, what they predict.
+#[derive(Debug, Parser)]
+#[command(name = "section5", version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Generate(generate::Arguments),
+    Evaluate(evaluate::Arguments),
+    Train(train::Arguments),
+    Predict(predict::Arguments),
+    Report(report::Arguments),
+}
+
+/// Runs the program with its arguments.
+pub fn main() -> ExitCode {
+    run(std::env::args_os())
+}
+
+/// Runs the program with these arguments, of which the first is its name.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let Arguments { verb } = Arguments::parse_from(arguments);
+    let done = match verb {
+        Verb::Generate(arguments) => arguments.run(),
+        Verb::Evaluate(arguments) => arguments.run(),
+        Verb::Train(arguments) => arguments.run(),
+        Verb::Predict(arguments) => arguments.run(),
+        Verb::Report(arguments) => arguments.run(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let code = error.exit_code();
+            eprintln!("{:?}", miette::Report::new(error));
+            ExitCode::from(code)
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! What several verbs are asked.
+
+use std::path::PathBuf;
+
+use clap::builder::PossibleValuesParser;
+use clap::value_parser;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::evaluate::{self, Candidate, Evaluation, Settings};
+use crate::schema::{Attribute, Known};
+use crate::table::Table;
+use crate::{Error, Result, rules};
+
+/// Which cars to learn from.
+#[derive(Debug, clap::Args)]
+pub(super) struct Cars {
+    /// A CSV file of cars to learn from, instead of the full table.
+    #[arg(long, value_name = "FILE")]
+    data: Option<PathBuf>,
+}
+
+impl Cars {
+    pub(super) fn read(&self) -> Result<Table> {
+        self.data.as_deref().map_or_else(|| Ok(rules::full_table()), Table::read)
+    }
+}
+
+/// How to evaluate.
+#[derive(Debug, clap::Args)]
+pub(super) struct Validation {
+    /// Into how many parts to divide the cars.
+    #[arg(long, value_name = "N", default_value = "10", value_parser = value_parser!(u64).range(2..=1000))]
+    folds: u64,
+    /// How often to divide them.
+    #[arg(long, value_name = "N", default_value = "5", value_parser = value_parser!(u64).range(1..=1000))]
+    repeats: u64,
+    /// How often to shuffle the prices for the permutation test.
+    #[arg(long, value_name = "N", default_value = "9999", value_parser = value_parser!(u64).range(1..=1_000_000))]
+    permutations: u64,
+    /// Another seed divides and shuffles differently.
+    #[arg(long, value_name = "S", default_value = "1")]
+    seed: u64,
+    /// On how many threads; as many as there are processors unless it is given. The figures do not depend on it.
+    #[arg(long, value_name = "N", value_parser = value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
+}
+
+impl Validation {
+    pub(super) fn settings(&self) -> Settings {
+        let Self { folds, repeats, permutations, seed, .. } = *self;
+        Settings { folds: folds as usize, repeats: repeats as usize, seed, permutations: permutations as usize }
+    }
+
+    /// Evaluates, with a progress bar if somebody watches.
+    pub(super) fn evaluate(&self, table: &Table, candidates: &[Candidate]) -> Result<Evaluation> {
+        let settings = self.settings();
+        let bar = ProgressBar::new(evaluate::steps(candidates, settings) as u64);
+        if let Ok(style) = ProgressStyle::with_template("evaluating {bar:40} {pos}/{len} folds, {eta} left") {
+            bar.set_style(style);
+        }
+        let threads = usize::from(self.threads.unwrap_or(0));
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().map_err(|error| Error::Usage {
+            message: format!("the threads cannot be started: {error}"),
+            help: "ask for fewer: --threads".to_owned(),
+        })?;
+        let evaluation = pool.install(|| evaluate::evaluate(table, candidates, settings, &|| bar.inc(1)));
+        bar.finish_and_clear();
+        evaluation
+    }
+}
+
+/// What is known of a car.
+#[derive(Debug, clap::Args)]
+pub(super) struct Car {
+    /// The price of maintenance.
+    #[arg(long, value_parser = levels(Attribute::Maint))]
+    maint: Option<String>,
+    /// The number of doors.
+    #[arg(long, value_parser = levels(Attribute::Doors))]
+    doors: Option<String>,
+    /// How many persons it carries.
+    #[arg(long, value_parser = levels(Attribute::Persons))]
+    persons: Option<String>,
+    /// The size of the luggage boot.
+    #[arg(long, value_parser = levels(Attribute::LugBoot))]
+    lug_boot: Option<String>,
+    /// The estimated safety.
+    #[arg(long, value_parser = levels(Attribute::Safety))]
+    safety: Option<String>,
+    /// How acceptable the car is.
+    #[arg(long, value_parser = levels(Attribute::Class))]
+    class: Option<String>,
+}
+
+impl Car {
+    pub(super) fn known(&self) -> Known {
+        let Self { maint, doors, persons, lug_boot, safety, class } = self;
+        let given = [maint, doors, persons, lug_boot, safety, class];
+        Known(std::array::from_fn(|at| Attribute::FEATURES[at].level(given[at].as_deref()?)))
+    }
+}
+
+fn levels(attribute: Attribute) -> PossibleValuesParser {
+    PossibleValuesParser::new(attribute.levels())
+}

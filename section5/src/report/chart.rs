@@ -1,0 +1,95 @@
+//! What charts are drawn with: an SVG of plotters whose colours the page may change for a dark screen.
+
+use plotters::coord::Shift;
+use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+
+use crate::{Error, Result};
+
+/// The width of every chart, in units that are pixels on a narrow screen: texts can be read on any.
+pub(super) const WIDTH: i32 = 320;
+/// The usual height of letters, in the same units.
+pub(super) const TEXT: f64 = 12.0;
+
+/// Colours are those of a light screen. The style sheet has a rule for each that changes it on a dark one.
+pub(super) const INK: RGBColor = RGBColor(0x1F, 0x29, 0x37);
+pub(super) const MUTED: RGBColor = RGBColor(0x6B, 0x72, 0x80);
+pub(super) const RULE: RGBColor = RGBColor(0xE5, 0xE7, 0xEB);
+pub(super) const ACCENT: RGBColor = RGBColor(0x1D, 0x4E, 0xD8);
+pub(super) const CONTRARY: RGBColor = RGBColor(0xC2, 0x41, 0x0C);
+
+/// The most of a colour that a cell has: more, and its text could not be read on light and dark screens alike.
+const STRONGEST: f64 = 0.45;
+
+/// An SVG that is being drawn.
+pub(super) struct Canvas<'s> {
+    area: DrawingArea<SVGBackend<'s>, Shift>,
+}
+
+pub(super) type Drawn = Result<(), DrawingAreaErrorKind<std::io::Error>>;
+
+/// Where a text stands beside its point.
+#[derive(Clone, Copy)]
+pub(super) enum At {
+    Start,
+    Middle,
+    End,
+}
+
+impl Canvas<'_> {
+    pub(super) fn rectangle(&self, (x, y): (i32, i32), (width, height): (i32, i32), colour: RGBAColor) -> Drawn {
+        self.area.draw(&Rectangle::new([(x, y), (x + width, y + height)], colour.filled()))
+    }
+
+    pub(super) fn line(&self, from: (i32, i32), to: (i32, i32), colour: RGBColor, width: u32) -> Drawn {
+        self.area.draw(&PathElement::new([from, to], colour.stroke_width(width)))
+    }
+
+    pub(super) fn dot(&self, at: (i32, i32), radius: i32, colour: RGBColor) -> Drawn {
+        self.area.draw(&Circle::new(at, radius, colour.filled()))
+    }
+
+    /// A text whose middle line goes through the point.
+    pub(super) fn text(&self, text: &str, point: (i32, i32), at: At, size: f64, colour: RGBColor) -> Drawn {
+        let horizontal = match at {
+            At::Start => HPos::Left,
+            At::Middle => HPos::Center,
+            At::End => HPos::Right,
+        };
+        // The backend writes sizes of fonts as heights of lines.
+        let font = ("sans-serif", size * 1.24).into_font().color(&colour);
+        self.area.draw(&Text::new(text.to_owned(), point, font.pos(Pos::new(horizontal, VPos::Center))))
+    }
+
+    /// A text that is read upwards, from the point on.
+    pub(super) fn text_upwards(&self, text: &str, point: (i32, i32), size: f64, colour: RGBColor) -> Drawn {
+        let font = ("sans-serif", size * 1.24).into_font().transform(FontTransform::Rotate270).color(&colour);
+        self.area.draw(&Text::new(text.to_owned(), point, font.pos(Pos::new(HPos::Left, VPos::Center))))
+    }
+
+    /// A cell of a heatmap: a share of a colour, and a text that can be read on it.
+    pub(super) fn cell(&self, corner: (i32, i32), size: (i32, i32), colour: RGBColor, share: f64, text: &str) -> Drawn {
+        let gap = 1;
+        self.rectangle(corner, (size.0 - gap, size.1 - gap), RULE.mix(0.4))?;
+        let strength = (share * STRONGEST * 1000.0).round() / 1000.0;
+        self.rectangle(corner, (size.0 - gap, size.1 - gap), colour.mix(strength))?;
+        self.text(text, (corner.0 + size.0 / 2, corner.1 + size.1 / 2), At::Middle, TEXT - 1.0, INK)
+    }
+}
+
+/// Draws a chart. `says` is what it shows, for whoever cannot see it.
+pub(super) fn draw(says: &str, height: i32, how: impl FnOnce(&Canvas) -> Drawn) -> Result<String> {
+    let mut svg = String::new();
+    let area = SVGBackend::with_string(&mut svg, (WIDTH as u32, height as u32)).into_drawing_area();
+    let canvas = Canvas { area };
+    let drawn = how(&canvas).and_then(|()| canvas.area.present());
+    drop(canvas);
+    drawn.map_err(|error| Error::Chart { chart: says.to_owned(), message: error.to_string() })?;
+    let label = format!("<svg role=\"img\" aria-label=\"{}\" ", super::page::escape(says));
+    Ok(svg.replacen("<svg ", &label, 1))
+}
+
+/// How wide a share of the whole is.
+pub(super) fn part(of: i32, share: f64) -> i32 {
+    (f64::from(of) * share.clamp(0.0, 1.0)).round() as i32
+}

@@ -1,0 +1,86 @@
+//! Tables of numbers whose size is seen.
+
+use plotters::style::RGBColor;
+
+use super::chart::{ACCENT, At, CONTRARY, INK, MUTED, TEXT, WIDTH, draw};
+use crate::Result;
+
+/// A letter is hardly ever wider.
+const LETTER: i32 = 7;
+
+/// A table of shares.
+pub(super) struct Heatmap<'h> {
+    /// What it shows, for whoever cannot see it.
+    pub(super) says: &'h str,
+    /// What rows and columns are, if that has to be said.
+    pub(super) axes: Option<(&'h str, &'h str)>,
+    pub(super) columns: Vec<String>,
+    pub(super) rows: Vec<Row>,
+    pub(super) cell_height: i32,
+}
+
+/// A row of cells, or a heading between rows.
+pub(super) enum Row {
+    Heading(String),
+    Cells(String, Vec<Cell>),
+}
+
+/// A number: how strong it is, from -1 to 1, and how it is written.
+pub(super) struct Cell {
+    pub(super) strength: f64,
+    pub(super) text: String,
+}
+
+impl Cell {
+    /// A share of a whole, in percent.
+    pub(super) fn percent(share: f64) -> Self {
+        Self { strength: share, text: format!("{:.0} %", share * 100.0) }
+    }
+}
+
+impl Heatmap<'_> {
+    pub(super) fn draw(&self) -> Result<String> {
+        let names = self.rows.iter().map(|row| match row {
+            Row::Heading(_) => 0,
+            Row::Cells(name, _) => name.chars().count(),
+        });
+        let left = LETTER * names.max().unwrap_or(0) as i32 + 16;
+        let width = (WIDTH - left) / self.columns.len().max(1) as i32;
+        let longest = LETTER * self.columns.iter().map(|name| name.chars().count()).max().unwrap_or(0) as i32;
+        let upwards = longest > width;
+        let head = if upwards { longest + 8 } else { 24 } + if self.axes.is_some() { 18 } else { 0 };
+        let height = head + self.cell_height * self.rows.len() as i32;
+        draw(self.says, height, |canvas| {
+            if let Some((rows, columns)) = self.axes {
+                canvas.text(columns, (left + width * self.columns.len() as i32 / 2, 9), At::Middle, TEXT, MUTED)?;
+                canvas.text(rows, (0, head - 12), At::Start, TEXT, MUTED)?;
+            }
+            for (name, column) in self.columns.iter().zip(0..) {
+                let middle = left + width * column + width / 2;
+                match upwards {
+                    true => canvas.text_upwards(name, (middle, head - 6), TEXT, INK)?,
+                    false => canvas.text(name, (middle, head - 12), At::Middle, TEXT, INK)?,
+                }
+            }
+            for (row, y) in self.rows.iter().zip((head..).step_by(self.cell_height as usize)) {
+                let middle = y + self.cell_height / 2;
+                match row {
+                    Row::Heading(name) => canvas.text(name, (0, middle + 2), At::Start, TEXT, MUTED)?,
+                    Row::Cells(name, cells) => {
+                        canvas.text(name, (left - 8, middle), At::End, TEXT, INK)?;
+                        for (cell, column) in cells.iter().zip(0..) {
+                            let corner = (left + width * column, y);
+                            let size = (width, self.cell_height);
+                            canvas.cell(corner, size, colour(cell.strength), cell.strength.abs(), &cell.text)?;
+                        }
+                    }
+                }
+            }
+            Ok(())
+        })
+    }
+}
+
+fn colour(strength: f64) -> RGBColor {
+    if strength < 0.0 { CONTRARY } else { ACCENT }
+}

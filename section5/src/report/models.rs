@@ -1,0 +1,100 @@
+//! How good the models are.
+
+use super::bars::comparison;
+use super::heatmap::{Cell, Heatmap, Row};
+use super::page::{escape, figure, percent, table, times};
+use crate::Result;
+use crate::evaluate::{Evaluation, Scores};
+use crate::model::Kind;
+use crate::schema::Attribute;
+
+/// The comparison, and what each model takes for what.
+pub(super) fn section(evaluation: &Evaluation) -> Result<String> {
+    let settings = evaluation.settings;
+    let chart = figure(
+        "",
+        "Share of cars whose price is named rightly",
+        &comparison(evaluation)?,
+        "A dot is the mean over all folds, a line reaches one standard error to both sides.",
+    );
+    let best = evaluation.best();
+    let others = evaluation.models.iter().filter(|scores| {
+        scores.candidate.model != Kind::Majority && Some(scores.candidate) != best.map(|best| best.candidate)
+    });
+    let others: String = others.map(confusion).collect::<Result<_>>()?;
+    let best = best.map(|best| confusion(best).map(|matrix| matrix + &of_prices(best))).transpose()?;
+    Ok(format!(
+        "<h2>The models compared</h2>\n<p>Every model is fitted to {} of {} parts of the cars and judged on the one \
+         that is left, for all parts in turn; that is done {}, with other parts each time. A model that learns the price \
+         directly can do worse than guessing: in a table that has every combination once, the cars that were held out \
+         are just those that the training cars lack. Turning the question round works: learn how probable the class is \
+         at each price, and let Bayes’ rule say how probable each price is, given the class.</p>\n\
+         <div class=\"grid\">\n{chart}{}</div>\n\
+         <h2>What is taken for what</h2>\n<p>A row for each true price, a column for each predicted one, in percent of \
+         the row, over all repetitions. The diagonal is right.</p>\n<div class=\"grid\">\n{}{others}</div>\n",
+        settings.folds - 1,
+        settings.folds,
+        times(settings.repeats),
+        scores_table(evaluation),
+        best.unwrap_or_default()
+    ))
+}
+
+fn scores_table(evaluation: &Evaluation) -> String {
+    let best = evaluation.best().map(|scores| scores.candidate);
+    let row = |scores: &Scores| {
+        let row = vec![
+            format!("{}, {}", scores.candidate.model.name(), scores.candidate.feature_set.name()),
+            format!("{} ± {:.1}", percent(scores.accuracy_mean), scores.accuracy_standard_error * 100.0),
+            format!("{:.3}", scores.macro_f1),
+            format!("{:.3}", scores.log_loss),
+            format!("{:.4}", scores.p_value),
+        ];
+        (best == Some(scores.candidate), row)
+    };
+    let rows: Vec<_> = evaluation.models.iter().map(row).collect();
+    let head = ["model, features", "accuracy", "macro F1", "log loss", "p"];
+    format!(
+        "<figure class=\"card wide\">\n<h3>All scores</h3>\n{}<figcaption>Standard errors are corrected for folds that \
+         share training cars (Nadeau and Bengio). Log loss is in nats; equal probabilities have {:.3}. p is how probable \
+         as many right answers are by chance, from {} permutations of the prices.</figcaption></figure>\n",
+        table(&head, &rows),
+        (Attribute::Buying.levels().len() as f64).ln(),
+        super::thousands(evaluation.settings.permutations)
+    )
+}
+
+fn confusion(scores: &Scores) -> Result<String> {
+    let prices: Vec<String> = Attribute::Buying.levels().iter().map(|price| (*price).to_owned()).collect();
+    let row = |(price, counts): (&String, &[u64; 4])| {
+        let all = counts.iter().sum::<u64>().max(1) as f64;
+        Row::Cells(price.clone(), counts.iter().map(|count| Cell::percent(*count as f64 / all)).collect())
+    };
+    let title = title(scores);
+    let says = format!("Confusion matrix of {title}");
+    let heatmap = Heatmap {
+        says: &says,
+        axes: Some(("true", "predicted")),
+        columns: prices.clone(),
+        rows: prices.iter().zip(&scores.confusion).map(row).collect(),
+        cell_height: 36,
+    };
+    Ok(figure("", &title, &heatmap.draw()?, ""))
+}
+
+fn of_prices(best: &Scores) -> String {
+    let row = |of_price: &crate::evaluate::OfPrice| {
+        let numbers = [of_price.precision, of_price.recall, of_price.f1].map(|number| format!("{number:.3}"));
+        (false, std::iter::once(of_price.price.clone()).chain(numbers).collect())
+    };
+    let rows: Vec<_> = best.prices.iter().map(row).collect();
+    format!(
+        "<figure class=\"card wide\">\n<h3>Each price in {}</h3>\n{}</figure>\n",
+        escape(&title(best)),
+        table(&["price", "precision", "recall", "F1"], &rows)
+    )
+}
+
+fn title(scores: &Scores) -> String {
+    format!("{}, {}", scores.candidate.model.name(), scores.candidate.feature_set.told())
+}

@@ -1,0 +1,65 @@
+//! The page around the charts: one HTML file that needs no other.
+
+const STYLE: &str = include_str!("style.css");
+
+/// The whole file.
+pub(super) fn page(title: &str, body: &str) -> String {
+    let title = escape(title);
+    format!(
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta name=\"color-scheme\" content=\"light dark\">\n\
+         <link rel=\"icon\" href=\"data:,\">\n\
+         <title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n{body}</main>\n</body>\n</html>\n"
+    )
+}
+
+/// A chart with its title, and what to see in it.
+pub(super) fn figure(class: &str, title: &str, svg: &str, caption: &str) -> String {
+    let caption = if caption.is_empty() { String::new() } else { format!("<figcaption>{caption}</figcaption>\n") };
+    format!("<figure class=\"card {class}\">\n<h3>{}</h3>\n{svg}{caption}</figure>\n", escape(title))
+}
+
+/// A number that matters, and what it is.
+pub(super) fn tile(class: &str, number: &str, what: &str) -> String {
+    format!("<div class=\"tile {class}\"><b>{}</b><span>{}</span></div>\n", escape(number), escape(what))
+}
+
+/// A table of numbers, the first column of which has names; rows that matter most are marked.
+pub(super) fn table(head: &[&str], rows: &[(bool, Vec<String>)]) -> String {
+    let heads: String = head.iter().map(|name| format!("<th>{}</th>", escape(name))).collect();
+    let row = |(marked, row): &(bool, Vec<String>)| {
+        let cells: String = row.iter().map(|cell| format!("<td>{}</td>", escape(cell))).collect();
+        format!("<tr{}>{cells}</tr>\n", if *marked { " class=\"best\"" } else { "" })
+    };
+    let rows: String = rows.iter().map(row).collect();
+    format!("<div class=\"scroll\"><table>\n<tr>{heads}</tr>\n{rows}</table></div>\n")
+}
+
+/// A text as HTML.
+pub(super) fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+/// In percent, with one decimal.
+pub(super) fn percent(share: f64) -> String {
+    format!("{:.1} %", share * 100.0)
+}
+
+/// With commas between thousands.
+pub(super) fn thousands(number: usize) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// How often something is done.
+pub(super) fn times(number: usize) -> String {
+    if number == 1 { "once".to_owned() } else { format!("{} times", thousands(number)) }
+}

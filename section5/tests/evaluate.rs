@@ -1,0 +1,131 @@
+//! The comparison: what it says, that it is repeatable, and that the targets are met.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use std::collections::HashSet;
+
+use section5::evaluate::Folds;
+use section5::rules::full_table;
+use serde_json::Value;
+use support::{Folder, scores};
+
+/// Everything but the times.
+fn without_times(mut evaluation: Value) -> Value {
+    for model in evaluation["models"].as_array_mut().unwrap() {
+        assert!(model["seconds"].as_f64().unwrap() >= 0.0);
+        model.as_object_mut().unwrap().remove("seconds");
+    }
+    evaluation
+}
+
+#[test]
+fn turning_the_question_round_reaches_the_ceiling_nearly_and_boosting_is_worse_than_guessing() {
+    let folder = Folder::new();
+    let evaluation = folder.json("evaluate --json --repeats 1 --permutations 999");
+    let accuracy = |model, features| scores(&evaluation, model, features)["accuracy_mean"].as_f64().unwrap();
+    let ceiling = evaluation["ceiling"]["accuracy"].as_f64().unwrap();
+    assert_eq!(evaluation["ceiling"]["rows"], 619);
+    assert_eq!(evaluation["baseline"], 0.25);
+    assert!((0.345..=ceiling).contains(&accuracy("bayes", "all")), "{evaluation:#}");
+    assert!((0.29..0.34).contains(&accuracy("logistic", "all")), "{evaluation:#}");
+    assert!((0.30..0.35).contains(&accuracy("logistic", "selected")), "{evaluation:#}");
+    assert!(accuracy("boosting", "all") < 0.22, "{evaluation:#}");
+    assert!((0.24..=0.25).contains(&accuracy("majority", "none")), "{evaluation:#}");
+    let p = |model, features| scores(&evaluation, model, features)["p_value"].as_f64().unwrap();
+    assert_eq!(p("bayes", "all"), 0.001);
+    assert!(p("boosting", "all") > 0.9 && p("majority", "none") > 0.05, "{evaluation:#}");
+    for model in evaluation["models"].as_array().unwrap() {
+        let error = model["accuracy_standard_error"].as_f64().unwrap();
+        assert!(error > 0.0 && error < 0.02, "{model:#}");
+        assert!(model["log_loss"].as_f64().unwrap() < 1.4, "{model:#}");
+        let counts = model["confusion"].as_array().unwrap().iter().flat_map(|row| row.as_array().unwrap());
+        assert_eq!(counts.map(|count| count.as_u64().unwrap()).sum::<u64>(), 1728);
+        assert_eq!(model["prices"].as_array().unwrap().len(), 4);
+    }
+}
+
+#[test]
+fn features_are_selected_from_the_data() {
+    let evaluation = Folder::new().json("evaluate --json --repeats 1 --folds 2 --permutations 9");
+    let selected = scores(&evaluation, "bayes", "selected");
+    assert_eq!(selected["features"], serde_json::json!(["maint", "safety", "class"]));
+}
+
+#[test]
+fn any_number_of_threads_gives_the_same_bits() {
+    let folder = Folder::new();
+    let evaluate = |threads| {
+        let settings = "--repeats 1 --folds 3 --permutations 99 --seed 7";
+        without_times(folder.json(&format!("evaluate --json {settings} --threads {threads}")))
+    };
+    let alone = evaluate(1);
+    assert_eq!(alone, evaluate(1));
+    assert_eq!(alone, evaluate(4));
+}
+
+#[test]
+fn the_folds_can_be_had_and_another_seed_divides_differently() {
+    let folder = Folder::new();
+    let folds = |seed| {
+        let settings = "--repeats 1 --folds 2 --permutations 9";
+        folder.run(&format!("evaluate {settings} --seed {seed} --folds-output folds.csv")).ended(0, "619 of 1728");
+        folder.read("folds.csv")
+    };
+    let of_library = |seed| Folds::new(&full_table(), 2, 1, seed).unwrap().to_csv();
+    assert_eq!((folds(1), folds(2)), (of_library(1), of_library(2)));
+    assert_ne!(of_library(1), of_library(2));
+}
+
+#[test]
+fn the_order_of_rows_in_the_file_changes_nothing() {
+    let folder = Folder::new();
+    let table = folder.run("generate").out;
+    folder.write("forward.csv", &table);
+    folder.write("backward.csv", table.lines().rev().collect::<Vec<_>>().join("\r\n"));
+    let evaluate = |name| {
+        let settings = "--repeats 1 --folds 2 --permutations 9";
+        without_times(folder.json(&format!("evaluate --json {settings} --data {name}")))
+    };
+    assert_eq!(evaluate("forward.csv"), evaluate("backward.csv"));
+}
+
+#[test]
+fn each_car_is_judged_once_in_each_repetition_in_folds_of_one_size() {
+    let text = Folds::new(&full_table(), 10, 2, 1).unwrap().to_csv();
+    let mut reader = csv::Reader::from_reader(text.as_bytes());
+    let rows: Vec<[usize; 3]> = reader.deserialize().map(Result::unwrap).collect();
+    assert_eq!(rows.len(), 2 * 1728);
+    assert_eq!(rows.iter().map(|[row, repeat, _]| (row, repeat)).collect::<HashSet<_>>().len(), 2 * 1728);
+    for (repeat, fold) in (0..2).flat_map(|repeat| (0..10).map(move |fold| (repeat, fold))) {
+        let in_it = || rows.iter().filter(|[_, r, f]| (*r, *f) == (repeat, fold));
+        assert!((172..=173).contains(&in_it().count()));
+        // The rows of a price are one after the other.
+        for price in 0..4 {
+            let of_price = in_it().filter(|[row, ..]| row / 432 == price).count();
+            assert!((43..=44).contains(&of_price), "{of_price}");
+        }
+    }
+}
+
+#[test]
+fn a_table_for_people_has_all_models_and_both_limits() {
+    let ran = Folder::new().run("evaluate --repeats 1 --folds 2 --permutations 9");
+    for said in
+        ["bayes     all", "boosting  selected", "guessing", "ceiling", "619 of 1728", "selected: maint, safety, class"]
+    {
+        ran.ended(0, said);
+    }
+}
+
+#[test]
+fn wrong_usage_ends_with_code_2() {
+    let folder = Folder::new();
+    folder.run("evaluate --folds 1").ended(2, "1 is not in 2..=1000");
+    folder.run("evaluate --repeats none").ended(2, "invalid value");
+    folder.run("evaluate --nonsense").ended(2, "unexpected argument");
+    folder
+        .run("train --output m.json --kind majority --features all")
+        .ended(2, "majority cannot be fitted to features all");
+    folder.run("").ended(2, "Usage");
+}

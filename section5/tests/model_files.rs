@@ -1,0 +1,157 @@
+//! Models as files: what is loaded predicts as what was saved, and what is broken is refused.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use support::Folder;
+
+const QUICK: &str = "--repeats 1 --folds 2 --permutations 9";
+const CAR: &str = "--maint med --doors 3 --persons more --safety high --class acc --json";
+
+fn trained(options: &str) -> Folder {
+    let folder = Folder::new();
+    folder.run(&format!("train --output model.json {QUICK} {options}")).ended(0, "fitted to 1728 cars");
+    folder
+}
+
+/// The same file with another content, and the hash that belongs to it.
+fn forged(file: &str, change: impl FnOnce(String) -> String) -> String {
+    let (head, content) = file.split_once(r#""content":"#).unwrap();
+    let content = change(content.trim_end().strip_suffix('}').unwrap().to_owned());
+    let hash: String = Sha256::digest(content.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+    let old = head.split('"').find(|text| text.len() == 64).unwrap();
+    format!("{}\"content\":{content}}}\n", head.replace(old, &hash))
+}
+
+#[test]
+fn a_file_says_what_it_is_and_how_good() {
+    let folder = trained("");
+    let file: Value = serde_json::from_str(&folder.read("model.json")).unwrap();
+    assert_eq!((&file["format"], &file["version"]), (&"section5 model".into(), &1.into()));
+    let content = &file["content"];
+    assert_eq!((&content["model"], &content["feature_set"]), (&"bayes".into(), &"all".into()));
+    assert_eq!(content["features"], serde_json::json!(["maint", "doors", "persons", "lug_boot", "safety", "class"]));
+    assert_eq!(content["data_sha256"].as_str().unwrap(), section5::rules::full_table().sha256());
+    assert!(content["scores"]["accuracy_mean"].as_f64().unwrap() > 0.3);
+    assert_eq!(content["settings"]["folds"], 2);
+}
+
+#[test]
+fn a_model_that_was_loaded_predicts_as_one_that_was_just_fitted() {
+    let folder = trained("");
+    let loaded = folder.json(&format!("predict --model model.json {CAR}"));
+    assert_eq!(loaded, folder.json(&format!("predict {CAR}")));
+}
+
+#[test]
+fn every_kind_can_be_saved_and_loaded() {
+    for options in ["--kind majority", "--kind logistic", "--kind boosting --features selected", "--features selected"]
+    {
+        let folder = trained(options);
+        let answer = folder.json(&format!("predict --model model.json {CAR}"));
+        let sum: f64 = answer["probabilities"].as_object().unwrap().values().map(|value| value.as_f64().unwrap()).sum();
+        assert!((sum - 1.0).abs() < 1e-9, "{options}: {answer:#}");
+    }
+}
+
+#[test]
+fn a_folder_that_is_not_there_is_told_before_the_work() {
+    let folder = Folder::new();
+    // With so many repetitions the work takes a minute.
+    folder.run("train --output nowhere/m.json --repeats 50").ended(1, "nowhere/m.json: its folder is not there");
+    folder.run("report --output nowhere/r.html --repeats 50").ended(1, "nowhere/r.html: its folder is not there");
+}
+
+#[test]
+fn what_is_no_model_is_refused() {
+    let folder = Folder::new();
+    let cases = [
+        ("", "cut off"),
+        ("{}", "this is no model"),
+        ("buying,maint\n", "this is no model"),
+        ("[1, 2]", "this is no model"),
+    ];
+    for (text, said) in cases {
+        folder.write("model.json", text);
+        folder.run("predict --model model.json").ended(1, said);
+    }
+    folder.write("model.json", b"\x89PNG\r\n\x1a\n\0\0");
+    folder.run("predict --model model.json").ended(1, "model.json: this is no model");
+    folder.run("predict --model nowhere.json").ended(1, "nowhere.json: No such file");
+    folder.run("predict --model model.json --data car.csv").ended(2, "cannot be used with");
+}
+
+#[test]
+fn a_newer_format_is_refused_even_if_all_else_is_unknown() {
+    let folder = Folder::new();
+    folder.write("model.json", r#"{"format": "section5 model", "version": 2, "novelty": {}}"#);
+    let said = "the model was written in format 2, and this program reads up to 1";
+    folder.run("predict --model model.json").ended(1, said);
+}
+
+#[test]
+fn a_file_that_is_cut_off_or_changed_is_refused() {
+    let folder = trained("");
+    let whole = folder.read("model.json");
+    for length in [10, 100, whole.len() / 2, whole.len() - 3] {
+        folder.write("model.json", &whole[..length]);
+        folder.run("predict --model model.json").ended(1, "the file is cut off");
+    }
+    let at = whole.find(r#""weights":[["#).unwrap() + 14;
+    let digit = if &whole[at..=at] == "5" { "6" } else { "5" };
+    folder.write("model.json", format!("{}{digit}{}", &whole[..at], &whole[at + 1..]));
+    folder.run("predict --model model.json").ended(1, "the file is not as it was written");
+}
+
+#[test]
+fn numbers_that_are_none_are_refused_though_the_hash_is_right() {
+    let folder = trained("");
+    let whole = folder.read("model.json");
+    let first_weight = |content: &str| {
+        let from = content.find(r#""weights":[["#).unwrap() + 12;
+        from..from + content[from..].find(',').unwrap()
+    };
+    for (number, said) in
+        [("null", "invalid type: null"), ("1e300", "a weight is no number"), ("\"NaN\"", "invalid type")]
+    {
+        let changed = forged(&whole, |mut content| {
+            content.replace_range(first_weight(&content), number);
+            content
+        });
+        folder.write("model.json", changed);
+        folder.run("predict --model model.json").ended(1, said);
+    }
+    folder.write("model.json", whole.replace("\"weights\":[[", "\"weights\":[[NaN,"));
+    folder.run("predict --model model.json").ended(1, "this is no model");
+}
+
+#[test]
+fn parts_that_do_not_fit_together_are_refused_though_the_hash_is_right() {
+    let folder = trained("");
+    let whole = folder.read("model.json");
+    let cases: [(&str, &str, &str); 6] = [
+        (r#""target":"class""#, r#""target":"safety""#, "its inputs are not attributes"),
+        (r#""levels":[0,1,2,3]"#, r#""levels":[0,1,2,9]"#, "its levels are not levels of class"),
+        (r#""levels":[0,1,2,3]"#, r#""levels":[0,1,2]"#, "its weights do not fit its inputs"),
+        (r#""prior":[0.25"#, r#""prior":[0.75"#, "its probabilities do not sum to 1"),
+        ("vhigh,vhigh,2,2,small,low,unacc", "vhigh,vhigh,2,2,small,low,acc", "its training cars are not those"),
+        (r#""model":"bayes""#, r#""model":"logistic""#, "the model is broken"),
+    ];
+    for (from, to, said) in cases {
+        assert!(whole.contains(from), "{from}");
+        folder.write("model.json", forged(&whole, |content| content.replace(from, to)));
+        folder.run("predict --model model.json --class acc").ended(1, said);
+    }
+}
+
+#[test]
+fn trees_that_lead_nowhere_are_refused() {
+    let folder = trained("--kind boosting --features selected");
+    let whole = folder.read("model.json");
+    for (from, to) in [(r#""left_child":1,"#, r#""left_child":0,"#), (r#""left_child":1,"#, r#""left_child":99,"#)] {
+        folder.write("model.json", forged(&whole, |content| content.replacen(from, to, 1)));
+        folder.run("predict --model model.json --class acc").ended(1, "one of its trees is broken");
+    }
+}

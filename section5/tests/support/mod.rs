@@ -1,0 +1,77 @@
+//! What the tests share: the program in a folder of its own, and what it said.
+#![allow(dead_code)]
+
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+/// A folder to run the program in, which goes when the test ends.
+pub(crate) struct Folder(tempfile::TempDir);
+
+/// How a run of the program ended.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl Folder {
+    pub(crate) fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    pub(crate) fn write(&self, name: &str, text: impl AsRef<[u8]>) {
+        std::fs::write(self.path(name), text).unwrap();
+    }
+
+    pub(crate) fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.path(name)).unwrap()
+    }
+
+    /// Runs `section5` with these arguments, which no space may be in.
+    pub(crate) fn run(&self, arguments: &str) -> Ran {
+        self.run_with(&arguments.split_whitespace().collect::<Vec<_>>())
+    }
+
+    pub(crate) fn run_with(&self, arguments: &[&str]) -> Ran {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_section5"));
+        // Errors are not to be wrapped where the tests look for them.
+        Ran::of(command.args(arguments).current_dir(self.0.path()).env("NO_COLOR", "1").output().unwrap())
+    }
+
+    /// What a successful run printed, as JSON.
+    pub(crate) fn json(&self, arguments: &str) -> Value {
+        let ran = self.run(arguments);
+        ran.ended(0, "");
+        serde_json::from_str(&ran.out).unwrap()
+    }
+}
+
+impl Ran {
+    fn of(Output { status, stdout, stderr }: Output) -> Self {
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        Self { code: status.code(), out: text(stdout), err: text(stderr) }
+    }
+
+    /// Fails unless it ended with this code and said this, wherever its lines were broken.
+    pub(crate) fn ended(&self, code: i32, said: &str) {
+        assert_eq!(self.code, Some(code), "{self:#?}");
+        let words = |text: &str| {
+            let words = text.split_whitespace().filter(|word| *word != "│" && *word != "×" && *word != "help:");
+            words.collect::<Vec<_>>().join(" ")
+        };
+        assert!(words(&format!("{} {}", self.out, self.err)).contains(&words(said)), "{said:?} is not in {self:#?}");
+    }
+}
+
+/// The scores of one model.
+pub(crate) fn scores<'e>(evaluation: &'e Value, model: &str, feature_set: &str) -> &'e Value {
+    let models = evaluation["models"].as_array().unwrap();
+    models.iter().find(|scores| scores["model"] == model && scores["feature_set"] == feature_set).unwrap()
+}
