@@ -29,7 +29,8 @@ COPY . .
 RUN find . -name '*.rs' ! -path './target/*' -exec touch {} + \
     && cargo build --locked --profile "$PROFILE" $PACKAGES --bins \
     && mkdir /out \
-    && find target/*/ -maxdepth 1 -type f -perm -u+x -exec cp {} /out/ \;
+    && find target/*/ -maxdepth 1 -type f -perm -u+x -exec cp {} /out/ \; \
+    && strip --strip-all /out/*
 
 FROM scratch
 COPY --from=build /out /out

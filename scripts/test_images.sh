@@ -29,7 +29,7 @@ printf '0 0 30 2 * section1-job\n' >"$never"
 free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
 export COMPOSE_PROJECT_NAME=weir-test-$$ WEIR_PREFIX=weir-test-$$- WEIR_TAG=test WEIR_BIND=127.0.0.1 \
     WEIR_SECRETS=$folder/secrets SECTION1_CRONTAB=$never SECTION2_MEMBERS=200 SECTION2_ORDERS=2000 \
-    SECTION4_MOCK_COUNTRIES=5 COMPOSE_HTTP_TIMEOUT=300
+    SECTION4_MOCK_COUNTRIES=5 SECTION5_OPTIONS='--folds 3 --repeats 1' COMPOSE_HTTP_TIMEOUT=300
 for variable in SECTION2_POSTGRES_PORT SECTION4_POSTGRES_PORT SECTION4_GRAFANA_PORT SECTION5_PORT; do
     export "$variable=$(free_port)"
 done
