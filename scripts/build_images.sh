@@ -48,7 +48,7 @@ revision=$(git -C "$root" rev-parse --short HEAD 2>/dev/null || echo unknown)
 build() {
     local log
     log=$(mktemp)
-    if ! docker build "$@" >"$log" 2>&1; then
+    if ! docker build --force-rm "$@" >"$log" 2>&1; then
         cat "$log" >&2
         rm -f "$log"
         die "docker build failed: $*"
@@ -79,7 +79,7 @@ compile() {
     if [ -n "$only_needed" ]; then
         packages=$(printf -- '--package %s ' "${sections[@]}")
     fi
-    docker build --file "$root/docker/build.Dockerfile" --build-arg "RUST_IMAGE=$RUST_IMAGE" \
+    docker build --force-rm --file "$root/docker/build.Dockerfile" --build-arg "RUST_IMAGE=$RUST_IMAGE" \
         --build-arg "PROFILE=${WEIR_PROFILE:-release}" --build-arg "PACKAGES=$packages" --tag "$build_image" "$root"
 }
 

@@ -60,7 +60,7 @@ APT
 stand_in_postgres() {
     local debian=$DEBIAN_IMAGE
     need_image debian
-    docker build --quiet --build-arg "DEBIAN_IMAGE=$debian" --tag "$(stand_in_of "$POSTGRES_IMAGE")" \
+    docker build --force-rm --quiet --build-arg "DEBIAN_IMAGE=$debian" --tag "$(stand_in_of "$POSTGRES_IMAGE")" \
         "$root/docker/stand-in" >/dev/null
 }
 
