@@ -3,12 +3,15 @@
 # this, with BuildKit and with the classic builder alike.
 ARG RUST_IMAGE
 
-# The workspace as far as dependencies are concerned: its manifests, and crates without content.
-FROM ${RUST_IMAGE} AS manifests
+# What is compiled. A change of docker/ is none of it.
+FROM ${RUST_IMAGE} AS sources
 WORKDIR /workspace
 COPY . .
-RUN rm -rf docker \
-    && find . -type f ! -name Cargo.toml ! -name Cargo.lock ! -path '*/src/lib.rs' ! -path '*/src/main.rs' -delete \
+RUN rm -rf docker
+
+# The workspace as far as dependencies are concerned: its manifests, and crates without content.
+FROM sources AS manifests
+RUN find . -type f ! -name Cargo.toml ! -name Cargo.lock ! -path '*/src/lib.rs' ! -path '*/src/main.rs' -delete \
     && find . -path '*/src/lib.rs' -exec truncate --size=0 {} + \
     && find . -path '*/src/main.rs' | while read -r main; do echo 'fn main() {}' >"$main"; done \
     && find . -type d -empty -delete
@@ -24,7 +27,7 @@ RUN cargo build --locked --profile "$PROFILE" $PACKAGES --bins
 FROM dependencies AS build
 ARG PROFILE=release
 ARG PACKAGES=--workspace
-COPY . .
+COPY --from=sources /workspace .
 # Cargo goes by times of modification, and those of the sources are older than what was built of the empty crates.
 RUN find . -name '*.rs' ! -path './target/*' -exec touch {} + \
     && cargo build --locked --profile "$PROFILE" $PACKAGES --bins \
