@@ -91,7 +91,7 @@ holds() {
 fails() { ! "$@" >/dev/null 2>&1; }
 
 # `is WHAT EXPECTED ACTUAL`
-is() { holds "$1: $2" [ "$2" = "$3" ]; }
+is() { holds "$1: ${2%%$'\n'*}" [ "$2" = "$3" ]; }
 
 # `comes SECONDS WHAT COMMAND…`: the command must succeed before the time is over, generously measured.
 comes() {
