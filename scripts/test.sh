@@ -19,6 +19,10 @@ for pair in gcc:cc libc6-dev:/usr/include/stdlib.h "postgresql:${initdb:-initdb}
     esac
 done
 python3 -c 'import ensurepip, venv' 2>/dev/null || needed+=(python3-venv)
+# Images are tested where Docker is.
+if docker version >/dev/null 2>&1 && ! docker compose version >/dev/null 2>&1 && ! command -v docker-compose >/dev/null; then
+    needed+=(docker-compose)
+fi
 if [ ${#needed[@]} -gt 0 ]; then
     step "installing ${needed[*]}"
     as_root=()
