@@ -81,6 +81,10 @@ wait_until_well() {
         waiting=''
         while read -r id _; do
             name=$(docker inspect --format '{{slice .Name 1}}' "$id") state=$(state_of "$id")
+            # Who ends again and again will not get well by itself.
+            if [ "$(docker inspect --format '{{.RestartCount}}' "$id")" -ge 3 ] && [ "$state" != 'running healthy' ]; then
+                state='started again and again'
+            fi
             case $state in
                 'running healthy' | 'exited 0') ;;
                 'running starting' | 'running busy' | 'created '* | 'restarting '* | 'paused '*) waiting+=" $name" ;;
