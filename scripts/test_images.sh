@@ -65,6 +65,7 @@ finish() {
         scripts/all_runner.sh logs --tail 15 >&2 || :
     fi
     scripts/all_runner.sh stop --purge >/dev/null 2>&1 || :
+    [ -z "${other:-}" ] || kill "$other" 2>/dev/null || :
     [ -n "${KEEP_IMAGES:-}" ] || docker image ls --quiet --filter 'reference=weir/*:test' | sort -u |
         xargs --no-run-if-empty docker image rm --force >/dev/null 2>&1 || :
     rm -rf "$folder"
@@ -197,6 +198,17 @@ is "what a run publishes after a kill is what one publishes that knows of none" 
 docker exec "$section1" section1 generate --rows 20000 data/applications >/dev/null
 docker container exec "$section1" section1 run >/dev/null 2>&1
 scripts/section1_runner.sh stop >/dev/null
+
+heading "what cannot work is told"
+echo 'no crontab' >"$folder/no-crontab"
+holds "a crontab that cannot be read" fails env SECTION1_CRONTAB="$folder/no-crontab" scripts/section1_runner.sh start
+scripts/section1_runner.sh stop >/dev/null
+python3 -m http.server --bind 127.0.0.1 "$SECTION5_PORT" >/dev/null 2>&1 &
+other=$!
+comes 30 "another program takes a port" bash -c ": </dev/tcp/127.0.0.1/$SECTION5_PORT"
+holds "a port that is taken" grep -q SECTION5_PORT= <(scripts/section5_runner.sh start 2>&1 || :)
+kill "$other"
+wait "$other" || :
 
 heading "everything together, without the internet"
 scripts/all_runner.sh start --offline >/dev/null
