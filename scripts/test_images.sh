@@ -66,8 +66,8 @@ finish() {
     fi
     scripts/all_runner.sh stop --purge >/dev/null 2>&1 || :
     [ -z "${other:-}" ] || kill "$other" 2>/dev/null || :
-    [ -n "${KEEP_IMAGES:-}" ] || docker image ls --quiet --filter 'reference=weir/*:test' | sort -u |
-        xargs --no-run-if-empty docker image rm --force >/dev/null 2>&1 || :
+    [ -n "${KEEP_IMAGES:-}" ] || docker image ls --format '{{.Repository}}:{{.Tag}}' --filter 'reference=weir/*:test' |
+        xargs --no-run-if-empty docker image rm >/dev/null 2>&1 || :
     rm -rf "$folder"
     printf '\nimages: %d passed, %d failed\n' "$passed" "$((code != 0))"
     exit "$code"

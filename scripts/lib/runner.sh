@@ -217,7 +217,7 @@ logs() {
 # What section 4 needs besides itself, with the arguments of start: `prepare_section4 [--offline]`.
 prepare_section4() {
     case ${1:-} in
-        '') docker rm --force "$(container_of section4_mock_api)" >/dev/null 2>&1 || : ;;
+        '') docker rm --force --volumes "$(container_of section4_mock_api)" >/dev/null 2>&1 || : ;;
         --offline)
             services+=(section4_mock_api)
             export SECTION4_LOAD='--source covid19api --base-url http://mock-api:8019 --all'
