@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Everything the tests need, and the tests: formatting, lints, unit, property and end-to-end tests, docs.
+# Everything the tests need, and the tests: formatting, lints, unit, property and end-to-end tests, docs, and the images where
+# a Docker daemon answers.
 # On a fresh Debian or Ubuntu machine with Rust it installs what is missing, or says exactly what to install.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -18,6 +19,10 @@ for pair in gcc:cc libc6-dev:/usr/include/stdlib.h "postgresql:${initdb:-initdb}
     esac
 done
 python3 -c 'import ensurepip, venv' 2>/dev/null || needed+=(python3-venv)
+# Images are tested where Docker is.
+if docker version >/dev/null 2>&1 && ! docker compose version >/dev/null 2>&1 && ! command -v docker-compose >/dev/null; then
+    needed+=(docker-compose)
+fi
 if [ ${#needed[@]} -gt 0 ]; then
     step "installing ${needed[*]}"
     as_root=()
@@ -79,5 +84,8 @@ fi
 
 step "documentation"
 RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --document-private-items
+
+step "images"
+scripts/test_images.sh "${CARGO_TARGET_DIR:-target}/debug"
 
 step "all tests passed"

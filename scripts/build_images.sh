@@ -1,0 +1,105 @@
+#!/usr/bin/env bash
+# Builds the images of the sections: compiles the workspace inside Docker, or packages programs that are already built.
+set -euo pipefail
+# shellcheck source=scripts/lib/docker.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib/docker.sh"
+
+usage() {
+    cat <<'USAGE'
+scripts/build_images.sh [--from-host DIR] [--only-needed] [SECTION…]
+
+Builds the image of each SECTION (section1 section2 section4 section5; all of them if none is named) and prints the sizes.
+
+  --from-host DIR  package the programs in DIR, such as target/release, instead of compiling; they must have been built
+                   for a Linux with the C library of the base image or an older one
+  --only-needed    compile just the named sections: sooner done, but the next section compiles once more
+USAGE
+}
+
+all_sections=(section1 section2 section4 section5)
+from_host='' only_needed='' sections=()
+while [ $# -gt 0 ]; do
+    case $1 in
+        --from-host)
+            [ $# -ge 2 ] || die "--from-host needs a folder"
+            from_host=$2
+            shift
+            ;;
+        --only-needed) only_needed=yes ;;
+        -h | --help)
+            usage
+            exit
+            ;;
+        *)
+            [[ " ${all_sections[*]} " == *" $1 "* ]] || die "$1 is none of ${all_sections[*]}; --help tells more"
+            sections+=("$1")
+            ;;
+    esac
+    shift
+done
+[ ${#sections[@]} -gt 0 ] || sections=("${all_sections[@]}")
+
+load_defaults
+need_docker
+version=$(sed -n 's/^version = "\(.*\)"/\1/p' "$root/Cargo.toml" | head -n 1)
+revision=$(git -C "$root" rev-parse --short HEAD 2>/dev/null || echo unknown)
+
+# Shows what the builder says only when it fails: the classic one says a lot.
+build() {
+    local log
+    log=$(mktemp)
+    if ! docker build --force-rm "$@" >"$log" 2>&1; then
+        cat "$log" >&2
+        rm -f "$log"
+        die "docker build failed: $*"
+    fi
+    rm -f "$log"
+}
+
+# The programs are an image, too: that way a section's Dockerfile is the same for both ways of making them.
+package_host_programs() {
+    local folder
+    folder=$(mktemp -d)
+    mkdir "$folder/out"
+    local section
+    for section in "${sections[@]}"; do
+        [ -x "$from_host/$section" ] || die "there is no program $from_host/$section: cargo build -p $section"
+        # Debug information is more than half of a debug build, and nobody reads it in a container.
+        strip --strip-all -o "$folder/out/$section" "$from_host/$section" 2>/dev/null ||
+            cp "$from_host/$section" "$folder/out/$section"
+    done
+    tar --directory "$folder" --create --owner=0 --group=0 --numeric-owner out | docker import - "$build_image" >/dev/null
+    rm -rf "$folder"
+}
+
+compile() {
+    need_image RUST_IMAGE
+    say "compiling the workspace: the first time this takes a while; what is unchanged is kept for the next"
+    local packages=--workspace
+    if [ -n "$only_needed" ]; then
+        packages=$(printf -- '--package %s ' "${sections[@]}")
+    fi
+    docker build --force-rm --file "$root/docker/build.Dockerfile" --build-arg "RUST_IMAGE=$RUST_IMAGE" \
+        --build-arg "PROFILE=${WEIR_PROFILE:-release}" --build-arg "PACKAGES=$packages" --tag "$build_image" "$root"
+}
+
+build_image=weir/build:$WEIR_TAG
+base_image=weir/base:$WEIR_TAG
+need_image DEBIAN_IMAGE
+if [ -n "$from_host" ]; then
+    package_host_programs
+else
+    compile
+fi
+build --file "$root/docker/base.Dockerfile" --build-arg "DEBIAN_IMAGE=$DEBIAN_IMAGE" --tag "$base_image" "$root"
+for section in "${sections[@]}"; do
+    build --file "$root/docker/$section/Dockerfile" --build-arg "BASE_IMAGE=$base_image" \
+        --build-arg "BUILD_IMAGE=$build_image" --label "org.opencontainers.image.version=$version" \
+        --label "org.opencontainers.image.revision=$revision" --label "org.opencontainers.image.base.name=$DEBIAN_IMAGE" \
+        --tag "weir/$section:$WEIR_TAG" "$root"
+done
+# Sections have what they need of it.
+if [ -n "$from_host" ]; then
+    docker image rm --no-prune "$build_image" >/dev/null
+fi
+docker image ls --format '{{.Repository}}:{{.Tag}}  {{.Size}}' --filter "reference=weir/*:$WEIR_TAG"

@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# The commerce database: PostgreSQL with the schema, filled.
+set -euo pipefail
+# shellcheck source=scripts/lib/runner.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib/runner.sh"
+
+section=section2 profile=section2 services=(section2_postgresql section2_loader) images=(section2) verbs=(run psql)
+
+before_start() {
+    [ $# -eq 0 ] || die "start does not know $1"
+    need_port section2_postgresql SECTION2_POSTGRES_PORT
+    need_image POSTGRES_IMAGE
+}
+
+after_start() {
+    say "my_database listens at $WEIR_BIND:$SECTION2_POSTGRES_PORT; user weir, password in $(secrets_folder)/section2_postgres_password"
+    say "the company's questions:   scripts/section2_runner.sh run query top-members"
+}
+
+usage_run() { say "runs \`section2\` with the arguments, such as \`query top-items\`; without any it migrates and fills"; }
+verb_run() {
+    need_compose
+    resolve_image POSTGRES_IMAGE 2>/dev/null
+    need_running section2_postgresql
+    if [ $# -eq 0 ]; then
+        set -- section2-fill
+    else
+        set -- section2 "$@"
+    fi
+    run_once section2_loader "$@"
+}
+
+usage_psql() { say "psql in the database; its arguments are those of psql"; }
+verb_psql() {
+    need_running section2_postgresql
+    local terminal=()
+    if [ -t 0 ] && [ -t 1 ]; then
+        terminal=(--tty)
+    fi
+    docker exec --interactive "${terminal[@]}" "$(container_of section2_postgresql)" \
+        psql --username weir --dbname my_database "$@"
+}
+
+runner "$@"

@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# COVID-19 cases: loaded at start and daily into PostgreSQL, shown by Grafana.
+set -euo pipefail
+# shellcheck source=scripts/lib/runner.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib/runner.sh"
+
+section=section4 profile=section4 services=(section4_postgresql section4_loader section4_reader) images=(section4) verbs=(run open)
+started_options=' [--offline]'
+
+before_start() {
+    need_image POSTGRES_IMAGE
+    prepare_section4 "$@"
+}
+
+after_start() {
+    say "my_database listens at $WEIR_BIND:$SECTION4_POSTGRES_PORT; user covid, password in $(secrets_folder)/section4_postgres_password"
+    if is_running section4_grafana; then
+        say "the dashboard: http://localhost:$SECTION4_GRAFANA_PORT, user admin, password in $(secrets_folder)/section4_grafana_password"
+    fi
+    say "in a terminal: docker exec $(container_of section4_loader) section4 show"
+}
+
+usage_run() { say "loads now; its arguments are those of \`section4 load\`; without any, what the daily load takes"; }
+verb_run() {
+    need_running section4_loader
+    local container load
+    container=$(container_of section4_loader)
+    if [ $# -eq 0 ]; then
+        # What the container was started with, after the name of its program.
+        mapfile -t load < <(docker inspect --format '{{range .Config.Cmd}}{{println .}}{{end}}' "$container" | sed 1d | sed '/^$/d')
+        set -- "${load[@]}"
+    fi
+    docker exec "$container" section4 load "$@"
+}
+
+usage_open() { say "opens the dashboard"; }
+verb_open() {
+    need_running section4_grafana
+    open_address "http://localhost:$SECTION4_GRAFANA_PORT"
+}
+
+runner "$@"

@@ -1,0 +1,72 @@
+#!/usr/bin/env bash
+# Makes local stand-ins for the base images that cannot be pulled: a slim Debian by debootstrap, and PostgreSQL on top of it
+# that heeds the variables and the init folder of the official image. Where a pull succeeds nothing is made. Needs root,
+# and debootstrap, which it installs. Stand-ins are for tests and for machines without a registry.
+set -euo pipefail
+# shellcheck source=scripts/lib/docker.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib/docker.sh"
+load_defaults
+need_docker
+
+# Whether the image $1 has to be stood in for.
+is_needed() {
+    if has_image "$1"; then
+        say "$1 is here: no stand-in is needed"
+    elif has_image "$(stand_in_of "$1")"; then
+        say "$(stand_in_of "$1") is here from before"
+    elif docker pull --quiet "$1"; then
+        say "$1 was pulled: no stand-in is needed"
+    else
+        say "$1 cannot be pulled: making $(stand_in_of "$1")"
+        return 0
+    fi
+    return 1
+}
+
+stand_in_debian() {
+    [ "$(id -u)" -eq 0 ] || die "debootstrap needs root: sudo scripts/stand_in_images.sh"
+    if ! command -v debootstrap >/dev/null; then
+        apt-get update -q
+        DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends debootstrap
+    fi
+    folder=$(mktemp -d)
+    trap 'rm -rf "$folder"' EXIT
+    if ! debootstrap --variant=minbase bookworm "$folder/root" "${DEBIAN_MIRROR:-http://deb.debian.org/debian}" \
+        >"$folder/log" 2>&1; then
+        tail -n 20 "$folder/log" >&2
+        die "debootstrap failed; DEBIAN_MIRROR names the mirror to use"
+    fi
+    # What the official slim image leaves out, and how it tells dpkg and apt to go on leaving it out.
+    local slim=(usr/share/doc usr/share/info usr/share/locale usr/share/man)
+    printf 'path-exclude=/%s/*\n' "${slim[@]}" >"$folder/root/etc/dpkg/dpkg.cfg.d/docker"
+    cat >"$folder/root/etc/apt/apt.conf.d/docker" <<'APT'
+Acquire::Languages "none";
+APT::Install-Recommends "false";
+Apt::AutoRemove::SuggestsImportant "false";
+Dir::Cache::pkgcache "";
+Dir::Cache::srcpkgcache "";
+APT
+    printf '#!/bin/sh\nexit 101\n' >"$folder/root/usr/sbin/policy-rc.d"
+    chmod 755 "$folder/root/usr/sbin/policy-rc.d"
+    (
+        cd "$folder/root"
+        find "${slim[@]}" var/cache/apt var/lib/apt/lists var/log tmp -mindepth 1 -delete
+        rm -f etc/resolv.conf
+    )
+    tar --directory "$folder/root" --create --numeric-owner . |
+        docker import --change 'CMD ["bash"]' - "$(stand_in_of "$DEBIAN_IMAGE")" >/dev/null
+}
+
+stand_in_postgres() {
+    local debian=$DEBIAN_IMAGE
+    need_image debian
+    docker build --force-rm --quiet --build-arg "DEBIAN_IMAGE=$debian" --tag "$(stand_in_of "$POSTGRES_IMAGE")" \
+        "$root/docker/stand-in" >/dev/null
+}
+
+if is_needed "$DEBIAN_IMAGE"; then
+    stand_in_debian
+fi
+if is_needed "$POSTGRES_IMAGE"; then
+    stand_in_postgres
+fi

@@ -1,0 +1,69 @@
+#!/usr/bin/env bash
+# Backs up and restores a volume as a tar file, while nothing that runs uses it. For databases in use see docs/OPERATIONS.md.
+set -euo pipefail
+# shellcheck source=scripts/lib/docker.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib/docker.sh"
+
+usage() {
+    cat <<'USAGE'
+scripts/volumes.sh list                    the volumes of all sections
+scripts/volumes.sh backup VOLUME >FILE     its content as a tar file
+scripts/volumes.sh restore VOLUME <FILE    its content is what is in the tar file, and nothing else; it is made if need be
+USAGE
+}
+
+need_idle() {
+    local users
+    users=$(docker ps --filter "volume=$1" --format '{{.Names}}' | paste -sd ' ')
+    [ -z "$users" ] || die "$1 is in use by $users: stop the section first"
+}
+
+# Any image of the sections has tar. Owners are kept by number.
+in_volume() {
+    local volume=$1 mode=$2
+    shift 2
+    docker run --rm --interactive --network none --read-only --user 0 --volume "$volume:/volume:$mode" \
+        --entrypoint "$1" "weir/base:$WEIR_TAG" "${@:2}"
+}
+
+load_defaults
+case ${1:-} in
+    list)
+        need_docker
+        docker volume ls --quiet --filter "name=^${COMPOSE_PROJECT_NAME}_section"
+        ;;
+    backup)
+        [ $# -eq 2 ] || die "backup needs the name of one volume"
+        need_docker
+        docker volume inspect "$2" >/dev/null 2>&1 || die "there is no volume $2: scripts/volumes.sh list"
+        need_idle "$2"
+        in_volume "$2" ro tar --directory /volume --create --numeric-owner .
+        ;;
+    restore)
+        [ $# -eq 2 ] || die "restore needs the name of one volume"
+        need_docker
+        need_idle "$2"
+        section=${2#"${COMPOSE_PROJECT_NAME}_"}
+        # Compose takes a volume for its own by these labels.
+        docker volume inspect "$2" >/dev/null 2>&1 ||
+            docker volume create --label "com.docker.compose.project=$COMPOSE_PROJECT_NAME" \
+                --label "com.docker.compose.volume=$section" "$2" >/dev/null
+        # Unpacked beside what is there and only then put in its place: a file that is cut off changes nothing.
+        # shellcheck disable=SC2016 # for the shell in the container
+        in_volume "$2" rw bash -euc '
+            cd /volume
+            mkdir .restoring
+            trap "rm -rf /volume/.restoring" EXIT
+            tar --directory .restoring --extract --numeric-owner --same-permissions
+            find . -mindepth 1 -maxdepth 1 ! -name .restoring -exec rm -rf {} +
+            find .restoring -mindepth 1 -maxdepth 1 -exec mv -t . {} +
+            chown --reference=.restoring .
+            chmod --reference=.restoring .'
+        say "$2 is restored"
+        ;;
+    -h | --help) usage ;;
+    *)
+        usage >&2
+        exit 2
+        ;;
+esac
