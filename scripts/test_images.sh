@@ -35,27 +35,6 @@ for variable in SECTION2_POSTGRES_PORT SECTION4_POSTGRES_PORT SECTION4_GRAFANA_P
 done
 section1=${WEIR_PREFIX}section1
 
-# A machine of which somebody takes a snapshot may have its containers paused for seconds, and a paused one takes no commands:
-# what fails for that reason is said again.
-mkdir "$folder/bin"
-cat >"$folder/bin/docker" <<WRAPPER
-#!/usr/bin/env bash
-errors=\$(mktemp)
-trap 'rm -f "\$errors"' EXIT
-for attempt in {1..60}; do
-    code=0
-    "$(command -v docker)" "\$@" 2>"\$errors" || code=\$?
-    if [ "\$code" -eq 0 ] || ! grep -q -i 'is paused' "\$errors"; then
-        break
-    fi
-    sleep 1
-done
-cat "\$errors" >&2
-exit "\$code"
-WRAPPER
-chmod +x "$folder/bin/docker"
-PATH=$folder/bin:$PATH
-
 passed=0
 finish() {
     local code=$?
