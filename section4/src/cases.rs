@@ -13,6 +13,9 @@ use crate::fetch::{Client, Settings};
 use crate::series::{Days, Series};
 use crate::source::{Countries, Request, Source};
 
+/// So many warnings are told one by one: the whole world has hundreds of corrections, and the summary counts them.
+const WARNINGS: usize = 10;
+
 /// What stands between the names of countries.
 const SEPARATOR: char = ';';
 
@@ -50,8 +53,12 @@ impl Fetch for CovidCases {
 
     async fn fetch(&self, options: &Options, into: &mut (dyn Write + Send)) -> Result<(), FetchError> {
         let series = ask(options).await.map_err(FetchError::new)?;
-        for warning in series.iter().flat_map(|series| &series.warnings) {
+        let warnings: Vec<_> = series.iter().flat_map(|series| &series.warnings).collect();
+        for warning in warnings.iter().take(WARNINGS) {
             tracing::warn!("{warning}");
+        }
+        if warnings.len() > WARNINGS {
+            tracing::warn!("{} more warnings like these: `section4 fetch` tells all", warnings.len() - WARNINGS);
         }
         write(&series, into).map_err(FetchError::from)
     }

@@ -132,6 +132,18 @@ fn a_missing_day_is_not_made_up_and_warned_about() {
 }
 
 #[test]
+fn of_many_warnings_some_are_told_and_the_others_counted() {
+    let loader = Loader::new();
+    let names: Vec<String> = (0..25).map(|number| format!("Country {number}")).collect();
+    let falls: &[Option<u32>] = &[Some(2), Some(1)];
+    let series: Vec<(&str, &[Option<u32>])> = names.iter().map(|name| (name.as_str(), falls)).collect();
+    loader.serve(&series);
+    let ran = loader.load(&[]);
+    assert_eq!((ran.code, ran.err.matches("the total falls").count()), (Some(0), 10), "{ran:#?}");
+    ran.said("15 more warnings like these");
+}
+
+#[test]
 fn from_loads_no_earlier_day_and_the_averages_are_those_of_all_days() {
     let loader = Loader::new();
     loader.loads(&[("Singapore", S)], &["--from", "2020-01-08", "--to", "2020-01-08"], "1 inserted");
