@@ -137,6 +137,8 @@ async fn a_table_that_is_not_there_is_made_as_it_was_described() {
         session.text(&described).await,
         r#"(p,"all of them","what's \\ it","key,value","key/true,version/false")"#
     );
+    let keys = format!("select conname from pg_constraint where contype = 'p' and conrelid = to_regclass($${name}$$)");
+    assert_eq!(session.text(&keys).await, "(\"the 'items'_pkey\")", "it is not called after the staging table");
     assert_eq!(session.look(&load).await.unwrap(), Target::There(vec![]));
     assert_eq!(session.text("select tablename from pg_tables where schemaname = 'weir'").await, "(applied)");
 }
@@ -301,6 +303,32 @@ async fn programs_that_apply_one_load_at_once_do_it_once() {
     });
     assert_eq!(futures::future::join_all(applied).await, [Counts { inserted: 1, ..NOTHING }; 4]);
     assert_eq!(session.target().await, "(1,,) (2,,)");
+}
+
+#[tokio::test]
+async fn columns_may_have_any_name() {
+    let mut session = Session::new().await;
+    let named = |run: &str, [key, value, version]: [&str; 3]| {
+        let mut load = load(run, merge());
+        for (column, name) in load.table.columns.iter_mut().zip([key, value, version]) {
+            column.name = name.to_owned();
+        }
+        Load { table: Table { primary_key: vec![key.to_owned()], ..load.table }, ..load }
+    };
+    for names in
+        [["is_there", "staged", "target"], ["a \"b\"", "is_there", "is_there_"], ["count", "changed", "updated"]]
+    {
+        let loads = ["one", "two"].map(|run| named(&format!("{run} {}", names[0]), names));
+        session.sql("drop table if exists item").await;
+        let counts = session.load(&loads[0], &[(1, Some("a"), None), (2, None, None)]).await.unwrap();
+        assert_eq!(counts, Counts { inserted: 2, ..NOTHING }, "{names:?}");
+        // The target may have columns that a load knows nothing of.
+        session
+            .sql("alter table item add column if not exists is_there text, add column if not exists staged int")
+            .await;
+        let counts = session.load(&loads[1], &[(1, Some("b"), None), (2, None, None), (3, None, None)]).await.unwrap();
+        assert_eq!(counts, Counts { inserted: 1, updated: 1, unchanged: 1, ..NOTHING }, "{names:?}");
+    }
 }
 
 #[tokio::test]

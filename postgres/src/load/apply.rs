@@ -193,6 +193,11 @@ impl Applying<'_> {
         let others: Vec<_> = table.others().collect();
         let all: Vec<_> = table.columns().collect();
         let key = table.primary_key.first().map(|key| quoted(key)).unwrap_or_default();
+        // A column may be called anything.
+        let mut is_there = "is_there".to_owned();
+        while all.contains(&is_there.as_str()) {
+            is_there.push('_');
+        }
         let not_newer = update_key.map(|newer| format!(" and not ({})", is_older(newer))).unwrap_or_default();
         let differs = match others.is_empty() {
             true => "false".to_owned(),
@@ -206,18 +211,18 @@ impl Applying<'_> {
         let update = match others.is_empty() {
             true => "select 1 where false".to_owned(),
             false => format!(
-                "update {target} as target set {set} from changed as staged where is_there and {same} returning 1"
+                "update {target} as target set {set} from changed as staged where staged.{is_there} and {same} returning 1"
             ),
         };
         let merge = format!(
             "with changed as materialized (
-                 select staged.*, target.{key} is not null as is_there
+                 select staged.*, target.{key} is not null as {is_there}
                  from {} as staged left join {target} as target on {same}
                  where target.{key} is null or ({differs})
              ),
              updated as ({update}),
              inserted as (
-                 insert into {target} ({}) select {} from changed as staged where not is_there returning 1
+                 insert into {target} ({}) select {} from changed as staged where not staged.{is_there} returning 1
              )
              select (select count(*) from updated), (select count(*) from inserted)",
             self.load.staging(),
