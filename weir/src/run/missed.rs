@@ -18,14 +18,14 @@ impl Ledger {
 
     /// Enters times at which a run was due and none was started. Entering one again changes nothing.
     pub(crate) fn missed(&mut self, task: &str, environment: &str, due: &[DateTime<Utc>], reason: &str) -> Result<()> {
-        let part = ahash::RandomState::with_seeds(1, 2, 3, 4).hash_one((task, environment)) as u16;
+        let part = ahash::RandomState::with_seeds(1, 2, 3, 4).hash_one((task, environment)) >> 16;
         self.write(|t| {
             let mut insert = t.prepare(
                 "insert or ignore into run (id, task, environment, started, ended, state, message, pid, parameters)
                  values (?1, ?2, ?3, ?4, ?5, 'missed', ?6, ?7, '{}')",
             )?;
             for due in due {
-                let id = format!("{}-{part:04x}-missed", due.format("%Y%m%dT%H%M%SZ"));
+                let id = format!("{}-{part:012x}-missed", due.format("%Y%m%dT%H%M%SZ"));
                 let started = due.to_rfc3339_opts(SecondsFormat::Secs, true);
                 insert.execute(params![id, task, environment, started, super::now(), reason, std::process::id()])?;
             }
