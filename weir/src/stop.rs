@@ -27,6 +27,11 @@ impl Stop {
         Ok(Self(receiver))
     }
 
+    /// For what a signal ends the usual way: nobody is going to say so.
+    pub(crate) fn never() -> Self {
+        Self(watch::channel(false).1)
+    }
+
     /// Whether the run is to stop.
     pub(crate) fn is_wanted(&self) -> bool {
         *self.0.borrow()

@@ -358,6 +358,23 @@ fn a_run_that_waits_for_the_server_can_be_stopped() {
 }
 
 #[test]
+fn what_waits_for_a_server_that_is_not_there_can_be_stopped() {
+    use std::io::BufRead;
+    let shop = Shop::new("");
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let shop = Shop { url: format!("postgres://ann@127.0.0.1:{port}/x"), ..shop };
+    for (verb, code) in [("run", Some(1)), ("plan", None), ("doctor", None)] {
+        let mut waiting = shop.command(verb).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut said = std::io::BufReader::new(waiting.stderr.take().unwrap()).lines().map(Result::unwrap);
+        assert!(said.any(|line| line.contains("trying again")), "{verb}");
+        let interrupted = Command::new("kill").args(["-INT", &waiting.id().to_string()]).status().unwrap();
+        assert!(interrupted.success());
+        assert_eq!(waiting.wait().unwrap().code(), code, "{verb}");
+        assert_eq!(said.any(|line| line == "error: interrupted"), code.is_some(), "{verb}");
+    }
+}
+
+#[test]
 fn a_server_that_dies_in_the_middle_publishes_nothing() {
     let cluster = Cluster::start();
     let url = cluster.database();

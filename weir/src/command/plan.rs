@@ -31,7 +31,7 @@ pub(super) fn plan(cli: &Cli, args: &RunArgs) -> Result<u8> {
                 say!("  ${name} = {}", param.text);
             }
         }
-        let mut snapshots = Snapshots::new(&Stop::on_signal()?);
+        let mut snapshots = Snapshots::new(&Stop::never());
         for source in &sources {
             let name = source.name();
             let table = match source.origin() {

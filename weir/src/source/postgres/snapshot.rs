@@ -7,7 +7,7 @@ use weir_postgres::sql::literal;
 use weir_postgres::tokio_postgres::{self, Client};
 
 use super::database;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::stop::Stop;
 use crate::task::{SERVER_WAIT, Task};
 
@@ -79,7 +79,11 @@ impl Snapshots {
         if let Some((_, snapshot)) = self.taken.iter().find(|(name, _)| name == connection) {
             return Ok(snapshot.clone());
         }
-        let snapshot = Arc::new(Snapshot::take(database(task, connection)?, self.stop.clone()).await?);
+        let (database, mut stop) = (database(task, connection)?, self.stop.clone());
+        let snapshot = tokio::select! {
+            snapshot = Snapshot::take(database, self.stop.clone()) => Arc::new(snapshot?),
+            () = stop.wanted() => return Err(Error::Interrupted),
+        };
         self.taken.push((connection.to_owned(), snapshot.clone()));
         Ok(snapshot)
     }
