@@ -2,9 +2,18 @@
 # Makes local stand-ins for the base images that cannot be pulled: a slim Debian by debootstrap, and PostgreSQL on top of it
 # that heeds the variables and the init folder of the official image. Where a pull succeeds nothing is made. Needs root,
 # and debootstrap, which it installs. Stand-ins are for tests and for machines without a registry.
+#
+# Usage: scripts/stand_in_images.sh [--rust]     --rust: also the Rust image, from the toolchain of this machine
 set -euo pipefail
 # shellcheck source=scripts/lib/docker.sh
-. "$(dirname "${BASH_SOURCE[0]}")/lib/docker.sh"
+. "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/lib/docker.sh"
+case $# in
+    0) with_rust='' ;;
+    *)
+        [ "$*" = --rust ] || die "unknown: $*; --rust makes the Rust image, too, and there are no other options"
+        with_rust=yes
+        ;;
+esac
 load_defaults
 need_docker
 
@@ -57,11 +66,24 @@ APT
         docker import --change 'CMD ["bash"]' - "$(stand_in_of "$DEBIAN_IMAGE")" >/dev/null
 }
 
-stand_in_postgres() {
-    local debian=$DEBIAN_IMAGE
+# `on_debian IMAGE CONTEXT [OPTION…]` builds what stands in for IMAGE, on Debian.
+on_debian() {
+    local image=$1 context=$2 debian=$DEBIAN_IMAGE
+    shift 2
     need_image debian
-    docker build --force-rm --quiet --build-arg "DEBIAN_IMAGE=$debian" --tag "$(stand_in_of "$POSTGRES_IMAGE")" \
-        "$root/docker/stand-in" >/dev/null
+    docker build --force-rm --quiet --build-arg "DEBIAN_IMAGE=$debian" --tag "$(stand_in_of "$image")" "$@" "$context" >/dev/null
+}
+
+stand_in_postgres() { on_debian "$POSTGRES_IMAGE" "$root/docker/stand-in/postgres"; }
+
+# Compiler and standard library without documentation, and the certificates that this machine trusts.
+stand_in_rust() {
+    local toolchain
+    toolchain=$(rustc --print sysroot) || die "a stand-in for $RUST_IMAGE is made of this machine's Rust: install it with rustup"
+    # A distribution's Rust is strewn over the system.
+    [ "$toolchain" != /usr ] || die "a stand-in for $RUST_IMAGE cannot be made of a distribution's Rust: install one with rustup"
+    tar --create --directory "$root/docker/stand-in/rust" Dockerfile --directory "$toolchain" bin lib \
+        --directory /etc/ssl certs/ca-certificates.crt | on_debian "$RUST_IMAGE" -
 }
 
 if is_needed "$DEBIAN_IMAGE"; then
@@ -69,4 +91,7 @@ if is_needed "$DEBIAN_IMAGE"; then
 fi
 if is_needed "$POSTGRES_IMAGE"; then
     stand_in_postgres
+fi
+if [ -n "$with_rust" ] && is_needed "$RUST_IMAGE"; then
+    stand_in_rust
 fi
