@@ -10,5 +10,7 @@ RUN apt-get update \
     && useradd --uid 10001 --gid weir --home-dir /srv/weir --create-home --skel /var/empty --shell /bin/sh weir
 
 COPY docker/base/with-password /usr/local/lib/weir/
+# Whatever rights the checkout has.
+RUN chmod -R a+rX /usr/local/lib/weir
 
 WORKDIR /srv/weir
