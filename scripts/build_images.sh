@@ -2,7 +2,7 @@
 # Builds the images of the sections: compiles the workspace inside Docker, or packages programs that are already built.
 set -euo pipefail
 # shellcheck source=scripts/lib/docker.sh
-. "$(dirname "${BASH_SOURCE[0]}")/lib/docker.sh"
+. "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/lib/docker.sh"
 
 usage() {
     cat <<'USAGE'
@@ -68,7 +68,7 @@ package_host_programs() {
         strip --strip-all -o "$folder/out/$section" "$from_host/$section" 2>/dev/null ||
             cp "$from_host/$section" "$folder/out/$section"
     done
-    tar --directory "$folder" --create --owner=0 --group=0 --numeric-owner out | docker import - "$build_image" >/dev/null
+    tar --directory "$folder" --create --owner=0 --group=0 --numeric-owner --mode=a+rX out | docker import - "$build_image" >/dev/null
     rm -rf "$folder"
 }
 

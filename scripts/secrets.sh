@@ -3,6 +3,6 @@
 # there is left alone; docs/OPERATIONS.md says how a password is changed.
 set -euo pipefail
 # shellcheck source=scripts/lib/docker.sh
-. "$(dirname "${BASH_SOURCE[0]}")/lib/docker.sh"
+. "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/lib/docker.sh"
 load_defaults
 make_secrets

@@ -2,12 +2,18 @@
 # The commerce database: PostgreSQL with the schema, filled.
 set -euo pipefail
 # shellcheck source=scripts/lib/runner.sh
-. "$(dirname "${BASH_SOURCE[0]}")/lib/runner.sh"
+. "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/lib/runner.sh"
 
 section=section2 profile=section2 services=(section2_postgresql section2_loader) images=(section2) verbs=(run psql)
 
+started_options=' [--members]   (--members: also imports the members that section 1 publishes)'
+
 before_start() {
-    [ $# -eq 0 ] || die "start does not know $1"
+    case ${1:-} in
+        '') ;;
+        --members) services+=(section2_members) ;;
+        *) die "start does not know $1" ;;
+    esac
     need_port section2_postgresql SECTION2_POSTGRES_PORT
     need_image POSTGRES_IMAGE
 }
@@ -15,6 +21,12 @@ before_start() {
 after_start() {
     say "my_database listens at $WEIR_BIND:$SECTION2_POSTGRES_PORT; user weir, password in $(secrets_folder)/section2_postgres_password"
     say "the company's questions:   scripts/section2_runner.sh run query top-members"
+}
+
+after_stop() {
+    if [[ " $* " == *' section2_members '* ]]; then
+        say "section 1's members are no longer imported: start --members does it again"
+    fi
 }
 
 usage_run() { say "runs \`section2\` with the arguments, such as \`query top-items\`; without any it migrates and fills"; }

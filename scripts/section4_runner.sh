@@ -2,7 +2,7 @@
 # COVID-19 cases: loaded at start and daily into PostgreSQL, shown by Grafana.
 set -euo pipefail
 # shellcheck source=scripts/lib/runner.sh
-. "$(dirname "${BASH_SOURCE[0]}")/lib/runner.sh"
+. "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/lib/runner.sh"
 
 section=section4 profile=section4 services=(section4_postgresql section4_loader section4_reader) images=(section4) verbs=(run open)
 started_options=' [--offline]'

@@ -2,7 +2,7 @@
 # The buying price of a car: trains, predicts, and serves the report.
 set -euo pipefail
 # shellcheck source=scripts/lib/runner.sh
-. "$(dirname "${BASH_SOURCE[0]}")/lib/runner.sh"
+. "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/lib/runner.sh"
 
 section=section5 profile=section5 services=(section5 section5_report) images=(section5) verbs=(run open)
 

@@ -19,7 +19,14 @@ for pair in gcc:cc libc6-dev:/usr/include/stdlib.h "postgresql:${initdb:-initdb}
     esac
 done
 python3 -c 'import ensurepip, venv' 2>/dev/null || needed+=(python3-venv)
-# Images are tested where Docker is.
+# Images are tested where Docker is. A daemon that is installed and does not run is started, where that is allowed.
+if command -v docker >/dev/null && ! docker version >/dev/null 2>&1 && [ "$(id -u)" -eq 0 ]; then
+    service docker start >/dev/null 2>&1 || :
+    for _ in {1..30}; do
+        ! docker version >/dev/null 2>&1 || break
+        sleep 1
+    done
+fi
 if docker version >/dev/null 2>&1 && ! docker compose version >/dev/null 2>&1 && ! command -v docker-compose >/dev/null; then
     needed+=(docker-compose)
 fi

@@ -6,18 +6,10 @@
 # Usage: scripts/test_images.sh [DIR]     DIR has the programs; without it target/debug
 set -euo pipefail
 # shellcheck source=scripts/lib/docker.sh
-. "$(dirname "${BASH_SOURCE[0]}")/lib/docker.sh"
+. "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/lib/docker.sh"
 cd "$root"
 programs=${1:-${CARGO_TARGET_DIR:-target}/debug}
 
-# A daemon that is installed and does not run is started, where that is allowed.
-if command -v docker >/dev/null && ! docker version >/dev/null 2>&1 && [ "$(id -u)" -eq 0 ]; then
-    service docker start >/dev/null 2>&1 || :
-    for _ in {1..30}; do
-        ! docker version >/dev/null 2>&1 || break
-        sleep 1
-    done
-fi
 if ! command -v docker >/dev/null || ! docker version >/dev/null 2>&1; then
     echo "########## THE IMAGES WERE NOT TESTED: there is no Docker daemon to talk to ##########" >&2
     [ "${CI:-}" != true ] || exit 1
@@ -131,6 +123,7 @@ until [ "$(date +%M)" -ne 59 ]; do sleep 1; done
 SECTION1_CRONTAB=$hourly scripts/section1_runner.sh start >/dev/null
 holds "the crontab is hourly" grep -q '^0 \* \* \* \* ' <(docker exec "$section1" crontab -l)
 is_restricted "$section1"
+holds "only the owner of the checkout enters the folder of secrets" [ "$(stat --format %a "$WEIR_SECRETS")" = 700 ]
 scripts/section1_runner.sh start >/dev/null
 docker exec "$section1" section1 generate --rows 20000 data/applications >/dev/null
 docker container exec "$section1" section1 run >/dev/null 2>&1
@@ -148,10 +141,31 @@ is "what cron publishes is what a run by hand published" "$small" "$(content)"
 is "who owns what cron's job wrote" weir "$(docker exec "$section1" stat --format %U data/members/successful_application/_SUCCESS)"
 holds "no row of anybody's is logged" fails grep -q '@' <(docker logs "$section1" 2>&1)
 holds "there are no zombies" fails grep -q ' Z' <(docker top "$section1" -eo pid,stat)
-comes 120 "the container is healthy" [ "$(inspect "$section1" '{{.State.Health.Status}}')" = healthy ]
+is_healthy() { [ "$(inspect "$1" '{{.State.Health.Status}}')" = healthy ]; }
+comes 120 "the container is healthy" is_healthy "$section1"
+
+heading "section 1: a file of one's own"
+scripts/section1_runner.sh start >/dev/null
+docker exec "$section1" sh -c 'rm -r data/applications/*'
+printf 'name,email,date_of_birth,mobile_no\nMr. Kim Lee,kim_lee@example.com,1990-02-03,91234567\n' >"$folder/monday.csv"
+chmod 600 "$folder/monday.csv"
+scripts/section1_runner.sh add "$folder/monday.csv"
+docker exec "$section1" section1 run >/dev/null 2>&1
+is "rows of it that are published, with the header" 2 \
+    "$(docker exec "$section1" sh -c 'cat data/members/successful_application/*.csv' | wc -l)"
+before=$(inspect "$section1" '{{.Id}}')
+scripts/section1_runner.sh start >/dev/null
+is "a start without a change leaves the container" "$before" "$(inspect "$section1" '{{.Id}}')"
+echo '# changed' >>"$never"
+scripts/section1_runner.sh start >/dev/null
+holds "a crontab that has changed is heeded" grep -q changed <(docker exec "$section1" crontab -l)
+chmod o-r "$never"
+holds "a crontab that cannot be read by the container's user" grep -q 'chmod a+r' \
+    <(scripts/section1_runner.sh start 2>&1 || :)
+chmod o+r "$never"
 
 heading "section 1: stopped in mid run"
-scripts/section1_runner.sh start >/dev/null
+docker exec "$section1" rm data/applications/monday.csv
 docker exec "$section1" section1 generate --rows 1000000 data/applications >/dev/null
 SECTION1_CRONTAB=$every_minute scripts/section1_runner.sh start >/dev/null
 comes 120 "cron starts a run" is_at_work
@@ -184,6 +198,18 @@ is "what a run publishes after a kill is what one publishes that knows of none" 
 # Less for the sections that follow to import.
 docker exec "$section1" section1 generate --rows 20000 data/applications >/dev/null
 docker container exec "$section1" section1 run >/dev/null 2>&1
+is "the last run" 'done' "$(last_state)"
+
+heading "section 1: backed up and restored"
+small=$(content)
+output=${COMPOSE_PROJECT_NAME}_section1_output
+holds "no volume in use is backed up" fails scripts/volumes.sh backup "$output"
+scripts/section1_runner.sh stop >/dev/null
+scripts/volumes.sh backup "$output" >"$folder/output.tar"
+scripts/section1_runner.sh stop --purge >/dev/null
+scripts/volumes.sh restore "$output" <"$folder/output.tar" >/dev/null
+scripts/section1_runner.sh start >/dev/null
+is "what is published after a restore" "$small" "$(content)"
 scripts/section1_runner.sh stop >/dev/null
 
 heading "what cannot work is told"
@@ -196,6 +222,14 @@ comes 30 "another program takes a port" bash -c ": </dev/tcp/127.0.0.1/$SECTION5
 holds "a port that is taken" grep -q SECTION5_PORT= <(scripts/section5_runner.sh start 2>&1 || :)
 kill "$other"
 wait "$other" || :
+
+heading "section 4: a source that does not answer"
+# Nobody listens there.
+began=$SECONDS
+holds "a first load that fails ends the start" grep -q 'failed: the load at the start' \
+    <(SECTION4_LOAD='--source covid19api --base-url http://127.0.0.1:9 --country SGP --retry-for 0s' scripts/section4_runner.sh start 2>&1 || :)
+holds "before the time for a first load is over" [ "$((SECONDS - began))" -lt 120 ]
+scripts/section4_runner.sh stop >/dev/null
 
 heading "everything together, without the internet"
 scripts/all_runner.sh start --offline >/dev/null
@@ -223,8 +257,22 @@ holds "all of them that are somebody of his own" [ "$(in_shop 'select count(*) f
 answer=$(query top-members)
 scripts/section2_runner.sh stop >/dev/null
 scripts/section2_runner.sh start >/dev/null
+holds "importing members is not taken up by itself" fails docker inspect "${WEIR_PREFIX}section2_members"
+scripts/section2_runner.sh start --members >/dev/null
+comes 60 "it is when asked for" is_healthy "${WEIR_PREFIX}section2_members"
+holds "a stop tells that it ended it" grep -q 'start --members' <(scripts/section2_runner.sh stop)
+scripts/section2_runner.sh start >/dev/null
 is "orders after a stop and a start" "$SECTION2_ORDERS" "$(in_shop 'select count(*) from orders')"
 is "the answer is the same" "$answer" "$(query top-members)"
+in_server() { docker exec --interactive "${WEIR_PREFIX}section2_postgresql" "$@" --username weir; }
+in_shop 'create table kept as select 42 as answer' >/dev/null
+in_server pg_dump --format custom my_database >"$folder/shop.dump"
+scripts/section2_runner.sh stop --purge >/dev/null
+SECTION2_ORDERS=10 scripts/section2_runner.sh start >/dev/null
+is "orders of a new database" 10 "$(in_shop 'select count(*) from orders')"
+in_server pg_restore --dbname my_database --clean --if-exists --single-transaction <"$folder/shop.dump"
+is "what was kept, after a restore" 42 "$(in_shop 'select answer from kept')"
+is "the answer is the same as before" "$answer" "$(query top-members)"
 # As a client of its own, over the network: inside of its container the server trusts everybody.
 server_image=$(inspect "${WEIR_PREFIX}section2_postgresql" '{{.Config.Image}}')
 as_client() {

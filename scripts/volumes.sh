@@ -2,7 +2,7 @@
 # Backs up and restores a volume as a tar file, while nothing that runs uses it. For databases in use see docs/OPERATIONS.md.
 set -euo pipefail
 # shellcheck source=scripts/lib/docker.sh
-. "$(dirname "${BASH_SOURCE[0]}")/lib/docker.sh"
+. "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/lib/docker.sh"
 
 usage() {
     cat <<'USAGE'
@@ -14,7 +14,7 @@ USAGE
 
 need_idle() {
     local users
-    users=$(docker ps --filter "volume=$1" --format '{{.Names}}' | paste -sd ' ')
+    users=$(users_of "$1")
     [ -z "$users" ] || die "$1 is in use by $users: stop the section first"
 }
 
@@ -22,7 +22,8 @@ need_idle() {
 in_volume() {
     local volume=$1 mode=$2
     shift 2
-    docker run --rm --interactive --network none --read-only --user 0 --volume "$volume:/volume:$mode" \
+    has_image "weir/base:$WEIR_TAG" || die "there is no image weir/base:$WEIR_TAG: scripts/build_images.sh"
+    docker run --rm --pull never --interactive --network none --read-only --user 0 --volume "$volume:/volume:$mode" \
         --entrypoint "$1" "weir/base:$WEIR_TAG" "${@:2}"
 }
 

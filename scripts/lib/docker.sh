@@ -1,6 +1,11 @@
 # shellcheck shell=bash
 # What every script that talks to Docker shares. To be sourced.
 
+if [ "${BASH_VERSINFO[0]}" -lt 5 ]; then
+    echo "${0##*/} needs bash 5 or newer, and this is $BASH_VERSION" >&2
+    exit 1
+fi
+
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 
 say() { printf '%s\n' "$*"; }
@@ -21,13 +26,13 @@ load_defaults() {
     done <"$root/docker/.env"
 }
 
+# Puts the version of the daemon into `docker_version`.
 need_docker() {
     if ! command -v docker >/dev/null; then
         die "docker is missing. Install Docker Engine: https://docs.docker.com/engine/install/"
     fi
-    local answer
-    if ! answer=$(docker version --format '{{.Server.Version}}' 2>&1); then
-        warn "Docker's daemon does not answer: ${answer##*$'\n'}"
+    if ! docker_version=$(docker version --format '{{.Server.Version}}' 2>&1); then
+        warn "Docker's daemon does not answer: ${docker_version##*$'\n'}"
         die "Start it (systemctl start docker), or let this user talk to it (usermod --append --groups docker USER)."
     fi
 }
@@ -39,6 +44,10 @@ need_compose() {
         compose_command=(docker compose)
     elif command -v docker-compose >/dev/null; then
         compose_command=(docker-compose)
+        # It asks such a daemon for what that no longer tells: KeyError 'ContainerConfig', in the middle of a start.
+        if [[ $(docker-compose version --short 2>/dev/null) == 1.* && ${docker_version%%.*} -ge 25 ]]; then
+            die "docker-compose 1.29 cannot replace containers of Docker $docker_version: install the Compose plugin."
+        fi
     else
         warn "neither the Compose plugin (docker compose) nor docker-compose is installed."
         die "On Debian or Ubuntu: apt-get install docker-compose-plugin, or docker-compose (1.29 or newer)."
@@ -77,26 +86,37 @@ resolve_image() {
 need_image() {
     if ! resolve_image "$1"; then
         warn "${!1} can neither be pulled nor is there a stand-in for it."
-        die "On a Debian machine without a registry, as root: scripts/stand_in_images.sh"
+        local option=''
+        [ "$1" != RUST_IMAGE ] || option=' --rust'
+        die "On a Debian machine without a registry, as root: scripts/stand_in_images.sh$option"
     fi
 }
 
-secrets_folder() {
-    case $WEIR_SECRETS in
-        /*) printf '%s' "$WEIR_SECRETS" ;;
-        *) printf '%s' "$root/docker/${WEIR_SECRETS#./}" ;;
+# A path as compose.yaml takes it: relative to docker/.
+from_docker() {
+    case $1 in
+        /*) printf '%s' "$1" ;;
+        *) printf '%s' "$root/docker/${1#./}" ;;
     esac
 }
+
+secrets_folder() { from_docker "$WEIR_SECRETS"; }
+
+# Names of the containers that use the volume $1; with --all, also of those that do not run.
+users_of() { docker ps "${@:2}" --filter "volume=$1" --format '{{.Names}}' | paste -sd ' '; }
 
 # Passwords are random, and made once. Compose mounts the files as they are, and services are users of their own: that is why
 # all may read the files, and nobody but the owner may enter their folder.
 make_secrets() {
     local folder name
     folder=$(secrets_folder)
-    (umask 077 && mkdir -p "$folder")
+    # Whoever chose a password has made folder and file with rights of his own.
+    mkdir -p "$folder"
+    chmod 700 "$folder"
     for name in section2_postgres_password section4_postgres_password section4_reader_password section4_grafana_password; do
         if [ ! -s "$folder/$name" ]; then
-            (umask 022 && od --address-radix=n --format=x1 --read-bytes=24 /dev/urandom | tr -d ' \n' >"$folder/$name")
+            od --address-radix=n --format=x1 --read-bytes=24 /dev/urandom | tr -d ' \n' >"$folder/$name"
         fi
+        chmod a+r "$folder/$name"
     done
 }

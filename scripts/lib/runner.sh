@@ -10,6 +10,7 @@
 #
 #   before_start    may change `services` and `images`; gets the arguments of start
 #   after_start     says what can be done now
+#   after_stop      gets the services that were stopped
 
 # shellcheck source=scripts/lib/docker.sh
 . "$(dirname "${BASH_SOURCE[0]}")/docker.sh"
@@ -17,6 +18,7 @@
 section='' profile='' services=() images=() verbs=() started_options=''
 before_start() { [ $# -eq 0 ] || die "start does not know $1"; }
 after_start() { :; }
+after_stop() { :; }
 
 usage() {
     say "scripts/${0##*/} VERB"
@@ -49,6 +51,9 @@ state_of() {
     docker inspect --format "$format" "$1" 2>/dev/null || echo missing
 }
 
+# What the last health check of a container said.
+last_check() { docker inspect --format '{{range .State.Health.Log}}{{println .Output}}{{end}}' "$1" | sed '/^$/d' | tail -n 1; }
+
 is_running() { [ "$(docker inspect --format '{{.State.Running}}' "$(container_of "$1")" 2>/dev/null)" = true ]; }
 
 need_running() {
@@ -61,6 +66,21 @@ need_port() {
     if ! is_running "$1" && (: <"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
         die "port $port is taken by another program: stop it, or choose another port: $2=PORT scripts/${0##*/} start"
     fi
+}
+
+# What services mount from this checkout: `mounts VARIABLE PATH…`. Users of the containers have to be able to read it, and a
+# container is made anew when it changes: compose.yaml has the variable as a label.
+mounts() {
+    local variable=$1 file closed=()
+    shift
+    for file in "$@"; do
+        [ -e "$file" ] || die "there is no $file"
+    done
+    mapfile -t closed < <(find "$@" -type f ! -perm -o+r)
+    if [ ${#closed[@]} -gt 0 ]; then
+        die "the users of the containers cannot read what they are to read: chmod a+r$(printf " '%s'" "${closed[@]}")"
+    fi
+    export "$variable=$(find "$@" -type f -print0 | sort --zero-terminated | xargs --null cat | sha256sum | cut --characters=-16)"
 }
 
 need_section_images() {
@@ -87,7 +107,14 @@ wait_until_well() {
             fi
             case $state in
                 'running healthy' | 'exited 0') ;;
-                'running starting' | 'running busy' | 'created '* | 'restarting '* | 'paused '*) waiting+=" $name" ;;
+                'running starting')
+                    if [[ $(last_check "$id") == failed* ]]; then
+                        docker logs --tail 20 "$id" >&2
+                        die "$name runs, but $(last_check "$id"); above are its last lines, scripts/${0##*/} logs has all"
+                    fi
+                    waiting+=" $name"
+                    ;;
+                'running busy' | 'created '* | 'restarting '* | 'paused '*) waiting+=" $name" ;;
                 *)
                     docker logs --tail 20 "$id" >&2
                     die "$name is $state; above are its last lines, scripts/${0##*/} logs has all"
@@ -153,8 +180,9 @@ stop() {
         *) die "stop does not know $1" ;;
     esac
     need_docker
-    local ids=() servers=() id service network volume
+    local ids=() servers=() stopped=() id service network volume
     while read -r id service; do
+        stopped+=("$service")
         case $service in
             *_postgresql | *_mock_api) servers+=("$id") ;;
             *) ids+=("$id") ;;
@@ -170,12 +198,14 @@ stop() {
     done
     if [ -n "$purge" ]; then
         for volume in $(docker volume ls --quiet --filter "name=^${COMPOSE_PROJECT_NAME}_${section}"); do
-            docker volume rm "$volume" >/dev/null || die "volume $volume is still in use: stop what uses it first"
+            docker volume rm "$volume" >/dev/null ||
+                die "volume $volume is still in use by $(users_of "$volume" --all): stop that first"
         done
         say "stopped, and the data is removed"
     else
         say "stopped; the data is kept"
     fi
+    after_stop "${stopped[@]}"
 }
 
 status() {
@@ -214,6 +244,9 @@ logs() {
     wait
 }
 
+# What section 1 needs besides itself.
+prepare_section1() { mounts SECTION1_MOUNTED "$(from_docker "$SECTION1_CRONTAB")"; }
+
 # What section 4 needs besides itself, with the arguments of start: `prepare_section4 [--offline]`.
 prepare_section4() {
     case ${1:-} in
@@ -224,6 +257,7 @@ prepare_section4() {
             ;;
         *) die "start does not know $1" ;;
     esac
+    mounts SECTION4_MOUNTED "$root/docker/section4/make-reader" "$root/docker/grafana"
     need_port section4_postgresql SECTION4_POSTGRES_PORT
     if resolve_image GRAFANA_IMAGE; then
         services+=(section4_grafana)
