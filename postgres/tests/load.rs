@@ -368,9 +368,12 @@ async fn a_server_that_dies_while_a_load_is_applied_leaves_the_table_as_it_was()
     // In a transaction one would see for ever what was going on when it looked first.
     let watcher = Session::with(&url).await;
     let waits = "select 1 from pg_stat_activity where wait_event_type = 'Lock' and query like 'analyze%'";
-    while watcher.text(waits).await.is_empty() {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    let waited = tokio::time::timeout(Duration::from_secs(60), async {
+        while watcher.text(waits).await.is_empty() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    });
+    waited.await.expect("it waits for the table");
     cluster.kill();
     let error = applying.await.unwrap().unwrap_err();
     assert!(error.is_connection_lost() && error.is_transient(), "{error}");
