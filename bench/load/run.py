@@ -4,12 +4,11 @@
 new     rows of four text columns from CSV into a new table: a weir task, psql's \\copy, and dlt
 merge   rows merged into as many, half of them there: a weir task, \\copy into a temporary table and insert ... on
         conflict, and dlt
-
-Then each is killed (SIGKILL) after half of the time that it takes, and run once more: how many rows of the new delivery
-does the table have after the one and after the other? Prints a Markdown table for each. Exits 1 if something failed, or
-the ways had different rows.
-
 read    rows of four text columns from a table into CSV files: a weir task beside psql's \\copy
+
+The first two are then killed (SIGKILL) after half of the time that they take, and run once more: how many rows of the new
+delivery does the table have after the one and after the other? Prints a Markdown table for each. Exits 1 if something failed, or
+the ways had different rows.
 """
 
 import argparse
