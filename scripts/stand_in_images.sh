@@ -40,29 +40,29 @@ stand_in_debian() {
     fi
     folder=$(mktemp -d)
     trap 'rm -rf "$folder"' EXIT
-    if ! debootstrap --variant=minbase bookworm "$folder/root" "${DEBIAN_MIRROR:-http://deb.debian.org/debian}" \
+    if ! debootstrap --variant=minbase bookworm "$folder/debian" "${DEBIAN_MIRROR:-http://deb.debian.org/debian}" \
         >"$folder/log" 2>&1; then
         tail -n 20 "$folder/log" >&2
         die "debootstrap failed; DEBIAN_MIRROR names the mirror to use"
     fi
     # What the official slim image leaves out, and how it tells dpkg and apt to go on leaving it out.
     local slim=(usr/share/doc usr/share/info usr/share/locale usr/share/man)
-    printf 'path-exclude=/%s/*\n' "${slim[@]}" >"$folder/root/etc/dpkg/dpkg.cfg.d/docker"
-    cat >"$folder/root/etc/apt/apt.conf.d/docker" <<'APT'
+    printf 'path-exclude=/%s/*\n' "${slim[@]}" >"$folder/debian/etc/dpkg/dpkg.cfg.d/docker"
+    cat >"$folder/debian/etc/apt/apt.conf.d/docker" <<'APT'
 Acquire::Languages "none";
 APT::Install-Recommends "false";
 Apt::AutoRemove::SuggestsImportant "false";
 Dir::Cache::pkgcache "";
 Dir::Cache::srcpkgcache "";
 APT
-    printf '#!/bin/sh\nexit 101\n' >"$folder/root/usr/sbin/policy-rc.d"
-    chmod 755 "$folder/root/usr/sbin/policy-rc.d"
+    printf '#!/bin/sh\nexit 101\n' >"$folder/debian/usr/sbin/policy-rc.d"
+    chmod 755 "$folder/debian/usr/sbin/policy-rc.d"
     (
-        cd "$folder/root"
+        cd "$folder/debian"
         find "${slim[@]}" var/cache/apt var/lib/apt/lists var/log tmp -mindepth 1 -delete
         rm -f etc/resolv.conf
     )
-    tar --directory "$folder/root" --create --numeric-owner . |
+    tar --directory "$folder/debian" --create --numeric-owner . |
         docker import --change 'CMD ["bash"]' - "$(stand_in_of "$DEBIAN_IMAGE")" >/dev/null
 }
 

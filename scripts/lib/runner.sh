@@ -96,7 +96,7 @@ need_section_images() {
 
 # Waits until every container of the section works, or is done; says which one does not.
 wait_until_well() {
-    local deadline=$((SECONDS + ${WEIR_WAIT:-600})) id name state waiting
+    local deadline=$((SECONDS + ${WEIR_WAIT:-600})) id name state said waiting
     while :; do
         waiting=''
         while read -r id _; do
@@ -105,16 +105,13 @@ wait_until_well() {
             if [ "$(docker inspect --format '{{.RestartCount}}' "$id")" -ge 3 ] && [ "$state" != 'running healthy' ]; then
                 state='started again and again'
             fi
+            # What its check calls failed is not going to get well by waiting.
+            if [ "$state" = 'running starting' ] && said=$(last_check "$id") && [[ $said == failed* ]]; then
+                state="running, but $said"
+            fi
             case $state in
                 'running healthy' | 'exited 0') ;;
-                'running starting')
-                    if [[ $(last_check "$id") == failed* ]]; then
-                        docker logs --tail 20 "$id" >&2
-                        die "$name runs, but $(last_check "$id"); above are its last lines, scripts/${0##*/} logs has all"
-                    fi
-                    waiting+=" $name"
-                    ;;
-                'running busy' | 'created '* | 'restarting '* | 'paused '*) waiting+=" $name" ;;
+                'running starting' | 'running busy' | 'created '* | 'restarting '* | 'paused '*) waiting+=" $name" ;;
                 *)
                     docker logs --tail 20 "$id" >&2
                     die "$name is $state; above are its last lines, scripts/${0##*/} logs has all"
@@ -257,7 +254,8 @@ prepare_section4() {
             ;;
         *) die "start does not know $1" ;;
     esac
-    mounts SECTION4_MOUNTED "$root/docker/section4/make-reader" "$root/docker/grafana"
+    mounts SECTION4_MOUNTED "$root"/docker/section4/make-reader \
+        "$root"/docker/grafana/{reader.sql,grafana.ini,provisioning,dashboards}
     need_port section4_postgresql SECTION4_POSTGRES_PORT
     if resolve_image GRAFANA_IMAGE; then
         services+=(section4_grafana)
