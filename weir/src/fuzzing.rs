@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::source::fuzzing as source;
+use crate::format::fuzzing as source;
 use crate::task::{ParamChoice, Task};
 
 /// What a CSV file came to, sorted.

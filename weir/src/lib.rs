@@ -57,22 +57,28 @@
 #![cfg_attr(any(test, fuzzing), allow(clippy::unwrap_used))]
 
 mod command;
-mod disk;
+mod database;
 mod engine;
 pub mod error;
-mod fault;
 mod fixture;
+mod format;
 pub mod function;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+mod ledger;
 mod model;
+mod place;
+mod plan;
 mod quality;
+pub mod report;
+mod route;
 mod run;
 mod schedule;
+mod scratch;
 mod sink;
 mod source;
 mod stage;
-mod stop;
+mod system;
 pub mod task;
 mod watch;
 
@@ -84,5 +90,6 @@ pub mod fetch {
 
     pub use async_trait::async_trait;
 
-    pub use crate::source::fetch::{Fetch, FetchError, FetchFailed, OptionError, Options};
+    pub use crate::error::FetchFailed;
+    pub use crate::source::fetch::{Fetch, FetchError, OptionError, Options};
 }

@@ -39,6 +39,15 @@ pub(super) struct RunArgs {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct RunVerbArgs {
+    #[command(flatten)]
+    pub(super) run: RunArgs,
+    /// Write the report of the run as JSON, whatever its outcome: one object as `runs --json` prints it.
+    #[arg(long, value_name = "FILE.json")]
+    pub(super) report: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct TestArgs {
     #[command(flatten)]
     pub(super) task: TaskArgs,
@@ -122,6 +131,11 @@ impl TaskArgs {
     pub(super) fn load(&self) -> Result<Task> {
         start_log(self.log.log_format, self.log.quiet);
         Task::load(&self.task_config, &self.choice())
+    }
+
+    /// The name of the environment.
+    pub(super) fn environment(&self) -> &str {
+        self.env.as_deref().unwrap_or("default")
     }
 
     pub(super) fn choice(&self) -> ParamChoice {

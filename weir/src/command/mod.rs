@@ -28,7 +28,9 @@ mod summary;
 mod test;
 mod validate;
 
-use std::io::IsTerminal;
+use std::fs::File;
+use std::io::{IsTerminal, Write};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -39,8 +41,8 @@ use crate::engine::Resources;
 use crate::error::{Error, Result};
 use crate::fetch::Fetch;
 use crate::run::Settings;
-use crate::watch::LogFormat;
-use args::{DoctorArgs, InitArgs, RunArgs, RunsArgs, SchemaArgs, TaskArgs, TestArgs};
+use crate::watch::{LogFormat, Observers};
+use args::{DoctorArgs, InitArgs, RunArgs, RunVerbArgs, RunsArgs, SchemaArgs, TaskArgs, TestArgs};
 
 /// A command line that runs tasks: `weir` itself, or a section's own with its functions added.
 ///
@@ -98,7 +100,7 @@ const WITH_OPTIONS: [&str; 4] = ["run", "plan", "doctor", "schedule"];
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Run the task: read, judge, write, publish all or nothing.
-    Run(RunArgs),
+    Run(RunVerbArgs),
     /// Check the task file, its SQL and its rules. No data is read.
     Validate(TaskArgs),
     /// Run the cases beside the models' SQL: given these rows, those must come out.
@@ -298,6 +300,7 @@ impl Cli {
             resources,
             functions: self.functions.clone(),
             fetchers: self.fetchers.clone().into(),
+            observers: Observers::default(),
         }
     }
 }
@@ -306,7 +309,8 @@ impl Verb {
     /// Sets parameters that the command line does not set by itself.
     fn set_params(&mut self, params: ParamValues) {
         let args = match self {
-            Self::Run(args) | Self::Plan(args) | Self::Schedule(args) => args,
+            Self::Plan(args) | Self::Schedule(args) => args,
+            Self::Run(args) => &mut args.run,
             Self::Doctor(args) => &mut args.run,
             Self::Validate(_) | Self::Test(_) | Self::Runs(_) | Self::Init(_) | Self::Schema(_) => return,
         };
@@ -315,7 +319,8 @@ impl Verb {
 
     fn log_format(&self) -> LogFormat {
         match self {
-            Self::Run(args) | Self::Plan(args) | Self::Schedule(args) => args.task.log.log_format,
+            Self::Plan(args) | Self::Schedule(args) => args.task.log.log_format,
+            Self::Run(args) => args.run.task.log.log_format,
             Self::Init(args) => args.log.log_format,
             Self::Doctor(args) => args.run.task.log.log_format,
             Self::Validate(args) => args.log.log_format,
@@ -349,6 +354,21 @@ fn report_error(error: &miette::Report, format: LogFormat) -> u8 {
         }
     }
     error.downcast_ref::<Error>().map_or(1, Error::exit_code)
+}
+
+/// Writes a file so that its readers find it whole.
+fn write_whole(path: &Path, content: &[u8]) -> std::io::Result<()> {
+    let name = path.file_name().ok_or(std::io::ErrorKind::InvalidFilename)?;
+    let partial = path.with_file_name(format!(".{}.weir-{}", name.to_string_lossy(), std::process::id()));
+    let write = || {
+        let mut file = File::create(&partial)?;
+        file.write_all(content)?;
+        file.sync_all()?;
+        std::fs::rename(&partial, path)
+    };
+    write().inspect_err(|_| {
+        let _ = std::fs::remove_file(&partial); // that it does not exist is one of the reasons to be here
+    })
 }
 
 /// The runtime of a command: as many threads as the run is to use.

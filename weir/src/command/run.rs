@@ -1,20 +1,31 @@
 //! `run`: run the task.
 
-use super::summary;
-use super::{Cli, RunArgs, runtime};
-use crate::error::Result;
-use crate::run;
-use crate::stop::Stop;
-use crate::watch::Watch;
+use std::path::Path;
 
-pub(super) fn run(cli: &Cli, args: &RunArgs) -> Result<u8> {
-    let task = args.task.load()?;
-    let settings = cli.settings(args);
-    let quiet = args.task.log.quiet;
-    let report = runtime(settings.resources.threads)?.block_on(async {
-        let watch = Watch::new(quiet);
-        run::run(&task, &settings, &watch, Stop::on_signal()?).await
-    })?;
+use chrono::{SecondsFormat, Utc};
+
+use super::summary;
+use super::{Cli, RunVerbArgs, runtime, write_whole};
+use crate::error::{Error, Result};
+use crate::report::{Report, RunKey, RunRecord};
+use crate::run;
+use crate::system::stop::Stop;
+use crate::task::name_in;
+use crate::watch::{ProgressBar, StepLog};
+
+pub(super) fn run(cli: &Cli, args: &RunVerbArgs) -> Result<u8> {
+    let started = now();
+    let quiet = args.run.task.log.quiet;
+    let (report, error) = match execute(cli, args) {
+        Ok(report) => (report, None),
+        Err((report, error)) => (*report, Some(error)),
+    };
+    if let Some(path) = &args.report {
+        write_report(path, &RunRecord::of(report.clone(), started, now()))?;
+    }
+    if let Some(error) = error {
+        return Err(error);
+    }
     if !quiet {
         // Nobody reads the summary if the pipe is closed; the run is done all the same.
         let _ = summary::print(&report);
@@ -23,4 +34,39 @@ pub(super) fn run(cli: &Cli, args: &RunArgs) -> Result<u8> {
         complain!("gate closed: {breach}");
     }
     Ok(report.exit_code())
+}
+
+fn execute(cli: &Cli, args: &RunVerbArgs) -> Result<Report, (Box<Report>, Error)> {
+    // A task file that cannot be read has a report, too: of a run that did not begin.
+    let without_task = |error: Error| {
+        let key = RunKey::new(name_in(&args.run.task.task_config).unwrap_or_default(), args.run.task.environment());
+        let mut report = Report::begin("", &key);
+        report.fail(&error);
+        (Box::new(report), error)
+    };
+    let task = args.run.task.load().map_err(without_task)?;
+    let mut settings = cli.settings(&args.run);
+    settings.observers.add(StepLog);
+    if let Some(bar) = (!args.run.task.log.quiet).then(ProgressBar::on_terminal).flatten() {
+        settings.observers.add(bar);
+    }
+    let runtime = runtime(settings.resources.threads).map_err(without_task)?;
+    runtime.block_on(async {
+        let stop = Stop::on_signal().map_err(without_task)?;
+        run::run(&task, &settings, stop).await.map_err(|failed| (Box::new(failed.report), failed.error))
+    })
+}
+
+fn now() -> String {
+    Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true)
+}
+
+/// Writes the record of a run, as `weir runs --json` prints it, with the samples that the ledger does not keep.
+fn write_report(path: &Path, record: &RunRecord) -> Result<()> {
+    let wrong = |error: &dyn std::fmt::Display| {
+        Error::usage(format!("--report {}: {error}", path.display()), "name a file in a folder that can be written to")
+    };
+    let mut text = serde_json::to_vec_pretty(record).map_err(|error| wrong(&error))?;
+    text.push(b'\n');
+    write_whole(path, &text).map_err(|error| wrong(&error))
 }

@@ -5,7 +5,8 @@ use comfy_table::{Cell, ColumnConstraint};
 use super::RunsArgs;
 use super::summary::{bytes, count, table};
 use crate::error::{Error, Result};
-use crate::run::{Ledger, Report, identity, is_held, locks};
+use crate::ledger::runs_of;
+use crate::report::Report;
 use crate::task::name_in;
 use crate::watch::start_log;
 
@@ -20,25 +21,22 @@ pub(super) fn runs(args: &RunsArgs) -> Result<u8> {
         (None, Some(task)) => args.state.folder(task),
         (None, None) => {
             return Err(Error::usage(
-                "whose runs?",
+                "neither a task nor a state folder was given",
                 "name a task file with --task-config, or a state folder with --state",
             ));
         }
     };
-    let mut entries = match Ledger::open_existing(&state)? {
-        Some(ledger) => ledger.entries(task.as_deref(), args.last)?,
-        None => vec![],
-    };
-    for entry in entries.iter_mut().filter(|entry| ["running", "publishing"].contains(&entry.state.as_str())) {
-        if !is_held(&locks(&state), &identity(&entry.task, &entry.environment)) {
-            let died = format!("it did not end while {}; the next start takes it back or finishes it", entry.state);
-            entry.message = Some(entry.message.take().map_or(died.clone(), |why| format!("{why}; {died}")));
-            entry.state = "died".to_owned();
-        }
-    }
+    let entries = runs_of(&state, task.as_deref(), args.last)?;
     if args.json {
         for entry in &entries {
-            say!("{}", serde_json::to_string(entry).map_err(|error| Error::state(&state, error, "report this"))?);
+            say!(
+                "{}",
+                serde_json::to_string(entry).map_err(|error| Error::state(
+                    &state,
+                    error,
+                    "this is a defect: please report it"
+                ))?
+            );
         }
         return Ok(0);
     }
@@ -55,7 +53,7 @@ pub(super) fn runs(args: &RunsArgs) -> Result<u8> {
                 "default" => entry.task.clone(),
                 environment => format!("{} --env {environment}", entry.task),
             }),
-            Cell::new(&entry.state),
+            Cell::new(entry.state),
             Cell::new(sum(|report| report.tables.iter().filter(|table| table.is_source).map(|table| table.rows).sum())),
             Cell::new(sum(|report| report.tables.iter().map(|table| table.rejected).sum())),
             Cell::new(sum(|report| report.outputs.iter().filter(|out| out.published).map(|out| out.rows).sum())),

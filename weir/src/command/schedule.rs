@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use super::{RunArgs, runtime};
 use crate::error::{Error, Result};
-use crate::schedule::{Scheduler, Times};
-use crate::stop::count_signals;
+use crate::run::key_of;
+use crate::schedule::Scheduler;
+use crate::system::stop::count_signals;
+use crate::task::Times;
 use crate::watch::start_service_log;
 
 /// A run that is stopped has so long to take back what it has staged.
@@ -23,8 +25,7 @@ pub(super) fn schedule(args: &RunArgs) -> Result<u8> {
     })?;
     let (times, grace) = quick().unwrap_or((schedule.value.times(&task.source).map_err(Box::new)?, GRACE));
     let scheduler = Scheduler {
-        task: task.name().to_owned(),
-        environment: task.environment.clone(),
+        key: key_of(&task),
         times,
         timeout: schedule.value.timeout.map(|timeout| timeout.0),
         grace,

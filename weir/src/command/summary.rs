@@ -1,13 +1,13 @@
-//! The summary of a run, for people.
+//! The human-readable summary of a run.
 
 use std::io::{IsTerminal, Write};
 
 use comfy_table::presets::NOTHING;
 use comfy_table::{Attribute, Cell, CellAlignment, ColumnConstraint, ContentArrangement, Table, Width};
 
-use crate::run::{Outcome, Report};
+use crate::report::{Outcome, Report};
 
-/// Prints what a run came to on standard output.
+/// Prints the result of a run on standard output.
 pub(crate) fn print(report: &Report) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
     let mut rows = table(&["table", "rows", "accepted", "rejected", "share"]);
@@ -67,7 +67,8 @@ pub(crate) fn print(report: &Report) -> std::io::Result<()> {
         match report.outcome {
             Outcome::Done => "done:",
             Outcome::Skipped => "no input, nothing to do:",
-            Outcome::GateClosed => "gate closed, only what is marked `publish: always` was published:",
+            Outcome::GateClosed => "gate closed, only sinks with `publish: always` were published:",
+            Outcome::Failed | Outcome::Interrupted => "failed:",
         },
         report.task,
         report.seconds,

@@ -1,7 +1,6 @@
 //! `test`: run the cases beside the models' SQL.
 
-use std::fs::{self, File};
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,14 +9,14 @@ use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 use serde_json::{Value, json};
 
 use super::args::TestArgs;
-use super::{Cli, runtime};
+use super::{Cli, runtime, write_whole};
 use crate::engine::{self, Resources};
 use crate::error::{Error, Result};
 use crate::fixture::{Case, Failure, Suite, Verdict};
 use crate::run::Settings;
-use crate::stop::Stop;
+use crate::system::stop::Stop;
 use crate::task::Task;
-use crate::watch::start_log;
+use crate::watch::{Observers, start_log};
 
 pub(super) fn test(cli: &Cli, args: &TestArgs) -> Result<u8> {
     let log = &args.task.log;
@@ -25,7 +24,13 @@ pub(super) fn test(cli: &Cli, args: &TestArgs) -> Result<u8> {
     start_log(log.log_format, true);
     let task = args.task.load()?;
     let resources = Resources { threads: 1, ..Resources::default() };
-    let settings = Settings { state: PathBuf::new(), resources, functions: cli.functions.clone(), fetchers: [].into() };
+    let settings = Settings {
+        state: PathBuf::new(),
+        resources,
+        functions: cli.functions.clone(),
+        fetchers: [].into(),
+        observers: Observers::default(),
+    };
     let started = Instant::now();
     let threads = Resources::default().threads;
     let (suite, verdicts) = runtime(threads)?.block_on(async {
@@ -183,22 +188,10 @@ fn junit(task: &Task, verdicts: &[Verdict], seconds: f64) -> Report {
     report
 }
 
-/// Whoever reads the file finds it whole.
 fn write_junit(path: &Path, report: &Report) -> Result<()> {
     let wrong = |error: &dyn std::fmt::Display| {
         Error::usage(format!("--junit {}: {error}", path.display()), "name a file in a folder that can be written to")
     };
-    let name = path.file_name().ok_or_else(|| wrong(&"is no name of a file"))?;
-    let beside = path.with_file_name(format!(".{}.weir-{}", name.to_string_lossy(), std::process::id()));
     let text = report.to_string().map_err(|error| wrong(&error))?;
-    let write = || {
-        let mut file = File::create(&beside)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&beside, path)
-    };
-    write().map_err(|error| {
-        let _ = fs::remove_file(&beside); // that it is not there is one of the reasons to be here
-        wrong(&error)
-    })
+    write_whole(path, text.as_bytes()).map_err(|error| wrong(&error))
 }

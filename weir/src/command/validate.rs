@@ -4,18 +4,14 @@ use super::summary::count;
 use super::{Cli, TaskArgs, runtime};
 use crate::engine::{self, Resources};
 use crate::error::Result;
-use crate::model;
-use crate::run::{check_fetchers, declare};
-use crate::sink::Narrow;
-use crate::source::Source;
-use crate::stage::{Flow, empty_tables};
+use crate::plan::{Draft, Plan, Tables};
+use crate::sink::ColumnLimits;
+use crate::source::Fetchers;
 use crate::task::Task;
 
 pub(super) fn validate(cli: &Cli, args: &TaskArgs) -> Result<u8> {
     let task = args.load()?;
-    let (sources, flow) = runtime(1)?.block_on(plan(cli, &task))?;
-    let rules =
-        flow.stages.iter().filter_map(|stage| stage.judge.as_ref()).map(|judge| judge.rules.len() + judge.unique.len());
+    let plan = runtime(1)?.block_on(plan(cli, &task))?;
     if args.log.quiet {
         return Ok(0);
     }
@@ -23,23 +19,21 @@ pub(super) fn validate(cli: &Cli, args: &TaskArgs) -> Result<u8> {
         "{}: `{}` is valid: {} sources, {} models, {} rules, {} sinks",
         args.task_config.display(),
         task.name(),
-        count(sources.len() as u64),
-        count(flow.models.len() as u64),
-        count(rules.sum::<usize>() as u64),
-        count(flow.sinks.len() as u64),
+        count(plan.sources.len() as u64),
+        count(plan.models.len() as u64),
+        count(plan.rules() as u64),
+        count(plan.sinks.len() as u64),
     );
     Ok(0)
 }
 
-/// Plans a task over sources without rows.
-pub(super) async fn plan(cli: &Cli, task: &Task) -> Result<(Vec<Source>, Flow)> {
-    let sources = declare(task)?;
-    check_fetchers(&sources, &cli.fetchers.clone().into())?;
+/// Plans a task over sources without rows. No target is accessed: what it can hold is not known.
+pub(super) async fn plan(cli: &Cli, task: &Task) -> Result<Plan> {
     let session = engine::session(Resources::default(), &std::env::temp_dir(), &cli.functions)?;
-    let tables = empty_tables(&sources);
-    let flow = Flow::plan(task, &session, &sources, &model::load(task)?, tables, &Narrow::default()).await?;
-    for stage in &flow.stages {
+    let fetchers: Fetchers = cli.fetchers.clone().into();
+    let plan = Draft::of(task, &session, &fetchers).await?.plan(task, &session, &ColumnLimits::new())?;
+    for stage in plan.bind(&session, &Tables::new()).await? {
         stage.physical_plan(&session).await?;
     }
-    Ok((sources, flow))
+    Ok(plan)
 }

@@ -5,10 +5,8 @@
 //! spill, and freed memory goes back to the system at once; above the limit, after a short grace, the run is stopped.
 
 use std::fmt;
-use std::fs::File;
-use std::os::unix::fs::FileExt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -18,6 +16,8 @@ use datafusion::execution::memory_pool::{MemoryConsumer, MemoryLimit, MemoryPool
 use datafusion::prelude::{SessionConfig, SessionContext};
 use indicatif::HumanBytes;
 use tokio::sync::Notify;
+
+use crate::system::memory::Resident;
 
 /// The smallest limit under which a run can be expected to end: what the program has without any row, and what a thread
 /// has on its way.
@@ -285,37 +285,6 @@ pub(crate) async fn exceeded(context: &SessionContext) -> (u64, u64) {
     (process.limit, process.resident.load(Ordering::Relaxed))
 }
 
-/// The resident memory of this process, which the system tells in pages.
-struct Resident {
-    statm: File,
-    page: u64,
-}
-
-impl Resident {
-    fn open() -> Option<Self> {
-        Some(Self { statm: File::open("/proc/self/statm").ok()?, page: page_size() })
-    }
-
-    fn bytes(&self) -> u64 {
-        let mut text = [0; 128];
-        let length = self.statm.read_at(&mut text, 0).unwrap_or(0);
-        let pages = std::str::from_utf8(&text[..length]).ok().and_then(|text| text.split_whitespace().nth(1));
-        pages.and_then(|pages| pages.parse::<u64>().ok()).map_or(0, |pages| pages * self.page)
-    }
-}
-
-/// The size of a page: what the kernel told this process at its start.
-fn page_size() -> u64 {
-    const AT_PAGESZ: u64 = 6;
-    static PAGE: OnceLock<u64> = OnceLock::new();
-    *PAGE.get_or_init(|| {
-        let auxv = std::fs::read("/proc/self/auxv").unwrap_or_default();
-        let words: Vec<u64> = auxv.as_chunks::<8>().0.iter().map(|bytes| u64::from_ne_bytes(*bytes)).collect();
-        let entry = words.as_chunks::<2>().0.iter().find(|[kind, _]| *kind == AT_PAGESZ);
-        entry.map_or(4096, |[_, size]| *size)
-    })
-}
-
 /// What the allocator does with freed memory: usually it keeps it for a while, which is fast.
 mod allocator {
     use std::ffi::{c_int, c_long, c_ulong};
@@ -364,16 +333,6 @@ mod allocator {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_is_resident_grows_with_what_is_written_to() {
-        let resident = Resident::open().unwrap();
-        let before = resident.bytes();
-        assert!(before > 1 << 20, "{before}");
-        let pages = vec![1_u8; 64 << 20];
-        assert!(resident.bytes() >= before + (48 << 20), "{before}, {}", resident.bytes());
-        assert_eq!(pages[1 << 20], 1);
-    }
 
     #[test]
     fn near_the_limit_operators_that_hold_rows_are_asked_to_spill() {

@@ -24,6 +24,7 @@ pub(crate) use memory::{MemoryWatch, exceeded};
 pub(crate) use row_error::{RowError, failing_rows};
 
 use crate::error::{Error, Result};
+use crate::system::memory::physical_memory;
 
 /// What a run may use of the machine.
 #[derive(Debug, Clone, Copy)]
@@ -52,17 +53,6 @@ impl Resources {
         let message = format!("a memory limit of {} is too small for {threads} threads", HumanBytes(limit));
         Err(Error::usage(message, format!("give at least --memory-limit {least}, or fewer --threads")))
     }
-}
-
-/// The memory that this process may have, in bytes: the machine's, or its container's if that is less; 2 GiB where
-/// neither can be told.
-pub(crate) fn physical_memory() -> u64 {
-    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
-    let meminfo = read("/proc/meminfo");
-    let total = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:")?.split_whitespace().next());
-    let total = total.and_then(|kib| kib.parse::<u64>().ok()).map_or(2 << 30, |kib| kib * 1024);
-    let of_container = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
-    of_container.iter().filter_map(|path| read(path).trim().parse().ok()).fold(total, u64::min)
 }
 
 /// Starts a session that spills to `scratch`.

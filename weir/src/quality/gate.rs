@@ -6,10 +6,11 @@ use crate::task::{GateSpec, Limit};
 /// What closes the gate of a judged table; nothing if it is open. `unique` are the rows that each `unique`
 /// rule counted.
 pub(crate) fn breaches(judge: &Judge, tally: &Tally, unique: &[u64]) -> Vec<String> {
-    let counted = judge.rules.iter().map(|rule| (&rule.name, rule.max)).zip(tally.missed.iter().map(|(rows, _)| *rows));
+    let counted =
+        judge.rules.iter().map(|rule| (&rule.name, rule.max)).zip(tally.failed.iter().map(|counted| counted.rows));
     let unique = judge.unique.iter().map(|rule| (&rule.name, rule.max)).zip(unique.iter().copied());
     let exceeded = counted.chain(unique).filter_map(|((name, max), rows)| {
-        over(max, rows, tally.rows).map(|share| format!("rule `{name}` is missed by {share}"))
+        over(max, rows, tally.rows).map(|share| format!("rule `{name}` failed for {share}"))
     });
     let mut messages: Vec<String> = exceeded.collect();
     messages.extend(of_table(&judge.gate, tally.rows, tally.rejected));

@@ -6,16 +6,14 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, RecordBatch, StringViewArray, make_view};
 use datafusion::arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, ScalarBuffer};
-use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use datafusion::arrow::error::ArrowError;
-use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
+use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::execution::SessionState;
 use serde_saphyr::Spanned;
 
 use super::rule::{Effect, Rule, Scope};
 use super::unique::{Duplicates, UniqueRule};
 use crate::error::{Error, Result};
-use crate::source::rejected::SAMPLES;
+use crate::route::{Counted, Shown};
 use crate::task::{GateSpec, QualitySpec, Requirement, RuleSpec, Task, TaskError};
 
 /// A row's reasons are a bit each.
@@ -48,30 +46,12 @@ pub(crate) struct Tally {
     pub(crate) rows: u64,
     pub(crate) accepted: u64,
     pub(crate) rejected: u64,
-    /// For each rule the rows that miss it, and a few of them as text.
-    pub(crate) missed: Vec<(u64, Vec<String>)>,
+    /// For each rule the rows for which it does not hold.
+    pub(crate) failed: Vec<Counted>,
     /// The keys seen, for each `unique` rule.
     pub(crate) keys: Vec<Duplicates>,
     texts: HashMap<u64, u128>,
     text: Vec<u8>,
-}
-
-/// The columns of `table.rejected`: the table's own, and `reasons`. Of a row that could not be computed any value can
-/// be missing.
-pub(crate) fn rejected_schema(table: &Schema) -> SchemaRef {
-    let columns = table.fields().iter().map(|field| field.as_ref().clone().with_nullable(true));
-    let reasons = Field::new("reasons", DataType::Utf8View, true);
-    Arc::new(Schema::new(columns.chain([reasons]).collect::<Vec<_>>()))
-}
-
-/// Some columns of a row as text, to be shown.
-pub(crate) fn sample(batch: &RecordBatch, columns: &[usize], row: usize) -> Result<String, ArrowError> {
-    let options = FormatOptions::default();
-    let value = |column: &usize| -> Result<String, ArrowError> {
-        Ok(ArrayFormatter::try_new(batch.column(*column), &options)?.value(row).to_string())
-    };
-    let values = columns.iter().map(value).collect::<Result<Vec<_>, _>>()?;
-    Ok(values.join(", ").chars().map(|c| if c.is_control() { ' ' } else { c }).take(120).collect())
 }
 
 impl Judge {
@@ -124,7 +104,7 @@ impl Judge {
     /// Counts of nothing yet. Keys that do not fit memory go to `scratch`.
     pub(crate) fn tally(&self, scratch: &Path) -> Tally {
         Tally {
-            missed: vec![Default::default(); self.rules.len()],
+            failed: vec![Counted::default(); self.rules.len()],
             keys: self.unique.iter().map(|rule| rule.keys(scratch)).collect(),
             ..Tally::default()
         }
@@ -146,14 +126,12 @@ impl Judge {
             if count == 0 {
                 continue;
             }
-            let (missed, samples) = &mut tally.missed[i];
-            *missed += count;
-            for row in misses.set_indices().take(SAMPLES.saturating_sub(samples.len())) {
-                let sample = sample(batch, &self.shown, row);
-                samples.push(sample.map_err(|error| Error::query(&self.table, error.into()))?);
-            }
+            let counted = &mut tally.failed[i];
+            let samples = misses.set_indices().take(counted.room());
+            let samples = samples.map(|row| Shown::row(batch, &self.shown, row)).collect::<Result<Vec<_>, _>>();
+            counted.add(count, samples.map_err(|error| Error::query(&self.table, error.into()))?);
             match rule.effect {
-                Effect::Fail => return Err(self.failed(&rule.name, count, samples)),
+                Effect::Fail => return Err(self.failed(&rule.name, counted)),
                 Effect::Warn => {}
                 Effect::Reject => {
                     accepted = &accepted & &holds;
@@ -203,8 +181,9 @@ impl Judge {
     }
 
     /// The error of a rule that must hold and does not.
-    pub(crate) fn failed(&self, rule: &str, rows: u64, samples: &[String]) -> Error {
-        Error::RuleFailed { table: self.table.clone(), rule: rule.to_owned(), rows, samples: samples.join(" | ") }
+    pub(crate) fn failed(&self, rule: &str, counted: &Counted) -> Error {
+        let (rows, samples) = (counted.rows, Shown::joined(&counted.samples));
+        Error::RuleFailed { table: self.table.clone(), rule: rule.to_owned(), rows, samples }
     }
 }
 
@@ -214,11 +193,7 @@ impl Tally {
         self.rows += other.rows;
         self.accepted += other.accepted;
         self.rejected += other.rejected;
-        for ((missed, samples), (more, others)) in self.missed.iter_mut().zip(other.missed) {
-            *missed += more;
-            samples.extend(others);
-            samples.truncate(SAMPLES);
-        }
+        self.failed.iter_mut().zip(other.failed).for_each(|(counted, other)| counted.merge(other));
         for (keys, others) in self.keys.iter_mut().zip(other.keys) {
             keys.merge(others);
         }

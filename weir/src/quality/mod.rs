@@ -10,5 +10,5 @@ mod rule;
 mod unique;
 
 pub(crate) use gate::{breaches, of_table};
-pub(crate) use judge::{Judge, Tally, rejected_schema, sample};
+pub(crate) use judge::{Judge, Tally};
 pub(crate) use rule::Effect;

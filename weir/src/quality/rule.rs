@@ -30,6 +30,17 @@ pub(crate) enum Effect {
     Fail,
 }
 
+impl Effect {
+    /// The name in reports.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Reject => "reject",
+            Self::Warn => "warn",
+            Self::Fail => "fail",
+        }
+    }
+}
+
 /// A rule, ready to be asked.
 #[derive(Debug, Clone)]
 pub(crate) struct Rule {

@@ -15,13 +15,12 @@ use datafusion::arrow::buffer::BooleanBuffer;
 use datafusion::arrow::compute::filter_record_batch;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::arrow::row::{RowConverter, SortField};
-use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::error::DataFusionError;
 use serde_saphyr::Spanned;
 
 use super::rule::{Effect, Scope};
 use crate::error::{Error, Result};
-use crate::source::rejected::SAMPLES;
+use crate::route::{Counted, SAMPLES, Shown};
 use crate::task::{Limit, RuleSpec};
 
 const BUCKETS: usize = 64;
@@ -64,15 +63,6 @@ struct Spill {
     extents: Vec<Vec<(u64, usize)>>,
 }
 
-/// What a `unique` rule comes to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Repeated {
-    /// Rows that share their key with another row, or have a null in it.
-    pub(crate) rows: u64,
-    /// A few of the repeated keys.
-    pub(crate) samples: Vec<String>,
-}
-
 impl UniqueRule {
     pub(super) fn bind(
         scope: &Scope<'_>,
@@ -102,15 +92,11 @@ impl UniqueRule {
     }
 
     /// A key as the text that is shown.
-    fn show(&self, keys: &[Vec<u8>]) -> Result<Vec<String>, DataFusionError> {
+    fn show(&self, keys: &[Vec<u8>]) -> Result<Vec<Shown>, DataFusionError> {
         let converter = converter(&self.kinds)?;
         let parser = converter.parser();
         let columns = converter.convert_rows(keys.iter().map(|key| parser.parse(key)))?;
-        let options = FormatOptions::default();
-        let formatters =
-            columns.iter().map(|column| ArrayFormatter::try_new(column, &options)).collect::<Result<Vec<_>, _>>()?;
-        let text = |row| formatters.iter().map(|f| f.value(row).to_string()).collect::<Vec<_>>().join(", ");
-        Ok((0..keys.len()).map(text).collect())
+        Ok((0..keys.len()).map(|row| Shown::key(&columns, row)).collect::<Result<_, _>>()?)
     }
 }
 
@@ -176,7 +162,7 @@ impl Duplicates {
     }
 
     /// Counts the rows that are not unique.
-    pub(crate) fn count(mut self, table: &str, rule: &UniqueRule) -> Result<Repeated> {
+    pub(crate) fn count(mut self, table: &str, rule: &UniqueRule) -> Result<Counted> {
         let mut rows = self.nulls;
         let mut repeated: Vec<Vec<u8>> = Vec::new();
         for bucket in 0..BUCKETS {
@@ -198,9 +184,9 @@ impl Duplicates {
         }
         let mut samples = rule.show(&repeated).map_err(|error| Error::query(table, error))?;
         if self.nulls > 0 {
-            samples.push(format!("{} rows with a null in the key", self.nulls));
+            samples.push(Shown::message(&format!("{} rows with a null in the key", self.nulls)));
         }
-        Ok(Repeated { rows, samples })
+        Ok(Counted { rows, samples })
     }
 
     /// Counts the keys of a bucket whose hashes lie in the range. When too many of them differ the range is halved, and
@@ -294,6 +280,10 @@ mod tests {
 
     use super::*;
 
+    fn counted(rows: u64, samples: &[&str]) -> Counted {
+        Counted { rows, samples: samples.iter().map(|sample| Shown::message(sample)).collect() }
+    }
+
     fn rule(kinds: &[DataType]) -> UniqueRule {
         UniqueRule {
             name: "twice".into(),
@@ -310,7 +300,7 @@ mod tests {
     }
 
     /// Counts batches that two readers have seen in turns.
-    fn count(rule: &UniqueRule, batches: &[RecordBatch]) -> Repeated {
+    fn count(rule: &UniqueRule, batches: &[RecordBatch]) -> Counted {
         let scratch = tempfile::tempdir().unwrap();
         let mut readers = [rule.keys(scratch.path()), rule.keys(scratch.path())];
         for (i, batch) in batches.iter().enumerate() {
@@ -327,7 +317,7 @@ mod tests {
     fn equal_keys_of_different_readers_meet() {
         let text = |values: Vec<Option<&str>>| batch(vec![Arc::new(StringViewArray::from(values))]);
         let batches = [text(vec![Some("a"), Some("b"), None]), text(vec![Some("b"), Some("c")]), text(vec![Some("b")])];
-        let expected = Repeated { rows: 4, samples: vec!["b".into(), "1 rows with a null in the key".into()] };
+        let expected = counted(4, &["b", "1 rows with a null in the key"]);
         assert_eq!(count(&rule(&[DataType::Utf8View]), &batches), expected, "three times b, and null is never unique");
     }
 
@@ -336,7 +326,7 @@ mod tests {
         let pair =
             |a: Vec<i64>, b: Vec<&str>| batch(vec![Arc::new(Int64Array::from(a)), Arc::new(StringViewArray::from(b))]);
         let batches = [pair(vec![1, 1, 11], vec!["1", "2", ""]), pair(vec![1, 2], vec!["2", "1"])];
-        let expected = Repeated { rows: 2, samples: vec!["1, 2".into()] };
+        let expected = counted(2, &["1, 2"]);
         assert_eq!(count(&rule(&[DataType::Int64, DataType::Utf8View]), &batches), expected);
     }
 
@@ -344,7 +334,7 @@ mod tests {
     fn a_key_that_nearly_every_row_has_takes_no_memory() {
         let same = |rows: usize| batch(vec![Arc::new(Int64Array::from(vec![7; rows]))]);
         let repeated = count(&rule(&[DataType::Int64]), &[same(600_000), same(600_000), same(1)]);
-        assert_eq!(repeated, Repeated { rows: 1_200_001, samples: vec!["7".into()] });
+        assert_eq!(repeated, counted(1_200_001, &["7"]));
     }
 
     #[test]
@@ -359,6 +349,6 @@ mod tests {
         let rule = rule(&[DataType::Utf8View]);
         assert_eq!(count(&rule, &batches).rows, 0);
         let repeated = count(&rule, &with_repeated);
-        assert_eq!((repeated.rows, repeated.samples[0].as_str()), (200, long(5_000).as_str()));
+        assert_eq!((repeated.rows, repeated.samples[0].to_string()), (200, long(5_000)));
     }
 }

@@ -1,255 +1,286 @@
-//! One run, from lock to report.
+//! One run, from the lock to the report.
+//!
+//! lock -> recover dead runs -> plan -> open the sinks -> ledger entry -> prepare (open the sources, compute each stage, judge
+//! and write its rows, complete the sinks) -> ask the gate -> commit record -> commit the sinks -> archive the inputs -> report
 
-mod inputs;
-mod inspect;
-mod ledger;
-mod lock;
-mod machine;
-mod missed;
+mod prepare;
 mod recover;
-mod report;
-mod staging;
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher as _;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use chrono::{SecondsFormat, Utc};
+use chrono::Utc;
 use datafusion::logical_expr::ScalarUDF;
 
-pub(crate) use inputs::choose;
-pub(crate) use inspect::{Inspection, inspect};
-pub(crate) use ledger::Ledger;
-pub(crate) use report::{Outcome, Report, StepReport};
-pub(crate) use staging::{Scratch, check_fetchers, declare};
-
+use crate::database::Connector;
 use crate::engine::{self, MemoryWatch, Resources};
 use crate::error::{Error, Result};
-use crate::fault;
-use crate::model;
-use crate::sink::{Narrow, Sink, Target};
-use crate::source::{Fetchers, finish_moves};
-use crate::stage::{Flow, empty_tables};
-use crate::stop::Stop;
+use crate::ledger::{Ledger, Lock, PendingTarget};
+use crate::place::finish_moves;
+use crate::plan::{Draft, Plan};
+use crate::report::{Outcome, Report, RunKey, State};
+use crate::scratch::ScratchFolder;
+use crate::sink::{Pending, Prepared};
+use crate::source::Fetchers;
+use crate::system::stop::Stop;
+use crate::system::{fault, memory};
 use crate::task::{Publish, Task};
-use crate::watch::Watch;
-use lock::Lock;
-pub(crate) use lock::{holder, is_held};
-use staging::Staging;
+use crate::watch::{Event, Observers};
+use prepare::{Preparation, PreparedRun};
 
-/// What a run needs beside its task.
+/// What a run needs besides its task.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     /// The state folder: ledger, locks, scratch.
     pub(crate) state: PathBuf,
     pub(crate) resources: Resources,
-    /// The functions that a section adds.
+    /// The functions that the host program adds.
     pub(crate) functions: Vec<ScalarUDF>,
-    /// What a section adds to read from elsewhere.
+    /// The fetchers that the host program adds.
     pub(crate) fetchers: Fetchers,
+    /// Those who observe the run.
+    pub(crate) observers: Observers,
+}
+
+/// A run that ended with an error, and what it completed before.
+#[derive(Debug)]
+pub(crate) struct FailedRun {
+    pub(crate) error: Error,
+    pub(crate) report: Report,
 }
 
 /// Runs a task: all of its sinks are published, or none.
-pub(crate) async fn run(task: &Task, settings: &Settings, watch: &Watch, stop: Stop) -> Result<Report> {
-    let started = Instant::now();
-    let id = new_id();
-    let identity = identity(task.name(), &task.environment);
-    let _lock = Lock::take(&locks(&settings.state), &identity, &id)?;
-    fault::point("locked");
-    let mut ledger = Ledger::open(&settings.state)?;
-    recover::recover(&mut ledger, task).await?;
-    fault::point("recovered");
-
-    // Planned over tables without rows first: what is wrong with the task is said before anything is read.
-    let scratch = Scratch::make(&settings.state, &identity)?;
-    let session = engine::session(settings.resources, scratch.path(), &settings.functions)?;
-    let sources = declare(task)?;
-    check_fetchers(&sources, &settings.fetchers)?;
-    let models = model::load(task)?;
-    let tables = empty_tables(&sources);
-    let alone = engine::without_tables(&session);
-    let flow = Flow::plan(task, &alone, &sources, &models, tables, &Narrow::default()).await?;
-    let opened = flow.sinks.iter().enumerate().map(|(number, sink)| sink.open(task, &identity, &id, number));
-    let mut sinks = opened.collect::<Result<Vec<_>>>()?;
-    let mut narrow = Narrow::default();
-    for (sink, bound) in sinks.iter_mut().zip(&flow.sinks) {
-        sink.look(&|run: &str| ledger.state_of(run, task.name(), &task.environment))?;
-        narrow.insert(bound.name.clone(), bound.must_be_judged(sink.look_at_table().await?, task)?);
+pub(crate) async fn run(task: &Task, settings: &Settings, stop: Stop) -> Result<Report, Box<FailedRun>> {
+    let (id, key) = (new_id(), key_of(task));
+    let connector = Connector::of(task);
+    let run = Run { id: &id, key: &key, task, settings, connector: &connector, started: Instant::now() };
+    let mut report = Report::begin(&id, &key);
+    let result = run.execute(&mut report, stop).await;
+    if let Err(error) = &result {
+        run.close(&mut report);
+        report.fail(error);
     }
-    let sinks: Arc<[Sink]> = sinks.into();
-
-    let targets: Vec<Target> = sinks.iter().map(Sink::target).collect();
-    ledger.begin(&id, task.name(), &task.environment, &parameters(task), &targets)?;
-    fault::point("begun");
-    let mut staging = Staging {
-        id: &id,
-        task,
-        session,
-        sources: &sources,
-        fetchers: &settings.fetchers,
-        models: &models,
-        sinks: sinks.clone(),
-        narrow,
-        scratch: &scratch,
-        watch,
-        started,
-        steps: vec![],
-        opened: vec![],
-    };
-    let memory = MemoryWatch::start(&staging.session);
-    let staged = staging.stage(&mut ledger, stop).await;
-    drop(memory);
-    let decided = match staged {
-        Ok(report) => decide(task, &flow, &sinks, report).await,
-        Err(error) => Err(error),
-    };
-    let (mut report, decided) = match decided {
-        Ok(decided) => decided,
-        Err(error) => {
-            let targets: Vec<Target> = sinks.iter().map(Sink::target).collect();
-            take_back(task, &targets, &mut ledger, &id, &error).await;
-            return Err(error);
-        }
-    };
-    if report.outcome == Outcome::Skipped {
-        ledger.end(&report)?;
-        return Ok(report);
-    }
-    fault::point("decided");
-    let publishing = Instant::now();
-    commit(task, &mut ledger, &report, &decided).await?;
-    fault::point("committed");
-    // From here on the run only goes forward: what fails is finished by the next start.
-    let publish = async {
-        publish(task, &decided, &mut report).await?;
-        if report.outcome == Outcome::Done {
-            finish_moves(&id, &ledger.moves(&id)?)?;
-            fault::point("archived");
-        }
-        report.steps.push(StepReport { name: "publish".to_owned(), seconds: watch.step("publish", publishing) });
-        report.seconds = started.elapsed().as_secs_f64();
-        report.peak_memory = machine::peak_memory();
-        ledger.end(&report)
-    };
-    if let Err(error) = publish.await {
-        return Err(not_published(task, &decided, &mut ledger, &id, error).await);
-    }
-    fault::point("ended");
-    Ok(report)
-}
-
-/// The targets of a run, and which of them are published.
-#[derive(Debug)]
-struct Decided(Vec<(Target, bool)>);
-
-impl Decided {
-    fn all(&self) -> Vec<Target> {
-        self.0.iter().map(|(target, _)| target.clone()).collect()
-    }
-
-    /// The targets that are published, or those that are not.
-    fn targets(&self, published: bool) -> impl Iterator<Item = &Target> {
-        self.0.iter().filter(move |(_, is_published)| *is_published == published).map(|(target, _)| target)
+    settings.observers.event(&Event::Ended { report: &report, error: result.as_ref().err() });
+    match result {
+        Ok(()) => Ok(report),
+        Err(error) => Err(Box::new(FailedRun { error, report })),
     }
 }
 
-/// Switches to what is staged, and removes what is not to be published.
-async fn publish(task: &Task, decided: &Decided, report: &mut Report) -> Result<()> {
-    for is_table in [true, false] {
-        for target in decided.targets(true).filter(|target| target.is_table() == is_table) {
-            let loaded = target.publish(task).await?;
-            if let Some(output) = report.outputs.iter_mut().find(|output| output.sink == target.sink()) {
-                output.loaded = loaded.map(Into::into);
+/// The key of a task's runs.
+pub(crate) fn key_of(task: &Task) -> RunKey {
+    RunKey::new(task.name(), &task.environment)
+}
+
+/// A run that is going on.
+struct Run<'a> {
+    id: &'a str,
+    key: &'a RunKey,
+    task: &'a Task,
+    settings: &'a Settings,
+    connector: &'a Connector,
+    started: Instant,
+}
+
+/// A sink that is prepared, and whether it is published.
+struct Decided {
+    sink: Box<dyn Prepared>,
+    is_published: bool,
+}
+
+impl Run<'_> {
+    async fn execute(&self, report: &mut Report, stop: Stop) -> Result<()> {
+        let Self { id, key, task, settings, connector, .. } = *self;
+        let _lock = Lock::take(&settings.state, key, id)?;
+        fault::point("locked");
+        let mut ledger = Ledger::open(&settings.state)?;
+        recover::recover(&mut ledger, key, connector).await?;
+        fault::point("recovered");
+
+        let scratch = ScratchFolder::create(&settings.state, key)?;
+        let session = engine::session(settings.resources, scratch.path(), &settings.functions)?;
+        let draft = Draft::of(task, &session, &settings.fetchers).await?;
+        let ledger = Mutex::new(ledger);
+        let history = |run: &str| ledger.lock().unwrap_or_else(PoisonError::into_inner).state_of(run, key);
+        let sinks = draft.open_sinks(task, key, id, connector, &history).await?;
+        let plan = draft.plan(task, &session, &sinks.limits)?;
+        let mut ledger = ledger.into_inner().unwrap_or_else(PoisonError::into_inner);
+
+        let pending: Vec<Box<dyn Pending>> = sinks.targets.iter().map(|target| target.pending()).collect();
+        ledger.begin(id, key, &parameters(task), &in_ledger(pending.iter().map(AsRef::as_ref))?)?;
+        settings.observers.event(&Event::Started { run: id, key });
+        fault::point("begun");
+        let watch = MemoryWatch::start(&session);
+        let preparation =
+            Preparation { run: self, plan: &plan, session: &session, scratch: &scratch, ledger: &mut ledger, stop };
+        let prepared = preparation.prepare(sinks.targets, report).await;
+        drop(watch);
+        match prepared {
+            Ok(PreparedRun::Sinks(sinks)) => self.publish(&plan, sinks, &pending, &mut ledger, report).await,
+            Ok(PreparedRun::NothingToDo) => {
+                self.close(report);
+                ledger.end(report, None)
+            }
+            Err(error) => {
+                self.abort(&pending, &mut ledger, report, &error).await;
+                Err(error)
             }
         }
     }
-    for target in decided.targets(false) {
-        target.discard(task).await?;
-    }
-    Ok(())
-}
 
-/// What became of a run that could not be published. As long as nothing of it is, and nothing ever will be because a table
-/// refuses its rows, it is taken back; otherwise it is finished by the next start.
-async fn not_published(task: &Task, decided: &Decided, ledger: &mut Ledger, id: &str, error: Error) -> Error {
-    if !error.is_refusal() {
-        return error.while_publishing(id);
+    /// Asks the gate, enters the commit record, and commits the sinks.
+    async fn publish(
+        &self,
+        plan: &Plan,
+        sinks: Vec<Box<dyn Prepared>>,
+        pending: &[Box<dyn Pending>],
+        ledger: &mut Ledger,
+        report: &mut Report,
+    ) -> Result<()> {
+        let sinks = match self.decide(plan, sinks, report).await {
+            Ok(sinks) => sinks,
+            Err(error) => {
+                self.abort(pending, ledger, report, &error).await;
+                return Err(error);
+            }
+        };
+        fault::point("decided");
+        let publishing = Instant::now();
+        self.commit_record(&sinks, pending, ledger, report).await?;
+        fault::point("committed");
+        // From here on the run only goes forward: if something fails, the next start finishes it.
+        let publish = async {
+            self.commit(&sinks, report).await?;
+            if report.outcome == Outcome::Done {
+                finish_moves(self.id, &ledger.moves(self.id)?)?;
+                fault::point("archived");
+            }
+            self.step(report, "publish", publishing);
+            self.close(report);
+            ledger.end(report, None)
+        };
+        if let Err(error) = publish.await {
+            return Err(self.not_published(&sinks, pending, ledger, report, error).await);
+        }
+        fault::point("ended");
+        Ok(())
     }
-    for target in decided.targets(true) {
-        if target.is_published(task).await.unwrap_or(true) {
-            return error.while_publishing(id);
+
+    /// Decides for each sink whether it is published, and checks a last time that it can be: one that cannot must stop all
+    /// of them.
+    async fn decide(&self, plan: &Plan, sinks: Vec<Box<dyn Prepared>>, report: &mut Report) -> Result<Vec<Decided>> {
+        report.outcome = if report.breaches.is_empty() { Outcome::Done } else { Outcome::GateClosed };
+        let mut decided = Vec::with_capacity(sinks.len());
+        for ((sink, bound), output) in sinks.into_iter().zip(&plan.sinks).zip(&mut report.outputs) {
+            output.published = report.outcome == Outcome::Done || bound.publish == Publish::Always;
+            decided.push(Decided { sink, is_published: output.published });
+        }
+        decided.sort_by_key(|decided| decided.sink.order());
+        for sink in published(&decided) {
+            sink.check(self.connector).await?;
+        }
+        Ok(decided)
+    }
+
+    /// Enters the commit record, or aborts.
+    async fn commit_record(
+        &self,
+        sinks: &[Decided],
+        pending: &[Box<dyn Pending>],
+        ledger: &mut Ledger,
+        report: &Report,
+    ) -> Result<()> {
+        let targets = in_ledger(published(sinks).map(|sink| sink as &dyn Pending))?;
+        let Err(error) = ledger.commit(report, &targets) else { return Ok(()) };
+        // The record may exist all the same: where not even that can be told, the next start can.
+        match ledger.state_of(self.id, self.key) {
+            Ok(Some(State::Running)) => self.abort(pending, ledger, report, &error).await,
+            _ => return Err(error.while_publishing(self.id)),
+        }
+        Err(error)
+    }
+
+    /// Commits what is published, and aborts the rest.
+    async fn commit(&self, sinks: &[Decided], report: &mut Report) -> Result<()> {
+        for sink in published(sinks) {
+            let loaded = sink.commit(self.connector).await?;
+            if let Some(output) = report.outputs.iter_mut().find(|output| output.sink == sink.sink()) {
+                output.loaded = loaded;
+            }
+        }
+        for Decided { sink, .. } in sinks.iter().filter(|decided| !decided.is_published) {
+            sink.abort(self.connector).await?;
+        }
+        Ok(())
+    }
+
+    /// The error of a run that could not be published. As long as nothing of it is, and nothing ever will be because a
+    /// table refuses its rows, it is rolled back; otherwise the next start finishes it.
+    async fn not_published(
+        &self,
+        sinks: &[Decided],
+        pending: &[Box<dyn Pending>],
+        ledger: &mut Ledger,
+        report: &mut Report,
+        error: Error,
+    ) -> Error {
+        if !error.is_refusal() {
+            return error.while_publishing(self.id);
+        }
+        for sink in published(sinks) {
+            if sink.is_committed(self.connector).await.unwrap_or(true) {
+                return error.while_publishing(self.id);
+            }
+        }
+        report.outputs.iter_mut().for_each(|output| output.published = false);
+        self.abort(pending, ledger, report, &error).await;
+        error
+    }
+
+    /// Removes what a run that ended with an error has written. What cannot be removed now is removed by the next start,
+    /// which finds the run open in the ledger.
+    async fn abort(&self, pending: &[Box<dyn Pending>], ledger: &mut Ledger, report: &Report, error: &Error) {
+        let mut is_clean = true;
+        for sink in pending {
+            if let Err(left) = sink.abort(self.connector).await {
+                is_clean = false;
+                tracing::warn!(error = %left, sink = sink.sink(), "not all was removed; the next run removes it");
+            }
+        }
+        let mut report = report.clone();
+        self.close(&mut report);
+        report.fail(error);
+        if is_clean && let Err(unwritten) = ledger.end(&report, Some(error)) {
+            tracing::warn!(error = %unwritten, "the ledger could not be told that the run failed");
         }
     }
-    take_back(task, &decided.all(), ledger, id, &error).await;
-    error
-}
 
-/// Enters the commit record, or takes back what is staged.
-async fn commit(task: &Task, ledger: &mut Ledger, report: &Report, decided: &Decided) -> Result<()> {
-    let Err(error) = ledger.commit(report, &decided.targets(true).collect::<Vec<_>>()) else { return Ok(()) };
-    // The record may be there all the same: where not even that can be told, the next start can.
-    match ledger.state_of(&report.run, &report.task, &report.environment) {
-        Ok(Some(state)) if state == "running" => {
-            take_back(task, &decided.all(), ledger, &report.run, &error).await;
-        }
-        _ => return Err(error.while_publishing(&report.run)),
+    fn step(&self, report: &mut Report, name: &str, started: Instant) {
+        let seconds = started.elapsed().as_secs_f64();
+        self.settings.observers.event(&Event::Step { name, seconds });
+        report.step(name, seconds);
     }
-    Err(error)
-}
 
-/// Decides for each sink whether it is published, and looks a last time whether it can be: one that cannot be switched
-/// must stop all of them.
-async fn decide(task: &Task, flow: &Flow, sinks: &[Sink], mut report: Report) -> Result<(Report, Decided)> {
-    let is_published = |publish| match report.outcome {
-        Outcome::Done => true,
-        Outcome::GateClosed => publish == Publish::Always,
-        Outcome::Skipped => false,
-    };
-    let published: Vec<bool> = flow.sinks.iter().map(|sink| is_published(sink.publish)).collect();
-    for (output, published) in report.outputs.iter_mut().zip(&published) {
-        output.published = *published;
-    }
-    let decided = Decided(sinks.iter().map(Sink::target).zip(published).collect());
-    for target in decided.targets(true) {
-        target.check(task).await?;
-    }
-    Ok((report, decided))
-}
-
-/// Removes what a run has staged that ended with an error. What cannot be removed now is removed by the next start,
-/// which finds the run open in the ledger.
-async fn take_back(task: &Task, targets: &[Target], ledger: &mut Ledger, id: &str, error: &Error) {
-    let mut is_clean = true;
-    for target in targets {
-        if let Err(left) = target.discard(task).await {
-            is_clean = false;
-            tracing::warn!(error = %left, "something staged is left; the next run removes it");
-        }
-    }
-    if is_clean && let Err(unwritten) = ledger.fail(id, error) {
-        tracing::warn!(error = %unwritten, "the ledger does not have that the run failed");
+    /// Sets what is known at the end only.
+    fn close(&self, report: &mut Report) {
+        report.seconds = self.started.elapsed().as_secs_f64();
+        report.peak_memory = memory::peak_memory();
     }
 }
 
-/// What is locked, and what owns the folders that it writes: a task in one environment.
-pub(crate) fn identity(task: &str, environment: &str) -> String {
-    format!("{task}.{environment}")
+fn published(sinks: &[Decided]) -> impl Iterator<Item = &dyn Prepared> {
+    sinks.iter().filter(|decided| decided.is_published).map(|decided| decided.sink.as_ref())
 }
 
-/// The folder of the locks.
-pub(crate) fn locks(state: &Path) -> PathBuf {
-    state.join("locks")
-}
-
-/// The time now, as the ledger writes it: UTC, to the second.
-pub(crate) fn now() -> String {
-    Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true)
+fn in_ledger<'a>(pending: impl Iterator<Item = &'a dyn Pending>) -> Result<Vec<PendingTarget>> {
+    pending.map(PendingTarget::of).collect()
 }
 
 /// The time of the start, and a part that tells apart what starts in the same second, here or on another machine: a
-/// table takes a run's rows once, and knows it by this.
+/// table takes the rows of a run once, and knows it by this.
 fn new_id() -> String {
     // Each of these has keys from the system's random numbers.
     let part = RandomState::new().hash_one(std::process::id());

@@ -4,7 +4,6 @@
 //! there was none.
 
 mod job;
-mod times;
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -13,10 +12,10 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::watch;
 
-pub(crate) use times::{Times, parse_cron, parse_zone};
-
 use crate::error::{Error, Result};
-use crate::run::{Ledger, holder, identity, locks};
+use crate::ledger::{Ledger, holder};
+use crate::report::RunKey;
+use crate::task::Times;
 use job::{End, Job};
 
 /// So many missed times are entered one by one; a scheduler that was away for a year has more.
@@ -34,8 +33,7 @@ const LOCKED: i32 = 4;
 /// What is started, and when.
 #[derive(Debug)]
 pub(crate) struct Scheduler {
-    pub(crate) task: String,
-    pub(crate) environment: String,
+    pub(crate) key: RunKey,
     pub(crate) times: Times,
     pub(crate) timeout: Option<Duration>,
     /// How long a run that is asked to stop has to take back what it has staged.
@@ -57,7 +55,7 @@ impl Scheduler {
     /// stopped. Gives the exit code.
     pub(crate) async fn serve(&self, mut stops: watch::Receiver<u32>) -> Result<u8> {
         let started = Utc::now();
-        let mut last = match Ledger::open(&self.state)?.last_start(&self.task, &self.environment)? {
+        let mut last = match Ledger::open(&self.state)?.last_start(&self.key)? {
             // An entry of a clock that was ahead must not keep the scheduler waiting for its time.
             Some(last) => self.pass(last.min(started), started, "no scheduler was running"),
             None => started,
@@ -102,8 +100,8 @@ impl Scheduler {
 
     fn announce(&self, last: DateTime<Utc>) {
         match self.times.after(last) {
-            Some(next) => tracing::info!(task = self.task, "next: {}", self.times.show(next)),
-            None => tracing::warn!(task = self.task, "the schedule has no further time"),
+            Some(next) => tracing::info!(task = self.key.task, "next: {}", self.times.show(next)),
+            None => tracing::warn!(task = self.key.task, "the schedule has no further time"),
         }
     }
 
@@ -119,7 +117,7 @@ impl Scheduler {
         let mut command = Command::new(&self.program);
         match Job::start(command.args(&self.arguments), self.timeout, self.grace) {
             Ok(job) => {
-                tracing::info!(task = self.task, due = self.times.show(due), pid = job.pid, "started");
+                tracing::info!(task = self.key.task, due = self.times.show(due), pid = job.pid, "started");
                 *running = Some(Running { due, job });
             }
             Err(error) => self.missed(&[due], &format!("{} could not be started: {error}", self.program.display())),
@@ -132,16 +130,16 @@ impl Scheduler {
                 let span = humantime::format_duration(self.timeout.unwrap_or_default());
                 let how = if signal.is_some() { "killed" } else { "stopped" };
                 let message = format!("{how} because it took longer than its timeout of {span}");
-                tracing::error!(task = self.task, code = end.code, signal, "{message}");
+                tracing::error!(task = self.key.task, code = end.code, signal, "{message}");
                 self.enter(|ledger| ledger.timed_out(job.pid, &message));
             }
             End { code: Some(LOCKED), .. } => {
-                let holder = holder(&locks(&self.state), &identity(&self.task, &self.environment));
+                let holder = holder(&self.state, &self.key);
                 let holder = holder.unwrap_or_else(|| "another process was running the task".to_owned());
                 self.missed(&[*due], &format!("the lock was held: {holder}"));
             }
-            End { code: Some(0), .. } => tracing::info!(task = self.task, code = 0, "ended"),
-            End { code, signal, .. } => tracing::error!(task = self.task, code, signal, "ended without success"),
+            End { code: Some(0), .. } => tracing::info!(task = self.key.task, code = 0, "ended"),
+            End { code, signal, .. } => tracing::error!(task = self.key.task, code, signal, "ended without success"),
         }
     }
 
@@ -150,7 +148,7 @@ impl Scheduler {
         let (times, more) = self.times.passed(last, now.max(Utc::now()) - LATE, MOST_MISSED);
         if more && let Some(first) = times.first() {
             let (last, first) = (self.times.show(last), self.times.show(*first));
-            tracing::warn!(task = self.task, "missed: further times between {last} and {first}: {reason}");
+            tracing::warn!(task = self.key.task, "missed: further times between {last} and {first}: {reason}");
         }
         let Some(latest) = times.last() else { return last };
         self.missed(&times, reason);
@@ -159,9 +157,9 @@ impl Scheduler {
 
     fn missed(&self, times: &[DateTime<Utc>], reason: &str) {
         for time in times {
-            tracing::warn!(task = self.task, due = self.times.show(*time), "missed: {reason}");
+            tracing::warn!(task = self.key.task, due = self.times.show(*time), "missed: {reason}");
         }
-        self.enter(|ledger| ledger.missed(&self.task, &self.environment, times, reason));
+        self.enter(|ledger| ledger.missed(&self.key, times, reason));
     }
 
     /// Changes the ledger. That it cannot be written now is no reason not to start the next run.

@@ -1,45 +1,139 @@
-//! Where rows go. A sink is written to one side first (staged) and switched to in one step (published).
+//! Sinks: where the rows of a route go, as the participants of a two-phase commit.
+//!
+//! A sink is bound to the columns of its route ([`Target`]), opened for one run ([`OpenTarget`]), begun ([`Writing`]),
+//! prepared ([`Prepared`]), and then committed or aborted. Each step consumes the one before, so that calling them out of
+//! order does not compile. What a sink needs to commit or abort is written to the ledger as a [`PendingTarget`] with the tag
+//! of its kind, so that another process can finish what this one began.
+//!
+//! Each kind of target is a module of its own, and a line in [`KINDS`]: `folder`, `postgres`.
 
-mod append;
-mod column;
-mod compressed;
-mod csv;
-mod digits;
-mod fit;
+mod bind;
 mod folder;
-mod jsonl;
-mod manifest;
-mod parquet;
-mod part;
+mod limit;
+mod postgres;
 mod shared;
-mod special;
-mod synced;
-mod table;
-mod target;
 
+use std::fmt::Debug;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::buffer::BooleanBuffer;
-use datafusion::arrow::datatypes::SchemaRef;
-use datafusion::arrow::error::ArrowError;
-use weir_postgres::load::Kind;
+use serde_json::Value;
 
-pub(crate) use csv::can_hold;
+pub(crate) use bind::BoundSink;
+pub(crate) use limit::{ColumnLimit, ColumnLimits, Limit, add_rules};
 pub(crate) use shared::SharedParts;
-pub(crate) use table::{Narrow, kind_of, rules};
-pub(crate) use target::{Sink, Target};
 
+use crate::database::Connector;
 use crate::error::{Error, Result};
-use crate::task::{ColumnOut, Compression, FilesSpec, Format, Mode, Publish, Route, SinkSpec, Task, type_name};
-use folder::FolderSink;
-use part::{FileColumn, FileForm};
-use table::BoundTable;
+use crate::format::write::OutputColumn;
+use crate::ledger::PendingTarget;
+use crate::report::{LoadReport, RunKey, State};
+use crate::task::{SinkSpec, Task};
 
-/// A table as a CSV file has it: a header line, and a line a row.
-pub(crate) fn csv_file(headers: &[&str], rows: &RecordBatch) -> Result<Vec<u8>, ArrowError> {
-    let mut file = Vec::new();
-    csv::header(headers.iter().copied(), &mut file);
-    csv::rows(rows, &(0..headers.len()).collect::<Vec<_>>(), None, &mut file)?;
-    Ok(file)
+/// A target that is bound to the columns of a route. Nothing was accessed.
+#[async_trait]
+pub(crate) trait Target: Debug + Send + Sync {
+    /// The columns that it takes.
+    fn columns(&self) -> &[OutputColumn];
+
+    /// Its name in messages and reports.
+    fn place(&self) -> String;
+
+    /// What no other sink of the task may write to.
+    fn claim(&self) -> Claim;
+
+    /// The columns in which no value may be missing.
+    fn key(&self) -> &[String] {
+        &[]
+    }
+
+    /// What a target of this kind can hold, whatever it is like.
+    fn limits(&self) -> Vec<ColumnLimit> {
+        vec![]
+    }
+
+    /// Opens it for a run. Fails if it could not be committed as things are; changes nothing.
+    async fn open(&self, sink: &SinkRun<'_>) -> Result<Box<dyn OpenTarget>>;
+}
+
+/// A sink of one run.
+pub(crate) struct SinkRun<'a> {
+    /// The sink's name.
+    pub(crate) sink: &'a str,
+    /// Its position among the sinks of the task.
+    pub(crate) number: usize,
+    pub(crate) key: &'a RunKey,
+    /// The run's id.
+    pub(crate) run: &'a str,
+    pub(crate) connector: &'a Connector,
+    pub(crate) history: &'a History<'a>,
+}
+
+/// The state of the run of an id, if the ledger has it.
+pub(crate) type History<'a> = dyn Fn(&str) -> Result<Option<State>> + Send + Sync + 'a;
+
+/// What a target occupies. Two sinks of a task must not overlap.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Claim {
+    /// A folder and all that is below it, as an absolute path.
+    Folder(PathBuf),
+    /// A table, by the name of its connection and its own.
+    Table(String),
+}
+
+impl Claim {
+    /// Whether one of the two holds the other.
+    pub(crate) fn overlaps(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Folder(one), Self::Folder(other)) => one.starts_with(other) || other.starts_with(one),
+            (one, other) => one == other,
+        }
+    }
+
+    /// The folder, if it is one.
+    pub(crate) fn folder(&self) -> Option<&Path> {
+        match self {
+            Self::Folder(folder) => Some(folder),
+            Self::Table(_) => None,
+        }
+    }
+}
+
+/// A target that was opened for a run.
+#[async_trait]
+pub(crate) trait OpenTarget: Debug + Send + Sync {
+    /// What this target can hold, in place of the limits of its kind.
+    fn limits(&self) -> &[ColumnLimit] {
+        &[]
+    }
+
+    /// What it takes to abort it from now on.
+    fn pending(&self) -> Box<dyn Pending>;
+
+    /// Creates what rows are written to before the commit.
+    async fn begin(self: Box<Self>) -> Result<Box<dyn Writing>>;
+}
+
+/// A target that takes rows.
+#[async_trait]
+pub(crate) trait Writing: Debug + Send + Sync {
+    /// What creates its parts.
+    fn parts(&self) -> Arc<dyn Parts>;
+
+    /// Completes what the parts have written, and makes it durable: after this it can be committed, also by another process.
+    async fn prepare(self: Box<Self>, parts: Vec<Written>) -> Result<(Written, Box<dyn Prepared>)>;
+
+    /// Stops writing, so that it can be aborted.
+    async fn cancel(self: Box<Self>);
+}
+
+/// Creates parts: each reader of a route writes parts of its own.
+pub(crate) trait Parts: Debug + Send + Sync {
+    /// Begins a part.
+    fn part(&self) -> Result<Box<dyn Part>>;
 }
 
 /// A part of a sink that is being written.
@@ -47,171 +141,110 @@ pub(crate) trait Part: Send {
     /// Writes the chosen rows of a batch, or all.
     fn write(&mut self, batch: &RecordBatch, chosen: Option<&BooleanBuffer>) -> Result<()>;
 
-    /// Makes sure that the part is on disk.
+    /// Completes the part.
     fn finish(self: Box<Self>) -> Result<Written>;
 }
 
 /// What was written.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Written {
-    /// Rows.
     pub(crate) rows: u64,
-    /// Bytes.
     pub(crate) bytes: u64,
-    /// The file's name within the sink; none of a part without rows.
-    pub(crate) file: Option<String>,
+    /// The names of the files within the sink.
+    pub(crate) files: Vec<String>,
 }
 
-/// A sink as the task declares it, bound to the columns of its route.
-#[derive(Debug)]
-pub(crate) struct BoundSink {
-    pub(crate) name: String,
-    pub(crate) route: Route,
-    pub(crate) publish: Publish,
-    form: Form,
+impl Written {
+    /// The sum of some parts.
+    pub(crate) fn total(parts: Vec<Self>) -> Self {
+        let mut total = Self::default();
+        for part in parts {
+            total.rows += part.rows;
+            total.bytes += part.bytes;
+            total.files.extend(part.files);
+        }
+        total
+    }
 }
 
-/// Where a sink is, and how its rows are written.
-#[derive(Debug)]
-enum Form {
-    Folder { path: String, mode: Mode, form: FileForm },
-    Table(Box<BoundTable>),
+/// What it takes to abort a sink, in a form that outlives the process.
+#[async_trait]
+pub(crate) trait Pending: Debug + Send + Sync {
+    /// The sink's name.
+    fn sink(&self) -> &str;
+
+    /// The tag of its kind.
+    fn kind(&self) -> &'static str;
+
+    /// Its fields.
+    fn to_json(&self) -> serde_json::Result<Value>;
+
+    /// Removes what was written. Safe to repeat after a crash at any point.
+    async fn abort(&self, connector: &Connector) -> Result<()>;
 }
 
-impl BoundSink {
-    /// Binds a sink to the columns of its route.
-    pub(crate) fn bind(task: &Task, name: &str, spec: &SinkSpec, route: &SchemaRef) -> Result<Self> {
-        let columns = columns(task, name, spec, route)?;
-        let wrong = |message: &str, help: &str| {
-            Err(Box::new(task.error(&spec.from, format!("sink `{name}` {message}")).with_help(help)).into())
+/// A sink that can be committed.
+#[async_trait]
+pub(crate) trait Prepared: Pending {
+    /// When it is committed, compared with the other sinks of the run.
+    fn order(&self) -> CommitOrder;
+
+    /// Fails if it could not be committed as things are.
+    async fn check(&self, connector: &Connector) -> Result<()>;
+
+    /// Commits it; returns the result of the load, of a table. Safe to repeat after a crash at any point.
+    async fn commit(&self, connector: &Connector) -> Result<Option<LoadReport>>;
+
+    /// Whether it was committed by this run.
+    async fn is_committed(&self, connector: &Connector) -> Result<bool>;
+
+    /// Whether what was prepared is lost: it is neither committed nor there to be committed.
+    async fn is_lost(&self, connector: &Connector) -> Result<bool>;
+}
+
+/// The order in which sinks are committed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum CommitOrder {
+    /// First, because a server may refuse, or lose what was prepared.
+    Transaction,
+    /// Then what a rename commits.
+    Rename,
+}
+
+/// A kind of target.
+struct Kind {
+    /// The key of a sink under which the task declares it.
+    key: &'static str,
+    /// The tag of its pending targets in the ledger.
+    tag: &'static str,
+    is_declared: fn(&SinkSpec) -> bool,
+    bind: fn(&Task, &str, &SinkSpec, Vec<OutputColumn>) -> Result<Box<dyn Target>>,
+    /// Reads back what was written to the ledger.
+    read: fn(Value) -> serde_json::Result<Box<dyn Prepared>>,
+}
+
+/// All kinds of targets.
+const KINDS: [Kind; 2] = [folder::KIND, postgres::KIND];
+
+impl PendingTarget {
+    /// The form in which the ledger keeps it.
+    pub(crate) fn of(pending: &dyn Pending) -> Result<Self> {
+        let failed = |error| Error::Unbalanced { message: format!("sink `{}`: {error}", pending.sink()) };
+        let mut target = pending.to_json().map_err(failed)?;
+        target["kind"] = pending.kind().into();
+        Ok(Self { sink: pending.sink().to_owned(), target: target.to_string() })
+    }
+
+    /// The sink that it was made of.
+    pub(crate) fn read(&self) -> Result<Box<dyn Prepared>> {
+        let failed = |message: String| {
+            let help = "use the program that wrote it, or a newer one: it has to finish what it began";
+            Error::usage(format!("the ledger has a pending sink `{}` that cannot be read: {message}", self.sink), help)
         };
-        let form = match (&spec.files, &spec.postgres) {
-            (Some(files), None) => {
-                if spec.mode == Mode::Merge || !spec.primary_key.is_empty() || spec.update_key.is_some() {
-                    return wrong("is a folder, which has no keys", "`mode: merge` and keys are for `postgres`");
-                }
-                let form = file_form(task, name, spec, files, columns)?;
-                Form::Folder { path: task.params.fill(&task.source, &files.path)?, mode: spec.mode, form }
-            }
-            (None, Some(table)) => Form::Table(Box::new(BoundTable::bind(task, name, spec, table, columns)?)),
-            (None, None) => return wrong("has no place", "say `files:` for a folder or `postgres:` for a table"),
-            (Some(_), Some(_)) => return wrong("has two places", "write a sink for each"),
-        };
-        Ok(Self { name: name.to_owned(), route: spec.from.value.clone(), publish: spec.publish, form })
+        let target: Value = serde_json::from_str(&self.target).map_err(|error| failed(error.to_string()))?;
+        let tag = target["kind"].as_str().unwrap_or_default();
+        let kind = KINDS.iter().find(|kind| kind.tag == tag);
+        let kind = kind.ok_or_else(|| failed(format!("unknown kind `{tag}`")))?;
+        (kind.read)(target).map_err(|error| failed(error.to_string()))
     }
-
-    /// The positions in the route that the sink takes.
-    pub(crate) fn columns(&self) -> impl Iterator<Item = usize> + '_ {
-        let columns = match &self.form {
-            Form::Folder { form, .. } => &form.columns,
-            Form::Table(table) => &table.columns,
-        };
-        columns.iter().map(|column| column.index)
-    }
-
-    /// Where it is, for people.
-    pub(crate) fn place(&self) -> String {
-        match &self.form {
-            Form::Folder { path, .. } => path.clone(),
-            Form::Table(table) => table.shown(),
-        }
-    }
-
-    /// The folder that it is, if it is one.
-    pub(crate) fn folder(&self) -> Option<&str> {
-        match &self.form {
-            Form::Folder { path, .. } => Some(path),
-            Form::Table(_) => None,
-        }
-    }
-
-    /// The columns of a table that take only some values, if the rows are a model's: then they are judged for that.
-    pub(crate) fn must_be_judged(&self, narrow: Vec<(String, Kind)>, task: &Task) -> Result<Vec<(String, Kind)>> {
-        let is_judged = !self.route.rejected && task.spec.models.contains_key(&self.route.table);
-        match narrow.first().filter(|_| !is_judged) {
-            None => Ok(narrow),
-            Some((column, kind)) => {
-                let message = format!("column `{column}` is {kind}, and not every value of `{}` fits", self.route);
-                let help = "let the sink take a model, whose rows are rejected with a reason if they do not fit";
-                Err(Error::Sink { sink: self.name.clone(), path: self.place(), message, help: help.to_owned() })
-            }
-        }
-    }
-
-    /// The sink of one run; `number` is its place among the task's.
-    pub(crate) fn open(&self, task: &Task, owner: &str, run: &str, number: usize) -> Result<Sink> {
-        Ok(match &self.form {
-            Form::Folder { path, mode, form } => {
-                Sink::Folder(Box::new(FolderSink::new(&self.name, owner, run, path.as_ref(), *mode, form.clone())?))
-            }
-            Form::Table(table) => Sink::Table(Box::new(table.open(task, &self.name, run, number)?)),
-        })
-    }
-}
-
-/// The columns that a sink takes of its route.
-fn columns(task: &Task, name: &str, spec: &SinkSpec, route: &SchemaRef) -> Result<Vec<FileColumn>> {
-    let known = || route.fields().iter().map(|field| field.name().as_str());
-    let mut columns: Vec<FileColumn> = Vec::new();
-    let mut add = |name: &str, index: usize| {
-        let field = route.field(index);
-        let (of_route, kind) = (field.name().clone(), field.data_type().clone());
-        columns.push(FileColumn { name: name.to_owned(), of_route, index, kind });
-    };
-    match &spec.columns {
-        None => known().enumerate().for_each(|(i, name)| add(name, i)),
-        Some(chosen) => {
-            let mut names = std::collections::HashSet::new();
-            for out in chosen {
-                let ColumnOut { name: renamed, column } = &out.value;
-                let Ok(index) = route.index_of(column) else {
-                    let message = format!("sink `{name}`: `{}` has no column `{column}`", spec.from.value);
-                    return Err(Box::new(task.error(out, message).nearest(column, known())).into());
-                };
-                if !names.insert(renamed) {
-                    let message = format!("sink `{name}`: two columns are called `{renamed}`");
-                    return Err(Box::new(task.error(out, message)).into());
-                }
-                add(renamed, index);
-            }
-        }
-    }
-    if columns.is_empty() {
-        let error = task.error(&spec.from, format!("sink `{name}` has no columns"));
-        return Err(Box::new(error).into());
-    }
-    Ok(columns)
-}
-
-fn file_form(
-    task: &Task,
-    name: &str,
-    spec: &SinkSpec,
-    files: &FilesSpec,
-    columns: Vec<FileColumn>,
-) -> Result<FileForm> {
-    let format = files.format;
-    for FileColumn { name: column, kind, .. } in &columns {
-        if !part::can_hold(format, kind) {
-            let format = part::name_of(format);
-            let kind = type_name(kind);
-            let message = format!("sink `{name}`: column `{column}` is {kind}, which {format} cannot hold");
-            let help = "make text of it in the model: encode(column, 'hex') of bytes, the fields of a struct";
-            return Err(Box::new(task.error(&spec.from, message).with_help(help)).into());
-        }
-    }
-    Ok(FileForm { format, compression: compression(task, name, files)?, columns })
-}
-
-/// How a sink's files are compressed.
-fn compression(task: &Task, name: &str, files: &FilesSpec) -> Result<Compression> {
-    let Some(chosen) = &files.compression else {
-        return Ok(if files.format == Format::Parquet { Compression::Snappy } else { Compression::None });
-    };
-    if part::can_be_compressed(files.format, chosen.value) {
-        return Ok(chosen.value);
-    }
-    let format = part::name_of(files.format);
-    let message = format!("sink `{name}`: {format} files are not compressed with Snappy, which only Parquet has");
-    Err(Box::new(task.error(chosen, message).with_help("choose gzip, zstd or none")).into())
 }

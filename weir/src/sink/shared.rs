@@ -1,22 +1,23 @@
-//! Sinks that several readers write to: of rows that are rejected where they are read or computed.
+//! Parts that several readers write to: for rows that are rejected where they are read or computed.
 
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use datafusion::arrow::array::RecordBatch;
 
-use super::{Part, Sink, Written};
+use super::{Part, Parts, Written};
 use crate::error::Result;
 
 /// A part of each of some sinks. The parts begin with their first row.
 pub(crate) struct SharedParts {
-    all: Arc<[Sink]>,
+    all: Arc<[Arc<dyn Parts>]>,
     sinks: Vec<usize>,
     parts: Mutex<Vec<Box<dyn Part>>>,
 }
 
 impl SharedParts {
     /// Parts of the sinks at these positions.
-    pub(crate) fn new(all: Arc<[Sink]>, sinks: Vec<usize>) -> Self {
+    pub(crate) fn new(all: Arc<[Arc<dyn Parts>]>, sinks: Vec<usize>) -> Self {
         Self { all, sinks, parts: Mutex::default() }
     }
 
@@ -29,9 +30,15 @@ impl SharedParts {
         parts.iter_mut().try_for_each(|part| part.write(batch, None))
     }
 
-    /// Makes sure that the parts are on disk; gives them with the positions of their sinks.
+    /// Completes the parts; returns them with the positions of their sinks.
     pub(crate) fn finish(&self) -> Result<Vec<(usize, Written)>> {
         let parts = std::mem::take(&mut *self.parts.lock().unwrap_or_else(PoisonError::into_inner));
         self.sinks.iter().zip(parts).map(|(sink, part)| Ok((*sink, part.finish()?))).collect()
+    }
+}
+
+impl fmt::Debug for SharedParts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SharedParts").field("sinks", &self.sinks).finish_non_exhaustive()
     }
 }

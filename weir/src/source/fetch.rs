@@ -15,10 +15,13 @@ use async_trait::async_trait;
 use miette::Diagnostic;
 use serde_saphyr::Spanned;
 
-use super::files::{FileForm, FoundFile};
-use crate::error::{Error, Result, state_io};
-use crate::stop::Stop;
-use crate::task::{FetchSpec, Format, Task, TaskError};
+use super::Source;
+use super::origin::{Opened, Opening, Origin};
+use crate::error::{Error, FetchFailed, Result, TaskError, state_io};
+use crate::format::{self, Encoding};
+use crate::place::{FoundFile, Opener, found};
+use crate::system::stop::Stop;
+use crate::task::{Format, SourceSpec, Task};
 
 /// What a section adds to read from where the engine cannot: an API, a device, a format of its own.
 ///
@@ -180,7 +183,7 @@ pub(crate) type Fetchers = Arc<[Arc<dyn Fetch>]>;
 
 /// A source that is fetched, as the task declares it.
 #[derive(Debug)]
-pub(crate) struct Fetching {
+pub(super) struct Fetching {
     /// The source's name.
     source: String,
     with: String,
@@ -190,7 +193,10 @@ pub(crate) struct Fetching {
 }
 
 impl Fetching {
-    pub(super) fn declare(task: &Task, source: &str, spec: &FetchSpec) -> Result<Self> {
+    pub(super) fn declare(task: &Task, source: &str, spec: &SourceSpec) -> Result<Self> {
+        let Some(spec) = &spec.fetch else {
+            return Err(Error::Unbalanced { message: format!("source `{source}` was taken for a fetched one") });
+        };
         let mut options = BTreeMap::new();
         for (name, value) in &spec.options {
             let text = Spanned { value: value.value.0.clone(), referenced: value.referenced, defined: value.defined };
@@ -201,13 +207,8 @@ impl Fetching {
         Ok(Self { source: source.to_owned(), with, options: Options(options), unknown })
     }
 
-    /// What fetches it.
-    pub(crate) fn with(&self) -> &str {
-        &self.with
-    }
-
     /// What fetches it, if this program has that.
-    pub(crate) fn among<'a>(&self, fetchers: &'a Fetchers) -> Result<&'a dyn Fetch> {
+    fn among<'a>(&self, fetchers: &'a Fetchers) -> Result<&'a dyn Fetch> {
         fetchers.iter().find(|fetcher| fetcher.name() == self.with).map(AsRef::as_ref).ok_or_else(|| {
             let names: Vec<&str> = fetchers.iter().map(|fetcher| fetcher.name()).collect();
             let error = match names.is_empty() {
@@ -221,10 +222,10 @@ impl Fetching {
     }
 
     /// Fetches the rows into a folder.
-    pub(crate) async fn fetch(&self, fetchers: &Fetchers, folder: &Path, stop: &Stop) -> Result<(FoundFile, FileForm)> {
+    async fn fetch(&self, fetchers: &Fetchers, folder: &Path, stop: &Stop) -> Result<(FoundFile, Encoding)> {
         let fetcher = self.among(fetchers)?;
-        let form = FileForm { format: fetcher.format(), compression: None };
-        let path = folder.join(format!("fetched-{}.{}", self.source, form.format.extension()));
+        let encoding = Encoding { format: fetcher.format(), compression: None };
+        let path = folder.join(format!("fetched-{}.{}", self.source, encoding.format.extension()));
         let mut into = BufWriter::new(File::create(&path).map_err(state_io(&path))?);
         let mut stop = stop.clone();
         tokio::select! {
@@ -233,7 +234,7 @@ impl Fetching {
         }
         into.flush().map_err(state_io(&path))?;
         drop(into);
-        Ok((FoundFile::of(self.source.clone(), &path).await?, form))
+        Ok((found(self.source.clone(), &path).await?, encoding))
     }
 
     fn failed(&self, FetchError(error): FetchError) -> Error {
@@ -241,27 +242,22 @@ impl Fetching {
     }
 }
 
-/// A source could not be fetched.
-#[derive(Debug)]
-pub struct FetchFailed {
-    source: String,
-    error: Box<dyn Diagnostic + Send + Sync>,
-}
-
-impl fmt::Display for FetchFailed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "source `{}`: {}", self.source, self.error)
-    }
-}
-
-impl std::error::Error for FetchFailed {}
-
-impl Diagnostic for FetchFailed {
-    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        self.error.help()
+#[async_trait]
+impl Origin for Fetching {
+    async fn open(&self, source: &Source, opening: &mut Opening<'_>) -> Result<Opened> {
+        self.among(opening.fetchers)?;
+        let summary = format!("is fetched by `{}` when the task runs", self.with);
+        let mut opened = Opened { table: None, bytes: 0, summary, files: vec![], nothing_to_do: None };
+        if opening.run.is_some() {
+            let (file, encoding) = self.fetch(opening.fetchers, opening.scratch, opening.stop).await?;
+            opened.bytes = file.meta.size;
+            let Source { declared, rejected, progress, .. } = source;
+            opened.table = Some(format::open(Opener::local(), vec![file], encoding, declared, rejected, progress)?);
+        }
+        Ok(opened)
     }
 
-    fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn Diagnostic> + 'a>> {
-        self.error.related()
+    fn check(&self, fetchers: &Fetchers) -> Result<()> {
+        self.among(fetchers).map(drop)
     }
 }

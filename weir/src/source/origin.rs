@@ -1,153 +1,114 @@
-//! A declared source: where its rows come from, and the columns that they have.
+//! Where the rows of a source come from.
 
+use std::fmt::Debug;
+use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
-use datafusion::arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
 use serde_saphyr::Spanned;
 
-use super::archive::Archive;
-use super::columns::Declared;
-use super::fetch::Fetching;
-use super::files::{self, FileForm, FileSet, FoundFile};
-use super::postgres::{OriginTable, Snapshot};
-use super::rejected::RejectedRoute;
-use super::table::{ScanProgress, SourceTable};
+use super::declared::{Source, not_read_from_files, not_text};
+use super::fetch::{Fetchers, Fetching};
+use super::files::FileSet;
+use super::postgres::PostgresTable;
+use crate::database::Sessions;
 use crate::error::Result;
-use crate::task::{IfChanged, Read, SourceSpec, Task, TaskError, UnknownColumns};
+use crate::format::scan::SourceTable;
+use crate::ledger::Ledger;
+use crate::place::{Archive, FoundFile};
+use crate::report::RunKey;
+use crate::system::stop::Stop;
+use crate::task::{SourceSpec, Task};
 
-/// A declared source. Nothing is looked at before it is opened.
+/// Where the rows of a source come from, as the task declares it. Nothing is accessed before it is opened.
+#[async_trait]
+pub(crate) trait Origin: Debug + Send + Sync {
+    /// Opens the rows and checks them against the declared columns.
+    async fn open(&self, source: &Source, opening: &mut Opening<'_>) -> Result<Opened>;
+
+    /// Fails if this program cannot open it whatever the data is.
+    fn check(&self, _fetchers: &Fetchers) -> Result<()> {
+        Ok(())
+    }
+
+    /// The archive to which its files go once the run is published.
+    fn archive(&self) -> Option<&Archive> {
+        None
+    }
+}
+
+/// Opens sources: for a run, or only to see what a run would read.
+pub(crate) struct Opening<'a> {
+    pub(crate) key: &'a RunKey,
+    /// What earlier runs have read; without it every file is a new one.
+    pub(crate) ledger: Option<&'a mut Ledger>,
+    /// The run that is going to read. Without one nothing is fetched, and nothing is entered into the ledger.
+    pub(crate) run: Option<&'a str>,
+    pub(crate) fetchers: &'a Fetchers,
+    pub(crate) sessions: &'a mut Sessions,
+    /// The folder for what is fetched.
+    pub(crate) scratch: &'a Path,
+    pub(crate) stop: &'a Stop,
+}
+
+/// A source that was opened.
 #[derive(Debug)]
-pub(crate) struct Source {
-    name: String,
-    origin: Origin,
-    declared: Arc<Declared>,
-    rejected: Arc<RejectedRoute>,
-    progress: Arc<ScanProgress>,
+pub(crate) struct Opened {
+    /// Its rows; none if they exist only in a run.
+    pub(crate) table: Option<Arc<dyn SourceTable>>,
+    /// Bytes that a run would read of it.
+    pub(crate) bytes: u64,
+    /// What was found: `3 files, 1.2 MiB`.
+    pub(crate) summary: String,
+    /// The files that a run would read, with their sizes in bytes.
+    pub(crate) files: Vec<FoundFile>,
+    /// The reason why there is nothing to do, if the source decides so.
+    pub(crate) nothing_to_do: Option<String>,
 }
 
-/// Where the rows of a source come from.
-#[derive(Debug)]
-pub(crate) enum Origin {
-    /// Files.
-    Files(FileSet),
-    /// A table of a database.
-    Postgres(OriginTable),
-    /// Where the program that runs the task gets them.
-    Fetch(Fetching),
+/// A kind of origin: how a task declares it.
+pub(super) struct Kind {
+    /// The key of a source under which the task declares it.
+    key: &'static str,
+    is_declared: fn(&SourceSpec) -> bool,
+    declare: fn(&Task, &str, &Spanned<SourceSpec>) -> Result<Box<dyn Origin>>,
 }
 
-impl Source {
-    /// Takes a source as the task declares it.
-    pub(crate) fn declare(task: &Task, name: &str, spec: &Spanned<SourceSpec>) -> Result<Self> {
-        let wrong = |message: &str| task.error(spec, format!("source `{name}`: {message}"));
-        if spec.value.columns.is_empty() {
-            let error = wrong("it declares no columns");
-            return Err(Box::new(error.with_help("name every column under `columns`")).into());
+/// All kinds of origins.
+const KINDS: [Kind; 3] = [
+    Kind {
+        key: "files",
+        is_declared: |spec| spec.files.is_some(),
+        declare: |task, name, spec| Ok(Box::new(FileSet::declare(task, name, &spec.value)?)),
+    },
+    Kind {
+        key: "postgres",
+        is_declared: |spec| spec.postgres.is_some(),
+        declare: |task, name, spec| {
+            not_read_from_files(task, name, spec)?;
+            not_text(task, name, spec)?;
+            Ok(Box::new(PostgresTable::declare(task, &spec.value)?))
+        },
+    },
+    Kind {
+        key: "fetch",
+        is_declared: |spec| spec.fetch.is_some(),
+        declare: |task, name, spec| {
+            not_read_from_files(task, name, spec)?;
+            Ok(Box::new(Fetching::declare(task, name, &spec.value)?))
+        },
+    },
+];
+
+/// The origin that a task declares for a source.
+pub(super) fn declare(task: &Task, name: &str, spec: &Spanned<SourceSpec>) -> Result<Box<dyn Origin>> {
+    let mut declared = KINDS.iter().filter(|kind| (kind.is_declared)(&spec.value));
+    match (declared.next(), declared.next()) {
+        (Some(kind), None) => (kind.declare)(task, name, spec),
+        _ => {
+            let keys: Vec<_> = KINDS.iter().map(|kind| format!("`{}`", kind.key)).collect();
+            let error = task.error(spec, format!("source `{name}`: its rows must come from exactly one place"));
+            Err(Box::new(error.with_help(format!("specify one of {}", keys.join(", ")))).into())
         }
-        let origin = match (&spec.value.files, &spec.value.postgres, &spec.value.fetch) {
-            (Some(files), None, None) => Origin::Files(FileSet::declare(task, name, &spec.value, files)?),
-            (None, Some(table), None) => {
-                only_of_files(&spec.value, wrong).map_err(Box::new)?;
-                only_of_text(&spec.value, wrong).map_err(Box::new)?;
-                Origin::Postgres(OriginTable::declare(task, table)?)
-            }
-            (None, None, Some(fetch)) => {
-                only_of_files(&spec.value, wrong).map_err(Box::new)?;
-                Origin::Fetch(Fetching::declare(task, name, fetch)?)
-            }
-            _ => {
-                let help = "name `files`, or the table of a database (`postgres`), or what fetches them (`fetch`)";
-                return Err(Box::new(wrong("its rows must come from one place").with_help(help)).into());
-            }
-        };
-        Ok(Self {
-            name: name.to_owned(),
-            origin,
-            declared: Arc::new(Declared::take(task, &spec.value)?),
-            rejected: Arc::new(RejectedRoute::new(name)),
-            progress: Arc::default(),
-        })
-    }
-
-    /// The source's name.
-    pub(crate) fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// Where its rows come from.
-    pub(crate) fn origin(&self) -> &Origin {
-        &self.origin
-    }
-
-    /// The declared columns.
-    pub(crate) fn schema(&self) -> &SchemaRef {
-        &self.declared.schema
-    }
-
-    /// Where its files go once they are read.
-    pub(crate) fn archive(&self) -> Option<&Archive> {
-        match &self.origin {
-            Origin::Files(files) => files.archive(),
-            Origin::Postgres(_) | Origin::Fetch(_) => None,
-        }
-    }
-
-    /// Where its unreadable records go.
-    pub(crate) fn rejected(&self) -> &Arc<RejectedRoute> {
-        &self.rejected
-    }
-
-    /// Rows read so far.
-    pub(crate) fn rows_read(&self) -> u64 {
-        self.progress.rows.load(Ordering::Relaxed)
-    }
-
-    /// The progress, shared with whoever shows it.
-    pub(crate) fn progress(&self) -> Arc<ScanProgress> {
-        self.progress.clone()
-    }
-
-    /// Holds files against the declared columns and shows them as a table.
-    pub(crate) fn open_files(&self, found: Vec<FoundFile>, form: FileForm) -> Result<Arc<dyn SourceTable>> {
-        files::open(found, form, &self.declared, &self.rejected, &self.progress)
-    }
-
-    /// Holds the table of a database against the declared columns, and shows it as it is in the snapshot; with about how
-    /// many bytes it has.
-    pub(crate) async fn open_table(
-        &self,
-        table: &OriginTable,
-        snapshot: Arc<Snapshot>,
-    ) -> Result<(Arc<dyn SourceTable>, u64)> {
-        table.open(snapshot, &self.declared, &self.rejected, &self.progress).await
-    }
-}
-
-/// Refuses what can be said of files only.
-fn only_of_files(spec: &SourceSpec, wrong: impl Fn(&str) -> TaskError) -> Result<(), TaskError> {
-    let said = [
-        ("read", spec.read != Read::All),
-        ("if_changed", spec.if_changed != IfChanged::Fail),
-        ("if_missing", spec.if_missing.is_some()),
-        ("archive", spec.archive.is_some()),
-    ];
-    refuse(&said, "files", wrong)
-}
-
-/// Refuses what can be said of texts only.
-fn only_of_text(spec: &SourceSpec, wrong: impl Fn(&str) -> TaskError) -> Result<(), TaskError> {
-    let said = [
-        ("null_values", !spec.null_values.is_empty()),
-        ("unknown_columns", spec.unknown_columns != UnknownColumns::Fail),
-        ("format", spec.columns.values().any(|column| column.value.format.is_some())),
-    ];
-    refuse(&said, "texts", wrong)
-}
-
-fn refuse(said: &[(&str, bool)], of: &str, wrong: impl Fn(&str) -> TaskError) -> Result<(), TaskError> {
-    match said.iter().find(|(_, is_said)| *is_said) {
-        Some((key, _)) => Err(wrong(&format!("`{key}` is for sources of {of}")).with_help("leave it out")),
-        None => Ok(()),
     }
 }

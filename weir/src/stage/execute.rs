@@ -1,4 +1,4 @@
-//! One pass over one table: every batch is judged and written to all takers of its rows.
+//! One pass over one table: every batch is judged and written to all sinks of its routes.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -7,49 +7,63 @@ use datafusion::arrow::array::{BooleanArray, RecordBatch};
 use datafusion::arrow::buffer::BooleanBuffer;
 use datafusion::arrow::compute::filter_record_batch;
 use datafusion::error::DataFusionError;
-use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream, execute_stream_partitioned};
+use datafusion::physical_plan::{SendableRecordBatchStream, execute_stream_partitioned};
 use datafusion::prelude::SessionContext;
 use futures::StreamExt;
 use indicatif::HumanBytes;
 use tokio::task::JoinSet;
 
-use super::Stage;
-use super::failed::{FailedCounts, FailedRows};
+use super::failed::FailedRows;
 use super::guard::guard;
-use super::scratch::ScratchWriter;
 use crate::engine::{self, RowError};
 use crate::error::{Error, Result};
+use crate::plan::{BoundStage, Stage};
 use crate::quality::Tally;
-use crate::sink::{Part, SharedParts, Sink, Written};
-use crate::source::rejected::Taker;
-use crate::stop::Stop;
+use crate::route::{Reasons, RowSink};
+use crate::scratch::ScratchWriter;
+use crate::sink::{Part, Parts, SharedParts, Written};
+use crate::system::stop::Stop;
 
-/// What a pass came to.
+/// Result of a pass.
 #[derive(Debug, Default)]
 pub(crate) struct Pass {
     /// The counts of the judged, or only counted, rows, and of those that could not be computed.
     pub(crate) tally: Tally,
-    /// Why rows could not be computed.
-    pub(crate) failed: FailedCounts,
+    /// The rows that could not be computed, by reason.
+    pub(crate) failed: Reasons,
     /// For each sink of the stage the parts that were written.
     pub(crate) parts: Vec<(usize, Written)>,
     /// Rows kept for other models.
     pub(crate) kept: u64,
 }
 
+/// A pass that ended with an error, and what the reader that failed had counted.
+#[derive(Debug)]
+pub(crate) struct BrokenPass {
+    pub(crate) error: Error,
+    pub(crate) pass: Pass,
+}
+
+impl From<Error> for Box<BrokenPass> {
+    fn from(error: Error) -> Self {
+        Self::new(BrokenPass { error, pass: Pass::default() })
+    }
+}
+
 /// Computes a stage.
 pub(crate) async fn execute(
-    stage: &Arc<Stage>,
+    bound: &BoundStage,
     context: &SessionContext,
-    sinks: &Arc<[Sink]>,
+    sinks: &Arc<[Arc<dyn Parts>]>,
     scratch: &Path,
     stop: &mut Stop,
-) -> Result<Pass> {
-    let plan = stage.physical_plan(context).await?;
-    let taken = Arc::new(SharedParts::new(sinks.clone(), stage.rejected.clone()));
-    let takes = taken.clone();
-    let taker = move || Box::new(move |batch: &RecordBatch| takes.write(batch)) as Taker;
-    let failed = Arc::new(FailedRows::new(stage, (!stage.rejected.is_empty()).then(taker)));
+) -> Result<Pass, Box<BrokenPass>> {
+    let stage = &bound.stage;
+    let plan = bound.physical_plan(context).await?;
+    let parts = Arc::new(SharedParts::new(sinks.clone(), stage.rejected.clone()));
+    let to = parts.clone();
+    let to = move || Box::new(move |batch: &RecordBatch| to.write(batch)) as RowSink;
+    let failed = Arc::new(FailedRows::new(stage, (!stage.rejected.is_empty()).then(to)));
     let streams = guard(plan, &failed).and_then(|plan| execute_stream_partitioned(plan, context.task_ctx()));
     let streams = streams.map_err(|error| Error::query(&stage.table, error))?;
     let mut readers = JoinSet::new();
@@ -64,44 +78,28 @@ pub(crate) async fn execute(
     loop {
         let done = tokio::select! {
             done = readers.join_next() => done,
-            () = stop.wanted() => Some(Ok(Err(Error::Interrupted))),
-            (limit, resident) = engine::exceeded(context) => Some(Ok(Err(over(&stage.table, limit, resident)))),
+            () = stop.wanted() => Some(Ok(Err(Error::Interrupted.into()))),
+            (limit, resident) = engine::exceeded(context) => Some(Ok(Err(over(&stage.table, limit, resident).into()))),
         };
         match done {
             None => {
-                pass.add_failed(failed.counts(), taken.finish()?);
+                pass.add_failed(failed.reasons(), parts.finish()?);
                 return Ok(pass);
             }
             Some(Ok(Ok(part))) => pass.merge(part),
-            Some(Ok(Err(error))) => {
+            Some(Ok(Err(mut broken))) => {
                 // The others must have stopped writing before what they wrote can be removed.
                 readers.shutdown().await;
-                return Err(error);
+                pass.merge(std::mem::take(&mut broken.pass));
+                broken.pass = pass;
+                return Err(broken);
             }
             Some(Err(panic)) => {
                 readers.shutdown().await;
-                return Err(Error::Query {
-                    table: stage.table.clone(),
-                    message: format!("a reader broke off: {panic}"),
-                });
+                let message = format!("a reader broke off: {panic}");
+                return Err(Error::Query { table: stage.table.clone(), message }.into());
             }
         }
-    }
-}
-
-impl Stage {
-    /// How the stage is computed. The stages before it must have been, if this one is to be executed.
-    pub(crate) async fn physical_plan(&self, context: &SessionContext) -> Result<Arc<dyn ExecutionPlan>> {
-        let plan = context.state().create_physical_plan(&self.plan).await;
-        let plan = plan.map_err(|error| Error::query(&self.table, error))?;
-        // What was planned over tables without rows must be what comes out over real ones.
-        let planned = self.schema.fields().iter().map(|field| (field.name(), field.data_type()));
-        let real = plan.schema();
-        if planned.eq(real.fields().iter().map(|field| (field.name(), field.data_type()))) {
-            return Ok(plan);
-        }
-        let message = format!("its columns were planned as {:?} and are {real:?}", self.schema);
-        Err(Error::Query { table: self.table.clone(), message })
     }
 }
 
@@ -112,19 +110,19 @@ impl Pass {
         self.kept += other.kept;
     }
 
-    fn add_failed(&mut self, counts: FailedCounts, parts: Vec<(usize, Written)>) {
-        let rows: u64 = counts.values().map(|(rows, _)| rows).sum();
+    fn add_failed(&mut self, reasons: Reasons, parts: Vec<(usize, Written)>) {
+        let rows = reasons.rows();
         self.tally.rows += rows;
         self.tally.rejected += rows;
         self.parts.extend(parts);
-        self.failed = counts;
+        self.failed = reasons;
     }
 }
 
 /// One of the readers of a stage, with its parts of the sinks.
 struct Reader {
     stage: Arc<Stage>,
-    sinks: Arc<[Sink]>,
+    sinks: Arc<[Arc<dyn Parts>]>,
     scratch: PathBuf,
     accepted: Vec<LazyPart>,
     rejected: Vec<LazyPart>,
@@ -139,7 +137,7 @@ struct LazyPart {
 }
 
 impl LazyPart {
-    fn write(&mut self, sinks: &[Sink], batch: &RecordBatch, chosen: Option<&BooleanBuffer>) -> Result<()> {
+    fn write(&mut self, sinks: &[Arc<dyn Parts>], batch: &RecordBatch, chosen: Option<&BooleanBuffer>) -> Result<()> {
         let part = match &mut self.part {
             Some(part) => part,
             none => none.insert(sinks[self.sink].part()?),
@@ -149,7 +147,7 @@ impl LazyPart {
 }
 
 impl Reader {
-    fn new(stage: Arc<Stage>, sinks: Arc<[Sink]>, scratch: PathBuf) -> Self {
+    fn new(stage: Arc<Stage>, sinks: Arc<[Arc<dyn Parts>]>, scratch: PathBuf) -> Self {
         let parts = |takers: &[usize]| takers.iter().map(|sink| LazyPart { sink: *sink, part: None }).collect();
         let tally = stage.judge.as_ref().map(|judge| judge.tally(&scratch)).unwrap_or_default();
         Self {
@@ -163,14 +161,16 @@ impl Reader {
         }
     }
 
-    async fn read(mut self, mut batches: SendableRecordBatchStream) -> Result<Pass> {
+    async fn read(mut self, mut batches: SendableRecordBatchStream) -> Result<Pass, Box<BrokenPass>> {
         while let Some(batch) = batches.next().await {
-            let batch = batch.map_err(|error| broken_off(&self.stage.table, error))?;
-            if batch.num_rows() > 0 {
-                self.route(&batch)?;
+            let batch = batch.map_err(|error| broken_off(&self.stage.table, error));
+            let routed = batch.and_then(|batch| if batch.num_rows() > 0 { self.route(&batch) } else { Ok(()) });
+            if let Err(error) = routed {
+                let pass = Pass { tally: self.tally, ..Pass::default() };
+                return Err(Box::new(BrokenPass { error, pass }));
             }
         }
-        self.finish()
+        Ok(self.finish()?)
     }
 
     /// Sends the rows of a batch where they belong.
@@ -198,7 +198,7 @@ impl Reader {
 
     fn accept(&mut self, batch: &RecordBatch, chosen: Option<&BooleanBuffer>) -> Result<()> {
         if self.accepted.is_empty() && self.stage.scratch.is_none() {
-            return Err(untaken(&self.stage.table, "accepted", &self.stage.table));
+            return Err(unrouted(&self.stage.table, &self.stage.table));
         }
         for part in &mut self.accepted {
             part.write(&self.sinks, batch, chosen)?;
@@ -223,7 +223,7 @@ impl Reader {
     fn reject(&mut self, batch: &RecordBatch, chosen: &BooleanBuffer) -> Result<()> {
         if self.rejected.is_empty() {
             let table = &self.stage.table;
-            return Err(untaken(table, "rejected", &format!("{table}.rejected")));
+            return Err(unrouted(table, &format!("{table}.rejected")));
         }
         self.rejected.iter_mut().try_for_each(|part| part.write(&self.sinks, batch, Some(chosen)))
     }
@@ -239,7 +239,7 @@ impl Reader {
             (Some(scratch), Some(kept)) => scratch.add(kept).map_err(|error| Error::query(&self.stage.table, error))?,
             _ => 0,
         };
-        Ok(Pass { tally: self.tally, failed: FailedCounts::new(), parts, kept })
+        Ok(Pass { tally: self.tally, failed: Reasons::default(), parts, kept })
     }
 }
 
@@ -262,7 +262,8 @@ fn over(table: &str, limit: u64, resident: u64) -> Error {
     Error::Memory { table: table.to_owned(), message }
 }
 
-fn untaken(table: &str, route: &str, from: &str) -> Error {
-    let message = format!("a row is {route}, and no sink takes it: add one with `from: {from}`");
+fn unrouted(table: &str, route: &str) -> Error {
+    let which = if route == table { "accepted" } else { "rejected" };
+    let message = format!("a row was {which}, but no sink reads `{route}`: add one with `from: {route}`");
     Error::Query { table: table.to_owned(), message }
 }

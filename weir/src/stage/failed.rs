@@ -1,54 +1,49 @@
 //! The rows of a stage that could not be computed: they are rejected, with the error as their reason.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::fmt;
+use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, RecordBatch, StringViewArray};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::error::{DataFusionError, Result as QueryResult};
 
-use super::Stage;
 use crate::engine::RowError;
 use crate::error::Error;
-use crate::quality::sample;
-use crate::source::rejected::{SAMPLES, Taker};
+use crate::plan::Stage;
+use crate::route::{Reasons, RejectedRows, RowSink, Shown};
 
-/// For each reason its rows, and a few of them to be shown.
-pub(crate) type FailedCounts = BTreeMap<&'static str, (u64, Vec<String>)>;
-
-/// Takes the rows of one stage that could not be computed.
+/// The rows of one stage that could not be computed.
 pub(super) struct FailedRows {
     table: String,
     /// The columns of the rejected route.
     schema: SchemaRef,
     shown: Vec<usize>,
-    taker: Option<Taker>,
-    counts: Mutex<FailedCounts>,
+    rows: RejectedRows,
 }
 
 impl FailedRows {
-    /// For the rows of a stage. Without a taker the first one ends the run.
-    pub(super) fn new(stage: &Stage, taker: Option<Taker>) -> Self {
+    /// For the rows of a stage. If they go nowhere, the first one ends the run.
+    pub(super) fn new(stage: &Stage, to: Option<RowSink>) -> Self {
         let Stage { table, rejected_schema, shown, .. } = stage;
-        Self::of_table(table, rejected_schema.clone(), shown.clone(), taker)
+        Self::of_table(table, rejected_schema.clone(), shown.clone(), to)
     }
 
-    pub(super) fn of_table(table: &str, schema: SchemaRef, shown: Vec<usize>, taker: Option<Taker>) -> Self {
-        Self { table: table.to_owned(), schema, shown, taker, counts: Mutex::default() }
+    pub(super) fn of_table(table: &str, schema: SchemaRef, shown: Vec<usize>, to: Option<RowSink>) -> Self {
+        Self { table: table.to_owned(), schema, shown, rows: RejectedRows::new(to) }
     }
 
-    /// Whether a sink takes such rows.
-    pub(super) fn has_taker(&self) -> bool {
-        self.taker.is_some()
+    /// Whether a sink reads such rows.
+    pub(super) fn is_connected(&self) -> bool {
+        self.rows.is_connected()
     }
 
-    /// The error of a row that no sink takes.
-    pub(super) fn untaken(&self, error: &DataFusionError) -> Error {
+    /// The error of a row that no sink reads.
+    pub(super) fn unrouted(&self, error: &DataFusionError) -> Error {
         Error::Row {
             table: self.table.clone(),
             message: error.strip_backtrace(),
             help: format!(
-                "nothing was published; mend the input or the model, or add a sink with `from: {}.rejected` that takes such rows",
+                "nothing was published; correct the input or the model, or add a sink with `from: {}.rejected`",
                 self.table
             ),
         }
@@ -59,26 +54,29 @@ impl FailedRows {
         let reasons = StringViewArray::from_iter_values(errors.iter().map(RowError::reason));
         let columns = columns.into_iter().chain([Arc::new(reasons) as ArrayRef]).collect();
         let batch = RecordBatch::try_new(self.schema.clone(), columns)?;
-        self.taker.iter().try_for_each(|take| take(&batch))?;
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        for (row, error) in errors.iter().enumerate() {
-            let (rows, samples) = counts.entry(error.kind).or_default();
-            *rows += 1;
-            if samples.len() < SAMPLES {
-                samples.push(error.message.clone().map_or_else(|| sample(&batch, &self.shown, row), Ok)?);
+        let sent = self.rows.send(&batch, |reasons| {
+            for (row, error) in errors.iter().enumerate() {
+                let counted = reasons.of(error.kind);
+                let sample = || match &error.message {
+                    Some(message) => Ok(Shown::message(message)),
+                    None => Shown::row(&batch, &self.shown, row),
+                };
+                let sample = (counted.room() > 0).then(sample).transpose();
+                counted.add(1, sample.map_err(|error| Error::query(&self.table, error.into()))?);
             }
-        }
-        Ok(())
+            Ok(())
+        });
+        Ok(sent?)
     }
 
-    /// What was taken.
-    pub(super) fn counts(&self) -> FailedCounts {
-        self.counts.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// The rows so far.
+    pub(super) fn reasons(&self) -> Reasons {
+        self.rows.reasons()
     }
 }
 
-impl std::fmt::Debug for FailedRows {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for FailedRows {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "FailedRows({})", self.table)
     }
 }

@@ -1,25 +1,20 @@
 //! `weir.yaml`: what the tasks of a folder share.
 
 use std::path::Path;
-use std::time::Duration;
 
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 use serde_saphyr::Spanned;
-use weir_postgres::Database;
 
-use super::error::{Place, SourceText, TaskError};
 use super::params::Params;
 use super::secret;
 use crate::error::Result;
+use crate::error::{Place, SourceText, TaskError};
 
 /// The file, beside the task files that share it.
 const FILE: &str = "weir.yaml";
-
-/// So long a server that cannot be reached is waited for.
-pub(crate) const SERVER_WAIT: Duration = Duration::from_secs(20);
 
 /// What the tasks of a folder share: the file `weir.yaml` beside them.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -39,8 +34,9 @@ pub struct FolderSpec {
 pub struct ConnectionSpec {
     /// The URL of a PostgreSQL database, as libpq reads it. `${param}` is filled in, `${env:NAME}` from the environment
     /// and `${file:PATH}` from a file: secrets do not stand here, and are never printed.
-    #[schemars(with = "String", example = json!("postgres://loader:${env:LOADER_PASSWORD}@db.example/sales?sslmode=verify-full"))]
-    pub postgres: Spanned<String>,
+    #[serde(default)]
+    #[schemars(with = "Option<String>", example = json!("postgres://loader:${env:LOADER_PASSWORD}@db.example/sales?sslmode=verify-full"))]
+    pub postgres: Option<Spanned<String>>,
 }
 
 /// The connections that a task may name.
@@ -60,6 +56,13 @@ impl Connections {
         }
         let source = SourceText::new(&path, super::read(&path)?);
         let spec: FolderSpec = super::parse_yaml(&source)?;
+        for (name, connection) in &spec.connections {
+            if connection.value.postgres.is_none() {
+                let message = format!("connection `{name}` names no database");
+                let error = TaskError::new(&source, Place::of(connection.referenced), message);
+                return Err(Box::new(error.with_help("add its URL, as `postgres: postgres://...`")).into());
+            }
+        }
         Ok(Self { source: Some(source), specs: spec.connections })
     }
 
@@ -68,17 +71,24 @@ impl Connections {
         self.specs.keys().map(String::as_str)
     }
 
-    /// The database of that name; none if there is no such connection.
-    pub fn database(&self, name: &str, params: &Params) -> Option<Result<Database>> {
-        let (source, spec) = (self.source.as_ref()?, self.specs.get(name)?);
-        let url = &spec.value.postgres;
+    /// The URL of a connection, parameters and secrets filled in, as `parse` reads it; none if there is no such connection,
+    /// or if `url` finds it to be of another kind.
+    pub(crate) fn resolve<T, E: miette::Diagnostic>(
+        &self,
+        name: &str,
+        params: &Params,
+        url: impl Fn(&ConnectionSpec) -> Option<&Spanned<String>>,
+        parse: impl Fn(&str) -> Result<T, E>,
+    ) -> Option<Result<T>> {
+        let source = self.source.as_ref()?;
+        let url = url(&self.specs.get(name)?.value)?;
         let parsed = secret::fill(source, url, params).and_then(|text| {
-            text.parse::<Database>().map_err(|error| {
-                let help = miette::Diagnostic::help(&error).map(|help| help.to_string()).unwrap_or_default();
+            parse(&text).map_err(|error| {
+                let help = error.help().map(|help| help.to_string()).unwrap_or_default();
                 let message = format!("connection `{name}`: {error}");
                 Box::new(TaskError::new(source, Place::of(url.referenced), message).with_help(help)).into()
             })
         });
-        Some(parsed.map(|database| database.application_name("weir")))
+        Some(parsed)
     }
 }

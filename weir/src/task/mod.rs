@@ -4,7 +4,6 @@
 //! the line, the column and, for a name, the nearest known one.
 
 mod connection;
-mod error;
 mod file;
 mod params;
 mod quality;
@@ -15,6 +14,7 @@ mod sink;
 mod source;
 mod sql_type;
 mod text;
+mod times;
 
 use std::path::{Path, PathBuf};
 
@@ -26,9 +26,7 @@ use serde_json::json;
 use serde_saphyr::Spanned;
 use serde_saphyr::budget::BudgetBreach;
 
-pub(crate) use connection::SERVER_WAIT;
 pub use connection::{ConnectionSpec, Connections, FolderSpec};
-pub use error::{Place, SourceText, TaskError};
 pub use params::{EnvironmentSpec, Param, ParamChoice, ParamSpec, Params};
 pub use quality::{GateSpec, QualitySpec, Requirement, RuleSpec};
 pub use schedule::{ScheduleSpec, Timeout};
@@ -41,11 +39,12 @@ pub use sql_type::SqlType;
 pub(crate) use sql_type::type_name;
 pub use text::{Limit, Scalar};
 
-pub(crate) use error::nearest;
 pub(crate) use file::read_text;
 pub(crate) use schema::{folder_schema, json_schema};
+pub(crate) use times::Times;
 
 use crate::error::{Error, Result};
+pub use crate::error::{Place, SourceText, TaskError};
 
 /// A task file that is nested deeper, or has more values, is no task file.
 const MAX_DEPTH: usize = 32;

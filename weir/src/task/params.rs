@@ -8,10 +8,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_saphyr::Spanned;
 
-use super::error::{Place, SourceText, TaskError};
 use super::sql_type::SqlType;
 use super::text::Scalar;
 use crate::error::{Error, Result};
+use crate::error::{Place, SourceText, TaskError};
 
 /// A parameter: one entry under `params`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]

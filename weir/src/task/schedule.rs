@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, de};
 use serde_saphyr::Spanned;
 
-use super::error::{Place, SourceText, TaskError};
-use crate::schedule::{Times, parse_cron, parse_zone};
+use super::times::{Times, parse_cron, parse_zone};
+use crate::error::{Place, SourceText, TaskError};
 
 /// When `weir schedule` starts the task.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]

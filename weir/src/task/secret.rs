@@ -2,9 +2,9 @@
 
 use serde_saphyr::Spanned;
 
-use super::error::{Place, SourceText, TaskError};
 use super::params::Params;
 use crate::error::Result;
+use crate::error::{Place, SourceText, TaskError};
 
 /// Fills in parameters and secrets. A secret that is a part of the text is put there as a part of a URL.
 pub(super) fn fill(source: &SourceText, text: &Spanned<String>, params: &Params) -> Result<String> {

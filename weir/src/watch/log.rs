@@ -1,16 +1,18 @@
-//! The log: one line an event, on standard error.
+//! The log: one line for each event, on standard error.
 
 use std::fmt;
 use std::io::IsTerminal;
 
 use tracing_subscriber::EnvFilter;
 
+use super::{Event, Observer};
+
 /// How log lines are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum LogFormat {
-    /// For people.
+    /// Human-readable.
     Text,
-    /// A JSON object a line, for machines.
+    /// One JSON object per line.
     Json,
 }
 
@@ -20,6 +22,18 @@ impl fmt::Display for LogFormat {
             Self::Text => "text",
             Self::Json => "json",
         })
+    }
+}
+
+/// Logs the steps of a run.
+#[derive(Debug)]
+pub(crate) struct StepLog;
+
+impl Observer for StepLog {
+    fn event(&self, event: &Event<'_>) {
+        if let Event::Step { name, seconds } = event {
+            tracing::info!(step = name, seconds = (seconds * 1e3).round() / 1e3, "done");
+        }
     }
 }
 

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, CWD, RenameFlags, access, renameat_with};
 
-use super::disk::free_bytes;
 use super::{Findings, bytes};
 use crate::error::{Error, Result};
+use crate::system::disk::free_bytes;
 
 /// Files that go when they are dropped.
 struct Probe(Vec<PathBuf>);

@@ -5,7 +5,8 @@ use std::path::Path;
 use super::Findings;
 use super::places::check_writable;
 use crate::error::{Error, Result, state_io};
-use crate::run::{Inspection, holder, identity, locks};
+use crate::ledger::{Inspection, holder};
+use crate::run::key_of;
 use crate::task::Task;
 
 const ABOUT: &str = "state folder";
@@ -16,7 +17,7 @@ pub(super) fn check(task: &Task, state: &Path, ledger: &Result<Option<Inspection
         Ok(()) => findings.ok(ABOUT, format!("{} will be made by the first run", state.display())),
         Err(error) => findings.problem(ABOUT, &state_io(state)(error)),
     }
-    let holder = holder(&locks(state), &identity(task.name(), &task.environment));
+    let holder = holder(state, &key_of(task));
     if let Some(holder) = &holder {
         findings.warn("lock", holder, "a run that is started now exits with 4");
     } else {
@@ -44,7 +45,7 @@ fn check_ledger(ledger: &Inspection, is_running: bool, findings: &mut Findings) 
     if !is_running {
         for (id, state) in ledger.unfinished() {
             let message = format!("run {id} did not end while {state}");
-            findings.warn("ledger", message, "the next start takes it back or finishes it");
+            findings.warn("ledger", message, "the next start rolls it back or forward");
         }
     }
     if let Some(latest) = latest

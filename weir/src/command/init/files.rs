@@ -6,7 +6,7 @@ use datafusion::arrow::array::{Array, AsArray};
 
 use super::sample::{Column, ROWS, Sample};
 use crate::error::{Error, Result};
-use crate::sink::csv_file;
+use crate::format::csv::write::file as csv_file;
 use crate::task::SqlType;
 
 /// A task's name has words put to it for its sources and sinks.

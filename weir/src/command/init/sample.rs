@@ -11,11 +11,13 @@ use datafusion::logical_expr::{Expr, LogicalPlan, ScalarUDF};
 use datafusion::prelude::SessionContext;
 
 use super::guess;
+use crate::database::{Connector, Sessions};
 use crate::engine::{self, Resources};
 use crate::error::{Error, Result};
-use crate::run::declare;
-use crate::source::{Origin, header_names};
-use crate::stage::Tables;
+use crate::format::csv::header_names;
+use crate::run::key_of;
+use crate::source::{Opening, Source};
+use crate::system::stop::Stop;
 use crate::task::{ParamChoice, SqlType, Task};
 
 /// So many rows are looked at.
@@ -67,7 +69,7 @@ fn check_headers(path: &Path, headers: &[String]) -> Result<()> {
             return Err(Error::input(path.display(), message, "name every column in the file's first line"));
         }
         if !seen.insert(header) {
-            let message = format!("column `{header}` stands twice in its header");
+            let message = format!("duplicate column `{header}` in its header");
             return Err(Error::input(path.display(), message, "rename one of the two in the file"));
         }
     }
@@ -134,16 +136,22 @@ async fn first_rows(
     let choice = ParamChoice { environment: None, values: vec![("file".to_owned(), file)] };
     let task = Task::parse(Path::new("sample.yaml"), task, &choice)?;
     let failed = |error| Error::query("sample", error);
-    let mut tables = Tables::new();
-    let sources = declare(&task)?;
-    for source in &sources {
-        source.rejected().set_taker(Box::new(|_| Ok(())));
-        if let Origin::Files(files) = source.origin() {
-            tables.insert(source.name().to_owned(), source.open_files(files.find().await?, files.form())?);
+    let (key, stop, fetchers) = (key_of(&task), Stop::never(), [].into());
+    let mut sessions = Sessions::new(Connector::of(&task), &stop);
+    for source in &Source::declare_all(&task)? {
+        source.rejected().connect(Box::new(|_| Ok(())));
+        let mut opening = Opening {
+            key: &key,
+            ledger: None,
+            run: None,
+            fetchers: &fetchers,
+            sessions: &mut sessions,
+            scratch: Path::new(""),
+            stop: &stop,
+        };
+        if let Some(table) = source.open(&mut opening).await?.table {
+            session.register_table(source.name(), table).map_err(failed)?;
         }
-    }
-    for (name, table) in tables {
-        session.register_table(name, table).map_err(failed)?;
     }
     let frame = session.table("sample").await.and_then(|frame| frame.limit(0, Some(ROWS))).map_err(failed)?;
     let schema = std::sync::Arc::new(frame.schema().as_arrow().clone());

@@ -9,28 +9,30 @@ use weir_postgres::tokio_postgres::{Client, CopyOutStream};
 
 use super::snapshot::Snapshot;
 use crate::error::{Error, Result};
-use crate::source::store::wait;
-use crate::source::text::Fill;
+use crate::format::text::{Fill, OpenText};
+use crate::place::wait;
 
 /// A query of which the rows are wanted.
 #[derive(Debug)]
-pub(in crate::source) struct Query {
+pub(super) struct Query {
     pub(super) snapshot: Arc<Snapshot>,
     pub(super) sql: String,
 }
 
-impl Query {
-    /// Sends it.
-    pub(in crate::source) fn ask(&self) -> Result<CopyOut> {
+impl OpenText for Query {
+    /// Sends the query.
+    fn open(&self) -> Result<Box<dyn Fill>> {
         let mut stop = self.snapshot.stop();
         wait(async {
             tokio::select! {
-                answer = self.begin() => answer,
+                answer = self.begin() => Ok(Box::new(answer?) as Box<dyn Fill>),
                 () = stop.wanted() => Err(Error::Interrupted),
             }
         })
     }
+}
 
+impl Query {
     async fn begin(&self) -> Result<CopyOut> {
         let client = self.snapshot.session().await?;
         let copy = format!("copy ({}) to stdout (format csv, encoding 'UTF8')", self.sql);
@@ -41,7 +43,7 @@ impl Query {
 }
 
 /// The answer.
-pub(in crate::source) struct CopyOut {
+struct CopyOut {
     /// The session lasts as long as its client.
     _session: Client,
     snapshot: Arc<Snapshot>,

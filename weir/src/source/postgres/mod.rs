@@ -14,30 +14,32 @@ mod snapshot;
 
 use std::sync::Arc;
 
-use weir_postgres::Database;
+use async_trait::async_trait;
+use indicatif::HumanBytes;
 
-pub(super) use answer::{CopyOut, Query};
-pub(crate) use snapshot::{Snapshot, Snapshots};
-
-use super::columns::Declared;
-use super::rejected::RejectedRoute;
-use super::table::{RowsTable, ScanProgress, SourceTable};
+use super::Source;
+use super::origin::{Opened, Opening, Origin};
 use crate::error::{Error, Result};
-use crate::task::{OriginTableSpec, Task};
+use crate::format::scan::RowsTable;
+use crate::task::{SourceSpec, Task};
 use catalogue::Found;
 use rows::TableRows;
+use snapshot::Snapshot;
 
 /// A table that is read, as the task declares it.
 #[derive(Debug)]
-pub(crate) struct OriginTable {
+pub(super) struct PostgresTable {
     connection: String,
     schema: Option<String>,
     table: String,
 }
 
-impl OriginTable {
+impl PostgresTable {
     /// Takes the table as the task declares it. Nothing is connected to.
-    pub(super) fn declare(task: &Task, spec: &OriginTableSpec) -> Result<Self> {
+    pub(super) fn declare(task: &Task, spec: &SourceSpec) -> Result<Self> {
+        let Some(spec) = &spec.postgres else {
+            return Err(Error::Unbalanced { message: "a source was taken for one of PostgreSQL".to_owned() });
+        };
         let connection = &spec.connection;
         if !task.connections.names().any(|name| name == connection.value) {
             return Err(Box::new(task.unknown_connection(connection)).into());
@@ -46,44 +48,35 @@ impl OriginTable {
         Ok(Self { connection: connection.value.clone(), schema, table })
     }
 
-    /// The connection's name.
-    pub(crate) fn connection(&self) -> &str {
-        &self.connection
-    }
-
-    /// Where it is, for people.
-    pub(crate) fn shown(&self) -> String {
+    /// Its name in messages.
+    fn shown(&self) -> String {
         let schema = self.schema.as_ref().map(|schema| format!("{schema}.")).unwrap_or_default();
         format!("{}: {schema}{}", self.connection, self.table)
     }
+}
 
-    /// Holds the table against the declared columns.
-    pub(super) async fn open(
-        &self,
-        snapshot: Arc<Snapshot>,
-        declared: &Arc<Declared>,
-        rejected: &Arc<RejectedRoute>,
-        progress: &Arc<ScanProgress>,
-    ) -> Result<(Arc<dyn SourceTable>, u64)> {
+#[async_trait]
+impl Origin for PostgresTable {
+    async fn open(&self, source: &Source, opening: &mut Opening<'_>) -> Result<Opened> {
+        let connection = self.connection.as_str();
+        let begin = async |connector: &crate::database::Connector, stop| {
+            Snapshot::begin(connector.postgres(connection)?, stop).await
+        };
+        let snapshot = opening.sessions.of(connection, begin).await?;
         let found = Found::look(&snapshot, self.schema.as_deref(), &self.table).await?;
         let found = found.ok_or_else(|| {
             let message = format!("there is no such table or view in {}", snapshot.database());
             Error::input(self.shown(), message, "check the name, its schema, and the connection in weir.yaml")
         })?;
+        let Source { declared, rejected, progress, .. } = source;
         let readings = reading::of_columns(declared, &found).map_err(|(message, help)| {
             Error::input(format!("{} in {}", self.shown(), snapshot.database()), message, help)
         })?;
         let bytes = found.bytes;
         let rows = TableRows::new(self.shown(), found, snapshot, declared.clone(), readings);
         rows.check().await?;
-        Ok((Arc::new(RowsTable::new(rows, declared.clone(), rejected.clone(), progress.clone())), bytes))
+        let table = RowsTable::new(rows, declared.clone(), rejected.clone(), progress.clone());
+        let summary = format!("{}, {} there", self.shown(), HumanBytes(bytes));
+        Ok(Opened { table: Some(Arc::new(table)), bytes, summary, files: vec![], nothing_to_do: None })
     }
-}
-
-/// The database of a connection.
-fn database(task: &Task, connection: &str) -> Result<Database> {
-    task.connections.database(connection, &task.params).unwrap_or_else(|| {
-        let message = format!("there is no connection `{connection}` in weir.yaml");
-        Err(Error::usage(message, "name it under `connections`"))
-    })
 }

@@ -5,8 +5,8 @@ use weir_postgres::load::{Fit, Kind};
 use weir_postgres::sql::quoted;
 
 use super::catalogue::{Column as FoundColumn, Found};
-use crate::sink::kind_of;
-use crate::source::columns::{Column, Declared};
+use crate::database::postgres::kind_of;
+use crate::format::columns::{Column, Declared};
 use crate::task::type_name;
 
 /// How a column is read.
@@ -48,7 +48,7 @@ pub(super) fn of_columns(declared: &Declared, found: &Found) -> Result<Vec<Readi
     let mut readings = Vec::new();
     for column in &declared.columns {
         let Some(there) = found.columns.iter().find(|there| there.name == column.header) else {
-            let help = match crate::task::nearest(&column.header, &names()) {
+            let help = match crate::error::nearest(&column.header, &names()) {
                 Some(near) => format!("is it `{near}`? The table has: {}", names().join(", ")),
                 None => format!("mend the `columns` of the source; the table has: {}", names().join(", ")),
             };

@@ -11,11 +11,12 @@ use super::filter::condition;
 use super::reading::Reading;
 use super::snapshot::Snapshot;
 use crate::error::Result;
-use crate::source::columns::{Declared, ReadColumns};
-use crate::source::csv::{Csv, Layout};
-use crate::source::rejected::RejectedRoute;
-use crate::source::table::{Pushed, Rows, Scan, ScanProgress};
-use crate::source::text::TextScan;
+use crate::format::columns::{Declared, ReadColumns};
+use crate::format::csv::{Csv, Layout};
+use crate::format::scan::{Pushed, Rows, Scan};
+use crate::format::text::TextScan;
+use crate::route::RejectedRoute;
+use crate::watch::ScanProgress;
 
 /// A table in a snapshot.
 #[derive(Debug)]
@@ -107,6 +108,6 @@ impl Rows for TableRows {
     ) -> (Self::Scan, <Self::Scan as Scan>::Cursor) {
         let query = Query { snapshot: self.snapshot.clone(), sql: self.sql(columns.declared(), &pushed) };
         let layout = Layout::in_order(columns.declared().len(), 2);
-        TextScan::of_answer(self.shown.clone(), query, layout, columns, rejected, progress)
+        TextScan::of_stream(self.shown.clone(), Arc::new(query), layout, columns, rejected, progress)
     }
 }

@@ -1,22 +1,20 @@
-//! The moment at which a run sees a database.
+//! The consistent snapshot in which a run reads a database (REPEATABLE READ).
 
-use std::sync::Arc;
-
+use async_trait::async_trait;
 use weir_postgres::Database;
 use weir_postgres::sql::literal;
 use weir_postgres::tokio_postgres::{self, Client};
 
-use super::database;
-use crate::error::{Error, Result};
-use crate::stop::Stop;
-use crate::task::{SERVER_WAIT, Task};
+use crate::database::{SERVER_WAIT, Session};
+use crate::error::Result;
+use crate::system::stop::Stop;
 
 /// Values are written in one form, whatever the server, the database or the user is set to.
 const FORMS: &str = "set local datestyle = 'ISO, YMD'; set local timezone = 'UTC'; set local intervalstyle = 'iso_8601'; \
                      set local extra_float_digits = 1; set local xmloption = 'content'; \
                      set local synchronize_seqscans = off; set local idle_in_transaction_session_timeout = 0";
 
-/// A transaction that keeps the moment for those who read.
+/// A transaction that exports its snapshot to the sessions that read.
 #[derive(Debug)]
 pub(crate) struct Snapshot {
     database: Database,
@@ -26,7 +24,8 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
-    async fn take(database: Database, stop: Stop) -> Result<Self> {
+    /// Begins the transaction.
+    pub(super) async fn begin(database: Database, stop: Stop) -> Result<Self> {
         let client = database.connect(SERVER_WAIT).await?;
         let failed = |error: tokio_postgres::Error| database.statement_error(&error);
         let begin = format!("begin isolation level repeatable read, read only; {FORMS}");
@@ -40,7 +39,7 @@ impl Snapshot {
         &self.database
     }
 
-    /// The session that keeps the moment.
+    /// The session that holds the snapshot.
     pub(super) fn client(&self) -> &Client {
         &self.client
     }
@@ -50,7 +49,7 @@ impl Snapshot {
         self.stop.clone()
     }
 
-    /// Another session, which sees the same.
+    /// Another session with the same snapshot.
     pub(super) async fn session(&self) -> Result<Client> {
         let client = self.database.connect(SERVER_WAIT).await?;
         let begin = format!(
@@ -62,37 +61,10 @@ impl Snapshot {
     }
 }
 
-/// The snapshots of a run, one for each connection.
-#[derive(Debug)]
-pub(crate) struct Snapshots {
-    stop: Stop,
-    taken: Vec<(String, Arc<Snapshot>)>,
-}
-
-impl Snapshots {
-    pub(crate) fn new(stop: &Stop) -> Self {
-        Self { stop: stop.clone(), taken: vec![] }
-    }
-
-    /// The snapshot of a connection, which is taken when it is asked for first.
-    pub(crate) async fn of(&mut self, task: &Task, connection: &str) -> Result<Arc<Snapshot>> {
-        if let Some((_, snapshot)) = self.taken.iter().find(|(name, _)| name == connection) {
-            return Ok(snapshot.clone());
-        }
-        let (database, mut stop) = (database(task, connection)?, self.stop.clone());
-        let snapshot = tokio::select! {
-            snapshot = Snapshot::take(database, self.stop.clone()) => Arc::new(snapshot?),
-            () = stop.wanted() => return Err(Error::Interrupted),
-        };
-        self.taken.push((connection.to_owned(), snapshot.clone()));
-        Ok(snapshot)
-    }
-
-    /// Ends the transactions: nothing of the run waits for them, and they for nothing.
-    pub(crate) async fn end(&self) {
-        for (_, snapshot) in &self.taken {
-            // All was read. A session that is gone has ended its transaction, too.
-            let _ = snapshot.client.batch_execute("rollback").await;
-        }
+#[async_trait]
+impl Session for Snapshot {
+    async fn end(&self) {
+        // A session that is lost has ended its transaction, too.
+        let _ = self.client.batch_execute("rollback").await;
     }
 }

@@ -195,8 +195,8 @@ impl Guard {
         error: DataFusionError,
         compute: impl Fn(&RecordBatch) -> QueryResult<T>,
     ) -> QueryResult<RecordBatch> {
-        if RowError::of(&error).is_some() && !self.failed.has_taker() {
-            return Err(self.failed.untaken(&error).into());
+        if RowError::of(&error).is_some() && !self.failed.is_connected() {
+            return Err(self.failed.unrouted(&error).into());
         }
         let mut fails = vec![false; batch.num_rows()];
         let mut errors = Vec::new();

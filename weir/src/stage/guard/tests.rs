@@ -10,7 +10,7 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use proptest::prelude::*;
 
 use super::*;
-use crate::quality::rejected_schema;
+use crate::route::rejected_rows;
 
 /// The rows that come out of a guarded query over `t (id, b, c)`, and those that were rejected.
 fn run(sql: &str, batches: Vec<RecordBatch>) -> QueryResult<(Vec<RecordBatch>, Vec<RecordBatch>)> {
@@ -26,13 +26,13 @@ fn run(sql: &str, batches: Vec<RecordBatch>) -> QueryResult<(Vec<RecordBatch>, V
             takes.lock().unwrap().push(batch.clone());
             Ok(())
         });
-        let failed = FailedRows::of_table("t", rejected_schema(&plan.schema()), vec![0], Some(taker));
+        let failed = FailedRows::of_table("t", rejected_rows(&plan.schema()), vec![0], Some(taker));
         let failed = Arc::new(failed);
         let schema = plan.schema();
         let plan = guard(plan, &failed).unwrap();
         assert_eq!(plan.schema(), schema);
         let passed = collect(plan, context.task_ctx()).await?;
-        let counted: u64 = failed.counts().values().map(|(rows, _)| rows).sum();
+        let counted: u64 = failed.reasons().rows();
         let rejected = rejected.lock().unwrap().clone();
         assert_eq!(counted, rejected.iter().map(|batch| batch.num_rows() as u64).sum::<u64>());
         Ok((passed, rejected))

@@ -1,0 +1,242 @@
+//! `doctor`: whether a task has all that it needs here. Nothing is changed, and nothing is left behind.
+
+mod places;
+mod state;
+
+use comfy_table::{Attribute, Cell, Color, ColumnConstraint};
+use miette::Diagnostic;
+use serde::Serialize;
+
+use super::summary::{bytes, count, table};
+use super::{Cli, DoctorArgs, runtime, validate};
+use std::path::Path;
+
+use crate::database::{Connector, Sessions};
+use crate::engine::Resources;
+use crate::error::{Error, Result};
+use crate::ledger::{Inspection, inspect};
+use crate::plan::Plan;
+use crate::run::{Settings, key_of};
+use crate::sink::{Claim, SinkRun};
+use crate::source::{Opening, Source};
+use crate::system::memory::physical_memory;
+use crate::system::stop::Stop;
+use crate::task::Task;
+use places::Needs;
+
+/// How good or bad a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Level {
+    Ok,
+    /// A run can do its work, and may come to an end that nobody wants.
+    Warning,
+    /// A run would fail.
+    Problem,
+}
+
+/// What was found, and what to do about it.
+#[derive(Debug, Serialize)]
+struct Finding {
+    level: Level,
+    /// What was looked at: `task`, `source person`, `state folder`.
+    about: String,
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    help: Option<String>,
+}
+
+/// All that was found, in the order in which it was looked at.
+#[derive(Debug, Default)]
+struct Findings(Vec<Finding>);
+
+impl Findings {
+    fn ok(&mut self, about: impl Into<String>, message: impl Into<String>) {
+        self.0.push(Finding { level: Level::Ok, about: about.into(), message: message.into(), help: None });
+    }
+
+    fn warn(&mut self, about: impl Into<String>, message: impl Into<String>, help: impl Into<String>) {
+        let (about, message, help) = (about.into(), message.into(), Some(help.into()));
+        self.0.push(Finding { level: Level::Warning, about, message, help });
+    }
+
+    /// What would end a run, in the words with which it would end.
+    fn problem(&mut self, about: impl Into<String>, error: &Error) {
+        let help = error.help().map(|help| help.to_string());
+        self.0.push(Finding { level: Level::Problem, about: about.into(), message: error.to_string(), help });
+    }
+
+    fn count(&self, level: Level) -> usize {
+        self.0.iter().filter(|finding| finding.level == level).count()
+    }
+}
+
+pub(super) fn doctor(cli: &Cli, args: &DoctorArgs) -> Result<u8> {
+    let mut findings = Findings::default();
+    let settings = cli.settings(&args.run);
+    match args.run.task.load() {
+        Ok(task) => runtime(2)?.block_on(examine(cli, &task, &settings, &mut findings))?,
+        Err(error @ Error::Task(_)) => findings.problem("task", &error),
+        Err(wrong_usage) => return Err(wrong_usage),
+    }
+    let shown = findings.0.iter().filter(|finding| !args.run.task.log.quiet || finding.level != Level::Ok);
+    if args.json {
+        for finding in shown {
+            say!("{}", serde_json::to_string(finding).map_err(|error| Error::usage(error, "report this"))?);
+        }
+    } else {
+        show(shown);
+        let (problems, warnings) = (findings.count(Level::Problem), findings.count(Level::Warning));
+        say!("\n{problems} problems, {warnings} warnings, {} checks", findings.0.len());
+    }
+    Ok(u8::from(findings.count(Level::Problem) > 0))
+}
+
+fn show<'a>(findings: impl Iterator<Item = &'a Finding>) {
+    let mut table = table(&["", "what", "finding"]);
+    for Finding { level, about, message, help } in findings {
+        let level = match level {
+            Level::Ok => Cell::new("ok").fg(Color::Green),
+            Level::Warning => Cell::new("warning").fg(Color::Yellow),
+            Level::Problem => Cell::new("problem").fg(Color::Red).add_attribute(Attribute::Bold),
+        };
+        let help = help.as_ref().map(|help| format!("\n-> {help}")).unwrap_or_default();
+        table.add_row(vec![level, Cell::new(about), Cell::new(format!("{message}{help}"))]);
+    }
+    if let Some(level) = table.column_mut(0) {
+        level.set_constraint(ColumnConstraint::ContentWidth);
+    }
+    say!("{table}");
+}
+
+async fn examine(cli: &Cli, task: &Task, settings: &Settings, findings: &mut Findings) -> Result<()> {
+    let mut needs = Needs::default();
+    let ledger = inspect(&settings.state, &key_of(task));
+    match validate::plan(cli, task).await {
+        Ok(plan) => {
+            let models = count(plan.models.len() as u64);
+            findings.ok("task", format!("{} and its SQL are valid: {models} models", task.source.name()));
+            check_routes(task, findings);
+            let (key, connector, stop) = (key_of(task), Connector::of(task), Stop::never());
+            let mut sessions = Sessions::new(connector.clone(), &stop);
+            for source in &plan.sources {
+                let mut opening = Opening {
+                    key: &key,
+                    ledger: None,
+                    run: None,
+                    fetchers: &settings.fetchers,
+                    sessions: &mut sessions,
+                    scratch: Path::new(""),
+                    stop: &stop,
+                };
+                check_source(task, source, &mut opening, findings, &mut needs).await;
+            }
+            sessions.end().await;
+            let ledger = ledger.as_ref().ok().and_then(Option::as_ref);
+            check_sinks(task, &plan, &connector, ledger, findings, &mut needs).await;
+        }
+        Err(error) => findings.problem("task", &error),
+    }
+    state::check(task, &settings.state, &ledger, findings);
+    needs.scratch(&settings.state);
+    needs.check(findings);
+    check_memory(settings.resources, findings);
+    check_schedule(task, findings);
+    Ok(())
+}
+
+/// A rejected row that no sink takes ends the run.
+fn check_routes(task: &Task, findings: &mut Findings) {
+    let is_taken = |table: &str| {
+        let mut routes = task.spec.sinks.values().map(|sink| &sink.value.from.value);
+        routes.any(|route| route.rejected && route.table == table)
+    };
+    let judged = task.spec.quality.iter().filter(|(_, quality)| !quality.value.reject_unless.is_empty());
+    for (model, _) in judged.filter(|(model, _)| !is_taken(model)) {
+        let message = format!("no sink reads `{model}.rejected`: the first rejected row would end a run");
+        findings.warn(format!("model {model}"), message, format!("add a sink with `from: {model}.rejected`"));
+    }
+    for source in task.spec.sources.keys().filter(|source| !is_taken(source)) {
+        let message =
+            format!("no sink reads `{source}.rejected`: the first record that cannot be read would end a run");
+        findings.warn(format!("source {source}"), message, format!("add a sink with `from: {source}.rejected`"));
+    }
+}
+
+async fn check_source(
+    task: &Task,
+    source: &Source,
+    opening: &mut Opening<'_>,
+    findings: &mut Findings,
+    needs: &mut Needs,
+) {
+    let about = format!("source {}", source.name());
+    let spec = task.spec.sources.get(source.name()).map(|spec| &spec.value);
+    match source.open(opening).await {
+        Err(error) => findings.problem(&about, &error),
+        Ok(opened) if opened.files.is_empty() && spec.is_some_and(|spec| spec.files.is_some()) => {
+            let message = opened.nothing_to_do.unwrap_or_else(|| format!("{}: no file matches", opened.summary));
+            findings.warn(&about, message, "check the path, if there should be files by now");
+        }
+        Ok(opened) => {
+            needs.input += opened.bytes;
+            let checked = if opened.table.is_some() { "can be read, columns fit" } else { "nothing was fetched" };
+            findings.ok(&about, format!("{}; {checked}", opened.summary));
+        }
+    }
+    if let Some(archive) = spec.and_then(|spec| spec.archive.as_ref()) {
+        match task.params.fill(&task.source, archive) {
+            Ok(folder) => places::check_archive(source.name(), folder.as_ref(), findings),
+            Err(error) => findings.problem(&about, &error),
+        }
+    }
+}
+
+async fn check_sinks(
+    task: &Task,
+    plan: &Plan,
+    connector: &Connector,
+    ledger: Option<&Inspection>,
+    findings: &mut Findings,
+    needs: &mut Needs,
+) {
+    let key = key_of(task);
+    let history = |run: &str| Ok(ledger.and_then(|ledger| ledger.states.get(run)).copied());
+    for (number, sink) in plan.sinks.iter().enumerate() {
+        let about = format!("sink {}", sink.name);
+        let run = SinkRun { sink: &sink.name, number, key: &key, run: "doctor", connector, history: &history };
+        match (sink.open(task, &run).await, sink.target.claim()) {
+            (Err(error), _) => findings.problem(about, &error),
+            (Ok(_), Claim::Folder(folder)) => {
+                let target = folder.canonicalize().unwrap_or_else(|_| folder.clone());
+                places::check_sink(&sink.name, &folder, &target, findings);
+                needs.output(&target);
+            }
+            (Ok(_), Claim::Table(_)) => findings.ok(about, format!("{}: can take the rows", sink.target.place())),
+        }
+    }
+}
+
+fn check_memory(resources: Resources, findings: &mut Findings) {
+    let (limit, machine) = (resources.memory_limit, physical_memory());
+    let message = format!("a run may have {} of the {} that are here", bytes(limit), bytes(machine));
+    match resources.check() {
+        Err(error) => findings.problem("memory", &error),
+        Ok(()) if limit > machine => {
+            findings.warn("memory", message, "give less with --memory-limit, or the run may be killed");
+        }
+        Ok(()) => findings.ok("memory", message),
+    }
+}
+
+fn check_schedule(task: &Task, findings: &mut Findings) {
+    let Some(schedule) = &task.spec.schedule else { return };
+    let now = chrono::Utc::now();
+    match schedule.value.times(&task.source).map_err(Box::new) {
+        Ok(times) => match times.after(now) {
+            Some(next) => findings.ok("schedule", format!("next: {}; it is {} now", times.show(next), times.show(now))),
+            None => findings.warn("schedule", "it has no further time", "correct `cron`"),
+        },
+        Err(error) => findings.problem("schedule", &error.into()),
+    }
+}

@@ -1,0 +1,43 @@
+//! Databases: the connections of `weir.yaml`, and what sources and sinks of one kind of server share.
+
+pub(crate) mod postgres;
+mod sessions;
+
+use std::time::Duration;
+
+pub(crate) use sessions::{Session, Sessions};
+
+use crate::error::{Error, Result};
+use crate::task::{Connections, Params, Task};
+
+/// Time for which a server that cannot be reached is waited for.
+pub(crate) const SERVER_WAIT: Duration = Duration::from_secs(20);
+
+/// Resolves the connections that a task names. A server is asked for nothing.
+#[derive(Debug, Clone)]
+pub(crate) struct Connector {
+    connections: Connections,
+    params: Params,
+}
+
+impl Connector {
+    /// The connections of a task, with its parameters filled in.
+    pub(crate) fn of(task: &Task) -> Self {
+        Self { connections: task.connections.clone(), params: task.params.clone() }
+    }
+
+    /// The PostgreSQL database of a connection.
+    pub(crate) fn postgres(&self, name: &str) -> Result<weir_postgres::Database> {
+        let database = self.connections.resolve(name, &self.params, |spec| spec.postgres.as_ref(), |url| url.parse());
+        let database: weir_postgres::Database = database.unwrap_or_else(|| Err(unknown(name, "PostgreSQL")))?;
+        Ok(database.application_name("weir"))
+    }
+}
+
+fn unknown(name: &str, kind: &str) -> Error {
+    let message = format!("weir.yaml has no connection `{name}` of {kind}");
+    Error::usage(
+        message,
+        "add it under `connections` in weir.yaml; a run that has not ended may have rows waiting for it there",
+    )
+}

@@ -1,0 +1,268 @@
+//! What can go wrong, said so that the reader can act on it: what, where, and what to do next.
+
+mod fetch;
+mod text;
+
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
+
+use datafusion::error::DataFusionError;
+use miette::Diagnostic;
+
+pub use fetch::FetchFailed;
+pub(crate) use text::nearest;
+pub use text::{Place, SourceText, TaskError};
+
+/// The result of everything in this crate that can fail.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// An error that ends a run. A bad row is not an error: it goes to the rejected route.
+#[derive(Debug, thiserror::Error, Diagnostic)]
+#[non_exhaustive]
+pub enum Error {
+    /// The task file, or a SQL file that it names, is wrong.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Task(#[from] Box<TaskError>),
+
+    /// The command line asks for something that cannot be.
+    #[error("{message}")]
+    Usage {
+        /// What is wrong.
+        message: String,
+        /// What to do about it.
+        #[help]
+        help: String,
+    },
+
+    /// Another run of the same task holds the lock.
+    #[error("{message}")]
+    #[diagnostic(help("wait for it to end, or stop that process; the lock goes with it"))]
+    Locked {
+        /// Who holds the lock and since when.
+        message: String,
+    },
+
+    /// An input cannot be read as the task says.
+    #[error("{path}: {message}")]
+    Input {
+        /// The file or pattern.
+        path: String,
+        /// What is wrong.
+        message: String,
+        /// What to do about it.
+        #[help]
+        help: String,
+    },
+
+    /// A sink cannot take the rows, or cannot be published.
+    #[error("sink `{sink}`: {path}: {message}")]
+    Sink {
+        /// The sink's name in the task file.
+        sink: String,
+        /// The file or folder.
+        path: String,
+        /// What is wrong.
+        message: String,
+        /// What to do about it.
+        #[help]
+        help: String,
+    },
+
+    /// A database cannot be reached, or does not do what it was asked.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Database(#[from] weir_postgres::Error),
+
+    /// What a section adds to read from elsewhere could not get the rows.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Fetch(#[from] FetchFailed),
+
+    /// The state folder (ledger, locks, scratch) cannot be used.
+    #[error("state folder: {path}: {message}")]
+    State {
+        /// The file or folder.
+        path: String,
+        /// What is wrong.
+        message: String,
+        /// What to do about it.
+        #[help]
+        help: String,
+    },
+
+    /// A rule under `fail_unless` did not hold.
+    #[error("table `{table}`: rule `{rule}` must hold, and at least {rows} rows miss it")]
+    #[diagnostic(help(
+        "nothing was published; mend the input, or make it a rule that rejects or warns; for example: {samples}"
+    ))]
+    RuleFailed {
+        /// The judged table.
+        table: String,
+        /// The rule's name.
+        rule: String,
+        /// Rows that miss it, among those that were judged before the run ended.
+        rows: u64,
+        /// A few of them. They are shown and not kept.
+        samples: String,
+    },
+
+    /// A model or a rule failed while rows went through it.
+    #[error("table `{table}`: {message}")]
+    #[diagnostic(help("nothing was published"))]
+    Query {
+        /// The model or source that was being computed.
+        table: String,
+        /// What the engine says.
+        message: String,
+    },
+
+    /// A row cannot be computed, and cannot be rejected.
+    #[error("table `{table}`: a row cannot be computed: {message}")]
+    Row {
+        /// The model that was being computed.
+        table: String,
+        /// What the engine says.
+        message: String,
+        /// What to do about it.
+        #[help]
+        help: String,
+    },
+
+    /// The run needs more memory than it may have.
+    #[error("table `{table}`: {message}")]
+    #[diagnostic(help(
+        "nothing was published; raise --memory-limit or give fewer --threads; sorts, aggregates and `unique` go to disk when memory is short, but window functions and the smaller side of a join hold all of their rows: let them see fewer rows or columns"
+    ))]
+    Memory {
+        /// The model or source that was being computed.
+        table: String,
+        /// How much it had, and how much it may have.
+        message: String,
+    },
+
+    /// The counts of a run disagree: rows were lost or made up.
+    #[error("row counts disagree: {message}")]
+    #[diagnostic(help("nothing was published; this is a defect of the engine, please report it with the task file"))]
+    Unbalanced {
+        /// Which counts, and by how much.
+        message: String,
+    },
+
+    /// A run is past its commit record and could not be finished.
+    #[error("run {run} is to be published and could not be finished: {message}")]
+    #[diagnostic(help(
+        "mend that; then any start of the task in this environment finishes it first. Until then some sinks may hold this run and others the one before"
+    ))]
+    Unpublished {
+        /// The run's id.
+        run: String,
+        /// What stood in the way.
+        message: String,
+    },
+
+    /// The user or the system asked the run to stop.
+    #[error("interrupted")]
+    #[diagnostic(help("nothing was published; start the run again"))]
+    Interrupted,
+}
+
+impl Error {
+    /// An error about an input.
+    pub fn input(path: impl Display, message: impl Display, help: impl Display) -> Self {
+        Self::Input { path: path.to_string(), message: message.to_string(), help: help.to_string() }
+    }
+
+    /// An error about the command line.
+    pub fn usage(message: impl Display, help: impl Display) -> Self {
+        Self::Usage { message: message.to_string(), help: help.to_string() }
+    }
+
+    /// An error about a sink's file or folder.
+    pub fn sink(sink: &str, path: &Path, message: impl Display, help: impl Display) -> Self {
+        Self::Sink {
+            sink: sink.to_owned(),
+            path: path.display().to_string(),
+            message: message.to_string(),
+            help: help.to_string(),
+        }
+    }
+
+    /// An error about the state folder.
+    pub fn state(path: &Path, message: impl Display, help: impl Display) -> Self {
+        Self::State { path: path.display().to_string(), message: message.to_string(), help: help.to_string() }
+    }
+
+    /// What DataFusion says of a table's computation; an error of ours that travelled through it comes out as it was.
+    pub fn query(table: &str, error: DataFusionError) -> Self {
+        match unwrap_own(error) {
+            Ok(own) => own,
+            Err(foreign) => Self::Query { table: table.to_owned(), message: foreign.strip_backtrace() },
+        }
+    }
+
+    /// The error as the ledger keeps it: without values of rows, which do not belong there.
+    pub(crate) fn for_ledger(&self) -> String {
+        match self {
+            Self::Query { table, .. } => {
+                format!("table `{table}`: its computation failed; the log of the run says how")
+            }
+            Self::Row { table, .. } => {
+                format!("table `{table}`: a row cannot be computed; the log of the run says how")
+            }
+            other => other.to_string(),
+        }
+    }
+
+    /// The same error, of a run that is past its commit record.
+    pub(crate) fn while_publishing(self, run: &str) -> Self {
+        Self::Unpublished { run: run.to_owned(), message: self.to_string() }
+    }
+
+    /// Whether a table refuses what is staged for it, and would do so again.
+    pub(crate) fn is_refusal(&self) -> bool {
+        matches!(self, Self::Database(error) if !error.is_transient() && error.sqlstate().is_some())
+    }
+
+    /// The exit code of a process that ends with this error: 2 wrong usage or task file, 4 locked, 1 anything else.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Task(_) | Self::Usage { .. } => 2,
+            Self::Locked { .. } => 4,
+            _ => 1,
+        }
+    }
+}
+
+impl From<Error> for DataFusionError {
+    fn from(error: Error) -> Self {
+        DataFusionError::External(Box::new(error))
+    }
+}
+
+/// The error of ours inside a DataFusion error, however deep it was wrapped on its way.
+fn unwrap_own(error: DataFusionError) -> Result<Error, DataFusionError> {
+    match error {
+        DataFusionError::External(inner) => match inner.downcast::<Error>() {
+            Ok(own) => Ok(*own),
+            Err(inner) => match inner.downcast::<DataFusionError>() {
+                Ok(inner) => unwrap_own(*inner),
+                Err(inner) => Err(DataFusionError::External(inner)),
+            },
+        },
+        DataFusionError::Context(context, inner) => {
+            unwrap_own(*inner).map_err(|inner| DataFusionError::Context(context, Box::new(inner)))
+        }
+        DataFusionError::Shared(inner) => match std::sync::Arc::try_unwrap(inner) {
+            Ok(inner) => unwrap_own(inner),
+            Err(inner) => Err(DataFusionError::Shared(inner)),
+        },
+        other => Err(other),
+    }
+}
+
+/// Adds the path to an I/O error of the state folder.
+pub(crate) fn state_io(path: &Path) -> impl FnOnce(std::io::Error) -> Error {
+    let path = PathBuf::from(path);
+    move |error| Error::state(&path, error, "check that the folder exists, is writable and has free space")
+}

@@ -1,0 +1,307 @@
+//! The declared columns of a source, and what must hold of their values.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions};
+use datafusion::arrow::buffer::BooleanBuffer;
+use datafusion::arrow::compute::{filter_record_batch, nullif};
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::arrow::error::ArrowError;
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::expressions::{col, in_list, lit};
+use serde_saphyr::Spanned;
+
+use super::convert;
+use super::names::ExpectedNames;
+use super::time_format::TimeFormat;
+use crate::error::Result;
+use crate::route::SAMPLES;
+use crate::task::{ColumnSpec, OnInvalid, Scalar, SourceSpec, SqlType, Task, UnknownColumns};
+
+/// What a source declares of its files.
+#[derive(Debug)]
+pub(crate) struct Declared {
+    pub(crate) schema: SchemaRef,
+    pub(crate) columns: Vec<Arc<Column>>,
+    /// Whether other columns may stand in the files.
+    pub(crate) ignore_unknown: bool,
+    /// Texts that stand for null.
+    pub(crate) null_values: Arc<[String]>,
+}
+
+/// A declared column.
+#[derive(Debug)]
+pub(crate) struct Column {
+    /// Its name in the task.
+    pub(crate) name: String,
+    /// Its name in the files.
+    pub(crate) header: String,
+    pub(crate) kind: DataType,
+    /// How its texts are written, where that is not the one form of its type.
+    pub(crate) format: Option<TimeFormat>,
+    not_null: bool,
+    /// Whether a value is one of those that are accepted.
+    accepted: Option<Arc<dyn PhysicalExpr>>,
+    on_invalid: OnInvalid,
+}
+
+impl Declared {
+    /// Takes the columns as the task declares them.
+    pub(crate) fn take(task: &Task, spec: &SourceSpec) -> Result<Self> {
+        let columns = spec.columns.iter().map(|(name, column)| Column::take(task, name, column).map(Arc::new));
+        Ok(Self::of(
+            columns.collect::<Result<_>>()?,
+            spec.unknown_columns == UnknownColumns::Ignore,
+            spec.null_values.clone().into(),
+        ))
+    }
+
+    pub(crate) fn of(columns: Vec<Arc<Column>>, ignore_unknown: bool, null_values: Arc<[String]>) -> Self {
+        let fields = columns.iter().map(|column| Field::new(&column.name, column.kind.clone(), true));
+        let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+        Self { schema, columns, ignore_unknown, null_values }
+    }
+
+    /// The names that a file must have.
+    pub(crate) fn names(&self) -> ExpectedNames {
+        let names = self.columns.iter().map(|column| (column.name.clone(), column.header.clone()));
+        ExpectedNames { columns: names.collect(), ignore_unknown: self.ignore_unknown }
+    }
+}
+
+impl Column {
+    /// A column without checks, that has the same name in the files.
+    pub(crate) fn plain(name: &str, kind: DataType) -> Self {
+        let (name, header) = (name.to_owned(), name.to_owned());
+        Self { name, header, kind, format: None, not_null: false, accepted: None, on_invalid: OnInvalid::Reject }
+    }
+
+    pub(crate) fn take(task: &Task, name: &str, spec: &Spanned<ColumnSpec>) -> Result<Self> {
+        let wrong = |message: String, help: &str| {
+            Box::new(task.error(spec, format!("column `{name}`: {message}")).with_help(help))
+        };
+        let column = &spec.value;
+        if column.not_null && column.on_invalid == OnInvalid::SetNull {
+            let help = "let it be `on_invalid: reject` or `fail`, or leave `not_null` out";
+            return Err(wrong("a null cannot be mended by `on_invalid: set_null`".to_owned(), help).into());
+        }
+        let format = match &column.format {
+            None => None,
+            Some(format) => Some(TimeFormat::new(format, column.sql_type).map_err(|message| {
+                let help = "the conversions are those of strftime, such as %d/%m/%Y or %Y-%m-%d %H:%M:%S%.f";
+                wrong(message, help)
+            })?),
+        };
+        let accepted = match &column.accepted_values {
+            None => None,
+            Some(values) => Some(
+                accepted(values, column.sql_type)
+                    .map_err(|message| wrong(message, "write every value in the one form of the column's type"))?,
+            ),
+        };
+        Ok(Self {
+            name: name.to_owned(),
+            header: column.header.clone().unwrap_or_else(|| name.to_owned()),
+            kind: column.sql_type.arrow(),
+            format,
+            not_null: column.not_null,
+            accepted,
+            on_invalid: column.on_invalid,
+        })
+    }
+
+    /// Whether a text may be found wanting in this column.
+    pub(crate) fn can_reject_text(&self) -> bool {
+        self.kind != DataType::Utf8View || self.has_checks()
+    }
+
+    /// Whether more must hold of its values than that they have its type.
+    pub(crate) fn has_checks(&self) -> bool {
+        self.not_null || self.accepted.is_some()
+    }
+
+    /// Whether a value that is found wanting becomes null.
+    pub(crate) fn sets_null(&self) -> bool {
+        self.on_invalid == OnInvalid::SetNull
+    }
+
+    /// The rows whose values are found wanting, in their order, with the reason.
+    fn flaws(&self, typed: &Typed) -> Result<Vec<(usize, &'static str)>, ArrowError> {
+        let mut flaws: Vec<_> = typed.misfits.iter().map(|row| (*row, "invalid_")).collect();
+        if !self.has_checks() {
+            return Ok(flaws);
+        }
+        let fits = |row: &usize| typed.misfits.binary_search(row).is_err();
+        let values = &typed.values;
+        if self.not_null && values.null_count() > 0 {
+            let missing = (0..values.len()).filter(|row| values.is_null(*row)).filter(fits);
+            flaws.extend(missing.map(|row| (row, "missing_")));
+        }
+        if let Some(accepted) = &self.accepted {
+            let schema = Schema::new(vec![Field::new(VALUE, self.kind.clone(), true)]);
+            let batch = RecordBatch::try_new(Arc::new(schema), vec![values.clone()])?;
+            let answer = accepted.evaluate(&batch).and_then(|answer| answer.into_array(values.len()));
+            let answer = answer.map_err(|error| ArrowError::ExternalError(Box::new(error)))?;
+            let answer = answer.as_boolean();
+            let other = (0..values.len()).filter(|row| values.is_valid(*row) && !answer.value(*row)).filter(fits);
+            flaws.extend(other.map(|row| (row, "unaccepted_")));
+        }
+        flaws.sort_unstable_by_key(|(row, _)| *row);
+        Ok(flaws)
+    }
+}
+
+/// What a value is called in the expression of its column's accepted values.
+const VALUE: &str = "value";
+
+fn accepted(values: &[Scalar], sql_type: SqlType) -> Result<Arc<dyn PhysicalExpr>, String> {
+    if values.is_empty() {
+        return Err("no value is accepted, so no row would be".to_owned());
+    }
+    let schema = Schema::new(vec![Field::new(VALUE, sql_type.arrow(), true)]);
+    let parsed = values.iter().map(|Scalar(text)| {
+        convert::value(text, &sql_type.arrow()).map(lit).ok_or_else(|| format!("`{text}` is not a {sql_type}"))
+    });
+    let parsed = parsed.collect::<Result<Vec<_>, _>>()?;
+    let value = col(VALUE, &schema).map_err(|error| error.strip_backtrace())?;
+    in_list(value, parsed, &false, &schema).map_err(|error| error.strip_backtrace())
+}
+
+/// Values of a column's type.
+pub(crate) struct Typed {
+    pub(crate) values: ArrayRef,
+    /// The rows whose values, whatever `values` has there, do not fit the type; in their order.
+    pub(crate) misfits: Vec<usize>,
+}
+
+/// The columns that a scan reads: first those that were asked for.
+#[derive(Debug)]
+pub(crate) struct ReadColumns {
+    pub(crate) schema: SchemaRef,
+    pub(crate) columns: Vec<Arc<Column>>,
+    /// No text of any of them can be found wanting.
+    pub(crate) are_plain: bool,
+    /// For each of them its place among the declared ones.
+    declared: Vec<usize>,
+    asked: usize,
+}
+
+/// Rows that were held against the checks of their columns.
+pub(crate) struct Checked {
+    /// The rows that are kept.
+    pub(crate) batch: RecordBatch,
+    /// The others, in their order, with their reasons.
+    pub(crate) rejected: Vec<(usize, String)>,
+    /// Values of kept rows that became null, by reason.
+    pub(crate) nulled: Vec<NulledRows>,
+    /// The first row with a value that ends the run; the column and the reason.
+    pub(crate) failed: Option<(usize, String, String)>,
+}
+
+/// Values that became null for one reason.
+pub(crate) struct NulledRows {
+    pub(crate) reason: String,
+    pub(crate) rows: u64,
+    /// A few of the rows.
+    pub(crate) samples: Vec<usize>,
+}
+
+impl ReadColumns {
+    pub(crate) fn new(
+        declared: &Declared,
+        asked: &[usize],
+        unasked: impl Iterator<Item = usize>,
+    ) -> Result<Self, ArrowError> {
+        let read: Vec<usize> = asked.iter().copied().chain(unasked).collect();
+        let columns: Vec<_> = read.iter().map(|column| declared.columns[*column].clone()).collect();
+        Ok(Self {
+            schema: Arc::new(declared.schema.project(&read)?),
+            are_plain: !columns.iter().any(|column| column.can_reject_text()),
+            columns,
+            declared: read,
+            asked: asked.len(),
+        })
+    }
+
+    /// Where a declared column stands among those that are read.
+    pub(crate) fn place(&self, declared: usize) -> Option<usize> {
+        self.declared.iter().position(|read| *read == declared)
+    }
+
+    /// For each column that is read its place among the declared ones.
+    pub(crate) fn declared(&self) -> &[usize] {
+        &self.declared
+    }
+
+    pub(crate) fn asked_schema(&self) -> Result<SchemaRef, ArrowError> {
+        Ok(Arc::new(self.schema.project(&(0..self.asked).collect::<Vec<_>>())?))
+    }
+
+    /// The columns that were asked for, of a batch of those that were read.
+    pub(crate) fn asked(&self, batch: RecordBatch) -> Result<RecordBatch, ArrowError> {
+        match batch.num_columns() == self.asked {
+            true => Ok(batch),
+            false => batch.project(&(0..self.asked).collect::<Vec<_>>()),
+        }
+    }
+
+    /// Holds rows against the checks of their columns.
+    pub(crate) fn check(&self, mut typed: Vec<Typed>, rows: usize) -> Result<Checked, ArrowError> {
+        let mut reasons: Vec<Option<String>> = Vec::new();
+        let mut nulls: Vec<(String, Vec<usize>)> = Vec::new();
+        let mut failed: Option<(usize, String, String)> = None;
+        // In the order in which they are declared: the reasons of a row do not depend on the query.
+        let mut places: Vec<usize> = (0..typed.len()).collect();
+        places.sort_unstable_by_key(|place| self.declared[*place]);
+        for place in places {
+            let (column, typed) = (&self.columns[place], &mut typed[place]);
+            let flaws = column.flaws(typed)?;
+            let Some((first, kind)) = flaws.first() else { continue };
+            match column.on_invalid {
+                OnInvalid::Reject => {
+                    reasons.resize(rows, None);
+                    for (row, kind) in flaws {
+                        let reasons = reasons[row].get_or_insert_default();
+                        if !reasons.is_empty() {
+                            reasons.push(';');
+                        }
+                        reasons.push_str(kind);
+                        reasons.push_str(&column.name);
+                    }
+                }
+                OnInvalid::SetNull => {
+                    let mut wrong = vec![false; rows];
+                    flaws.iter().for_each(|(row, _)| wrong[*row] = true);
+                    typed.values = nullif(&typed.values, &BooleanArray::from(wrong))?;
+                    for kind in ["invalid_", "unaccepted_"] {
+                        let rows = flaws.iter().filter(|flaw| flaw.1 == kind).map(|flaw| flaw.0);
+                        nulls.push((format!("{kind}{}", column.name), rows.collect()));
+                    }
+                }
+                OnInvalid::Fail if failed.as_ref().is_none_or(|(row, ..)| first < row) => {
+                    failed = Some((*first, column.name.clone(), format!("{kind}{}", column.name)));
+                }
+                OnInvalid::Fail => {}
+            }
+        }
+        let columns = typed.into_iter().map(|typed| typed.values).collect();
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        let mut batch = RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)?;
+        if !reasons.is_empty() {
+            let kept = BooleanBuffer::from_iter(reasons.iter().map(Option::is_none));
+            batch = filter_record_batch(&batch, &BooleanArray::new(kept, None))?;
+            nulls.iter_mut().for_each(|(_, rows)| rows.retain(|row| reasons[*row].is_none()));
+        }
+        let nulled = nulls.into_iter().filter(|(_, rows)| !rows.is_empty()).map(|(reason, mut wrong)| {
+            let rows = wrong.len() as u64;
+            wrong.truncate(SAMPLES);
+            NulledRows { reason, rows, samples: wrong }
+        });
+        Ok(Checked {
+            batch,
+            rejected: reasons.into_iter().enumerate().filter_map(|(row, reason)| Some((row, reason?))).collect(),
+            nulled: nulled.collect(),
+            failed,
+        })
+    }
+}

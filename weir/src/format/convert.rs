@@ -1,0 +1,66 @@
+//! Values become values of their column's type, or are found not to fit it.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, StringViewArray};
+use datafusion::arrow::compute::{CastOptions, cast_with_options};
+use datafusion::arrow::datatypes::DataType;
+use datafusion::arrow::error::ArrowError;
+use datafusion::scalar::ScalarValue;
+
+use super::columns::{Column, Typed};
+
+/// Reads texts as values of a column.
+pub(crate) fn from_text(text: &ArrayRef, column: &Column) -> Result<Typed, ArrowError> {
+    match (&column.format, &column.kind) {
+        (_, DataType::Utf8View) => Ok(Typed { values: text.clone(), misfits: vec![] }),
+        (Some(format), _) => Ok(format.parse(text.as_string_view())),
+        (None, kind) => by_form(text, kind),
+    }
+}
+
+/// Reads a text as a value, in the one form of its type.
+pub(crate) fn value(text: &str, kind: &DataType) -> Option<ScalarValue> {
+    let array: ArrayRef = Arc::new(StringViewArray::from_iter_values([text]));
+    let typed = if kind == &DataType::Utf8View {
+        Typed { values: array, misfits: vec![] }
+    } else {
+        by_form(&array, kind).ok()?
+    };
+    typed.misfits.is_empty().then(|| ScalarValue::try_from_array(&typed.values, 0).ok()).flatten()
+}
+
+fn by_form(text: &ArrayRef, kind: &DataType) -> Result<Typed, ArrowError> {
+    let values = cast(text, kind)?;
+    let text = text.as_string_view();
+    let misfit = |row: &usize| text.is_valid(*row) && (values.is_null(*row) || !has_form(kind, text.value(*row)));
+    let misfits = (0..text.len()).filter(misfit).collect();
+    Ok(Typed { values, misfits })
+}
+
+/// The conversion of the engine. What it cannot convert becomes null.
+pub(crate) fn cast(values: &ArrayRef, kind: &DataType) -> Result<ArrayRef, ArrowError> {
+    cast_with_options(values, kind, &CastOptions { safe: true, ..Default::default() })
+}
+
+/// Whether a text has the one form in which values of a type are written. The conversion is more generous: it takes
+/// `ye` for true, rounds 1.005 to two digits, and moves a time with an offset to another day.
+pub(crate) fn has_form(kind: &DataType, text: &str) -> bool {
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    match kind {
+        DataType::Boolean => text.eq_ignore_ascii_case("true") || text.eq_ignore_ascii_case("false"),
+        DataType::Date32 => text.len() == 10 && text.split('-').map(str::len).eq([4, 2, 2]),
+        DataType::Float64 => text.parse::<f64>().is_ok_and(f64::is_finite),
+        DataType::Timestamp(..) => {
+            let (seconds, fraction) = (text.get(17..19), text.get(20..).unwrap_or_default());
+            seconds != Some("60")
+                && fraction.len() <= 6
+                && text.get(10..).is_none_or(|t| !t.contains(['+', '-', 'Z', 'z']))
+        }
+        DataType::Decimal128(_, scale) => match text.split_once('.') {
+            None => true,
+            Some((_, fraction)) => digits(fraction) && fraction.trim_end_matches('0').len() <= *scale as usize,
+        },
+        _ => true,
+    }
+}

@@ -1,0 +1,201 @@
+//! Rows become CSV as RFC 4180 has it: straight from string views into a buffer.
+//!
+//! Null is an empty field and the empty text is `""`, so that what was read is written back as it came.
+
+#[cfg(target_arch = "x86_64")]
+use std::arch::x86_64::__m128i;
+
+use datafusion::arrow::array::{Array, RecordBatch};
+use datafusion::arrow::buffer::BooleanBuffer;
+use datafusion::arrow::datatypes::DataType;
+use datafusion::arrow::error::ArrowError;
+
+use crate::format::write::{Column, MAX_ROOM, Special, has_any, mask, push_lowest, push_plain};
+
+/// A table as a CSV file: a header line, and a line for each row.
+pub(crate) fn file(headers: &[&str], batch: &RecordBatch) -> Result<Vec<u8>, ArrowError> {
+    let mut file = Vec::new();
+    header(headers.iter().copied(), &mut file);
+    rows(batch, &(0..headers.len()).collect::<Vec<_>>(), None, &mut file)?;
+    Ok(file)
+}
+
+/// Appends a header line.
+pub(crate) fn header<'a>(names: impl Iterator<Item = &'a str>, out: &mut Vec<u8>) {
+    for (i, name) in names.enumerate() {
+        if i > 0 {
+            out.push(b',');
+        }
+        text(name.as_bytes(), out);
+    }
+    out.push(b'\n');
+}
+
+/// Appends the chosen rows, or all; gives how many.
+pub(crate) fn rows(
+    batch: &RecordBatch,
+    columns: &[usize],
+    chosen: Option<&BooleanBuffer>,
+    out: &mut Vec<u8>,
+) -> Result<u64, ArrowError> {
+    let columns = columns.iter().map(|column| Column::new(batch.column(*column))).collect::<Result<Vec<_>, _>>()?;
+    let only = columns.len() == 1;
+    let mut rows = 0;
+    // Room for the batch as it most often is, so that no value has to ask for more.
+    out.reserve(columns.iter().map(|column| column.length() + batch.num_rows() * SLACK).sum::<usize>().min(MAX_ROOM));
+    let mut row = |row: usize| {
+        let start = out.len();
+        for column in &columns {
+            write(column, row, out);
+            out.push(b',');
+        }
+        if only && out.len() == start + 1 {
+            // A blank line would be passed over when it is read again.
+            out.splice(start.., *b"\"\",");
+        }
+        if let Some(last) = out.last_mut() {
+            *last = b'\n';
+        }
+        rows += 1;
+    };
+    match chosen {
+        Some(chosen) => chosen.set_indices().for_each(&mut row),
+        None => (0..batch.num_rows()).for_each(&mut row),
+    }
+    Ok(rows)
+}
+
+/// Whether values of a type can be written as CSV and read again.
+pub(crate) fn can_hold(kind: &DataType) -> bool {
+    Column::takes(kind)
+}
+
+/// Appends a row's value.
+#[inline(always)]
+fn write(column: &Column, row: usize, out: &mut Vec<u8>) {
+    match column {
+        Column::Text(values) if values.is_valid(row) => {
+            let view = values.views()[row];
+            match view as u32 {
+                0 => out.extend_from_slice(b"\"\""),
+                length @ 1..=12 if mask::<Csv>(view >> 32) == 0 => push_lowest(view >> 32, length as usize, out),
+                _ => text(values.value(row).as_bytes(), out),
+            }
+        }
+        Column::Boolean(values) if values.is_valid(row) => {
+            out.extend_from_slice(if values.value(row) { b"true" } else { b"false" });
+        }
+        Column::Number(values) | Column::Time(values) if values.is_valid(row) => {
+            push_plain(values, row, out);
+        }
+        _ => {}
+    }
+}
+
+/// Bytes that a value takes beyond its own: a comma.
+const SLACK: usize = 1;
+
+/// What has to be quoted: commas, quotes and line ends.
+struct Csv;
+
+impl Special for Csv {
+    fn has(byte: u8) -> bool {
+        matches!(byte, b',' | b'"' | b'\n' | b'\r')
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    fn find(bytes: __m128i) -> __m128i {
+        use std::arch::x86_64::{_mm_cmpeq_epi8, _mm_or_si128, _mm_set1_epi8};
+        // SAFETY: SSE2 is part of x86_64.
+        unsafe {
+            let find = |byte: u8| _mm_cmpeq_epi8(bytes, _mm_set1_epi8(byte as i8));
+            _mm_or_si128(_mm_or_si128(find(b','), find(b'"')), _mm_or_si128(find(b'\n'), find(b'\r')))
+        }
+    }
+}
+
+/// Appends a text, in quotes where it has to be.
+#[inline(always)]
+fn text(value: &[u8], out: &mut Vec<u8>) {
+    if has_any::<Csv>(value) { quoted(value, out) } else { out.extend_from_slice(value) }
+}
+
+#[cold]
+fn quoted(value: &[u8], out: &mut Vec<u8>) {
+    out.push(b'"');
+    for part in value.split_inclusive(|byte| *byte == b'"') {
+        out.extend_from_slice(part);
+        if part.ends_with(b"\"") {
+            out.push(b'"');
+        }
+    }
+    out.push(b'"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use datafusion::arrow::array::{ArrayRef, BooleanArray, Date32Array, Int64Array, StringViewArray};
+    use datafusion::arrow::datatypes::{Field, Schema};
+    use proptest::prelude::*;
+    use std::sync::Arc;
+
+    fn batch(columns: Vec<ArrayRef>) -> RecordBatch {
+        let fields = columns.iter().enumerate().map(|(i, c)| Field::new(format!("c{i}"), c.data_type().clone(), true));
+        RecordBatch::try_new(Arc::new(Schema::new(fields.collect::<Vec<_>>())), columns).unwrap()
+    }
+
+    fn written(batch: &RecordBatch, chosen: Option<&BooleanBuffer>) -> String {
+        let mut out = Vec::new();
+        let columns: Vec<usize> = (0..batch.num_columns()).collect();
+        rows(batch, &columns, chosen, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn every_type_is_written_as_it_is_read() {
+        let batch = batch(vec![
+            Arc::new(Int64Array::from(vec![Some(-5), None])),
+            Arc::new(Date32Array::from(vec![Some(18_993), None])),
+            Arc::new(BooleanArray::from(vec![Some(true), None])),
+            Arc::new(StringViewArray::from(vec![Some(""), None])),
+        ]);
+        assert_eq!(written(&batch, None), "-5,2022-01-01,true,\"\"\n,,,\n");
+    }
+
+    #[test]
+    fn only_the_chosen_rows_are_written() {
+        let batch = batch(vec![Arc::new(Int64Array::from(vec![1, 2, 3]))]);
+        assert_eq!(written(&batch, Some(&BooleanBuffer::from(vec![true, false, true]))), "1\n3\n");
+    }
+
+    #[test]
+    fn a_null_alone_in_its_row_is_no_blank_line() {
+        let batch = batch(vec![Arc::new(StringViewArray::from(vec![None::<&str>]))]);
+        assert_eq!(written(&batch, None), "\"\"\n");
+    }
+
+    proptest! {
+        #[test]
+        fn what_has_to_be_quoted_is_found_wherever_it_stands(value in "[a-z\\-é]{0,40}", at in 0usize..40, with in 0usize..4) {
+            prop_assert!(!has_any::<Csv>(value.as_bytes()));
+            let mut value = value.into_bytes();
+            value.insert(at.min(value.len()), b",\"\n\r"[with]);
+            prop_assert!(has_any::<Csv>(&value));
+            let mut sixteen = [b'x'; 16];
+            sixteen[at % 16] = b",\"\n\r"[with];
+            prop_assert_eq!(mask::<Csv>(u128::from_le_bytes(sixteen)), 1 << (at % 16));
+        }
+
+        #[test]
+        fn what_is_written_is_what_the_csv_crate_reads(values in proptest::collection::vec(("[a,\"\r\n é]{0,20}", "[a-z,]{0,14}"), 1..20)) {
+            let left = StringViewArray::from_iter_values(values.iter().map(|(a, _)| a));
+            let right = StringViewArray::from_iter_values(values.iter().map(|(_, b)| b));
+            let text = written(&batch(vec![Arc::new(left), Arc::new(right)]), None);
+            let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(text.as_bytes());
+            let read: Vec<(String, String)> = reader.deserialize().map(Result::unwrap).collect();
+            prop_assert_eq!(read, values);
+        }
+    }
+}

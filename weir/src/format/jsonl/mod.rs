@@ -1,0 +1,72 @@
+//! JSON Lines: one object a line, its keys the columns' names.
+//!
+//! A value becomes its text, and the text becomes a value of the column's type by the very rules of CSV.
+
+mod parse;
+pub(crate) mod write;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use memchr::memrchr;
+
+use super::columns::Declared;
+use super::text::{Beginning, HEAD_BYTES, Parsed, Shape, TextFormat, TextStream, byte_order_mark, check_text};
+use crate::error::Result;
+
+/// One JSON object a line.
+#[derive(Debug)]
+pub(crate) struct Jsonl;
+
+/// What the keys of an object mean.
+#[derive(Debug, Clone)]
+pub(crate) struct Layout {
+    /// The declared columns' keys, in their order.
+    keys: Arc<[String]>,
+    /// From a key to its place among them.
+    places: Arc<HashMap<String, usize>>,
+    /// For each of the keys the column that takes its value.
+    targets: Vec<Option<usize>>,
+    ignore_unknown: bool,
+}
+
+impl Layout {
+    fn new(keys: Vec<String>, ignore_unknown: bool) -> Self {
+        Self {
+            places: Arc::new(keys.iter().cloned().zip(0..).collect()),
+            targets: (0..keys.len()).map(Some).collect(),
+            keys: keys.into(),
+            ignore_unknown,
+        }
+    }
+}
+
+impl TextFormat for Jsonl {
+    type Layout = Layout;
+
+    const SCAN: &'static str = "JsonlScanExec";
+
+    fn begin(stream: &mut TextStream, name: &str, declared: &Declared) -> Result<Beginning<Layout>> {
+        let (head, _) = stream.read(0, HEAD_BYTES)?;
+        check_text(&head, name)?;
+        let keys = declared.columns.iter().map(|column| column.header.clone()).collect();
+        Ok(Beginning { data_start: byte_order_mark(&head), head, layout: Layout::new(keys, declared.ignore_unknown) })
+    }
+
+    fn project(layout: &Layout, target: &dyn Fn(usize) -> Option<usize>) -> Layout {
+        Layout { targets: layout.targets.iter().map(|column| column.and_then(target)).collect(), ..layout.clone() }
+    }
+
+    /// A line feed inside a text is written `\n`: every real one ends a line.
+    fn last_record_end(data: &[u8], _: usize) -> usize {
+        memrchr(b'\n', data).map_or(0, |end| end + 1)
+    }
+
+    fn parse(block: &Bytes, layout: &Layout, shape: &Shape) -> Parsed {
+        parse::parse(block, layout, shape)
+    }
+}

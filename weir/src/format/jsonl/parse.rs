@@ -1,0 +1,246 @@
+//! A block of whole lines becomes columns of texts. What is written without escapes is not copied.
+
+use std::fmt;
+
+use bytes::Bytes;
+use memchr::{memchr, memchr_iter};
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::Layout;
+use crate::format::text::{Parsed, Rejected, Shape, Span, Views, finish, trim_line_end, view};
+
+/// Parses a block of whole lines.
+pub(crate) fn parse(block: &Bytes, layout: &Layout, shape: &Shape) -> Parsed {
+    let mut reader = Reader {
+        block,
+        layout,
+        shape,
+        columns: shape.columns.columns.iter().map(|_| Views::with_capacity(block.len() / 128)).collect(),
+        rows: 0,
+        extra: Vec::new(),
+        seen: vec![0; layout.keys.len()],
+    };
+    let (mut spans, mut rejected, mut lines) = (Vec::new(), Vec::new(), 0);
+    let is_utf8 = simdutf8::basic::from_utf8(block).is_ok();
+    let mut start = 0;
+    for end in memchr_iter(b'\n', block).chain([block.len()]) {
+        let line_end = trim_line_end(block, start, end);
+        let line = &block[start..line_end];
+        if !line.trim_ascii().is_empty() {
+            match reader.line(line, is_utf8) {
+                Ok(()) if shape.columns.are_plain => {}
+                Ok(()) => spans.push(Span { start: start as u32, end: line_end as u32, line: lines }),
+                Err(reason) => {
+                    let raw = block.slice(start..line_end);
+                    rejected.push(Rejected { line: lines, raw, reason: reason.to_owned() });
+                }
+            }
+        }
+        lines += u64::from(end < block.len());
+        start = end + 1;
+    }
+    let Reader { columns, rows, extra, .. } = reader;
+    Parsed { columns: finish(columns, rows, block, extra), rows, spans, rejected, lines }
+}
+
+struct Reader<'a> {
+    block: &'a [u8],
+    layout: &'a Layout,
+    shape: &'a Shape,
+    columns: Vec<Views>,
+    rows: usize,
+    /// Texts that had to be unescaped: the second buffer of the views.
+    extra: Vec<u8>,
+    /// For each declared key the line, counted from 1, that had it last.
+    seen: Vec<usize>,
+}
+
+impl<'a> Reader<'a> {
+    /// Takes a line as a row, or says why it is none.
+    fn line(&mut self, line: &'a [u8], is_utf8: bool) -> Result<(), &'static str> {
+        if line.len() > self.shape.max_record {
+            return Err("record_too_long");
+        }
+        let text = match is_utf8 {
+            // SAFETY: the whole block is UTF-8, and the line begins and ends next to line ends, which are ASCII.
+            true => unsafe { std::str::from_utf8_unchecked(line) },
+            false => simdutf8::basic::from_utf8(line).map_err(|_| "invalid_utf8")?,
+        };
+        let mut json = serde_json::Deserializer::from_str(text);
+        let mut object = Object { reader: self, guess: 0, flaw: None };
+        let read = json.deserialize_map(&mut object).and_then(|()| json.end());
+        let flaw = if read.is_err() { Some("invalid_json") } else { object.flaw };
+        let row = self.rows;
+        if let Some(reason) = flaw {
+            self.columns.iter_mut().for_each(|column| column.truncate(row));
+            self.seen.fill(0);
+            return Err(reason);
+        }
+        self.columns.iter_mut().filter(|column| column.len() == row).for_each(|column| column.push(row, 0, true));
+        self.rows += 1;
+        Ok(())
+    }
+
+    /// Takes the value of a declared key.
+    fn value(&mut self, key: usize, value: &'a RawValue) -> Result<(), serde_json::Error> {
+        let json = value.get().as_bytes();
+        let start = json.as_ptr() as usize - self.block.as_ptr() as usize;
+        let end = start + json.len();
+        let Some(target) = self.layout.targets[key] else { return check_escapes(value) };
+        let (view, is_null) = match json[0] {
+            b'n' => (0, true),
+            b'"' if memchr(b'\\', json).is_none() => self.text(start + 1, end - 1, 0),
+            b'"' => {
+                let from = self.extra.len();
+                let text: String = serde_json::from_str(value.get())?;
+                self.extra.extend_from_slice(text.as_bytes());
+                self.text(from, self.extra.len(), 1)
+            }
+            b'{' | b'[' => {
+                check_escapes(value)?;
+                (view(self.block, start, end, 0), false)
+            }
+            _ => self.text(start, end, 0),
+        };
+        self.columns[target].push(self.rows, view, is_null);
+        Ok(())
+    }
+
+    /// The view of a text in the block, or among those that had to be unescaped, unless it stands for null.
+    fn text(&self, start: usize, end: usize, buffer: u32) -> (u128, bool) {
+        let data = if buffer == 0 { self.block } else { &self.extra };
+        match self.shape.null_values.iter().any(|null| null.as_bytes() == &data[start..end]) {
+            true => (0, true),
+            false => (view(data, start, end, buffer), false),
+        }
+    }
+}
+
+/// An object's keys and values, as they come.
+struct Object<'r, 'a> {
+    reader: &'r mut Reader<'a>,
+    /// The key that most likely comes next: lines mostly have them in one order.
+    guess: usize,
+    /// Why the line is no row, although it is JSON.
+    flaw: Option<&'static str>,
+}
+
+impl<'a> Visitor<'a> for &mut Object<'_, 'a> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<M: MapAccess<'a>>(self, mut map: M) -> Result<(), M::Error> {
+        while let Some(key) = map.next_key_seed(Key { layout: self.reader.layout, guess: self.guess })? {
+            let value: &RawValue = map.next_value()?;
+            let Some(key) = key else {
+                check_escapes(value).map_err(M::Error::custom)?;
+                if !self.reader.layout.ignore_unknown {
+                    self.flaw.get_or_insert("unknown_column");
+                }
+                continue;
+            };
+            self.guess = key + 1;
+            let row = self.reader.rows + 1;
+            if std::mem::replace(&mut self.reader.seen[key], row) == row {
+                check_escapes(value).map_err(M::Error::custom)?;
+                self.flaw.get_or_insert("repeated_key");
+                continue;
+            }
+            self.reader.value(key, value).map_err(M::Error::custom)?;
+        }
+        Ok(())
+    }
+}
+
+/// A key, as its place among the declared ones.
+struct Key<'a> {
+    layout: &'a Layout,
+    guess: usize,
+}
+
+impl<'de> DeserializeSeed<'de> for Key<'_> {
+    type Value = Option<usize>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<usize>, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for Key<'_> {
+    type Value = Option<usize>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_str<E: Error>(self, key: &str) -> Result<Option<usize>, E> {
+        match self.layout.keys.get(self.guess) {
+            Some(guess) if guess == key => Ok(Some(self.guess)),
+            _ => Ok(self.layout.places.get(key).copied()),
+        }
+    }
+}
+
+/// Fails if an escape stands for no character: a value as it is written may still have half of a surrogate pair.
+/// That is looked for in the values, too, that nobody reads: whether a line can be read must not depend on the query.
+fn check_escapes(value: &RawValue) -> Result<(), serde_json::Error> {
+    match memchr(b'\\', value.get().as_bytes()) {
+        None => Ok(()),
+        Some(_) => serde_json::from_str::<Checked>(value.get()).map(|_| ()),
+    }
+}
+
+/// A JSON value whose texts are looked at and not kept.
+struct Checked;
+
+impl<'de> serde::Deserialize<'de> for Checked {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Self)
+    }
+}
+
+impl<'de> Visitor<'de> for Checked {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_unit<E>(self) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut seq: A) -> Result<Self, A::Error> {
+        while seq.next_element::<Self>()?.is_some() {}
+        Ok(self)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self, A::Error> {
+        while map.next_entry::<Self, Self>()?.is_some() {}
+        Ok(self)
+    }
+}

@@ -1,0 +1,101 @@
+//! Columns go by name: what a file has is held against what the source declares before a row is read.
+
+use std::collections::HashMap;
+
+use crate::error::{Error, Result};
+
+/// What a file must have.
+#[derive(Debug, Clone)]
+pub(crate) struct ExpectedNames {
+    /// The table's columns: name in the task, name in the files.
+    pub(crate) columns: Vec<(String, String)>,
+    /// Whether other columns may stand in the files.
+    pub(crate) ignore_unknown: bool,
+}
+
+impl ExpectedNames {
+    /// For each of a file's columns the declared one that it is.
+    pub(crate) fn match_with(&self, file: &str, names: &[String]) -> Result<Vec<Option<usize>>> {
+        let mut targets = Vec::with_capacity(names.len());
+        let mut seen = HashMap::new();
+        for name in names {
+            let target = self.columns.iter().position(|(_, header)| header == name);
+            if let Some(target) = target
+                && seen.insert(target, name).is_some()
+            {
+                let help = "remove one of the two from the file";
+                return Err(Error::input(file, format!("column `{name}` stands twice"), help));
+            }
+            targets.push(target);
+        }
+        let unknown: Vec<_> =
+            names.iter().zip(&targets).filter(|(_, t)| t.is_none()).map(|(name, _)| name.as_str()).collect();
+        if let Some((_, (column, header))) = self.columns.iter().enumerate().find(|(i, _)| !seen.contains_key(i)) {
+            let found = format!("the file has: {}", names.join(", "));
+            let help = match renamed(header, &unknown) {
+                Some(now) => {
+                    format!("if it is now called `{now}`, declare {column}: {{type: ..., header: \"{now}\"}}; {found}")
+                }
+                None => format!("mend the file, or the `columns` of the source; {found}"),
+            };
+            return Err(Error::input(file, format!("column `{header}` is missing"), help));
+        }
+        match unknown.first() {
+            Some(unknown) if !self.ignore_unknown => Err(Error::input(
+                file,
+                format!("column `{unknown}` is not declared"),
+                "declare it under `columns`, or say `unknown_columns: ignore`",
+            )),
+            _ => Ok(targets),
+        }
+    }
+}
+
+/// The undeclared column that a missing one most likely is.
+fn renamed<'a>(missing: &str, unknown: &[&'a str]) -> Option<&'a str> {
+    let plain = |text: &str| text.chars().filter(|c| c.is_alphanumeric()).collect::<String>().to_lowercase();
+    let missing = plain(missing);
+    let near = |name: &&&str| strsim::damerau_levenshtein(&plain(name), &missing) <= missing.len() / 3;
+    unknown.iter().find(near).copied().or(match unknown {
+        [only] => Some(only),
+        _ => None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn targets(names: &[&str], ignore_unknown: bool) -> Result<Vec<Option<usize>>> {
+        let columns = ["name", "email"].map(|c| (c.to_owned(), c.to_owned())).to_vec();
+        let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
+        ExpectedNames { columns, ignore_unknown }.match_with("in.csv", &names)
+    }
+
+    fn message(names: &[&str]) -> String {
+        let error = targets(names, false).unwrap_err();
+        format!("{error}; {}", miette::Diagnostic::help(&error).unwrap())
+    }
+
+    #[test]
+    fn columns_go_by_name() {
+        assert_eq!(targets(&["email", "name"], false).unwrap(), [Some(1), Some(0)]);
+    }
+
+    #[test]
+    fn an_undeclared_column_is_an_error_unless_ignored() {
+        assert!(message(&["name", "email", "age"]).starts_with("in.csv: column `age` is not declared"));
+        assert_eq!(targets(&["name", "age", "email"], true).unwrap(), [Some(0), None, Some(1)]);
+    }
+
+    #[test]
+    fn a_missing_column_is_an_error_that_guesses_its_new_name() {
+        assert!(message(&["name"]).starts_with("in.csv: column `email` is missing"));
+        assert!(message(&["name", "E-Mail"]).contains("if it is now called `E-Mail`"));
+    }
+
+    #[test]
+    fn a_repeated_column_is_an_error() {
+        assert!(message(&["name", "email", "name"]).starts_with("in.csv: column `name` stands twice"));
+    }
+}

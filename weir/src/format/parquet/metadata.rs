@@ -1,0 +1,153 @@
+//! What a Parquet file says of itself, held against what is declared.
+
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use datafusion::common::stats::Precision;
+use object_store::ObjectMeta;
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+use parquet::basic::Type;
+use parquet::schema::types::SchemaDescriptor;
+
+use super::chunks::Chunks;
+use super::conversion::Conversion;
+use super::scan::{Cursor, ParquetScan};
+use crate::error::{Error, Result};
+use crate::format::columns::{Declared, ReadColumns};
+use crate::format::scan::{Pushed, Rows};
+use crate::place::FoundFile;
+use crate::place::Opener;
+use crate::route::RejectedRoute;
+use crate::watch::ScanProgress;
+
+/// The Parquet files of a source, their metadata read.
+#[derive(Debug)]
+pub(crate) struct ParquetFiles {
+    opener: Opener,
+    declared: Arc<Declared>,
+    files: Arc<[ParquetFile]>,
+}
+
+/// A Parquet file whose columns fit the task.
+#[derive(Debug)]
+pub(crate) struct ParquetFile {
+    /// The name as the user would write it.
+    pub(crate) name: Arc<str>,
+    /// Where the store has it, and what it was like when the run began.
+    pub(crate) meta: ObjectMeta,
+    pub(crate) metadata: ArrowReaderMetadata,
+    /// For each declared column its place in the file, and how it is read.
+    pub(crate) columns: Vec<(usize, Conversion)>,
+    pub(crate) groups: Vec<Group>,
+}
+
+/// A row group.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Group {
+    /// Rows of the file before it.
+    pub(crate) first_row: u64,
+    pub(crate) rows: u64,
+    /// Its length in the file.
+    pub(crate) bytes: u64,
+}
+
+impl ParquetFiles {
+    /// Reads the metadata of every file. No row is read.
+    pub(crate) fn open(opener: Opener, found: Vec<FoundFile>, declared: Arc<Declared>) -> Result<Self> {
+        let files = found.into_iter().map(|file| ParquetFile::open(&opener, file, &declared));
+        let files = files.collect::<Result<Vec<_>>>()?.into();
+        Ok(Self { opener, declared, files })
+    }
+}
+
+impl ParquetFile {
+    fn open(opener: &Opener, FoundFile { name, meta }: FoundFile, declared: &Declared) -> Result<Self> {
+        let chunks = Chunks::new(opener.open(&name, &meta)?);
+        // The schema that Arrow leaves beside Parquet's own says how the writer had the values in memory, which is
+        // of no interest here: times in a zone of the writer's, and texts in dictionaries.
+        let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+        let plain = ArrowReaderMetadata::load(&chunks, options).map_err(|error| chunks.failed(error))?;
+        let options = ArrowReaderOptions::new().with_schema(read_schema(plain.schema(), plain.parquet_schema()));
+        let metadata = ArrowReaderMetadata::try_new(plain.metadata().clone(), options);
+        let metadata = metadata.map_err(|error| chunks.failed(error))?;
+        let columns = match_columns(&name, metadata.schema(), declared)?;
+        let mut first_row = 0;
+        let groups = metadata.metadata().row_groups().iter().map(|group| {
+            let rows = group.num_rows().max(0) as u64;
+            let group = Group { first_row, rows, bytes: group.compressed_size().max(0) as u64 };
+            first_row += rows;
+            group
+        });
+        let groups = groups.collect();
+        Ok(Self { name: name.into(), meta, metadata, columns, groups })
+    }
+}
+
+/// As what the columns of a file are read: texts without copying them, and INT96 without overflow.
+fn read_schema(schema: &SchemaRef, parquet: &SchemaDescriptor) -> SchemaRef {
+    let fields = schema.fields().iter().zip(parquet.root_schema().get_fields()).map(|(field, in_file)| {
+        let kind = match field.data_type() {
+            DataType::Utf8 => DataType::Utf8View,
+            DataType::Timestamp(..) if in_file.is_primitive() && in_file.get_physical_type() == Type::INT96 => {
+                DataType::Timestamp(TimeUnit::Microsecond, None)
+            }
+            kind => kind.clone(),
+        };
+        Field::clone(field).with_data_type(kind)
+    });
+    Arc::new(Schema::new_with_metadata(fields.collect::<Vec<_>>(), schema.metadata().clone()))
+}
+
+fn match_columns(name: &str, schema: &SchemaRef, declared: &Declared) -> Result<Vec<(usize, Conversion)>> {
+    let names: Vec<_> = schema.fields().iter().map(|field| field.name().clone()).collect();
+    let targets = declared.names().match_with(name, &names)?;
+    let column = |(index, column): (usize, &Arc<crate::format::columns::Column>)| {
+        let place = targets.iter().position(|target| *target == Some(index)).unwrap_or_default();
+        let kind = schema.field(place).data_type();
+        let conversion = Conversion::plan(kind, &column.kind).ok_or_else(|| {
+            Error::input(
+                name,
+                format!("column `{}` is {kind} in the file, and cannot be read as {}", column.header, column.kind),
+                "declare another type for the column, or write the file with another one",
+            )
+        })?;
+        Ok((place, conversion))
+    };
+    declared.columns.iter().enumerate().map(column).collect()
+}
+
+impl Rows for ParquetFiles {
+    type Scan = ParquetScan;
+
+    const SCAN: &'static str = "ParquetScanExec";
+
+    fn shown(&self, _: &ReadColumns, _: &Pushed) -> String {
+        format!("files={}", self.files.len())
+    }
+
+    /// As many as the files say, unless some may be rejected.
+    fn rows(&self) -> Precision<usize> {
+        let groups = self.files.iter().flat_map(|file| &file.groups);
+        let rows = groups.map(|group| group.rows as usize).sum();
+        match (0..self.declared.columns.len()).any(|column| self.can_reject(column)) {
+            true => Precision::Inexact(rows),
+            false => Precision::Exact(rows),
+        }
+    }
+
+    fn can_reject(&self, column: usize) -> bool {
+        let declared = &self.declared.columns[column];
+        declared.has_checks() || self.files.iter().any(|file| file.columns[column].1.can_reject(&declared.kind))
+    }
+
+    fn scan(
+        &self,
+        columns: ReadColumns,
+        _: Pushed,
+        rejected: Arc<RejectedRoute>,
+        progress: Arc<ScanProgress>,
+    ) -> (ParquetScan, Cursor) {
+        let scan = ParquetScan::new(self.opener.clone(), self.files.clone(), columns, rejected, progress);
+        (scan, Cursor::default())
+    }
+}

@@ -1,0 +1,334 @@
+//! A source as a table of the query engine: its partitions take the next piece of the rows when they are done with
+//! their last one.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::stats::Precision;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{Statistics, internal_err};
+use datafusion::error::Result as QueryResult;
+use datafusion::execution::TaskContext;
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
+use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
+use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties, SendableRecordBatchStream,
+};
+
+use super::columns::{Declared, ReadColumns};
+use crate::error::Result;
+use crate::route::RejectedRoute;
+use crate::watch::ScanProgress;
+
+/// A source as a table.
+pub(crate) trait SourceTable: TableProvider {
+    /// Reads what no query has read, so that every record of every file is counted and every unreadable one is
+    /// passed on: a `limit` has enough at some point, and a join with an empty side never begins. Of a database only what a
+    /// query has begun to read is read to its end.
+    ///
+    /// To be called when the queries over the table have ended. Gives up when `stopped` says so.
+    fn drain(&self, stopped: &dyn Fn() -> bool) -> QueryResult<()>;
+}
+
+/// The rows of a source, opened and held against what the task declares.
+pub(crate) trait Rows: fmt::Debug + Send + Sync + 'static {
+    /// How they are scanned.
+    type Scan: Scan;
+
+    /// What a plan calls a scan.
+    const SCAN: &'static str;
+
+    /// Whether every row is read, even if no query asks for it.
+    const ALL: bool = true;
+
+    /// What a plan says of a scan.
+    fn shown(&self, columns: &ReadColumns, pushed: &Pushed) -> String;
+
+    /// How many rows there are.
+    fn rows(&self) -> Precision<usize>;
+
+    /// Whether a value of the column may reject its row.
+    fn can_reject(&self, column: usize) -> bool;
+
+    /// Whether a scan can leave rows out for which the filter does not hold. It may leave in some of them.
+    fn can_push(&self, _filter: &Expr) -> bool {
+        false
+    }
+
+    /// Begins a scan.
+    fn scan(
+        &self,
+        columns: ReadColumns,
+        pushed: Pushed,
+        rejected: Arc<RejectedRoute>,
+        progress: Arc<ScanProgress>,
+    ) -> (Self::Scan, <Self::Scan as Scan>::Cursor);
+}
+
+/// What a scan may leave out.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Pushed {
+    /// Rows for which one of these does not hold.
+    pub(crate) filters: Vec<Expr>,
+    /// All rows but so many.
+    pub(crate) limit: Option<usize>,
+}
+
+/// A scan: rows in pieces, for any number of readers at once.
+pub(crate) trait Scan: fmt::Debug + Send + Sync + 'static {
+    /// How far the rows were handed out. One reader at a time has it.
+    type Cursor: fmt::Debug + Send + 'static;
+    /// What is handed out.
+    type Piece;
+
+    /// The next piece, or none when all were handed out.
+    fn next(&self, cursor: &mut Self::Cursor) -> Result<Option<Self::Piece>>;
+
+    /// Makes a batch of a piece, and passes on what cannot be read. What is left of the piece is handed out again.
+    fn read(&self, piece: Self::Piece) -> QueryResult<RecordBatch>;
+}
+
+/// The one implementation of [`SourceTable`].
+#[derive(Debug)]
+pub(crate) struct RowsTable<R: Rows> {
+    rows: R,
+    declared: Arc<Declared>,
+    rejected: Arc<RejectedRoute>,
+    progress: Arc<ScanProgress>,
+    /// The scans that were planned.
+    scans: Mutex<Vec<Arc<SharedScan<R::Scan>>>>,
+}
+
+impl<R: Rows> RowsTable<R> {
+    pub(crate) fn new(
+        rows: R,
+        declared: Arc<Declared>,
+        rejected: Arc<RejectedRoute>,
+        progress: Arc<ScanProgress>,
+    ) -> Self {
+        Self { rows, declared, rejected, progress, scans: Mutex::default() }
+    }
+
+    /// A scan of some of the columns, or of all.
+    fn shared(&self, projection: Option<&[usize]>, pushed: Pushed) -> QueryResult<SharedScan<R::Scan>> {
+        let all = 0..self.declared.columns.len();
+        let asked: Vec<usize> = projection.map_or_else(|| all.clone().collect(), <[usize]>::to_vec);
+        // Whether a record can be read must not depend on the columns that a query happens to ask for: those
+        // that may reject it are always read.
+        let unasked = all.clone().filter(|column| self.rows.can_reject(*column) && !asked.contains(column));
+        let columns = ReadColumns::new(&self.declared, &asked, unasked)?;
+        // Of so many rows some may be rejected, and others be wanted in their place.
+        let limit = pushed.limit.filter(|_| !all.clone().any(|column| self.rows.can_reject(column)));
+        let pushed = Pushed { limit, ..pushed };
+        let schema = columns.asked_schema()?;
+        let shown = self.rows.shown(&columns, &pushed);
+        let (scan, cursor) = self.rows.scan(columns, pushed, self.rejected.clone(), self.progress.clone());
+        Ok(SharedScan {
+            schema,
+            shown,
+            scan,
+            cursor: Mutex::new(cursor),
+            readers: Mutex::default(),
+            at_work: AtomicUsize::new(0),
+        })
+    }
+}
+
+impl<R: Rows> SourceTable for RowsTable<R> {
+    fn drain(&self, stopped: &dyn Fn() -> bool) -> QueryResult<()> {
+        let scans = self.scans.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let begun: Vec<_> = scans.into_iter().filter(|scan| scan.has_begun()).collect();
+        match begun.is_empty() {
+            true if R::ALL => self.shared(Some(&[]), Pushed::default())?.drain(stopped),
+            true => Ok(()),
+            false => begun.iter().try_for_each(|scan| scan.drain(stopped)),
+        }
+    }
+}
+
+#[async_trait]
+impl<R: Rows> TableProvider for RowsTable<R> {
+    fn schema(&self) -> SchemaRef {
+        self.declared.schema.clone()
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    async fn scan(
+        &self,
+        session: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> QueryResult<Arc<dyn ExecutionPlan>> {
+        let pushed = Pushed { filters: filters.to_vec(), limit };
+        let shared = Arc::new(self.shared(projection.map(Vec::as_slice), pushed)?);
+        self.scans.lock().unwrap_or_else(PoisonError::into_inner).push(shared.clone());
+        let schema = shared.schema.clone();
+        let partitions = session.config().target_partitions();
+        Ok(Arc::new(SourceScanExec {
+            name: R::SCAN,
+            properties: Arc::new(PlanProperties::new(
+                EquivalenceProperties::new(schema.clone()),
+                Partitioning::UnknownPartitioning(partitions),
+                EmissionType::Incremental,
+                Boundedness::Bounded,
+            )),
+            shared,
+            rows: self.rows.rows(),
+        }))
+    }
+
+    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> QueryResult<Vec<TableProviderFilterPushDown>> {
+        let support = |filter: &&Expr| match self.rows.can_push(filter) {
+            // What the database takes for equal may be more than what is.
+            true => TableProviderFilterPushDown::Inexact,
+            false => TableProviderFilterPushDown::Unsupported,
+        };
+        Ok(filters.iter().map(support).collect())
+    }
+}
+
+/// Reads the rows: every partition takes the next piece when it is done with its last one.
+#[derive(Debug)]
+struct SourceScanExec<S: Scan> {
+    name: &'static str,
+    properties: Arc<PlanProperties>,
+    shared: Arc<SharedScan<S>>,
+    rows: Precision<usize>,
+}
+
+/// What the partitions of one scan share.
+#[derive(Debug)]
+struct SharedScan<S: Scan> {
+    /// The columns that were asked for.
+    schema: SchemaRef,
+    /// What a plan says of it.
+    shown: String,
+    scan: S,
+    cursor: Mutex<S::Cursor>,
+    /// The partitions that were executed.
+    readers: Mutex<BTreeSet<usize>>,
+    /// Readers that have taken a piece and are not done with it. It grows only for who has the cursor.
+    at_work: AtomicUsize,
+}
+
+impl<S: Scan> SharedScan<S> {
+    fn has_begun(&self) -> bool {
+        !self.readers.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
+    /// Takes note of a reader. A partition is read once: a second time would find the cursor at the end, and give
+    /// no rows without a word.
+    fn begin(&self, partition: usize) -> QueryResult<()> {
+        match self.readers.lock().unwrap_or_else(PoisonError::into_inner).insert(partition) {
+            true => Ok(()),
+            false => internal_err!("a source would be read twice by one scan"),
+        }
+    }
+
+    /// The next batch, or none when all is handed out.
+    fn next(&self) -> QueryResult<Option<RecordBatch>> {
+        self.read_next(self.cursor())
+    }
+
+    fn read_next(&self, mut cursor: MutexGuard<'_, S::Cursor>) -> QueryResult<Option<RecordBatch>> {
+        let Some(piece) = self.scan.next(&mut cursor)? else { return Ok(None) };
+        self.at_work.fetch_add(1, Ordering::AcqRel);
+        drop(cursor);
+        let batch = self.scan.read(piece);
+        self.at_work.fetch_sub(1, Ordering::AcqRel);
+        batch.map(Some)
+    }
+
+    /// Reads on to the end of the files, and waits for readers that were broken off in the middle of a piece, whose
+    /// rest is read too.
+    fn drain(&self, stopped: &dyn Fn() -> bool) -> QueryResult<()> {
+        loop {
+            let cursor = self.cursor();
+            // As long as the cursor is held no reader begins, so what is left when none is at work is left for good.
+            let is_alone = self.at_work.load(Ordering::Acquire) == 0;
+            match stopped() {
+                true => drop(cursor),
+                false if self.read_next(cursor)?.is_some() => continue,
+                false => {}
+            }
+            if is_alone {
+                return Ok(());
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    fn cursor(&self) -> MutexGuard<'_, S::Cursor> {
+        match self.cursor.try_lock() {
+            Ok(cursor) => cursor,
+            // Another reader is reading its next piece, which is a matter of microseconds for a local file.
+            Err(_) => tokio::task::block_in_place(|| self.cursor.lock().unwrap_or_else(PoisonError::into_inner)),
+        }
+    }
+}
+
+impl<S: Scan> DisplayAs for SourceScanExec<S> {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.name, self.shared.shown)?;
+        let about = if self.rows.is_exact() == Some(true) { "=" } else { "~" };
+        self.rows.get_value().map_or(Ok(()), |rows| write!(f, ", rows{about}{rows}"))
+    }
+}
+
+impl<S: Scan> ExecutionPlan for SourceScanExec<S> {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        vec![]
+    }
+
+    fn with_new_children(self: Arc<Self>, _: Vec<Arc<dyn ExecutionPlan>>) -> QueryResult<Arc<dyn ExecutionPlan>> {
+        Ok(self)
+    }
+
+    fn apply_expressions(
+        &self,
+        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> QueryResult<TreeNodeRecursion>,
+    ) -> QueryResult<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn execute(&self, partition: usize, _: Arc<TaskContext>) -> QueryResult<SendableRecordBatchStream> {
+        let shared = self.shared.clone();
+        shared.begin(partition)?;
+        let batches = futures::stream::iter(std::iter::from_fn(move || shared.next().transpose()));
+        Ok(Box::pin(RecordBatchStreamAdapter::new(self.shared.schema.clone(), batches)))
+    }
+
+    fn partition_statistics(&self, partition: Option<usize>) -> QueryResult<Arc<Statistics>> {
+        let partitions = self.properties.partitioning.partition_count().max(1);
+        let rows = match partition {
+            None => self.rows,
+            Some(_) => self.rows.map(|rows| rows / partitions).to_inexact(),
+        };
+        let width = 16 * self.shared.schema.fields().len().max(1);
+        let mut statistics = Statistics::new_unknown(&self.shared.schema);
+        statistics.num_rows = rows;
+        statistics.total_byte_size = rows.map(|rows| rows.saturating_mul(width)).to_inexact();
+        Ok(Arc::new(statistics))
+    }
+}

@@ -1,0 +1,178 @@
+//! Reads files from memory as a source would, for the tests of the formats.
+
+use std::sync::{Arc, LazyLock, Mutex};
+
+use bytes::Bytes;
+use datafusion::arrow::array::{Array, AsArray, RecordBatch};
+use datafusion::arrow::datatypes::{DataType, Int64Type};
+use datafusion::catalog::TableProvider;
+use datafusion::execution::session_state::SessionStateBuilder;
+use datafusion::physical_plan::collect;
+use datafusion::prelude::{SessionConfig, SessionContext};
+use object_store::ObjectStoreExt;
+use object_store::memory::InMemory;
+use object_store::path::Path;
+use tokio::runtime::Runtime;
+
+use super::columns::{Column, Declared};
+#[cfg(test)]
+use super::parquet::ParquetFiles;
+use super::scan::{Rows, RowsTable, SourceTable};
+use super::text::{TextFiles, TextFormat, TextOptions};
+use crate::error::Result;
+use crate::place::FoundFile;
+use crate::place::Opener;
+use crate::route::RejectedRoute;
+
+/// Started once: fuzzers and property tests read thousands of files.
+static RUNTIME: LazyLock<Runtime> =
+    LazyLock::new(|| tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap());
+
+pub(crate) type Row = Vec<Option<String>>;
+
+/// What a scan came to: rows in the files' order where one reader read them, else sorted.
+#[derive(Debug, Default, PartialEq, Eq, Clone)]
+pub(crate) struct Outcome {
+    pub(crate) rows: Vec<Row>,
+    /// Line, text, reason.
+    pub(crate) rejected: Vec<(u64, String, String)>,
+}
+
+impl Outcome {
+    pub(crate) fn sorted(mut self) -> Self {
+        self.rows.sort();
+        self.rejected.sort();
+        self
+    }
+}
+
+/// How files are read.
+pub(crate) struct Reading {
+    pub(crate) columns: Vec<Arc<Column>>,
+    pub(crate) options: TextOptions,
+    pub(crate) partitions: usize,
+    pub(crate) null_values: Vec<String>,
+    pub(crate) ignore_unknown: bool,
+    /// The name of every file ends so.
+    pub(crate) extension: &'static str,
+}
+
+impl Reading {
+    pub(crate) fn of(columns: &[(&str, DataType)]) -> Self {
+        Self {
+            columns: columns.iter().map(|(name, kind)| Arc::new(Column::plain(name, kind.clone()))).collect(),
+            options: TextOptions::default(),
+            partitions: 1,
+            null_values: vec![],
+            ignore_unknown: false,
+            extension: "",
+        }
+    }
+
+    pub(crate) fn texts(columns: usize) -> Self {
+        let names: Vec<_> = (0..columns).map(|i| format!("c{i}")).collect();
+        Self::of(&names.iter().map(|name| (name.as_str(), DataType::Utf8View)).collect::<Vec<_>>())
+    }
+
+    /// In blocks of so many bytes, by so many readers.
+    pub(crate) fn cut(mut self, block_bytes: usize, partitions: usize) -> Self {
+        self.options.block_bytes = block_bytes;
+        self.partitions = partitions;
+        self
+    }
+
+    /// Reads one text file of these bytes, without a query.
+    pub(crate) fn read<F: TextFormat>(&self, file: &[u8]) -> Result<Outcome> {
+        let options = self.options;
+        self.ask(&[file], None, |opener, found, declared| TextFiles::<F>::open(opener, found, declared, options))
+    }
+
+    /// Asks text files of these bytes.
+    pub(crate) fn query<F: TextFormat>(&self, files: &[&[u8]], sql: &str) -> Result<Outcome> {
+        let options = self.options;
+        self.ask(files, Some(sql), |opener, found, declared| TextFiles::<F>::open(opener, found, declared, options))
+    }
+
+    /// Asks Parquet files of these bytes.
+    #[cfg(test)]
+    pub(crate) fn query_parquet(&self, files: &[&[u8]], sql: &str) -> Result<Outcome> {
+        self.ask(files, Some(sql), ParquetFiles::open)
+    }
+
+    fn ask<T: Rows>(
+        &self,
+        files: &[&[u8]],
+        sql: Option<&str>,
+        open: impl FnOnce(Opener, Vec<FoundFile>, Arc<Declared>) -> Result<T>,
+    ) -> Result<Outcome> {
+        RUNTIME.block_on(async {
+            let store = Arc::new(InMemory::new());
+            let mut found = Vec::new();
+            for (i, file) in files.iter().enumerate() {
+                let path = Path::from(format!("{i}{}", self.extension));
+                store.put(&path, Bytes::copy_from_slice(file).into()).await.unwrap();
+                found.push(FoundFile { name: path.to_string(), meta: store.head(&path).await.unwrap() });
+            }
+            let declared = Declared::of(self.columns.clone(), self.ignore_unknown, self.null_values.clone().into());
+            let declared = Arc::new(declared);
+            let rejected = Arc::new(RejectedRoute::new("t"));
+            let taken = Arc::new(Mutex::new(Vec::new()));
+            let takes = taken.clone();
+            rejected.connect(Box::new(move |batch| {
+                takes.lock().unwrap().extend(rejected_records(batch));
+                Ok(())
+            }));
+            let files = open(Opener { store }, found, declared.clone())?;
+            let table = Arc::new(RowsTable::new(files, declared, rejected, Arc::default()));
+            let config = SessionConfig::new().with_target_partitions(self.partitions);
+            let state = SessionStateBuilder::new().with_config(config);
+            let batches = match sql {
+                Some(sql) => {
+                    let context = SessionContext::new_with_state(state.with_default_features().build());
+                    context.register_table("t", table.clone()).unwrap();
+                    context.sql(sql).await.unwrap().collect().await
+                }
+                None => {
+                    let state = state.build();
+                    let scan = table.scan(&state, None, &[], None).await.unwrap();
+                    collect(scan, state.task_ctx()).await
+                }
+            };
+            let batches = batches.map_err(|error| crate::Error::query("t", error))?;
+            table.drain(&|| false).map_err(|error| crate::Error::query("t", error))?;
+            Ok(Outcome { rows: batches.iter().flat_map(rows).collect(), rejected: taken.lock().unwrap().clone() })
+        })
+    }
+}
+
+fn rows(batch: &RecordBatch) -> Vec<Row> {
+    for column in batch.columns() {
+        column.to_data().validate_full().unwrap();
+    }
+    let texts: Vec<_> = batch
+        .columns()
+        .iter()
+        .map(|column| datafusion::arrow::compute::cast(column, &DataType::Utf8View).unwrap())
+        .collect();
+    (0..batch.num_rows())
+        .map(|row| {
+            texts
+                .iter()
+                .map(|text| text.as_string_view())
+                .map(|text| text.is_valid(row).then(|| text.value(row).to_owned()))
+                .collect()
+        })
+        .collect()
+}
+
+fn rejected_records(batch: &RecordBatch) -> Vec<(u64, String, String)> {
+    let lines = batch.column(1).as_primitive::<Int64Type>();
+    let text = |column: usize, row| batch.column(column).as_string_view().value(row).to_owned();
+    (0..batch.num_rows()).map(|row| (lines.value(row) as u64, text(2, row), text(3, row))).collect()
+}
+
+/// Values of rows, null as the empty text.
+#[cfg(test)]
+pub(crate) fn plain(rows: &[Row]) -> Vec<Vec<String>> {
+    rows.iter().map(|row| row.iter().map(|value| value.clone().unwrap_or_default()).collect()).collect()
+}

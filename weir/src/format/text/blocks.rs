@@ -1,0 +1,151 @@
+//! Files are handed out as blocks of whole records, to any number of readers.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use memchr::memchr;
+use object_store::ObjectMeta;
+
+use super::stream::{Codec, OpenText, TextStream};
+use crate::error::Result;
+use crate::place::Opener;
+
+/// A text: a file whose header was checked, or what another origin returns.
+#[derive(Debug, Clone)]
+pub(crate) struct Text {
+    /// The name as the user would write it.
+    pub(crate) name: String,
+    pub(crate) place: Place,
+    /// Where the first record begins.
+    pub(crate) data_start: u64,
+    /// Lines before the first record.
+    pub(crate) header_lines: u64,
+    /// About how many records it has.
+    pub(crate) estimated_rows: usize,
+}
+
+/// Where a text comes from.
+#[derive(Debug, Clone)]
+pub(crate) enum Place {
+    /// A file: where the store has it, what it was like when the run began, and how it is compressed. All offsets are in
+    /// the decompressed text.
+    File { opener: Opener, meta: ObjectMeta, codec: Codec },
+    /// Another origin, which returns the text from its beginning to its end.
+    Stream(Arc<dyn OpenText>),
+}
+
+impl Text {
+    /// The text of another origin, without a header.
+    pub(crate) fn of_stream(name: String, text: Arc<dyn OpenText>) -> Self {
+        Self { name, place: Place::Stream(text), data_start: 0, header_lines: 0, estimated_rows: 0 }
+    }
+
+    fn open(&self) -> Result<TextStream> {
+        match &self.place {
+            Place::File { opener, meta, codec } => TextStream::open(opener, &self.name, meta, *codec),
+            Place::Stream(text) => Ok(TextStream::forward(text.open()?)),
+        }
+    }
+}
+
+/// What a reader gets.
+#[derive(Debug)]
+pub(crate) struct Block {
+    /// Which file it is of.
+    pub(crate) file: usize,
+    /// Which block of that file it is, from 0.
+    pub(crate) sequence: usize,
+    /// Whole records; or the beginning of a single one that is too long to be read.
+    pub(crate) bytes: Bytes,
+    /// The block is the beginning of a record that is too long.
+    pub(crate) too_long: bool,
+    /// Bytes of the file, as it stands on the disk, that were read for it.
+    pub(crate) taken: u64,
+}
+
+/// Finds the end of the last record that is whole within the data, given the length of the longest record.
+pub(crate) type RecordEnd = fn(&[u8], usize) -> usize;
+
+/// The one place in the files that all readers of a scan share.
+#[derive(Debug)]
+pub(crate) struct Cursor {
+    files: Arc<[Text]>,
+    record_end: RecordEnd,
+    block_bytes: usize,
+    max_record: usize,
+    /// The file at hand, once it is open.
+    stream: Option<TextStream>,
+    file: usize,
+    sequence: usize,
+    /// Where the next block begins, in the file's text.
+    offset: u64,
+}
+
+impl Cursor {
+    pub(crate) fn new(files: Arc<[Text]>, record_end: RecordEnd, block_bytes: usize, max_record: usize) -> Self {
+        Self { files, record_end, block_bytes, max_record, stream: None, file: 0, sequence: 0, offset: 0 }
+    }
+
+    /// The next block, or none after the last file.
+    pub(crate) fn next(&mut self) -> Result<Option<Block>> {
+        let files = self.files.clone();
+        while let Some(file) = files.get(self.file) {
+            let mut stream = match self.stream.take() {
+                Some(stream) => stream,
+                None => {
+                    (self.sequence, self.offset) = (0, file.data_start);
+                    file.open()?
+                }
+            };
+            let block = self.cut(&mut stream)?;
+            if block.is_some() {
+                self.stream = Some(stream);
+                return Ok(block);
+            }
+            stream.check_unchanged()?;
+            self.file += 1;
+        }
+        Ok(None)
+    }
+
+    /// Reads from the offset on until there is a whole record, and cuts behind the last one.
+    fn cut(&mut self, stream: &mut TextStream) -> Result<Option<Block>> {
+        let mut length = self.block_bytes;
+        loop {
+            let (bytes, is_last) = stream.read(self.offset, length)?;
+            if bytes.is_empty() {
+                return Ok(None);
+            }
+            let end = if is_last { bytes.len() } else { (self.record_end)(&bytes, self.max_record) };
+            if end > 0 {
+                return Ok(Some(self.block(stream, bytes.slice(..end), end as u64, false)));
+            }
+            if length > self.max_record {
+                let skipped = self.skip_line(stream)?;
+                return Ok(Some(self.block(stream, bytes, skipped, true)));
+            }
+            length = (length * 2).min(self.max_record + 1);
+        }
+    }
+
+    fn block(&mut self, stream: &mut TextStream, bytes: Bytes, advance: u64, too_long: bool) -> Block {
+        let taken = stream.taken(advance);
+        let block = Block { file: self.file, sequence: self.sequence, bytes, too_long, taken };
+        self.sequence += 1;
+        self.offset += advance;
+        block
+    }
+
+    /// How far it is to the end of the line at the offset.
+    fn skip_line(&self, stream: &mut TextStream) -> Result<u64> {
+        let mut skipped = 0;
+        loop {
+            let (bytes, _) = stream.read(self.offset + skipped, self.block_bytes)?;
+            match memchr(b'\n', &bytes) {
+                Some(end) => return Ok(skipped + end as u64 + 1),
+                None if bytes.is_empty() => return Ok(skipped),
+                None => skipped += bytes.len() as u64,
+            }
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! Line numbers of records that were found wanting, at no cost for a file that has none.
+//!
+//! A parsed block knows how many line feeds it has. Blocks are handed out in the file's order, so a block's
+//! first line is known as soon as all blocks before it are parsed; until then its findings wait. At
+//! most one block a reader is outstanding.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::blocks::Text;
+use super::{Found, Rejected};
+use crate::route::{FailedRecord, Findings, NulledValues, RejectedRecord};
+
+/// What is known about the lines of one file.
+#[derive(Debug)]
+pub(crate) struct FileLines {
+    name: Arc<str>,
+    /// The first block whose first line is not known yet is this one's successor in line.
+    next: usize,
+    /// Lines before block `next`.
+    lines: u64,
+    done: BTreeMap<usize, (u64, Found)>,
+}
+
+impl FileLines {
+    pub(crate) fn new(file: &Text) -> Self {
+        Self { name: file.name.as_str().into(), next: 0, lines: file.header_lines, done: BTreeMap::new() }
+    }
+
+    /// Takes note of a parsed block, and gives what was found in records whose lines are known now.
+    pub(crate) fn finish(&mut self, sequence: usize, lines: u64, found: Found) -> Findings {
+        self.done.insert(sequence, (lines, found));
+        let mut ready = Findings::default();
+        while let Some((lines, found)) = self.done.remove(&self.next) {
+            self.number(found, &mut ready);
+            self.lines += lines;
+            self.next += 1;
+        }
+        ready
+    }
+
+    fn number(&self, found: Found, ready: &mut Findings) {
+        ready.rejected.extend(found.rejected.into_iter().map(|record| self.record(record)));
+        ready.nulled.extend(found.nulled.into_iter().map(|(reason, rows, samples)| NulledValues {
+            reason,
+            rows,
+            samples: samples.into_iter().map(|record| self.record(record)).collect(),
+        }));
+        if let (None, Some((line, column, reason))) = (&ready.failed, found.failed) {
+            ready.failed = Some(FailedRecord { file: self.name.clone(), line: self.lines + line + 1, column, reason });
+        }
+    }
+
+    fn record(&self, rejected: Rejected) -> RejectedRecord {
+        RejectedRecord {
+            file: self.name.clone(),
+            line: self.lines + rejected.line + 1,
+            raw: String::from_utf8_lossy(&rejected.raw).into_owned(),
+            reason: rejected.reason,
+        }
+    }
+}

@@ -1,0 +1,343 @@
+//! What the text formats share: files are opened, cut into blocks of whole records, parsed and typed, and the lines of
+//! records that cannot be read are numbered.
+//!
+//! `stream` gives the text of a file; `blocks` cuts it; `views` holds the columns of a parsed block; `lines` numbers
+//! lines. A format says where a file's records begin, where one ends, and how a block of them is parsed.
+
+mod blocks;
+mod lines;
+mod stream;
+mod views;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt::Debug;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use datafusion::arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use datafusion::arrow::error::ArrowError;
+use datafusion::common::stats::Precision;
+use datafusion::error::Result as QueryResult;
+use memchr::memchr_iter;
+
+use super::columns::{Declared, ReadColumns};
+use super::convert;
+use super::scan::{Pushed, Rows, Scan};
+use crate::error::{Error, Result};
+use crate::place::FoundFile;
+use crate::place::Opener;
+use crate::route::RejectedRoute;
+use crate::task::Compression;
+use crate::watch::ScanProgress;
+use blocks::{Block, Cursor, Place, Text};
+use lines::FileLines;
+pub(crate) use stream::{Codec, Fill, OpenText, TextStream};
+pub(crate) use views::{Views, finish, view};
+
+/// So much of a file is parsed at once: large enough that handing it out costs nothing, small enough that a
+/// block and the columns made of it stay in the processor's cache.
+const BLOCK_BYTES: usize = 256 << 10;
+
+/// A record longer than this is broken or too long: a lost quote must not swallow a file.
+pub(crate) const MAX_RECORD_BYTES: usize = 16 << 20;
+
+/// So much of a file is read at first, to find its header and to guess how long its lines are.
+pub(crate) const HEAD_BYTES: usize = 64 << 10;
+
+/// A text format.
+pub(crate) trait TextFormat: Debug + Send + Sync + 'static {
+    /// What the parser must know of one file.
+    type Layout: Debug + Clone + Send + Sync;
+
+    /// What a plan calls its scan.
+    const SCAN: &'static str;
+
+    /// Looks at the beginning of a file.
+    fn begin(stream: &mut TextStream, name: &str, declared: &Declared) -> Result<Beginning<Self::Layout>>;
+
+    /// The layout for a scan that reads some of the columns: `target` says which place a declared one has.
+    fn project(layout: &Self::Layout, target: &dyn Fn(usize) -> Option<usize>) -> Self::Layout;
+
+    /// The end of the last record that is whole within `data`, which starts at a record's start; 0 if none is.
+    fn last_record_end(data: &[u8], max_record: usize) -> usize;
+
+    /// Parses a block of whole records.
+    fn parse(block: &Bytes, layout: &Self::Layout, shape: &Shape) -> Parsed;
+}
+
+/// The beginning of a file.
+pub(crate) struct Beginning<L> {
+    /// What was read of it.
+    pub(crate) head: Bytes,
+    /// Where in it the first record begins.
+    pub(crate) data_start: usize,
+    pub(crate) layout: L,
+}
+
+/// What is the same for all files of a scan.
+#[derive(Debug)]
+pub(crate) struct Shape {
+    pub(crate) columns: ReadColumns,
+    /// Texts that stand for null.
+    pub(crate) null_values: Arc<[String]>,
+    /// Records longer than this are rejected.
+    pub(crate) max_record: usize,
+}
+
+/// A block, parsed: texts of the columns that are read.
+pub(crate) struct Parsed {
+    pub(crate) columns: Vec<ArrayRef>,
+    pub(crate) rows: usize,
+    /// Where each row's record stands, unless no row can be found wanting.
+    pub(crate) spans: Vec<Span>,
+    /// The records that could not be read.
+    pub(crate) rejected: Vec<Rejected>,
+    /// Line feeds in the block.
+    pub(crate) lines: u64,
+}
+
+/// Where a row's record stands in the block.
+pub(crate) struct Span {
+    pub(crate) start: u32,
+    pub(crate) end: u32,
+    pub(crate) line: u64,
+}
+
+/// A record that could not be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Rejected {
+    /// Line feeds in the block before it.
+    pub(crate) line: u64,
+    /// The record as it came, without its line end.
+    pub(crate) raw: Bytes,
+    /// Why.
+    pub(crate) reason: String,
+}
+
+/// What was found wanting in a block.
+#[derive(Debug, Default)]
+struct Found {
+    rejected: Vec<Rejected>,
+    /// Reason, rows, some of them.
+    nulled: Vec<(String, u64, Vec<Rejected>)>,
+    /// Line feeds in the block before it, column, reason.
+    failed: Option<(u64, String, String)>,
+}
+
+/// The files of a source in a text format, their beginnings looked at.
+#[derive(Debug)]
+pub(crate) struct TextFiles<F: TextFormat> {
+    declared: Arc<Declared>,
+    options: TextOptions,
+    files: Arc<[Text]>,
+    layouts: Vec<F::Layout>,
+}
+
+/// How text files are read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TextOptions {
+    pub(crate) compression: Option<Compression>,
+    /// Bytes handed out at once.
+    pub(crate) block_bytes: usize,
+    /// Records longer than this are rejected.
+    pub(crate) max_record: usize,
+}
+
+impl Default for TextOptions {
+    fn default() -> Self {
+        Self { compression: None, block_bytes: BLOCK_BYTES, max_record: MAX_RECORD_BYTES }
+    }
+}
+
+impl<F: TextFormat> TextFiles<F> {
+    /// Looks at the beginning of every file. No record is read.
+    pub(crate) fn open(
+        opener: Opener,
+        found: Vec<FoundFile>,
+        declared: Arc<Declared>,
+        options: TextOptions,
+    ) -> Result<Self> {
+        let mut files = Vec::with_capacity(found.len());
+        let mut layouts = Vec::with_capacity(found.len());
+        for FoundFile { name, meta } in found {
+            let codec = Codec::of(&name, options.compression);
+            let mut stream = TextStream::open(&opener, &name, &meta, codec)?;
+            let Beginning { head, data_start, layout } = F::begin(&mut stream, &name, &declared)?;
+            let (header, sample) = head.split_at(data_start);
+            let mean_line = (sample.len() / memchr_iter(b'\n', sample).count().max(1)).max(1) as u64;
+            layouts.push(layout);
+            files.push(Text {
+                estimated_rows: (stream.estimated_length().saturating_sub(data_start as u64) / mean_line) as usize,
+                data_start: data_start as u64,
+                header_lines: memchr_iter(b'\n', header).count() as u64,
+                name,
+                place: Place::File { opener: opener.clone(), meta, codec },
+            });
+        }
+        Ok(Self { declared, options, files: files.into(), layouts })
+    }
+}
+
+/// Refuses what is plainly no text in UTF-8.
+pub(crate) fn check_text(head: &[u8], name: &str) -> Result<()> {
+    if head.starts_with(&[0xff, 0xfe]) || head.starts_with(&[0xfe, 0xff]) {
+        let help = "convert it to UTF-8, for example with `iconv -f UTF-16 -t UTF-8`";
+        return Err(Error::input(name, "is UTF-16, not UTF-8", help));
+    }
+    let packed: [(&[u8], &str, &str); 2] = [(b"\x1f\x8b", "gzip", ".gz"), (b"\x28\xb5\x2f\xfd", "zstd", ".zst")];
+    match packed.iter().find(|(magic, ..)| head.starts_with(magic)) {
+        Some((_, codec, extension)) => Err(Error::input(
+            name,
+            format!("is compressed with {codec}"),
+            format!("let its name end with {extension}, or say `compression: {codec}` beside the path"),
+        )),
+        None => Ok(()),
+    }
+}
+
+/// The length of a byte order mark at the beginning of a file.
+pub(crate) fn byte_order_mark(head: &[u8]) -> usize {
+    if head.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 }
+}
+
+/// The end of a record's text: before its line feed and carriage return.
+pub(crate) fn trim_line_end(data: &[u8], record: usize, end: usize) -> usize {
+    let text = &data[record..end];
+    let text = text.strip_suffix(b"\n").unwrap_or(text);
+    record + text.strip_suffix(b"\r").unwrap_or(text).len()
+}
+
+impl<F: TextFormat> Rows for TextFiles<F> {
+    type Scan = TextScan<F>;
+
+    const SCAN: &'static str = F::SCAN;
+
+    fn shown(&self, _: &ReadColumns, _: &Pushed) -> String {
+        format!("files={}", self.files.len())
+    }
+
+    fn rows(&self) -> Precision<usize> {
+        Precision::Inexact(self.files.iter().map(|file| file.estimated_rows).sum())
+    }
+
+    /// A text may not fit the type of its column.
+    fn can_reject(&self, column: usize) -> bool {
+        self.declared.columns[column].can_reject_text()
+    }
+
+    fn scan(
+        &self,
+        columns: ReadColumns,
+        _: Pushed,
+        rejected: Arc<RejectedRoute>,
+        progress: Arc<ScanProgress>,
+    ) -> (Self::Scan, Cursor) {
+        let target = |column: usize| columns.place(column);
+        let layouts = self.layouts.iter().map(|layout| F::project(layout, &target)).collect();
+        let null_values = self.declared.null_values.clone();
+        TextScan::begin(self.files.clone(), layouts, columns, null_values, self.options, rejected, progress)
+    }
+}
+
+/// A scan of text files.
+#[derive(Debug)]
+pub(crate) struct TextScan<F: TextFormat> {
+    layouts: Vec<F::Layout>,
+    lines: Vec<Mutex<FileLines>>,
+    shape: Shape,
+    rejected: Arc<RejectedRoute>,
+    progress: Arc<ScanProgress>,
+}
+
+impl<F: TextFormat> TextScan<F> {
+    fn begin(
+        files: Arc<[Text]>,
+        layouts: Vec<F::Layout>,
+        columns: ReadColumns,
+        null_values: Arc<[String]>,
+        options: TextOptions,
+        rejected: Arc<RejectedRoute>,
+        progress: Arc<ScanProgress>,
+    ) -> (Self, Cursor) {
+        let TextOptions { block_bytes, max_record, .. } = options;
+        let scan = Self {
+            layouts,
+            lines: files.iter().map(|file| Mutex::new(FileLines::new(file))).collect(),
+            shape: Shape { columns, null_values, max_record },
+            rejected,
+            progress,
+        };
+        (scan, Cursor::new(files, F::last_record_end, block_bytes, max_record))
+    }
+
+    /// A scan of one text that is not a file.
+    pub(crate) fn of_stream(
+        name: String,
+        text: Arc<dyn OpenText>,
+        layout: F::Layout,
+        columns: ReadColumns,
+        rejected: Arc<RejectedRoute>,
+        progress: Arc<ScanProgress>,
+    ) -> (Self, Cursor) {
+        let texts = [Text::of_stream(name, text)].into();
+        Self::begin(texts, vec![layout], columns, [].into(), TextOptions::default(), rejected, progress)
+    }
+}
+
+impl<F: TextFormat> Scan for TextScan<F> {
+    type Cursor = Cursor;
+    type Piece = Block;
+
+    fn next(&self, cursor: &mut Cursor) -> Result<Option<Block>> {
+        cursor.next()
+    }
+
+    /// Makes a batch of a block, and passes its unreadable records on.
+    fn read(&self, block: Block) -> QueryResult<RecordBatch> {
+        self.progress.bytes.fetch_add(block.taken, Ordering::Relaxed);
+        let (file, sequence) = (block.file, block.sequence);
+        let (batch, lines, found) = self.parse(block)?;
+        let ready = self.lines[file].lock().unwrap_or_else(PoisonError::into_inner).finish(sequence, lines, found);
+        self.rejected.send(ready)?;
+        self.progress.rows.fetch_add(batch.num_rows() as u64, Ordering::Relaxed);
+        Ok(self.shape.columns.asked(batch)?)
+    }
+}
+
+impl<F: TextFormat> TextScan<F> {
+    fn parse(&self, block: Block) -> Result<(RecordBatch, u64, Found), ArrowError> {
+        let columns = &self.shape.columns;
+        if block.too_long {
+            let rejected = Rejected { line: 0, raw: block.bytes, reason: "record_too_long".to_owned() };
+            let found = Found { rejected: vec![rejected], ..Found::default() };
+            return Ok((RecordBatch::new_empty(columns.schema.clone()), 1, found));
+        }
+        let parsed = F::parse(&block.bytes, &self.layouts[block.file], &self.shape);
+        if columns.are_plain {
+            let options = RecordBatchOptions::new().with_row_count(Some(parsed.rows));
+            let batch = RecordBatch::try_new_with_options(columns.schema.clone(), parsed.columns, &options)?;
+            return Ok((batch, parsed.lines, Found { rejected: parsed.rejected, ..Found::default() }));
+        }
+        let texts = parsed.columns.iter().zip(&columns.columns);
+        let typed = texts.map(|(text, column)| convert::from_text(text, column)).collect::<Result<Vec<_>, _>>()?;
+        let checked = columns.check(typed, parsed.rows)?;
+        let record = |row: usize, reason: String| {
+            let span = &parsed.spans[row];
+            Rejected { line: span.line, raw: block.bytes.slice(span.start as usize..span.end as usize), reason }
+        };
+        let mut rejected = parsed.rejected;
+        if !checked.rejected.is_empty() {
+            rejected.extend(checked.rejected.into_iter().map(|(row, reason)| record(row, reason)));
+            rejected.sort_by_key(|rejected| rejected.line);
+        }
+        let nulled = checked.nulled.into_iter().map(|nulled| {
+            let samples = nulled.samples.iter().map(|row| record(*row, nulled.reason.clone())).collect();
+            (nulled.reason, nulled.rows, samples)
+        });
+        let failed = checked.failed.map(|(row, column, reason)| (parsed.spans[row].line, column, reason));
+        Ok((checked.batch, parsed.lines, Found { rejected, nulled: nulled.collect(), failed }))
+    }
+}

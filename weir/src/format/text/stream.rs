@@ -1,0 +1,285 @@
+//! The text of a file from its beginning to its end, whether it is compressed or not.
+
+use std::fmt::Debug;
+use std::io::{BufRead, Read};
+
+use bytes::{Buf, Bytes};
+use flate2::bufread::MultiGzDecoder;
+use object_store::ObjectMeta;
+
+use crate::error::{Error, Result};
+use crate::place::{Opener, RangeReader};
+use crate::task::Compression;
+
+/// So much of a compressed file is read at once.
+const COMPRESSED_BYTES: u64 = 128 << 10;
+
+/// How a text file is compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Codec {
+    Plain,
+    Gzip,
+    Zstd,
+}
+
+impl Codec {
+    /// What the task says, or else what the file's name says.
+    pub(crate) fn of(name: &str, declared: Option<Compression>) -> Self {
+        let extension = name.rsplit_once('.').map(|(_, extension)| extension.to_ascii_lowercase());
+        match (declared, extension.as_deref()) {
+            (Some(Compression::Gzip), _) | (None, Some("gz")) => Self::Gzip,
+            (Some(Compression::Zstd), _) | (None, Some("zst")) => Self::Zstd,
+            _ => Self::Plain,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::Gzip => "gzip",
+            Self::Zstd => "Zstandard",
+        }
+    }
+}
+
+/// An open file, or the text of another origin. It is read forwards; what was read last can be read again.
+#[derive(Debug)]
+pub(crate) enum TextStream {
+    Plain(RangeReader),
+    Compressed(Box<Forward<Decompressed>>),
+    Forward(Box<Forward<Box<dyn Fill>>>),
+}
+
+impl TextStream {
+    pub(crate) fn open(opener: &Opener, name: &str, meta: &ObjectMeta, codec: Codec) -> Result<Self> {
+        let reader = opener.open(name, meta)?;
+        match codec {
+            Codec::Plain => Ok(Self::Plain(reader)),
+            codec => Ok(Self::Compressed(Box::new(Forward::new(Decompressed::new(reader, codec)?)))),
+        }
+    }
+
+    /// A text that is read from its beginning to its end, once.
+    pub(crate) fn forward(text: Box<dyn Fill>) -> Self {
+        Self::Forward(Box::new(Forward::new(text)))
+    }
+
+    /// The text from `start` on, `length` bytes of it or all that there is; and whether it ends there for sure.
+    pub(crate) fn read(&mut self, start: u64, length: usize) -> Result<(Bytes, bool)> {
+        match self {
+            Self::Plain(reader) => {
+                let bytes = reader.read(start, length as u64)?;
+                let is_last = start + bytes.len() as u64 >= reader.size();
+                Ok((bytes, is_last))
+            }
+            Self::Compressed(stream) => stream.read(start, length),
+            Self::Forward(stream) => stream.read(start, length),
+        }
+    }
+
+    /// Bytes of the file that were read since this was asked last, for `advance` bytes of text.
+    pub(crate) fn taken(&mut self, advance: u64) -> u64 {
+        match self {
+            Self::Plain(_) | Self::Forward(_) => advance,
+            Self::Compressed(stream) => {
+                let consumed = stream.source.file().consumed();
+                consumed - std::mem::replace(&mut stream.source.reported, consumed)
+            }
+        }
+    }
+
+    /// About how long the whole text is, judged by what was read of it.
+    pub(crate) fn estimated_length(&self) -> u64 {
+        match self {
+            Self::Plain(reader) => reader.size(),
+            Self::Compressed(stream) => {
+                let file = stream.source.file();
+                let grown = u128::from(file.reader.size()) * u128::from(stream.end()) / file.consumed().max(1) as u128;
+                grown.min(1 << 50) as u64
+            }
+            Self::Forward(stream) => stream.end(),
+        }
+    }
+
+    /// Fails if the file is not what it was when the run began.
+    pub(crate) fn check_unchanged(&self) -> Result<()> {
+        match self {
+            Self::Plain(reader) => reader.check_unchanged(),
+            Self::Compressed(stream) => stream.source.file().reader.check_unchanged(),
+            Self::Forward(_) => Ok(()),
+        }
+    }
+}
+
+/// A text that comes from its beginning to its end, once.
+pub(crate) trait Fill: Debug + Send {
+    /// Adds text until there are `length` bytes, or a few more, or the end is reached; says whether it is.
+    fn fill(&mut self, bytes: &mut Vec<u8>, length: usize) -> Result<bool>;
+}
+
+/// Opens such a text: the answer of a database, a response over the network.
+pub(crate) trait OpenText: Debug + Send + Sync {
+    /// Opens it at its beginning.
+    fn open(&self) -> Result<Box<dyn Fill>>;
+}
+
+impl Fill for Box<dyn Fill> {
+    fn fill(&mut self, bytes: &mut Vec<u8>, length: usize) -> Result<bool> {
+        self.as_mut().fill(bytes, length)
+    }
+}
+
+/// Remembers what was read last of such a text: the cursor comes back for what it did not use of it.
+#[derive(Debug)]
+pub(crate) struct Forward<S> {
+    source: S,
+    /// What was read last, which begins at `start`.
+    last: Bytes,
+    start: u64,
+    is_at_end: bool,
+}
+
+impl<S: Fill> Forward<S> {
+    fn new(source: S) -> Self {
+        Self { source, last: Bytes::new(), start: 0, is_at_end: false }
+    }
+
+    fn read(&mut self, start: u64, length: usize) -> Result<(Bytes, bool)> {
+        // The header was read when the file was checked, and is passed over when its records are.
+        while self.end() < start && !self.is_at_end {
+            let length = (start - self.end()).min(COMPRESSED_BYTES) as usize;
+            let mut passed = Vec::with_capacity(length);
+            self.is_at_end = self.source.fill(&mut passed, length)?;
+            (self.start, self.last) = (self.end(), passed.into());
+        }
+        let start = start.min(self.end());
+        let mut rest = self.last.slice((start - self.start) as usize..);
+        if rest.len() < length && !self.is_at_end {
+            let mut bytes = Vec::with_capacity(length);
+            bytes.extend_from_slice(&rest);
+            self.is_at_end = self.source.fill(&mut bytes, length)?;
+            rest = bytes.into();
+            (self.last, self.start) = (rest.clone(), start);
+        }
+        let is_last = self.is_at_end && rest.len() <= length;
+        rest.truncate(length);
+        Ok((rest, is_last))
+    }
+
+    /// Where the text ends that was read last.
+    fn end(&self) -> u64 {
+        self.start + self.last.len() as u64
+    }
+}
+
+/// The text of a compressed file.
+#[derive(Debug)]
+pub(crate) struct Decompressed {
+    decoder: Decoder,
+    codec: Codec,
+    /// Bytes of the file that were spoken of already.
+    reported: u64,
+}
+
+enum Decoder {
+    Gzip(Box<MultiGzDecoder<Compressed>>),
+    Zstd(Box<zstd::stream::read::Decoder<'static, Compressed>>),
+}
+
+impl Decompressed {
+    fn new(reader: RangeReader, codec: Codec) -> Result<Self> {
+        if reader.size() == 0 {
+            let message = format!("is empty, and no {} file is", codec.name());
+            return Err(Error::input(reader.name(), message, "remove the file, or write it again"));
+        }
+        let name = reader.name().to_owned();
+        let file = Compressed { reader, at: 0, chunk: Bytes::new() };
+        let decoder = match codec {
+            Codec::Zstd => {
+                let decoder = zstd::stream::read::Decoder::with_buffer(file);
+                let help = "free some memory and start the run again";
+                Decoder::Zstd(Box::new(decoder.map_err(|error| Error::input(name, error, help))?))
+            }
+            Codec::Gzip | Codec::Plain => Decoder::Gzip(Box::new(MultiGzDecoder::new(file))),
+        };
+        Ok(Self { decoder, codec, reported: 0 })
+    }
+
+    fn file(&self) -> &Compressed {
+        match &self.decoder {
+            Decoder::Gzip(decoder) => decoder.get_ref(),
+            Decoder::Zstd(decoder) => decoder.get_ref(),
+        }
+    }
+
+    /// An error of the decoder; one of ours, from the file under it, comes out as it was.
+    fn failed(&self, error: std::io::Error) -> Error {
+        let message = format!("its {} data is damaged or cut short: {error}", self.codec.name());
+        match error.downcast::<Error>() {
+            Ok(own) => own,
+            Err(_) => Error::input(self.file().reader.name(), message, "write the file again, whole"),
+        }
+    }
+}
+
+impl Fill for Decompressed {
+    fn fill(&mut self, bytes: &mut Vec<u8>, length: usize) -> Result<bool> {
+        let missing = (length - bytes.len()) as u64;
+        let read = match &mut self.decoder {
+            Decoder::Gzip(decoder) => decoder.take(missing).read_to_end(bytes),
+            Decoder::Zstd(decoder) => decoder.take(missing).read_to_end(bytes),
+        };
+        match read {
+            Ok(read) => Ok((read as u64) < missing),
+            Err(error) => Err(self.failed(error)),
+        }
+    }
+}
+
+impl Debug for Decoder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Gzip(_) => "gzip",
+            Self::Zstd(_) => "zstd",
+        })
+    }
+}
+
+/// A compressed file from its beginning to its end.
+#[derive(Debug)]
+struct Compressed {
+    reader: RangeReader,
+    /// Where the next chunk begins.
+    at: u64,
+    chunk: Bytes,
+}
+
+impl Compressed {
+    fn consumed(&self) -> u64 {
+        self.at - self.chunk.len() as u64
+    }
+}
+
+impl BufRead for Compressed {
+    fn fill_buf(&mut self) -> std::io::Result<&[u8]> {
+        if self.chunk.is_empty() {
+            self.chunk = self.reader.read(self.at, COMPRESSED_BYTES).map_err(std::io::Error::other)?;
+            self.at += self.chunk.len() as u64;
+        }
+        Ok(&self.chunk)
+    }
+
+    fn consume(&mut self, amount: usize) {
+        self.chunk.advance(amount);
+    }
+}
+
+impl Read for Compressed {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        let chunk = self.fill_buf()?;
+        let length = chunk.len().min(into.len());
+        into[..length].copy_from_slice(&chunk[..length]);
+        self.consume(length);
+        Ok(length)
+    }
+}

@@ -1,0 +1,226 @@
+//! Numbers, days and times as text. All of it is ASCII and most of it short enough to stand in a view.
+
+use datafusion::arrow::array::{Array, Date32Array, Decimal128Array, Int64Array, StringViewArray, make_view};
+use datafusion::arrow::buffer::{Buffer, NullBuffer};
+
+use crate::function::calendar;
+use crate::function::view;
+
+const SECONDS_OF_DAY: i64 = 86_400;
+
+/// Whole numbers.
+pub(crate) fn integers(values: &Int64Array) -> StringViewArray {
+    texts(values.values(), values.nulls(), |value, text| text.signed(u128::from(value.unsigned_abs()), *value < 0))
+}
+
+/// Decimals: as many digits behind the point as their scale has, which is not negative.
+pub(crate) fn decimals(values: &Decimal128Array) -> StringViewArray {
+    let scale = usize::from(values.scale().unsigned_abs());
+    texts(values.values(), values.nulls(), |value, text| {
+        let mut whole = value.unsigned_abs();
+        if scale > 0 {
+            let fraction = match u64::try_from(whole) {
+                Ok(small) if scale < 20 => {
+                    let unit = 10_u64.pow(scale as u32);
+                    whole = u128::from(small / unit);
+                    u128::from(small % unit)
+                }
+                _ => {
+                    let unit = 10_u128.pow(scale as u32);
+                    let fraction = whole % unit;
+                    whole /= unit;
+                    fraction
+                }
+            };
+            text.wide(fraction, scale);
+            text.byte(b'.');
+        }
+        text.signed(whole, *value < 0);
+    })
+}
+
+/// Days from 1970-01-01, as `2022-01-31`; those of other years than 0 to 9999 come out wrong.
+pub(crate) fn days(values: &Date32Array) -> StringViewArray {
+    texts(values.values(), values.nulls(), |day, text| text.day(*day))
+}
+
+/// Times from 1970-01-01, as `2022-01-31T23:59:59.123456`, with no fraction or one of 3, 6 or 9 digits; in units of
+/// which a second has so many. Those of other years than 0 to 9999 come out wrong.
+pub(crate) fn times(values: &[i64], nulls: Option<&NullBuffer>, units: i64) -> StringViewArray {
+    texts(values, nulls, |time, text| {
+        let nanoseconds = time.rem_euclid(units) * (1_000_000_000 / units);
+        let seconds = time.div_euclid(units);
+        let fraction = [(3, 1_000_000), (6, 1_000), (9, 1)].into_iter().find(|(_, unit)| nanoseconds % unit == 0);
+        if let Some((digits, unit)) = fraction.filter(|_| nanoseconds > 0) {
+            text.padded((nanoseconds / unit) as u64, digits);
+            text.byte(b'.');
+        }
+        let second = seconds.rem_euclid(SECONDS_OF_DAY) as u64;
+        text.padded(second % 60, 2);
+        text.byte(b':');
+        text.padded(second / 60 % 60, 2);
+        text.byte(b':');
+        text.padded(second / 3_600, 2);
+        text.byte(b'T');
+        text.day(seconds.div_euclid(SECONDS_OF_DAY) as i32);
+    })
+}
+
+/// An array of what is written of each value.
+#[inline(always)]
+fn texts<T>(values: &[T], nulls: Option<&NullBuffer>, write: impl Fn(&T, &mut Text)) -> StringViewArray {
+    let mut views = Vec::with_capacity(values.len());
+    let mut long = Vec::new();
+    for value in values {
+        let mut text = Text { bytes: [0; ROOM], start: ROOM };
+        write(value, &mut text);
+        let text = &text.bytes[text.start..];
+        views.push(make_view(text, 0, long.len() as u32));
+        if text.len() > view::INLINED {
+            long.extend_from_slice(text);
+        }
+    }
+    // SAFETY: every view was made of ASCII, which stands in it or in the only buffer at that offset: there are at
+    // most as many bytes as a batch has values times `ROOM`. `nulls` are those of an array of the same length.
+    unsafe { view::array(views, vec![Buffer::from_vec(long)], nulls.cloned()) }
+}
+
+/// The texts of 0 to 99, of two digits each.
+const PAIRS: [[u8; 2]; 100] = {
+    let mut pairs = [[0; 2]; 100];
+    let mut number = 0;
+    while number < 100 {
+        pairs[number] = [b'0' + (number / 10) as u8, b'0' + (number % 10) as u8];
+        number += 1;
+    }
+    pairs
+};
+
+/// More than the longest text has: 38 digits, a point, a zero before it and a sign.
+const ROOM: usize = 48;
+
+/// A text that is put together from its end.
+struct Text {
+    bytes: [u8; ROOM],
+    start: usize,
+}
+
+impl Text {
+    #[inline(always)]
+    fn byte(&mut self, byte: u8) {
+        self.start -= 1;
+        self.bytes[self.start] = byte;
+    }
+
+    /// At least so many digits.
+    #[inline(always)]
+    fn padded(&mut self, mut number: u64, digits: usize) {
+        let end = self.start;
+        while number >= 10 {
+            self.start -= 2;
+            self.bytes[self.start..][..2].copy_from_slice(&PAIRS[(number % 100) as usize]);
+            number /= 100;
+        }
+        if number > 0 {
+            self.byte(b'0' + number as u8);
+        }
+        while end - self.start < digits {
+            self.byte(b'0');
+        }
+    }
+
+    /// At least so many digits.
+    #[inline(always)]
+    fn wide(&mut self, mut number: u128, digits: usize) {
+        const UNIT: u128 = 10_u128.pow(18);
+        let end = self.start;
+        while number >= UNIT {
+            self.padded((number % UNIT) as u64, 18);
+            number /= UNIT;
+        }
+        self.padded(number as u64, digits.saturating_sub(end - self.start));
+    }
+
+    #[inline(always)]
+    fn signed(&mut self, number: u128, is_negative: bool) {
+        self.wide(number, 1);
+        if is_negative {
+            self.byte(b'-');
+        }
+    }
+
+    #[inline(always)]
+    fn day(&mut self, day: i32) {
+        let (year, month, day) = calendar::date(day);
+        self.padded(u64::from(day), 2);
+        self.byte(b'-');
+        self.padded(u64::from(month), 2);
+        self.byte(b'-');
+        self.padded(year.rem_euclid(10_000) as u64, 4);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    use datafusion::arrow::array::{ArrayRef, AsArray, TimestampMicrosecondArray, TimestampNanosecondArray};
+    use datafusion::arrow::compute::cast;
+    use datafusion::arrow::datatypes::DataType;
+    use proptest::prelude::*;
+
+    /// What Arrow writes, value by value.
+    fn by_arrow(values: ArrayRef) -> StringViewArray {
+        cast(&values, &DataType::Utf8View).unwrap().as_string_view().clone()
+    }
+
+    /// Numbers of every length, not only long ones.
+    fn number() -> impl Strategy<Value = i128> {
+        let digits = 10_i128.pow(38) - 1;
+        (any::<i128>(), 0u32..39).prop_map(move |(number, length)| number % digits % 10_i128.pow(length).max(2))
+    }
+
+    proptest! {
+        #[test]
+        fn numbers_are_written_as_arrow_writes_them(numbers in proptest::collection::vec(proptest::option::of(number()), 1..20), scale in 0i8..39) {
+            let integers_of_64_bits = Int64Array::from_iter(numbers.iter().map(|n| n.map(|n| n as i64)));
+            prop_assert_eq!(integers(&integers_of_64_bits), by_arrow(Arc::new(integers_of_64_bits)));
+            let exact = Decimal128Array::from(numbers).with_precision_and_scale(38, scale).unwrap();
+            prop_assert_eq!(decimals(&exact), by_arrow(Arc::new(exact)));
+        }
+
+        #[test]
+        fn days_and_times_are_written_as_arrow_writes_them(
+            day in -719_162i32..2_932_897,
+            time in -62_135_596_800_000_000i64..253_402_300_800_000_000,
+            rounded_to in 0u32..8,
+        ) {
+            let dates = Date32Array::from(vec![Some(day), None]);
+            prop_assert_eq!(days(&dates), by_arrow(Arc::new(dates)));
+            let time = time - time.rem_euclid(10_i64.pow(rounded_to));
+            let microseconds = TimestampMicrosecondArray::from(vec![Some(time), None]);
+            let written = times(microseconds.values(), microseconds.nulls(), 1_000_000);
+            prop_assert_eq!(written, by_arrow(Arc::new(microseconds)));
+            let nanoseconds = TimestampNanosecondArray::from(vec![time]);
+            prop_assert_eq!(times(nanoseconds.values(), None, 1_000_000_000), by_arrow(Arc::new(nanoseconds)));
+        }
+    }
+
+    #[test]
+    fn the_least_and_the_greatest_numbers_are_whole() {
+        let ends = Int64Array::from(vec![i64::MIN, i64::MAX, 0, -1, 10, 100, 101]);
+        assert_eq!(integers(&ends), by_arrow(Arc::new(ends)));
+        let end = 10_i128.pow(38) - 1;
+        let ends = Decimal128Array::from(vec![-end, end, 0, 1, -1]).with_precision_and_scale(38, 38).unwrap();
+        assert_eq!(decimals(&ends), by_arrow(Arc::new(ends)));
+    }
+
+    #[test]
+    fn what_lies_outside_the_calendar_is_no_panic() {
+        days(&Date32Array::from(vec![i32::MIN, i32::MAX]));
+        for units in [1, 1_000, 1_000_000, 1_000_000_000] {
+            times(&[i64::MIN, i64::MAX], None, units);
+        }
+    }
+}

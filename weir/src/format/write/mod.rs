@@ -1,0 +1,150 @@
+//! A file that is being written: rows of a route, encoded in a format, compressed, brought to their place.
+
+mod column;
+mod compressed;
+mod digits;
+mod invalid;
+mod output;
+mod special;
+mod synced;
+
+use ::parquet::errors::ParquetError;
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::buffer::BooleanBuffer;
+use datafusion::arrow::datatypes::DataType;
+use datafusion::arrow::error::ArrowError;
+
+pub(crate) use column::{Column, MAX_ROOM, push_lowest, push_plain};
+pub(crate) use compressed::{GZIP_LEVEL, TextFile, ZSTD_LEVEL};
+pub(crate) use invalid::{InvalidValue, invalid_value};
+pub(crate) use output::Output;
+pub(crate) use special::{Special, has_any, mask};
+pub(crate) use synced::SyncedFile;
+
+use super::{csv, jsonl, parquet};
+use crate::task::{Compression, Format};
+
+/// A column of a sink.
+#[derive(Debug, Clone)]
+pub(crate) struct OutputColumn {
+    /// Its name in the sink.
+    pub(crate) name: String,
+    /// Its name in the route.
+    pub(crate) of_route: String,
+    /// Its position in the route.
+    pub(crate) index: usize,
+    /// Its type in the route.
+    pub(crate) kind: DataType,
+}
+
+/// How the files of a sink are written.
+#[derive(Debug, Clone)]
+pub(crate) struct FileLayout {
+    pub(crate) format: Format,
+    pub(crate) compression: Compression,
+    pub(crate) columns: Vec<OutputColumn>,
+}
+
+impl FileLayout {
+    /// The end of the files' names, without the first dot.
+    pub(crate) fn extension(&self) -> String {
+        let format = self.format.extension();
+        match (self.format, self.compression) {
+            (Format::Csv | Format::Jsonl, Compression::Gzip) => format!("{format}.gz"),
+            (Format::Csv | Format::Jsonl, Compression::Zstd) => format!("{format}.zst"),
+            _ => format.to_owned(),
+        }
+    }
+
+    fn names(&self) -> impl Iterator<Item = &str> {
+        self.columns.iter().map(|column| column.name.as_str())
+    }
+}
+
+/// The usual name of a format.
+pub(crate) fn name_of(format: Format) -> &'static str {
+    match format {
+        Format::Csv => "CSV",
+        Format::Jsonl => "JSON",
+        Format::Parquet => "Parquet",
+    }
+}
+
+/// Whether values of a type can be written in a format and read again.
+pub(crate) fn can_hold(format: Format, kind: &DataType) -> bool {
+    match format {
+        Format::Csv => csv::write::can_hold(kind),
+        Format::Jsonl => jsonl::write::can_hold(kind),
+        Format::Parquet => parquet::write::can_hold(kind),
+    }
+}
+
+/// Whether files of a format can have a compression.
+pub(crate) fn can_be_compressed(format: Format, compression: Compression) -> bool {
+    format == Format::Parquet || compression != Compression::Snappy
+}
+
+/// The error of a file that cannot be written.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum WriteError {
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    #[error(transparent)]
+    Arrow(#[from] ArrowError),
+    #[error(transparent)]
+    Parquet(#[from] ParquetError),
+}
+
+/// Encodes rows into one file.
+pub(crate) enum FileWriter {
+    Csv(TextFile, Vec<usize>),
+    Jsonl(TextFile, Vec<usize>, jsonl::write::Keys),
+    Parquet(Box<parquet::write::ParquetFile>),
+}
+
+impl FileWriter {
+    /// Begins a file.
+    pub(crate) fn begin(out: Box<dyn Output>, layout: &FileLayout) -> Result<Self, WriteError> {
+        let columns = layout.columns.iter().map(|column| column.index).collect();
+        Ok(match layout.format {
+            Format::Csv => {
+                let mut out = TextFile::new(out, layout.compression)?;
+                csv::write::header(layout.names(), out.buffer());
+                Self::Csv(out, columns)
+            }
+            Format::Jsonl => {
+                let keys = jsonl::write::Keys::new(layout.names());
+                Self::Jsonl(TextFile::new(out, layout.compression)?, columns, keys)
+            }
+            Format::Parquet => {
+                let columns = layout.columns.iter().map(|column| (column.name.as_str(), column.index, &column.kind));
+                Self::Parquet(Box::new(parquet::write::ParquetFile::new(out, layout.compression, columns)?))
+            }
+        })
+    }
+
+    /// Writes the chosen rows, or all; returns their number.
+    pub(crate) fn write(&mut self, batch: &RecordBatch, chosen: Option<&BooleanBuffer>) -> Result<u64, WriteError> {
+        match self {
+            Self::Csv(out, columns) => {
+                let rows = csv::write::rows(batch, columns, chosen, out.buffer())?;
+                out.write_full()?;
+                Ok(rows)
+            }
+            Self::Jsonl(out, columns, keys) => {
+                let rows = jsonl::write::rows(batch, columns, keys, chosen, out.buffer())?;
+                out.write_full()?;
+                Ok(rows)
+            }
+            Self::Parquet(file) => Ok(file.write(batch, chosen)?),
+        }
+    }
+
+    /// Completes the file and waits until it is durable; returns its bytes.
+    pub(crate) fn finish(self) -> Result<u64, WriteError> {
+        match self {
+            Self::Csv(out, _) | Self::Jsonl(out, ..) => Ok(out.finish()?),
+            Self::Parquet(file) => Ok(file.finish()?),
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! The files that runs have read.
+
+use rusqlite::{OptionalExtension, params};
+
+use super::Ledger;
+use crate::error::Result;
+use crate::place::{FoundFile, Move};
+use crate::report::RunKey;
+
+/// A file that a run is going to read.
+#[derive(Debug)]
+pub(crate) struct Input {
+    pub(crate) file: FoundFile,
+    /// BLAKE3 of its content, of sources with `read: new`.
+    pub(crate) hash: Option<String>,
+    /// Where it is moved once the run is published.
+    pub(crate) archive: Option<String>,
+}
+
+/// A file as a published run has read it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ReadBefore {
+    pub(crate) run: String,
+    pub(crate) bytes: u64,
+    pub(crate) modified: String,
+    /// BLAKE3 of its content.
+    pub(crate) hash: String,
+    row: i64,
+}
+
+/// A file that was read before has another time of change, and the same content.
+#[derive(Debug)]
+pub(crate) struct Touched {
+    pub(crate) before: ReadBefore,
+    pub(crate) modified: String,
+}
+
+/// The last published run that has read a file as a new one. A run that reads all files every time, and has no hash of
+/// them, uses none up: a task that says `read: new` from some day on finds them all new.
+const READ_BEFORE: &str = "
+    select run.id, input.bytes, input.modified, input.hash, input.rowid
+    from input join run on run.id = input.run
+    where input.path = ?1 and input.source = ?2 and input.hash is not null
+      and run.task = ?3 and run.environment = ?4 and run.state = 'done'
+    order by input.rowid desc limit 1";
+
+impl Ledger {
+    /// For each of the files the last published run that has read it.
+    pub(crate) fn read_before(
+        &self,
+        key: &RunKey,
+        source: &str,
+        files: &[FoundFile],
+    ) -> Result<Vec<Option<ReadBefore>>> {
+        self.ask(|c| {
+            let t = c.unchecked_transaction()?; // one view of the ledger, and one lock, for all of them
+            let mut query = t.prepare(READ_BEFORE)?;
+            let before = |file: &FoundFile| {
+                let of = params![file.path(), source, key.task, key.environment];
+                let row = query.query_row(of, |row| {
+                    Ok(ReadBefore {
+                        run: row.get(0)?,
+                        bytes: row.get(1)?,
+                        modified: row.get(2)?,
+                        hash: row.get(3)?,
+                        row: row.get(4)?,
+                    })
+                });
+                row.optional()
+            };
+            files.iter().map(before).collect()
+        })
+    }
+
+    /// Enters the files that a run reads, and those that it found touched.
+    pub(crate) fn inputs(&mut self, id: &str, source: &str, inputs: &[Input], touched: &[Touched]) -> Result<()> {
+        self.write(|t| {
+            let mut insert = t.prepare("insert into input values (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?;
+            for Input { file, hash, archive } in inputs {
+                insert.execute(params![id, source, file.path(), file.meta.size, file.modified(), hash, archive])?;
+            }
+            // The next run then need not look into the file.
+            let mut update = t.prepare("update input set modified = ?2 where rowid = ?1")?;
+            for touched in touched {
+                update.execute(params![touched.before.row, touched.modified])?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Where the files go that a run has read.
+    pub(crate) fn moves(&self, id: &str) -> Result<Vec<Move>> {
+        self.ask(|c| {
+            let mut query = c.prepare(
+                "select path, archive, bytes, modified from input where run = ?1 and archive is not null order by rowid",
+            )?;
+            let moves = query.query_map([id], |row| {
+                let (from, to): (String, String) = (row.get(0)?, row.get(1)?);
+                Ok(Move { from: from.into(), to: to.into(), bytes: row.get(2)?, modified: row.get(3)? })
+            })?;
+            moves.collect()
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_looked_for_by_its_path_however_many_there_are() {
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = Ledger::open(folder.path()).unwrap();
+        let explained = ledger.ask(|c| {
+            let mut query = c.prepare(&format!("explain query plan {READ_BEFORE}"))?;
+            let lines = query.query_map(["", "", "", ""], |row| row.get::<_, String>(3))?;
+            lines.collect::<rusqlite::Result<Vec<_>>>()
+        });
+        let explained = explained.unwrap().join("\n");
+        assert!(explained.contains("SEARCH input USING INDEX input_of_file (path=? AND source=?)"), "{explained}");
+        assert!(explained.contains("SEARCH run USING INDEX sqlite_autoindex_run_1 (id=?)"), "{explained}");
+    }
+}

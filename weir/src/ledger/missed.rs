@@ -1,0 +1,103 @@
+//! What the ledger has of a schedule: times at which there was no run, and runs that took too long.
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use rusqlite::{OptionalExtension, params};
+
+use super::Ledger;
+use crate::error::Result;
+use crate::report::{RunKey, State};
+
+impl Ledger {
+    /// When a task was started last in an environment, or missed.
+    pub(crate) fn last_start(&self, key: &RunKey) -> Result<Option<DateTime<Utc>>> {
+        let last: Option<String> = self.ask(|c| {
+            let query = "select started from run where task = ?1 and environment = ?2 order by started desc limit 1";
+            c.query_row(query, [&key.task, &key.environment], |row| row.get(0)).optional()
+        })?;
+        Ok(last.and_then(|text| text.parse().ok()))
+    }
+
+    /// Enters times at which a run was due and none was started. Entering one again changes nothing.
+    pub(crate) fn missed(&mut self, key: &RunKey, due: &[DateTime<Utc>], reason: &str) -> Result<()> {
+        let part = ahash::RandomState::with_seeds(1, 2, 3, 4).hash_one((&key.task, &key.environment)) >> 16;
+        self.write(|t| {
+            let mut insert = t.prepare(
+                "insert or ignore into run (id, task, environment, started, ended, state, message, pid, parameters)
+                 values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, '{}')",
+            )?;
+            for due in due {
+                let id = format!("{}-{part:012x}-missed", due.format("%Y%m%dT%H%M%SZ"));
+                let started = due.to_rfc3339_opts(SecondsFormat::Secs, true);
+                insert.execute(params![
+                    id,
+                    key.task,
+                    key.environment,
+                    started,
+                    super::now(),
+                    State::Missed.as_str(),
+                    reason,
+                    std::process::id()
+                ])?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Says of the newest run of a process that it was stopped because it took too long. One that was killed stays
+    /// open, so that the next start takes back what it has staged.
+    pub(crate) fn timed_out(&mut self, pid: u32, message: &str) -> Result<()> {
+        self.write(|t| {
+            t.execute(
+                "update run set message = ?2, state = case state when 'interrupted' then 'timed_out' else state end
+                 where rowid = (select max(rowid) from run where pid = ?1) and state in ('interrupted', 'running')",
+                params![pid, message],
+            )?;
+            Ok(())
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn people() -> RunKey {
+        RunKey::new("people", "default")
+    }
+
+    #[test]
+    fn a_missed_time_is_entered_once_and_is_the_last_that_is_known() {
+        let state = tempfile::tempdir().unwrap();
+        let mut ledger = Ledger::open(state.path()).unwrap();
+        assert_eq!(ledger.last_start(&people()).unwrap(), None);
+        let due: Vec<DateTime<Utc>> =
+            ["2026-01-01T00:00:00Z", "2026-01-01T01:00:00Z"].map(|t| t.parse().unwrap()).to_vec();
+        ledger.missed(&people(), &due, "asleep").unwrap();
+        ledger.missed(&people(), &due[1..], "another reason").unwrap();
+        ledger.missed(&RunKey::new("people", "prod"), &due[..1], "asleep").unwrap();
+        assert_eq!(ledger.last_start(&people()).unwrap(), Some(due[1]));
+        assert_eq!(ledger.last_start(&RunKey::new("people", "prod")).unwrap(), Some(due[0]));
+        let entries = ledger.runs(Some("people"), 10).unwrap();
+        let shown: Vec<_> =
+            entries.iter().map(|e| (e.started.as_str(), e.state.as_str(), e.message.as_deref())).collect();
+        assert_eq!(shown.len(), 3);
+        assert_eq!(shown[1], ("2026-01-01T01:00:00Z", "missed", Some("asleep")));
+    }
+
+    #[test]
+    fn a_run_that_was_killed_keeps_saying_why_when_it_is_taken_back() {
+        let state = tempfile::tempdir().unwrap();
+        let mut ledger = Ledger::open(state.path()).unwrap();
+        ledger.begin("1", &people(), "{}", &[]).unwrap();
+        ledger.timed_out(std::process::id(), "killed because it took too long").unwrap();
+        let dead = ledger.unfinished(&people()).unwrap();
+        assert_eq!(dead.len(), 1, "the next start has to take it back");
+        ledger.recovered(&dead[0], false, "taken back").unwrap();
+        ledger.timed_out(std::process::id(), "a run that has ended is left alone").unwrap();
+        let entry = ledger.runs(None, 1).unwrap().remove(0);
+        assert_eq!(
+            (entry.state.as_str(), entry.message.as_deref()),
+            ("died", Some("killed because it took too long; taken back"))
+        );
+    }
+}

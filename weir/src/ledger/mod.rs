@@ -1,0 +1,413 @@
+//! The ledger: what every run read, did and wrote, in one SQLite file.
+//!
+//! It also holds the commit record. A run enters where it will stage before it writes anything; when all is
+//! staged one transaction says what is to be published, and from then on the run can only go forward. What a
+//! dead run has left is found here and finished or taken back.
+
+mod inputs;
+mod inspect;
+mod lock;
+mod missed;
+mod schema;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use chrono::{SecondsFormat, Utc};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, Transaction, TransactionBehavior, params};
+use serde::{Deserialize, Serialize};
+
+pub(crate) use inputs::{Input, ReadBefore, Touched};
+pub(crate) use inspect::{Inspection, inspect};
+use lock::is_held;
+pub(crate) use lock::{Lock, holder};
+use schema::VERSION;
+
+use crate::error::{Error, Result};
+use crate::report::{Outcome, Report, RunKey, RunRecord, State};
+
+/// The ledger's file in the state folder.
+const FILE: &str = "ledger.sqlite";
+
+/// The time now, as the ledger has it: UTC, to the second.
+fn now() -> String {
+    Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true)
+}
+
+/// Time for which a ledger that another process writes to is waited for.
+pub(crate) const BUSY: Duration = Duration::from_secs(10);
+
+/// The ledger of a state folder.
+#[derive(Debug)]
+pub(crate) struct Ledger {
+    path: PathBuf,
+    connection: Connection,
+    /// The version of its tables, which is an older one only where it is opened to be read.
+    version: i64,
+}
+
+/// What a sink needs to commit or to abort, as the sink's kind has written it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PendingTarget {
+    /// The sink's name.
+    pub(crate) sink: String,
+    /// JSON with the tag `kind`.
+    pub(crate) target: String,
+}
+
+/// A run that has begun and not ended, whose process is gone.
+#[derive(Debug)]
+pub(crate) struct Unfinished {
+    pub(crate) id: String,
+    /// Whether its commit record exists.
+    pub(crate) is_committed: bool,
+    /// Its targets, and whether each is to be published.
+    pub(crate) targets: Vec<(PendingTarget, bool)>,
+    /// Its outcome once it is published; none before its commit record.
+    pub(crate) outcome: Option<Outcome>,
+}
+
+impl Ledger {
+    /// Opens the ledger of a state folder, or creates it.
+    pub(crate) fn open(state: &Path) -> Result<Self> {
+        Self::open_within(state, BUSY)
+    }
+
+    fn open_within(state: &Path, busy: Duration) -> Result<Self> {
+        let path = state.join(FILE);
+        std::fs::create_dir_all(state).map_err(crate::error::state_io(state))?;
+        Self::connect(&path, busy).map_err(|error| failed(&path, error))?.migrated()
+    }
+
+    /// Opens the ledger to be read, if it exists. Neither its version nor its file is changed.
+    pub(crate) fn read_only(state: &Path) -> Result<Option<Self>> {
+        let path = state.join(FILE);
+        if !path.exists() {
+            return Ok(None);
+        }
+        let open = || {
+            let connection = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+            connection.busy_timeout(BUSY)?;
+            let version = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+            Ok((connection, version))
+        };
+        let (connection, version) = open().map_err(|error| failed(&path, error))?;
+        match version {
+            0 => Ok(None), // another process is about to create its tables
+            ..=VERSION => Ok(Some(Self { path, connection, version })),
+            newer => Err(too_new(&path, newer)),
+        }
+    }
+
+    fn connect(path: &Path, busy: Duration) -> rusqlite::Result<Self> {
+        let connection = Connection::open(path)?;
+        connection.busy_timeout(busy)?;
+        // A commit record counts only when it is on disk, the removal of its journal included.
+        connection.pragma_update(None, "synchronous", "EXTRA")?;
+        connection.pragma_update(None, "foreign_keys", true)?;
+        Ok(Self { path: path.to_owned(), connection, version: VERSION })
+    }
+
+    fn migrated(mut self) -> Result<Self> {
+        let version: i64 = self.ask(|c| c.pragma_query_value(None, "user_version", |row| row.get(0)))?;
+        match version {
+            VERSION => Ok(self),
+            0..VERSION => {
+                self.write(|t| {
+                    // Another process may have been quicker.
+                    let version: i64 = t.pragma_query_value(None, "user_version", |row| row.get(0))?;
+                    if version < VERSION { schema::migrate(t, version) } else { Ok(()) }
+                })?;
+                Ok(self)
+            }
+            newer => Err(too_new(&self.path, newer)),
+        }
+    }
+
+    /// Enters a run, and what it needs to abort.
+    pub(crate) fn begin(&mut self, id: &str, key: &RunKey, parameters: &str, targets: &[PendingTarget]) -> Result<()> {
+        self.write(|t| {
+            t.execute(
+                "insert into run (id, task, environment, \"window\", started, state, pid, parameters)
+                 values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                params![
+                    id,
+                    key.task,
+                    key.environment,
+                    key.window,
+                    now(),
+                    State::Running.as_str(),
+                    std::process::id(),
+                    parameters
+                ],
+            )?;
+            for PendingTarget { sink, target } in targets {
+                t.execute("insert into output (run, sink, target) values (?1, ?2, ?3)", params![id, sink, target])?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Enters the commit record, the point of no return: from here on the run is published, by this process or by the next.
+    pub(crate) fn commit(&mut self, report: &Report, publish: &[PendingTarget]) -> Result<()> {
+        self.write(|t| {
+            enter_report(t, &report.for_ledger(None))?;
+            let sql = "update run set state = ?2 where id = ?1";
+            t.execute(sql, [report.run.as_str(), State::Publishing.as_str()])?;
+            for PendingTarget { sink, target } in publish {
+                let sql = "update output set publish = 1, target = ?3 where run = ?1 and sink = ?2";
+                t.execute(sql, params![report.run, sink, target])?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Closes a run; with the error that ended it, if one did.
+    pub(crate) fn end(&mut self, report: &Report, error: Option<&Error>) -> Result<()> {
+        let report = report.for_ledger(error);
+        self.write(|t| {
+            enter_report(t, &report)?;
+            close(t, &report.run, report.outcome.into(), report.message().as_deref())?;
+            t.execute(
+                "update run set seconds = ?2, peak_memory = ?3 where id = ?1",
+                params![report.run, report.seconds, report.peak_memory],
+            )?;
+            Ok(())
+        })
+    }
+
+    /// Closes a run whose process is gone: with the outcome of its commit record if all of it is published, or as dead.
+    pub(crate) fn recovered(&mut self, run: &Unfinished, is_whole: bool, message: &str) -> Result<()> {
+        let state = run.outcome.filter(|_| is_whole).map_or(State::Died, State::from);
+        self.write(|t| {
+            let why: Option<String> =
+                t.query_row("select message from run where id = ?1", [&run.id], |row| row.get(0))?;
+            let message = why.map_or(message.to_owned(), |why| format!("{why}; {message}"));
+            close(t, &run.id, state, Some(&message))
+        })
+    }
+
+    /// The runs of a key that have no end. The caller holds the key's lock, so their processes are gone.
+    pub(crate) fn unfinished(&self, key: &RunKey) -> Result<Vec<Unfinished>> {
+        self.ask(|c| {
+            // Of the report only the outcome: that of another version may be of another shape.
+            let mut runs = c.prepare(
+                "select id, state, report ->> '$.outcome' from run
+                 where task = ?1 and environment = ?2 and \"window\" is ?3 and state in ('running', 'publishing')
+                 order by rowid",
+            )?;
+            let mut outputs = c.prepare("select sink, target, publish from output where run = ?1")?;
+            let rows = runs.query_map(params![key.task, key.environment, key.window], |row| {
+                Ok((row.get::<_, String>(0)?, state(row, 1)?, row.get::<_, Option<String>>(2)?))
+            })?;
+            rows.map(|row| {
+                let (id, state, outcome) = row?;
+
+                let targets = outputs
+                    .query_map([&id], |row| {
+                        Ok((PendingTarget { sink: row.get(0)?, target: row.get(1)? }, row.get(2)?))
+                    })?
+                    .collect::<rusqlite::Result<_>>()?;
+                let outcome = outcome.and_then(|text| serde_json::from_value(text.into()).ok());
+                Ok(Unfinished { id, is_committed: state == State::Publishing, targets, outcome })
+            })
+            .collect()
+        })
+    }
+
+    /// How a run of a key ended, if the ledger has it.
+    pub(crate) fn state_of(&self, id: &str, key: &RunKey) -> Result<Option<State>> {
+        let query = "select state from run where id = ?1 and task = ?2 and environment = ?3";
+        self.ask(|c| c.query_row(query, [id, &key.task, &key.environment], |row| state(row, 0)).optional())
+    }
+
+    /// The newest runs first.
+    pub(crate) fn runs(&self, task: Option<&str>, most: u32) -> Result<Vec<RunRecord>> {
+        self.ask(|c| {
+            let mut query = c.prepare(
+                "select id, task, environment, started, ended, state, message, seconds, peak_memory, report from run
+                 where ?1 is null or task = ?1 order by rowid desc limit ?2",
+            )?;
+            let rows = query.query_map(params![task, most], record)?;
+            rows.collect()
+        })
+    }
+
+    /// One run, if the ledger has it.
+    pub(crate) fn run(&self, id: &str) -> Result<Option<RunRecord>> {
+        self.ask(|c| {
+            let query = "select id, task, environment, started, ended, state, message, seconds, peak_memory, report
+                         from run where id = ?1";
+            c.query_row(query, [id], record).optional()
+        })
+    }
+
+    pub(crate) fn ask<T>(&self, query: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
+        query(&self.connection).map_err(|error| failed(&self.path, error))
+    }
+
+    pub(crate) fn write<T>(&mut self, change: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T> {
+        let run = || {
+            let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let result = change(&transaction)?;
+            transaction.commit()?;
+            Ok(result)
+        };
+        run().map_err(|error| failed(&self.path, error))
+    }
+}
+
+/// The newest runs of a state folder first, without changing it. A run that has no end and whose process is gone has died.
+pub(crate) fn runs_of(state: &Path, task: Option<&str>, most: u32) -> Result<Vec<RunRecord>> {
+    let Some(ledger) = Ledger::read_only(state)? else { return Ok(vec![]) };
+    let mut runs = ledger.runs(task, most)?;
+    for run in runs.iter_mut().filter(|run| run.state.is_open()) {
+        if !is_held(state, &RunKey::new(&run.task, &run.environment)) {
+            let died = format!("it did not end while {}; the next start rolls it back or forward", run.state);
+            run.message = Some(run.message.take().map_or(died.clone(), |why| format!("{why}; {died}")));
+            run.state = State::Died;
+        }
+    }
+    Ok(runs)
+}
+
+fn record(row: &Row<'_>) -> rusqlite::Result<RunRecord> {
+    Ok(RunRecord {
+        id: row.get(0)?,
+        task: row.get(1)?,
+        environment: row.get(2)?,
+        started: row.get(3)?,
+        ended: row.get(4)?,
+        state: state(row, 5)?,
+        message: row.get(6)?,
+        seconds: row.get(7)?,
+        peak_memory: row.get(8)?,
+        report: row.get::<_, Option<String>>(9)?.as_deref().map(from_json).transpose()?,
+    })
+}
+
+fn state(row: &Row<'_>, column: usize) -> rusqlite::Result<State> {
+    let text: String = row.get(column)?;
+    text.parse().map_err(|unknown: String| {
+        rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, unknown.into())
+    })
+}
+
+fn too_new(path: &Path, version: i64) -> Error {
+    let message = format!("has version {version}, and this program knows version {VERSION}");
+    Error::state(path, message, "use the newer program, or another state folder")
+}
+
+fn close(t: &Transaction<'_>, id: &str, state: State, message: Option<&str>) -> rusqlite::Result<()> {
+    t.execute(
+        "update run set state = ?2, message = ?3, ended = ?4 where id = ?1",
+        params![id, state.as_str(), message, now()],
+    )?;
+    Ok(())
+}
+
+/// Enters what a run came to, in place of what was entered of it before.
+fn enter_report(t: &Transaction<'_>, report: &Report) -> rusqlite::Result<()> {
+    let id = &report.run;
+    t.execute("update run set report = ?2 where id = ?1", params![id, json(report)?])?;
+    t.execute("delete from step where run = ?1", [id])?;
+    t.execute("delete from reason where run = ?1", [id])?;
+    for (number, step) in report.steps.iter().enumerate() {
+        let table = report.tables.iter().find(|table| table.table == step.name);
+        t.execute(
+            "insert into step values (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            params![
+                id,
+                number,
+                step.name,
+                step.seconds,
+                table.map(|t| t.rows),
+                table.map(|t| t.accepted),
+                table.map(|t| t.rejected)
+            ],
+        )?;
+    }
+    for table in &report.tables {
+        for reason in &table.reasons {
+            t.execute(
+                "insert into reason values (?1, ?2, ?3, ?4, ?5)",
+                params![id, table.table, reason.name, reason.effect, reason.rows],
+            )?;
+        }
+    }
+    for output in &report.outputs {
+        t.execute(
+            "update output set rows = ?3, bytes = ?4 where run = ?1 and sink = ?2",
+            params![id, output.sink, output.rows, output.bytes],
+        )?;
+    }
+    Ok(())
+}
+
+fn json(value: &impl Serialize) -> rusqlite::Result<String> {
+    serde_json::to_string(value).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
+}
+
+fn from_json<T: for<'de> Deserialize<'de>>(text: &str) -> rusqlite::Result<T> {
+    serde_json::from_str(text)
+        .map_err(|error| rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, Box::new(error)))
+}
+
+pub(crate) fn failed(path: &Path, error: rusqlite::Error) -> Error {
+    use rusqlite::ErrorCode as Code;
+    let help = match error.sqlite_error_code() {
+        Some(Code::DatabaseBusy | Code::DatabaseLocked) => "another process is writing to it: try again",
+        Some(Code::ReadOnly | Code::CannotOpen | Code::PermissionDenied) => {
+            "make the state folder writable for the user of this run"
+        }
+        Some(Code::NotADatabase | Code::DatabaseCorrupt) => {
+            "it is damaged: put back a copy, or move it away and a new one is made, which knows no earlier run: sources with `read: new` then read all of their files again"
+        }
+        Some(Code::DiskFull) => "free some disk space and start the run again",
+        _ => "check the state folder; if the ledger is damaged, move it away",
+    };
+    Error::state(path, error, help)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ledger_that_stays_locked_is_an_error_that_says_so() {
+        let folder = tempfile::tempdir().unwrap();
+        drop(Ledger::open(folder.path()).unwrap());
+        let mut other = Connection::open(folder.path().join("ledger.sqlite")).unwrap();
+        let _held = other.transaction_with_behavior(TransactionBehavior::Exclusive).unwrap();
+        let error = Ledger::open_within(folder.path(), Duration::from_millis(50)).unwrap_err();
+        assert!(error.to_string().ends_with("ledger.sqlite: database is locked"), "{error}");
+        let help = miette::Diagnostic::help(&error).unwrap().to_string();
+        assert_eq!(help, "another process is writing to it: try again");
+    }
+
+    #[test]
+    fn the_tables_of_version_1_become_those_of_today_and_keep_their_rows() {
+        let (old, fresh) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let connection = Connection::open(old.path().join("ledger.sqlite")).unwrap();
+        connection.execute_batch(include_str!("../../tests/support/ledger_v1.sql")).unwrap();
+        let row = "insert into run (id, task, environment, started, state, pid, parameters) \
+                   values ('1', 't', 'default', '2026-01-01T00:00:00Z', 'done', 1, '{}')";
+        connection.execute_batch(row).unwrap();
+        connection.execute_batch("insert into input values ('1', 's', 'a.csv', 3, 'then')").unwrap();
+        drop(connection);
+        let tables = |ledger: &Ledger| {
+            let all = ledger.ask(|c| {
+                let mut query = c.prepare("select name, sql from sqlite_schema order by name")?;
+                let rows =
+                    query.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, Option<String>>(1)?)))?;
+                rows.collect::<rusqlite::Result<Vec<_>>>()
+            });
+            all.unwrap()
+        };
+        let old = Ledger::open(old.path()).unwrap();
+        assert_eq!(tables(&old), tables(&Ledger::open(fresh.path()).unwrap()));
+        assert_eq!(old.runs(None, 9).unwrap()[0].id, "1");
+        let input = old.ask(|c| c.query_row("select path, hash from input", [], |row| Ok((row.get(0)?, row.get(1)?))));
+        assert_eq!(input.unwrap(), ("a.csv".to_owned(), None::<String>));
+    }
+}

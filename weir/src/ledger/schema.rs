@@ -1,0 +1,88 @@
+//! The tables of the ledger: what each version added to the one before.
+
+use rusqlite::Transaction;
+
+/// The steps from an empty file to the tables of today. A step that was published is never changed.
+const STEPS: [&str; 3] = [RUNS, FILES, KINDS];
+
+/// The version of the tables: how many steps they took.
+pub(crate) const VERSION: i64 = STEPS.len() as i64;
+
+/// What every run read, did and wrote.
+pub(crate) const RUNS: &str = "
+create table run (
+    id text primary key,
+    task text not null,
+    environment text not null,
+    started text not null,          -- RFC 3339, UTC
+    ended text,
+    state text not null,            -- running, publishing, or how it ended
+    message text,                   -- why it ended so
+    pid integer not null,
+    parameters text not null,       -- JSON: name -> text
+    seconds real,
+    peak_memory integer,            -- bytes
+    report text                     -- JSON: the whole report
+) strict;
+create index run_of_task on run (task, environment, started);
+create table input (
+    run text not null references run (id) on delete cascade,
+    source text not null,
+    path text not null,
+    bytes integer not null,
+    modified text not null
+) strict;
+create table step (
+    run text not null references run (id) on delete cascade,
+    number integer not null,
+    name text not null,
+    seconds real not null,
+    rows integer,
+    accepted integer,
+    rejected integer
+) strict;
+create table reason (
+    run text not null references run (id) on delete cascade,
+    tbl text not null,
+    rule text not null,
+    effect text not null,           -- reject, warn, unreadable
+    rows integer not null
+) strict;
+create table output (
+    run text not null references run (id) on delete cascade,
+    sink text not null,
+    folder text not null,           -- JSON: where it is and where it is staged
+    rows integer,
+    bytes integer,
+    publish integer not null default 0
+) strict;
+";
+
+/// Which content a run read, and where its files go. From here on a path is absolute; before, it was as the task
+/// has it. The ledger grows with every run, so that nothing of one run may be looked for in all of it.
+const FILES: &str = "
+alter table input add column hash text;     -- BLAKE3 of the content, of sources with `read: new`
+alter table input add column archive text;  -- where the file is moved once the run is published
+create index input_of_file on input (path, source);
+create index input_of_run on input (run);
+create index step_of_run on step (run);
+create index reason_of_run on reason (run);
+create index output_of_run on output (run);
+";
+
+/// A target has the kind of its sink as a tag: by it a run that died is read back. Before, a target was what it looked like.
+/// A run has the window of time that it covers.
+const KINDS: &str = r#"
+alter table output rename column folder to target;
+update output set target = json_set(
+    target, '$.kind', case when json_type(target, '$.load') is null then 'folder' else 'postgres' end);
+alter table run add column "window" text;
+"#;
+
+/// Migrates the tables of a version to those of today.
+pub(crate) fn migrate(t: &Transaction<'_>, version: i64) -> rusqlite::Result<()> {
+    for step in STEPS.iter().skip(version as usize) {
+        t.execute_batch(step)?;
+    }
+    t.pragma_update(None, "user_version", VERSION)
+}

@@ -1,0 +1,324 @@
+//! Where files go once the run that read them is published.
+//!
+//! What is moved, and where, is in the ledger before the commit record. Moving can be repeated after a crash at any
+//! point, and moves nothing but what was read: a file that came under the same name meanwhile stays.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, Utc};
+use glob::Pattern;
+
+use super::FoundFile;
+use crate::error::{Error, Result};
+use crate::system::{disk, fault};
+use crate::task::{SourceSpec, Task};
+
+/// The archive of a source.
+#[derive(Debug)]
+pub(crate) struct Archive {
+    folder: PathBuf,
+    /// The pattern's folder as far as it has no wildcards: files keep their place below it.
+    base: PathBuf,
+    /// The rest of the pattern, a component each.
+    rest: Vec<String>,
+}
+
+impl Archive {
+    /// The archive that a source declares, if it does.
+    pub(crate) fn declare(task: &Task, pattern: &str, spec: &SourceSpec) -> Result<Option<Self>> {
+        let Some(archive) = &spec.archive else { return Ok(None) };
+        let folder = task.params.fill(&task.source, archive)?;
+        let refused = |message: String| {
+            let error = task.error(archive, message);
+            Error::from(Box::new(error.with_help("name a folder beside the one that is read, on the same file system")))
+        };
+        let (base, rest) = split(&disk::absolute(Path::new(pattern)));
+        let archive = Self { folder: disk::absolute(Path::new(&folder)), base, rest };
+        if meet(&archive.pattern(&archive.base), &archive.pattern(&archive.folder)) {
+            return Err(refused(format!(
+                "`{folder}` lies in what `{pattern}` matches: files would be read again there"
+            )));
+        }
+        Ok(Some(archive))
+    }
+
+    /// The folder, as an absolute path.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Where a file goes.
+    pub(crate) fn destination(&self, file: &FoundFile) -> String {
+        let path = PathBuf::from(file.path());
+        let kept = path.strip_prefix(&self.base).ok().or(path.file_name().map(Path::new)).unwrap_or(&path);
+        self.folder.join(kept).display().to_string()
+    }
+
+    /// Fails if the files could not be moved there as things are. Nothing is changed.
+    pub(crate) fn check<'a>(&self, files: impl Iterator<Item = &'a FoundFile>) -> Result<()> {
+        let mut folders: BTreeSet<PathBuf> =
+            files.filter_map(|file| Some(Path::new(&file.path()).parent()?.to_path_buf())).collect();
+        folders.insert(self.folder.clone());
+        for folder in &folders {
+            disk::check_writable(folder).map_err(|(at, error)| {
+                let message = format!("files cannot be moved to the archive {}: {error}", self.folder.display());
+                Error::input(at.display(), message, "give the user of this run the right to write there")
+            })?;
+        }
+        // The same question as of the task file, of where the links lead.
+        if meet(&self.pattern(&real(&self.base)), &self.pattern(&real(&self.folder))) {
+            let message = "the archive lies in what the source matches: files would be read again there";
+            return Err(Error::input(self.folder.display(), message, "name a folder beside the one that is read"));
+        }
+        Ok(())
+    }
+
+    /// The pattern of what lies below a folder as the source's files lie below theirs.
+    fn pattern(&self, folder: &Path) -> Vec<String> {
+        let literal = folder.iter().map(|name| Pattern::escape(&name.to_string_lossy())).collect::<Vec<_>>();
+        literal.into_iter().chain(self.rest.iter().cloned()).collect()
+    }
+}
+
+/// A pattern's folder as far as it has no wildcards, and the components that follow.
+fn split(pattern: &Path) -> (PathBuf, Vec<String>) {
+    let names: Vec<_> = pattern.iter().map(|name| name.to_string_lossy().into_owned()).collect();
+    let plain = names.iter().map_while(|name| literal(name)).collect::<Vec<_>>();
+    let folder = plain.len().min(names.len() - 1); // of a plain path the last name is the file's
+    (plain[..folder].iter().collect(), names[folder..].to_vec())
+}
+
+/// The name that a component of a pattern stands for, if it stands for one.
+fn literal(component: &str) -> Option<String> {
+    let mut name = String::new();
+    let mut rest = component;
+    while let Some(c) = rest.chars().next() {
+        let escaped = ["[*]", "[?]", "[[]", "[]]"].into_iter().find(|escaped| rest.starts_with(escaped));
+        match (c, escaped) {
+            (_, Some(escaped)) => {
+                name.push_str(&escaped[1..2]);
+                rest = &rest[3..];
+            }
+            ('*' | '?' | '[', None) => return None,
+            _ => {
+                name.push(c);
+                rest = &rest[c.len_utf8()..];
+            }
+        }
+    }
+    Some(name)
+}
+
+/// Whether a path can match both patterns; of two components with wildcards it is taken that one can.
+fn meet(one: &[String], other: &[String]) -> bool {
+    let any = |pattern: &[String]| pattern.first().is_some_and(|name| name == "**");
+    match (one, other) {
+        ([_, rest @ ..], _) if any(one) => meet(rest, other) || (!other.is_empty() && meet(one, &other[1..])),
+        (_, [_, rest @ ..]) if any(other) => meet(one, rest) || (!one.is_empty() && meet(&one[1..], other)),
+        ([a, one @ ..], [b, other @ ..]) => names_meet(a, b) && meet(one, other),
+        ([], []) => true,
+        _ => false,
+    }
+}
+
+fn names_meet(one: &str, other: &str) -> bool {
+    let matches = |pattern: &str, name: &str| Pattern::new(pattern).is_ok_and(|pattern| pattern.matches(name));
+    match (literal(one), literal(other)) {
+        (Some(one), Some(other)) => one == other,
+        (Some(name), None) => matches(other, &name),
+        (None, Some(name)) => matches(one, &name),
+        (None, None) => true,
+    }
+}
+
+/// The path without links, as far as it is there.
+fn real(path: &Path) -> PathBuf {
+    let found = path.ancestors().find_map(|there| Some((there.canonicalize().ok()?, path.strip_prefix(there).ok()?)));
+    found.map_or_else(|| path.to_path_buf(), |(there, rest)| there.join(rest))
+}
+
+/// A file that is to be moved: where it is, where it goes, and how it was when it was read.
+#[derive(Debug)]
+pub(crate) struct Move {
+    pub(crate) from: PathBuf,
+    pub(crate) to: PathBuf,
+    pub(crate) bytes: u64,
+    pub(crate) modified: String,
+}
+
+/// Moves what a run has read, as far as it is not moved yet, and makes that last.
+pub(crate) fn finish_moves(run: &str, moves: &[Move]) -> Result<()> {
+    let failed = |of: &Move, error| {
+        let message = format!("cannot be moved to the archive as {}: {error}", of.to.display());
+        Error::input(of.from.display(), message, "check that both folders are writable and have free space")
+    };
+    for of in moves {
+        of.finish(run).map_err(|error| failed(of, error))?;
+    }
+    // Were a file back in its place after a power failure, it would be read again.
+    let mut synced = BTreeSet::new();
+    for of in moves {
+        for folder in [&of.to, &of.from].into_iter().filter_map(|path| path.parent()) {
+            if synced.insert(folder) && folder.exists() {
+                disk::sync_folder(folder).map_err(|error| failed(of, error))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+impl Move {
+    fn finish(&self, run: &str) -> io::Result<()> {
+        remove_if_there(&self.copy_of(run))?; // a copy that was broken off
+        match fs::metadata(&self.from) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            metadata => {
+                let metadata = metadata?;
+                let modified = DateTime::<Utc>::from(metadata.modified()?).to_rfc3339();
+                if (metadata.len(), modified) != (self.bytes, self.modified.clone()) {
+                    tracing::warn!(file = %self.from.display(), "changed after it was read: it is not moved");
+                    return Ok(());
+                }
+            }
+        }
+        self.to.parent().map_or(Ok(()), disk::make_folder)?;
+        for to in [self.to.clone(), with_run(&self.to, run)] {
+            let renamed = fault::call("archive_rename").and_then(|()| disk::rename_new(&self.from, &to));
+            let moved = match renamed {
+                Err(error) if error.kind() == ErrorKind::CrossesDevices => self.copy(&to, run),
+                renamed => renamed,
+            };
+            match moved {
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                    if disk::same_content(&self.from, &to)? {
+                        return fs::remove_file(&self.from);
+                    }
+                }
+                moved => {
+                    fault::point("file_archived");
+                    return moved;
+                }
+            }
+        }
+        Err(ErrorKind::AlreadyExists.into())
+    }
+
+    /// The copy gets its name when it is on disk, and only then the file goes.
+    fn copy(&self, to: &Path, run: &str) -> io::Result<()> {
+        let copy = self.copy_of(run);
+        let copied = disk::copy(&self.from, &copy).and_then(|()| {
+            fault::point("archive_copied");
+            disk::rename_new(&copy, to)?;
+            to.parent().map_or(Ok(()), disk::sync_folder)?;
+            fault::point("archive_named");
+            fs::remove_file(&self.from)
+        });
+        if copied.is_err() {
+            // Not this is what went wrong; the next try removes it too.
+            let _ = remove_if_there(&copy);
+        }
+        copied
+    }
+
+    /// What a copy is called until it is whole.
+    fn copy_of(&self, run: &str) -> PathBuf {
+        self.to.with_file_name(format!(".{}.weir-{run}", self.to.file_name().unwrap_or_default().to_string_lossy()))
+    }
+}
+
+fn remove_if_there(file: &Path) -> io::Result<()> {
+    match fs::remove_file(file) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// The name with the run's id in front of its endings.
+fn with_run(path: &Path, run: &str) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let (stem, endings) = match name.char_indices().skip(1).find(|(_, c)| *c == '.') {
+        Some((at, _)) => name.split_at(at),
+        None => (name.as_str(), ""),
+    };
+    path.with_file_name(format!("{stem}-{run}{endings}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(path: &str) -> Vec<String> {
+        path.split('/').map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn patterns_meet_where_a_path_can_match_both() {
+        for (one, other, expected) in [
+            ("in/*.csv", "done/*.csv", false),
+            ("in/*.csv", "in/*.csv", true),
+            ("in/*.csv", "in/done/*.csv", false),
+            ("in/*/*.csv", "in/done/*/*.csv", false),
+            ("in/**/*.csv", "in/done/**/*.csv", true),
+            ("in/**/a.csv", "done/**/a.csv", false),
+            ("*/a.csv", "done/a.csv", true),
+            ("in/[a-m]*/a.csv", "in/done/a.csv", true),
+            ("in/[n-z]*/a.csv", "in/done/a.csv", false),
+            ("**/a.csv", "x/y/a.csv", true),
+        ] {
+            assert_eq!(meet(&names(one), &names(other)), expected, "{one} {other}");
+            assert_eq!(meet(&names(other), &names(one)), expected, "{other} {one}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_has_a_fixed_part_and_a_rest() {
+        for (pattern, base, rest) in [
+            ("/in/*.csv", "/in", vec!["*.csv"]),
+            ("/in/a.csv", "/in", vec!["a.csv"]),
+            ("/in/[[]x[]]/**/a.csv", "/in/[x]", vec!["**", "a.csv"]),
+            ("/in/[ab]/c.csv", "/in", vec!["[ab]", "c.csv"]),
+        ] {
+            let (found, found_rest) = split(Path::new(pattern));
+            assert_eq!((found, found_rest), (PathBuf::from(base), rest.into_iter().map(str::to_owned).collect()));
+        }
+    }
+
+    fn move_of(from: PathBuf, to: PathBuf) -> Move {
+        let metadata = fs::metadata(&from).unwrap();
+        let modified = DateTime::<Utc>::from(metadata.modified().unwrap()).to_rfc3339();
+        Move { from, to, bytes: metadata.len(), modified }
+    }
+
+    #[test]
+    fn a_taken_name_gets_the_runs_id_and_the_same_content_is_kept_once() {
+        let root = tempfile::tempdir().unwrap();
+        let at = |name: &str| root.path().join(name);
+        fs::write(at("a.csv.gz"), "two").unwrap();
+        fs::write(at("same.csv"), "same").unwrap();
+        fs::create_dir(at("done")).unwrap();
+        fs::write(at("done/a.csv.gz"), "one").unwrap();
+        fs::write(at("done/same.csv"), "same").unwrap();
+        let moves = [move_of(at("a.csv.gz"), at("done/a.csv.gz")), move_of(at("same.csv"), at("done/same.csv"))];
+        finish_moves("7", &moves).unwrap();
+        finish_moves("7", &moves).unwrap();
+        assert_eq!(fs::read(at("done/a.csv.gz")).unwrap(), b"one");
+        assert_eq!(fs::read(at("done/a-7.csv.gz")).unwrap(), b"two");
+        assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1);
+        assert_eq!(fs::read_dir(at("done")).unwrap().count(), 3);
+    }
+
+    #[test]
+    fn what_came_under_the_same_name_after_the_file_was_read_stays() {
+        let root = tempfile::tempdir().unwrap();
+        let (from, to) = (root.path().join("a.csv"), root.path().join("done/a.csv"));
+        fs::write(&from, "read").unwrap();
+        let moves = [move_of(from.clone(), to.clone())];
+        fs::write(&from, "not read").unwrap();
+        finish_moves("7", &moves).unwrap();
+        assert_eq!(fs::read(&from).unwrap(), b"not read");
+        assert!(!to.exists());
+    }
+}

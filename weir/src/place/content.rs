@@ -1,0 +1,73 @@
+//! What is in a file, as a hash.
+
+use std::fs::File;
+use std::io::Read;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::FoundFile;
+use crate::error::{Error, Result};
+
+const READ_BYTES: usize = 1 << 20;
+
+/// BLAKE3 of the content of files, in hex, several files at a time. The scan that follows reads each of them in the
+/// version that was found: one that changes meanwhile ends the run.
+pub(crate) fn hashes(files: &[&FoundFile], stopped: &(dyn Fn() -> bool + Sync)) -> Result<Vec<String>> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(files.len());
+    let next = AtomicUsize::new(0);
+    let work = || -> Result<Vec<(usize, String)>> {
+        let mut hashes = Vec::new();
+        while let Some((i, file)) = Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|i| Some((i, files.get(i)?))) {
+            hashes.push((i, hash(file, stopped)?));
+        }
+        Ok(hashes)
+    };
+    let mut hashes = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        let results =
+            workers.into_iter().map(|worker| worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        results.collect::<Result<Vec<_>>>().map(|hashes| hashes.concat())
+    })?;
+    hashes.sort_unstable();
+    Ok(hashes.into_iter().map(|(_, hash)| hash).collect())
+}
+
+fn hash(file: &FoundFile, stopped: &dyn Fn() -> bool) -> Result<String> {
+    let failed = |error| Error::input(&file.name, error, "check that the file is there and can be read");
+    let mut content = File::open(file.path()).map_err(failed)?;
+    let mut hasher = blake3::Hasher::new();
+    let mut buffer = vec![0; READ_BYTES];
+    loop {
+        match content.read(&mut buffer).map_err(failed)? {
+            0 => return Ok(hasher.finalize().to_hex().to_string()),
+            length => _ = hasher.update(&buffer[..length]),
+        }
+        if stopped() {
+            return Err(Error::Interrupted);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_file_has_the_hash_of_its_own_content() {
+        let root = tempfile::tempdir().unwrap();
+        let contents: Vec<Vec<u8>> = (0..20).map(|i| vec![i; (READ_BYTES / 7) * usize::from(i)]).collect();
+        let files: Vec<FoundFile> = contents
+            .iter()
+            .enumerate()
+            .map(|(i, content)| {
+                let path = root.path().join(i.to_string());
+                std::fs::write(&path, content).unwrap();
+                FoundFile::at(&path)
+            })
+            .collect();
+        let expected: Vec<String> = contents.iter().map(|content| blake3::hash(content).to_hex().to_string()).collect();
+        let files: Vec<&FoundFile> = files.iter().collect();
+        assert_eq!(hashes(&files, &|| false).unwrap(), expected);
+        assert!(matches!(hashes(&files, &|| true), Err(Error::Interrupted)));
+        assert_eq!(hashes(&[], &|| false).unwrap(), [""; 0]);
+    }
+}

@@ -1,0 +1,127 @@
+//! Files by ranges, in one version each: a file that changes under the run is an error, not a wrong row.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use object_store::local::LocalFileSystem;
+use object_store::path::Path;
+use object_store::{GetOptions, GetRange, GetResultPayload, ObjectMeta, ObjectStore, ObjectStoreExt};
+
+use crate::error::{Error, Result};
+
+/// Opens files in one version.
+#[derive(Debug, Clone)]
+pub(crate) struct Opener {
+    pub(crate) store: Arc<dyn ObjectStore>,
+}
+
+/// An open file, read by ranges.
+#[derive(Debug)]
+pub(crate) struct RangeReader {
+    store: Arc<dyn ObjectStore>,
+    name: String,
+    meta: ObjectMeta,
+    /// The file itself, where the store is the local file system: a range is one call then.
+    local: Option<std::fs::File>,
+}
+
+impl Opener {
+    /// Opens local files.
+    pub(crate) fn local() -> Self {
+        Self { store: Arc::new(LocalFileSystem::new()) }
+    }
+
+    /// Opens the version of the file that the metadata speaks of.
+    pub(crate) fn open(&self, name: &str, meta: &ObjectMeta) -> Result<RangeReader> {
+        let options = GetOptions { if_match: meta.e_tag.clone(), ..Default::default() };
+        let opened = wait(self.store.get_opts(&meta.location, options)).map_err(|error| read_error(name, error))?;
+        let local = match opened.payload {
+            GetResultPayload::File(file, _) => Some(file),
+            GetResultPayload::Stream(_) => None,
+        };
+        Ok(RangeReader { store: self.store.clone(), name: name.to_owned(), meta: meta.clone(), local })
+    }
+}
+
+impl RangeReader {
+    /// The file's name, as the user would write it.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The file's length.
+    pub(crate) fn size(&self) -> u64 {
+        self.meta.size
+    }
+
+    /// The bytes from `start` on, `length` of them or up to the file's end.
+    pub(crate) fn read(&self, start: u64, length: u64) -> Result<Bytes> {
+        let end = self.meta.size.min(start.saturating_add(length));
+        if start >= end {
+            return Ok(Bytes::new());
+        }
+        let bytes = match &self.local {
+            Some(file) => read_local(file, start, end).map_err(|error| self.failed(error))?,
+            None => {
+                let range = Some(GetRange::Bounded(start..end));
+                let options = GetOptions { range, if_match: self.meta.e_tag.clone(), ..Default::default() };
+                let read = async { self.store.get_opts(&self.meta.location, options).await?.bytes().await };
+                wait(read).map_err(|error| read_error(&self.name, error))?
+            }
+        };
+        if bytes.len() as u64 == end - start { Ok(bytes) } else { Err(changed(&self.name)) }
+    }
+
+    /// Fails if the file is not what it was when the run began.
+    pub(crate) fn check_unchanged(&self) -> Result<()> {
+        let now = wait(self.store.head(&self.meta.location)).map_err(|error| read_error(&self.name, error))?;
+        if now.size == self.meta.size && now.e_tag == self.meta.e_tag { Ok(()) } else { Err(changed(&self.name)) }
+    }
+
+    fn failed(&self, error: std::io::Error) -> Error {
+        Error::input(&self.name, error, "check the disk that the file is on; then start the run again")
+    }
+}
+
+/// Waits for an object store on this thread; the runtime gets another one meanwhile.
+///
+/// The readers of a scan take turns at its cursor. Were that turn awaited, the runtime would queue a waking reader
+/// behind the one that woke it, on the same thread, and all readers would end up running one after the other.
+pub(crate) fn wait<T>(answer: impl Future<Output = T>) -> T {
+    tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(answer))
+}
+
+/// Reads a range of a local file; less where the file has become shorter.
+fn read_local(file: &std::fs::File, start: u64, end: u64) -> std::io::Result<Bytes> {
+    let length = (end - start) as usize;
+    let mut bytes = Vec::with_capacity(length);
+    while bytes.len() < length {
+        let at = start + bytes.len() as u64;
+        if rustix::io::retry_on_intr(|| rustix::io::pread(file, rustix::buffer::spare_capacity(&mut bytes), at))? == 0 {
+            break;
+        }
+    }
+    bytes.truncate(length); // the allocator may have given more room than was asked for
+    Ok(bytes.into())
+}
+
+fn read_error(name: &str, error: object_store::Error) -> Error {
+    match error {
+        object_store::Error::Precondition { .. } | object_store::Error::NotFound { .. } => changed(name),
+        error => Error::input(name, error, "check that the file is there and can be read"),
+    }
+}
+
+fn changed(name: &str) -> Error {
+    Error::input(
+        name,
+        "changed or vanished while it was being read",
+        "write a file under another name and rename it when it is complete; then start the run again",
+    )
+}
+
+/// The path by which an object store on the root of the local file system knows a file.
+pub(crate) fn local_path(path: &std::path::Path) -> Result<Path> {
+    Path::from_filesystem_path(path)
+        .map_err(|error| Error::input(path.display(), error, "check that the file is there and can be read"))
+}

@@ -1,0 +1,145 @@
+//! What a run does: its sources, models, stages with their rules, and sinks.
+//!
+//! A [`Draft`] is planned over tables without rows: it has the columns of all tables and binds the sinks. With the limits of
+//! the sinks' targets it becomes a [`Plan`], which `run` executes and `plan`, `validate`, `doctor` and `test` use. A model
+//! that one other model reads, and that nobody judges or writes, is a view: the query engine sees through it. Every other
+//! table is a stage: computed once, judged, and written to all its sinks in one pass.
+
+mod append_once;
+mod draft;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::catalog::TableProvider;
+use datafusion::catalog::view::ViewTable;
+use datafusion::datasource::empty::EmptyTable;
+use datafusion::datasource::provider_as_source;
+use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::prelude::SessionContext;
+
+pub(crate) use draft::Draft;
+
+use crate::error::{Error, Result};
+use crate::model::Model;
+use crate::quality::Judge;
+use crate::scratch::ScratchTable;
+use crate::sink::BoundSink;
+use crate::source::Source;
+use crate::task::GateSpec;
+
+/// What a run does.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) sources: Vec<Source>,
+    /// The models in the order in which they can be computed.
+    pub(crate) models: Vec<Model>,
+    /// The stages, each after those that it reads.
+    pub(crate) stages: Vec<Arc<Stage>>,
+    /// The sinks, in the order of the task file.
+    pub(crate) sinks: Vec<BoundSink>,
+    /// The gates of sources.
+    pub(crate) source_gates: Vec<(String, GateSpec)>,
+}
+
+/// A table that is computed once.
+#[derive(Debug)]
+pub(crate) struct Stage {
+    /// The name of the source or model.
+    pub(crate) table: String,
+    /// Its columns.
+    pub(crate) schema: SchemaRef,
+    /// Its rules.
+    pub(crate) judge: Option<Judge>,
+    /// The columns of its rejected rows.
+    pub(crate) rejected_schema: SchemaRef,
+    /// The columns that are shown of a row.
+    pub(crate) shown: Vec<usize>,
+    /// The sinks of its accepted rows, by their position in [`Plan::sinks`].
+    pub(crate) accepted: Vec<usize>,
+    /// The sinks of its rejected rows.
+    pub(crate) rejected: Vec<usize>,
+    /// Where its accepted rows are kept for the models that read them.
+    pub(crate) scratch: Option<Arc<ScratchTable>>,
+}
+
+/// The tables of the sources, by name.
+pub(crate) type Tables = HashMap<String, Arc<dyn TableProvider>>;
+
+/// A stage over the tables of a session.
+#[derive(Debug)]
+pub(crate) struct BoundStage {
+    pub(crate) stage: Arc<Stage>,
+    query: LogicalPlan,
+}
+
+impl Plan {
+    /// Registers the tables of the sources, the views and the kept tables in a session, and plans the stages over them. A
+    /// source without a table has no rows.
+    pub(crate) async fn bind(&self, context: &SessionContext, tables: &Tables) -> Result<Vec<BoundStage>> {
+        let mut bound = Vec::with_capacity(self.stages.len());
+        for source in &self.sources {
+            let name = source.name();
+            let table = tables.get(name).cloned();
+            let table = table.unwrap_or_else(|| Arc::new(EmptyTable::new(source.schema().clone())));
+            match self.stage(name) {
+                None => register(context, name, table)?,
+                Some(stage) => {
+                    let query = LogicalPlanBuilder::scan(name, provider_as_source(table), None);
+                    let query = query.and_then(LogicalPlanBuilder::build).map_err(|error| Error::query(name, error))?;
+                    bound.push(stage.bind(context, query)?);
+                }
+            }
+        }
+        for model in &self.models {
+            let query = model.plan(&context.state()).await?;
+            match self.stage(&model.name) {
+                None => register(context, &model.name, Arc::new(ViewTable::new(query, None)))?,
+                Some(stage) => bound.push(stage.bind(context, query)?),
+            }
+        }
+        Ok(bound)
+    }
+
+    /// How many rules judge the rows of all stages.
+    pub(crate) fn rules(&self) -> usize {
+        let judges = self.stages.iter().filter_map(|stage| stage.judge.as_ref());
+        judges.map(|judge| judge.rules.len() + judge.unique.len()).sum()
+    }
+
+    fn stage(&self, table: &str) -> Option<&Arc<Stage>> {
+        self.stages.iter().find(|stage| stage.table == table)
+    }
+}
+
+impl Stage {
+    fn bind(self: &Arc<Self>, context: &SessionContext, query: LogicalPlan) -> Result<BoundStage> {
+        if let Some(scratch) = &self.scratch {
+            register(context, &self.table, scratch.clone())?;
+        }
+        Ok(BoundStage { stage: self.clone(), query })
+    }
+}
+
+impl BoundStage {
+    /// How the stage is computed. The stages before it must have been, if this one is to be executed.
+    pub(crate) async fn physical_plan(&self, context: &SessionContext) -> Result<Arc<dyn ExecutionPlan>> {
+        let Stage { table, schema, .. } = &*self.stage;
+        let plan = context.state().create_physical_plan(&self.query).await;
+        let plan = plan.map_err(|error| Error::query(table, error))?;
+        // What was planned over tables without rows must be what comes out over real ones.
+        let planned = schema.fields().iter().map(|field| (field.name(), field.data_type()));
+        let real = plan.schema();
+        if planned.eq(real.fields().iter().map(|field| (field.name(), field.data_type()))) {
+            return Ok(plan);
+        }
+        let message = format!("its columns were planned as {schema:?} and are {real:?}");
+        Err(Error::Query { table: table.clone(), message })
+    }
+}
+
+fn register(context: &SessionContext, name: &str, table: Arc<dyn TableProvider>) -> Result<()> {
+    context.register_table(name, table).map(|_| ()).map_err(|error| Error::query(name, error))
+}

@@ -1,0 +1,181 @@
+//! The way out for rows that are rejected where they are read or computed.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use datafusion::arrow::array::{Int64Builder, RecordBatch, StringViewBuilder};
+
+use super::{Reasons, Shown, rejected_records};
+use crate::error::{Error, Result};
+
+/// Passes rejected rows to the sinks of a route: a source's as batches of [`rejected_records`], a model's as batches of
+/// [`rejected_rows`](super::rejected_rows).
+pub(crate) type RowSink = Box<dyn Fn(&RecordBatch) -> Result<()> + Send + Sync>;
+
+/// Rejected rows of one table: counted by reason and passed to the sinks of their route.
+#[derive(Default)]
+pub(crate) struct RejectedRows {
+    to: OnceLock<RowSink>,
+    reasons: Mutex<Reasons>,
+}
+
+impl RejectedRows {
+    /// Rows that go to `to`; without it nobody reads the route.
+    pub(crate) fn new(to: Option<RowSink>) -> Self {
+        Self { to: to.map_or_else(OnceLock::new, OnceLock::from), reasons: Mutex::default() }
+    }
+
+    /// Sets where the rows go.
+    pub(crate) fn connect(&self, to: RowSink) {
+        // A second call would be a defect of the run, which connects each route once.
+        let _ = self.to.set(to);
+    }
+
+    /// Whether a sink reads the route.
+    pub(crate) fn is_connected(&self) -> bool {
+        self.to.get().is_some()
+    }
+
+    /// Counts rows by `count` and passes them on.
+    pub(crate) fn send(&self, batch: &RecordBatch, count: impl FnOnce(&mut Reasons) -> Result<()>) -> Result<()> {
+        count(&mut self.reasons.lock().unwrap_or_else(PoisonError::into_inner))?;
+        self.to.get().map_or(Ok(()), |to| to(batch))
+    }
+
+    /// The rows so far.
+    pub(crate) fn reasons(&self) -> Reasons {
+        self.reasons.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl fmt::Debug for RejectedRows {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RejectedRows").field("is_connected", &self.is_connected()).finish_non_exhaustive()
+    }
+}
+
+/// A record that could not be read.
+#[derive(Debug, Clone)]
+pub(crate) struct RejectedRecord {
+    /// The file that holds it.
+    pub(crate) file: Arc<str>,
+    /// Its first line, from 1.
+    pub(crate) line: u64,
+    /// The record as it is in the file; bytes that are not UTF-8 become the replacement character.
+    pub(crate) raw: String,
+    /// The value of `reasons`.
+    pub(crate) reason: String,
+}
+
+impl RejectedRecord {
+    fn shown(&self) -> Shown {
+        Shown::record(&self.file, self.line, &self.raw)
+    }
+}
+
+/// Values that were set to null for one reason.
+#[derive(Debug)]
+pub(crate) struct NulledValues {
+    pub(crate) reason: String,
+    pub(crate) rows: u64,
+    /// A few of the records.
+    pub(crate) samples: Vec<RejectedRecord>,
+}
+
+/// A value that ends the run.
+#[derive(Debug)]
+pub(crate) struct FailedRecord {
+    /// The file that holds it.
+    pub(crate) file: Arc<str>,
+    /// The record's first line, from 1.
+    pub(crate) line: u64,
+    /// The column.
+    pub(crate) column: String,
+    pub(crate) reason: String,
+}
+
+/// What failed validation in a piece of a file.
+#[derive(Debug, Default)]
+pub(crate) struct Findings {
+    pub(crate) rejected: Vec<RejectedRecord>,
+    pub(crate) nulled: Vec<NulledValues>,
+    pub(crate) failed: Option<FailedRecord>,
+}
+
+/// The route `source.rejected` of one source in one run, and the values of the source that were set to null.
+#[derive(Debug, Default)]
+pub(crate) struct RejectedRoute {
+    source: String,
+    rows: RejectedRows,
+    nulled: Mutex<Reasons>,
+}
+
+impl RejectedRoute {
+    pub(crate) fn new(source: &str) -> Self {
+        Self { source: source.to_owned(), ..Self::default() }
+    }
+
+    /// Sets where the records go. Without it the first record ends the run.
+    pub(crate) fn connect(&self, to: RowSink) {
+        self.rows.connect(to);
+    }
+
+    /// Passes records on, counts values that were set to null, and ends the run where a value has to.
+    pub(crate) fn send(&self, findings: Findings) -> Result<()> {
+        if let Some(FailedRecord { file, line, column, reason }) = findings.failed {
+            return Err(Error::input(
+                format!("{file}:{line}"),
+                format!("column `{column}`: {reason}, and the task specifies `on_invalid: fail`"),
+                "correct the file, or reject such rows with `on_invalid: reject`",
+            ));
+        }
+        if !findings.nulled.is_empty() {
+            let mut reasons = self.nulled.lock().unwrap_or_else(PoisonError::into_inner);
+            for NulledValues { reason, rows, samples } in &findings.nulled {
+                reasons.of(reason).add(*rows, samples.iter().map(RejectedRecord::shown));
+            }
+        }
+        let Some(first) = findings.rejected.first() else { return Ok(()) };
+        if !self.rows.is_connected() {
+            return Err(Error::input(
+                format!("{}:{}", first.file, first.line),
+                format!("a record cannot be read: {}", first.reason),
+                format!("correct the file, or add a sink with `from: {}.rejected`", self.source),
+            ));
+        }
+        self.rows.send(&batch(&findings.rejected)?, |reasons| {
+            for record in &findings.rejected {
+                reasons.of(&record.reason).add(1, std::iter::once_with(|| record.shown()));
+            }
+            Ok(())
+        })
+    }
+
+    /// Records that could not be read, by reason.
+    pub(crate) fn rejected(&self) -> Reasons {
+        self.rows.reasons()
+    }
+
+    /// Values that were set to null, by reason.
+    pub(crate) fn nulled(&self) -> Reasons {
+        self.nulled.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+fn batch(records: &[RejectedRecord]) -> Result<RecordBatch> {
+    let mut files = StringViewBuilder::new();
+    let mut lines = Int64Builder::new();
+    let mut raws = StringViewBuilder::new();
+    let mut reasons = StringViewBuilder::new();
+    for record in records {
+        files.append_value(&record.file);
+        lines.append_value(record.line as i64);
+        raws.append_value(&record.raw);
+        reasons.append_value(&record.reason);
+    }
+    RecordBatch::try_new(
+        rejected_records(),
+        vec![Arc::new(files.finish()), Arc::new(lines.finish()), Arc::new(raws.finish()), Arc::new(reasons.finish())],
+    )
+    .map_err(|error| Error::Query { table: "rejected".to_owned(), message: error.to_string() })
+}

@@ -1,0 +1,371 @@
+//! The part of a run that can be rolled back: open the sources, compute, judge and write the rows, complete the sinks.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use datafusion::prelude::SessionContext;
+
+use super::Run;
+use crate::database::Sessions;
+use crate::error::{Error, Result};
+use crate::format::scan::SourceTable;
+use crate::ledger::Ledger;
+use crate::plan::{Plan, Stage, Tables};
+use crate::quality::{self, Effect, Tally};
+use crate::report::{Outcome, OutputReport, ReasonReport, Report, TableReport};
+use crate::scratch::ScratchFolder;
+use crate::sink::{OpenTarget, Parts, Prepared, SharedParts, Writing, Written};
+use crate::source::{Opening, Source};
+use crate::stage::{Pass, execute};
+use crate::system::fault;
+use crate::system::stop::Stop;
+use crate::task::Route;
+use crate::watch::{Event, Progress};
+
+/// A run before its commit record.
+pub(super) struct Preparation<'a> {
+    pub(super) run: &'a Run<'a>,
+    pub(super) plan: &'a Plan,
+    pub(super) session: &'a SessionContext,
+    pub(super) scratch: &'a ScratchFolder,
+    pub(super) ledger: &'a mut Ledger,
+    pub(super) stop: Stop,
+}
+
+/// Result of a preparation.
+pub(super) enum PreparedRun {
+    /// The sinks, in the order of the plan.
+    Sinks(Vec<Box<dyn Prepared>>),
+    /// There is nothing to read, and the task specifies to do nothing then.
+    NothingToDo,
+}
+
+/// The tables of the sources, in the order of the sources.
+type SourceTables = Vec<Arc<dyn SourceTable>>;
+
+impl Preparation<'_> {
+    /// Prepares every sink. The report gets what is done, also when it ends with an error.
+    pub(super) async fn prepare(
+        mut self,
+        targets: Vec<Box<dyn OpenTarget>>,
+        report: &mut Report,
+    ) -> Result<PreparedRun> {
+        let mut sessions = Sessions::new(self.run.connector.clone(), &self.stop);
+        let prepared = self.prepare_over(&mut sessions, targets, report).await;
+        sessions.end().await;
+        prepared
+    }
+
+    async fn prepare_over(
+        &mut self,
+        sessions: &mut Sessions,
+        targets: Vec<Box<dyn OpenTarget>>,
+        report: &mut Report,
+    ) -> Result<PreparedRun> {
+        let Some(tables) = self.open_sources(sessions, report).await? else { return Ok(PreparedRun::NothingToDo) };
+        let mut writing: Vec<Box<dyn Writing>> = Vec::with_capacity(targets.len());
+        let mut failed = None;
+        for target in targets {
+            match target.begin().await {
+                Ok(begun) => writing.push(begun),
+                Err(error) => {
+                    failed = Some(error);
+                    break;
+                }
+            }
+        }
+        let written = match failed {
+            Some(error) => Err(error),
+            None => self.write(&tables, &writing, report).await,
+        };
+        match written {
+            Ok(parts) => self.complete(writing, parts, report).await.map(PreparedRun::Sinks),
+            Err(error) => {
+                for sink in writing {
+                    sink.cancel().await;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Opens the sources, and checks them against the declared columns; none if there is nothing to do.
+    async fn open_sources(&mut self, sessions: &mut Sessions, report: &mut Report) -> Result<Option<SourceTables>> {
+        let started = Instant::now();
+        let (mut tables, mut bytes) = (SourceTables::new(), 0);
+        for source in &self.plan.sources {
+            let mut opening = Opening {
+                key: self.run.key,
+                ledger: Some(&mut *self.ledger),
+                run: Some(self.run.id),
+                fetchers: &self.run.settings.fetchers,
+                sessions,
+                scratch: self.scratch.path(),
+                stop: &self.stop,
+            };
+            let opened = source.open(&mut opening).await?;
+            if let Some(note) = opened.nothing_to_do {
+                tracing::info!("nothing to do: {note}");
+                (report.outcome, report.note) = (Outcome::Skipped, Some(note));
+                return Ok(None);
+            }
+            bytes += opened.bytes;
+            let without =
+                || Error::Unbalanced { message: format!("source `{}` was opened without rows", source.name()) };
+            tables.push(opened.table.ok_or_else(without)?);
+        }
+        fault::point("inputs_entered");
+        self.run.step(report, "find", started);
+        let progress = Progress::of(self.plan.sources.iter().map(Source::progress).collect());
+        self.run.settings.observers.event(&Event::Reading { bytes, progress });
+        Ok(Some(tables))
+    }
+
+    /// Computes the stages and writes their rows; returns the parts of each sink.
+    async fn write(
+        &mut self,
+        tables: &SourceTables,
+        writing: &[Box<dyn Writing>],
+        report: &mut Report,
+    ) -> Result<Vec<Vec<Written>>> {
+        let sinks: Arc<[Arc<dyn Parts>]> = writing.iter().map(|sink| sink.parts()).collect();
+        let mut parts: Vec<Vec<Written>> = vec![Vec::new(); sinks.len()];
+        let mut scanned = HashMap::new();
+        let computed = self.compute(tables, &sinks, &mut parts, &mut scanned, report).await;
+        let sources = self.plan.sources.iter().map(|source| match &computed {
+            Ok(()) => self.source_report(source, &parts, &scanned),
+            // How far the others had come when one failed.
+            Err(_) => Ok(counted(source)),
+        });
+        let sources = sources.collect::<Result<Vec<_>>>();
+        let sources = match (computed, sources) {
+            (Ok(()), sources) => sources?,
+            (Err(error), sources) => {
+                report.tables.splice(0..0, sources.unwrap_or_default());
+                return Err(error);
+            }
+        };
+        for (name, gate) in &self.plan.source_gates {
+            let of_source = sources.iter().filter(|table| table.table == *name);
+            let messages = of_source.flat_map(|table| quality::of_table(gate, table.rows, table.rejected));
+            report.breaches.extend(messages.map(|message| format!("{name}: {message}")));
+        }
+        report.tables.splice(0..0, sources);
+        Ok(parts)
+    }
+
+    async fn compute(
+        &mut self,
+        tables: &SourceTables,
+        sinks: &Arc<[Arc<dyn Parts>]>,
+        parts: &mut [Vec<Written>],
+        scanned: &mut HashMap<String, u64>,
+        report: &mut Report,
+    ) -> Result<()> {
+        let names = self.plan.sources.iter().map(|source| source.name().to_owned());
+        let by_name: Tables = names.zip(tables.iter().map(|table| table.clone() as _)).collect();
+        let stages = self.plan.bind(self.session, &by_name).await?;
+        let unreadable = self.route_unreadable(sinks);
+        for bound in &stages {
+            let (started, stage) = (Instant::now(), &bound.stage);
+            let pass = execute(bound, self.session, sinks, self.scratch.path(), &mut self.stop).await;
+            let pass = match pass {
+                Ok(pass) => pass,
+                Err(broken) => {
+                    report.tables.push(table_report(stage, &broken.pass.tally, reasons(stage, &broken.pass)));
+                    return Err(broken.error);
+                }
+            };
+            self.check_counts(stage, &pass)?;
+            scanned.insert(stage.table.clone(), pass.tally.rows);
+            self.judged(stage, pass, parts, report)?;
+            self.run.step(report, &stage.table, started);
+        }
+        self.drain(tables, report)?;
+        for shared in unreadable {
+            shared.finish()?.into_iter().for_each(|(sink, written)| parts[sink].push(written));
+        }
+        Ok(())
+    }
+
+    /// Reads what no stage has read, so that every record of the sources is accounted for.
+    fn drain(&self, tables: &SourceTables, report: &mut Report) -> Result<()> {
+        let started = Instant::now();
+        for (source, table) in self.plan.sources.iter().zip(tables) {
+            table.drain(&|| self.stop.is_wanted()).map_err(|error| Error::query(source.name(), error))?;
+        }
+        if self.stop.is_wanted() {
+            return Err(Error::Interrupted);
+        }
+        self.run.step(report, "drain", started);
+        Ok(())
+    }
+
+    /// Connects the sources' unreadable records with the sinks that read them.
+    fn route_unreadable(&self, sinks: &Arc<[Arc<dyn Parts>]>) -> Vec<Arc<SharedParts>> {
+        let mut all = Vec::new();
+        for source in &self.plan.sources {
+            let route = Route { table: source.name().to_owned(), rejected: true };
+            let readers = self.plan.sinks.iter().enumerate().filter(|(_, sink)| sink.route == route);
+            let readers: Vec<usize> = readers.map(|(number, _)| number).collect();
+            if !readers.is_empty() {
+                let shared = Arc::new(SharedParts::new(sinks.clone(), readers));
+                let to = shared.clone();
+                source.rejected().connect(Box::new(move |batch| to.write(batch)));
+                all.push(shared);
+            }
+        }
+        all
+    }
+
+    /// Takes the parts of a stage, counts what is left to count, and asks the gate.
+    fn judged(&self, stage: &Stage, mut pass: Pass, parts: &mut [Vec<Written>], report: &mut Report) -> Result<()> {
+        for (sink, written) in std::mem::take(&mut pass.parts) {
+            parts[sink].push(written);
+        }
+        let mut reasons = reasons(stage, &pass);
+        let mut tally = pass.tally;
+        let Some(judge) = &stage.judge else {
+            if !reasons.is_empty() {
+                report.tables.push(table_report(stage, &tally, reasons));
+            }
+            return Ok(());
+        };
+        let mut unique = Vec::new();
+        for (rule, keys) in judge.unique.iter().zip(std::mem::take(&mut tally.keys)) {
+            let repeated = keys.count(&stage.table, rule)?;
+            let rows = repeated.rows;
+            let error = (rule.effect == Effect::Fail && rows > 0).then(|| judge.failed(&rule.name, &repeated));
+            unique.push(rows);
+            if rows > 0 {
+                reasons.push(ReasonReport::of(&rule.name, rule.effect.name(), repeated));
+            }
+            if let Some(error) = error {
+                report.tables.push(table_report(stage, &tally, reasons));
+                return Err(error);
+            }
+        }
+        let closed = quality::breaches(judge, &tally, &unique);
+        report.breaches.extend(closed.into_iter().map(|message| format!("{}: {message}", stage.table)));
+        report.tables.push(table_report(stage, &tally, reasons));
+        Ok(())
+    }
+
+    /// Completes every sink: after this they only have to be committed.
+    async fn complete(
+        &mut self,
+        writing: Vec<Box<dyn Writing>>,
+        parts: Vec<Vec<Written>>,
+        report: &mut Report,
+    ) -> Result<Vec<Box<dyn Prepared>>> {
+        let started = Instant::now();
+        let mut prepared = Vec::with_capacity(writing.len());
+        let mut failed = None;
+        for ((sink, bound), parts) in writing.into_iter().zip(&self.plan.sinks).zip(parts) {
+            if failed.is_some() {
+                sink.cancel().await;
+                continue;
+            }
+            match sink.prepare(parts).await {
+                Ok((Written { rows, bytes, .. }, sink)) => {
+                    let (name, path) = (bound.name.clone(), bound.target.place());
+                    report.outputs.push(OutputReport { sink: name, path, rows, bytes, published: false, loaded: None });
+                    prepared.push(sink);
+                }
+                Err(error) => failed = Some(error),
+            }
+        }
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        self.run.step(report, "prepare", started);
+        Ok(prepared)
+    }
+
+    /// The rows of a source, reconciled with the sinks that read its unreadable records.
+    fn source_report(
+        &self,
+        source: &Source,
+        parts: &[Vec<Written>],
+        scanned: &HashMap<String, u64>,
+    ) -> Result<TableReport> {
+        let report = counted(source);
+        let route = Route { table: source.name().to_owned(), rejected: true };
+        for (sink, parts) in self.plan.sinks.iter().zip(parts).filter(|(sink, _)| sink.route == route) {
+            balanced(&sink.name, report.rejected, parts.iter().map(|part| part.rows).sum())?;
+        }
+        if let Some(rows) = scanned.get(source.name()) {
+            balanced(source.name(), report.accepted, *rows)?;
+        }
+        Ok(report)
+    }
+
+    /// Row-count reconciliation: what was judged is accepted or rejected, and every sink has the rows of its route.
+    fn check_counts(&self, stage: &Stage, pass: &Pass) -> Result<()> {
+        let tally = &pass.tally;
+        if tally.rows != tally.accepted + tally.rejected {
+            let message = format!(
+                "table `{}`: {} rows are not {} accepted and {} rejected",
+                stage.table, tally.rows, tally.accepted, tally.rejected
+            );
+            return Err(Error::Unbalanced { message });
+        }
+        for (sinks, rows) in [(&stage.accepted, tally.accepted), (&stage.rejected, tally.rejected)] {
+            for sink in sinks {
+                let written = pass.parts.iter().filter(|(i, _)| i == sink).map(|(_, part)| part.rows).sum();
+                balanced(&self.plan.sinks[*sink].name, rows, written)?;
+            }
+        }
+        if stage.scratch.is_some() {
+            balanced(&stage.table, tally.accepted, pass.kept)?;
+        }
+        Ok(())
+    }
+}
+
+/// What was read of a source so far.
+fn counted(source: &Source) -> TableReport {
+    let unreadable = source.rejected().rejected();
+    let (accepted, rejected) = (source.rows_read(), unreadable.rows());
+    let reasons = [("unreadable", unreadable), ("set_null", source.rejected().nulled())];
+    let reasons = reasons.into_iter().flat_map(|(effect, reasons)| {
+        reasons.into_iter().map(move |(name, counted)| ReasonReport::of(name, effect, counted))
+    });
+    TableReport {
+        table: source.name().to_owned(),
+        is_source: true,
+        rows: accepted + rejected,
+        accepted,
+        rejected,
+        reasons: reasons.collect(),
+    }
+}
+
+/// Why rows of a stage could not be computed, or failed rules, as far as they are counted while the rows go by.
+fn reasons(stage: &Stage, pass: &Pass) -> Vec<ReasonReport> {
+    let failed = pass.failed.clone().into_iter().map(|(name, counted)| ReasonReport::of(name, "reject", counted));
+    let rules = stage.judge.iter().flat_map(|judge| judge.rules.iter().zip(&pass.tally.failed));
+    let rules = rules.filter(|(_, counted)| counted.rows > 0);
+    failed
+        .chain(rules.map(|(rule, counted)| ReasonReport::of(&rule.name, rule.effect.name(), counted.clone())))
+        .collect()
+}
+
+fn table_report(stage: &Stage, tally: &Tally, reasons: Vec<ReasonReport>) -> TableReport {
+    TableReport {
+        table: stage.table.clone(),
+        is_source: false,
+        rows: tally.rows,
+        accepted: tally.accepted,
+        rejected: tally.rejected,
+        reasons,
+    }
+}
+
+fn balanced(what: &str, rows: u64, written: u64) -> Result<()> {
+    if rows == written {
+        return Ok(());
+    }
+    Err(Error::Unbalanced { message: format!("`{what}` was to get {rows} rows and has {written}") })
+}

@@ -1,0 +1,7 @@
+//! What a run keeps on disk until it ends: fetched files, spilled rows, tables that several models read.
+
+mod folder;
+mod table;
+
+pub(crate) use folder::ScratchFolder;
+pub(crate) use table::{ScratchTable, ScratchWriter};

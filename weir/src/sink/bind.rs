@@ -1,0 +1,93 @@
+//! A sink as the task declares it, bound to the columns of its route.
+
+use std::collections::HashSet;
+
+use datafusion::arrow::datatypes::SchemaRef;
+
+use super::{ColumnLimit, KINDS, OpenTarget, SinkRun, Target};
+use crate::error::{Error, Result};
+use crate::format::write::OutputColumn;
+use crate::task::{ColumnOut, Publish, Route, SinkSpec, Task};
+
+/// A sink as the task declares it, bound to the columns of its route.
+#[derive(Debug)]
+pub(crate) struct BoundSink {
+    pub(crate) name: String,
+    pub(crate) route: Route,
+    pub(crate) publish: Publish,
+    pub(crate) target: Box<dyn Target>,
+}
+
+impl BoundSink {
+    /// Binds a sink to the columns of its route.
+    pub(crate) fn bind(task: &Task, name: &str, spec: &SinkSpec, route: &SchemaRef) -> Result<Self> {
+        let columns = columns(task, name, spec, route)?;
+        let mut declared = KINDS.iter().filter(|kind| (kind.is_declared)(spec));
+        let target = match (declared.next(), declared.next()) {
+            (Some(kind), None) => (kind.bind)(task, name, spec, columns)?,
+            (first, _) => {
+                let keys: Vec<_> = KINDS.iter().map(|kind| format!("`{}`", kind.key)).collect();
+                let (message, help) = match first {
+                    None => ("has no target", format!("specify one of {}", keys.join(", "))),
+                    Some(_) => ("has two targets", "declare a sink for each".to_owned()),
+                };
+                let error = task.error(&spec.from, format!("sink `{name}` {message}"));
+                return Err(Box::new(error.with_help(help)).into());
+            }
+        };
+        Ok(Self { name: name.to_owned(), route: spec.from.value.clone(), publish: spec.publish, target })
+    }
+
+    /// The positions in the route that the sink takes.
+    pub(crate) fn columns(&self) -> impl Iterator<Item = usize> + '_ {
+        self.target.columns().iter().map(|column| column.index)
+    }
+
+    /// Opens the target for a run. Its limits must be those of rows that are judged.
+    pub(crate) async fn open(&self, task: &Task, run: &SinkRun<'_>) -> Result<Box<dyn OpenTarget>> {
+        let target = self.target.open(run).await?;
+        let is_judged = !self.route.rejected && task.spec.models.contains_key(&self.route.table);
+        match target.limits().first().filter(|_| !is_judged) {
+            None => Ok(target),
+            Some(ColumnLimit { column, kind, .. }) => {
+                let message = format!("column `{column}` is {kind}, and not every value of `{}` fits", self.route);
+                let help = "write a model to the sink: its rows are rejected with a reason if they do not fit";
+                Err(Error::Sink { sink: self.name.clone(), path: self.target.place(), message, help: help.to_owned() })
+            }
+        }
+    }
+}
+
+/// The columns that a sink takes of its route.
+fn columns(task: &Task, name: &str, spec: &SinkSpec, route: &SchemaRef) -> Result<Vec<OutputColumn>> {
+    let known = || route.fields().iter().map(|field| field.name().as_str());
+    let mut columns: Vec<OutputColumn> = Vec::new();
+    let mut add = |name: &str, index: usize| {
+        let field = route.field(index);
+        let (of_route, kind) = (field.name().clone(), field.data_type().clone());
+        columns.push(OutputColumn { name: name.to_owned(), of_route, index, kind });
+    };
+    match &spec.columns {
+        None => known().enumerate().for_each(|(i, name)| add(name, i)),
+        Some(chosen) => {
+            let mut names = HashSet::new();
+            for out in chosen {
+                let ColumnOut { name: renamed, column } = &out.value;
+                let Ok(index) = route.index_of(column) else {
+                    let message = format!("sink `{name}`: `{}` has no column `{column}`", spec.from.value);
+                    return Err(Box::new(task.error(out, message).nearest(column, known())).into());
+                };
+                if !names.insert(renamed) {
+                    let message = format!("sink `{name}`: two columns are called `{renamed}`");
+                    return Err(Box::new(task.error(out, message)).into());
+                }
+                add(renamed, index);
+            }
+        }
+    }
+    if columns.is_empty() {
+        let error = task.error(&spec.from, format!("sink `{name}` has no columns"));
+        return Err(Box::new(error).into());
+    }
+    Ok(columns)
+}

@@ -1,0 +1,226 @@
+//! A folder of files.
+//!
+//! `mode: overwrite` writes the next content to a staging folder next to the target, and commits it by one rename that
+//! exchanges the two. `mode: append` moves the new files into the target and then replaces its `_SUCCESS`, so that the cost of
+//! an append does not depend on what the folder holds. `_SUCCESS` names the run that wrote the folder and its files: any
+//! other file was written by somebody else, and then the folder is left alone.
+
+mod append;
+mod manifest;
+mod part;
+mod pending;
+
+#[cfg(test)]
+mod tests;
+
+use std::fs::File;
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+
+use super::{Claim, Kind, OpenTarget, Part, Parts, Pending, Prepared, SinkRun, Target, Writing, Written};
+use crate::error::{Error, Result};
+use crate::format::write::{FileLayout, OutputColumn, can_be_compressed, can_hold, name_of};
+use crate::system::{disk, fault};
+use crate::task::{Compression, FilesSpec, Format, Mode, SinkSpec, Task, type_name};
+use append::Former;
+use manifest::{Addition, Manifest, ManifestColumn};
+use part::FilePart;
+use pending::Folder;
+
+/// The marker of a complete folder.
+const MARKER: &str = "_SUCCESS";
+
+pub(super) const KIND: Kind = Kind {
+    key: "files",
+    tag: pending::TAG,
+    is_declared: |spec| spec.files.is_some(),
+    bind: |task, name, spec, columns| Ok(Box::new(FolderTarget::bind(task, name, spec, columns)?)),
+    read: |json| Ok(Box::new(serde_json::from_value::<Folder>(json)?)),
+};
+
+/// A folder as the task declares it.
+#[derive(Debug)]
+struct FolderTarget {
+    path: String,
+    mode: Mode,
+    layout: FileLayout,
+}
+
+impl FolderTarget {
+    fn bind(task: &Task, name: &str, spec: &SinkSpec, columns: Vec<OutputColumn>) -> Result<Self> {
+        let Some(files) = &spec.files else {
+            return Err(Error::Unbalanced { message: format!("sink `{name}` was taken for a folder") });
+        };
+        if spec.mode == Mode::Merge || !spec.primary_key.is_empty() || spec.update_key.is_some() {
+            let error = task.error(&spec.from, format!("sink `{name}` is a folder, which has no keys"));
+            return Err(Box::new(error.with_help("`mode: merge` and keys are for tables")).into());
+        }
+        for OutputColumn { name: column, kind, .. } in &columns {
+            if !can_hold(files.format, kind) {
+                let (format, kind) = (name_of(files.format), type_name(kind));
+                let message = format!("sink `{name}`: column `{column}` is {kind}, which {format} cannot hold");
+                let help = "convert it to text in the model: encode(column, 'hex') of bytes, the fields of a struct";
+                return Err(Box::new(task.error(&spec.from, message).with_help(help)).into());
+            }
+        }
+        let layout = FileLayout { format: files.format, compression: compression(task, name, files)?, columns };
+        Ok(Self { path: task.params.fill(&task.source, &files.path)?, mode: spec.mode, layout })
+    }
+}
+
+/// How the files of a sink are compressed.
+fn compression(task: &Task, name: &str, files: &FilesSpec) -> Result<Compression> {
+    let Some(chosen) = &files.compression else {
+        return Ok(if files.format == Format::Parquet { Compression::Snappy } else { Compression::None });
+    };
+    if can_be_compressed(files.format, chosen.value) {
+        return Ok(chosen.value);
+    }
+    let format = name_of(files.format);
+    let message = format!("sink `{name}`: {format} files cannot be compressed with Snappy, which only Parquet has");
+    Err(Box::new(task.error(chosen, message).with_help("choose gzip, zstd or none")).into())
+}
+
+#[async_trait]
+impl Target for FolderTarget {
+    fn columns(&self) -> &[OutputColumn] {
+        &self.layout.columns
+    }
+
+    fn place(&self) -> String {
+        self.path.clone()
+    }
+
+    fn claim(&self) -> Claim {
+        Claim::Folder(disk::absolute(Path::new(&self.path)))
+    }
+
+    async fn open(&self, sink: &SinkRun<'_>) -> Result<Box<dyn OpenTarget>> {
+        let folder = Folder::new(sink, Path::new(&self.path))?;
+        Ok(Box::new(OpenFolder::new(folder, self.mode, self.layout.clone(), sink.history)?))
+    }
+}
+
+/// A folder that was opened for a run.
+#[derive(Debug)]
+struct OpenFolder {
+    folder: Folder,
+    mode: Mode,
+    layout: FileLayout,
+    /// What an appended folder holds already.
+    former: Former,
+}
+
+#[async_trait]
+impl OpenTarget for OpenFolder {
+    fn pending(&self) -> Box<dyn Pending> {
+        Box::new(self.folder.clone())
+    }
+
+    /// Creates the staging folder, with former files that have to be carried along.
+    async fn begin(self: Box<Self>) -> Result<Box<dyn Writing>> {
+        let staging = &self.folder.staging;
+        disk::make_folder(staging).map_err(|error| self.folder.error(staging, error))?;
+        fault::point("staging_made");
+        self.former.carry(&self.folder)?;
+        let Self { folder, mode, layout, former } = *self;
+        let parts = FolderParts { folder: folder.clone(), mode, layout, next: AtomicUsize::new(0) };
+        Ok(Box::new(WritingFolder { folder, former, parts: Arc::new(parts) }))
+    }
+}
+
+/// A folder that takes rows.
+#[derive(Debug)]
+struct WritingFolder {
+    folder: Folder,
+    former: Former,
+    parts: Arc<FolderParts>,
+}
+
+/// Creates the files of a folder.
+#[derive(Debug)]
+struct FolderParts {
+    folder: Folder,
+    mode: Mode,
+    layout: FileLayout,
+    next: AtomicUsize,
+}
+
+impl Parts for FolderParts {
+    fn part(&self) -> Result<Box<dyn Part>> {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        // Next to the files of other runs a name says which run wrote it.
+        let of_run = if self.mode == Mode::Append { format!("{}-", self.folder.run) } else { String::new() };
+        let name = format!("part-{of_run}{number:05}.{}", self.layout.extension());
+        Ok(Box::new(FilePart::create(&self.folder, name, &self.layout)?))
+    }
+}
+
+#[async_trait]
+impl Writing for WritingFolder {
+    fn parts(&self) -> Arc<dyn Parts> {
+        self.parts.clone()
+    }
+
+    async fn prepare(self: Box<Self>, parts: Vec<Written>) -> Result<(Written, Box<dyn Prepared>)> {
+        let Self { folder, former, parts: creates } = *self;
+        let mut parts = parts;
+        if parts.is_empty() && former.is_empty() {
+            // A folder without rows still tells its columns.
+            parts.push(creates.part()?.finish()?);
+        }
+        let written = Written::total(parts);
+        let own = Addition {
+            run: folder.run.clone(),
+            rows: written.rows,
+            bytes: written.bytes,
+            files: written.files.clone(),
+        };
+        let all = former.with(own);
+        let FolderParts { mode, layout, .. } = &*creates;
+        let manifest = Manifest {
+            task: folder.task.clone(),
+            sink: folder.sink.clone(),
+            run: folder.run.clone(),
+            mode: mode_name(*mode).to_owned(),
+            format: layout.format.extension().to_owned(),
+            columns: manifest_columns(layout),
+            rows: all.iter().map(|addition| addition.rows).sum(),
+            bytes: all.iter().map(|addition| addition.bytes).sum(),
+            files: all.iter().flat_map(|addition| addition.files.iter().cloned()).collect(),
+            added: if *mode == Mode::Append { all } else { vec![] },
+        };
+        let marker = folder.staging.join(MARKER);
+        let mark = || -> std::io::Result<()> {
+            let mut text = serde_json::to_vec_pretty(&manifest)?;
+            text.push(b'\n');
+            let mut file = File::create_new(&marker)?;
+            file.write_all(&text)?;
+            file.sync_all()?;
+            // The names of the files must be durable, too.
+            disk::sync_folder(&folder.staging)
+        };
+        mark().map_err(|error| folder.error(&marker, error))?;
+        fault::point("prepared");
+        Ok((written, Box::new(folder)))
+    }
+
+    async fn cancel(self: Box<Self>) {}
+}
+
+/// The columns as the manifest has them.
+fn manifest_columns(layout: &FileLayout) -> Vec<ManifestColumn> {
+    layout.columns.iter().map(ManifestColumn::of).collect()
+}
+
+fn mode_name(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Overwrite => "overwrite",
+        Mode::Append => "append",
+        Mode::Merge => "merge",
+    }
+}

@@ -1,0 +1,253 @@
+//! What it takes to commit or abort a folder, in a form that outlives the process.
+
+use std::collections::HashSet;
+use std::fs;
+use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::MARKER;
+use super::manifest::Manifest;
+use crate::database::Connector;
+use crate::error::{Error, Result};
+use crate::report::LoadReport;
+use crate::sink::{CommitOrder, Pending, Prepared, SinkRun};
+use crate::system::{disk, fault};
+
+/// The tag of a folder in the ledger.
+pub(super) const TAG: &str = "folder";
+
+/// The help of an error of the disk.
+pub(super) const WRITABLE: &str = "check that the folder is writable and has free space; then start the run again";
+
+/// A folder, and the staging folder with its next content.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Folder {
+    /// The key of the run: the task and its environment.
+    pub(super) task: String,
+    pub(super) sink: String,
+    pub(super) run: String,
+    pub(super) target: PathBuf,
+    pub(super) staging: PathBuf,
+    /// The run whose content it is added to.
+    #[serde(default)]
+    pub(super) after: Option<String>,
+    /// Whether the files are moved into the target, which stays what it is.
+    #[serde(default)]
+    pub(super) in_place: bool,
+}
+
+impl Folder {
+    pub(super) fn new(sink: &SinkRun<'_>, target: &Path) -> Result<Self> {
+        let SinkRun { sink: name, key, run, .. } = sink;
+        let refused =
+            |error| Error::sink(name, target, error, "name a folder below the working directory or an absolute path");
+        // A link is followed, not replaced.
+        let target = disk::absolute(target);
+        let target = if target.exists() { target.canonicalize().map_err(refused)? } else { target };
+        let (Some(parent), Some(folder)) = (target.parent(), target.file_name()) else {
+            return Err(Error::sink(name, &target, "is not a folder that can be replaced", "name a folder of its own"));
+        };
+        let staging = parent.join(format!(".{}.weir-{run}", folder.to_string_lossy()));
+        let (task, sink, run) = (key.to_string(), (*name).to_owned(), (*run).to_owned());
+        Ok(Self { task, sink, run, target, staging, after: None, in_place: false })
+    }
+
+    /// Fails if the folder cannot be committed, or holds anything that no run has written.
+    pub(super) fn check(&self) -> Result<()> {
+        let device = |path: &Path| fs::metadata(path).map(|metadata| metadata.dev()).ok();
+        let parent = self.target.parent().and_then(device);
+        if let (Some(own), Some(parent)) = (device(&self.target), parent)
+            && own != parent
+        {
+            let help =
+                "name a folder below it: the folder is committed by a rename, and a mount point cannot be renamed";
+            return Err(Error::sink(&self.sink, &self.target, "is a mount point", help));
+        }
+        // What is created next to the folder, and what is removed from it.
+        let parent = self.target.parent().into_iter();
+        for folder in parent.chain(self.target.exists().then_some(self.target.as_path())) {
+            disk::check_writable(folder).map_err(|(folder, error)| self.error(&folder, error))?;
+        }
+        self.check_own()
+    }
+
+    pub(super) fn check_own(&self) -> Result<()> {
+        let entries = match fs::read_dir(&self.target) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(self.error(&self.target, error)),
+        };
+        let manifest = self.manifest()?;
+        if let Some(other) = manifest.as_ref().filter(|m| (&m.task, &m.sink) != (&self.task, &self.sink)) {
+            let message = format!("was written by sink `{}` of task `{}`", other.sink, other.task);
+            let help = "give the sink a folder of its own, or remove that folder if its content is not needed";
+            return Err(Error::sink(&self.sink, &self.target, message, help));
+        }
+        if let Some(manifest) = &manifest {
+            self.check_follows(manifest)?;
+        }
+        let own: HashSet<&str> =
+            manifest.iter().flat_map(|manifest| manifest.files.iter().map(String::as_str)).collect();
+        for entry in entries {
+            let name = entry.map_err(|error| self.error(&self.target, error))?.file_name();
+            let name = name.to_string_lossy();
+            if name != MARKER && !own.contains(&*name) {
+                let path = self.target.join(&*name);
+                let help = "move it away, or give the sink a folder of its own: overwrite replaces the whole folder";
+                return Err(Error::sink(&self.sink, &path, "was not written by a run of this task", help));
+            }
+        }
+        Ok(())
+    }
+
+    /// Fails if another run has written the folder since this one looked at it.
+    fn check_follows(&self, manifest: &Manifest) -> Result<()> {
+        let Some(after) = self.after.as_ref().filter(|after| **after != manifest.run) else { return Ok(()) };
+        let message = format!("was to follow run {after}, but run {} has written it since then", manifest.run);
+        let help = "let all runs of the task use one state folder: its lock keeps them apart";
+        Err(Error::sink(&self.sink, &self.target, message, help))
+    }
+
+    /// Exchanges the folder and its staging folder.
+    fn exchange(&self) -> std::io::Result<()> {
+        let exchange = || Ok(renameat_with(CWD, &self.staging, CWD, &self.target, RenameFlags::EXCHANGE)?);
+        match fault::call("exchange").and_then(|()| exchange()) {
+            Err(error) if error.kind() == ErrorKind::NotFound => fs::rename(&self.staging, &self.target),
+            // File systems that cannot exchange: the former content steps aside first. Between the two steps there
+            // is no folder; after a crash there the next start comes by here again.
+            Err(error) if matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) => {
+                match fs::rename(&self.target, self.aside()) {
+                    Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+                    _ => {
+                        fault::point("stepped_aside");
+                        fs::rename(&self.staging, &self.target)
+                    }
+                }
+            }
+            exchanged => exchanged,
+        }
+    }
+
+    /// Moves the run's files into the folder, and then its manifest, which makes them count.
+    fn move_in(&self) -> std::io::Result<()> {
+        let staged = self.staging.join(MARKER);
+        let text = fs::read_to_string(&staged)?;
+        let manifest: Manifest = serde_json::from_str(&text)?;
+        for file in manifest.added.iter().filter(|addition| addition.run == self.run).flat_map(|own| &own.files) {
+            let (from, to) = (self.staging.join(file), self.target.join(file));
+            match disk::rename_new(&from, &to) {
+                // Moved by the process that died here.
+                Err(error) if error.kind() == ErrorKind::NotFound && to.exists() => {}
+                moved => moved?,
+            }
+            fault::point("file_moved");
+        }
+        disk::sync_folder(&self.target)?;
+        fs::rename(&staged, self.target.join(MARKER))?;
+        disk::sync_folder(&self.target)
+    }
+
+    /// Where the former content goes on file systems that cannot exchange two folders.
+    fn aside(&self) -> PathBuf {
+        self.staging.with_extension(format!("weir-{}-former", self.run))
+    }
+
+    /// Removes the staging folder.
+    fn remove_staging(&self) -> Result<()> {
+        [&self.staging, &self.aside()].into_iter().try_for_each(|folder| match fs::remove_dir_all(folder) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(self.error(folder, error)),
+            _ => Ok(()),
+        })?;
+        fault::point("cleared");
+        Ok(())
+    }
+
+    /// Whether this run wrote the folder.
+    pub(super) fn is_committed(&self) -> Result<bool> {
+        Ok(self.manifest()?.is_some_and(|manifest| manifest.run == self.run))
+    }
+
+    pub(super) fn commit(&self) -> Result<()> {
+        if self.is_committed()? {
+            return self.remove_staging(); // what is left there is the former content
+        }
+        let committed = if self.in_place {
+            if let Some(manifest) = self.manifest()? {
+                self.check_follows(&manifest)?;
+            }
+            self.move_in()
+        } else {
+            self.check_own()?;
+            self.exchange().and_then(|()| self.target.parent().map_or(Ok(()), disk::sync_folder))
+        };
+        committed.map_err(|error| self.error(&self.target, error))?;
+        fault::point("published");
+        self.remove_staging()
+    }
+
+    /// The folder's manifest, if it has one.
+    pub(super) fn manifest(&self) -> Result<Option<Manifest>> {
+        let marker = self.target.join(MARKER);
+        let text = match fs::read_to_string(&marker) {
+            Ok(text) => text,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(self.error(&marker, error)),
+        };
+        serde_json::from_str(&text).map(Some).map_err(|_| {
+            let help = "move the folder's content away, or give the sink a folder of its own";
+            Error::sink(&self.sink, &marker, "was not written by a run of this task", help)
+        })
+    }
+
+    pub(super) fn error(&self, path: &Path, error: impl std::fmt::Display) -> Error {
+        Error::sink(&self.sink, path, error, WRITABLE)
+    }
+}
+
+#[async_trait]
+impl Pending for Folder {
+    fn sink(&self) -> &str {
+        &self.sink
+    }
+
+    fn kind(&self) -> &'static str {
+        TAG
+    }
+
+    fn to_json(&self) -> serde_json::Result<Value> {
+        serde_json::to_value(self)
+    }
+
+    async fn abort(&self, _: &Connector) -> Result<()> {
+        self.remove_staging()
+    }
+}
+
+#[async_trait]
+impl Prepared for Folder {
+    fn order(&self) -> CommitOrder {
+        CommitOrder::Rename
+    }
+
+    async fn check(&self, _: &Connector) -> Result<()> {
+        Self::check(self)
+    }
+
+    async fn commit(&self, _: &Connector) -> Result<Option<LoadReport>> {
+        Self::commit(self).map(|()| None)
+    }
+
+    async fn is_committed(&self, _: &Connector) -> Result<bool> {
+        Self::is_committed(self)
+    }
+
+    async fn is_lost(&self, _: &Connector) -> Result<bool> {
+        Ok(!self.staging.exists() && !Self::is_committed(self)?)
+    }
+}

@@ -1,0 +1,49 @@
+//! What the columns of a table can hold.
+
+use weir_postgres::load::Kind;
+
+use crate::format::write::OutputColumn;
+use crate::sink::{ColumnLimit, Limit};
+
+/// The limits of any table with these columns: its text has no NUL.
+pub(super) fn of_any_table(columns: &[OutputColumn]) -> Vec<ColumnLimit> {
+    let text = columns.iter().filter(|column| column.kind.is_string());
+    let limit = |column: &OutputColumn| ColumnLimit {
+        column: column.name.clone(),
+        limit: Limit::Text { characters: None },
+        kind: Kind::Text.to_string(),
+    };
+    text.map(limit).collect()
+}
+
+/// The limit of a column of a type; none if it holds whatever rows can have.
+pub(super) fn of(column: &str, kind: &Kind) -> Option<ColumnLimit> {
+    let limit = match kind {
+        Kind::Varchar(most) => Limit::Text { characters: Some(*most) },
+        kind => {
+            let (least, most) = range(kind)?;
+            Limit::Between(least, most)
+        }
+    };
+    Some(ColumnLimit { column: column.to_owned(), limit, kind: kind.to_string() })
+}
+
+/// The least and the largest value of a type of exact numbers, as SQL.
+fn range(kind: &Kind) -> Option<(String, String)> {
+    Some(match kind {
+        Kind::SmallInt => (i16::MIN.to_string(), i16::MAX.to_string()),
+        Kind::Integer => (i32::MIN.to_string(), i32::MAX.to_string()),
+        // The least of them is more than a literal of 64 bits holds before its sign.
+        Kind::BigInt => {
+            let exact = |value: i64| format!("cast('{value}' as decimal(20,0))");
+            (exact(i64::MIN), exact(i64::MAX))
+        }
+        Kind::Numeric(Some((digits, scale))) => {
+            let whole = "9".repeat(usize::from(digits - scale).max(1));
+            let most = format!("{}.{}", if digits == scale { "0" } else { &whole }, "9".repeat(usize::from(*scale)));
+            let most = most.trim_end_matches('.').to_owned();
+            (format!("-{most}"), most)
+        }
+        _ => return None,
+    })
+}

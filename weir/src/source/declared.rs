@@ -1,0 +1,114 @@
+//! A declared source: the columns of its rows, and where they come from.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use datafusion::arrow::datatypes::SchemaRef;
+use serde_saphyr::Spanned;
+
+use super::fetch::Fetchers;
+use super::origin::{self, Opened, Opening, Origin};
+use crate::error::Result;
+use crate::format::columns::Declared;
+use crate::place::Archive;
+use crate::route::RejectedRoute;
+use crate::task::{IfChanged, Read, SourceSpec, Task, UnknownColumns};
+use crate::watch::ScanProgress;
+
+/// A declared source. Nothing is accessed before it is opened.
+#[derive(Debug)]
+pub(crate) struct Source {
+    name: String,
+    origin: Box<dyn Origin>,
+    pub(super) declared: Arc<Declared>,
+    pub(super) rejected: Arc<RejectedRoute>,
+    pub(super) progress: Arc<ScanProgress>,
+}
+
+impl Source {
+    /// All sources of a task.
+    pub(crate) fn declare_all(task: &Task) -> Result<Vec<Self>> {
+        task.spec.sources.iter().map(|(name, spec)| Self::declare(task, name, spec)).collect()
+    }
+
+    fn declare(task: &Task, name: &str, spec: &Spanned<SourceSpec>) -> Result<Self> {
+        if spec.value.columns.is_empty() {
+            let error = task.error(spec, format!("source `{name}`: it declares no columns"));
+            return Err(Box::new(error.with_help("name every column under `columns`")).into());
+        }
+        Ok(Self {
+            name: name.to_owned(),
+            origin: origin::declare(task, name, spec)?,
+            declared: Arc::new(Declared::take(task, &spec.value)?),
+            rejected: Arc::new(RejectedRoute::new(name)),
+            progress: Arc::default(),
+        })
+    }
+
+    /// The source's name.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The declared columns.
+    pub(crate) fn schema(&self) -> &SchemaRef {
+        &self.declared.schema
+    }
+
+    /// Fails if this program cannot open the source, whatever its data is.
+    pub(crate) fn check(&self, fetchers: &Fetchers) -> Result<()> {
+        self.origin.check(fetchers)
+    }
+
+    /// Opens the rows and checks them against the declared columns.
+    pub(crate) async fn open(&self, opening: &mut Opening<'_>) -> Result<Opened> {
+        self.origin.open(self, opening).await
+    }
+
+    /// The archive to which its files go once they are read.
+    pub(crate) fn archive(&self) -> Option<&Archive> {
+        self.origin.archive()
+    }
+
+    /// The route of its unreadable records.
+    pub(crate) fn rejected(&self) -> &Arc<RejectedRoute> {
+        &self.rejected
+    }
+
+    /// Rows read so far.
+    pub(crate) fn rows_read(&self) -> u64 {
+        self.progress.rows.load(Ordering::Relaxed)
+    }
+
+    /// The progress of its scans.
+    pub(crate) fn progress(&self) -> Arc<ScanProgress> {
+        self.progress.clone()
+    }
+}
+
+/// Fails if the task specifies what only sources of files have.
+pub(super) fn not_read_from_files(task: &Task, name: &str, spec: &Spanned<SourceSpec>) -> Result<()> {
+    let said = [
+        ("read", spec.value.read != Read::All),
+        ("if_changed", spec.value.if_changed != IfChanged::Fail),
+        ("if_missing", spec.value.if_missing.is_some()),
+        ("archive", spec.value.archive.is_some()),
+    ];
+    refuse(task, name, spec, &said, "files")
+}
+
+/// Fails if the task specifies what only sources of text have.
+pub(super) fn not_text(task: &Task, name: &str, spec: &Spanned<SourceSpec>) -> Result<()> {
+    let said = [
+        ("null_values", !spec.value.null_values.is_empty()),
+        ("unknown_columns", spec.value.unknown_columns != UnknownColumns::Fail),
+        ("format", spec.value.columns.values().any(|column| column.value.format.is_some())),
+    ];
+    refuse(task, name, spec, &said, "text")
+}
+
+fn refuse(task: &Task, name: &str, spec: &Spanned<SourceSpec>, said: &[(&str, bool)], of: &str) -> Result<()> {
+    let Some((key, _)) = said.iter().find(|(_, is_said)| *is_said) else { return Ok(()) };
+    let error = task.error(spec, format!("source `{name}`: `{key}` is for sources of {of}"));
+    Err(Box::new(error.with_help("remove it")).into())
+}

@@ -1,0 +1,110 @@
+//! Which files a run reads: all that match, or those that no published run has read.
+
+use std::path::Path;
+
+use super::FileSet;
+use crate::error::{Error, Result};
+use crate::ledger::{Input, Ledger, ReadBefore, Touched};
+use crate::place::{FoundFile, hashes};
+use crate::report::RunKey;
+use crate::task::{IfChanged, IfMissing, Read};
+
+/// The files of a source, sorted out.
+#[derive(Debug)]
+pub(super) struct Choice {
+    /// What is to be read, with the hash of the content where it is known already.
+    pub(super) files: Vec<(FoundFile, Option<String>)>,
+    /// How many others match that were read before.
+    pub(super) before: usize,
+    /// Those of them that have another time of change now.
+    pub(super) touched: Vec<Touched>,
+}
+
+impl FileSet {
+    /// Finds the files, and chooses those that a run would read.
+    ///
+    /// A file is known by its path. With the size and the time of change that it had it was read; else its content
+    /// decides. The content of a file that no run has read is not needed here: `inputs` reads it.
+    pub(super) async fn choose(
+        &self,
+        key: &RunKey,
+        ledger: Option<&mut Ledger>,
+        is_stopped: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Choice> {
+        let found = self.find().await?;
+        let before = match ledger.filter(|_| self.read == Read::New) {
+            Some(ledger) => ledger.read_before(key, &self.source, &found)?,
+            None => vec![None; found.len()],
+        };
+        let mut choice = Choice { files: vec![], before: 0, touched: vec![] };
+        let mut doubtful = Vec::new();
+        for (file, before) in found.into_iter().zip(before) {
+            match before {
+                None => choice.files.push((file, None)),
+                Some(before) if is_untouched(&file, &before) => choice.before += 1,
+                Some(before) => doubtful.push((file, before)),
+            }
+        }
+        let contents = hashes(&doubtful.iter().map(|(file, _)| file).collect::<Vec<_>>(), is_stopped)?;
+        for ((file, before), hash) in doubtful.into_iter().zip(contents) {
+            if before.hash == hash {
+                choice.before += 1;
+                choice.touched.push(Touched { before, modified: file.modified() });
+            } else if self.if_changed == IfChanged::Read {
+                choice.files.push((file, Some(hash)));
+            } else {
+                return Err(changed(&file, &before));
+            }
+        }
+        choice.files.sort_by(|(one, _), (other, _)| Path::new(&one.name).cmp(Path::new(&other.name)));
+        Ok(choice)
+    }
+
+    /// The reason why there is nothing to do, if there is nothing to read and the source specifies to skip then.
+    pub(super) fn nothing_to_do(&self, choice: &Choice) -> Result<Option<String>> {
+        if !choice.files.is_empty() {
+            return Ok(None);
+        }
+        let source = &self.source;
+        let message = match choice.before {
+            0 => format!("source `{source}`: no file matches {}", self.pattern),
+            1 => format!("source `{source}`: no new files, the one that matches was read before"),
+            n => format!("source `{source}`: no new files, all {n} that match were read before"),
+        };
+        match self.if_missing {
+            IfMissing::Empty => Ok(None),
+            IfMissing::Skip => Ok(Some(message)),
+            IfMissing::Fail => Err(Error::input(
+                &self.pattern,
+                message,
+                "check that the delivery has arrived, or specify `if_missing: skip` or `empty`",
+            )),
+        }
+    }
+
+    /// The files as the ledger keeps them: with the hash of their content, and their destination in the archive.
+    pub(super) fn inputs(&self, choice: &Choice, is_stopped: &(dyn Fn() -> bool + Sync)) -> Result<Vec<Input>> {
+        let is_new = self.read == Read::New;
+        let unknown: Vec<&FoundFile> =
+            choice.files.iter().filter(|(_, hash)| is_new && hash.is_none()).map(|(file, _)| file).collect();
+        let mut contents = hashes(&unknown, is_stopped)?.into_iter();
+        let inputs = choice.files.iter().map(|(file, hash)| Input {
+            file: file.clone(),
+            hash: hash.clone().or_else(|| contents.next()),
+            archive: self.archive.as_ref().map(|archive| archive.destination(file)),
+        });
+        Ok(inputs.collect())
+    }
+}
+
+fn is_untouched(file: &FoundFile, before: &ReadBefore) -> bool {
+    (before.bytes, &before.modified) == (file.meta.size, &file.modified())
+}
+
+fn changed(file: &FoundFile, before: &ReadBefore) -> Error {
+    Error::input(
+        &file.name,
+        format!("has other content than when run {} read it", before.run),
+        "write each delivery under a name of its own, or specify `if_changed: read` to read such a file again, whole",
+    )
+}

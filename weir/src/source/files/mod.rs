@@ -1,0 +1,133 @@
+//! Files: found by a pattern, all of them or those that no published run has read.
+
+mod choice;
+
+use async_trait::async_trait;
+use indicatif::{HumanBytes, HumanCount};
+
+use super::Source;
+use super::origin::{Opened, Opening, Origin};
+use crate::error::{Error, Result};
+use crate::format::{self, Encoding};
+use crate::place::{Archive, FoundFile, Opener, found, matching};
+use crate::task::{Compression, FilesSpec, Format, IfChanged, IfMissing, Read, SourceSpec, Task, TaskError};
+
+/// The files of a source, as the task declares them. Nothing is looked at before [`FileSet::find`].
+#[derive(Debug)]
+pub(crate) struct FileSet {
+    /// The source's name.
+    source: String,
+    /// The path or pattern, parameters filled in.
+    pattern: String,
+    encoding: Encoding,
+    read: Read,
+    if_changed: IfChanged,
+    if_missing: IfMissing,
+    archive: Option<Archive>,
+}
+
+impl FileSet {
+    /// Takes the files as the task declares them.
+    pub(super) fn declare(task: &Task, source: &str, spec: &SourceSpec) -> Result<Self> {
+        let Some(files) = &spec.files else {
+            return Err(Error::Unbalanced { message: format!("source `{source}` was taken for one of files") });
+        };
+        let pattern = task.params.fill_with(&task.source, &files.path, glob::Pattern::escape)?;
+        if pattern.contains("://") {
+            let error = task.error(&files.path, format!("`{pattern}`: only local paths can be read"));
+            return Err(Box::new(error).into());
+        }
+        if let Err(error) = glob::Pattern::new(&pattern) {
+            let error = task.error(&files.path, format!("`{pattern}` is not a valid pattern: {error}"));
+            return Err(Box::new(error).into());
+        }
+        check_format(task, spec, files).map_err(Box::new)?;
+        Ok(Self {
+            source: source.to_owned(),
+            archive: Archive::declare(task, &pattern, spec)?,
+            pattern,
+            encoding: Encoding { format: files.format, compression: files.compression() },
+            read: spec.read,
+            if_changed: spec.if_changed,
+            if_missing: spec.if_missing(),
+        })
+    }
+
+    /// The files that match now, in the order of their names.
+    async fn find(&self) -> Result<Vec<FoundFile>> {
+        let mut files = Vec::new();
+        for path in matching(&self.pattern)? {
+            files.push(found(path.display().to_string(), &path).await?);
+        }
+        if files.is_empty() && self.if_missing == IfMissing::Fail {
+            return Err(Error::input(
+                &self.pattern,
+                format!("no file matches, and source `{}` needs one", self.source),
+                "check the path (it is relative to the working directory), or say `if_missing: skip` or `empty`",
+            ));
+        }
+        Ok(files)
+    }
+}
+
+#[async_trait]
+impl Origin for FileSet {
+    async fn open(&self, source: &Source, opening: &mut Opening<'_>) -> Result<Opened> {
+        let is_stopped = || opening.stop.is_wanted();
+        let choice = self.choose(opening.key, opening.ledger.as_deref_mut(), &is_stopped).await?;
+        let nothing_to_do = self.nothing_to_do(&choice)?;
+        if let Some(run) = opening.run {
+            if let Some(archive) = &self.archive {
+                archive.check(choice.files.iter().map(|(file, _)| file))?;
+            }
+            if let Some(ledger) = &mut opening.ledger {
+                ledger.inputs(run, &self.source, &self.inputs(&choice, &is_stopped)?, &choice.touched)?;
+            }
+            if choice.before > 0 && nothing_to_do.is_none() {
+                tracing::info!(source = self.source, files = choice.before, "skipped: read by earlier runs");
+            }
+        }
+        let files: Vec<FoundFile> = choice.files.into_iter().map(|(file, _)| file).collect();
+        let bytes = files.iter().map(|file| file.meta.size).sum();
+        let before = match choice.before {
+            0 => String::new(),
+            before => format!(" ({before} more were read by earlier runs)"),
+        };
+        let table = match &nothing_to_do {
+            Some(_) if opening.run.is_some() => None,
+            _ => Some(format::open(
+                Opener::local(),
+                files.clone(),
+                self.encoding,
+                &source.declared,
+                &source.rejected,
+                &source.progress,
+            )?),
+        };
+        let summary = format!("{} files, {}{before}", HumanCount(files.len() as u64), HumanBytes(bytes));
+        Ok(Opened { table, bytes, summary, files, nothing_to_do })
+    }
+
+    fn archive(&self) -> Option<&Archive> {
+        self.archive.as_ref()
+    }
+}
+
+/// What the keys of a source say of its files must make sense together.
+fn check_format(task: &Task, spec: &SourceSpec, files: &FilesSpec) -> Result<(), TaskError> {
+    let (error, help) = match (files.format, &files.compression) {
+        (Format::Parquet, Some(chosen)) => {
+            (task.error(chosen, "a Parquet file says itself how it is compressed"), "leave `compression` out")
+        }
+        (Format::Csv | Format::Jsonl, Some(chosen)) if chosen.value == Compression::Snappy => (
+            task.error(chosen, "`snappy` is for Parquet files: text is compressed as a whole"),
+            "say `none`, `gzip` or `zstd`, or leave it out to go by each file's name",
+        ),
+        (Format::Parquet, None) if !spec.null_values.is_empty() => (
+            task.error(&files.path, "a Parquet file has nulls of its own"),
+            "leave `null_values` out, and use nullif() in SQL",
+        ),
+        _ => return Ok(()),
+    };
+    Err(error.with_help(help))
+}

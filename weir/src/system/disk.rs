@@ -1,0 +1,134 @@
+//! What runs ask of the file system beside reading and writing.
+
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read};
+use std::path::{Component, Path, PathBuf};
+
+use rustix::fs::{Access, AtFlags, CWD, RenameFlags, accessat, renameat_with};
+
+use super::fault;
+
+/// The path from the root, without `.` and `..`. Links are kept, but for those in front of a `..`, which mean another
+/// folder than they seem to.
+pub(crate) fn absolute(path: &Path) -> PathBuf {
+    // Only in a working directory that is gone there are no absolute paths.
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+    let names: Vec<Component<'_>> = path.components().collect();
+    let Some(up) = names.iter().rposition(|name| *name == Component::ParentDir) else { return path };
+    let (above, below) = names.split_at(up + 1);
+    let as_written = || {
+        above.iter().fold(PathBuf::new(), |mut path, name| {
+            match name {
+                Component::ParentDir => _ = path.pop(),
+                name => path.push(name),
+            }
+            path
+        })
+    };
+    let above = above.iter().collect::<PathBuf>().canonicalize().unwrap_or_else(|_| as_written());
+    above.join(below.iter().collect::<PathBuf>())
+}
+
+/// Makes what is new, gone or renamed in a folder last.
+pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+/// Makes a folder and those above it, to last.
+pub(crate) fn make_folder(folder: &Path) -> io::Result<()> {
+    let made: Vec<&Path> = folder.ancestors().take_while(|folder| !folder.exists()).collect();
+    fs::create_dir_all(folder)?;
+    made.iter().filter_map(|made| made.parent()).try_for_each(sync_folder)
+}
+
+/// Fails with the folder in question if nothing can be made in `folder`, or, where that is not there yet, in the
+/// nearest one above it.
+pub(crate) fn check_writable(folder: &Path) -> Result<(), (PathBuf, io::Error)> {
+    let there = folder.ancestors().find(|folder| folder.symlink_metadata().is_ok()).unwrap_or(folder);
+    let failed = |error| (there.to_path_buf(), error);
+    if !fs::metadata(there).map_err(failed)?.is_dir() {
+        return Err(failed(ErrorKind::NotADirectory.into()));
+    }
+    accessat(CWD, there, Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS).map_err(|error| failed(error.into()))
+}
+
+/// The bytes that this user may still write to the disk of a folder.
+pub(crate) fn free_bytes(folder: &Path) -> Option<u64> {
+    let disk = rustix::fs::statvfs(folder).ok()?;
+    Some(disk.f_bavail.saturating_mul(disk.f_frsize))
+}
+
+/// Renames a file unless the name is taken.
+pub(crate) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
+    use rustix::io::Errno;
+    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        // A file system that knows no such rename.
+        Err(Errno::INVAL | Errno::NOSYS) if to.symlink_metadata().is_err() => fs::rename(from, to),
+        Err(Errno::INVAL | Errno::NOSYS) => Err(Errno::EXIST.into()),
+        renamed => Ok(renamed?),
+    }
+}
+
+/// Gives a file a second name; makes a copy, on disk, where the file system does not.
+pub(crate) fn link_or_copy(from: &Path, to: &Path) -> io::Result<()> {
+    match fault::call("link").and_then(|()| fs::hard_link(from, to)) {
+        Err(error) if cannot_link(error.kind()) => copy(from, to),
+        linked => linked,
+    }
+}
+
+fn cannot_link(kind: ErrorKind) -> bool {
+    use ErrorKind::{CrossesDevices, PermissionDenied, TooManyLinks, Unsupported};
+    matches!(kind, Unsupported | PermissionDenied | TooManyLinks | CrossesDevices)
+}
+
+/// Copies a file, with its time of change and its rights, to disk. What has the name is replaced.
+pub(crate) fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    let mut original = File::open(from)?;
+    let metadata = original.metadata()?;
+    match fs::remove_file(to) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut copied = File::create_new(to)?;
+    io::copy(&mut original, &mut copied)?;
+    copied.set_modified(metadata.modified()?)?;
+    copied.set_permissions(metadata.permissions())?;
+    copied.sync_all()
+}
+
+/// Whether two files hold the same bytes.
+pub(crate) fn same_content(one: &Path, other: &Path) -> io::Result<bool> {
+    let (mut one, mut other) = (File::open(one)?, File::open(other)?);
+    let mut left = one.metadata()?.len();
+    if left != other.metadata()?.len() {
+        return Ok(false);
+    }
+    let (mut a, mut b) = (vec![0; 1 << 16], vec![0; 1 << 16]);
+    while left > 0 {
+        let length = left.min(1 << 16) as usize;
+        one.read_exact(&mut a[..length])?;
+        other.read_exact(&mut b[..length])?;
+        if a[..length] != b[..length] {
+            return Ok(false);
+        }
+        left -= length as u64;
+    }
+    Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_has_one_absolute_path_however_it_is_written() {
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path().canonicalize().unwrap();
+        fs::create_dir_all(root.join("a/b")).unwrap();
+        std::os::unix::fs::symlink("a/b", root.join("link")).unwrap();
+        for (written, path) in [("a/./b/../x", "a/x"), ("link/x", "link/x"), ("link/../x", "a/x"), ("gone/../x", "x")] {
+            assert_eq!(absolute(&root.join(written)), root.join(path), "{written}");
+        }
+    }
+}

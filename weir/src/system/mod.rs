@@ -1,0 +1,6 @@
+//! What the operating system is asked: files that last, memory, signals. Points at which tests make it fail.
+
+pub(crate) mod disk;
+pub(crate) mod fault;
+pub(crate) mod memory;
+pub(crate) mod stop;

@@ -1,0 +1,257 @@
+//! The times of a schedule: cron's five fields in a time zone, also where clocks are changed.
+//!
+//! As with cron, there are two kinds. `30 2 * * *` names times of day: one that is skipped when clocks go forward is
+//! due right after the change, and one that comes twice when they go back is due once, the first time. `*/30 * * * *`,
+//! whose minute or hour begins with `*`, is a rhythm: it goes by what clocks show, and so has nothing where they skip
+//! an hour and comes again where they repeat one.
+
+use std::str::FromStr;
+
+use chrono::{DateTime, FixedOffset, LocalResult, NaiveDateTime, Offset, SubsecRound, TimeDelta, TimeZone, Utc};
+use chrono_tz::{TZ_VARIANTS, Tz};
+use croner::Cron;
+use croner::parser::{CronParser, Seconds, Year};
+
+/// When a task is due.
+#[derive(Debug, Clone)]
+pub(crate) enum Times {
+    /// By a clock on the wall.
+    Clock { cron: Box<Cron>, zone: Tz, is_rhythm: bool },
+    /// Every so many seconds, for tests: they cannot wait for minutes.
+    #[cfg(debug_assertions)]
+    Every(i64),
+}
+
+/// Reads cron's five fields; the error says what is wrong with them.
+pub(crate) fn parse_cron(text: &str) -> Result<Cron, String> {
+    let fields = text.split_whitespace().count();
+    if fields != 5 {
+        return Err(format!("`{text}` has {fields} fields, and cron has five"));
+    }
+    let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
+    let cron = parser.parse(text).map_err(|error| format!("`{text}`: {error}"))?;
+    match cron.find_next_occurrence(&Utc::now(), false) {
+        Ok(_) => Ok(cron),
+        Err(_) => Err(format!("`{text}` never comes")),
+    }
+}
+
+/// Finds a time zone by its name; the error says which name is nearest.
+pub(crate) fn parse_zone(name: &str) -> Result<Tz, String> {
+    Tz::from_str(name).map_err(|_| {
+        let names: Vec<&str> = TZ_VARIANTS.iter().map(|zone| zone.name()).collect();
+        let near = crate::error::nearest(name, &names).map(|near| format!(": did you mean `{near}`?"));
+        format!("`{name}` is no time zone{}", near.unwrap_or_default())
+    })
+}
+
+impl Times {
+    /// The times of `cron` in a zone.
+    pub(crate) fn new(cron: Cron, fields: &str, zone: Tz) -> Self {
+        let is_rhythm = fields.split_whitespace().take(2).any(|field| field.starts_with('*'));
+        Self::Clock { cron: Box::new(cron), zone, is_rhythm }
+    }
+
+    /// The first time after an instant.
+    pub(crate) fn after(&self, instant: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let instant = instant.trunc_subsecs(0);
+        match self {
+            Self::Clock { cron, zone, is_rhythm: true } => in_rhythm(cron, zone, instant),
+            Self::Clock { cron, zone, is_rhythm: false } => time_of_day(cron, zone, instant),
+            #[cfg(debug_assertions)]
+            Self::Every(seconds) => {
+                DateTime::from_timestamp((instant.timestamp().div_euclid(*seconds) + 1) * seconds, 0)
+            }
+        }
+    }
+
+    /// The times after `from` and up to `to`, at most so many of the latest, and whether there were more.
+    pub(crate) fn passed(&self, from: DateTime<Utc>, to: DateTime<Utc>, most: usize) -> (Vec<DateTime<Utc>>, bool) {
+        // From the end, in steps that double: years of minutes are not to be walked through.
+        let mut back = TimeDelta::hours(1);
+        loop {
+            let begin = (to - back).max(from);
+            let mut times: Vec<_> =
+                std::iter::successors(self.after(begin), |time| self.after(*time)).take_while(|t| *t <= to).collect();
+            if times.len() > most || begin == from {
+                let more = times.len().saturating_sub(most);
+                times.drain(..more);
+                return (times, more > 0);
+            }
+            back = back * 2;
+        }
+    }
+
+    /// How a person in the zone would say it.
+    pub(crate) fn show(&self, time: DateTime<Utc>) -> String {
+        match self {
+            Self::Clock { zone, .. } => format!("{} {zone}", time.with_timezone(zone).format("%Y-%m-%d %H:%M")),
+            #[cfg(debug_assertions)]
+            Self::Every(_) => time.to_rfc3339(),
+        }
+    }
+}
+
+/// The next of some times of day.
+fn time_of_day(cron: &Cron, zone: &Tz, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    let mut wall = after.with_timezone(zone).naive_local();
+    loop {
+        wall = cron.find_next_occurrence(&wall.and_utc(), false).ok()?.naive_utc();
+        let due = match zone.from_local_datetime(&wall) {
+            LocalResult::Single(time) | LocalResult::Ambiguous(time, _) => time,
+            LocalResult::None => behind_gap(zone, wall)?,
+        };
+        // What the wall shows a second time was due the first time.
+        if due > after {
+            return Some(due.with_timezone(&Utc));
+        }
+    }
+}
+
+/// The instant at which clocks go on that have skipped a time of day.
+fn behind_gap(zone: &Tz, skipped: NaiveDateTime) -> Option<DateTime<Tz>> {
+    let minutes = (1..=25 * 60).map(|minutes| skipped + TimeDelta::minutes(minutes));
+    minutes.into_iter().find_map(|wall| zone.from_local_datetime(&wall).earliest())
+}
+
+/// The next time at which clocks show what the fields say. Between two changes of the clocks the zone is a fixed offset
+/// from UTC, so the search goes from change to change.
+fn in_rhythm(cron: &Cron, zone: &Tz, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    let (mut from, mut inclusive) = (after, false);
+    loop {
+        let local = from.with_timezone(&offset(zone, from));
+        let found = cron.find_next_occurrence(&local, inclusive).ok()?.with_timezone(&Utc);
+        match change(zone, from, found) {
+            None => return Some(found),
+            Some(change) => (from, inclusive) = (change, true),
+        }
+    }
+}
+
+/// The first instant behind `from` and up to `to` at which clocks are changed.
+fn change(zone: &Tz, from: DateTime<Utc>, to: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    let is_same = |time| offset(zone, time) == offset(zone, from);
+    let mut same = from;
+    while same < to {
+        let next = (same + TimeDelta::hours(1)).min(to);
+        if is_same(next) {
+            same = next;
+            continue;
+        }
+        let mut other = next;
+        while other - same > TimeDelta::seconds(1) {
+            let middle = same + (other - same) / 2;
+            if is_same(middle) { same = middle } else { other = middle }
+        }
+        return Some(other.trunc_subsecs(0));
+    }
+    None
+}
+
+fn offset(zone: &Tz, time: DateTime<Utc>) -> FixedOffset {
+    zone.offset_from_utc_datetime(&time.naive_utc()).fix()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn times(fields: &str, zone: &str) -> Times {
+        Times::new(parse_cron(fields).unwrap(), fields, parse_zone(zone).unwrap())
+    }
+
+    fn utc(text: &str) -> DateTime<Utc> {
+        text.parse().unwrap()
+    }
+
+    /// What the clocks show at the next times, with their offset from UTC.
+    fn next(fields: &str, zone: &str, after: &str, count: usize) -> Vec<String> {
+        let (times, zone) = (times(fields, zone), parse_zone(zone).unwrap());
+        let all = std::iter::successors(times.after(utc(after)), |time| times.after(*time));
+        all.take(count).map(|time| time.with_timezone(&zone).format("%d %H:%M %z").to_string()).collect()
+    }
+
+    #[test]
+    fn the_fields_are_meant_in_their_zone() {
+        assert_eq!(times("0 9 * * mon-fri", "Asia/Singapore").after(utc("2026-01-02T01:00:00Z")), {
+            Some(utc("2026-01-05T01:00:00Z"))
+        });
+        assert_eq!(times("0 * * * *", "UTC").after(utc("2026-01-02T01:59:59.999Z")), Some(utc("2026-01-02T02:00:00Z")));
+        assert_eq!(times("30 6 * * *", "Asia/Kolkata").after(utc("2026-01-02T00:00:00Z")), {
+            Some(utc("2026-01-02T01:00:00Z"))
+        });
+    }
+
+    // New York: clocks go from 2:00 to 3:00 on 8 March 2026, and from 2:00 back to 1:00 on 1 November.
+
+    #[test]
+    fn a_skipped_time_of_day_is_due_right_after_the_change() {
+        let days = ["07 02:30 -0500", "08 03:00 -0400", "09 02:30 -0400"];
+        assert_eq!(next("30 2 * * *", "America/New_York", "2026-03-07T06:00:00Z", 3), days);
+        // Two of them are one start, and so is one that is due at the change anyway.
+        let days = ["08 03:00 -0400", "09 02:15 -0400", "09 02:45 -0400", "09 03:00 -0400"];
+        assert_eq!(next("0,15,45 2,3 * * *", "America/New_York", "2026-03-08T06:00:00Z", 1)[..], days[..1]);
+        assert_eq!(next("15,45 2 * * *", "America/New_York", "2026-03-08T06:00:00Z", 3)[..], days[..3]);
+    }
+
+    #[test]
+    fn a_repeated_time_of_day_is_due_once() {
+        let days = ["31 01:30 -0400", "01 01:30 -0400", "02 01:30 -0500"];
+        assert_eq!(next("30 1 * * *", "America/New_York", "2026-10-31T04:00:00Z", 3), days);
+        // Also for a scheduler that starts in the second of the two hours.
+        assert_eq!(next("30 1 * * *", "America/New_York", "2026-11-01T06:10:00Z", 1), ["02 01:30 -0500"]);
+    }
+
+    #[test]
+    fn a_rhythm_goes_on_through_a_repeated_hour_and_over_a_skipped_one() {
+        let hours = ["01 00:00 -0400", "01 01:00 -0400", "01 01:00 -0500", "01 02:00 -0500"];
+        assert_eq!(next("0 * * * *", "America/New_York", "2026-11-01T03:30:00Z", 4), hours);
+        let hours = ["08 01:00 -0500", "08 03:00 -0400", "08 04:00 -0400"];
+        assert_eq!(next("0 * * * *", "America/New_York", "2026-03-08T05:30:00Z", 3), hours);
+    }
+
+    #[test]
+    fn a_rhythm_is_what_a_look_at_the_clock_every_minute_finds() {
+        for (zone, day) in [
+            ("America/New_York", "2026-03-07T12:00:00Z"),
+            ("America/New_York", "2026-10-31T12:00:00Z"),
+            ("Australia/Lord_Howe", "2026-04-04T00:00:00Z"), // by half an hour
+            ("Australia/Lord_Howe", "2026-10-03T00:00:00Z"),
+            ("Africa/Casablanca", "2026-02-14T12:00:00Z"),
+        ] {
+            for fields in ["*/7 * * * *", "*/30 1-3 * * *", "0 */2 * * *", "10,50 * * * sun", "* 1 1 * *"] {
+                let (times, tz, cron) = (times(fields, zone), parse_zone(zone).unwrap(), parse_cron(fields).unwrap());
+                let (from, to) = (utc(day), utc(day) + TimeDelta::days(2));
+                let minutes = (1..=2 * 24 * 60).map(|minute| from + TimeDelta::minutes(minute));
+                let seen: Vec<_> =
+                    minutes.filter(|time| cron.is_time_matching(&time.with_timezone(&tz)).unwrap()).collect();
+                assert_eq!(times.passed(from, to, usize::MAX).0, seen, "{fields} in {zone}");
+            }
+        }
+    }
+
+    #[test]
+    fn of_what_has_passed_the_latest_are_given() {
+        let every_minute = times("* * * * *", "UTC");
+        let (passed, more) = every_minute.passed(utc("2016-01-01T00:00:00Z"), utc("2026-01-01T12:00:30Z"), 100);
+        assert_eq!((passed.len(), more), (100, true));
+        assert_eq!(passed[99], utc("2026-01-01T12:00:00Z"));
+        let (passed, more) = every_minute.passed(utc("2026-01-01T11:58:00Z"), utc("2026-01-01T12:00:00Z"), 100);
+        assert_eq!((passed.len(), more), (2, false));
+        assert!(every_minute.passed(utc("2026-01-01T12:00:00Z"), utc("2026-01-01T12:00:59Z"), 100).0.is_empty());
+    }
+
+    #[test]
+    fn wrong_fields_and_zones_are_named() {
+        let wrong = |fields: &str| parse_cron(fields).unwrap_err();
+        assert_eq!(wrong("0 * * *"), "`0 * * *` has 4 fields, and cron has five");
+        assert_eq!(wrong("0 0 * * * *"), "`0 0 * * * *` has 6 fields, and cron has five");
+        assert_eq!(wrong("@hourly"), "`@hourly` has 1 fields, and cron has five");
+        assert_eq!(wrong("0 0 31 2 *"), "`0 0 31 2 *` never comes");
+        assert!(wrong("61 * * * *").starts_with("`61 * * * *`: "));
+        assert!(wrong("x * * * *").starts_with("`x * * * *`: "));
+        let zone = |name: &str| parse_zone(name).unwrap_err();
+        assert_eq!(zone("Asia/Singapor"), "`Asia/Singapor` is no time zone: did you mean `Asia/Singapore`?");
+        assert_eq!(zone("nowhere at all"), "`nowhere at all` is no time zone");
+    }
+}

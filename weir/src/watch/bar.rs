@@ -1,0 +1,60 @@
+//! The progress bar of a terminal.
+
+use std::io::IsTerminal;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use indicatif::{ProgressBar as Bar, ProgressDrawTarget, ProgressStyle};
+
+use super::{Event, Observer};
+
+/// Shows on a terminal how much of the sources is read.
+#[derive(Debug)]
+pub(crate) struct ProgressBar {
+    bar: Bar,
+    ticker: Mutex<Option<tokio::task::JoinHandle<()>>>,
+}
+
+impl ProgressBar {
+    /// A bar, if standard error is a terminal.
+    pub(crate) fn on_terminal() -> Option<Self> {
+        std::io::stderr().is_terminal().then(|| Self { bar: Bar::hidden(), ticker: Mutex::default() })
+    }
+
+    fn clear(&self) {
+        if let Some(ticker) = self.ticker.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            ticker.abort();
+        }
+        self.bar.finish_and_clear();
+    }
+}
+
+impl Observer for ProgressBar {
+    fn event(&self, event: &Event<'_>) {
+        match event {
+            Event::Reading { bytes, progress } => {
+                self.bar.set_draw_target(ProgressDrawTarget::stderr());
+                self.bar.set_length(*bytes);
+                let template = "{wide_bar} {percent:>3}%  {bytes_per_sec}  {eta} left";
+                let style = ProgressStyle::with_template(template);
+                self.bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+                let (bar, progress) = (self.bar.clone(), progress.clone());
+                let ticker = tokio::spawn(async move {
+                    loop {
+                        bar.set_position(progress.bytes());
+                        tokio::time::sleep(Duration::from_millis(100)).await;
+                    }
+                });
+                *self.ticker.lock().unwrap_or_else(PoisonError::into_inner) = Some(ticker);
+            }
+            Event::Ended { .. } => self.clear(),
+            Event::Started { .. } | Event::Step { .. } => {}
+        }
+    }
+}
+
+impl Drop for ProgressBar {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
