@@ -13,7 +13,7 @@ Without arguments: install and full.
 
   install   installs what the tests need: Debian packages where this is allowed (otherwise the missing ones are named), and
             tools in a folder that outlives the checkout
-  fast      format, lints, and the unit tests of all crates
+  fast      format, shell scripts, lints, and the unit tests of all crates
   full      what fast checks, and all tests: end-to-end tests, the dashboard, documentation, and the images
             where a Docker daemon answers
 USAGE
@@ -29,7 +29,7 @@ find_missing_packages() {
     local pair package sign initdb
     # Debian keeps a server's programs outside of the search path, in a folder per version.
     initdb=$(command -v initdb || compgen -G '/usr/lib/postgresql/*/bin/initdb' | head -n 1 || :)
-    for pair in gcc:cc libc6-dev:/usr/include/stdlib.h "postgresql:${initdb:-initdb}"; do
+    for pair in gcc:cc libc6-dev:/usr/include/stdlib.h "postgresql:${initdb:-initdb}" shellcheck:shellcheck; do
         package=${pair%%:*} sign=${pair#*:}
         case $sign in
             /*) [ -e "$sign" ] || missing+=("$package") ;;
@@ -105,6 +105,15 @@ check_format() {
     cargo fmt --all --check
 }
 
+check_scripts() {
+    step "shell scripts"
+    local scripts
+    mapfile -t scripts < <(git grep --untracked --files-with-matches --extended-regexp '^#!.*[/ ](ba|da)?sh( |$)' -- . ':!*.rs')
+    [ ${#scripts[@]} -gt 0 ] || die "no shell script was found"
+    shellcheck --external-sources "${scripts[@]}" scripts/lib/*.sh
+    say "${#scripts[@]} scripts"
+}
+
 # Warnings are errors here and in CI; they are not in a build in the middle of a change.
 check_lints() {
     step "lints"
@@ -138,6 +147,7 @@ test_images() {
 
 static_checks() {
     check_format
+    check_scripts
     check_lints
 }
 
