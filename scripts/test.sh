@@ -13,7 +13,7 @@ Without arguments: install and full.
 
   install   installs what the tests need: Debian packages where this is allowed (otherwise the missing ones are named), and
             tools in a folder that outlives the checkout
-  fast      format, shell scripts, lints, and the unit tests of all crates
+  fast      format, shell scripts, dependencies, lints, and the unit tests of all crates
   full      what fast checks, and all tests: end-to-end tests, the dashboard, documentation, and the images
             where a Docker daemon answers
 USAGE
@@ -94,6 +94,7 @@ part_install() {
     start_docker
     install_packages
     need_rust
+    python_environment tools scripts/requirements-test.txt
     # Grafana's own types.
     python_environment grafana docker/grafana/requirements.txt
 }
@@ -112,6 +113,12 @@ check_scripts() {
     [ ${#scripts[@]} -gt 0 ] || die "no shell script was found"
     shellcheck --external-sources "${scripts[@]}" scripts/lib/*.sh
     say "${#scripts[@]} scripts"
+}
+
+# deny.toml has the rules. That a crate states its licence in a file alone is not worth a warning: the file is read.
+check_dependencies() {
+    step "dependencies"
+    "$(tools_folder)/tools/bin/cargo-deny" --locked check --allow no-license-field bans licenses sources
 }
 
 # Warnings are errors here and in CI; they are not in a build in the middle of a change.
@@ -148,6 +155,7 @@ test_images() {
 static_checks() {
     check_format
     check_scripts
+    check_dependencies
     check_lints
 }
 
