@@ -4,6 +4,7 @@ set -euo pipefail
 # shellcheck source=scripts/lib/common.sh
 . "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/lib/common.sh"
 cd "$root"
+target=${CARGO_TARGET_DIR:-target}
 
 usage() {
     cat <<'USAGE'
@@ -14,7 +15,7 @@ Without arguments: install and full.
   install   installs what the tests need: Debian packages where this is allowed (otherwise the missing ones are named), and
             tools in a folder that outlives the checkout
   fast      format, shell scripts, dependencies, lints, and the unit tests of all crates
-  full      what fast checks, and all tests: end-to-end tests, the dashboard, documentation, and the images
+  full      what fast checks, and all tests: end-to-end tests, fuzz targets, the dashboard, documentation, and the images
             where a Docker daemon answers
 USAGE
 }
@@ -137,6 +138,13 @@ test_all() {
     cargo test --workspace --locked
 }
 
+# A fuzz target has no end: that the targets compile is checked, without libFuzzer, in the same target folder.
+check_fuzz_targets() {
+    step "fuzz targets"
+    cargo clippy --manifest-path fuzz/Cargo.toml --target-dir "$target" --no-default-features --locked -- -D warnings ||
+        die "the fuzz targets do not compile; after a change of dependencies fuzz/README.md describes what to do"
+}
+
 check_dashboard() {
     step "dashboard"
     "$(tools_folder)/grafana/bin/python" docker/grafana/check_dashboard.py
@@ -149,7 +157,7 @@ check_documentation() {
 
 test_images() {
     step "images"
-    scripts/test_images.sh "${CARGO_TARGET_DIR:-target}/debug"
+    scripts/test_images.sh "$target/debug"
 }
 
 static_checks() {
@@ -167,6 +175,7 @@ part_fast() {
 part_full() {
     static_checks
     test_all
+    check_fuzz_targets
     check_dashboard
     check_documentation
     test_images

@@ -24,10 +24,10 @@ mod table;
 mod text;
 mod time_format;
 
-#[cfg(any(test, fuzzing))]
+#[cfg(any(test, feature = "fuzzing"))]
 mod testing;
 
-#[cfg(fuzzing)]
+#[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
 
 pub(crate) use archive::{Move, finish_moves};

@@ -7,7 +7,7 @@ mod header;
 mod parse;
 mod records;
 
-#[cfg(any(test, fuzzing))]
+#[cfg(any(test, feature = "fuzzing"))]
 pub(super) mod reference;
 #[cfg(test)]
 mod tests;
