@@ -12,17 +12,17 @@ scripts/test.sh [PART…]
 
 Without arguments: install and full.
 
-  install   installs what the tests need: Debian packages where this is allowed (otherwise the missing ones are named), and
-            tools in a folder that outlives the checkout
+  install   installs what the tests need: Debian packages where this is allowed (otherwise the missing ones are named),
+            and tools in a folder that outlives the checkout
   fast      format, shell scripts, dependencies, lints, and the unit tests of all crates
-  full      what fast checks, and all tests: end-to-end tests, fuzz targets, the dashboard, documentation, and the images
-            where a Docker daemon answers
+  full      what fast checks, and all tests: end-to-end tests, fuzz targets, the dashboard, documentation, and the
+            images where a Docker daemon answers
 USAGE
 }
 
 step() { printf '\n== %s (%d s)\n' "$*" "$SECONDS"; }
 
-# install -------------------------------------------------------------------------------------------------------------------
+# install ------------------------------------------------------------------------------------------
 
 # Puts the missing Debian packages into `missing`. A package is missing when its command or file is.
 find_missing_packages() {
@@ -38,7 +38,8 @@ find_missing_packages() {
         esac
     done
     python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
-    if docker version >/dev/null 2>&1 && ! docker compose version >/dev/null 2>&1 && ! command -v docker-compose >/dev/null; then
+    if docker version >/dev/null 2>&1 && ! docker compose version >/dev/null 2>&1 &&
+        ! command -v docker-compose >/dev/null; then
         missing+=(docker-compose)
     fi
 }
@@ -68,8 +69,8 @@ install_packages() {
     fi
     "${as_root[@]}" apt-get update -q
     if [[ " ${missing[*]} " == *" postgresql "* ]]; then
-        # The tests start servers of their own, so the system needs none: the package of the release's version, configured
-        # not to create a cluster, instead of the one named `postgresql`.
+        # The tests start servers of their own, so the system needs none: the package of the release's version,
+        # configured not to create a cluster, instead of the one named `postgresql`.
         version=$(apt-cache depends postgresql | sed -n 's/.*Depends: \(postgresql-[0-9]\+\)$/\1/p' | head -n 1)
         missing=("${missing[@]/#postgresql/${version:-postgresql}}")
         if [ ! -e /etc/postgresql-common/createcluster.conf ]; then
@@ -84,7 +85,8 @@ install_packages() {
 
 need_rust() {
     local component
-    command -v cargo >/dev/null || die "cargo is missing: install Rust ($(workspace_key rust-version) or newer) with rustup"
+    command -v cargo >/dev/null ||
+        die "cargo is missing: install Rust ($(workspace_key rust-version) or newer) with rustup"
     for component in fmt clippy; do
         cargo "$component" --version >/dev/null 2>&1 ||
             die "cargo $component is missing: rustup component add rustfmt clippy"
@@ -100,7 +102,7 @@ part_install() {
     python_environment grafana docker/grafana/requirements.txt
 }
 
-# The steps -----------------------------------------------------------------------------------------------------------------
+# The steps ----------------------------------------------------------------------------------------
 
 check_format() {
     step "format"
@@ -110,7 +112,8 @@ check_format() {
 check_scripts() {
     step "shell scripts"
     local scripts
-    mapfile -t scripts < <(git grep --untracked --files-with-matches --extended-regexp '^#!.*[/ ](ba|da)?sh( |$)' -- . ':!*.rs')
+    mapfile -t scripts < <(git grep --untracked --files-with-matches --extended-regexp '^#!.*[/ ](ba|da)?sh( |$)' \
+        -- . ':!*.rs')
     [ ${#scripts[@]} -gt 0 ] || die "no shell script was found"
     shellcheck --external-sources "${scripts[@]}" scripts/lib/*.sh
     say "${#scripts[@]} scripts"
