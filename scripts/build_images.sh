@@ -41,7 +41,7 @@ done
 
 load_defaults
 need_docker
-version=$(sed -n 's/^version = "\(.*\)"/\1/p' "$root/Cargo.toml" | head -n 1)
+version=$(workspace_key version)
 revision=$(git -C "$root" rev-parse --short HEAD 2>/dev/null || echo unknown)
 
 # Shows what the builder says only when it fails: the classic one says a lot.

@@ -1,19 +1,8 @@
 # shellcheck shell=bash
 # What every script that talks to Docker shares. To be sourced.
 
-if [ "${BASH_VERSINFO[0]}" -lt 5 ]; then
-    echo "${0##*/} needs bash 5 or newer, and this is $BASH_VERSION" >&2
-    exit 1
-fi
-
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
-
-say() { printf '%s\n' "$*"; }
-warn() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
-die() {
-    warn "$@"
-    exit 1
-}
+# shellcheck source=scripts/lib/common.sh
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 # docker/.env is read here as Compose reads it: what the environment has goes before it.
 load_defaults() {

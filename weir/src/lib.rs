@@ -54,7 +54,7 @@
 //! assert_eq!(std::fs::read_to_string(at("bad/part-00000.csv"))?, "name,age,reasons\nBob,17,too_young\n");
 //! # Ok::<(), std::io::Error>(())
 //! ```
-#![cfg_attr(any(test, fuzzing), allow(clippy::unwrap_used))]
+#![cfg_attr(any(test, feature = "fuzzing"), allow(clippy::unwrap_used))]
 
 mod command;
 mod database;
@@ -63,7 +63,7 @@ pub mod error;
 mod fixture;
 mod format;
 pub mod function;
-#[cfg(fuzzing)]
+#[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod ledger;
 mod model;
