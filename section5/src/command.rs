@@ -1,6 +1,6 @@
-//! The command line: one file a verb.
+//! The command line: one file per command.
 
-mod asked;
+mod common;
 mod evaluate;
 mod generate;
 mod output;
@@ -13,7 +13,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// The buying price class of a car: models, how good they are, what they predict.
+/// Cross-validate, save and apply models of the buying price class of a car.
 #[derive(Debug, Parser)]
 #[command(name = "section5", version, about)]
 struct Arguments {
@@ -30,12 +30,12 @@ enum Verb {
     Report(report::Arguments),
 }
 
-/// Runs the program with its arguments.
+/// Runs the program with its command line.
 pub fn main() -> ExitCode {
     run(std::env::args_os())
 }
 
-/// Runs the program with these arguments, of which the first is its name.
+/// Runs the program with these arguments; the first one is its name.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let Arguments { verb } = Arguments::parse_from(arguments);
     let done = match verb {
