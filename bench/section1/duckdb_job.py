@@ -1,4 +1,4 @@
-"""The section1 job in DuckDB: judge every row once into a table in memory, then write one folder for each outcome.
+"""The section1 job in DuckDB: evaluate every row once into a table in memory, then write one folder per route.
 
     python duckdb_job.py INPUT_DIR OUTPUT_DIR
 """
@@ -10,17 +10,17 @@ import duckdb
 
 THREADS = 2
 
-# A title stands in a word whatever its case and wherever its full stops are.
+# Titles match regardless of case and full stops.
 DOTTED = {word: r"\.*" + r"\.*".join(word) + r"\.*" for word in
           "mr mrs ms miss dr prof md dds dvm phd jr sr ii iii iv v".split()}
 HONORIFIC = "(?:" + "|".join(DOTTED[word] for word in "mr mrs ms miss dr prof".split()) + ")"
 SUFFIX = "(?:" + "|".join(DOTTED[word] for word in "md dds dvm phd jr sr ii iii iv v".split()) + ")"
-# Most names are neither titled nor oddly spaced: one quick search spares them the three replacements.
+# Most names have no title and no unusual white space: one fast search avoids the three replacements.
 TO_CLEAN = rf"^{HONORIFIC}(?:\s|$)|(?:\s|^){SUFFIX},?$|^\s|\s$|\s\s|[^\S ]"
 HONORIFICS = rf"^\s*(?:{HONORIFIC}(?:\s+|$))+"
 SUFFIXES = rf"(?:(?:^|,?\s+){SUFFIX})+,?\s*$"
 
-# `reasons` is a sum of powers of two until it is written: one byte a row instead of a text.
+# `reasons` is a bit mask until it is written: one byte per row instead of a text.
 REASONS = "missing_name incomplete_name invalid_birthday under_18 invalid_mobile invalid_email".split()
 REASON_TEXTS = [";".join(reason for bit, reason in enumerate(REASONS) if mask >> bit & 1) for mask in range(64)]
 
@@ -67,7 +67,7 @@ select
 from parsed
 """
 
-# Many applicants share a birthday: each is written and digested once.
+# Many applicants share a birthday: each distinct one is formatted and digested once.
 SUCCESSFUL = """
 with birthday as (
     select

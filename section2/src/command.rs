@@ -21,7 +21,7 @@ use crate::{Result, migrations};
 #[command(name = "section2", version, about)]
 struct Arguments {
     #[command(subcommand)]
-    verb: Verb,
+    command: Command,
     #[command(flatten)]
     server: Server,
 }
@@ -38,7 +38,7 @@ pub(crate) struct Server {
 }
 
 #[derive(Debug, Subcommand)]
-enum Verb {
+enum Command {
     Migrate(migrate::Arguments),
     ImportMembers(import_members::Arguments),
     Generate(generate::Arguments),
@@ -53,16 +53,16 @@ pub fn main() -> ExitCode {
 
 /// Runs the program with these arguments; the first one is its name.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let Arguments { verb, server } = Arguments::parse_from(arguments);
+    let Arguments { command, server } = Arguments::parse_from(arguments);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let done = runtime.map_err(crate::Error::from).and_then(|runtime| {
         runtime.block_on(async {
-            match verb {
-                Verb::Migrate(arguments) => arguments.run(&server).await,
-                Verb::ImportMembers(arguments) => arguments.run(&server).await,
-                Verb::Generate(arguments) => arguments.run(&server).await,
-                Verb::Query(arguments) => arguments.run(&server).await,
-                Verb::Erd(arguments) => arguments.run(&server).await,
+            match command {
+                Command::Migrate(arguments) => arguments.run(&server).await,
+                Command::ImportMembers(arguments) => arguments.run(&server).await,
+                Command::Generate(arguments) => arguments.run(&server).await,
+                Command::Query(arguments) => arguments.run(&server).await,
+                Command::Erd(arguments) => arguments.run(&server).await,
             }
         })
     });

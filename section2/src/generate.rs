@@ -111,8 +111,8 @@ pub async fn generate(
     transaction.batch_execute(LOCK).await.map_err(failed)?;
     let known = Known::read(&transaction).await.map_err(failed)?;
     known.check(database, what)?;
-    let summed_up_anew = what.orders > known.orders;
-    if summed_up_anew {
+    let recompute = what.orders > known.orders;
+    if recompute {
         transaction.batch_execute(WITHOUT_TRIGGERS).await.map_err(failed)?;
     }
     let first = known.first;
@@ -120,7 +120,7 @@ pub async fn generate(
     let generated = write(&transaction, plan, &|rows| progress(Progress::Rows(rows))).await.map_err(failed)?;
     advance(&transaction, first, &generated).await.map_err(failed)?;
     progress(Progress::Summaries);
-    if summed_up_anew {
+    if recompute {
         transaction.batch_execute(SUM_UP).await.map_err(failed)?;
     }
     transaction.batch_execute(ANALYZE).await.map_err(failed)?;

@@ -87,8 +87,8 @@ fn list<T: ToString>(things: &[T]) -> String {
 }
 
 /// The first three, and the number of the others.
-fn joined<T>(things: &[T], told: impl Fn(&T) -> String) -> String {
-    let mut text = things.iter().take(3).map(told).collect::<Vec<_>>().join(", ");
+fn joined<T>(things: &[T], format: impl Fn(&T) -> String) -> String {
+    let mut text = things.iter().take(3).map(format).collect::<Vec<_>>().join(", ");
     if things.len() > 3 {
         text += &format!(" and {} more", things.len() - 3);
     }

@@ -217,11 +217,11 @@ proptest! {
             let country = world.countries().iter().find(|country| country.name() == &*series.country).unwrap();
             let expected = sums(country, asked);
             let falls = expected.values().zip(expected.values().skip(1)).filter(|(one, next)| next < one).count();
-            let told: usize = series.warnings.iter().map(|warning| match &warning.what {
+            let warned: usize = series.warnings.iter().map(|warning| match &warning.what {
                 What::Falls(days) => days.len(),
                 other => panic!("{other:?}"),
             }).sum();
-            prop_assert_eq!(told, falls);
+            prop_assert_eq!(warned, falls);
             let got: BTreeMap<_, _> = series.measurements.iter().map(|of| (of.date, of.total_cases)).collect();
             prop_assert_eq!(got.len(), series.measurements.len());
             prop_assert_eq!(got, expected);

@@ -18,11 +18,11 @@ use clap::{Parser, Subcommand};
 #[command(name = "section5", version, about)]
 struct Arguments {
     #[command(subcommand)]
-    verb: Verb,
+    command: Command,
 }
 
 #[derive(Debug, Subcommand)]
-enum Verb {
+enum Command {
     Generate(generate::Arguments),
     Evaluate(evaluate::Arguments),
     Train(train::Arguments),
@@ -37,13 +37,13 @@ pub fn main() -> ExitCode {
 
 /// Runs the program with these arguments; the first one is its name.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let Arguments { verb } = Arguments::parse_from(arguments);
-    let done = match verb {
-        Verb::Generate(arguments) => arguments.run(),
-        Verb::Evaluate(arguments) => arguments.run(),
-        Verb::Train(arguments) => arguments.run(),
-        Verb::Predict(arguments) => arguments.run(),
-        Verb::Report(arguments) => arguments.run(),
+    let Arguments { command } = Arguments::parse_from(arguments);
+    let done = match command {
+        Command::Generate(arguments) => arguments.run(),
+        Command::Evaluate(arguments) => arguments.run(),
+        Command::Train(arguments) => arguments.run(),
+        Command::Predict(arguments) => arguments.run(),
+        Command::Report(arguments) => arguments.run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

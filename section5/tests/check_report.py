@@ -3,10 +3,10 @@
 
     python3 section5/tests/check_report.py REPORT.html [--screenshots DIR]
 
-It needs the package `playwright` (section5/tests/requirements.txt) and a Chromium: the one of the system
-(`apt-get install chromium`), or the one that CHROMIUM names. Exits 1 and says what is wrong if the page asks for
-anything from elsewhere, writes an error to the console, is wider than the screen, has a text that is cut off or too
-small to read, or colours that are hard to read.
+Requires the package `playwright` (section5/tests/requirements.txt) and Chromium: the system's one
+(`apt-get install chromium`), or the path in CHROMIUM. Exits with code 1 and prints the violations if the page requests
+an external resource, writes an error to the console, is wider than the screen, has truncated or too small text, or
+colours with low contrast.
 """
 
 import argparse

@@ -139,7 +139,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_same_place_has_the_same_name_whatever_is_empty() {
+    fn empty_fields_do_not_change_the_name_of_a_place() {
         let record = Record::of_province("US", "US", "Ohio", NaiveDate::from_ymd_opt(2020, 3, 1).unwrap(), 1);
         assert_eq!(place(&record), "Ohio");
         let city = Record { city: "Dayton".to_owned(), city_code: "39113".to_owned(), ..record };

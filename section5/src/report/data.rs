@@ -86,8 +86,8 @@ fn selection(table: &Table) -> String {
     format!(
         "<figure class=\"card wide\">\n<h3>Features selected from the data</h3>\n{}<figcaption>Mutual information with \
          the price. Forward selection: the feature that adds most to the previous ones is selected while it is \
-         significant (G-test, 1 % with Bonferroni correction). In cross-validation the selection is repeated on the training cars \
-         of each fold.</figcaption></figure>\n",
+         significant (G-test, 1 % with Bonferroni correction). In cross-validation the selection is repeated on the \
+         training cars of each fold.</figcaption></figure>\n",
         html_table(&head, &rows)
     )
 }

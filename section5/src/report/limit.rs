@@ -26,8 +26,8 @@ pub(super) fn section(table: &Table, evaluation: &Evaluation) -> Result<String> 
     );
     Ok(format!(
         "<h2>Why {} is the limit</h2>\n<div class=\"split\">\n<div>\n<p>A model uses all attributes of a car \
-         except the price. Cars with equal features get the same prediction from any model. The {} cars form {} groups with \
-         equal features, and {within}. That gives at most {} correct predictions out of {}: {}.</p>\n{}</div>\n\
+         except the price. Cars with equal features get the same prediction from any model. The {} cars form {} \
+         groups with equal features, and {within}. That gives at most {} correct predictions out of {}: {}.</p>\n{}</div>\n\
          {chart}</div>\n",
         percent(ceiling.accuracy),
         thousands(table.cars().len()),
