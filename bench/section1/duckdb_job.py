@@ -24,8 +24,8 @@ SUFFIXES = rf"(?:(?:^|,?\s+){SUFFIX})+,?\s*$"
 REASONS = "missing_name incomplete_name invalid_birthday under_18 invalid_mobile invalid_email".split()
 REASON_TEXTS = [";".join(reason for bit, reason in enumerate(REASONS) if mask >> bit & 1) for mask in range(64)]
 
-JUDGED = rf"""
-create temp table judged as
+EVALUATED = rf"""
+create temp table evaluated as
 with application as (
     select
         name,
@@ -74,7 +74,7 @@ with birthday as (
         day,
         strftime(day, '%Y%m%d') as text,
         left(sha256(strftime(day, '%Y%m%d')), 5) as digest
-    from (select distinct birthday as day from judged where reasons = 0)
+    from (select distinct birthday as day from evaluated where reasons = 0)
 ),
 successful as (
     select
@@ -84,8 +84,8 @@ successful as (
         birthday.text as birthday_text,
         birthday.digest,
         mobile_no
-    from judged
-    join birthday on birthday.day = judged.birthday
+    from evaluated
+    join birthday on birthday.day = evaluated.birthday
     where reasons = 0
 )
 select
@@ -101,14 +101,14 @@ from successful
 
 UNSUCCESSFUL = f"""
 select name, email, date_of_birth, mobile_no, {REASON_TEXTS}[reasons + 1] as reasons
-from judged
+from evaluated
 where reasons <> 0
 """
 
 
 def main(input_folder: str, output_folder: str) -> None:
     database = duckdb.connect(config={"threads": THREADS, "preserve_insertion_order": False})
-    database.execute(JUDGED, {"input": f"{input_folder}/*.csv"})
+    database.execute(EVALUATED, {"input": f"{input_folder}/*.csv"})
     for route, query in (("successful_application", SUCCESSFUL), ("unsuccessful_application", UNSUCCESSFUL)):
         folder = pathlib.Path(output_folder, route)
         folder.mkdir(parents=True)

@@ -42,7 +42,7 @@ def calendar() -> pl.LazyFrame:
     })
 
 
-def judged(input_folder: str) -> pl.LazyFrame:
+def evaluated(input_folder: str) -> pl.LazyFrame:
     """The input columns, the derived columns, and `against`: one bit per reason."""
     name, email, birth, mobile = map(pl.col, COLUMNS)
     bare_name = (
@@ -83,7 +83,7 @@ def judged(input_folder: str) -> pl.LazyFrame:
 
 
 def main(input_folder: str, output_folder: str) -> None:
-    rows = judged(input_folder)
+    rows = evaluated(input_folder)
     last_name = pl.col("bare_name").str.split(" ").list.last()
     successful = (
         rows.filter(against=0)

@@ -43,7 +43,7 @@ def birthday(text: Column) -> Column:
     return F.when(iso.rlike(r"^\d{4}-\d\d-\d\d\z"), iso.try_cast("date"))
 
 
-def judged(spark: SparkSession, input_folder: str) -> DataFrame:
+def evaluated(spark: SparkSession, input_folder: str) -> DataFrame:
     """The input columns, the derived columns, and `reasons`, empty for a successful row."""
     applications = spark.read.csv(
         f"{input_folder}/*.csv",
@@ -84,7 +84,7 @@ def main(input_folder: str, output_folder: str) -> None:
         .config("spark.log.level", "ERROR")
         .getOrCreate()
     )
-    rows = judged(spark, input_folder).cache()
+    rows = evaluated(spark, input_folder).cache()
     last_name = F.substring_index("bare_name", " ", -1)
     birthday_text = F.date_format("birthday", "yyyyMMdd")
     successful = rows.where(F.col("reasons") == "").select(

@@ -61,11 +61,11 @@ def main() -> None:
 
 def timed(*arguments):
     start = time.perf_counter()
-    result = judge(*arguments)
+    result = evaluate(*arguments)
     return result, time.perf_counter() - start
 
 
-def judge(cars, held_out, model):
+def evaluate(cars, held_out, model):
     """The predicted probabilities of the held-out cars' prices."""
     kind, feature_set = model
     train, test = cars[~held_out], cars[held_out]

@@ -123,12 +123,12 @@ impl Attempt<'_> {
 
     fn refused(&self, error: &DbError) -> Failure {
         let Options { user, database, .. } = self.options;
-        let says = format!("{} (SQLSTATE {})", error.message(), error.code().code());
+        let reported = format!("{} (SQLSTATE {})", error.message(), error.code().code());
         let code = error.code();
         if *code == SqlState::INVALID_PASSWORD {
             return Failure::new(
                 Reason::Password,
-                format!("wrong password for user `{user}`, or no such user: {says}"),
+                format!("wrong password for user `{user}`, or no such user: {reported}"),
                 format!(
                     "servers deliberately do not distinguish them; PGPASSWORD and ~/.pgpass apply when the \
                      URL has no password; to set a new one: alter role \"{user}\" password '…'"
@@ -136,7 +136,7 @@ impl Attempt<'_> {
             );
         }
         if *code == SqlState::INVALID_AUTHORIZATION_SPECIFICATION {
-            return self.not_admitted(&says);
+            return self.not_admitted(&reported);
         }
         if *code == SqlState::INVALID_CATALOG_NAME {
             return Failure::new(
@@ -146,22 +146,22 @@ impl Attempt<'_> {
             );
         }
         if [SqlState::CANNOT_CONNECT_NOW, SqlState::ADMIN_SHUTDOWN, SqlState::CRASH_SHUTDOWN].contains(code) {
-            return Failure::new(Reason::NotReady, says, "wait until the server is up; its log shows the progress");
+            return Failure::new(Reason::NotReady, reported, "wait until the server is up; its log shows the progress");
         }
         if *code == SqlState::TOO_MANY_CONNECTIONS {
             let help = "wait, end unused sessions (pg_stat_activity), or raise max_connections";
-            return Failure::new(Reason::TooManyConnections, says, help);
+            return Failure::new(Reason::TooManyConnections, reported, help);
         }
         let help = error.hint().unwrap_or("see the server's log, which may have more details");
-        Failure::new(Reason::Other, says, help)
+        Failure::new(Reason::Other, reported, help)
     }
 
-    fn not_admitted(&self, says: &str) -> Failure {
+    fn not_admitted(&self, reported: &str) -> Failure {
         let Options { user, database, tls, .. } = self.options;
         // The file name appears in the message in every language.
-        if !says.contains("pg_hba.conf") {
+        if !reported.contains("pg_hba.conf") {
             let help = format!("create role \"{user}\" login password '…', or connect as an existing user");
-            return Failure::new(Reason::User, format!("user `{user}` cannot log in: {says}"), help);
+            return Failure::new(Reason::User, format!("user `{user}` cannot log in: {reported}"), help);
         }
         let how = if self.with_tls { "with TLS" } else { "without TLS" };
         let help = match (self.with_tls, tls.mode) {
@@ -173,7 +173,7 @@ impl Attempt<'_> {
             }
             (false, _) => "add a line for this user, database and address to the server's pg_hba.conf",
         };
-        let message = format!("the server does not admit user `{user}` to `{database}` from here {how}: {says}");
+        let message = format!("the server does not admit user `{user}` to `{database}` from here {how}: {reported}");
         Failure::new(Reason::NotAdmitted, message, help)
     }
 

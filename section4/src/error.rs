@@ -41,14 +41,14 @@ pub enum Error {
     },
 
     /// The server responded with an error status.
-    #[error("{url}: the server responded with {status}{says}{tried}")]
+    #[error("{url}: the server responded with {status}{detail}{tried}")]
     Status {
         /// The requested URL.
         url: String,
         /// Code and reason.
         status: String,
         /// The message of the response with a colon before it, or nothing.
-        says: String,
+        detail: String,
         /// Number of attempts.
         tried: Tried,
         /// What to do about it.

@@ -146,7 +146,7 @@ impl Client {
             }
             _ => {
                 let after = retry_after(response.headers(), SystemTime::now());
-                return Err(Failure::of_status(status, &says(response).await, after));
+                return Err(Failure::of_status(status, &error_message(response).await, after));
             }
         }
         let headers = response.headers().clone();
@@ -215,7 +215,7 @@ fn redirected(response: &Response) -> Failure {
 }
 
 /// The error message in a body: the message of a JSON object, or nothing.
-async fn says(mut response: Response) -> String {
+async fn error_message(mut response: Response) -> String {
     let mut bytes = Vec::new();
     while let Ok(Some(more)) = response.chunk().await {
         bytes.extend_from_slice(&more);

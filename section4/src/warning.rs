@@ -10,7 +10,7 @@ use chrono::NaiveDate;
 pub struct Warning {
     /// The country's name in the source.
     pub country: Arc<str>,
-    /// What is odd.
+    /// The kind of warning.
     pub what: What,
 }
 

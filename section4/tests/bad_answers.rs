@@ -182,7 +182,7 @@ fn disease_sh_values_are_refused_with_their_position() {
     refused("disease.sh", &cases("104", "104.5"), "timeline.cases.3/2/20: `104.5` is not an integer number of cases");
     refused("disease.sh", &cases("3/2/20", "2020-03-02"), "timeline.cases: `2020-03-02` is not a date (m/d/yy)");
     refused("disease.sh", &cases("\"country\"", "\"land\""), "missing field `country`");
-    refused("disease.sh", "{\"message\":\"Too many requests\"}", "the source says: Too many requests");
+    refused("disease.sh", "{\"message\":\"Too many requests\"}", "the source responded: Too many requests");
 }
 
 #[test]

@@ -132,19 +132,19 @@ pub fn evaluate(
 ) -> Result<Evaluation> {
     let folds = Folds::new(table, settings.folds, settings.repeats, settings.seed)?;
     let splits = settings.folds * settings.repeats;
-    let judged = (0..candidates.len() * splits).into_par_iter().map(|task| {
+    let parts = (0..candidates.len() * splits).into_par_iter().map(|task| {
         let (candidate, split) = (candidates[task / splits], task % splits);
-        let part = judge(table, candidate, &folds, split / settings.folds, split % settings.folds);
+        let part = evaluate_fold(table, candidate, &folds, split / settings.folds, split % settings.folds);
         progress();
         part
     });
     // All results are collected before the first error is returned: which error occurs first in time depends on the
     // threads.
-    let judged: Vec<Result<Part>> = judged.collect();
-    let judged: Vec<Part> = judged.into_iter().collect::<Result<_>>()?;
+    let parts: Vec<Result<Part>> = parts.collect();
+    let parts: Vec<Part> = parts.into_iter().collect::<Result<_>>()?;
     let scores = candidates
         .par_iter()
-        .zip(judged.par_chunks(splits))
+        .zip(parts.par_chunks(splits))
         .map(|(candidate, parts)| scores(table, *candidate, parts, settings));
     Ok(Evaluation {
         rows: table.cars().len(),
@@ -164,7 +164,7 @@ struct Part {
     seconds: f64,
 }
 
-fn judge(table: &Table, candidate: Candidate, folds: &Folds, repeat: usize, fold: usize) -> Result<Part> {
+fn evaluate_fold(table: &Table, candidate: Candidate, folds: &Folds, repeat: usize, fold: usize) -> Result<Part> {
     let (training, places) = folds.split(repeat, fold);
     let started = Instant::now();
     let training = table.part(&training);

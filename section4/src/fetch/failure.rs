@@ -22,7 +22,7 @@ pub(super) struct Failure {
 #[derive(Debug)]
 enum Kind {
     Unreachable { message: String, help: &'static str },
-    Status { status: StatusCode, says: String },
+    Status { status: StatusCode, detail: String },
     Redirect { to: String, because: &'static str },
     TooLarge { limit: u64 },
 }
@@ -43,15 +43,15 @@ impl Failure {
         Self::new(Kind::TooLarge { limit }, false)
     }
 
-    pub(super) fn of_status(status: StatusCode, says: &str, retry_after: Option<Duration>) -> Self {
+    pub(super) fn of_status(status: StatusCode, detail: &str, retry_after: Option<Duration>) -> Self {
         let is_passing = status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS;
-        Self { retry_after, ..Self::new(Kind::Status { status, says: says.to_owned() }, is_passing) }
+        Self { retry_after, ..Self::new(Kind::Status { status, detail: detail.to_owned() }, is_passing) }
     }
 
     /// The server requests a longer pause than the retry limit.
     pub(super) fn too_long(mut self, asked: Duration) -> Self {
-        if let Kind::Status { says, .. } = &mut self.kind {
-            *says += &format!("; it requests a retry after {} s", asked.as_secs());
+        if let Kind::Status { detail, .. } = &mut self.kind {
+            *detail += &format!("; it requests a retry after {} s", asked.as_secs());
         }
         self
     }
@@ -97,7 +97,7 @@ impl Failure {
             Kind::Unreachable { message, help } => Error::Unreachable { url, message, tried, help },
             Kind::Redirect { to, because } => Error::Redirect { url, to, because },
             Kind::TooLarge { limit } => Error::TooLarge { url, limit },
-            Kind::Status { status, says } => {
+            Kind::Status { status, detail } => {
                 let help = match status {
                     _ if self.is_passing => "try again later, or raise the retry limit: --retry-for",
                     StatusCode::NOT_FOUND => "check the server (--base-url) and the country's name",
@@ -106,7 +106,7 @@ impl Failure {
                     }
                     _ => "check the server: --base-url",
                 };
-                Error::Status { url, status: status.to_string(), says, tried, help: help.to_owned() }
+                Error::Status { url, status: status.to_string(), detail, tried, help: help.to_owned() }
             }
         }
     }
@@ -116,7 +116,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
             Kind::Unreachable { message, .. } => f.write_str(message),
-            Kind::Status { status, says } => write!(f, "the server responded with {status}{says}"),
+            Kind::Status { status, detail } => write!(f, "the server responded with {status}{detail}"),
             Kind::Redirect { to, because } => write!(f, "the server redirects to {to}: {because}"),
             Kind::TooLarge { limit } => write!(f, "the response is larger than {limit} bytes"),
         }

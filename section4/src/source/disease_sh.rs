@@ -76,7 +76,7 @@ async fn one(request: &Request, client: &Client, name: &str) -> Result<Series> {
         request.unknown(name, help.to_owned())
     };
     let body = match client.get(address(request, Some(name))).await {
-        Err(Error::Status { says, .. }) if says.contains(NOT_FOUND) => return Err(unknown()),
+        Err(Error::Status { detail, .. }) if detail.contains(NOT_FOUND) => return Err(unknown()),
         body => body?,
     };
     let url = body.url().to_owned();
@@ -118,7 +118,9 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Parsed, Malformed> {
         let (country, timeline) = match entry {
             Entry { country: Some(country), timeline: Some(timeline), .. } => (country, timeline),
             Entry { message: Some(message), .. } if message.starts_with(NOT_FOUND) => continue,
-            Entry { message: Some(message), .. } => return Err(wrong(format!("the source says: {}", shown(&message)))),
+            Entry { message: Some(message), .. } => {
+                return Err(wrong(format!("the source responded: {}", shown(&message))));
+            }
             Entry { country: None, .. } => return Err(wrong("missing field `country`".to_owned())),
             Entry { timeline: None, .. } => return Err(wrong("missing field `timeline`".to_owned())),
         };

@@ -30,11 +30,11 @@ pub fn groups_with_equal_features(table: &Table) -> Vec<Vec<Car>> {
 /// Cars with equal features get the same prediction from any model, which is correct at most for those with their most
 /// frequent price.
 pub fn ceiling(table: &Table) -> Ceiling {
-    let commonest = |alike: &Vec<Car>| {
+    let most_frequent = |alike: &Vec<Car>| {
         let mut counts = [0; PRICES];
         alike.iter().for_each(|car| counts[car.price()] += 1);
         counts.into_iter().max().unwrap_or(0)
     };
-    let rows = groups_with_equal_features(table).iter().map(commonest).sum();
+    let rows = groups_with_equal_features(table).iter().map(most_frequent).sum();
     Ceiling { rows, accuracy: rows as f64 / table.cars().len().max(1) as f64 }
 }

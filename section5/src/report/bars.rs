@@ -15,12 +15,12 @@ pub(super) struct Bar {
 }
 
 /// Bars in rows; the longest name determines the space on their left.
-pub(super) fn bars(says: &str, bars: &[Bar]) -> Result<String> {
+pub(super) fn bars(description: &str, bars: &[Bar]) -> Result<String> {
     const ROW: i32 = 24;
     let longest = bars.iter().map(|bar| bar.name.chars().count()).max().unwrap_or(0);
     let left = 8 * longest as i32 + 10;
     let room = WIDTH - left - 64;
-    draw(says, ROW * bars.len() as i32 + 4, |canvas| {
+    draw(description, ROW * bars.len() as i32 + 4, |canvas| {
         for (bar, y) in bars.iter().zip((2..).step_by(ROW as usize)) {
             let middle = y + ROW / 2;
             let width = part(room, bar.share).max(1);

@@ -77,15 +77,15 @@ impl Canvas<'_> {
     }
 }
 
-/// Draws a chart. `says` is its description for screen readers.
-pub(super) fn draw(says: &str, height: i32, how: impl FnOnce(&Canvas) -> Drawn) -> Result<String> {
+/// Draws a chart. `description` is its description for screen readers.
+pub(super) fn draw(description: &str, height: i32, how: impl FnOnce(&Canvas) -> Drawn) -> Result<String> {
     let mut svg = String::new();
     let area = SVGBackend::with_string(&mut svg, (WIDTH as u32, height as u32)).into_drawing_area();
     let canvas = Canvas { area };
     let drawn = how(&canvas).and_then(|()| canvas.area.present());
     drop(canvas);
-    drawn.map_err(|error| Error::Chart { chart: says.to_owned(), message: error.to_string() })?;
-    let label = format!("<svg role=\"img\" aria-label=\"{}\" ", super::page::escape(says));
+    drawn.map_err(|error| Error::Chart { chart: description.to_owned(), message: error.to_string() })?;
+    let label = format!("<svg role=\"img\" aria-label=\"{}\" ", super::page::escape(description));
     Ok(svg.replacen("<svg ", &label, 1))
 }
 

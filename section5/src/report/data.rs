@@ -46,8 +46,8 @@ fn distribution(table: &Table, attribute: Attribute, most: usize) -> Result<Stri
         value: thousands(count),
     };
     let levels: Vec<Bar> = attribute.levels().iter().zip(counts(table, attribute)).map(bar).collect();
-    let says = format!("Number of cars by value of {}", attribute.name());
-    Ok(figure("", attribute.name(), &bars(&says, &levels)?, ""))
+    let description = format!("Number of cars by value of {}", attribute.name());
+    Ok(figure("", attribute.name(), &bars(&description, &levels)?, ""))
 }
 
 fn associations(table: &Table) -> Result<String> {
@@ -57,7 +57,7 @@ fn associations(table: &Table) -> Result<String> {
     };
     let row = |a: Attribute| Row::Cells(a.name().to_owned(), Attribute::ALL.iter().map(|b| cell(a, *b)).collect());
     let heatmap = Heatmap {
-        says: "Cramér's V of each pair of attributes",
+        description: "Cramér's V of each pair of attributes",
         axes: None,
         columns: Attribute::ALL.iter().map(|attribute| attribute.name().to_owned()).collect(),
         rows: Attribute::ALL.into_iter().map(row).collect(),

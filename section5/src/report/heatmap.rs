@@ -11,7 +11,7 @@ const LETTER: i32 = 7;
 /// A table of shares.
 pub(super) struct Heatmap<'h> {
     /// Description for screen readers.
-    pub(super) says: &'h str,
+    pub(super) description: &'h str,
     /// Titles of rows and columns, if needed.
     pub(super) axes: Option<(&'h str, &'h str)>,
     pub(super) columns: Vec<String>,
@@ -50,7 +50,7 @@ impl Heatmap<'_> {
         let upwards = longest > width;
         let head = if upwards { longest + 8 } else { 24 } + if self.axes.is_some() { 18 } else { 0 };
         let height = head + self.cell_height * self.rows.len() as i32;
-        draw(self.says, height, |canvas| {
+        draw(self.description, height, |canvas| {
             if let Some((rows, columns)) = self.axes {
                 canvas.text(columns, (left + width * self.columns.len() as i32 / 2, 9), At::Middle, TEXT, MUTED)?;
                 canvas.text(rows, (0, head - 12), At::Start, TEXT, MUTED)?;

@@ -37,7 +37,7 @@ fn prices_by_class(bayes: &BayesInversion, table: &Table) -> Result<String> {
         Row::Cells((*name).to_owned(), bayes.predict_partial(&known, table).map(Cell::percent).into())
     };
     let heatmap = Heatmap {
-        says: "Probability of each price, given the class",
+        description: "Probability of each price, given the class",
         axes: Some(("class", "price")),
         columns: Attribute::Buying.levels().iter().map(|price| (*price).to_owned()).collect(),
         rows: (0..).zip(Attribute::Class.levels()).map(row).collect(),
@@ -61,7 +61,7 @@ fn weights(bayes: &BayesInversion) -> Result<String> {
         rows.push(Row::Cells(input.level_name(level).to_owned(), row.into_iter().map(cell).collect()));
     }
     let heatmap = Heatmap {
-        says: "Weight of each value for each class",
+        description: "Weight of each value for each class",
         axes: None,
         columns: Attribute::Class.levels().iter().map(|class| (*class).to_owned()).collect(),
         rows,

@@ -71,9 +71,9 @@ fn confusion(scores: &Scores) -> Result<String> {
         Row::Cells(price.clone(), counts.iter().map(|count| Cell::percent(*count as f64 / all)).collect())
     };
     let title = title(scores);
-    let says = format!("Confusion matrix of {title}");
+    let description = format!("Confusion matrix of {title}");
     let heatmap = Heatmap {
-        says: &says,
+        description: &description,
         axes: Some(("true", "predicted")),
         columns: prices.clone(),
         rows: prices.iter().zip(&scores.confusion).map(row).collect(),
