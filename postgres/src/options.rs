@@ -155,7 +155,7 @@ fn tls(given: &Given, home: Option<&Path>) -> Result<Tls> {
     let root = match given.get("sslrootcert") {
         Some("system") => Root::System,
         Some(path) => Root::File(path.into()),
-        None => Root::FileIfThere(home.map(|home| home.join(".postgresql/root.crt"))),
+        None => Root::FileIfExists(home.map(|home| home.join(".postgresql/root.crt"))),
     };
     let mode = match given.one_of("sslmode", &Mode::NAMES)? {
         Some(mode) if root == Root::System && mode != Mode::VerifyFull => {

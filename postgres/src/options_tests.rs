@@ -74,7 +74,7 @@ fn the_environment_fills_what_the_url_leaves_open() {
 fn passwords_and_roots_are_looked_for_at_home() {
     let options = options("host=h sslmode=require", &[("HOME", "/home/ann")]);
     assert_eq!(options.password_file, Some("/home/ann/.pgpass".into()));
-    assert_eq!(options.tls.root, Root::FileIfThere(Some("/home/ann/.postgresql/root.crt".into())));
+    assert_eq!(options.tls.root, Root::FileIfExists(Some("/home/ann/.postgresql/root.crt".into())));
     assert_eq!(options.tls.identity, None);
 }
 

@@ -53,7 +53,7 @@ pub(crate) enum Root {
     /// Those in this file.
     File(PathBuf),
     /// Those in libpq's default file, `~/.postgresql/root.crt`.
-    FileIfThere(Option<PathBuf>),
+    FileIfExists(Option<PathBuf>),
 }
 
 /// TLS settings of a connection string.
@@ -114,8 +114,8 @@ impl Tls {
         let path = match &self.root {
             Root::System => return trust_of_system().map(Some),
             Root::File(path) => path,
-            Root::FileIfThere(Some(path)) if path.exists() => path,
-            Root::FileIfThere(_) => return Ok(None),
+            Root::FileIfExists(Some(path)) if path.exists() => path,
+            Root::FileIfExists(_) => return Ok(None),
         };
         let certificates = certificates(path, "sslrootcert")?;
         let mut roots = RootCertStore::empty();
