@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use weir_postgres::load::{Column, Counts, Kind, Load, Mode, Staged, Table, Target};
+use weir_postgres::load::{Column, Counts, Kind, Load, Mode, Staged, Table, TargetState};
 use weir_postgres::testing::Cluster;
 use weir_postgres::tokio_postgres::Client;
 use weir_postgres::tokio_postgres::binary_copy::BinaryCopyInWriter;
@@ -33,14 +33,14 @@ impl Session {
     }
 
     async fn write(&mut self, load: &Load, rows: &[Row]) -> Result<Staged> {
-        let sink = load.stage(&self.database, &self.client).await?;
+        let sink = load.begin_copy(&self.database, &self.client).await?;
         let mut writer = pin!(BinaryCopyInWriter::new(sink, &[Type::INT4, Type::TEXT, Type::INT8]));
         for (key, value, version) in rows {
             let row: [&(dyn ToSql + Sync); 3] = [key, value, version];
             writer.as_mut().write(&row).await.unwrap();
         }
         let rows = writer.finish().await.unwrap();
-        load.settle(&self.database, &mut self.client, rows).await
+        load.deduplicate(&self.database, &mut self.client, rows).await
     }
 
     async fn load(&mut self, load: &Load, rows: &[Row]) -> Result<Counts> {
@@ -48,8 +48,8 @@ impl Session {
         load.apply(&self.database, &mut self.client, staged).await
     }
 
-    async fn inspect(&self, load: &Load) -> Result<Target> {
-        load.look(&self.database, &self.client).await
+    async fn inspect(&self, load: &Load) -> Result<TargetState> {
+        load.inspect(&self.database, &self.client).await
     }
 
     async fn sql(&self, sql: &str) {
@@ -121,7 +121,7 @@ async fn a_missing_table_is_created_as_described() {
     load.table.indexes = vec![vec!["version".to_owned(), "value".to_owned()]];
     load.table.comment = Some("all of them".to_owned());
     session.sql("create schema \"Sa \"\"les\"\"\"").await;
-    assert_eq!(session.inspect(&load).await.unwrap(), Target::New);
+    assert_eq!(session.inspect(&load).await.unwrap(), TargetState::New);
     let counts = session.load(&load, &[(1, Some("a"), None), (2, Some("b"), Some(5))]).await.unwrap();
     assert_eq!(counts, Counts { inserted: 2, ..NOTHING });
     let name = "\"Sa \"\"les\"\"\".\"the 'items'\"";
@@ -139,7 +139,7 @@ async fn a_missing_table_is_created_as_described() {
     );
     let keys = format!("select conname from pg_constraint where contype = 'p' and conrelid = to_regclass($${name}$$)");
     assert_eq!(session.text(&keys).await, "(\"the 'items'_pkey\")", "it is not named after the staging table");
-    assert_eq!(session.inspect(&load).await.unwrap(), Target::There(vec![]));
+    assert_eq!(session.inspect(&load).await.unwrap(), TargetState::Existing(vec![]));
     assert_eq!(session.text("select tablename from pg_tables where schemaname = 'weir'").await, "(applied)");
 }
 
@@ -258,7 +258,7 @@ async fn incompatible_columns_are_reported_before_anything_is_copied() {
     assert!(session.inspect(&merged).await.unwrap_err().to_string().contains("unique index on exactly (key)"));
     session.sql("create unique index whole on item (key)").await;
     let limited = vec![("value".to_owned(), Kind::Varchar(3)), ("version".to_owned(), Kind::Integer)];
-    assert_eq!(session.inspect(&merged).await.unwrap(), Target::There(limited));
+    assert_eq!(session.inspect(&merged).await.unwrap(), TargetState::Existing(limited));
 }
 
 #[tokio::test]

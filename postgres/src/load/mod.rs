@@ -1,7 +1,7 @@
 //! Transactional loads: all rows of a run become visible in a table at once, and each run is applied exactly once.
 //!
-//! Rows are first copied into a staging table ([`Load::stage`]), which is then deduplicated by primary key
-//! ([`Load::settle`]). One transaction moves them into the target ([`Load::apply`]) and records the run in the
+//! Rows are first copied into a staging table ([`Load::begin_copy`]), which is then deduplicated by primary key
+//! ([`Load::deduplicate`]). One transaction moves them into the target ([`Load::apply`]) and records the run in the
 //! ledger table `weir.applied`: if a run is applied again because the outcome of its commit is unknown, it is found
 //! there. The staging table outlives its session and its process, so the next start can finish a run that died before
 //! `apply`.
@@ -29,10 +29,10 @@
 //!     mode: Mode::Merge { update_key: None },
 //!     create: true,
 //! };
-//! let mut copy = pin!(load.stage(&database, &client).await?);
+//! let mut copy = pin!(load.begin_copy(&database, &client).await?);
 //! copy.send(Bytes::from_static(b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0\xff\xff")).await?;
 //! let rows = copy.finish().await?;
-//! let staged = load.settle(&database, &mut client, rows).await?;
+//! let staged = load.deduplicate(&database, &mut client, rows).await?;
 //! let counts = load.apply(&database, &mut client, staged).await?;
 //! println!("{} inserted, {} updated", counts.inserted, counts.updated);
 //! # Ok(())
@@ -53,7 +53,7 @@ pub use apply::Counts;
 pub use deduplicate::Staged;
 pub use kind::{Fit, Kind};
 pub use table::{Column, Table};
-pub use target::Target;
+pub use target::TargetState;
 
 use crate::{Database, Error, Result};
 
@@ -99,7 +99,7 @@ impl Load {
     /// # Errors
     /// [`Error::Table`] if the target does not exist and must not be created, or is incompatible with the rows; the
     /// message lists all differences.
-    pub async fn look(&self, database: &Database, client: &Client) -> Result<Target> {
+    pub async fn inspect(&self, database: &Database, client: &Client) -> Result<TargetState> {
         target::inspect(self, database, client).await
     }
 
@@ -108,7 +108,7 @@ impl Load {
     ///
     /// # Errors
     /// [`Error::Statement`], as for a user who may not create a schema.
-    pub async fn stage(&self, database: &Database, client: &Client) -> Result<CopyInSink<Bytes>> {
+    pub async fn begin_copy(&self, database: &Database, client: &Client) -> Result<CopyInSink<Bytes>> {
         let failed = |error| database.statement_error(&error);
         self.create_ledger(client).await.map_err(failed)?;
         // An unlogged table is written once instead of twice, but is empty after a crash of the server, which `apply`
@@ -127,7 +127,7 @@ impl Load {
     ///
     /// # Errors
     /// [`Error::Table`] if it is undefined which row is the newest, or if copied rows are missing.
-    pub async fn settle(&self, database: &Database, client: &mut Client, rows: u64) -> Result<Staged> {
+    pub async fn deduplicate(&self, database: &Database, client: &mut Client, rows: u64) -> Result<Staged> {
         deduplicate::deduplicate(self, database, client, rows).await
     }
 
@@ -147,7 +147,7 @@ impl Load {
     }
 
     /// Whether the staging table still has all its rows.
-    pub async fn is_whole(&self, database: &Database, client: &Client, staged: Staged) -> Result<bool> {
+    pub async fn is_complete(&self, database: &Database, client: &Client, staged: Staged) -> Result<bool> {
         let left = deduplicate::count(self, client).await;
         Ok(left.map_err(|error| database.statement_error(&error))? == Some(staged.rows))
     }

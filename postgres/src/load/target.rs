@@ -9,11 +9,11 @@ use crate::{Database, Result};
 
 /// State of the target table.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Target {
+pub enum TargetState {
     /// It does not exist and will be created.
     New,
     /// It exists; the listed columns have narrower types than the rows, so not all values fit.
-    There(Vec<(String, Kind)>),
+    Existing(Vec<(String, Kind)>),
 }
 
 /// A column of an existing table.
@@ -31,11 +31,11 @@ pub(super) async fn exists(client: &impl GenericClient, table: &Table) -> Result
     Ok(row.get(0))
 }
 
-pub(super) async fn inspect(load: &Load, database: &Database, client: &Client) -> Result<Target> {
+pub(super) async fn inspect(load: &Load, database: &Database, client: &Client) -> Result<TargetState> {
     let failed = |error| database.statement_error(&error);
     if !exists(client, &load.table).await.map_err(failed)? {
         if load.create {
-            return Ok(Target::New);
+            return Ok(TargetState::New);
         }
         let help = "create it, or set `create: true` in the sink";
         return Err(load.error(database, "does not exist", help));
@@ -70,7 +70,7 @@ pub(super) async fn inspect(load: &Load, database: &Database, client: &Client) -
         differences.push(format!("it has no primary key or unique index on exactly ({key})"));
     }
     if differences.is_empty() {
-        return Ok(Target::There(limited));
+        return Ok(TargetState::Existing(limited));
     }
     let help = "change the table or the columns of the sink";
     Err(load.error(database, differences.join("; "), help))

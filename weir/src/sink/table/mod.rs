@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use weir_postgres::Database;
-use weir_postgres::load::{Column, Counts, Kind, Load, Mode as LoadMode, Staged, Table, Target as Found};
+use weir_postgres::load::{Column, Counts, Kind, Load, Mode as LoadMode, Staged, Table, TargetState};
 
 pub(crate) use fields::kind_of;
 pub(crate) use rules::{Narrow, rules};
@@ -155,16 +155,16 @@ impl TableSink {
     /// Looks at the table; gives the columns that take only some values.
     pub(crate) async fn look(&self) -> Result<Vec<(String, Kind)>> {
         let client = self.database.connect(SERVER_WAIT).await?;
-        match self.target().load.look(&self.database, &client).await? {
-            Found::New => Ok(vec![]),
-            Found::There(narrow) => Ok(narrow),
+        match self.target().load.inspect(&self.database, &client).await? {
+            TargetState::New => Ok(vec![]),
+            TargetState::Existing(narrow) => Ok(narrow),
         }
     }
 
     /// Makes the staging table.
     pub(super) async fn begin(&self) -> Result<()> {
         let client = self.database.connect(SERVER_WAIT).await?;
-        let sink = self.target().load.stage(&self.database, &client).await?;
+        let sink = self.target().load.begin_copy(&self.database, &client).await?;
         fault::point("staging_made");
         *lock(&self.copying) = Some(Copying::start(self.database.clone(), client, sink));
         Ok(())
@@ -197,7 +197,7 @@ impl TableSink {
         }
         let load = self.target().load;
         let mut client = self.database.connect(SERVER_WAIT).await?;
-        let staged = load.settle(&self.database, &mut client, staged).await?;
+        let staged = load.deduplicate(&self.database, &mut client, staged).await?;
         lock(&self.target).staged = staged;
         fault::point("staged");
         Ok(written)
@@ -213,7 +213,7 @@ impl TableTarget {
     pub(super) async fn check(&self, task: &Task) -> Result<()> {
         let database = self.database(task)?;
         let client = database.connect(SERVER_WAIT).await?;
-        self.load.look(&database, &client).await?;
+        self.load.inspect(&database, &client).await?;
         Ok(())
     }
 
@@ -258,7 +258,7 @@ impl TableTarget {
         let database = self.database(task)?;
         let client = database.connect(SERVER_WAIT).await?;
         let is_there = self.load.applied(&database, &client).await?.is_some()
-            || self.load.is_whole(&database, &client, self.staged).await?;
+            || self.load.is_complete(&database, &client, self.staged).await?;
         Ok(!is_there)
     }
 
