@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Builds local replacements for base images that cannot be pulled: a slim Debian with debootstrap, and PostgreSQL on top of
+# Builds local stand-ins for base images that cannot be pulled: a slim Debian with debootstrap, and PostgreSQL on top of
 # it that supports the variables and the init folder of the official image. Nothing is built if a pull succeeds. Needs
-# root, and debootstrap, which it installs. Replacements are for tests and for machines without a registry.
+# root, and debootstrap, which it installs. Stand-ins are for tests and for machines without a registry.
 #
 # Usage: scripts/stand_in_images.sh [--rust]     --rust: also the Rust image, from this machine's toolchain
 set -euo pipefail
@@ -17,14 +17,14 @@ esac
 load_defaults
 need_docker
 
-# Whether the image $1 needs a replacement.
+# Whether the image $1 needs a stand-in.
 is_needed() {
     if has_image "$1"; then
-        say "$1 is available: no replacement is needed"
+        say "$1 is available: no stand-in is needed"
     elif has_image "$(stand_in_of "$1")"; then
         say "$(stand_in_of "$1") already exists"
     elif docker pull --quiet "$1"; then
-        say "$1 was pulled: no replacement is needed"
+        say "$1 was pulled: no stand-in is needed"
     else
         say "$1 cannot be pulled: building $(stand_in_of "$1")"
         return 0
@@ -66,7 +66,7 @@ APT
         docker import --change 'CMD ["bash"]' - "$(stand_in_of "$DEBIAN_IMAGE")" >/dev/null
 }
 
-# `on_debian IMAGE CONTEXT [OPTION…]` builds the replacement for IMAGE on Debian.
+# `on_debian IMAGE CONTEXT [OPTION…]` builds the stand-in for IMAGE on Debian.
 on_debian() {
     local image=$1 context=$2 debian=$DEBIAN_IMAGE
     shift 2
@@ -79,9 +79,9 @@ stand_in_postgres() { on_debian "$POSTGRES_IMAGE" "$root/docker/stand-in/postgre
 # Compiler and standard library without documentation, and this machine's trusted certificates.
 stand_in_rust() {
     local toolchain
-    toolchain=$(rustc --print sysroot) || die "a replacement for $RUST_IMAGE needs Rust on this machine: install it with rustup"
+    toolchain=$(rustc --print sysroot) || die "a stand-in for $RUST_IMAGE needs Rust on this machine: install it with rustup"
     # A distribution's Rust has no folder of its own.
-    [ "$toolchain" != /usr ] || die "a replacement for $RUST_IMAGE cannot be built from a distribution's Rust: install it with rustup"
+    [ "$toolchain" != /usr ] || die "a stand-in for $RUST_IMAGE cannot be built from a distribution's Rust: install it with rustup"
     tar --create --directory "$root/docker/stand-in/rust" Dockerfile --directory "$toolchain" bin lib \
         --directory /etc/ssl certs/ca-certificates.crt | on_debian "$RUST_IMAGE" -
 }

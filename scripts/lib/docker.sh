@@ -60,11 +60,11 @@ compose() {
 
 has_image() { docker image inspect "$1" >/dev/null 2>&1; }
 
-# The local name of the replacement for an image that cannot be pulled, built by scripts/stand_in_images.sh.
+# The local name of the stand-in for an image that cannot be pulled, built by scripts/stand_in_images.sh.
 stand_in_of() { printf 'weir-stand-in/%s' "$1"; }
 
 # Sets the variable $1, which has an image name, to the image to use: the image itself, pulled if needed, or its
-# replacement.
+# stand-in.
 resolve_image() {
     local -n image=$1
     local stand_in
@@ -79,17 +79,17 @@ resolve_image() {
         fi
         return 1
     fi
-    warn "$image is not available: using its replacement $stand_in (to get the real one: docker pull $image)"
+    warn "$image is not available: using its stand-in $stand_in (to get the real one: docker pull $image)"
     image=$stand_in
 }
 
 # Like resolve_image, but ends the script if neither is available.
 need_image() {
     if ! resolve_image "$1"; then
-        warn "${!1} cannot be pulled, and there is no replacement for it."
+        warn "${!1} cannot be pulled, and there is no stand-in for it."
         local option=''
         [ "$1" != RUST_IMAGE ] || option=' --rust'
-        die "To build a replacement on a Debian machine, run as root: scripts/stand_in_images.sh$option"
+        die "To build a stand-in on a Debian machine, run as root: scripts/stand_in_images.sh$option"
     fi
 }
 
