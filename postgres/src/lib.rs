@@ -24,8 +24,6 @@ mod options;
 mod passwords;
 pub mod sql;
 mod statement;
-#[cfg(feature = "testing")]
-pub mod testing;
 mod text;
 mod tls;
 mod verifier;

@@ -1,7 +1,7 @@
 //! Throwaway PostgreSQL servers: real ones, on free ports, gone when the tests are, however these end.
 //!
 //! ```no_run
-//! # use weir_postgres::testing::Cluster;
+//! # use weir_postgres_testing::Cluster;
 //! let url = Cluster::shared().database();
 //! assert!(url.starts_with("postgres://owner:"));
 //! ```
