@@ -9,9 +9,10 @@ WORKDIR /workspace
 COPY . .
 RUN rm -rf docker
 
-# Only what determines the dependencies: manifests, and empty crates.
+# The workspace as far as dependencies are concerned: its manifests and build scripts, and crates without content.
 FROM sources AS manifests
-RUN find . -type f ! -name Cargo.toml ! -name Cargo.lock ! -path '*/src/lib.rs' ! -path '*/src/main.rs' -delete \
+RUN find . -type f ! -name Cargo.toml ! -name Cargo.lock ! -name build.rs ! -path '*/src/lib.rs' ! -path '*/src/main.rs' \
+        -delete \
     && find . -path '*/src/lib.rs' -exec truncate --size=0 {} + \
     && find . -path '*/src/main.rs' | while read -r main; do echo 'fn main() {}' >"$main"; done \
     && find . -type d -empty -delete

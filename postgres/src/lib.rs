@@ -26,8 +26,6 @@ mod options;
 mod passwords;
 pub mod sql;
 mod statement;
-#[cfg(feature = "testing")]
-pub mod testing;
 mod text;
 mod tls;
 mod verifier;

@@ -108,9 +108,9 @@ mod tests {
     use std::time::Duration;
 
     use rustls::pki_types::pem::PemObject;
+    use weir_postgres_testing::Identity;
 
     use super::*;
-    use crate::testing::Identity;
 
     #[test]
     fn a_certificate_that_is_trusted_itself_is_good_between_its_dates() {

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use weir_postgres::testing::Cluster;
+use weir_postgres_testing::Cluster;
 
 const CHILD: &str = "WEIR_POSTGRES_TEST_CHILD";
 

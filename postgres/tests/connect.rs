@@ -9,9 +9,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use miette::Diagnostic;
-use weir_postgres::testing::{Cluster, PASSWORD, USER};
 use weir_postgres::tokio_postgres::Client;
 use weir_postgres::{Database, Error, Reason};
+use weir_postgres_testing::{Cluster, PASSWORD, USER};
 
 const AT_ONCE: Duration = Duration::ZERO;
 

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use weir_postgres::load::{Column, Counts, Kind, Load, Mode, Staged, Table, TargetState};
-use weir_postgres::testing::Cluster;
 use weir_postgres::tokio_postgres::Client;
 use weir_postgres::tokio_postgres::binary_copy::BinaryCopyInWriter;
 use weir_postgres::tokio_postgres::types::{ToSql, Type};
 use weir_postgres::{Database, Error, Result};
+use weir_postgres_testing::Cluster;
 
 /// A row: key, value, version.
 type Row = (i32, Option<&'static str>, Option<i64>);

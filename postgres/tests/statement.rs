@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use weir_postgres::testing::Cluster;
 use weir_postgres::tokio_postgres::Client;
 use weir_postgres::tokio_postgres::error::SqlState;
 use weir_postgres::{Database, Error};
+use weir_postgres_testing::Cluster;
 
 async fn session() -> (Database, Client) {
     session_with(&Cluster::shared().database()).await

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use miette::Diagnostic;
 use tempfile::TempDir;
-use weir_postgres::testing::{Authority, Cluster, Identity, PASSWORD, USER};
 use weir_postgres::tokio_postgres::Client;
 use weir_postgres::{Database, Error, Reason};
+use weir_postgres_testing::{Authority, Cluster, Identity, PASSWORD, USER};
 
 /// TLS errors are returned at once, regardless of the wait.
 const WAIT: Duration = Duration::from_secs(600);

@@ -4,7 +4,7 @@
 mod support;
 
 use support::{Ran, Shop, command};
-use weir_postgres::testing::{Cluster, PASSWORD};
+use weir_postgres_testing::{Cluster, PASSWORD};
 
 const SALES: &str = "
     insert into manufacturer (name) values ('Acme, Inc.'), ('Best');

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use naive::{DIFFERENCES, QUESTIONS};
 use support::{Ran, Shop, command, members_file};
-use weir_postgres::testing::Cluster;
+use weir_postgres_testing::Cluster;
 
 /// The number of rows of each table and a sum of their hashes.
 fn checksums(sql: impl Fn(&str) -> String) -> Vec<String> {

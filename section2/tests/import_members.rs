@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use support::{Ran, Shop, command, members_file};
 use tempfile::TempDir;
-use weir_postgres::testing::Cluster;
+use weir_postgres_testing::Cluster;
 
 const ANN: &str = "Ann,Lee,ann@lee.com,19900201,12345678,true,Lee_0a1b2";
 const BOB: &str = "Bob,Tan,bob@tan.net,19851231,87654321,true,Tan_fffff";

@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use section2::query::Question;
 use support::Shop;
 use weir_postgres::Database;
-use weir_postgres::testing::{Cluster, PASSWORD};
 use weir_postgres::tokio_postgres::error::SqlState;
 use weir_postgres::tokio_postgres::{Client, SimpleQueryMessage};
+use weir_postgres_testing::{Cluster, PASSWORD};
 
 /// A column of each table.
 const TABLES: [(&str, &str); 9] = [

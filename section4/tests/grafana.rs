@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use serde_json::Value;
-use weir_postgres::testing::{Cluster, program};
+use weir_postgres_testing::{Cluster, program};
 
 const TABLE: &str = "
     create table covid (

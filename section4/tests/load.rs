@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use support::{Ran, Reply, Server, closed_port, command};
 use tempfile::TempDir;
-use weir_postgres::testing::Cluster;
+use weir_postgres_testing::Cluster;
 
 /// A source with replaceable responses, a database, and the section's own task.
 struct Loader<'a> {

@@ -12,7 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 use support::{Ran, closed_port, command};
-use weir_postgres::testing::{Cluster, PASSWORD, USER};
+use weir_postgres_testing::{Cluster, PASSWORD, USER};
 
 /// As created by `conf/covid.yaml`.
 const TABLE: &str = "

@@ -4,7 +4,7 @@
 mod support;
 
 use support::{Project, Ran};
-use weir_postgres::testing::{Cluster, PASSWORD};
+use weir_postgres_testing::{Cluster, PASSWORD};
 
 /// A database of its own, and a project with a task whose sink is a table of it.
 struct Warehouse {

@@ -153,7 +153,7 @@ mod tests {
     use std::time::Duration;
 
     use weir_postgres::Database;
-    use weir_postgres::testing::Cluster;
+    use weir_postgres_testing::Cluster;
 
     use super::super::random::Random;
     use super::*;

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use weir_postgres::testing::Cluster;
+use weir_postgres_testing::Cluster;
 
 /// An empty database for one test, on the server that the tests of a file share.
 pub(crate) struct Shop {

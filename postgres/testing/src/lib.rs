@@ -1,7 +1,7 @@
 //! Ephemeral PostgreSQL servers: real ones, on free ports, removed when the tests end, even if these are killed.
 //!
 //! ```no_run
-//! # use weir_postgres::testing::Cluster;
+//! # use weir_postgres_testing::Cluster;
 //! let url = Cluster::shared().database();
 //! assert!(url.starts_with("postgres://owner:"));
 //! ```
