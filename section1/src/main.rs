@@ -10,13 +10,14 @@ use weir::Cli;
 
 /// Batches live only until they are written, so an allocator that reuses memory quickly matters.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: weir::allocator::MiMalloc = weir::allocator::MiMalloc;
 
 /// The task file, relative to the folder that contains `section1/`.
 const TASK: &str = "section1/conf/applications.yaml";
 
 fn main() -> ExitCode {
     Cli::new("section1")
+        .allocator(weir::allocator::MIMALLOC)
         .about("Splits membership applications into successful and unsuccessful.")
         .version(env!("CARGO_PKG_VERSION"))
         .default_task(TASK)

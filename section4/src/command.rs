@@ -21,6 +21,7 @@ const TASK: &str = "section4/conf/covid.yaml";
 /// Runs the program with its command line.
 pub fn main() -> ExitCode {
     Cli::new("section4")
+        .allocator(weir::allocator::MIMALLOC)
         .about("Loads confirmed COVID-19 cases of countries from public APIs into PostgreSQL.")
         .version(env!("CARGO_PKG_VERSION"))
         .default_task(TASK)

@@ -82,8 +82,18 @@ mod system;
 pub mod task;
 mod watch;
 
+pub use datafusion;
+pub use datafusion::arrow;
+
 pub use command::{Cli, ParamValues};
 pub use error::{Error, Result};
+pub use plan::PlanDescription as Plan;
+pub use plan::{SinkDescription, SourceDescription, StageDescription};
+pub use report::Report;
+pub use run::{RunError, Runner};
+pub use system::allocator;
+pub use task::Task;
+pub use watch::{Event, Observer, Progress};
 
 pub mod fetch {
     //! Rows from where the engine cannot read by itself.

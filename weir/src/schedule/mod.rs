@@ -89,7 +89,7 @@ impl Scheduler {
                     }
                 }
                 told = stops.changed() => {
-                    told.map_err(|error| Error::usage(error, "start the scheduler again"))?;
+                    told.map_err(|error| Error::system("the signals cannot be received", error, "start the scheduler again"))?;
                     if let (Some(running), 1) = (&running, *stops.borrow()) {
                         tracing::info!(pid = running.job.pid, "stopping: nothing is started any more, and the run at hand is finished; a second signal stops it");
                     }

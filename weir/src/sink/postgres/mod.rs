@@ -47,7 +47,7 @@ struct PostgresTarget {
 impl PostgresTarget {
     fn bind(task: &Task, name: &str, spec: &SinkSpec, columns: Vec<OutputColumn>) -> Result<Self> {
         let Some(table) = &spec.postgres else {
-            return Err(Error::Unbalanced { message: format!("sink `{name}` was taken for a table of PostgreSQL") });
+            return Err(Error::internal(format!("sink `{name}` was taken for a table of PostgreSQL")));
         };
         let known = || columns.iter().map(|column| column.name.as_str());
         let wrong = |message: String| task.error(&spec.from, format!("sink `{name}`: {message}"));
@@ -140,7 +140,9 @@ impl Target for PostgresTarget {
         let client = database.connect(SERVER_WAIT).await?;
         let limits = match load.inspect(&database, &client).await? {
             TargetState::New => vec![],
-            TargetState::Existing(kinds) => kinds.iter().filter_map(|(column, kind)| limits::of(column, kind)).collect(),
+            TargetState::Existing(kinds) => {
+                kinds.iter().filter_map(|(column, kind)| limits::of(column, kind)).collect()
+            }
         };
         let load = PostgresLoad {
             sink: sink.sink.to_owned(),

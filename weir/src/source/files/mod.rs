@@ -30,7 +30,7 @@ impl FileSet {
     /// Takes the files as the task declares them.
     pub(super) fn declare(task: &Task, source: &str, spec: &SourceSpec) -> Result<Self> {
         let Some(files) = &spec.files else {
-            return Err(Error::Unbalanced { message: format!("source `{source}` was taken for one of files") });
+            return Err(Error::internal(format!("source `{source}` was taken for one of files")));
         };
         let pattern = task.params.fill_with(&task.source, &files.path, glob::Pattern::escape)?;
         if pattern.contains("://") {
