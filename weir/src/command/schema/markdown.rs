@@ -169,7 +169,7 @@ mod tests {
     #[test]
     fn the_committed_reference_is_what_the_structs_say() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/REFERENCE.md");
-        let page = reference(crate::task::json_schema().as_value(), crate::task::folder_schema().as_value());
+        let page = reference(crate::task::json_schema().as_value(), crate::task::project_schema().as_value());
         if std::env::var_os("WEIR_UPDATE").is_some() {
             std::fs::write(path, &page).unwrap();
         }
