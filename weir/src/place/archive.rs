@@ -40,9 +40,7 @@ impl Archive {
         let (base, rest) = split(&disk::absolute(Path::new(pattern)));
         let archive = Self { folder: disk::absolute(Path::new(&folder)), base, rest };
         if meet(&archive.pattern(&archive.base), &archive.pattern(&archive.folder)) {
-            return Err(refused(format!(
-                "archived files in `{folder}` would match `{pattern}` and be read again"
-            )));
+            return Err(refused(format!("archived files in `{folder}` would match `{pattern}` and be read again")));
         }
         Ok(Some(archive))
     }

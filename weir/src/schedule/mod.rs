@@ -87,8 +87,8 @@ impl Scheduler {
                         self.announce(due);
                     }
                 }
-                told = stops.changed() => {
-                    told.map_err(|error| Error::usage(error, "start the scheduler again"))?;
+                request = stops.changed() => {
+                    request.map_err(|error| Error::usage(error, "start the scheduler again"))?;
                     if let (Some(running), 1) = (&running, *stops.borrow()) {
                         tracing::info!(pid = running.job.pid, "stopping after the current run; a second signal stops the run");
                     }

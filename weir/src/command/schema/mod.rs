@@ -1,4 +1,4 @@
-//! `schema`: what can stand in a task file, for editors and for people.
+//! `schema`: prints the format of task files, for editors and for people.
 
 mod markdown;
 
