@@ -1,4 +1,4 @@
-//! The arguments of the verbs.
+//! The arguments of the subcommands.
 
 use std::path::{Path, PathBuf};
 
@@ -13,10 +13,10 @@ pub(super) struct TaskArgs {
     /// The task file.
     #[arg(long, value_name = "FILE", env = "WEIR_TASK_CONFIG")]
     pub(super) task_config: PathBuf,
-    /// The environment whose parameters are used.
+    /// The environment whose parameter values are used.
     #[arg(long, value_name = "NAME", env = "WEIR_ENV")]
     pub(super) env: Option<String>,
-    /// A parameter's value, over the task file's; can be given several times.
+    /// Sets a parameter, overriding the task file; can be given several times.
     #[arg(long = "param", value_name = "NAME=VALUE", value_parser = name_and_value)]
     pub(super) params: Vec<(String, String)>,
     #[command(flatten)]
@@ -29,11 +29,11 @@ pub(super) struct RunArgs {
     pub(super) task: TaskArgs,
     #[command(flatten)]
     pub(super) state: StateArgs,
-    /// Memory that the process may have, such as 256MiB or 2GB: what is more goes to disk, and what cannot ends the run
-    /// [default: half of the machine's].
+    /// Memory limit of the process, such as 256MiB or 2GB: operators spill to disk near it, and a run that exceeds it
+    /// ends with an error [default: half of the machine's memory].
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub(super) memory_limit: Option<u64>,
-    /// Threads [default: one a core].
+    /// Number of threads [default: one per core].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(super) threads: Option<u16>,
 }
@@ -42,7 +42,7 @@ pub(super) struct RunArgs {
 pub(super) struct RunVerbArgs {
     #[command(flatten)]
     pub(super) run: RunArgs,
-    /// Write the report of the run as JSON, whatever its outcome: one object as `runs --json` prints it.
+    /// Write the report of the run as JSON, whatever its outcome: one object as printed by `runs --json`.
     #[arg(long, value_name = "FILE.json")]
     pub(super) report: Option<PathBuf>,
 }
@@ -51,28 +51,28 @@ pub(super) struct RunVerbArgs {
 pub(super) struct TestArgs {
     #[command(flatten)]
     pub(super) task: TaskArgs,
-    /// Only cases whose `model.case` has one of these in it [default: all].
+    /// Run only the cases whose `model.case` contains one of these texts [default: all].
     #[arg(value_name = "NAME")]
     pub(super) names: Vec<String>,
-    /// Print JSON, one case a line, and a last line that sums up.
+    /// Print JSON, one case per line, and a last line with the summary.
     #[arg(long)]
     pub(super) json: bool,
-    /// Write the outcome as JUnit XML, too.
+    /// Also write the results as JUnit XML.
     #[arg(long, value_name = "FILE")]
     pub(super) junit: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct RunsArgs {
-    /// The task file: its state folder and its runs.
+    /// The task file, which determines the state folder and the runs.
     #[arg(long, value_name = "FILE", env = "WEIR_TASK_CONFIG")]
     pub(super) task_config: Option<PathBuf>,
     #[command(flatten)]
     pub(super) state: StateArgs,
-    /// How many runs to show, the newest first.
+    /// The number of runs to show, newest first.
     #[arg(long, value_name = "N", default_value_t = 20)]
     pub(super) last: u32,
-    /// Print JSON, one run a line.
+    /// Print JSON, one run per line.
     #[arg(long)]
     pub(super) json: bool,
     #[command(flatten)]
@@ -81,13 +81,13 @@ pub(super) struct RunsArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct InitArgs {
-    /// The CSV file: its header names the columns, and its first rows say what they are.
+    /// The CSV file: its header names the columns, and its first rows determine their types.
     #[arg(value_name = "FILE.csv")]
     pub(super) file: PathBuf,
     /// The folder of the task.
     #[arg(long, value_name = "DIR", default_value = ".")]
     pub(super) folder: PathBuf,
-    /// The task's name [default: the file's].
+    /// The task's name [default: the file's name].
     #[arg(long, value_name = "NAME")]
     pub(super) name: Option<String>,
     #[command(flatten)]
@@ -98,14 +98,14 @@ pub(super) struct InitArgs {
 pub(super) struct DoctorArgs {
     #[command(flatten)]
     pub(super) run: RunArgs,
-    /// Print JSON, one finding a line.
+    /// Print JSON, one finding per line.
     #[arg(long)]
     pub(super) json: bool,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct SchemaArgs {
-    /// Print the reference of all keys instead, in Markdown.
+    /// Print the reference of all keys in Markdown instead.
     #[arg(long)]
     pub(super) markdown: bool,
 }
@@ -126,17 +126,17 @@ pub(super) struct ManArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct StateArgs {
-    /// The folder of the ledger, the locks and the scratch space [default: .weir beside the task file].
+    /// The folder of the ledger, the locks and the scratch files [default: .weir next to the task file].
     #[arg(long, value_name = "DIR", env = "WEIR_STATE")]
     pub(super) state: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct LogArgs {
-    /// How log lines are written.
+    /// The format of log lines.
     #[arg(long, value_enum, default_value = "text", value_name = "FORMAT")]
     pub(super) log_format: LogFormat,
-    /// Print nothing but errors.
+    /// Print only errors.
     #[arg(long)]
     pub(super) quiet: bool,
 }
@@ -158,7 +158,7 @@ impl TaskArgs {
 }
 
 impl StateArgs {
-    /// The state folder; runs of one task file meet there wherever they are started from.
+    /// The state folder. It does not depend on the working directory, so all runs of a task file share it.
     pub(super) fn folder(&self, task_config: &Path) -> PathBuf {
         let beside = || task_config.parent().unwrap_or(Path::new("")).join(".weir");
         self.state.clone().unwrap_or_else(beside)
@@ -170,9 +170,9 @@ fn name_and_value(text: &str) -> Result<(String, String), String> {
     Ok((name.trim().to_owned(), value.to_owned()))
 }
 
-/// Bytes, from a number with a unit.
+/// Parses a number of bytes with a unit.
 fn size(text: &str) -> Result<u64, String> {
-    let wrong = || format!("`{text}` is no size: write a number and one of KiB, MiB, GiB, kB, MB, GB");
+    let wrong = || format!("`{text}` is not a size: write a number and one of KiB, MiB, GiB, kB, MB, GB");
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let number: u64 = text[..digits].parse().map_err(|_| wrong())?;
     let unit = match text[digits..].trim().to_ascii_lowercase().as_str() {

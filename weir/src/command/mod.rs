@@ -1,6 +1,6 @@
-//! The command line: one file a verb.
+//! The command line: one file per subcommand.
 
-/// Prints a line on standard error. That it cannot be written is no reason to end a run.
+/// Prints a line on standard error. A failure to do so does not end a run.
 macro_rules! complain {
     ($($text:tt)*) => {{
         use std::io::Write;
@@ -8,7 +8,7 @@ macro_rules! complain {
     }};
 }
 
-/// Prints a line on standard output. That nobody reads it (`weir plan | head`) is no error.
+/// Prints a line on standard output. A closed pipe (`weir plan | head`) is not an error.
 macro_rules! say {
     ($($text:tt)*) => {{
         use std::io::Write;
@@ -49,7 +49,7 @@ use args::{
     CompletionsArgs, DoctorArgs, InitArgs, ManArgs, RunArgs, RunVerbArgs, RunsArgs, SchemaArgs, TaskArgs, TestArgs,
 };
 
-/// A command line that runs tasks: `weir` itself, or a section's own with its functions added.
+/// A command line that runs tasks: `weir` itself, or the command of a section with its own functions.
 ///
 /// ```no_run
 /// use std::process::ExitCode;
@@ -71,7 +71,7 @@ pub struct Cli {
     own: Vec<OwnCommand>,
 }
 
-/// A verb that a section adds.
+/// A subcommand that a section adds.
 struct OwnCommand {
     command: clap::Command,
     run: fn(&clap::ArgMatches, &Cli) -> miette::Result<u8>,
@@ -83,10 +83,10 @@ impl std::fmt::Debug for OwnCommand {
     }
 }
 
-/// Names and values of a task's parameters.
+/// Names and values of task parameters.
 pub type ParamValues = Vec<(String, String)>;
 
-/// Options that a section adds to the verbs that work on its task.
+/// Options that a section adds to the subcommands that work on its task.
 struct OwnOptions {
     augment: fn(clap::Command) -> clap::Command,
     params: fn(&clap::ArgMatches) -> miette::Result<ParamValues>,
@@ -98,29 +98,29 @@ impl std::fmt::Debug for OwnOptions {
     }
 }
 
-/// The verbs that take a section's own options.
+/// The subcommands that accept a section's own options.
 const WITH_OPTIONS: [&str; 4] = ["run", "plan", "doctor", "schedule"];
 
-/// The verbs that every such command line has.
+/// The subcommands of every command line.
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Run the task: read, judge, write, publish all or nothing.
+    /// Run the task: read, validate, write, and publish all sinks atomically.
     Run(RunVerbArgs),
     /// Check the task file, its SQL and its rules. No data is read.
     Validate(TaskArgs),
-    /// Run the cases beside the models' SQL: given these rows, those must come out.
+    /// Run the test cases of the models: given rows in, expected rows out.
     Test(TestArgs),
     /// Show what a run would read, the models in order, and the physical plans.
     Plan(RunArgs),
     /// Show earlier runs.
     Runs(RunsArgs),
-    /// Write a task to begin with, made from a CSV file. Nothing is asked, and nothing is overwritten.
+    /// Create a new task from a CSV file. Nothing is overwritten.
     Init(InitArgs),
-    /// Check what the task needs here: its files, folders, disk, memory, ledger and lock. Nothing is changed.
+    /// Check everything the task needs on this machine: files, disk, memory, ledger and lock. Nothing is changed.
     Doctor(DoctorArgs),
-    /// Stay, and run the task at the times of its `schedule`.
+    /// Keep running, and start the task at the due times of its `schedule`.
     Schedule(RunArgs),
-    /// Print what can stand in a task file: a JSON schema for editors, or a reference for people.
+    /// Print the format of task files: a JSON schema for editors, or a human-readable reference.
     Schema(SchemaArgs),
     /// Print completions for a shell, to be put where the shell looks for them.
     Completions(CompletionsArgs),
@@ -129,7 +129,7 @@ enum Verb {
 }
 
 impl Cli {
-    /// A command line of that name.
+    /// A command line with this name.
     pub fn new(name: &'static str) -> Self {
         Self {
             name,
@@ -144,7 +144,7 @@ impl Cli {
         }
     }
 
-    /// What `--help` says the program is for.
+    /// The description shown by `--help`.
     #[must_use]
     pub fn about(mut self, about: &'static str) -> Self {
         self.about = about;
@@ -158,21 +158,21 @@ impl Cli {
         self
     }
 
-    /// The task file that is meant when `--task-config` is not given.
+    /// The default of `--task-config`.
     #[must_use]
     pub fn default_task(mut self, path: &'static str) -> Self {
         self.default_task = Some(path);
         self
     }
 
-    /// SQL functions that the section's tasks can use.
+    /// Adds SQL functions for the section's tasks.
     #[must_use]
     pub fn functions(mut self, functions: Vec<ScalarUDF>) -> Self {
         self.functions = functions;
         self
     }
 
-    /// Adds what gets rows from where the engine cannot read by itself.
+    /// Adds a data provider for `fetch` sources.
     #[must_use]
     pub fn fetch(mut self, fetcher: impl Fetch + 'static) -> Self {
         self.fetchers.push(Arc::new(fetcher));
@@ -186,8 +186,8 @@ impl Cli {
         self
     }
 
-    /// Adds a verb. `run` gets its arguments, and this command line to run further verbs with; it gives the
-    /// exit code.
+    /// Adds a subcommand. `run` gets its arguments, and this command line to run further subcommands with; it returns
+    /// the exit code.
     #[must_use]
     pub fn command<A: Args>(
         mut self,
@@ -198,27 +198,27 @@ impl Cli {
         self
     }
 
-    /// Another name for a verb.
+    /// Adds an alias of a subcommand.
     #[must_use]
     pub fn alias(mut self, verb: &'static str, alias: &'static str) -> Self {
         self.aliases.push((verb, alias));
         self
     }
 
-    /// Adds options to the verbs that work on the task (`run`, `plan`, `doctor` and `schedule`). `params` makes values of
-    /// the task's parameters of them, over which `--param` goes; it is called before any other thread runs.
+    /// Adds options to the subcommands that work on the task (`run`, `plan`, `doctor` and `schedule`). `params`
+    /// converts them to parameter values, which `--param` overrides; it is called before any other thread runs.
     #[must_use]
     pub fn options<A: Args>(mut self, params: fn(&clap::ArgMatches) -> miette::Result<ParamValues>) -> Self {
         self.options = Some(OwnOptions { augment: A::augment_args, params });
         self
     }
 
-    /// Reads the process's arguments, does what they say, and reports what goes wrong.
+    /// Parses the process's arguments, runs the subcommand, and reports errors.
     pub fn main(self) -> ExitCode {
         ExitCode::from(self.main_from(std::env::args_os()))
     }
 
-    /// The same for given arguments; gives the exit code.
+    /// The same for given arguments; returns the exit code.
     pub fn main_from<I, T>(&self, arguments: I) -> u8
     where
         I: IntoIterator<Item = T>,
@@ -227,7 +227,7 @@ impl Cli {
         let matches = match self.parser().try_get_matches_from(arguments) {
             Ok(matches) => matches,
             Err(error) => {
-                // Help and version come this way too, with exit code 0; a closed pipe is nobody's mistake.
+                // Help and version are reported this way, too, with exit code 0; a closed pipe is not an error.
                 let _ = error.print();
                 return error.exit_code() as u8;
             }
@@ -255,7 +255,7 @@ impl Cli {
         result.unwrap_or_else(|error| report_error(&error, format))
     }
 
-    /// The parameters that the section's own options stand for.
+    /// The parameter values from the section's own options.
     fn own_params(&self, matches: &clap::ArgMatches) -> miette::Result<ParamValues> {
         match (&self.options, matches.subcommand()) {
             (Some(options), Some((verb, args))) if WITH_OPTIONS.contains(&verb) => (options.params)(args),
@@ -283,7 +283,7 @@ impl Cli {
         }
         if let Some(options) = &self.options {
             let with_options = |verb: clap::Command| {
-                // What the options say of themselves is not what the verb is for.
+                // Clap would show the doc comment of the options as that of the subcommand.
                 let about = verb.get_about().cloned().unwrap_or_default();
                 (options.augment)(verb).about(about).long_about(None)
             };
@@ -327,7 +327,7 @@ impl Cli {
 }
 
 impl Verb {
-    /// Sets parameters that the command line does not set by itself.
+    /// Sets parameters that the command line does not set itself.
     fn set_params(&mut self, params: ParamValues) {
         let args = match self {
             Self::Plan(args) | Self::Schedule(args) => args,
@@ -383,7 +383,7 @@ impl Diagnostic for WithoutCause {
     }
 }
 
-/// An error for a person on a terminal, else as a line of the log; gives the exit code.
+/// Prints an error for a person on a terminal, otherwise as a log line; returns the exit code.
 fn report_error(error: &miette::Report, format: LogFormat) -> u8 {
     let help = error.help().map(|help| help.to_string());
     let is_terminal = std::io::stderr().is_terminal();
@@ -409,7 +409,7 @@ fn report_error(error: &miette::Report, format: LogFormat) -> u8 {
     own.or_else(|| error.downcast_ref::<Error>()).map_or(1, Error::exit_code)
 }
 
-/// Writes a file so that its readers find it whole.
+/// Writes a file atomically: readers see it complete or not at all.
 fn write_whole(path: &Path, content: &[u8]) -> std::io::Result<()> {
     let name = path.file_name().ok_or(std::io::ErrorKind::InvalidFilename)?;
     let partial = path.with_file_name(format!(".{}.weir-{}", name.to_string_lossy(), std::process::id()));
@@ -420,11 +420,11 @@ fn write_whole(path: &Path, content: &[u8]) -> std::io::Result<()> {
         std::fs::rename(&partial, path)
     };
     write().inspect_err(|_| {
-        let _ = std::fs::remove_file(&partial); // that it does not exist is one of the reasons to be here
+        let _ = std::fs::remove_file(&partial); // it may not exist
     })
 }
 
-/// The runtime of a command: as many threads as the run is to use.
+/// The runtime of a command, with the threads that the run may use.
 fn runtime(threads: usize) -> Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build().map_err(|error| {
         Error::system("the runtime cannot be started", error, "check the limits of this user's processes")

@@ -1,4 +1,4 @@
-//! `run`: run the task.
+//! `run`: runs the task.
 
 use std::path::Path;
 
@@ -27,7 +27,7 @@ pub(super) fn run(cli: &Cli, args: &RunVerbArgs) -> Result<u8> {
         return Err(error);
     }
     if !quiet {
-        // Nobody reads the summary if the pipe is closed; the run is done all the same.
+        // A closed pipe only loses the summary; the run is done.
         let _ = summary::print(&report);
     }
     for breach in report.breaches.iter().filter(|_| quiet) {
@@ -64,7 +64,7 @@ fn now() -> String {
 /// Writes the record of a run, as `weir runs --json` prints it, with the samples that the ledger does not keep.
 fn write_report(path: &Path, record: &RunRecord) -> Result<()> {
     let wrong = |error: &dyn std::fmt::Display| {
-        Error::usage(format!("--report {}: {error}", path.display()), "name a file in a folder that can be written to")
+        Error::usage(format!("--report {}: {error}", path.display()), "specify a file in a writable folder")
     };
     let mut text = serde_json::to_vec_pretty(record).map_err(|error| wrong(&error))?;
     text.push(b'\n');

@@ -1,4 +1,4 @@
-//! `runs`: what the ledger has of earlier runs.
+//! `runs`: shows the ledger's entries of earlier runs.
 
 use comfy_table::{Cell, ColumnConstraint};
 
@@ -22,7 +22,7 @@ pub(super) fn runs(args: &RunsArgs) -> Result<u8> {
         (None, None) => {
             return Err(Error::usage(
                 "neither a task nor a state folder was given",
-                "name a task file with --task-config, or a state folder with --state",
+                "pass a task file with --task-config, or a state folder with --state",
             ));
         }
     };
@@ -34,7 +34,7 @@ pub(super) fn runs(args: &RunsArgs) -> Result<u8> {
                 serde_json::to_string(entry).map_err(|error| Error::state(
                     &state,
                     error,
-                    "this is a defect: please report it"
+                    "this is a defect, please report it"
                 ))?
             );
         }
@@ -62,7 +62,7 @@ pub(super) fn runs(args: &RunsArgs) -> Result<u8> {
         ]);
     }
     if let Some(run) = table.column_mut(0) {
-        run.set_constraint(ColumnConstraint::ContentWidth); // an id is there to be copied
+        run.set_constraint(ColumnConstraint::ContentWidth); // an id must be complete to be copied
     }
     say!("{table}");
     for entry in &entries {

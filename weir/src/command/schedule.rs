@@ -1,4 +1,4 @@
-//! `schedule`: start the task at the times that it names, in the foreground.
+//! `schedule`: starts the task at its due times, in the foreground.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::system::stop::count_signals;
 use crate::task::Times;
 use crate::watch::start_service_log;
 
-/// A run that is stopped has so long to take back what it has staged.
+/// How long a run that is stopped has to roll back.
 const GRACE: Duration = Duration::from_secs(30);
 
 pub(super) fn schedule(args: &RunArgs) -> Result<u8> {
@@ -36,7 +36,7 @@ pub(super) fn schedule(args: &RunArgs) -> Result<u8> {
 }
 
 impl RunArgs {
-    /// The arguments of a `run` that means the same.
+    /// The arguments of an equivalent `run`.
     fn to_arguments(&self) -> Vec<String> {
         let mut arguments = vec!["run".to_owned(), format!("--task-config={}", self.task.task_config.display())];
         arguments.extend(self.task.env.iter().map(|name| format!("--env={name}")));
@@ -50,7 +50,7 @@ impl RunArgs {
     }
 }
 
-/// Other times and another grace for tests, which cannot wait for minutes: seconds between starts, milliseconds.
+/// Another schedule and grace for tests, which cannot wait for minutes: seconds between starts, milliseconds.
 #[cfg(debug_assertions)]
 fn quick() -> Option<(Times, Duration)> {
     let text = std::env::var("WEIR_TEST_SCHEDULE").ok()?;

@@ -78,7 +78,7 @@ pub(crate) fn print(report: &Report) -> std::io::Result<()> {
     )
 }
 
-/// A table without lines, as wide as the terminal at the most.
+/// A table without lines, at most as wide as the terminal.
 pub(crate) fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_preset(NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
@@ -87,7 +87,7 @@ pub(crate) fn table(header: &[&str]) -> Table {
         if std::io::stdout().is_terminal() { cell.add_attribute(Attribute::Bold) } else { cell }
     };
     table.set_header(header.iter().map(bold).collect::<Vec<_>>());
-    // A narrow terminal breaks long values over lines, and no heading in the middle of a word.
+    // A narrow terminal breaks long values over lines, but no heading in the middle of a word.
     for (column, name) in table.column_iter_mut().zip(header) {
         let padded = name.chars().count() as u16 + 2;
         column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(padded)));
@@ -99,7 +99,7 @@ fn number(number: u64) -> Cell {
     Cell::new(count(number)).set_alignment(CellAlignment::Right)
 }
 
-/// A count with its thousands apart: 1,234,567.
+/// A count with thousands separators: 1,234,567.
 pub(crate) fn count(number: u64) -> String {
     let digits = number.to_string();
     let groups: Vec<&str> =
@@ -107,7 +107,7 @@ pub(crate) fn count(number: u64) -> String {
     groups.join(",")
 }
 
-/// A size in the unit that fits it.
+/// A size in the fitting unit.
 pub(crate) fn bytes(size: u64) -> String {
     indicatif::HumanBytes(size).to_string()
 }
@@ -115,7 +115,7 @@ pub(crate) fn bytes(size: u64) -> String {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn thousands_stand_apart() {
+    fn thousands_are_separated() {
         assert_eq!([0, 999, 1_000, 1_234_567].map(super::count), ["0", "999", "1,000", "1,234,567"]);
     }
 }

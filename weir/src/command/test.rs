@@ -1,4 +1,4 @@
-//! `test`: run the cases beside the models' SQL.
+//! `test`: runs the test cases of the models.
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -20,7 +20,7 @@ use crate::watch::{Observers, start_log};
 
 pub(super) fn test(cli: &Cli, args: &TestArgs) -> Result<u8> {
     let log = &args.task.log;
-    // What the runs of the cases log would hide what they come to; WEIR_LOG shows it.
+    // The logs of the cases would hide the results; WEIR_LOG shows them.
     start_log(log.log_format, true);
     let task = args.task.load()?;
     let resources = Resources { threads: 1, ..Resources::default() };
@@ -50,7 +50,7 @@ pub(super) fn test(cli: &Cli, args: &TestArgs) -> Result<u8> {
         write_junit(path, &junit(&task, &verdicts, seconds))?;
     }
     let failed = verdicts.iter().filter(|verdict| !verdict.failures.is_empty());
-    // Of some cases it says nothing that there are no others.
+    // With some cases only, this would not mean that there are no others.
     let (without, untripped) = match args.names.is_empty() {
         true => (suite.without.clone(), suite.untripped(&verdicts)),
         false => (vec![], vec![]),
@@ -82,14 +82,14 @@ pub(super) fn test(cli: &Cli, args: &TestArgs) -> Result<u8> {
     Ok(u8::from(failures > 0))
 }
 
-/// The cases that the command line names, or all.
+/// The cases that the command line selects, or all.
 fn chosen(suite: &Suite, names: &[String], task: &Task) -> Result<Vec<Arc<Case>>> {
     if suite.cases.is_empty() {
         let example = task.spec.models.values().next().map_or("sql/model.sql", |sql| sql.value.as_str());
         let example = Path::new(example).with_extension("test.yaml");
         return Err(Error::usage(
             format!("{}: no model has a fixture", task.source.name()),
-            format!("write cases beside a model's SQL, such as {}", example.display()),
+            format!("write cases next to a model's SQL file, such as {}", example.display()),
         ));
     }
     let is_chosen = |case: &&Arc<Case>| names.is_empty() || names.iter().any(|name| case.title().contains(name));
@@ -104,13 +104,13 @@ fn chosen(suite: &Suite, names: &[String], task: &Task) -> Result<Vec<Arc<Case>>
     Ok(cases)
 }
 
-/// A case on one line.
+/// A result on one line.
 fn show(verdict: &Verdict) {
     let state = if verdict.failures.is_empty() { coloured("ok    ", GREEN) } else { coloured("FAILED", RED) };
     say!("{state}  {}  {:.0} ms", verdict.case.title(), verdict.seconds * 1e3);
 }
 
-/// What is not as a case has it.
+/// The differences of a failed case.
 fn explain(verdict: &Verdict) {
     say!("\n{}  {} ({})", coloured("FAILED", RED), verdict.case.title(), verdict.case.place());
     for line in verdict.failures.iter().flat_map(Failure::lines) {
@@ -125,7 +125,7 @@ fn explain(verdict: &Verdict) {
 const RED: &str = "31";
 const GREEN: &str = "32";
 
-/// The text in a colour, where a person sees it who has not asked for none.
+/// The text in a colour on a terminal, unless NO_COLOR is set.
 fn coloured(text: &str, colour: &str) -> String {
     let plain = !std::io::stdout().is_terminal() || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     if plain { text.to_owned() } else { format!("\x1b[{colour}m{text}\x1b[0m") }
@@ -161,7 +161,7 @@ fn failure_as_json(failure: &Failure) -> Value {
     }
 }
 
-/// A suite a model.
+/// One suite per model.
 fn junit(task: &Task, verdicts: &[Verdict], seconds: f64) -> Report {
     let mut report = Report::new(task.name());
     report.set_time(Duration::from_secs_f64(seconds));
@@ -190,7 +190,7 @@ fn junit(task: &Task, verdicts: &[Verdict], seconds: f64) -> Report {
 
 fn write_junit(path: &Path, report: &Report) -> Result<()> {
     let wrong = |error: &dyn std::fmt::Display| {
-        Error::usage(format!("--junit {}: {error}", path.display()), "name a file in a folder that can be written to")
+        Error::usage(format!("--junit {}: {error}", path.display()), "specify a file in a writable folder")
     };
     let text = report.to_string().map_err(|error| wrong(&error))?;
     write_whole(path, text.as_bytes()).map_err(|error| wrong(&error))

@@ -1,4 +1,4 @@
-//! `validate`: check all that can be checked without data.
+//! `validate`: checks everything that can be checked without data.
 
 use super::summary::count;
 use super::{Cli, TaskArgs, runtime};
@@ -27,7 +27,7 @@ pub(super) fn validate(cli: &Cli, args: &TaskArgs) -> Result<u8> {
     Ok(0)
 }
 
-/// Plans a task over sources without rows. No target is accessed: what it can hold is not known.
+/// Plans a task over sources without rows. No target is accessed, so its limits are unknown.
 pub(super) async fn plan(cli: &Cli, task: &Task) -> Result<Plan> {
     let session = engine::session(Resources::default(), &std::env::temp_dir(), &cli.functions)?;
     let fetchers: Fetchers = cli.fetchers.clone().into();

@@ -1,7 +1,7 @@
 //! Arithmetic that fails where the engine's own would wrap around.
 //!
-//! `9223372036854775807 + 1` is a negative number to the engine. Once the types of a plan are settled, every `+`, `-`,
-//! `*` and unary minus in it becomes a function that asks the same kernels for an error instead. That is done on the
+//! To the engine `9223372036854775807 + 1` is a negative number. Once the types of a plan are coerced, every `+`, `-`,
+//! `*` and unary minus in it is replaced by a function that calls the checked kernels instead. That is done on the
 //! logical plan, where one walk reaches the expressions of all nodes, and before constants are evaluated.
 
 use std::any::Any;
@@ -28,12 +28,12 @@ use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::{self, Column, Literal};
 
-/// The rule that replaces the operators of a plan. It comes after the one that settles types.
+/// The rule that replaces the operators of a plan. It comes after type coercion.
 pub(super) fn rule() -> ApplyFunctionRewrites {
     ApplyFunctionRewrites::new(vec![Arc::new(CheckArithmetic)])
 }
 
-/// The same for an expression that stands alone. A constant part of it that cannot be computed is an error.
+/// The same for an expression outside of a plan. A constant part of it that cannot be computed is an error.
 pub(crate) fn checked(session: &SessionState, expr: Expr, schema: &DFSchema) -> QueryResult<Expr> {
     let context = SimplifyContext::builder()
         .with_schema(Arc::new(schema.clone()))
@@ -47,7 +47,7 @@ pub(crate) fn checked(session: &SessionState, expr: Expr, schema: &DFSchema) -> 
     Ok(expr)
 }
 
-/// Computes the constants that an optimised plan still has: they are there because they cannot be computed.
+/// Computes the constants left in an optimised plan: constant folding left them because they cannot be computed.
 pub(crate) fn check_constants(plan: &LogicalPlan) -> QueryResult<()> {
     plan.apply_with_subqueries(|node| {
         node.apply_expressions(|expr| failing_constant(expr).map(|()| TreeNodeRecursion::Continue))
@@ -59,7 +59,7 @@ fn failing_constant(expr: &Expr) -> QueryResult<()> {
     let is_literal = |expr: &Expr| matches!(expr, Expr::Literal(..));
     expr.apply(|expr| {
         match expr {
-            // What is computed of these depends on the row.
+            // Whether these are computed depends on the row.
             Expr::Case(_) => return Ok(TreeNodeRecursion::Jump),
             Expr::ScalarFunction(call) if call.func.short_circuits() => return Ok(TreeNodeRecursion::Jump),
             Expr::ScalarFunction(call) if call.args.iter().all(is_literal) => {
@@ -135,7 +135,7 @@ impl Operation {
     }
 }
 
-/// An operator as a function of the operands, whose types are settled.
+/// An operator as a function of its coerced operands.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Checked {
     operation: Operation,
@@ -153,7 +153,7 @@ impl Checked {
     }
 }
 
-/// The engine's own operator, asked to fail on overflow: dates and times have their special cases in it.
+/// The engine's own operator, in its checked form: it includes the special cases of dates and times.
 fn compute(operator: Operator, args: &[ColumnarValue], rows: usize) -> QueryResult<ColumnarValue> {
     let mut fields = Vec::with_capacity(args.len());
     let mut columns = Vec::with_capacity(args.len());
@@ -183,7 +183,7 @@ impl ScalarUDFImpl for Checked {
         }
     }
 
-    /// The name that the column has without the check.
+    /// The name that the column would have without the check.
     fn schema_name(&self, args: &[Expr]) -> QueryResult<String> {
         Ok(match (self.operation.operator(), args) {
             (Some(operator), [left, right]) => format!("{} {operator} {}", left.schema_name(), right.schema_name()),

@@ -1,8 +1,8 @@
-//! The limit on the memory of a run, which is a limit on what the process has resident.
+//! The memory limit of a run: a limit on the resident memory of the process.
 //!
-//! Operators account for the rows that they hold back, not for what is on its way, for buffers or for what the
-//! allocator keeps. So the process itself is watched: near the limit the pool refuses to grow, which makes operators
-//! spill, and freed memory goes back to the system at once; above the limit, after a short grace, the run is stopped.
+//! Operators account for the rows that they buffer, not for rows in flight, I/O buffers or what the allocator keeps.
+//! So the process itself is watched: near the limit the pool refuses to grow, which makes operators
+//! spill, and freed memory is returned to the system at once; above the limit, after a short grace, the run is stopped.
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,20 +20,20 @@ use tokio::sync::Notify;
 use crate::system::allocator;
 use crate::system::memory::Resident;
 
-/// The smallest limit under which a run can be expected to end: what the program has without any row, and what a thread
-/// has on its way.
+/// The smallest limit with which a run can be expected to succeed, in bytes: the program's own memory, and a thread's
+/// rows in flight.
 pub(super) fn least_limit(threads: usize) -> u64 {
     PROGRAM + threads as u64 * (16 << 20)
 }
 
-/// What is resident of the program itself, and its buffers.
+/// Resident bytes of the program itself and its buffers.
 const PROGRAM: u64 = 96 << 20;
 
-/// With so much for each thread operators can have what they would take by themselves; with less all is kept small.
+/// Bytes per thread with which operators can have their default buffers; with less, all buffers are kept small.
 const AMPLE: u64 = 512 << 20;
 
-/// What the operators of a run share. While it spills, an aggregate has four times what it accounts for, a sort twice; a
-/// fifth of the room there is leaves enough for that.
+/// The bytes that the operators of a run share. While it spills, an aggregate has four times what it accounts for, a
+/// sort twice; a fifth of the available memory leaves enough for that.
 fn pool_size(limit: u64) -> usize {
     (limit.saturating_sub(PROGRAM) / 5) as usize
 }
@@ -42,27 +42,27 @@ fn is_ample(limit: u64, threads: usize) -> bool {
     limit / threads as u64 >= AMPLE
 }
 
-/// Settings under which a run with this limit can do with its share.
+/// Settings for a limit that is not ample.
 pub(super) fn frugal(config: SessionConfig, limit: u64, threads: usize) -> SessionConfig {
     let threads = threads.max(1);
     if is_ample(limit, threads) {
         return config;
     }
-    // What a sort sets aside for merging is taken before the first row; merging holds batches of every run.
+    // What a sort reserves for merging is taken before the first row; merging holds batches of every run.
     let rows = (limit / threads as u64 / (64 << 10)).max(256) as usize;
     config.with_sort_spill_reservation_bytes(pool_size(limit) / threads / 4).with_batch_size(rows)
 }
 
-/// How often the process is looked at.
+/// The interval at which the resident memory is sampled.
 const INTERVAL: Duration = Duration::from_millis(4);
 
-/// For so long the process may be above the limit before the run is stopped, and a request for memory may wait.
+/// How long the process may be above the limit before the run is stopped, and how long a request for memory may wait.
 const GRACE: Duration = Duration::from_millis(200);
 
-/// A pool for operators that heeds the memory of the whole process.
+/// A pool for operators that takes the memory of the whole process into account.
 ///
-/// Operators that can spill have equal shares of it. To be refused would be the end of one that cannot: it gets what the
-/// process may still have.
+/// Operators that can spill have equal shares of it. A refusal would end an operator that cannot spill: it gets what
+/// the process has left.
 pub(crate) struct ResidentPool {
     size: usize,
     threads: usize,
@@ -71,7 +71,7 @@ pub(crate) struct ResidentPool {
     process: Arc<Process>,
 }
 
-/// What the process has resident, and may have.
+/// The resident memory of the process, and its limit.
 struct Process {
     limit: u64,
     resident: AtomicU64,
@@ -99,14 +99,14 @@ impl ResidentPool {
     }
 }
 
-/// What an operator does when it is refused more memory.
+/// The reaction of an operator to a refusal of more memory.
 #[derive(PartialEq, Eq)]
 enum Refused {
     Spills,
     /// The merge of a sort: reads fewer spilled runs at a time.
     MergesFewer,
-    /// An exchange between threads: spills, and waits for itself for ever when two of its inputs do so at a time
-    /// (apache/datafusion#24883, mended after 55.2). What it holds is little, and on its way.
+    /// An exchange between threads: it spills, and deadlocks when two of its inputs do so at the same time
+    /// (apache/datafusion#24883, fixed after 55.2). It holds little, and only rows in flight.
     Hangs,
     Fails,
 }
@@ -153,7 +153,7 @@ impl MemoryPool for ResidentPool {
         let fits = match Refused::of(reservation.consumer()) {
             Refused::Spills => {
                 let share = self.size / self.spilling.load(Ordering::Relaxed).max(1);
-                // Who holds little would gain little by spilling.
+                // An operator that holds little would gain little by spilling.
                 wanted <= share && !(held > share / 2 && self.process.is_near())
             }
             Refused::MergesFewer => wanted <= self.size / self.threads,
@@ -191,7 +191,7 @@ impl fmt::Display for ResidentPool {
 }
 
 impl Process {
-    /// Whether so much is resident that operators should spill: three quarters of the limit.
+    /// Whether operators should spill: three quarters of the limit are resident.
     fn is_near(&self) -> bool {
         self.resident.load(Ordering::Relaxed) > self.limit / 4 * 3
     }
@@ -200,8 +200,8 @@ impl Process {
         self.resident.load(Ordering::Relaxed) + additional <= self.limit
     }
 
-    /// Whether there is room, or comes to be within the grace: peaks pass, and freed memory goes back to the system late.
-    /// To wait holds this thread up, which is little beside the end of the run.
+    /// Whether there is room, or will be within the grace: peaks pass, and freed memory returns to the system late.
+    /// Waiting blocks this thread, which costs little compared with the end of the run.
     fn gets_room_for(&self, additional: u64) -> bool {
         let since = Instant::now();
         while !self.has_room_for(additional) {
@@ -222,7 +222,7 @@ pub(crate) struct MemoryWatch {
 }
 
 impl MemoryWatch {
-    /// Watches for a session. Where the system does not tell what is resident, nothing is watched.
+    /// Watches for a session. Where the system does not report the resident memory, nothing is watched.
     pub(crate) fn start(context: &SessionContext) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
@@ -239,7 +239,7 @@ impl Drop for MemoryWatch {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
         if let Some(sampler) = self.sampler.take() {
-            // It cannot panic, and a run does not fail for the want of its watch.
+            // It cannot panic, and a run does not fail for lack of its watcher.
             let _ = sampler.join();
         }
         allocator::keep_freed();
@@ -276,7 +276,7 @@ fn watch(process: &Process, resident: &Resident, stop: &AtomicBool) {
     }
 }
 
-/// Comes back with the limit and what is resident when a session's run has to be stopped for its memory.
+/// Returns the limit and the resident bytes when a session's run has to be stopped for its memory.
 pub(crate) async fn exceeded(context: &SessionContext) -> (u64, u64) {
     let Some(process) = ResidentPool::of(context) else { return std::future::pending().await };
     let over = process.over.notified();
@@ -291,7 +291,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn near_the_limit_operators_that_hold_rows_are_asked_to_spill() {
+    fn near_the_limit_operators_that_buffer_rows_are_refused_more() {
         let pool = Arc::new(ResidentPool::new(1 << 30, 2));
         let process = pool.process.clone();
         let pool: Arc<dyn MemoryPool> = pool;
@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_spill_gets_what_the_process_may_still_have() {
+    fn an_operator_that_cannot_spill_gets_what_the_process_has_left() {
         let pool = Arc::new(ResidentPool::new(1 << 30, 2));
         let process = pool.process.clone();
         let pool: Arc<dyn MemoryPool> = pool;

@@ -1,4 +1,4 @@
-//! The query engine's session: how many threads, how much memory, where it may spill.
+//! The query engine's session: its threads, its memory and its spill folder.
 
 mod checked;
 mod memory;
@@ -26,12 +26,12 @@ pub(crate) use row_error::{RowError, failing_rows};
 use crate::error::{Error, Result};
 use crate::system::memory::physical_memory;
 
-/// What a run may use of the machine.
+/// The resources of the machine that a run may use.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Resources {
-    /// Threads, and partitions of every plan.
+    /// The number of threads, and of partitions of every plan.
     pub(crate) threads: usize,
-    /// Bytes of resident memory to stay under.
+    /// The limit on resident memory, in bytes.
     pub(crate) memory_limit: u64,
 }
 
@@ -43,7 +43,7 @@ impl Default for Resources {
 }
 
 impl Resources {
-    /// Fails if a run could not work with them.
+    /// Fails if a run could not work with these resources.
     pub(crate) fn check(self) -> Result<()> {
         let Self { threads, memory_limit: limit } = self;
         if limit >= memory::least_limit(threads) {
@@ -51,7 +51,7 @@ impl Resources {
         }
         let least = HumanBytes(memory::least_limit(threads));
         let message = format!("a memory limit of {} is too small for {threads} threads", HumanBytes(limit));
-        Err(Error::usage(message, format!("give at least --memory-limit {least}, or fewer --threads")))
+        Err(Error::usage(message, format!("set --memory-limit to at least {least}, or use fewer --threads")))
     }
 }
 
@@ -59,7 +59,7 @@ impl Resources {
 pub(crate) fn session(resources: Resources, scratch: &Path, functions: &[ScalarUDF]) -> Result<SessionContext> {
     let mut config = SessionConfig::new().with_target_partitions(resources.threads.max(1));
     config.options_mut().sql_parser.collect_spans = true;
-    // `amount * 1.1` stays an exact number.
+    // `amount * 1.1` is an exact number.
     config.options_mut().sql_parser.parse_float_as_decimal = true;
     let Resources { threads, memory_limit: limit } = resources;
     resources.check()?;
@@ -80,14 +80,14 @@ pub(crate) fn session(resources: Resources, scratch: &Path, functions: &[ScalarU
     Ok(context)
 }
 
-/// The same session, without the tables that were registered in it: for planning over other ones.
+/// The same session without its registered tables, for planning over other tables.
 pub(crate) fn without_tables(context: &SessionContext) -> SessionContext {
     let config = context.copied_config();
     let schema = Arc::new(MemorySchemaProvider::new());
     let catalog = Arc::new(MemoryCatalogProvider::new());
     let catalogs = Arc::new(MemoryCatalogProviderList::new());
     let names = &config.options().catalog;
-    // A schema of a catalog without any cannot be there already, which is all that could be refused.
+    // Registering a schema is only refused if the catalog has it already; a new catalog has none.
     let registered = catalog.register_schema(&names.default_schema, schema);
     debug_assert!(registered.is_ok());
     catalogs.register_catalog(names.default_catalog.clone(), catalog);

@@ -1,23 +1,23 @@
-//! Errors that are the fault of a row, and the rows whose fault they are.
+//! Errors caused by a row, and how to find the rows that cause them.
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::error::ArrowError;
 use datafusion::error::{DataFusionError, Result as QueryResult};
 
-/// A message may quote a value of any length.
+/// The maximum length of a message in characters: it may quote a value of any length.
 const MAX_MESSAGE: usize = 200;
 
 /// Why a row cannot be computed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RowError {
-    /// What is counted.
+    /// The kind, which is what is counted.
     pub(crate) kind: &'static str,
-    /// What the engine says of this row, if that is more than the kind. It can quote the row.
+    /// The engine's message about this row, if it has more than the kind. It can quote the row.
     pub(crate) message: Option<String>,
 }
 
 impl RowError {
-    /// What the error is to a row; nothing if it is not a row's fault.
+    /// The row error in an engine error; `None` if the error is not caused by a row.
     pub(crate) fn of(error: &DataFusionError) -> Option<Self> {
         let (kind, message) = match error.find_root() {
             DataFusionError::ArrowError(error, _) => match error.as_ref() {
@@ -42,13 +42,13 @@ impl RowError {
         Some(Self { kind, message: (!message.is_empty()).then_some(message) })
     }
 
-    /// The error as it stands in `reasons`.
+    /// The error as it is written in `reasons`.
     pub(crate) fn reason(&self) -> String {
         self.message.as_ref().map_or_else(|| self.kind.to_owned(), |message| format!("{}: {message}", self.kind))
     }
 }
 
-/// Functions have words where kernels have variants.
+/// Functions report in words what kernels report as variants.
 fn kind_of(message: &str) -> &'static str {
     let message = message.to_lowercase();
     let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
@@ -61,8 +61,8 @@ fn kind_of(message: &str) -> &'static str {
     }
 }
 
-/// The rows of a batch that cannot be computed, in order, each with its error; `error` is what computing the whole
-/// batch came to. An error that is no row's fault comes back.
+/// The rows of a batch that cannot be computed, in order, each with its error; `error` is the error of the whole
+/// batch. An error that is not caused by a row is returned.
 pub(crate) fn failing_rows<T>(
     batch: &RecordBatch,
     error: DataFusionError,
@@ -81,7 +81,7 @@ pub(crate) fn failing_rows<T>(
             continue;
         }
         let half = rows / 2;
-        // The second half first: the one that was pushed last is looked at next.
+        // The second half first: the last one pushed is processed next.
         for (start, rows) in [(start + half, rows - half), (start, half)] {
             if let Err(error) = compute(&batch.slice(start, rows)) {
                 suspects.push((start, rows, error));
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn what_fails_without_a_row_is_no_rows_fault() {
+    fn an_error_without_a_row_is_not_a_row_error() {
         let broken = |_: &RecordBatch| QueryResult::<()>::Err(ArrowError::DivideByZero.into());
         assert!(failing_rows(&batch(vec![1, 2]), ArrowError::DivideByZero.into(), broken).is_err());
         let defect = DataFusionError::Internal("a defect".into());
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reason_is_one_line_without_the_mark_between_reasons() {
+    fn a_reason_is_one_line_without_the_separator_of_reasons() {
         let error = ArrowError::CastError("Cannot cast string 'a;b\nc'".into()).into();
         assert_eq!(RowError::of(&error).unwrap().reason(), "invalid_cast: Cannot cast string 'a,b c'");
         let error = DataFusionError::Execution("Int64 overflow on abs(1)".into());

@@ -1,13 +1,13 @@
-//! Days since 1970-01-01 and civil dates of the Gregorian calendar, each from the other, in
-//! integers only.
+//! Converts days since 1970-01-01 to civil dates of the Gregorian calendar and back, in integer
+//! arithmetic only.
 
-/// Days of the civil date since 1970-01-01, or none if there is no such date.
+/// Days of the civil date since 1970-01-01; `None` if there is no such date.
 ///
-/// Years run from 1 to 9999, as four digits can write them.
+/// Valid years are 1 to 9999.
 #[inline]
 pub fn days(year: u32, month: u32, day: u32) -> Option<i32> {
-    // Without branches that a processor could guess wrong: `&` and `|`, and lengths from a table.
-    // Of the years that 25 divides, 16 has to divide a leap year: 400 does, 100 alone does not.
+    // Without mispredictable branches: `&` and `|`, and month lengths from a table.
+    // A year divisible by 25 is a leap year only if 16 divides it: 400 is, 100 is not.
     let zero_bits = if year.is_multiple_of(25) { 15 } else { 3 };
     let leap = year & zero_bits == 0;
     let month_index = (month & 15) as usize;
@@ -29,7 +29,7 @@ pub fn days(year: u32, month: u32, day: u32) -> Option<i32> {
 /// Schneider, "Euclidean affine functions and their application to calendar algorithms" (2022).
 #[inline]
 pub fn date(days: i32) -> (i64, u32, u32) {
-    // Whole groups of 400 years apart, the day is counted from a 1 March before them all.
+    // Relative to a 1 March before all of them, whole groups of 400 years apart.
     let days = i64::from(days) + DAYS_FROM_MARCH_OF_YEAR_ZERO + i64::from(EPOCH);
     let groups = if (0..DAYS_OF_400_YEARS * 25).contains(&days) { 0 } else { days.div_euclid(DAYS_OF_400_YEARS) };
     let day = (days - groups * DAYS_OF_400_YEARS) as u32;
@@ -52,7 +52,7 @@ const EPOCH: i32 = 719_162;
 const DAYS_FROM_MARCH_OF_YEAR_ZERO: i64 = 306;
 const DAYS_OF_400_YEARS: i64 = 146_097;
 
-/// Lengths of the months 1 to 12 of a common year; what is no month has no days.
+/// Lengths of the months 1 to 12 of a common year; other numbers have no days.
 const MONTH_LENGTHS: [u32; 16] = [0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31, 0, 0, 0];
 /// Days of a common year before each of the months 1 to 12.
 const DAYS_BEFORE_MONTH: [u32; 16] = [0, 0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334, 0, 0, 0];
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn every_day_of_four_hundred_years_comes_back() {
+    fn every_day_of_four_hundred_years_round_trips() {
         for day in -80_000..80_000 {
             let (year, month, day_of_month) = date(day);
             assert_eq!(days(year as u32, month, day_of_month), Some(day));
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn a_month_past_sixteen_is_no_month() {
+    fn a_month_past_sixteen_is_invalid() {
         assert_eq!(days(2000, 17, 1), None);
     }
 }

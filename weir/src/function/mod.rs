@@ -1,4 +1,4 @@
-//! SQL functions that any task may use, and what functions of a section's own are made of.
+//! SQL functions available to every task, and the building blocks for the functions of a section.
 
 pub mod calendar;
 mod remove_chars;
@@ -8,7 +8,7 @@ pub mod view;
 
 use datafusion::logical_expr::ScalarUDF;
 
-/// All of them.
+/// All built-in functions.
 pub(crate) fn all() -> Vec<ScalarUDF> {
     vec![
         ScalarUDF::from(remove_chars::RemoveChars::new()),

@@ -10,8 +10,8 @@ use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl,
 
 use super::view;
 
-/// `remove_chars('9123-4567', ' -')` is `91234567`: the text without any of the characters, which are ASCII.
-/// Null stays null. A text that has none of them is passed on without a copy.
+/// `remove_chars('9123-4567', ' -')` is `91234567`: the text without the given ASCII characters.
+/// Null stays null. A text without any of them is passed on without a copy.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct RemoveChars {
     signature: Signature,
@@ -38,7 +38,7 @@ impl ScalarUDFImpl for RemoveChars {
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let [text, ColumnarValue::Scalar(ScalarValue::Utf8View(Some(chars)))] = args.args.as_slice() else {
-            return exec_err!("the second argument of remove_chars is a constant text");
+            return exec_err!("the second argument of remove_chars must be a constant text");
         };
         if !chars.is_ascii() {
             return exec_err!("remove_chars removes ASCII characters only, not `{chars}`");
@@ -60,7 +60,7 @@ fn remove(text: &StringViewArray, chars: &str) -> StringViewArray {
     let mut views = Vec::with_capacity(text.len());
     let mut kept = Vec::new();
     for (row, view) in text.views().iter().enumerate() {
-        // A null row's view may be anything valid, the empty text as well as another.
+        // A null row's view may be anything valid, not only the empty text.
         let value = text.value(row).as_bytes();
         if !value.iter().any(|byte| set[*byte as usize]) {
             views.push(*view);
@@ -70,15 +70,15 @@ fn remove(text: &StringViewArray, chars: &str) -> StringViewArray {
         kept.extend(value.iter().filter(|byte| !set[**byte as usize]));
         views.push(make_view(&kept[start..], own, start as u32));
         if kept.len() - start <= view::INLINED {
-            kept.truncate(start); // it stands in the view itself
+            kept.truncate(start); // it is inlined in the view
         }
     }
     let mut buffers = text.data_buffers().to_vec();
     if !kept.is_empty() {
         buffers.push(Buffer::from_vec(kept));
     }
-    // SAFETY: a view is either the input's own or made of a range of `kept`, the last buffer; taking ASCII
-    // bytes out of UTF-8 leaves UTF-8.
+    // SAFETY: a view is either the input's own or made of a range of `kept`, the last buffer; removing ASCII
+    // bytes from UTF-8 leaves UTF-8.
     unsafe { view::array(views, buffers, text.nulls().cloned()) }
 }
 
@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn characters_are_removed_wherever_they_stand() {
+    fn characters_are_removed_at_every_position() {
         let long = "9 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5";
         let text = StringViewArray::from_iter([
             Some("9123-4567"),

@@ -8,8 +8,8 @@ use datafusion::arrow::datatypes::DataType;
 use datafusion::common::{Result, ScalarValue, exec_err};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
 
-/// `storable(name, 50)`: whether a database can store a text in a column of so many characters. It cannot, if the text is
-/// longer or has a NUL character. Null can be stored.
+/// `storable(name, 50)`: whether a database can store a text in a column of at most this many characters. It cannot if
+/// the text is longer or contains a NUL character. Null can be stored.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct Storable {
     signature: Signature,
@@ -36,7 +36,7 @@ impl ScalarUDFImpl for Storable {
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let [text, ColumnarValue::Scalar(ScalarValue::Int64(Some(most)))] = args.args.as_slice() else {
-            return exec_err!("the second argument of storable is a constant number of characters");
+            return exec_err!("the second argument of storable must be a constant number of characters");
         };
         let is_scalar = matches!(text, ColumnarValue::Scalar(_));
         let text = text.to_array(args.number_rows)?;

@@ -12,7 +12,7 @@ use super::{calendar, view};
 
 /// `to_yyyymmdd(date '1986-01-10')` is `19860110`. Null stays null, and a year outside 0 to 9999 is null.
 ///
-/// The same as `to_char(date, '%Y%m%d')`, without reading a format for each row.
+/// The same as `to_char(date, '%Y%m%d')`, without parsing a format for each row.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct ToYyyymmdd {
     signature: Signature,
@@ -47,7 +47,7 @@ impl ScalarUDFImpl for ToYyyymmdd {
         }
         let written = BooleanBuffer::collect_bool(days.len(), |row| views[row] != 0);
         let nulls = NullBuffer::union(days.nulls(), Some(&NullBuffer::new(written)));
-        // SAFETY: a view is empty, or holds eight ASCII digits itself.
+        // SAFETY: a view is empty, or has eight ASCII digits inlined.
         let texts = unsafe { view::array(views, vec![], nulls) };
         match date {
             ColumnarValue::Scalar(_) => Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&texts, 0)?)),
@@ -56,8 +56,8 @@ impl ScalarUDFImpl for ToYyyymmdd {
     }
 }
 
-/// The eight digits of a day, given in days since 1970-01-01, the first one in the lowest byte; none if its year is
-/// not one of four digits.
+/// The eight digits of a day, given in days since 1970-01-01, the first one in the lowest byte; `None` if its year
+/// does not have four digits.
 fn digits(day: i32) -> Option<u64> {
     let (year, month, day) = calendar::date(day);
     let year = u32::try_from(year).ok().filter(|year| *year <= 9999)?;

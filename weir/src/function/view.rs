@@ -1,20 +1,19 @@
-//! String views, as Arrow holds them: cut out of other views and put together without going through
-//! a builder.
+//! String views in Arrow's format: cut from other views and assembled without a builder.
 //!
-//! A view is 16 bytes: the length in the lowest four, then either the string itself (12 bytes at
-//! the most, the rest zero) or its first four bytes, the number of its buffer and its offset there.
-//! A cut of a long string is therefore a few additions, and a cut that fits 12 bytes has to be
-//! inlined whatever its source was.
+//! A view is 16 bytes: the length in the lowest four, then either the string itself (at most 12
+//! bytes, the rest zero) or its first four bytes, its buffer's number and its offset there. So a
+//! slice of a long string takes a few additions, and a slice of at most 12 bytes must be inlined,
+//! whatever its source.
 
 use std::ops::Range;
 
 use datafusion::arrow::array::{ByteView, MAX_INLINE_VIEW_LEN, StringViewArray};
 use datafusion::arrow::buffer::{Buffer, NullBuffer};
 
-/// The longest string that a view holds itself, in bytes.
+/// The longest string that a view can inline, in bytes.
 pub const INLINED: usize = MAX_INLINE_VIEW_LEN as usize;
 
-/// The most bytes one buffer can hold: the format reads offsets as signed 32-bit numbers.
+/// The maximum size of a buffer in bytes: the format has signed 32-bit offsets.
 pub const BUFFER: usize = i32::MAX as usize;
 
 /// The view of the bytes `range` of the string at `row`, in the array's own buffers.
@@ -45,7 +44,7 @@ pub fn cut(array: &StringViewArray, row: usize, range: Range<usize>) -> u128 {
         .as_u128()
 }
 
-/// The view that holds the lowest `length` bytes of `characters` itself; what is above them is
+/// The view that inlines the lowest `length` bytes of `characters`; bytes above them are
 /// ignored.
 #[inline]
 pub fn inline(characters: u128, length: usize) -> u128 {
@@ -63,14 +62,14 @@ pub fn inline(characters: u128, length: usize) -> u128 {
     ((characters & MASKS[length]) << 32) | length as u128
 }
 
-/// The view that holds `bytes` itself, 12 at the most.
+/// The view that inlines `bytes`, at most 12.
 pub fn inline_bytes(bytes: &[u8]) -> u128 {
     let mut characters = [0; 16];
     characters[..bytes.len()].copy_from_slice(bytes);
     inline(u128::from_le_bytes(characters), bytes.len())
 }
 
-/// The bytes of an inlined view in the lowest 12 bytes, the first one lowest, zero behind the last
+/// The bytes of an inlined view in the lowest 12 bytes, the first one lowest, zero after the last
 /// one.
 #[inline]
 pub fn characters(view: u128) -> u128 {
@@ -80,15 +79,15 @@ pub fn characters(view: u128) -> u128 {
 /// The array of `views`, `buffers` and `nulls`; a debug build checks them.
 ///
 /// # Safety
-/// Every view, those of null rows too, is of valid UTF-8 and either inlined with zeros behind its
-/// last byte, or inside of one of `buffers` and holding that string's first four bytes. `nulls` is
+/// Every view, those of null rows too, is of valid UTF-8 and either inlined with zeros after its
+/// last byte, or inside one of `buffers` and with that string's first four bytes. `nulls` is
 /// as long as `views`.
 pub unsafe fn array(views: Vec<u128>, buffers: Vec<Buffer>, nulls: Option<NullBuffer>) -> StringViewArray {
     let nulls = nulls.filter(|nulls| nulls.null_count() > 0);
     if cfg!(debug_assertions) {
         return StringViewArray::new(views.into(), buffers, nulls);
     }
-    // SAFETY: the caller keeps the very promises that the constructor asks for.
+    // SAFETY: the caller upholds the constructor's requirements.
     unsafe { StringViewArray::new_unchecked(views.into(), buffers, nulls) }
 }
 
@@ -109,14 +108,14 @@ mod tests {
         StringViewArray::try_new(views.into(), texts.data_buffers().to_vec(), None).unwrap()
     }
 
-    /// The place of `text` at `number`, or the nearest one before it, that is between characters.
+    /// The position of `text` at `number`, or the nearest one before it, that is between characters.
     fn place(text: &str, number: usize) -> usize {
         text.floor_char_boundary(number % (text.len() + 1))
     }
 
     proptest! {
         #[test]
-        fn a_cut_is_the_same_part_of_the_string(
+        fn a_slice_is_the_same_part_of_the_string(
             texts in prop::collection::vec(("\\PC{0,40}", 0usize..160, 0usize..160), 0..20),
         ) {
             let range = |row: usize| {
@@ -133,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_short_cut_of_a_long_string_is_inlined() {
+    fn a_short_slice_of_a_long_string_is_inlined() {
         let texts = StringViewArray::from_iter_values(["Bartholomew Featherstone"]);
         let cuts = cut_all(&texts, |_| 0..11);
         assert_eq!(cuts.value(0), "Bartholomew");
@@ -141,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_cut_stays_in_the_buffer_of_its_source() {
+    fn a_long_slice_stays_in_the_buffer_of_its_source() {
         let texts = StringViewArray::from_iter_values(["Bartholomew Featherstone"]);
         let cuts = cut_all(&texts, |_| 2..24);
         assert_eq!(cuts.value(0).as_ptr(), texts.value(0)[2..].as_ptr());
@@ -149,7 +148,7 @@ mod tests {
 
     #[test]
     #[should_panic]
-    fn a_cut_past_the_end_of_the_string_is_refused() {
+    fn a_slice_past_the_end_of_the_string_panics() {
         cut_all(&StringViewArray::from_iter_values(["Ann"]), |_| 0..4);
     }
 }

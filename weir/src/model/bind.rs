@@ -1,6 +1,6 @@
-//! `$name` in SQL becomes the parameter's value: in the syntax tree, typed, before planning.
+//! Replaces `$name` in SQL by the parameter's value: in the syntax tree, typed, before planning.
 //!
-//! No text is pasted into SQL, so a value cannot become anything but a value.
+//! Values are not pasted into the SQL text, so a value cannot change the statement.
 
 use std::ops::ControlFlow;
 
@@ -11,16 +11,16 @@ use datafusion::sql::sqlparser::tokenizer::Span;
 
 use crate::task::{Param, Params, SqlType};
 
-/// A placeholder that is no parameter.
+/// A placeholder without a parameter.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Unknown {
     /// Its name, without the dollar sign.
     pub(crate) name: String,
-    /// Where it stands.
+    /// Its position.
     pub(crate) span: Span,
 }
 
-/// Puts the parameters' values in the place of all placeholders.
+/// Replaces all placeholders by the parameters' values.
 pub(crate) fn bind<T: VisitMut>(syntax: &mut T, params: &Params) -> Result<(), Unknown> {
     let visited = visit_expressions_mut(syntax, |expr| {
         if let Expr::Value(ValueWithSpan { value: Value::Placeholder(placeholder), span }) = expr {
@@ -46,7 +46,7 @@ fn literal(param: &Param, span: Span) -> Expr {
     match param.sql_type {
         SqlType::String => *text(),
         SqlType::Boolean => cast(DataType::Boolean),
-        // A plain number, so that it can stand where only a number can: `interval $n day`, `limit $n`.
+        // A plain number, because `interval $n day` and `limit $n` need one.
         SqlType::Integer | SqlType::Bigint => value(Value::Number(param.text.trim().to_owned(), false)),
         SqlType::Double => cast(DataType::DoublePrecision),
         SqlType::Decimal(precision, scale) => {

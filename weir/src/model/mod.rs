@@ -29,14 +29,14 @@ pub(crate) struct Model {
     pub(crate) reads: Vec<String>,
 }
 
-/// Reads a task's SQL files. Each model comes after those that it reads.
+/// Reads a task's SQL files. Each model comes after the models that it reads.
 pub(crate) fn load(task: &Task) -> Result<Vec<Model>> {
     let mut models = Vec::with_capacity(task.spec.models.len());
     for (name, path) in &task.spec.models {
         let file = task.folder.join(&path.value);
         let text = read_text(&file).map_err(|what| {
             let error = task.error(path, format!("model `{name}`: {}: {what}", file.display()));
-            Box::new(error.with_help("SQL files are found relative to the task file"))
+            Box::new(error.with_help("the path is relative to the task file"))
         })?;
         models.push(parse(task, name, SourceText::new(&file, text))?);
     }
@@ -59,7 +59,7 @@ fn parse(task: &Task, name: &str, source: SourceText) -> Result<Model> {
         return Err(not_a_select(&source));
     }
     bind::bind(&mut statement, &task.params).map_err(|unknown| {
-        let error = TaskError::new(&source, place(unknown.span), format!("`${}` is no parameter", unknown.name));
+        let error = TaskError::new(&source, place(unknown.span), format!("unknown parameter `${}`", unknown.name));
         Box::new(error.nearest(&unknown.name, task.params.names()))
     })?;
     let statement = Statement::Statement(statement);
@@ -73,7 +73,7 @@ fn parse(task: &Task, name: &str, source: SourceText) -> Result<Model> {
 
 fn not_a_select(source: &SourceText) -> Error {
     let error = TaskError::new(source, None, "a model is one select statement");
-    Box::new(error.with_help("write one `select` (it may begin with `with`), and one model a file")).into()
+    Box::new(error.with_help("write one `select` (it may begin with `with`), and one model per file")).into()
 }
 
 /// The tables that a statement reads; each must be a source or a model.
@@ -111,7 +111,7 @@ fn relation_place(statement: &Statement, name: &str) -> Option<Place> {
 }
 
 impl Model {
-    /// Plans the model over the tables that the session knows.
+    /// Plans the model over the session's tables.
     pub(crate) async fn plan(&self, session: &SessionState) -> Result<LogicalPlan> {
         let plan = session.statement_to_plan(self.statement.clone()).await;
         let plan = plan.map_err(|error| Box::new(sql_error(&self.source, &error)))?;
@@ -120,24 +120,24 @@ impl Model {
         }
         let schema = plan.schema();
         if let Some(field) = schema.fields().iter().find(|field| field.name() == "reasons") {
-            let message = format!("a model has no column `{}` of its own: rejected rows get it", field.name());
+            let message = format!("a model cannot have a column `{}`: it is added to rejected rows", field.name());
             return Err(Box::new(TaskError::new(&self.source, None, message)).into());
         }
         let mut names = std::collections::HashSet::new();
         if let Some(field) = schema.fields().iter().find(|field| !names.insert(field.name())) {
-            let error = TaskError::new(&self.source, None, format!("two columns are called `{}`", field.name()));
-            return Err(Box::new(error.with_help("name one of them with `as`")).into());
+            let error = TaskError::new(&self.source, None, format!("duplicate column `{}`", field.name()));
+            return Err(Box::new(error.with_help("rename one of them with `as`")).into());
         }
         Ok(plan)
     }
 
-    /// What the query engine says about the model.
+    /// The query engine's error about the model.
     pub(crate) fn error(&self, error: &DataFusionError) -> Error {
         Box::new(sql_error(&self.source, error)).into()
     }
 }
 
-/// A condition of a rule, over the columns of `schema`. The error speaks of the condition, not of its place.
+/// A condition of a rule, over the columns of `schema`. The error describes the condition, not its position.
 pub(crate) fn condition(task: &Task, session: &SessionState, schema: &SchemaRef, sql: &str) -> Result<Expr, String> {
     let schema = datafusion::common::DFSchema::try_from(schema.as_ref().clone()).map_err(|error| error.to_string())?;
     let mut parser = datafusion::sql::sqlparser::parser::Parser::new(&GenericDialect)
@@ -146,9 +146,9 @@ pub(crate) fn condition(task: &Task, session: &SessionState, schema: &SchemaRef,
     let mut syntax = parser.parse_expr_with_alias().map_err(|error| error.to_string())?;
     let rest = parser.peek_token();
     if rest.token != datafusion::sql::sqlparser::tokenizer::Token::EOF {
-        return Err(format!("`{}` cannot stand here in `{sql}`", rest.token));
+        return Err(format!("unexpected `{}` in `{sql}`", rest.token));
     }
-    bind::bind(&mut syntax.expr, &task.params).map_err(|unknown| format!("`${}` is no parameter", unknown.name))?;
+    bind::bind(&mut syntax.expr, &task.params).map_err(|unknown| format!("unknown parameter `${}`", unknown.name))?;
     let expr =
         session.create_logical_expr_from_sql_expr(syntax, &schema).map_err(|error| message_and_span(&error).0)?;
     let mut subquery = false;
@@ -159,12 +159,12 @@ pub(crate) fn condition(task: &Task, session: &SessionState, schema: &SchemaRef,
     });
     walked.map_err(|error| error.to_string())?;
     if subquery {
-        return Err("a rule speaks of one row: put subqueries, aggregates and windows into the model".to_owned());
+        return Err("a rule is about one row: move subqueries, aggregates and windows into the model".to_owned());
     }
     Ok(expr)
 }
 
-/// What the query engine says about a SQL file, with the place if it knows one.
+/// The query engine's error about a SQL file, with its position if known.
 fn sql_error(source: &SourceText, error: &DataFusionError) -> TaskError {
     let (message, place) = message_and_span(error);
     TaskError::new(source, place, message)
@@ -185,7 +185,7 @@ fn message_and_span(error: &DataFusionError) -> (String, Option<Place>) {
         other => other.strip_backtrace(),
     };
     let message = message.strip_prefix("sql parser error: ").unwrap_or(&message).to_owned();
-    // The SQL parser says where only in its text: `… at Line: 3, Column: 7`.
+    // The SQL parser reports the position in the text only: `… at Line: 3, Column: 7`.
     match message.rsplit_once(" at Line: ") {
         Some((what, numbers)) => {
             let place = numbers.split_once(", Column: ").and_then(|(line, column)| {

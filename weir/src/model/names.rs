@@ -1,10 +1,10 @@
-//! Every column of a model has a name that somebody chose.
+//! Every column of a model must have an explicit name.
 
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{self, AccessExpr, Expr, FunctionArguments, SelectItem, SetExpr, Spanned as _};
 use datafusion::sql::sqlparser::tokenizer::Span;
 
-/// The first column of a select that has no name of its own, as it is written and where.
+/// The first column of a select without a name of its own: its text and position.
 pub(super) fn unnamed(statement: &Statement) -> Option<(String, Span)> {
     let Statement::Statement(statement) = statement else { return None };
     let ast::Statement::Query(query) = statement.as_ref() else { return None };
@@ -15,7 +15,7 @@ pub(super) fn unnamed(statement: &Statement) -> Option<(String, Span)> {
     Some((unnamed.to_string(), unnamed.span()))
 }
 
-/// The select list that names the columns: of a union the first one.
+/// The select list that names the columns; for a union the first one.
 fn columns(body: &SetExpr) -> Option<&[SelectItem]> {
     match body {
         SetExpr::Select(select) => Some(&select.projection),
@@ -25,11 +25,11 @@ fn columns(body: &SetExpr) -> Option<&[SelectItem]> {
     }
 }
 
-/// Whether an expression is a column, whose name it keeps.
+/// Whether an expression is a column reference, which keeps the column's name.
 fn is_column(expr: &Expr) -> bool {
     match expr {
         Expr::Identifier(_) | Expr::CompoundIdentifier(_) => true,
-        // The parser takes `user` for a function; the planner looks for a column first.
+        // The parser reads `user` as a function; the planner looks for a column first.
         Expr::Function(function) => matches!(function.args, FunctionArguments::None),
         Expr::CompoundFieldAccess { access_chain, .. } => {
             access_chain.iter().all(|access| matches!(access, AccessExpr::Dot(_)))

@@ -1,4 +1,4 @@
-//! The order in which models can be computed.
+//! Sorts models in dependency order.
 
 use std::collections::HashMap;
 
@@ -6,7 +6,7 @@ use super::Model;
 use crate::error::Result;
 use crate::task::Task;
 
-/// Sorts models so that each comes after those that it reads; a cycle is refused, and shown.
+/// Sorts models so that each comes after those that it reads. A cycle is an error that shows it.
 pub(super) fn by_dependency(task: &Task, models: Vec<Model>) -> Result<Vec<Model>> {
     let reads: HashMap<&str, Vec<&str>> =
         models.iter().map(|m| (m.name.as_str(), m.reads.iter().map(String::as_str).collect())).collect();
@@ -16,7 +16,7 @@ pub(super) fn by_dependency(task: &Task, models: Vec<Model>) -> Result<Vec<Model
         if let Err(cycle) = visit(&model.name, &reads, &mut path, &mut order) {
             let error =
                 task.error(&task.spec.models[cycle[0]], format!("models read each other: {}", cycle.join(" -> ")));
-            return Err(Box::new(error.with_help("take one of these reads out")).into());
+            return Err(Box::new(error.with_help("remove one of these reads")).into());
         }
     }
     let order: HashMap<String, usize> = order.iter().enumerate().map(|(i, name)| ((*name).to_owned(), i)).collect();
@@ -25,7 +25,7 @@ pub(super) fn by_dependency(task: &Task, models: Vec<Model>) -> Result<Vec<Model
     Ok(models)
 }
 
-/// Puts what `name` reads into the order, then `name`; or gives the cycle that it is part of.
+/// Adds what `name` reads to the order, then `name`; or returns the cycle that it is part of.
 fn visit<'a>(
     name: &'a str,
     reads: &HashMap<&'a str, Vec<&'a str>>,

@@ -1,7 +1,7 @@
-//! Where files go once the run that read them is published.
+//! The archive: where files are moved after the run that read them is published.
 //!
-//! What is moved, and where, is in the ledger before the commit record. Moving can be repeated after a crash at any
-//! point, and moves nothing but what was read: a file that came under the same name meanwhile stays.
+//! Files and destinations are in the ledger before the commit record. Moving can be repeated after a crash at any
+//! point, and moves only the version that was read: a file that arrived under the same name meanwhile stays.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -20,27 +20,27 @@ use crate::task::{SourceSpec, Task};
 #[derive(Debug)]
 pub(crate) struct Archive {
     folder: PathBuf,
-    /// The pattern's folder as far as it has no wildcards: files keep their place below it.
+    /// The pattern's folder up to the first wildcard: files keep their relative path below it.
     base: PathBuf,
-    /// The rest of the pattern, a component each.
+    /// The rest of the pattern, by component.
     rest: Vec<String>,
 }
 
 impl Archive {
-    /// The archive that a source declares, if it does.
+    /// The archive that a source declares, if any.
     pub(crate) fn declare(task: &Task, pattern: &str, spec: &SourceSpec) -> Result<Option<Self>> {
         let Some(archive) = &spec.archive else { return Ok(None) };
         let folder = task.params.fill(&task.source, archive)?;
         let refused = |message: String| {
             let error = task.error(archive, message);
-            Error::from(Box::new(error.with_help("name a folder beside the one that is read, on the same file system")))
+            Error::from(Box::new(
+                error.with_help("specify a folder next to the one that is read, on the same file system"),
+            ))
         };
         let (base, rest) = split(&disk::absolute(Path::new(pattern)));
         let archive = Self { folder: disk::absolute(Path::new(&folder)), base, rest };
         if meet(&archive.pattern(&archive.base), &archive.pattern(&archive.folder)) {
-            return Err(refused(format!(
-                "`{folder}` lies in what `{pattern}` matches: files would be read again there"
-            )));
+            return Err(refused(format!("archived files in `{folder}` would match `{pattern}` and be read again")));
         }
         Ok(Some(archive))
     }
@@ -50,14 +50,14 @@ impl Archive {
         &self.folder
     }
 
-    /// Where a file goes.
+    /// The destination of a file.
     pub(crate) fn destination(&self, file: &FoundFile) -> String {
         let path = PathBuf::from(file.path());
         let kept = path.strip_prefix(&self.base).ok().or(path.file_name().map(Path::new)).unwrap_or(&path);
         self.folder.join(kept).display().to_string()
     }
 
-    /// Fails if the files could not be moved there as things are. Nothing is changed.
+    /// Fails if the files could not be moved there now. Nothing is changed.
     pub(crate) fn check<'a>(&self, files: impl Iterator<Item = &'a FoundFile>) -> Result<()> {
         let mut folders: BTreeSet<PathBuf> =
             files.filter_map(|file| Some(Path::new(&file.path()).parent()?.to_path_buf())).collect();
@@ -65,33 +65,33 @@ impl Archive {
         for folder in &folders {
             disk::check_writable(folder).map_err(|(at, error)| {
                 let message = format!("files cannot be moved to the archive {}: {error}", self.folder.display());
-                Error::input(at.display(), message, "give the user of this run the right to write there")
+                Error::input(at.display(), message, "give the user that runs weir write access")
             })?;
         }
-        // The same question as of the task file, of where the links lead.
+        // The check of the task file again, with links resolved.
         if meet(&self.pattern(&real(&self.base)), &self.pattern(&real(&self.folder))) {
-            let message = "the archive lies in what the source matches: files would be read again there";
-            return Err(Error::input(self.folder.display(), message, "name a folder beside the one that is read"));
+            let message = "archived files would match the source's pattern and be read again";
+            return Err(Error::input(self.folder.display(), message, "specify a folder next to the one that is read"));
         }
         Ok(())
     }
 
-    /// The pattern of what lies below a folder as the source's files lie below theirs.
+    /// The pattern of the archived files below a folder, from that of the source's files.
     fn pattern(&self, folder: &Path) -> Vec<String> {
         let literal = folder.iter().map(|name| Pattern::escape(&name.to_string_lossy())).collect::<Vec<_>>();
         literal.into_iter().chain(self.rest.iter().cloned()).collect()
     }
 }
 
-/// A pattern's folder as far as it has no wildcards, and the components that follow.
+/// A pattern's folder up to the first wildcard, and the components that follow.
 fn split(pattern: &Path) -> (PathBuf, Vec<String>) {
     let names: Vec<_> = pattern.iter().map(|name| name.to_string_lossy().into_owned()).collect();
     let plain = names.iter().map_while(|name| literal(name)).collect::<Vec<_>>();
-    let folder = plain.len().min(names.len() - 1); // of a plain path the last name is the file's
+    let folder = plain.len().min(names.len() - 1); // in a plain path the last name is the file's
     (plain[..folder].iter().collect(), names[folder..].to_vec())
 }
 
-/// The name that a component of a pattern stands for, if it stands for one.
+/// The literal name that a component of a pattern matches, if it matches only one.
 fn literal(component: &str) -> Option<String> {
     let mut name = String::new();
     let mut rest = component;
@@ -112,7 +112,7 @@ fn literal(component: &str) -> Option<String> {
     Some(name)
 }
 
-/// Whether a path can match both patterns; of two components with wildcards it is taken that one can.
+/// Whether a path can match both patterns; two components with wildcards are assumed to have a common match.
 fn meet(one: &[String], other: &[String]) -> bool {
     let any = |pattern: &[String]| pattern.first().is_some_and(|name| name == "**");
     match (one, other) {
@@ -134,13 +134,13 @@ fn names_meet(one: &str, other: &str) -> bool {
     }
 }
 
-/// The path without links, as far as it is there.
+/// The path with links resolved, as far as it exists.
 fn real(path: &Path) -> PathBuf {
     let found = path.ancestors().find_map(|there| Some((there.canonicalize().ok()?, path.strip_prefix(there).ok()?)));
     found.map_or_else(|| path.to_path_buf(), |(there, rest)| there.join(rest))
 }
 
-/// A file that is to be moved: where it is, where it goes, and how it was when it was read.
+/// A file to move: its path, its destination, and its version when it was read.
 #[derive(Debug)]
 pub(crate) struct Move {
     pub(crate) from: PathBuf,
@@ -149,7 +149,7 @@ pub(crate) struct Move {
     pub(crate) modified: String,
 }
 
-/// Moves what a run has read, as far as it is not moved yet, and makes that last.
+/// Moves the files that a run has read, if they are not moved yet, and makes that durable.
 pub(crate) fn finish_moves(run: &str, moves: &[Move]) -> Result<()> {
     let failed = |of: &Move, error| {
         let message = format!("cannot be moved to the archive as {}: {error}", of.to.display());
@@ -158,7 +158,7 @@ pub(crate) fn finish_moves(run: &str, moves: &[Move]) -> Result<()> {
     for of in moves {
         of.finish(run).map_err(|error| failed(of, error))?;
     }
-    // Were a file back in its place after a power failure, it would be read again.
+    // If a file were back in its place after a power failure, it would be read again.
     let mut synced = BTreeSet::new();
     for of in moves {
         for folder in [&of.to, &of.from].into_iter().filter_map(|path| path.parent()) {
@@ -172,7 +172,7 @@ pub(crate) fn finish_moves(run: &str, moves: &[Move]) -> Result<()> {
 
 impl Move {
     fn finish(&self, run: &str) -> io::Result<()> {
-        remove_if_there(&self.copy_of(run))?; // a copy that was broken off
+        remove_if_there(&self.copy_of(run))?; // an incomplete copy
         match fs::metadata(&self.from) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
             metadata => {
@@ -206,7 +206,7 @@ impl Move {
         Err(ErrorKind::AlreadyExists.into())
     }
 
-    /// The copy gets its name when it is on disk, and only then the file goes.
+    /// The copy is renamed when it is on disk, and only then the original is removed.
     fn copy(&self, to: &Path, run: &str) -> io::Result<()> {
         let copy = self.copy_of(run);
         let copied = disk::copy(&self.from, &copy).and_then(|()| {
@@ -217,13 +217,13 @@ impl Move {
             fs::remove_file(&self.from)
         });
         if copied.is_err() {
-            // Not this is what went wrong; the next try removes it too.
+            // The error to report is the first one; the next attempt removes the copy, too.
             let _ = remove_if_there(&copy);
         }
         copied
     }
 
-    /// What a copy is called until it is whole.
+    /// The name of a copy until it is complete.
     fn copy_of(&self, run: &str) -> PathBuf {
         self.to.with_file_name(format!(".{}.weir-{run}", self.to.file_name().unwrap_or_default().to_string_lossy()))
     }
@@ -236,7 +236,7 @@ fn remove_if_there(file: &Path) -> io::Result<()> {
     }
 }
 
-/// The name with the run's id in front of its endings.
+/// The name with the run's id before its suffixes.
 fn with_run(path: &Path, run: &str) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let (stem, endings) = match name.char_indices().skip(1).find(|(_, c)| *c == '.') {
@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn what_came_under_the_same_name_after_the_file_was_read_stays() {
+    fn a_file_that_arrived_under_the_same_name_after_reading_stays() {
         let root = tempfile::tempdir().unwrap();
         let (from, to) = (root.path().join("a.csv"), root.path().join("done/a.csv"));
         fs::write(&from, "read").unwrap();

@@ -1,4 +1,4 @@
-//! What is in a file, as a hash.
+//! Hashes of the content of files.
 
 use std::fs::File;
 use std::io::Read;
@@ -9,8 +9,8 @@ use crate::error::{Error, Result};
 
 const READ_BYTES: usize = 1 << 20;
 
-/// BLAKE3 of the content of files, in hex, several files at a time. The scan that follows reads each of them in the
-/// version that was found: one that changes meanwhile ends the run.
+/// BLAKE3 hashes of the content of files, in hex, several files at a time. The scan that follows reads each file in
+/// the version that was found: one that changes meanwhile ends the run.
 pub(crate) fn hashes(files: &[&FoundFile], stopped: &(dyn Fn() -> bool + Sync)) -> Result<Vec<String>> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(files.len());
     let next = AtomicUsize::new(0);
@@ -32,7 +32,7 @@ pub(crate) fn hashes(files: &[&FoundFile], stopped: &(dyn Fn() -> bool + Sync)) 
 }
 
 fn hash(file: &FoundFile, stopped: &dyn Fn() -> bool) -> Result<String> {
-    let failed = |error| Error::input(&file.name, error, "check that the file is there and can be read");
+    let failed = |error| Error::input(&file.name, error, "check that the file exists and can be read");
     let mut content = File::open(file.path()).map_err(failed)?;
     let mut hasher = blake3::Hasher::new();
     let mut buffer = vec![0; READ_BYTES];

@@ -8,7 +8,7 @@ use object_store::local::LocalFileSystem;
 use super::{FoundFile, local_path};
 use crate::error::{Error, Result};
 
-/// A local file, by the name that the user knows it by.
+/// A local file, under the name that the user knows.
 pub(crate) async fn found(name: String, path: &Path) -> Result<FoundFile> {
     let meta = LocalFileSystem::new().head(&local_path(path)?).await;
     let meta =
@@ -16,11 +16,11 @@ pub(crate) async fn found(name: String, path: &Path) -> Result<FoundFile> {
     Ok(FoundFile { name, meta })
 }
 
-/// The files that a local path or pattern names, hidden ones aside. What is there and cannot be looked at is an
-/// error: passing over it would lose its rows.
+/// The files that match a local path or pattern, without hidden ones. A match that cannot be accessed is an
+/// error: skipping it would lose its rows.
 pub(crate) fn matching(pattern: &str) -> Result<Vec<PathBuf>> {
     let unreadable = |path: &Path, error: &std::io::Error| {
-        Error::input(path.display(), error, "fix or remove it, or give the user of this run the right to read it")
+        Error::input(path.display(), error, "fix or remove it, or give the user that runs weir read access")
     };
     let entries = glob::glob(pattern).map_err(|error| Error::input(pattern, error, "correct the pattern"))?;
     let mut paths = Vec::new();
@@ -37,13 +37,13 @@ pub(crate) fn matching(pattern: &str) -> Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-/// The pattern's folder: glob passes over one that it may not list.
+/// Checks the pattern's folder: glob skips a folder that it may not list.
 fn check_readable_folder(pattern: &str) -> Result<()> {
     let plain = pattern.split(['*', '?', '[']).next().unwrap_or(pattern);
     let folder = Path::new(plain.rsplit_once('/').map_or(".", |(folder, _)| folder));
     match std::fs::read_dir(folder) {
         Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
-            Err(Error::input(folder.display(), error, "give the user of this run the right to read it"))
+            Err(Error::input(folder.display(), error, "give the user that runs weir read access"))
         }
         _ => Ok(()),
     }

@@ -1,4 +1,4 @@
-//! Where files are: found by a pattern, opened in one version, known by their content, moved to an archive.
+//! Files and their locations: matched by a pattern, opened in one version, identified by content, moved to an archive.
 
 mod archive;
 mod content;
@@ -21,17 +21,17 @@ use crate::system::disk;
 pub(crate) struct FoundFile {
     /// The name as the user would write it.
     pub(crate) name: String,
-    /// Its location in the store, its size and version.
+    /// Its location in the store, its size and its version.
     pub(crate) meta: ObjectMeta,
 }
 
 impl FoundFile {
-    /// Its absolute path: the ledger's key for it, whatever the working directory of a run is.
+    /// Its absolute path, the ledger's key for it, independent of the working directory of a run.
     pub(crate) fn path(&self) -> String {
         disk::absolute(Path::new(&self.name)).display().to_string()
     }
 
-    /// The file of that path, as it is.
+    /// The file at a path, in its current version.
     #[cfg(test)]
     pub(crate) fn at(path: &Path) -> Self {
         let metadata = std::fs::metadata(path).unwrap();
@@ -41,7 +41,7 @@ impl FoundFile {
         Self { name: path.display().to_string(), meta }
     }
 
-    /// Its time of change, as the ledger has it.
+    /// Its modification time, as the ledger has it.
     pub(crate) fn modified(&self) -> String {
         self.meta.last_modified.to_rfc3339()
     }

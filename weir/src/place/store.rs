@@ -1,4 +1,4 @@
-//! Files by ranges, in one version each: a file that changes under the run is an error, not a wrong row.
+//! Range reads of files, in one version each: a file that changes during the run is an error, not a wrong row.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ pub(crate) struct RangeReader {
     store: Arc<dyn ObjectStore>,
     name: String,
     meta: ObjectMeta,
-    /// The file itself, where the store is the local file system: a range is one call then.
+    /// The file itself, if the store is the local file system: a range is one call then.
     local: Option<std::fs::File>,
 }
 
@@ -31,7 +31,7 @@ impl Opener {
         Self { store: Arc::new(LocalFileSystem::new()) }
     }
 
-    /// Opens the version of the file that the metadata speaks of.
+    /// Opens the version of the file that the metadata describes.
     pub(crate) fn open(&self, name: &str, meta: &ObjectMeta) -> Result<RangeReader> {
         let options = GetOptions { if_match: meta.e_tag.clone(), ..Default::default() };
         let opened = wait(self.store.get_opts(&meta.location, options)).map_err(|error| read_error(name, error))?;
@@ -54,7 +54,7 @@ impl RangeReader {
         self.meta.size
     }
 
-    /// The bytes from `start` on, `length` of them or up to the file's end.
+    /// The bytes from `start`, `length` of them or up to the file's end.
     pub(crate) fn read(&self, start: u64, length: u64) -> Result<Bytes> {
         let end = self.meta.size.min(start.saturating_add(length));
         if start >= end {
@@ -72,7 +72,7 @@ impl RangeReader {
         if bytes.len() as u64 == end - start { Ok(bytes) } else { Err(changed(&self.name)) }
     }
 
-    /// Fails if the file is not what it was when the run began.
+    /// Fails if the file is not the version that it was when the run began.
     pub(crate) fn check_unchanged(&self) -> Result<()> {
         let now = wait(self.store.head(&self.meta.location)).map_err(|error| read_error(&self.name, error))?;
         if now.size == self.meta.size && now.e_tag == self.meta.e_tag { Ok(()) } else { Err(changed(&self.name)) }
@@ -83,15 +83,15 @@ impl RangeReader {
     }
 }
 
-/// Waits for an object store on this thread; the runtime gets another one meanwhile.
+/// Waits for an object store on this thread; the runtime uses another thread meanwhile.
 ///
-/// The readers of a scan take turns at its cursor. Were that turn awaited, the runtime would queue a waking reader
-/// behind the one that woke it, on the same thread, and all readers would end up running one after the other.
+/// The readers of a scan take turns at its cursor. If that turn were awaited, the runtime would queue a waking reader
+/// behind the one that woke it, on the same thread, and all readers would run one after the other.
 pub(crate) fn wait<T>(answer: impl Future<Output = T>) -> T {
     tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(answer))
 }
 
-/// Reads a range of a local file; less where the file has become shorter.
+/// Reads a range of a local file; fewer bytes if the file has become shorter.
 fn read_local(file: &std::fs::File, start: u64, end: u64) -> std::io::Result<Bytes> {
     let length = (end - start) as usize;
     let mut bytes = Vec::with_capacity(length);
@@ -101,14 +101,14 @@ fn read_local(file: &std::fs::File, start: u64, end: u64) -> std::io::Result<Byt
             break;
         }
     }
-    bytes.truncate(length); // the allocator may have given more room than was asked for
+    bytes.truncate(length); // the allocator may have returned more capacity than requested
     Ok(bytes.into())
 }
 
 fn read_error(name: &str, error: object_store::Error) -> Error {
     match error {
         object_store::Error::Precondition { .. } | object_store::Error::NotFound { .. } => changed(name),
-        error => Error::input(name, &error, "check that the file is there and can be read").because(error),
+        error => Error::input(name, &error, "check that the file exists and can be read").because(error),
     }
 }
 
@@ -120,8 +120,8 @@ fn changed(name: &str) -> Error {
     )
 }
 
-/// The path by which an object store on the root of the local file system knows a file.
+/// The path of a file for an object store on the root of the local file system.
 pub(crate) fn local_path(path: &std::path::Path) -> Result<Path> {
     Path::from_filesystem_path(path)
-        .map_err(|error| Error::input(path.display(), error, "check that the file is there and can be read"))
+        .map_err(|error| Error::input(path.display(), error, "check that the file exists and can be read"))
 }

@@ -1,9 +1,9 @@
-//! The gate: above which shares of bad rows nothing is published.
+//! The quality gate: limits on rejected rows and row counts, above or below which nothing is published.
 
 use super::judge::{Judge, Tally};
 use crate::task::{GateSpec, Limit};
 
-/// What closes the gate of a judged table; nothing if it is open. `unique` are the rows that each `unique`
+/// The reasons why the gate of a judged table closes; empty if it is open. `unique` has the rows that each `unique`
 /// rule counted.
 pub(crate) fn breaches(judge: &Judge, tally: &Tally, unique: &[u64]) -> Vec<String> {
     let counted =
@@ -17,10 +17,10 @@ pub(crate) fn breaches(judge: &Judge, tally: &Tally, unique: &[u64]) -> Vec<Stri
     messages
 }
 
-/// What of a `gate` itself is not met by a table of so many rows.
+/// The limits of a `gate` itself that a table exceeds.
 pub(crate) fn of_table(gate: &GateSpec, rows: u64, rejected: u64) -> Vec<String> {
-    let rejected = over(gate.max_rejected, rejected, rows).map(|share| format!("rejected are {share}"));
-    let few = gate.min_rows.filter(|min| rows < *min).map(|min| format!("{rows} rows, and at least {min} are needed"));
+    let rejected = over(gate.max_rejected, rejected, rows).map(|share| format!("rejected: {share}"));
+    let few = gate.min_rows.filter(|min| rows < *min).map(|min| format!("{rows} rows, fewer than min_rows ({min})"));
     rejected.into_iter().chain(few).collect()
 }
 
@@ -38,7 +38,7 @@ mod tests {
     fn a_gate_closes_above_its_limit_and_below_its_minimum() {
         let gate = GateSpec { max_rejected: Some(Limit::Share(0.5)), min_rows: Some(10) };
         assert_eq!(of_table(&gate, 10, 5), Vec::<String>::new());
-        assert_eq!(of_table(&gate, 10, 6), ["rejected are 6 of 10 rows (60.0%), more than 50%"]);
-        assert_eq!(of_table(&gate, 9, 0), ["9 rows, and at least 10 are needed"]);
+        assert_eq!(of_table(&gate, 10, 6), ["rejected: 6 of 10 rows (60.0%), more than 50%"]);
+        assert_eq!(of_table(&gate, 9, 0), ["9 rows, fewer than min_rows (10)"]);
     }
 }

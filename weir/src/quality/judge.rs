@@ -1,4 +1,4 @@
-//! Judging a table: each row is accepted, or rejected with all its reasons, in one pass.
+//! Judges a table: each row is accepted, or rejected with all its reasons, in one pass.
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::route::{Counted, Shown};
 use crate::task::{GateSpec, QualitySpec, Requirement, RuleSpec, Task, TaskError};
 
-/// A row's reasons are a bit each.
+/// A row's reasons are a bit mask.
 const MAX_REJECT_RULES: usize = 64;
 
 /// The rules of one table, bound to its columns.
@@ -30,13 +30,13 @@ pub(crate) struct Judge {
     shown: Vec<usize>,
 }
 
-/// What became of the rows of one batch.
+/// The result for the rows of one batch.
 pub(crate) struct Verdict {
-    /// For each row whether it is accepted.
+    /// Whether each row is accepted.
     pub(crate) accepted: BooleanBuffer,
-    /// How many are.
+    /// The number of accepted rows.
     pub(crate) accepted_rows: usize,
-    /// The reasons of the rejected rows, null for the others; none if all rows are accepted.
+    /// The reasons of the rejected rows, null for the others; `None` if all rows are accepted.
     pub(crate) reasons: Option<ArrayRef>,
 }
 
@@ -46,16 +46,16 @@ pub(crate) struct Tally {
     pub(crate) rows: u64,
     pub(crate) accepted: u64,
     pub(crate) rejected: u64,
-    /// For each rule the rows for which it does not hold.
+    /// The rows that failed each rule.
     pub(crate) failed: Vec<Counted>,
-    /// The keys seen, for each `unique` rule.
+    /// The keys seen so far, for each `unique` rule.
     pub(crate) keys: Vec<Duplicates>,
     texts: HashMap<u64, u128>,
     text: Vec<u8>,
 }
 
 impl Judge {
-    /// Binds a table's rules to its columns. `shown` are the columns that stand for a row in a sample.
+    /// Binds a table's rules to its columns. `shown` are the columns that identify a row in a sample.
     pub(crate) fn bind(
         task: &Task,
         session: &SessionState,
@@ -78,11 +78,11 @@ impl Judge {
                 check_name(&scope, name, rule)?;
                 if effect == Effect::Fail && rule.value.max.is_some() {
                     let error =
-                        scope.error(rule, name, "`max` is for rules that reject or warn: this one ends the run");
+                        scope.error(rule, name, "`max` is only for rules that reject or warn: this one ends the run");
                     return Err(Box::new(error).into());
                 }
                 if !names.insert(name) {
-                    let error = scope.error(rule, name, "a rule of the table has this name already");
+                    let error = scope.error(rule, name, "duplicate rule name in this table");
                     return Err(Box::new(error).into());
                 }
                 match &rule.value.requirement {
@@ -96,12 +96,12 @@ impl Judge {
         if spec.reject_unless.len() > MAX_REJECT_RULES {
             let rule = &spec.reject_unless[MAX_REJECT_RULES];
             let error = task.error(rule, format!("`{table}` has more than {MAX_REJECT_RULES} rules that reject"));
-            return Err(Box::new(error.with_help("judge in two models, one after the other")).into());
+            return Err(Box::new(error.with_help("split the rules over two models, one after the other")).into());
         }
         Ok(Self { table: table.to_owned(), rules, unique, gate: spec.gate, shown })
     }
 
-    /// Counts of nothing yet. Keys that do not fit memory go to `scratch`.
+    /// Zero counts. Keys that do not fit in memory spill to `scratch`.
     pub(crate) fn tally(&self, scratch: &Path) -> Tally {
         Tally {
             failed: vec![Counted::default(); self.rules.len()],
@@ -110,14 +110,14 @@ impl Judge {
         }
     }
 
-    /// Judges a batch and counts.
+    /// Judges a batch and counts its rows.
     pub(crate) fn judge(&self, batch: &RecordBatch, tally: &mut Tally) -> Result<Verdict> {
         let rows = batch.num_rows();
         let mut accepted = BooleanBuffer::new_set(rows);
         let mut reasons: Vec<u64> = Vec::new();
         for (i, rule) in self.rules.iter().enumerate() {
             let holds = self.ask(rule, batch)?;
-            // Rules that reject come first: what is warned of is among the accepted rows.
+            // Rules that reject come first: warnings count accepted rows only.
             let misses = match rule.effect {
                 Effect::Reject | Effect::Fail => !&holds,
                 Effect::Warn => &accepted & &!&holds,
@@ -161,7 +161,7 @@ impl Judge {
         })
     }
 
-    /// The reasons of each row as text. Few combinations occur, so each is written once a batch.
+    /// The reasons of each row as text. Few combinations occur, so each is written once per batch.
     fn reasons(&self, masks: &[u64], accepted: &BooleanBuffer, tally: &mut Tally) -> ArrayRef {
         let Tally { texts, text, .. } = tally;
         let mut view_of = |mask: u64| {
@@ -176,11 +176,11 @@ impl Judge {
         let views: Vec<u128> = masks.iter().map(|mask| if *mask == 0 { 0 } else { view_of(*mask) }).collect();
         let nulls = NullBuffer::new(!accepted);
         let buffers = [Buffer::from_slice_ref(text.as_slice())];
-        // SAFETY: every view was made of a range of `text`, which only grows, and which holds rule names.
+        // SAFETY: every view was made of a range of `text`, which only grows, and which consists of rule names.
         Arc::new(unsafe { StringViewArray::new_unchecked(ScalarBuffer::from(views), buffers, Some(nulls)) })
     }
 
-    /// The error of a rule that must hold and does not.
+    /// The error of a `fail_unless` rule that a row failed.
     pub(crate) fn failed(&self, rule: &str, counted: &Counted) -> Error {
         let (rows, samples) = (counted.rows, Shown::joined(&counted.samples));
         Error::RuleFailed { table: self.table.clone(), rule: rule.to_owned(), rows, samples }
@@ -188,7 +188,7 @@ impl Judge {
 }
 
 impl Tally {
-    /// Adds another reader's part.
+    /// Adds another reader's counts.
     pub(crate) fn merge(&mut self, other: Tally) {
         self.rows += other.rows;
         self.accepted += other.accepted;
@@ -200,9 +200,9 @@ impl Tally {
     }
 }
 
-/// Reasons are joined with `;`, so a name is a plain one.
+/// Reasons are joined with `;`, so a rule's name must be plain.
 fn check_name(scope: &Scope<'_>, name: &str, rule: &Spanned<RuleSpec>) -> Result<(), Box<TaskError>> {
     let plain = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-    let error = || scope.error(rule, name, "a rule's name has letters, digits and `_` only");
+    let error = || scope.error(rule, name, "a rule's name can have letters, digits and `_` only");
     plain.then_some(()).ok_or_else(|| Box::new(error()))
 }

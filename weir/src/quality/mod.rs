@@ -1,7 +1,7 @@
-//! What must hold of a table's rows: judging them, and the gate.
+//! Quality rules of a table's rows, and the quality gate.
 //!
-//! Rules are evaluated as physical expressions on the batches that a model gives, not as SQL filters: a
-//! filter may be merged, reordered or evaluated twice, and a row that it drops is gone without a reason.
+//! Rules are evaluated as physical expressions on the batches of a model, not as SQL filters: a
+//! filter may be merged, reordered or evaluated twice, and a row that it drops is lost without a reason.
 
 mod gate;
 mod judge;

@@ -1,4 +1,4 @@
-//! Regular expressions, asked once a row.
+//! Regular expressions, matched once per row.
 
 use datafusion::arrow::array::{Array, StringViewArray};
 use datafusion::arrow::buffer::BooleanBuffer;
@@ -7,30 +7,30 @@ use regex_automata::util::primitives::StateID;
 use regex_automata::util::start;
 use regex_automata::{MatchKind, meta};
 
-/// A pattern whose automaton is larger than this is matched by other means.
+/// A pattern with a larger automaton than this, in bytes, is matched by other means.
 const MAX_AUTOMATON_BYTES: usize = 1 << 20;
 
-/// A regular expression that is asked whether it matches, and nothing else.
+/// A regular expression that is only asked whether it matches.
 #[derive(Debug, Clone)]
 pub(super) enum Pattern {
-    /// The whole automaton, worked out beforehand: a step a byte, and nothing to set up for a text.
+    /// The complete automaton, built in advance: one step per byte, and no set-up per text.
     Automaton(Box<Walk>),
     /// For patterns whose automaton would be too large.
     Search(meta::Regex),
 }
 
 impl Pattern {
-    /// Reads a pattern; the error says what is wrong with it, and where.
+    /// Parses a pattern; the error describes the problem and its position.
     pub(super) fn new(pattern: &str) -> Result<Self, String> {
         let search = meta::Regex::new(pattern).map_err(|error| match error.syntax_error() {
             Some(syntax) => syntax.to_string(),
             None => error.to_string(),
         })?;
-        // Word boundaries of Unicode, for one, have no automaton either.
+        // Unicode word boundaries, for example, have no automaton either.
         Ok(Walk::of(pattern).map_or(Self::Search(search), |walk| Self::Automaton(Box::new(walk))))
     }
 
-    /// For each text whether the pattern matches anywhere in it; null does not.
+    /// Whether the pattern matches anywhere in each text; null does not match.
     pub(super) fn matches(&self, texts: &StringViewArray) -> BooleanBuffer {
         match self {
             Self::Automaton(walk) => walk.matches(texts),
@@ -41,7 +41,7 @@ impl Pattern {
     }
 }
 
-/// An automaton, and where it starts in every text.
+/// An automaton, and its start state for every text.
 #[derive(Debug, Clone)]
 pub(super) struct Walk {
     automaton: dense::DFA<Vec<u32>>,
@@ -61,7 +61,7 @@ impl Walk {
         Some(Self { automaton, start })
     }
 
-    /// Two texts at a time: each step waits for the memory that the step before it asked for, and so has time for
+    /// Two texts at a time: each step waits for the memory that the previous step requested, which leaves time for
     /// a step in another text.
     fn matches(&self, texts: &StringViewArray) -> BooleanBuffer {
         let bytes = |row: usize| if texts.is_valid(row) { texts.value(row).as_bytes() } else { &[] };
@@ -94,7 +94,7 @@ impl Walk {
         [self.match_from(at_one, &one[steps..]), self.match_from(at_other, &other[steps..])]
     }
 
-    /// Walks on from a state to the first match or the text's end.
+    /// Continues from a state to the first match or the text's end.
     fn match_from(&self, from: StateID, text: &[u8]) -> bool {
         let mut state = from;
         for byte in text {
@@ -108,7 +108,7 @@ impl Walk {
             }
             state = self.automaton.next_state(state, *byte);
         }
-        // A match is seen one step late, at the end of the text as well.
+        // A match is reported one step late, at the end of the text as well.
         self.automaton.is_match_state(state) || self.automaton.is_match_state(self.automaton.next_eoi_state(state))
     }
 }
@@ -122,7 +122,7 @@ mod tests {
         [r"^[0-9]{8}$", r"(?i)^[^@]+@[^@]+\.(com|net)$", "b+", "^$", r"^\p{Lu}\w*( \w+)*$", "(?i)straße|K"];
 
     #[test]
-    fn patterns_of_everyday_rules_have_an_automaton() {
+    fn common_patterns_have_an_automaton() {
         for pattern in &PATTERNS[..4] {
             assert!(matches!(Pattern::new(pattern).unwrap(), Pattern::Automaton(_)), "{pattern}");
         }
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_without_automaton_is_matched_all_the_same() {
+    fn a_pattern_without_automaton_is_matched_too() {
         let pattern = r"\bAnn\b";
         assert!(matches!(Pattern::new(pattern).unwrap(), Pattern::Search(_)));
         let texts = [Some("Dr. Ann Lee".to_owned()), Some("Annabel".to_owned()), None];
@@ -142,18 +142,18 @@ mod tests {
     }
 
     #[test]
-    fn null_does_not_match_even_a_pattern_that_matches_nothing_at_all() {
+    fn null_does_not_match_even_a_pattern_that_matches_the_empty_text() {
         assert_eq!(matches("^$", &[None, Some(String::new()), None]), [false, true, false]);
     }
 
     #[test]
-    fn a_wrong_pattern_says_where() {
+    fn an_invalid_pattern_is_reported_with_its_problem() {
         assert!(Pattern::new("a[").unwrap_err().contains("unclosed character class"));
     }
 
     proptest! {
         #[test]
-        fn both_ways_agree(
+        fn both_implementations_agree(
             texts in proptest::collection::vec(proptest::option::of("[a-cA-C@.0-9comnetKkßé ]{0,24}"), 0..6),
             which in 0..PATTERNS.len(),
         ) {

@@ -19,12 +19,12 @@ use crate::error::Result;
 use crate::model;
 use crate::task::{Limit, Requirement, RuleSpec, Task, TaskError, type_name};
 
-/// What becomes of a row for which a rule does not hold.
+/// What happens to a row that fails a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Effect {
     /// It goes to the rejected route.
     Reject,
-    /// It is counted and shown.
+    /// It is counted and sampled.
     Warn,
     /// It ends the run.
     Fail,
@@ -41,7 +41,7 @@ impl Effect {
     }
 }
 
-/// A rule, ready to be asked.
+/// A rule, ready to be evaluated.
 #[derive(Debug, Clone)]
 pub(crate) struct Rule {
     pub(crate) name: String,
@@ -58,7 +58,7 @@ enum Test {
     Matches { column: usize, pattern: Pattern },
 }
 
-/// What a rule is bound to.
+/// The table and task that a rule is bound to.
 pub(super) struct Scope<'a> {
     pub(super) task: &'a Task,
     pub(super) session: &'a SessionState,
@@ -71,7 +71,7 @@ impl Scope<'_> {
         self.task.error(rule, format!("rule `{name}` of `{}`: {message}", self.table))
     }
 
-    /// The position of a column that a rule names.
+    /// The index of a column that a rule names.
     pub(super) fn column(&self, rule: &Spanned<RuleSpec>, name: &str, column: &str) -> Result<usize> {
         self.schema.index_of(column).map_err(|_| {
             let error = self.error(rule, name, format!("the table has no column `{column}`"));
@@ -79,7 +79,7 @@ impl Scope<'_> {
         })
     }
 
-    /// A value of a column's type, from the text that a rule has.
+    /// A value of a column's type, parsed from a rule's text.
     fn value(&self, rule: &Spanned<RuleSpec>, name: &str, column: &str, text: &str) -> Result<Expr> {
         let kind = self.schema.field(self.column(rule, name, column)?).data_type();
         let value = ScalarValue::try_from_string(text.to_owned(), kind);
@@ -95,7 +95,7 @@ impl Scope<'_> {
 }
 
 impl Rule {
-    /// Binds a rule to the columns of a table. `unique` is no rule of this kind: it speaks of many rows.
+    /// Binds a rule to the columns of a table. A `unique` rule is not of this kind: it compares rows.
     pub(super) fn bind(scope: &Scope<'_>, name: &str, effect: Effect, spec: &Spanned<RuleSpec>) -> Result<Self> {
         let error = |message: String| Box::new(scope.error(spec, name, message));
         let condition = |expr| physical(scope, spec, name, expr).map(Test::Condition);
@@ -113,13 +113,13 @@ impl Rule {
                 let no_number = columns.iter().find(|column| !scope.schema.field(**column).data_type().is_numeric());
                 if let Some(column) = no_number {
                     let field = scope.schema.field(*column);
-                    let message = format!("`finite` is for numbers, and `{}` is {}", field.name(), field.data_type());
+                    let message = format!("`finite` is for numbers, but `{}` is {}", field.name(), field.data_type());
                     return Err(error(message).into());
                 }
                 Test::Finite(columns)
             }
             Requirement::AcceptedValues(_, values) if values.is_empty() => {
-                return Err(error("no value is accepted, so no row would be".to_owned()).into());
+                return Err(error("the list of accepted values is empty".to_owned()).into());
             }
             Requirement::AcceptedValues(column, values) => {
                 let values = values.iter().map(|value| scope.value(spec, name, column, value));
@@ -131,7 +131,7 @@ impl Rule {
                     && low > high
                 {
                     return Err(
-                        error(format!("nothing lies between {low} and {high}: the smaller one comes first")).into()
+                        error(format!("no value is between {low} and {high}: write the smaller one first")).into()
                     );
                 }
                 condition(ident(column).between(low, high))?
@@ -140,14 +140,15 @@ impl Rule {
                 let index = scope.column(spec, name, column)?;
                 let kind = scope.schema.field(index).data_type();
                 if !kind.is_string() {
-                    return Err(error(format!("`matches` is for text, and `{column}` is {}", type_name(kind))).into());
+                    return Err(error(format!("`matches` is for text, but `{column}` is {}", type_name(kind))).into());
                 }
                 let pattern = Pattern::new(pattern).map_err(error)?;
                 Test::Matches { column: index, pattern }
             }
             Requirement::Unique(_) => {
                 let error = error(
-                    "`unique` can warn or fail, not reject: which of the rows would be the wrong one?".to_owned(),
+                    "`unique` can warn or fail, not reject: which of the duplicates to reject is not defined"
+                        .to_owned(),
                 );
                 return Err(Box::new(error.with_help("move it to warn_unless or fail_unless")).into());
             }
@@ -155,7 +156,7 @@ impl Rule {
         Ok(Self { name: name.to_owned(), effect, max: spec.value.max, test })
     }
 
-    /// For each row whether the rule holds; null does not.
+    /// Whether each row fulfils the rule; null does not.
     pub(super) fn holds(&self, batch: &RecordBatch) -> Result<BooleanBuffer, DataFusionError> {
         match &self.test {
             Test::Condition(expr) => {
@@ -181,7 +182,7 @@ fn not_null(batch: &RecordBatch, columns: &[usize]) -> BooleanBuffer {
     valid.fold(all, |all, valid| &all & valid.inner())
 }
 
-/// For each value whether it is finite, which whole and decimal numbers always are.
+/// Whether each value is finite; integers and decimals always are.
 fn finite(column: &ArrayRef) -> Result<BooleanBuffer, DataFusionError> {
     if !column.data_type().is_floating() {
         return Ok(BooleanBuffer::new_set(column.len()));
@@ -200,7 +201,7 @@ fn is_true(condition: &Arc<dyn PhysicalExpr>, batch: &RecordBatch) -> Result<Boo
     })
 }
 
-/// The answers of a condition that cannot be computed for some rows: for those it does not hold.
+/// The results of a condition that cannot be computed for some rows: those fail it.
 fn without_failing(
     batch: &RecordBatch,
     error: DataFusionError,
@@ -221,7 +222,7 @@ fn as_text(column: &ArrayRef) -> Result<ArrayRef, DataFusionError> {
     }
 }
 
-/// The column of that very name: `col` would take the name apart at its dots and lower its case.
+/// The column with exactly this name: `col` would split the name at dots and lower its case.
 fn ident(column: &str) -> Expr {
     Expr::Column(Column::new_unqualified(column))
 }
@@ -231,7 +232,7 @@ fn physical(scope: &Scope<'_>, spec: &Spanned<RuleSpec>, name: &str, expr: Expr)
     let schema = DFSchema::try_from(scope.schema.as_ref().clone()).map_err(|e| error(e.strip_backtrace()))?;
     let kind = expr.get_type(&schema).map_err(|e| error(e.strip_backtrace()))?;
     if kind != DataType::Boolean {
-        return Err(error(format!("a condition is true or false, and this is {}", type_name(&kind))).into());
+        return Err(error(format!("a condition must be true or false, but this is {}", type_name(&kind))).into());
     }
     let expr = engine::checked(scope.session, expr, &schema).map_err(|e| error(e.strip_backtrace()))?;
     Ok(scope.session.create_physical_expr(expr, &schema).map_err(|e| error(e.strip_backtrace()))?)

@@ -1,7 +1,7 @@
-//! `unique`: exact over any number of rows, in little memory.
+//! `unique`: exact for any number of rows, in bounded memory.
 //!
-//! Keys are spread over buckets by their hash, so that equal keys meet in one bucket. What does not fit the
-//! memory of a reader goes to its scratch file; in the end one bucket after the other is counted.
+//! Keys are distributed over buckets by their hash, so that equal keys are in the same bucket. Keys that do not fit
+//! the memory of a reader spill to its scratch file; at the end the buckets are counted one after the other.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -24,13 +24,13 @@ use crate::route::{Counted, SAMPLES, Shown};
 use crate::task::{Limit, RuleSpec};
 
 const BUCKETS: usize = 64;
-/// A reader keeps so many bytes of keys before it writes them out, and so many different ones are counted at once.
+/// The bytes of keys that a reader keeps before it spills them, and the bytes of distinct keys counted at once.
 const MEMORY_BYTES: usize = 4 << 20;
 /// Bytes of a bucket that are read at once.
 const READ_BYTES: usize = 256 << 10;
-/// What a different key takes beside its bytes while it is counted.
+/// Bytes of memory for a distinct key, in addition to its own, while it is counted.
 const ENTRY_BYTES: usize = 48;
-/// The same seeds in every reader: equal keys must meet.
+/// The same seeds in every reader: equal keys must have equal hashes.
 const HASH: ahash::RandomState = ahash::RandomState::with_seeds(1, 2, 3, 4);
 
 /// A `unique` rule, bound to a table's columns.
@@ -46,16 +46,16 @@ pub(crate) struct UniqueRule {
 /// The keys of the rows seen so far.
 #[derive(Debug)]
 pub(crate) struct Duplicates {
-    /// In each bucket key after key: length, then that many bytes.
+    /// In each bucket key after key: its length, then its bytes.
     buckets: Vec<Vec<u8>>,
     bytes: usize,
-    /// Rows that have a null in their key, which is never unique.
+    /// Rows with a null in their key, which is never unique.
     nulls: u64,
     spills: Vec<Spill>,
     scratch: PathBuf,
 }
 
-/// A reader's scratch file: where in it the buckets are.
+/// A reader's scratch file, with the positions of the buckets in it.
 #[derive(Debug)]
 struct Spill {
     file: File,
@@ -80,7 +80,7 @@ impl UniqueRule {
         Ok(Self { name: name.to_owned(), effect, max: spec.value.max, columns, kinds })
     }
 
-    /// No keys yet.
+    /// An empty set of keys.
     pub(super) fn keys(&self, scratch: &Path) -> Duplicates {
         Duplicates {
             buckets: vec![Vec::new(); BUCKETS],
@@ -91,7 +91,7 @@ impl UniqueRule {
         }
     }
 
-    /// A key as the text that is shown.
+    /// A key as the text of a sample.
     fn show(&self, keys: &[Vec<u8>]) -> Result<Vec<Shown>, DataFusionError> {
         let converter = converter(&self.kinds)?;
         let parser = converter.parser();
@@ -161,7 +161,7 @@ impl Duplicates {
         self.spills.extend(other.spills);
     }
 
-    /// Counts the rows that are not unique.
+    /// Counts the rows whose keys are not unique.
     pub(crate) fn count(mut self, table: &str, rule: &UniqueRule) -> Result<Counted> {
         let mut rows = self.nulls;
         let mut repeated: Vec<Vec<u8>> = Vec::new();
@@ -172,7 +172,7 @@ impl Duplicates {
                 let counts = counts.map_err(crate::error::state_io(&self.scratch))?;
                 for (key, count) in counts.into_iter().filter(|(_, count)| *count > 1) {
                     rows += count;
-                    // The smallest keys are shown: the same ones in every run.
+                    // The smallest keys are shown, so that every run shows the same ones.
                     let at = repeated.partition_point(|other| other.as_slice() < &*key);
                     if at < SAMPLES {
                         repeated.insert(at, key.into_vec());
@@ -189,8 +189,8 @@ impl Duplicates {
         Ok(Counted { rows, samples })
     }
 
-    /// Counts the keys of a bucket whose hashes lie in the range. When too many of them differ the range is halved, and
-    /// the half that is left out is put aside.
+    /// Counts the keys of a bucket whose hashes are in the range. With too many distinct ones the range is halved,
+    /// and the other half is counted later.
     fn count_range(
         &self,
         bucket: usize,
@@ -233,14 +233,14 @@ impl Duplicates {
 type Counts = HashMap<Box<[u8]>, u64, ahash::RandomState>;
 
 impl Spill {
-    /// Hands out the keys of a bucket, a piece at a time.
+    /// Passes on the keys of a bucket, one piece at a time.
     fn read(&self, bucket: usize, add: &mut impl FnMut(&[u8])) -> std::io::Result<()> {
         let mut piece = Vec::new();
         for (offset, length) in &self.extents[bucket] {
             let start = piece.len();
             piece.resize(start + length, 0);
             self.file.read_exact_at(&mut piece[start..], *offset)?;
-            // An extent holds whole keys.
+            // An extent consists of whole keys.
             if piece.len() >= READ_BYTES {
                 add(&piece);
                 piece.clear();
@@ -261,7 +261,7 @@ fn keys(mut bucket: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// A file without a name: it is gone when it is closed, whatever happens to the process.
+/// A file without a name: it is removed when it is closed, even if the process dies.
 fn tempfile(folder: &Path) -> std::io::Result<File> {
     static NUMBER: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
     let number = NUMBER.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
@@ -299,7 +299,7 @@ mod tests {
         RecordBatch::try_new(Arc::new(Schema::new(fields.collect::<Vec<_>>())), columns).unwrap()
     }
 
-    /// Counts batches that two readers have seen in turns.
+    /// Counts batches that two readers read in turns.
     fn count(rule: &UniqueRule, batches: &[RecordBatch]) -> Counted {
         let scratch = tempfile::tempdir().unwrap();
         let mut readers = [rule.keys(scratch.path()), rule.keys(scratch.path())];
@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_keys_of_different_readers_meet() {
+    fn equal_keys_of_different_readers_are_counted_together() {
         let text = |values: Vec<Option<&str>>| batch(vec![Arc::new(StringViewArray::from(values))]);
         let batches = [text(vec![Some("a"), Some("b"), None]), text(vec![Some("b"), Some("c")]), text(vec![Some("b")])];
         let expected = counted(4, &["b", "1 rows with a null in the key"]);
@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_of_two_columns_is_repeated_only_if_both_are() {
+    fn a_key_of_two_columns_is_a_duplicate_only_if_both_are_equal() {
         let pair =
             |a: Vec<i64>, b: Vec<&str>| batch(vec![Arc::new(Int64Array::from(a)), Arc::new(StringViewArray::from(b))]);
         let batches = [pair(vec![1, 1, 11], vec!["1", "2", ""]), pair(vec![1, 2], vec!["2", "1"])];
@@ -331,14 +331,14 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_nearly_every_row_has_takes_no_memory() {
+    fn a_key_of_nearly_every_row_takes_no_memory() {
         let same = |rows: usize| batch(vec![Arc::new(Int64Array::from(vec![7; rows]))]);
         let repeated = count(&rule(&[DataType::Int64]), &[same(600_000), same(600_000), same(1)]);
         assert_eq!(repeated, counted(1_200_001, &["7"]));
     }
 
     #[test]
-    fn keys_that_do_not_fit_memory_are_counted_all_the_same() {
+    fn keys_that_do_not_fit_memory_are_counted_too() {
         let long = |i: usize| format!("a rather long key, so that memory is soon full, of number {i:08}");
         let keys =
             |range: std::ops::Range<usize>| batch(vec![Arc::new(StringViewArray::from_iter_values(range.map(long)))]);

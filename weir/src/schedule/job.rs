@@ -1,4 +1,4 @@
-//! A run that the scheduler has started: a process of its own, so that its memory goes with it and a crash stays with it.
+//! A run started by the scheduler: a process of its own, so that its memory and its crashes are isolated.
 
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, Stdio};
@@ -8,7 +8,7 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-/// A run that is going on.
+/// A running run.
 #[derive(Debug)]
 pub(super) struct Job {
     pub(super) pid: u32,
@@ -19,18 +19,18 @@ pub(super) struct Job {
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct End {
-    /// Its exit code; none if a signal killed it.
+    /// Its exit code; `None` if a signal killed it.
     pub(super) code: Option<i32>,
     /// The signal that killed it.
     pub(super) signal: Option<i32>,
-    /// Whether it was stopped because it took too long.
+    /// Whether it was stopped because it exceeded its timeout.
     pub(super) timed_out: bool,
 }
 
 impl Job {
-    /// Starts a run. Above `timeout` it is asked to stop, and killed if it has not after `grace`.
+    /// Starts a run. After `timeout` it is asked to stop, and killed if it has not ended after a further `grace`.
     pub(super) fn start(command: &mut Command, timeout: Option<Duration>, grace: Duration) -> std::io::Result<Self> {
-        // In a process group of its own Ctrl-C reaches the scheduler only, which lets the run finish.
+        // In a process group of its own, Ctrl-C reaches only the scheduler, which lets the run finish.
         let child = command.stdin(Stdio::null()).process_group(0).spawn()?;
         let pid = child.id();
         let (stop, stopped) = watch::channel(false);
@@ -42,7 +42,7 @@ impl Job {
         self.stop.send_replace(true);
     }
 
-    /// Waits for the end. To be asked no more once it has answered.
+    /// Waits for the end. Must not be called again after it has returned.
     pub(super) async fn ended(&mut self) -> End {
         (&mut self.end).await.unwrap_or(End { code: None, signal: None, timed_out: false })
     }
@@ -55,8 +55,8 @@ async fn supervise(
     mut stopped: watch::Receiver<bool>,
 ) -> End {
     let pid = Pid::from_child(&child);
-    // Waiting without taking the exit status keeps the process's id from being given to another one, which a signal
-    // of ours would hit.
+    // Waiting without reaping keeps the process's id from being reused, so that a signal cannot hit another
+    // process.
     let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
     let exit = tokio::task::spawn_blocking(move || rustix::io::retry_on_intr(|| waitid(WaitId::Pid(pid), options)));
     tokio::pin!(exit);
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_job_that_takes_too_long_is_asked_to_stop() {
+    async fn a_job_that_exceeds_its_timeout_is_asked_to_stop() {
         let end = shell("trap 'exit 1' TERM; while :; do sleep 0.01; done", Some(SOON), NEVER).ended().await;
         assert_eq!(end, End { code: Some(1), signal: None, timed_out: true });
     }
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_job_can_be_stopped_before_its_time() {
+    async fn a_job_can_be_stopped_before_its_timeout() {
         let mut job = shell("exec sleep 60", None, NEVER);
         job.stop();
         assert_eq!(job.ended().await, End { code: None, signal: Some(15), timed_out: false });

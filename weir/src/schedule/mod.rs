@@ -1,7 +1,6 @@
-//! `weir schedule`: starts a task at its times, one run after the other.
+//! `weir schedule`: starts a task at its due times, one run at a time.
 //!
-//! Every due time has exactly one outcome: a run that was started, or an entry `missed` in the ledger that says why
-//! there was none.
+//! Every due time has exactly one outcome: a run, or a missed run: an entry `missed` in the ledger with the reason.
 
 mod job;
 
@@ -18,16 +17,16 @@ use crate::report::RunKey;
 use crate::task::Times;
 use job::{End, Job};
 
-/// So many missed times are entered one by one; a scheduler that was away for a year has more.
+/// The maximum number of missed times that are recorded one by one; after a long downtime there can be more.
 const MOST_MISSED: usize = 100;
 
-/// A time that has passed by less than this is late, and not missed.
+/// A due time that has passed by less than this is started late; otherwise it is missed.
 const LATE: TimeDelta = TimeDelta::seconds(60);
 
-/// A clock that is set, or a machine that sleeps, is noticed within this time.
+/// The interval at which a clock change or a suspended machine is noticed.
 const LOOK_AT_CLOCK: Duration = Duration::from_secs(10);
 
-/// The exit code of a run that finds the lock taken.
+/// The exit code of a run that finds the lock held.
 const LOCKED: i32 = 4;
 
 /// What is started, and when.
@@ -36,27 +35,27 @@ pub(crate) struct Scheduler {
     pub(crate) key: RunKey,
     pub(crate) times: Times,
     pub(crate) timeout: Option<Duration>,
-    /// How long a run that is asked to stop has to take back what it has staged.
+    /// How long a run that is asked to stop has to roll back.
     pub(crate) grace: Duration,
     pub(crate) state: PathBuf,
-    /// The program, and the arguments that make it run the task.
+    /// The program, and its arguments for a run of the task.
     pub(crate) program: PathBuf,
     pub(crate) arguments: Vec<String>,
 }
 
-/// A run that is going on, and the time for which it was started.
+/// A running run, and the due time that it was started for.
 struct Running {
     due: DateTime<Utc>,
     job: Job,
 }
 
 impl Scheduler {
-    /// Starts the task at its times until it is told to stop: once, and the run at hand is finished; twice, and it is
-    /// stopped. Gives the exit code.
+    /// Starts the task at its due times until it is asked to stop. The first request lets the current run finish, the
+    /// second one stops it. Returns the exit code.
     pub(crate) async fn serve(&self, mut stops: watch::Receiver<u32>) -> Result<u8> {
         let started = Utc::now();
         let mut last = match Ledger::open(&self.state)?.last_start(&self.key)? {
-            // An entry of a clock that was ahead must not keep the scheduler waiting for its time.
+            // An entry from a clock that was ahead must not delay the scheduler until its time.
             Some(last) => self.pass(last.min(started), started, "no scheduler was running"),
             None => started,
         };
@@ -88,10 +87,10 @@ impl Scheduler {
                         self.announce(due);
                     }
                 }
-                told = stops.changed() => {
-                    told.map_err(|error| Error::system("the signals cannot be received", error, "start the scheduler again"))?;
+                request = stops.changed() => {
+                    request.map_err(|error| Error::system("the signals cannot be received", error, "start the scheduler again"))?;
                     if let (Some(running), 1) = (&running, *stops.borrow()) {
-                        tracing::info!(pid = running.job.pid, "stopping: nothing is started any more, and the run at hand is finished; a second signal stops it");
+                        tracing::info!(pid = running.job.pid, "stopping after the current run; a second signal stops the run");
                     }
                 }
             }
@@ -101,7 +100,7 @@ impl Scheduler {
     fn announce(&self, last: DateTime<Utc>) {
         match self.times.after(last) {
             Some(next) => tracing::info!(task = self.key.task, "next: {}", self.times.show(next)),
-            None => tracing::warn!(task = self.key.task, "the schedule has no further time"),
+            None => tracing::warn!(task = self.key.task, "the schedule has no further due time"),
         }
     }
 
@@ -143,7 +142,8 @@ impl Scheduler {
         }
     }
 
-    /// Enters the times behind `last` that are past being late at `now`; gives the time up to which all is dealt with.
+    /// Records the due times after `last` that are too late to start at `now`; returns the time up to which all are
+    /// handled.
     fn pass(&self, last: DateTime<Utc>, now: DateTime<Utc>, reason: &str) -> DateTime<Utc> {
         let (times, more) = self.times.passed(last, now.max(Utc::now()) - LATE, MOST_MISSED);
         if more && let Some(first) = times.first() {
@@ -162,15 +162,15 @@ impl Scheduler {
         self.enter(|ledger| ledger.missed(&self.key, times, reason));
     }
 
-    /// Changes the ledger. That it cannot be written now is no reason not to start the next run.
+    /// Changes the ledger. A failure is logged: it must not prevent the next run.
     fn enter(&self, change: impl FnOnce(&mut Ledger) -> Result<()>) {
         if let Err(error) = Ledger::open(&self.state).and_then(|mut ledger| change(&mut ledger)) {
-            tracing::error!(%error, "the ledger does not have it");
+            tracing::error!(%error, "the ledger could not be written");
         }
     }
 }
 
-/// The end of the run at hand; never, if there is none.
+/// The end of the current run; pends for ever if there is none.
 async fn end_of(running: &mut Option<Running>) -> End {
     match running {
         Some(running) => running.job.ended().await,
@@ -178,7 +178,7 @@ async fn end_of(running: &mut Option<Running>) -> End {
     }
 }
 
-/// Waits for a time by the clock; for ever, if there is none.
+/// Waits for a time by the clock; pends for ever if there is none.
 async fn until(time: Option<DateTime<Utc>>) -> DateTime<Utc> {
     let Some(time) = time else { return std::future::pending().await };
     while let Ok(left) = (time - Utc::now()).to_std() {

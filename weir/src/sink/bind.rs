@@ -7,7 +7,7 @@ use datafusion::arrow::datatypes::SchemaRef;
 use super::{ColumnLimit, KINDS, OpenTarget, SinkRun, Target};
 use crate::error::{Error, Result};
 use crate::format::write::OutputColumn;
-use crate::task::{ColumnOut, Publish, Route, SinkSpec, Task};
+use crate::task::{OutputColumnSpec, Publish, Route, SinkSpec, Task};
 
 /// A sink as the task declares it, bound to the columns of its route.
 #[derive(Debug)]
@@ -72,7 +72,7 @@ fn columns(task: &Task, name: &str, spec: &SinkSpec, route: &SchemaRef) -> Resul
         Some(chosen) => {
             let mut names = HashSet::new();
             for out in chosen {
-                let ColumnOut { name: renamed, column } = &out.value;
+                let OutputColumnSpec { name: renamed, column } = &out.value;
                 let Ok(index) = route.index_of(column) else {
                     let message = format!("sink `{name}`: `{}` has no column `{column}`", spec.from.value);
                     return Err(Box::new(task.error(out, message).nearest(column, known())).into());

@@ -1,7 +1,7 @@
-//! Rows that only the program that runs the task can get.
+//! Rows from a data provider that the program registers.
 //!
-//! They are fetched whole, into the run's scratch folder, and read from there as files are: so they can be read twice, by
-//! several readers at once, and what cannot be read of them is rejected with its reason.
+//! They are fetched completely, into the run's scratch folder, and read from there like files: so they can be read
+//! twice and by several readers at once, and records that cannot be parsed are rejected with their reasons.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -23,10 +23,10 @@ use crate::place::{FoundFile, Opener, found};
 use crate::system::stop::Stop;
 use crate::task::{Format, SourceSpec, Task};
 
-/// What a section adds to read from where the engine cannot: an API, a device, a format of its own.
+/// A data provider that a section adds: an API, a device, a format of its own.
 ///
-/// A task names it under `fetch`, with the columns that its rows have, and [`Cli::fetch`](crate::Cli::fetch) makes it known to
-/// the command line:
+/// A task refers to it under `fetch`, with the columns that its rows have. [`Cli::fetch`](crate::Cli::fetch) registers
+/// it with the command line:
 ///
 /// ```
 /// use std::io::Write;
@@ -79,25 +79,25 @@ use crate::task::{Format, SourceSpec, Task};
 /// ```
 #[async_trait]
 pub trait Fetch: fmt::Debug + Send + Sync {
-    /// The name by which tasks know it.
+    /// The name by which tasks refer to it.
     fn name(&self) -> &str;
 
-    /// How it writes the rows.
+    /// The format of the rows.
     fn format(&self) -> Format;
 
-    /// Writes all rows, with the names of their columns. It is dropped in the middle when the run is stopped.
+    /// Writes all rows, with their column names. The future is dropped when the run is stopped.
     ///
     /// # Errors
-    /// Any error ends the run before anything is published. What may pass by itself is to be tried again here.
+    /// Any error ends the run before anything is published. Transient failures are to be retried here.
     async fn fetch(&self, options: &Options, into: &mut (dyn Write + Send)) -> Result<(), FetchError>;
 }
 
-/// Why rows could not be had, with what to do about it where that is known.
+/// Why rows could not be fetched, with a remedy if one is known.
 #[derive(Debug)]
 pub struct FetchError(Box<dyn Diagnostic + Send + Sync>);
 
 impl FetchError {
-    /// What a section's own error says, its help included.
+    /// A section's own error, its help included.
     pub fn new(error: impl Diagnostic + Send + Sync + 'static) -> Self {
         Self(Box::new(error))
     }
@@ -109,14 +109,14 @@ impl From<OptionError> for FetchError {
     }
 }
 
-/// The rows could not be written down.
+/// The rows could not be written to the scratch folder.
 impl From<std::io::Error> for FetchError {
     fn from(error: std::io::Error) -> Self {
-        Self::new(Error::usage(error, "see that the disk with the state folder has room, and start the run again"))
+        Self::new(Error::usage(error, "free some space on the disk of the state folder, then start the run again"))
     }
 }
 
-/// What a task says under `options`, parameters filled in.
+/// The `options` of a task, parameters filled in.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Options(BTreeMap<String, String>);
 
@@ -128,24 +128,24 @@ impl FromIterator<(String, String)> for Options {
 }
 
 impl Options {
-    /// What an option says, if it is said and not empty.
+    /// The value of an option, if it is given and not empty.
     pub fn find(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str).filter(|text| !text.is_empty())
     }
 
-    /// What an option says, as a value of another type.
+    /// The value of an option, parsed as another type.
     ///
     /// # Errors
-    /// If the task does not say it, or it is no such value.
+    /// If the option is missing or cannot be parsed.
     pub fn parsed<T: FromStr<Err: fmt::Display>>(&self, name: &str) -> Result<T, OptionError> {
         self.parsed_by(name, T::from_str)?
             .ok_or_else(|| OptionError { message: format!("the option `{name}` is missing") })
     }
 
-    /// What an option says, if it is said and not empty, as `parse` reads it.
+    /// The value of an option, if it is given and not empty, parsed by `parse`.
     ///
     /// # Errors
-    /// If it cannot be read.
+    /// If it cannot be parsed.
     pub fn parsed_by<T, E: fmt::Display>(
         &self,
         name: &str,
@@ -155,15 +155,15 @@ impl Options {
         self.find(name).map(|text| parse(text).map_err(|error| wrong(text, error))).transpose()
     }
 
-    /// Fails if there is an option that is not among these: a misspelt one would be passed over.
+    /// Fails if there is an option that is not among these: a misspelt one would be ignored.
     ///
     /// # Errors
-    /// If there is.
+    /// If there is one.
     pub fn only(&self, names: &[&str]) -> Result<(), OptionError> {
         match self.0.keys().find(|name| !names.contains(&name.as_str())) {
             None => Ok(()),
             Some(unknown) => {
-                let message = format!("unknown option `{unknown}`; there are {}", names.join(", "));
+                let message = format!("unknown option `{unknown}`; known options: {}", names.join(", "));
                 Err(OptionError { message })
             }
         }
@@ -178,17 +178,17 @@ pub struct OptionError {
     message: String,
 }
 
-/// What fetches, by name.
+/// The registered providers, by name.
 pub(crate) type Fetchers = Arc<[Arc<dyn Fetch>]>;
 
-/// A source that is fetched, as the task declares it.
+/// A fetched source, as the task declares it.
 #[derive(Debug)]
 pub(super) struct Fetching {
     /// The source's name.
     source: String,
     with: String,
     options: Options,
-    /// What to say if there is nothing of that name.
+    /// The error if there is no provider of that name.
     unknown: TaskError,
 }
 
@@ -203,17 +203,17 @@ impl Fetching {
             options.insert(name.clone(), task.params.fill(&task.source, &text)?);
         }
         let with = spec.with.value.clone();
-        let unknown = task.error(&spec.with, format!("source `{source}`: nothing here fetches `{with}`"));
+        let unknown = task.error(&spec.with, format!("source `{source}`: unknown data provider `{with}`"));
         Ok(Self { source: source.to_owned(), with, options: Options(options), unknown })
     }
 
-    /// What fetches it, if this program has that.
+    /// The provider, if this program has it.
     fn among<'a>(&self, fetchers: &'a Fetchers) -> Result<&'a dyn Fetch> {
         fetchers.iter().find(|fetcher| fetcher.name() == self.with).map(AsRef::as_ref).ok_or_else(|| {
             let names: Vec<&str> = fetchers.iter().map(|fetcher| fetcher.name()).collect();
             let error = match names.is_empty() {
                 true => {
-                    self.unknown.clone().with_help("run the task with the section's own command, which brings it along")
+                    self.unknown.clone().with_help("run the task with the section's own command, which registers it")
                 }
                 false => self.unknown.clone().nearest(&self.with, names),
             };

@@ -37,16 +37,16 @@ pub(crate) trait Origin: Debug + Send + Sync {
     }
 }
 
-/// Opens sources: for a run, or only to see what a run would read.
+/// The context in which sources are opened: for a run, or only to show what a run would read.
 pub(crate) struct Opening<'a> {
     pub(crate) key: &'a RunKey,
-    /// What earlier runs have read; without it every file is a new one.
+    /// What earlier runs have read; without it every file is new.
     pub(crate) ledger: Option<&'a mut Ledger>,
-    /// The run that is going to read. Without one nothing is fetched, and nothing is entered into the ledger.
+    /// The run that is going to read. Without one nothing is fetched, and nothing is recorded in the ledger.
     pub(crate) run: Option<&'a str>,
     pub(crate) fetchers: &'a Fetchers,
     pub(crate) sessions: &'a mut Sessions,
-    /// The folder for what is fetched.
+    /// The folder for fetched rows.
     pub(crate) scratch: &'a Path,
     pub(crate) stop: &'a Stop,
 }
@@ -54,9 +54,9 @@ pub(crate) struct Opening<'a> {
 /// A source that was opened.
 #[derive(Debug)]
 pub(crate) struct Opened {
-    /// Its rows; none if they exist only in a run.
+    /// Its rows; `None` if they exist only in a run.
     pub(crate) table: Option<Arc<dyn SourceTable>>,
-    /// Bytes that a run would read of it.
+    /// Bytes that a run would read from it.
     pub(crate) bytes: u64,
     /// What was found: `3 files, 1.2 MiB`.
     pub(crate) summary: String,
@@ -107,7 +107,7 @@ pub(super) fn declare(task: &Task, name: &str, spec: &Spanned<SourceSpec>) -> Re
         (Some(kind), None) => (kind.declare)(task, name, spec),
         _ => {
             let keys: Vec<_> = KINDS.iter().map(|kind| format!("`{}`", kind.key)).collect();
-            let error = task.error(spec, format!("source `{name}`: its rows must come from exactly one place"));
+            let error = task.error(spec, format!("source `{name}` must have exactly one origin"));
             Err(Box::new(error.with_help(format!("specify one of {}", keys.join(", ")))).into())
         }
     }

@@ -1,4 +1,4 @@
-//! `weir.yaml`: what the tasks of a folder share.
+//! `weir.yaml`: the connections that the task files of a folder share.
 
 use std::path::Path;
 
@@ -13,15 +13,15 @@ use super::secret;
 use crate::error::Result;
 use crate::error::{Place, SourceText, TaskError};
 
-/// The file, beside the task files that share it.
+/// The name of the file, in the folder of the task files that share it.
 const FILE: &str = "weir.yaml";
 
-/// What the tasks of a folder share: the file `weir.yaml` beside them.
+/// The file `weir.yaml`, shared by the task files in its folder.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(rename = "Folder")]
-pub struct FolderSpec {
-    /// The databases that sources and sinks name.
+#[schemars(rename = "Project")]
+pub struct ProjectSpec {
+    /// The database connections that sources and sinks refer to, by name.
     #[serde(default)]
     #[schemars(with = "IndexMap<String, ConnectionSpec>")]
     pub connections: IndexMap<String, Spanned<ConnectionSpec>>,
@@ -32,33 +32,34 @@ pub struct FolderSpec {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Connection")]
 pub struct ConnectionSpec {
-    /// The URL of a PostgreSQL database, as libpq reads it. `${param}` is filled in, `${env:NAME}` from the environment
-    /// and `${file:PATH}` from a file: secrets do not stand here, and are never printed.
+    /// The URL of a PostgreSQL database, in libpq syntax. `${param}` is replaced by a parameter, `${env:NAME}` by an
+    /// environment variable and `${file:PATH}` by the content of a file: secrets are kept out of this file,
+    /// and are never printed.
     #[serde(default)]
     #[schemars(with = "Option<String>", example = json!("postgres://loader:${env:LOADER_PASSWORD}@db.example/sales?sslmode=verify-full"))]
     pub postgres: Option<Spanned<String>>,
 }
 
-/// The connections that a task may name.
+/// The connections that a task may refer to.
 #[derive(Debug, Clone, Default)]
 pub struct Connections {
-    /// The file's text, for error messages; none where there is no file.
+    /// The file's text, for error messages; `None` if there is no file.
     source: Option<SourceText>,
     specs: IndexMap<String, Spanned<ConnectionSpec>>,
 }
 
 impl Connections {
-    /// Reads the file in a task's folder, if there is one.
+    /// Reads `weir.yaml` in a task's folder, if it exists.
     pub(super) fn beside(folder: &Path) -> Result<Self> {
         let path = folder.join(FILE);
         if !path.exists() {
             return Ok(Self::default());
         }
         let source = SourceText::new(&path, super::read(&path)?);
-        let spec: FolderSpec = super::parse_yaml(&source)?;
+        let spec: ProjectSpec = super::parse_yaml(&source)?;
         for (name, connection) in &spec.connections {
             if connection.value.postgres.is_none() {
-                let message = format!("connection `{name}` names no database");
+                let message = format!("connection `{name}` has no database URL");
                 let error = TaskError::new(&source, Place::of(connection.referenced), message);
                 return Err(Box::new(error.with_help("add its URL, as `postgres: postgres://...`")).into());
             }
@@ -66,13 +67,13 @@ impl Connections {
         Ok(Self { source: Some(source), specs: spec.connections })
     }
 
-    /// The names, in the order of the file.
+    /// The names, in file order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.specs.keys().map(String::as_str)
     }
 
-    /// The URL of a connection, parameters and secrets filled in, as `parse` reads it; none if there is no such connection,
-    /// or if `url` finds it to be of another kind.
+    /// The URL of a connection, parameters and secrets filled in, as `parse` reads it; `None` if there is no such
+    /// connection, or if `url` finds it to be of another kind.
     pub(crate) fn resolve<T, E: miette::Diagnostic>(
         &self,
         name: &str,

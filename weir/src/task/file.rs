@@ -1,13 +1,13 @@
-//! The files that people write: task files and SQL. They are small, and text.
+//! Files written by users: task files and SQL. They are small, and text.
 
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-/// A larger file is refused: people review what a task does.
+/// A larger file is rejected: task files are reviewed by people.
 const MAX_BYTES: u64 = 1 << 20;
 
-/// Reads a whole file; the error says what is wrong with it. What has no end (a pipe, a device) is not opened.
+/// Reads a whole file; the error describes the problem. Pipes and devices are not opened: they may have no end.
 pub(crate) fn read_text(path: &Path) -> Result<String, String> {
     let io = |error: std::io::Error| error.to_string();
     if !std::fs::metadata(path).map_err(io)?.is_file() {

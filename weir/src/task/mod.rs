@@ -1,7 +1,7 @@
-//! What the user wrote: a task file in YAML, read into typed and validated structs.
+//! The task file: YAML, parsed into typed and validated structs.
 //!
-//! Every mapping refuses keys that it does not know and keys that stand twice; every error names the file,
-//! the line, the column and, for a name, the nearest known one.
+//! Every mapping rejects unknown and duplicate keys. Every error names the file, the line, the column and, for a name,
+//! the nearest known one.
 
 mod connection;
 mod file;
@@ -26,13 +26,13 @@ use serde_json::json;
 use serde_saphyr::Spanned;
 use serde_saphyr::budget::BudgetBreach;
 
-pub use connection::{ConnectionSpec, Connections, FolderSpec};
+pub use connection::{ConnectionSpec, Connections, ProjectSpec};
 pub use params::{EnvironmentSpec, Param, ParamChoice, ParamSpec, Params};
 pub use quality::{GateSpec, QualitySpec, Requirement, RuleSpec};
 pub use schedule::{ScheduleSpec, Timeout};
-pub use sink::{ColumnOut, Mode, Publish, Route, SinkSpec, TableSpec};
+pub use sink::{Mode, OutputColumnSpec, Publish, Route, SinkSpec, TableSpec};
 pub use source::{
-    ColumnSpec, Compression, FetchSpec, FilesSpec, Format, IfChanged, IfMissing, OnInvalid, OriginTableSpec, Read,
+    ColumnSpec, Compression, FetchSpec, FilesSpec, Format, IfChanged, IfMissing, OnInvalid, PostgresSourceSpec, Read,
     SourceSpec, UnknownColumns,
 };
 pub use sql_type::SqlType;
@@ -40,81 +40,81 @@ pub(crate) use sql_type::type_name;
 pub use text::{Limit, Scalar};
 
 pub(crate) use file::read_text;
-pub(crate) use schema::{folder_schema, json_schema};
+pub(crate) use schema::{json_schema, project_schema};
 pub(crate) use times::Times;
 
 use crate::error::{Error, Result};
 pub use crate::error::{Place, SourceText, TaskError};
 
-/// A task file that is nested deeper, or has more values, is no task file.
+/// A task file that is nested deeper, or has more values, is rejected.
 const MAX_DEPTH: usize = 32;
 const MAX_VALUES: usize = 100_000;
 
-/// Names become the names of files, with more behind them.
+/// Names become parts of file names, which the file system limits.
 const MAX_NAME: usize = 64;
 
-/// A task file: what is read, how it is transformed and judged, and where the rows go.
+/// A task file: sources, models, quality rules and sinks.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Task")]
 pub struct TaskSpec {
-    /// The task's name: lower-case letters, digits, `_` and `-`, a letter first. With the environment it is what is
-    /// locked, and what owns the folders that the task writes.
+    /// The task's name: lower-case letters, digits, `_` and `-`, a letter first. Together with the environment it is
+    /// the key of the lock, of the ledger's entries and of the ownership of sink folders.
     #[schemars(with = "String", regex(pattern = r"^[a-z][a-z0-9_-]*$"), example = &"applications")]
     pub name: Spanned<String>,
-    /// What the task is for, in a sentence.
+    /// What the task does, in one sentence.
     pub description: Option<String>,
-    /// When `weir schedule` starts the task. Without it the task runs when somebody, or cron, calls `weir run`.
+    /// When `weir schedule` starts the task. Without it the task runs only when `weir run` is called.
     #[serde(default)]
     #[schemars(with = "Option<ScheduleSpec>")]
     pub schedule: Option<Spanned<ScheduleSpec>>,
     /// Named, typed values: `$name` in SQL and in conditions, `${name}` in paths.
     #[serde(default)]
     pub params: IndexMap<String, ParamSpec>,
-    /// Other values for the parameters, by the environment's name; `--env NAME` chooses one.
+    /// Overrides of parameter values, by environment name; `--env NAME` selects one.
     #[serde(default)]
     pub environments: IndexMap<String, EnvironmentSpec>,
-    /// What is read: a table for each name, which models read in SQL. Names are lower-case letters, digits and `_`.
+    /// The inputs. Models read each as a table by its name: lower-case letters, digits and `_`, a letter first.
     #[schemars(with = "IndexMap<String, SourceSpec>")]
     pub sources: IndexMap<String, Spanned<SourceSpec>>,
-    /// A table for each name: the path of a file with one `select`, relative to the task file.
+    /// SQL models: for each table name the path of a file with one `select`, relative to the task file.
     #[serde(default)]
     #[schemars(with = "IndexMap<String, String>", example = json!({"applicant": "sql/applicant.sql"}))]
     pub models: IndexMap<String, Spanned<String>>,
-    /// What must hold of a table's rows, by the model's name.
+    /// Quality rules and gates, by model name.
     #[serde(default)]
     #[schemars(with = "IndexMap<String, QualitySpec>")]
     pub quality: IndexMap<String, Spanned<QualitySpec>>,
-    /// Where the rows go. All sinks of a run are published together, or none is.
+    /// The outputs. All sinks of a run are published atomically: all or none.
     #[schemars(with = "IndexMap<String, SinkSpec>")]
     pub sinks: IndexMap<String, Spanned<SinkSpec>>,
 }
 
-/// A task, ready to be planned: its file, its shape and the values of its parameters.
+/// A task, ready to be planned: its file, its spec and the values of its parameters.
 #[derive(Debug, Clone)]
 pub struct Task {
     /// The task file's text, for error messages.
     pub source: SourceText,
-    /// The folder of the task file: SQL files are found from here.
+    /// The folder of the task file: paths of SQL files are relative to it.
     pub folder: PathBuf,
-    /// What the file says.
+    /// The parsed file.
     pub spec: TaskSpec,
-    /// The parameters' values in this run.
+    /// The parameter values of this run.
     pub params: Params,
     /// `--env`, or `default`.
     pub environment: String,
-    /// What `weir.yaml` beside the task file names.
+    /// The connections of `weir.yaml` in the same folder.
     pub connections: Connections,
 }
 
 impl Task {
-    /// Reads and checks a task file. No data and no SQL file is read.
+    /// Reads and validates a task file. Data and SQL files are not read.
     pub fn load(path: &Path, choice: &ParamChoice) -> Result<Self> {
         let task = Self::parse(path, read(path)?, choice)?;
         Ok(Self { connections: Connections::beside(&task.folder)?, ..task })
     }
 
-    /// The same for a text that is at hand; `path` says where it would stand.
+    /// Like `load`, for a text in memory; `path` is the path that errors show.
     pub fn parse(path: &Path, text: String, choice: &ParamChoice) -> Result<Self> {
         let source = SourceText::new(path, text);
         let spec = parse_spec(&source)?;
@@ -129,27 +129,27 @@ impl Task {
         &self.spec.name.value
     }
 
-    /// The error of a connection that weir.yaml does not have.
+    /// The error for a connection that weir.yaml does not define.
     pub(crate) fn unknown_connection(&self, name: &Spanned<String>) -> TaskError {
-        let error = self.error(name, format!("`{}` is no connection", name.value));
-        let error = error.with_help("name it under `connections` in weir.yaml beside the task file");
+        let error = self.error(name, format!("unknown connection `{}`", name.value));
+        let error = error.with_help("define it under `connections` in weir.yaml, in the folder of the task file");
         error.nearest(&name.value, self.connections.names())
     }
 
-    /// An error at a place of the task file.
+    /// An error at a position in the task file.
     pub fn error<T>(&self, at: &Spanned<T>, message: impl std::fmt::Display) -> TaskError {
         TaskError::new(&self.source, Place::of(at.referenced), message)
     }
 }
 
-/// The name of the task in a task file, whatever its parameters are.
+/// The name of the task in a task file, independent of its parameters.
 pub(crate) fn name_in(path: &Path) -> Result<String> {
     Ok(parse_spec(&SourceText::new(path, read(path)?))?.name.value)
 }
 
 fn read(path: &Path) -> Result<String> {
     read_text(path).map_err(|what| {
-        let help = "name a task file with --task-config FILE; `weir init` writes one to begin with";
+        let help = "pass a task file with --task-config FILE; `weir init` creates one to start from";
         Error::usage(format!("task file {}: {what}", path.display()), help)
     })
 }
@@ -163,7 +163,7 @@ fn parse_spec(source: &SourceText) -> Result<TaskSpec> {
     Ok(spec)
 }
 
-/// A YAML file that the user wrote, by the rules of a task file.
+/// Parses a YAML file with the limits and checks of a task file.
 pub(crate) fn parse_yaml<T: DeserializeOwned>(source: &SourceText) -> Result<T> {
     let parsed = serde_saphyr::from_str_with_options(source.text(), options());
     Ok(parsed.map_err(|error| Box::new(yaml_error(source, &error)))?)
@@ -186,12 +186,12 @@ fn options() -> serde_saphyr::Options {
     }
 }
 
-/// Says what the YAML parser says, in the words of a task file.
+/// The parser's error in the terms of a task file; it never names a Rust type.
 fn yaml_error(source: &SourceText, error: &serde_saphyr::Error) -> TaskError {
     use serde_saphyr::Error as Yaml;
-    let inner = error.without_snippet();
-    let at = |message: String| TaskError::new(source, inner.location().and_then(Place::of), message);
-    match inner {
+    let place = error.without_snippet().location().and_then(Place::of);
+    let at = |message: String| TaskError::new(source, place, message);
+    match root(error) {
         Yaml::SerdeUnknownField { field, expected, .. } => {
             at(format!("unknown key `{field}`")).nearest(field, expected.iter().copied())
         }
@@ -200,29 +200,58 @@ fn yaml_error(source: &SourceText, error: &serde_saphyr::Error) -> TaskError {
         }
         Yaml::SerdeMissingField { field, .. } => at(format!("the key `{field}` is missing")),
         Yaml::DuplicateMappingKey { key: Some(key), .. } => {
-            at(format!("the key `{key}` stands twice")).with_help("keep one of the two")
+            at(format!("duplicate key `{key}`")).with_help("remove one of the two")
         }
-        Yaml::Eof { .. } => {
-            at("the file ends before it says what the task is".to_owned()).with_help("a task file begins with `name:`")
-        }
-        Yaml::MultipleDocuments { .. } => {
-            at("a second document begins here".to_owned()).with_help("write one task a file, without `---` in it")
-        }
+        Yaml::DuplicateMappingKey { key: None, .. } => at("duplicate key".to_owned()),
+        Yaml::Eof { .. } => at("unexpected end of the file".to_owned()).with_help("a task file begins with `name:`"),
+        Yaml::MultipleDocuments { .. } => at("a second YAML document begins here".to_owned())
+            .with_help("write one task per file, without `---` in it"),
         Yaml::Unexpected { expected: "mapping start", .. } => {
-            at("a mapping is expected here".to_owned()).with_help("write `key: value`, one a line")
+            at("a mapping is expected here".to_owned()).with_help("write `key: value`, one per line")
         }
-        Yaml::Unexpected { expected: "string scalar", .. } => {
-            at("a single value is expected here, no list and no mapping".to_owned())
+        Yaml::Unexpected { expected: "string scalar" | "scalar", .. } => {
+            at("a single value is expected here, not a list or a mapping".to_owned())
         }
-        Yaml::InvalidScalar { ty: "u64", .. } => at("this is no whole number of rows".to_owned()),
+        Yaml::Unexpected { expected, .. } => at(format!("{} is expected here", described(expected))),
+        Yaml::InvalidScalar { ty, .. } => at(format!("{} is expected here", described(ty))),
+        Yaml::InvalidBooleanStrict { .. } => at("true or false is expected here".to_owned()),
+        Yaml::NonFiniteFloat { .. } => at("a finite number is expected here".to_owned()),
+        Yaml::NullIntoString { .. } => at("a value is expected here, not null".to_owned()),
+        Yaml::SerdeInvalidType { unexpected, expected, .. } | Yaml::SerdeInvalidValue { unexpected, expected, .. } => {
+            at(format!("{} is expected here, not {}", described(expected), shortened(found(unexpected))))
+        }
+        Yaml::SerdeInvalidLength { len, expected, .. } => {
+            at(format!("{} is expected here, not one of length {len}", described(expected)))
+        }
+        Yaml::ExternallyTaggedEnumExpectedScalarOrMapping { .. }
+        | Yaml::ExpectedStringKeyForExternallyTaggedEnum { .. }
+        | Yaml::UnexpectedValueForUnitEnumVariant { .. }
+        | Yaml::ExpectedMappingEndAfterEnumVariantValue { .. }
+        | Yaml::UnexpectedValueForUnit { .. }
+        | Yaml::ExpectedEmptyMappingForUnitStruct { .. }
+        | Yaml::InvalidCharNull { .. }
+        | Yaml::InvalidCharNotSingleScalar { .. } => at("a single value is expected here".to_owned()),
+        Yaml::TaggedEnumMismatch { tagged, .. } => at(format!("the tag `{tagged}` is not valid here")),
+        Yaml::UnsupportedTag { tag, .. } => at(format!("the tag `{tag}` is not supported")),
+        Yaml::TaggedScalarCannotDeserializeIntoString { .. }
+        | Yaml::BytesNotSupportedMissingBinaryTag { .. }
+        | Yaml::InvalidBinaryBase64 { .. }
+        | Yaml::BinaryNotUtf8 { .. } => at("the value does not fit its tag".to_owned()),
+        Yaml::CannotBorrowTransformedString { .. } => at("a plain text is expected here".to_owned()),
+        Yaml::QuotingRequired { value, .. } => at(format!("the text `{value}` must be in quotes")),
+        Yaml::RecursiveReferencesRequireWeakTypes { .. } => at("the alias refers to itself".to_owned()),
         Yaml::Budget { breach: BudgetBreach::Depth { .. }, .. } => at(too_deep()),
-        // The scanner looks ahead of the budget.
+        // The scanner detects this before the budget does.
         Yaml::ExternalMessage { msg, .. } if msg.contains("recursion limit") => at(too_deep()),
         Yaml::Budget { breach: BudgetBreach::Nodes { .. }, .. } => {
-            at(format!("no task file has more than {MAX_VALUES} values"))
+            at(format!("the file has more than {MAX_VALUES} values"))
         }
-        Yaml::Budget { .. } => at("the task file refers to parts of itself too often".to_owned())
-            .with_help("write out what `*alias` and `<<` stand for"),
+        Yaml::Budget { .. }
+        | Yaml::AliasReplayCounterOverflow { .. }
+        | Yaml::AliasReplayLimitExceeded { .. }
+        | Yaml::AliasExpansionLimitExceeded { .. }
+        | Yaml::AliasReplayStackDepthExceeded { .. } => at("the file has too many aliases and merge keys".to_owned())
+            .with_help("write out the values instead of `*alias` and `<<`"),
         other => {
             let message = other.to_string();
             let location = other.location().map(|l| format!(" at line {}, column {}", l.line(), l.column()));
@@ -231,11 +260,55 @@ fn yaml_error(source: &SourceText, error: &serde_saphyr::Error) -> TaskError {
     }
 }
 
-fn too_deep() -> String {
-    format!("no task file is nested deeper than {MAX_DEPTH} levels")
+/// The error itself, without the wrappers for its snippet and for the alias that it was reached by.
+fn root(error: &serde_saphyr::Error) -> &serde_saphyr::Error {
+    match error {
+        serde_saphyr::Error::WithSnippet { error, .. } | serde_saphyr::Error::AliasError { error, .. } => root(error),
+        other => other,
+    }
 }
 
-/// A name as an error shows it.
+/// What the parser expected, in the terms of a task file.
+fn described(expected: &str) -> String {
+    if let Some(size) = expected.strip_prefix("a tuple of size ") {
+        return format!("a list of {size} values");
+    }
+    let (kind, rest) = expected.split_once(' ').unwrap_or((expected, ""));
+    let text = match (kind, rest) {
+        ("u8" | "u16" | "u32" | "u64" | "u128" | "usize", _) => "a whole number of 0 or more",
+        ("i8" | "i16" | "i32" | "i64" | "i128" | "isize", _) => "a whole number",
+        ("f32" | "f64" | "floating", _) => "a number",
+        ("bool" | "boolean", _) | ("a", "boolean") => "true or false",
+        ("struct" | "map" | "mapping" | "empty", _) | ("a", "map") => "a mapping",
+        ("sequence" | "tuple", _) | ("a", "sequence" | "tuple") => "a list",
+        ("field" | "identifier", _) | ("a", "string key") => "a key",
+        ("enum" | "variant" | "unit" | "newtype" | "option" | "consumed" | "tagged" | "binary", _)
+        | ("string" | "scalar" | "value" | "single", _)
+        | ("a", "string" | "borrowed string" | "character") => "a single value",
+        // One of the descriptions that the task's own types give.
+        _ => expected,
+    };
+    text.to_owned()
+}
+
+/// What the parser found, in the terms of a task file.
+fn found(unexpected: &str) -> &str {
+    match unexpected {
+        "map" => "a mapping",
+        "sequence" => "a list",
+        "unit value" | "Option value" => "null",
+        "newtype struct" | "enum" | "unit variant" | "newtype variant" | "tuple variant" | "struct variant" => {
+            "a value of this kind"
+        }
+        other => other,
+    }
+}
+
+fn too_deep() -> String {
+    format!("the file is nested deeper than {MAX_DEPTH} levels")
+}
+
+/// A name, shortened for an error message.
 fn shortened(name: &str) -> String {
     if name.chars().count() <= MAX_NAME {
         name.to_owned()
@@ -244,7 +317,8 @@ fn shortened(name: &str) -> String {
     }
 }
 
-/// Names become table names, folder names and log fields: plain ones only, and a table has one meaning.
+/// Names become table names, folder names and log fields, so only plain ones are valid. A table is a source or a model,
+/// not both.
 fn check_names(source: &SourceText, spec: &TaskSpec) -> Result<()> {
     let plain = |name: &str| {
         name.starts_with(|c: char| c.is_ascii_lowercase())
@@ -253,8 +327,9 @@ fn check_names(source: &SourceText, spec: &TaskSpec) -> Result<()> {
     };
     let place = Place::of(spec.name.referenced);
     if !plain(&spec.name.value.replace('-', "_")) {
-        let error = TaskError::new(source, place, format!("`{}` cannot be a task's name", shortened(&spec.name.value)))
-            .with_help("use lower-case letters, digits, `_` and `-`, a letter first, 64 at the most");
+        let error =
+            TaskError::new(source, place, format!("`{}` is not a valid task name", shortened(&spec.name.value)))
+                .with_help("use lower-case letters, digits, `_` and `-`, a letter first, at most 64 characters");
         return Err(Box::new(error).into());
     }
     let tables = spec.sources.iter().map(|(name, at)| (name, at.referenced));
@@ -263,25 +338,25 @@ fn check_names(source: &SourceText, spec: &TaskSpec) -> Result<()> {
     for (name, location) in tables.chain(models.clone()).chain(sinks) {
         if !plain(name) {
             let error =
-                TaskError::new(source, Place::of(location), format!("`{}` cannot be a name here", shortened(name)))
-                    .with_help("use lower-case letters, digits and `_`, a letter first, 64 at the most");
+                TaskError::new(source, Place::of(location), format!("`{}` is not a valid name", shortened(name)))
+                    .with_help("use lower-case letters, digits and `_`, a letter first, at most 64 characters");
             return Err(Box::new(error).into());
         }
     }
     for name in spec.environments.keys() {
         if !plain(&name.replace('-', "_")) || name == "default" {
-            let error = TaskError::new(source, None, format!("`{}` cannot be an environment's name", shortened(name)))
-                .with_help("use lower-case letters, digits, `_` and `-`; `default` is what runs without --env");
+            let error = TaskError::new(source, None, format!("`{}` is not a valid environment name", shortened(name)))
+                .with_help("use lower-case letters, digits, `_` and `-`; `default` is the environment without --env");
             return Err(Box::new(error).into());
         }
     }
     if let Some((name, location)) = models.into_iter().find(|(name, _)| spec.sources.contains_key(*name)) {
-        let error = TaskError::new(source, Place::of(location), format!("`{name}` is a source and a model"))
+        let error = TaskError::new(source, Place::of(location), format!("`{name}` is both a source and a model"))
             .with_help("give the model another name");
         return Err(Box::new(error).into());
     }
     if spec.sinks.is_empty() {
-        let error = TaskError::new(source, None, "no sink is named: the task would write nothing");
+        let error = TaskError::new(source, None, "the task has no sink: it would write nothing");
         return Err(Box::new(error).into());
     }
     Ok(())
@@ -330,7 +405,7 @@ sinks:
     }
 
     #[test]
-    fn a_task_is_read_whole() {
+    fn a_task_is_parsed_completely() {
         let task = parse(TASK, &ParamChoice::default()).unwrap();
         let quality = &task.spec.quality["applicant"].value;
         assert_eq!(quality.reject_unless["odd"].value.max, Some(Limit::Share(0.05)));
@@ -342,7 +417,7 @@ sinks:
         assert_eq!(task.params.fill(&task.source, &sink.files.as_ref().unwrap().path).unwrap(), "out/good");
         assert_eq!(
             sink.columns.as_ref().unwrap()[1].value,
-            ColumnOut { name: "money".into(), column: "amount".into() }
+            OutputColumnSpec { name: "money".into(), column: "amount".into() }
         );
     }
 
@@ -368,7 +443,7 @@ sinks:
     #[test]
     fn a_repeated_key_is_refused() {
         let error = error_of(&TASK.replace("models:", "params: {}\nmodels:"));
-        assert!(error.contains("task.yaml:12:1: the key `params` stands twice"), "{error}");
+        assert!(error.contains("task.yaml:12:1: duplicate key `params`"), "{error}");
     }
 
     #[test]
@@ -400,7 +475,7 @@ sinks:
         let unknown = ParamChoice { environment: None, values: vec![("outptu".into(), "x".into())] };
         assert_eq!(parse(TASK, &unknown).unwrap_err().exit_code(), 2);
         let unknown = ParamChoice { environment: Some("production".into()), values: vec![] };
-        assert!(parse(TASK, &unknown).unwrap_err().to_string().contains("no environment `production`"));
+        assert!(parse(TASK, &unknown).unwrap_err().to_string().contains("unknown environment `production`"));
     }
 
     #[test]
@@ -408,12 +483,12 @@ sinks:
         let task = parse(&TASK.replace("${output}", "${outptu}"), &ParamChoice::default()).unwrap();
         let error =
             task.params.fill(&task.source, &task.spec.sinks["good"].value.files.as_ref().unwrap().path).unwrap_err();
-        assert!(error.to_string().contains("`${outptu}` is no parameter"), "{error}");
+        assert!(error.to_string().contains("unknown parameter `${outptu}`"), "{error}");
     }
 
     #[test]
     fn a_rule_with_two_kinds_is_refused() {
         let error = error_of(&TASK.replace("{requires: amount > 0,", "{requires: amount > 0, not_null: name,"));
-        assert!(error.contains("a rule takes only one of"), "{error}");
+        assert!(error.contains("a rule has exactly one of"), "{error}");
     }
 }

@@ -1,4 +1,4 @@
-//! `params:` and `environments:` one set of named, typed values: `$name` in SQL, `${name}` in paths.
+//! `params:` and `environments:` typed, named values: `$name` in SQL, `${name}` in paths.
 
 use std::collections::BTreeMap;
 
@@ -20,35 +20,35 @@ use crate::error::{Place, SourceText, TaskError};
 pub struct ParamSpec {
     /// The parameter's type.
     pub r#type: SqlType,
-    /// Its value unless `--env` or `--param` gives another; a parameter without one must be given.
+    /// The value unless `--env` or `--param` sets another one. A parameter without a default must be set.
     #[schemars(with = "Option<Scalar>", example = &"2022-01-01")]
     pub default: Option<Spanned<Scalar>>,
-    /// What it is for.
+    /// What the parameter is for.
     #[serde(default, rename = "description")]
     _description: Option<String>,
 }
 
-/// An environment: one entry under `environments`. Each has runs, a lock and folders of its own.
+/// An environment: one entry under `environments`. Each has its own runs, lock and sink folders.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Environment")]
 pub struct EnvironmentSpec {
-    /// The parameters that have another value here, by name.
+    /// The values that override parameters in this environment, by parameter name.
     #[serde(default)]
     #[schemars(with = "IndexMap<String, Scalar>")]
     pub params: IndexMap<String, Spanned<Scalar>>,
 }
 
-/// What the command line says about a run's parameters.
+/// The choices on the command line about a run's parameters.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ParamChoice {
     /// `--env NAME`.
     pub environment: Option<String>,
-    /// `--param name=value`, the last one counting.
+    /// `--param name=value`; the last one of a name counts.
     pub values: Vec<(String, String)>,
 }
 
-/// A run's parameters: typed, and complete.
+/// A run's parameters: typed and complete.
 #[derive(Debug, Clone, Default)]
 pub struct Params(BTreeMap<String, Param>);
 
@@ -64,7 +64,7 @@ pub struct Param {
 }
 
 impl Params {
-    /// Brings together the defaults, the environment and the command line, each over the one before.
+    /// Merges the defaults, the environment and the command line; the later ones override the earlier ones.
     pub(super) fn resolve(
         source: &SourceText,
         specs: &IndexMap<String, ParamSpec>,
@@ -86,7 +86,7 @@ impl Params {
             for (name, text) in &overrides.params {
                 let Some(spec) = specs.get(name) else {
                     let place = Place::of(text.referenced);
-                    let message = format!("environment `{environment}` sets `{name}`, which is no parameter");
+                    let message = format!("environment `{environment}` sets the unknown parameter `{name}`");
                     return Err(Box::new(
                         TaskError::new(source, place, message).nearest(name, specs.keys().map(String::as_str)),
                     )
@@ -102,26 +102,26 @@ impl Params {
             && !environments.contains_key(environment)
         {
             return Err(Error::usage(
-                format!("{} has no environment `{environment}`", source.name()),
+                format!("{}: unknown environment `{environment}`", source.name()),
                 known("environments", environments.keys()),
             ));
         }
         for (name, text) in &choice.values {
             let Some(spec) = specs.get(name) else {
                 return Err(Error::usage(
-                    format!("--param {name}: {} has no such parameter", source.name()),
+                    format!("--param {name}: unknown parameter in {}", source.name()),
                     known("parameters", specs.keys()),
                 ));
             };
             let value = typed(spec, text).map_err(|message| {
-                Error::usage(format!("--param {name}: {message}"), "give a value of the declared type")
+                Error::usage(format!("--param {name}: {message}"), "pass a value of the declared type")
             })?;
             values.insert(name.clone(), value);
         }
         if let Some(name) = specs.keys().find(|name| !values.contains_key(*name)) {
             return Err(Error::usage(
                 format!("{}: parameter `{name}` has no value", source.name()),
-                format!("give it one with --param {name}=VALUE, or a default in the task file"),
+                format!("set it with --param {name}=VALUE, or declare a default in the task file"),
             ));
         }
         Ok(Self(values))
@@ -137,12 +137,12 @@ impl Params {
         self.0.keys().map(String::as_str)
     }
 
-    /// Fills in every `${name}` of a text of the task file.
+    /// Fills in every `${name}` in a text of the task file.
     pub fn fill(&self, source: &SourceText, text: &Spanned<String>) -> Result<String> {
         self.fill_with(source, text, str::to_owned)
     }
 
-    /// The same for a table's name; with its schema, if that is said.
+    /// Like `fill`, for a table's name, with its schema if one is given.
     pub(crate) fn fill_table(&self, source: &SourceText, text: &Spanned<String>) -> Result<(Option<String>, String)> {
         let full = self.fill(source, text)?;
         Ok(match full.split_once('.') {
@@ -151,12 +151,12 @@ impl Params {
         })
     }
 
-    /// The same, the values changed so that they mean themselves where the text is used.
+    /// Like `fill`, with each value escaped for the place where the text is used.
     pub fn fill_with(&self, source: &SourceText, text: &Spanned<String>, escape: fn(&str) -> String) -> Result<String> {
         self.fill_by(source, text, |name| self.get(name).map(|param| Ok(escape(&param.text))))
     }
 
-    /// The same, with what `known` says stands in the place of a name; parameters are known of themselves.
+    /// Like `fill`, where `known` supplies values for further names; parameters are always known.
     pub(super) fn fill_by(
         &self,
         source: &SourceText,
@@ -178,7 +178,7 @@ impl Params {
                 None => match self.get(name) {
                     Some(param) => param.text.clone(),
                     None => {
-                        let error = error(format!("`${{{name}}}` is no parameter")).nearest(name, self.names());
+                        let error = error(format!("unknown parameter `${{{name}}}`")).nearest(name, self.names());
                         return Err(Box::new(error).into());
                     }
                 },
@@ -199,5 +199,5 @@ fn typed(spec: &ParamSpec, text: &str) -> Result<Param, String> {
 
 fn known<'a>(what: &str, names: impl Iterator<Item = &'a String>) -> String {
     let names: Vec<_> = names.map(String::as_str).collect();
-    if names.is_empty() { format!("it has no {what}") } else { format!("its {what}: {}", names.join(", ")) }
+    if names.is_empty() { format!("it declares no {what}") } else { format!("its {what}: {}", names.join(", ")) }
 }

@@ -1,4 +1,4 @@
-//! `quality:` what must hold of a table's rows, and when the gate closes.
+//! `quality:` rules on a table's rows, and the quality gate.
 
 use indexmap::IndexMap;
 use schemars::JsonSchema;
@@ -6,96 +6,96 @@ use serde::{Deserialize, Deserializer};
 use serde_json::json;
 use serde_saphyr::Spanned;
 
-use super::text::{Limit, Names, Scalar, ShortOrLong, short_or_long};
+use super::text::{ColumnNames, Limit, Scalar, ShortOrLong, short_or_long};
 
-/// What must hold of one table's rows: one entry under `quality`, named for a model. For a source only `gate` can be
-/// given: it counts the records that cannot be read.
+/// The quality rules of one table: one entry under `quality`, by model name. For a source only `gate` is allowed: it
+/// counts the records that could not be parsed.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schemars(rename = "Quality")]
 pub struct QualitySpec {
-    /// Reason: requirement. A row for which one is not true, or null, goes to `model.rejected` with all its reasons.
+    /// Reason: requirement. A row for which one is false or null goes to `model.rejected` with all its reasons.
     #[schemars(with = "IndexMap<String, RuleSpec>", example = json!({"too_young": "age >= 18"}))]
     pub reject_unless: IndexMap<String, Spanned<RuleSpec>>,
-    /// Name: requirement. Accepted rows for which one is not true are counted and shown, and kept.
+    /// Name: requirement. Accepted rows for which one is false or null are counted and sampled, and kept.
     #[schemars(with = "IndexMap<String, RuleSpec>")]
     pub warn_unless: IndexMap<String, Spanned<RuleSpec>>,
-    /// Name: requirement. One row for which one is not true ends the run, and nothing is published.
+    /// Name: requirement. The first row for which one is false or null ends the run; nothing is published.
     #[schemars(with = "IndexMap<String, RuleSpec>")]
     pub fail_unless: IndexMap<String, Spanned<RuleSpec>>,
-    /// When the gate closes: then only sinks with `publish: always` are published, and the exit code is 3.
+    /// The quality gate. When it closes, only sinks with `publish: always` are published, and the exit code is 3.
     pub gate: GateSpec,
 }
 
-/// When the gate closes, beside a rule's own `max`.
+/// Limits on a table; they close the gate, as does a rule's own `max`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schemars(rename = "Gate")]
 pub struct GateSpec {
-    /// It closes above so many rejected rows, or above so large a share of all rows.
+    /// The gate closes above this count, or this share of all rows, of rejected rows.
     #[schemars(example = &"5%")]
     pub max_rejected: Option<Limit>,
-    /// It closes below so many rows, accepted and rejected together.
+    /// The gate closes below this count of rows, accepted and rejected together.
     #[schemars(example = 1)]
     pub min_rows: Option<u64>,
 }
 
-/// A requirement, with the share of rows that may miss it before the gate closes.
+/// A requirement, with the limit on rows that fail it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RuleSpec {
-    /// What must hold.
+    /// The requirement.
     pub requirement: Requirement,
-    /// Above it the gate closes.
+    /// The gate closes above it.
     pub max: Option<Limit>,
 }
 
-/// What must hold of a row. Null does not hold.
+/// A requirement on every row. Null fails it.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Requirement {
     /// A SQL condition over the table's columns.
     Condition(String),
     /// The columns are not null.
     NotNull(Vec<String>),
-    /// The columns are numbers: neither null nor infinite nor "not a number".
+    /// The columns are finite numbers: not null, not NaN, not infinite.
     Finite(Vec<String>),
     /// No other row has the same values in these columns.
     Unique(Vec<String>),
-    /// The column's text is one of these.
+    /// The column's text is one of these values.
     AcceptedValues(String, Vec<String>),
-    /// The column's text matches the regular expression, which is not anchored of itself.
+    /// The column's text matches the regular expression, which is not anchored implicitly.
     Matches(String, String),
-    /// The column lies between the two, both included.
+    /// The column is between the two, both inclusive.
     Between(String, String, String),
 }
 
-/// A rule written long: exactly one of the requirements, and perhaps `max`.
+/// A rule in long form: exactly one of the requirements, and optionally `max`.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schemars(inline)]
 pub(super) struct LongRule {
-    /// A SQL condition over the table's columns and parameters; the same as the condition alone.
+    /// A SQL condition over the table's columns and parameters; equivalent to the short form.
     #[schemars(example = &"amount > $least")]
     requires: Option<String>,
-    /// The column is not null, or none of the columns is.
+    /// The column, or each of the columns, is not null.
     #[schemars(example = &"email")]
-    not_null: Option<Names>,
-    /// The column, or each of the columns, is a finite number: not null, not NaN, not an infinity.
+    not_null: Option<ColumnNames>,
+    /// The column, or each of the columns, is a finite number: not null, not NaN, not infinite.
     #[schemars(example = &"ratio")]
-    finite: Option<Names>,
-    /// No other row has the same values in these columns. For `warn_unless` and `fail_unless` only, because none of the
-    /// rows is the wrong one.
+    finite: Option<ColumnNames>,
+    /// No other row has the same values in these columns. Only for `warn_unless` and `fail_unless`: which of the
+    /// duplicates to reject is not defined.
     #[schemars(example = json!(["name", "birthday"]))]
-    unique: Option<Names>,
-    /// The column's text is one of these: `{column: [value, value]}`.
+    unique: Option<ColumnNames>,
+    /// The column's text is one of these values: `{column: [value, value]}`.
     #[schemars(example = json!({"currency": ["SGD", "USD"]}), extend("maxProperties" = 1))]
     accepted_values: Option<IndexMap<String, Vec<Scalar>>>,
-    /// The column's text matches a regular expression, which is not anchored of itself: `{column: pattern}`.
+    /// The column's text matches a regular expression, which is not anchored implicitly: `{column: pattern}`.
     #[schemars(example = json!({"mobile": "^[0-9]{8}$"}), extend("maxProperties" = 1))]
     matches: Option<IndexMap<String, Scalar>>,
-    /// The column lies between the two, both included: `{column: [least, greatest]}`.
+    /// The column is between the two values, both inclusive: `{column: [least, greatest]}`.
     #[schemars(example = json!({"age": [18, 99]}), extend("maxProperties" = 1))]
     between: Option<IndexMap<String, (Scalar, Scalar)>>,
-    /// The gate closes above so many rows that miss the rule, or above so large a share of all rows.
+    /// The gate closes above this count, or this share of all rows, of rows that fail the rule.
     #[schemars(example = &"1%")]
     max: Option<Limit>,
 }
@@ -129,8 +129,8 @@ impl<'de> ShortOrLong<'de> for RuleSpec {
         let mut given = given.into_iter().flatten();
         match (given.next(), given.next()) {
             (Some(requirement), None) => Ok(Self { requirement: requirement?, max: long.max }),
-            (None, _) => Err(format!("a rule needs one of {KINDS}")),
-            (Some(_), Some(_)) => Err(format!("a rule takes only one of {KINDS}; write a rule for each")),
+            (None, _) => Err(format!("a rule has exactly one of {KINDS}")),
+            (Some(_), Some(_)) => Err(format!("a rule has exactly one of {KINDS}; write one rule for each")),
         }
     }
 }
@@ -141,7 +141,7 @@ fn one_column<V>(kind: &str, map: IndexMap<String, V>) -> Result<(String, V), St
     let mut entries = map.into_iter();
     match (entries.next(), entries.next()) {
         (Some(entry), None) => Ok(entry),
-        _ => Err(format!("`{kind}` takes one column; write a rule for each")),
+        _ => Err(format!("`{kind}` is for exactly one column; write one rule for each")),
     }
 }
 

@@ -14,23 +14,23 @@ use crate::error::{Place, SourceText, TaskError};
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Schedule")]
 pub struct ScheduleSpec {
-    /// Five fields, as cron has them: minute, hour, day of the month, month, day of the week.
+    /// The due times as five cron fields: minute, hour, day of the month, month, day of the week.
     #[schemars(with = "String", example = &"0 * * * *", example = &"30 6 * * mon-fri")]
     pub cron: Spanned<String>,
-    /// The time zone in which `cron` is meant, by its name in the IANA database; UTC when left out. Where clocks are
-    /// changed, a time of day that is skipped runs right after the change and one that is repeated runs once; a
-    /// `cron` whose minute or hour begins with `*` goes on in its rhythm.
+    /// The time zone of `cron`, as an IANA time zone name; default UTC. At a daylight-saving change, a time of day that
+    /// is skipped is due right after the change and one that is repeated is due once; a `cron` whose minute or hour
+    /// begins with `*` continues at its interval.
     #[serde(default)]
     #[schemars(with = "Option<String>", example = &"Asia/Singapore")]
     pub timezone: Option<Spanned<String>>,
-    /// A run that takes longer is stopped and takes back what it has staged; after a further 30 s it is killed. No
-    /// limit when left out.
+    /// The maximum duration of a run. A run that exceeds it is asked to stop and rolls back; it is killed 30 s later.
+    /// Without it there is no limit.
     #[serde(default)]
     pub timeout: Option<Timeout>,
 }
 
 impl ScheduleSpec {
-    /// The times at which the task is due; the error is at the field that is wrong.
+    /// The due times; the error points at the wrong field.
     pub(crate) fn times(&self, source: &SourceText) -> Result<Times, TaskError> {
         let at = |field: &Spanned<String>, message| TaskError::new(source, Place::of(field.referenced), message);
         let cron = parse_cron(&self.cron.value).map_err(|message| {
@@ -39,7 +39,7 @@ impl ScheduleSpec {
         })?;
         let zone = match &self.timezone {
             Some(name) => parse_zone(&name.value).map_err(|message| {
-                at(name, message).with_help("write a name of the IANA database, such as Asia/Singapore or UTC")
+                at(name, message).with_help("write an IANA time zone name, such as Asia/Singapore or UTC")
             })?,
             None => chrono_tz::UTC,
         };
@@ -47,7 +47,7 @@ impl ScheduleSpec {
     }
 }
 
-/// A span of time, written with units.
+/// A duration, written with units.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timeout(pub Duration);
 
@@ -56,6 +56,6 @@ impl<'de> Deserialize<'de> for Timeout {
         let text = String::deserialize(deserializer)?;
         let span = humantime::parse_duration(&text);
         let span = span.ok().filter(|span| !span.is_zero());
-        span.map(Self).ok_or_else(|| de::Error::custom(format!("`{text}` is no span of time: write 50m or 1h 30m")))
+        span.map(Self).ok_or_else(|| de::Error::custom(format!("`{text}` is not a duration: write 50m or 1h 30m")))
     }
 }

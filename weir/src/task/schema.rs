@@ -1,5 +1,5 @@
-//! The JSON schema of task files. It is derived from the structs that a task file is read into; here are the shapes
-//! that they read by hand.
+//! The JSON schema of task files. It is derived from the structs that a task file is parsed into; the shapes with a
+//! hand-written `Deserialize` are defined here.
 
 use std::borrow::Cow;
 
@@ -10,8 +10,8 @@ use serde_json::Value;
 
 use super::quality::LongRule;
 use super::source::LongColumn;
-use super::text::Names;
-use super::{ColumnOut, ColumnSpec, FolderSpec, Limit, Route, RuleSpec, Scalar, SqlType, TaskSpec, Timeout};
+use super::text::ColumnNames;
+use super::{ColumnSpec, Limit, OutputColumnSpec, ProjectSpec, Route, RuleSpec, Scalar, SqlType, TaskSpec, Timeout};
 
 /// The schema of a task file, in draft 2020-12.
 pub(crate) fn json_schema() -> Schema {
@@ -20,13 +20,13 @@ pub(crate) fn json_schema() -> Schema {
 }
 
 /// The schema of `weir.yaml`.
-pub(crate) fn folder_schema() -> Schema {
+pub(crate) fn project_schema() -> Schema {
     let settings = SchemaSettings::draft2020_12().with_transform(Plain);
-    settings.into_generator().into_root_schema_for::<FolderSpec>()
+    settings.into_generator().into_root_schema_for::<ProjectSpec>()
 }
 
-/// Takes out what says nothing to who writes a task file: a default of null, the width of an integer, and the ends of
-/// lines in the code that the descriptions come from.
+/// Removes what does not help the author of a task file: null defaults, integer widths, and the line breaks of the doc
+/// comments that the descriptions come from.
 #[derive(Debug, Clone)]
 struct Plain;
 
@@ -43,7 +43,7 @@ impl Transform for Plain {
     }
 }
 
-/// Names a type of the schema and says what it is; its shape follows.
+/// Defines a named type of the schema with its shape.
 macro_rules! shape {
     ($type:ty, $name:literal, $generator:ident => $schema:expr) => {
         impl JsonSchema for $type {
@@ -59,10 +59,10 @@ macro_rules! shape {
 }
 
 shape!(SqlType, "Type", _generator => json_schema!({
-    "description": "A type, of columns and of parameters: `string` (text in UTF-8), `boolean` (`true` or `false`), \
+    "description": "The type of a column or parameter: `string` (text in UTF-8), `boolean` (`true` or `false`), \
         `integer` (32 bits), `bigint` (64 bits), `double` (64 bits, finite), `decimal(p,s)` (exact: p digits in all, \
-        at most 38, and s of them behind the point), `date` (`2022-01-31`) or `timestamp` (`2022-01-31 23:59:59`, \
-        without a time zone, to the microsecond).",
+        at most 38, s of them after the decimal point), `date` (`2022-01-31`) or `timestamp` (`2022-01-31 23:59:59`, \
+        without a time zone, with microseconds).",
     "anyOf": [
         {"enum": ["string", "boolean", "integer", "bigint", "double", "date", "timestamp"]},
         {"type": "string", "pattern": r"^decimal\([0-9]+, *[0-9]+\)$"},
@@ -71,7 +71,7 @@ shape!(SqlType, "Type", _generator => json_schema!({
 }));
 
 shape!(Limit, "Limit", _generator => json_schema!({
-    "description": "A count of rows, or a share of them. The limit itself is not above it.",
+    "description": "A count of rows, or a share of them. The limit itself is still allowed.",
     "anyOf": [
         {"type": "integer", "minimum": 0},
         {"type": "string", "pattern": r"^ *[0-9]+(\.[0-9]+)? *%? *$"},
@@ -80,12 +80,12 @@ shape!(Limit, "Limit", _generator => json_schema!({
 }));
 
 shape!(Scalar, "Scalar", _generator => json_schema!({
-    "description": "One value, taken as the text that it is written with.",
+    "description": "A scalar value, read as the text it is written as.",
     "type": ["string", "number", "boolean"],
 }));
 
-shape!(Names, "Names", _generator => json_schema!({
-    "description": "A column's name, or a list of them.",
+shape!(ColumnNames, "ColumnNames", _generator => json_schema!({
+    "description": "A column name, or a list of column names.",
     "anyOf": [
         {"type": "string"},
         {"type": "array", "items": {"type": "string"}, "minItems": 1},
@@ -93,21 +93,22 @@ shape!(Names, "Names", _generator => json_schema!({
 }));
 
 shape!(Route, "Route", _generator => json_schema!({
-    "description": "A model's or a source's rows: `table` the accepted ones, `table.rejected` the others.",
+    "description": "A route: `table` for the accepted rows of a model or source, `table.rejected` for its rejected \
+        rows.",
     "type": "string",
     "pattern": r"^[a-z][a-z0-9_]*(\.rejected)?$",
     "examples": ["applicant", "applicant.rejected"],
 }));
 
 shape!(Timeout, "Timeout", _generator => json_schema!({
-    "description": "A span of time, written with units.",
+    "description": "A duration, written with units.",
     "type": "string",
     "pattern": r"^[0-9]+ *[a-zA-Z]+( *[0-9]+ *[a-zA-Z]+)*$",
     "examples": ["50m", "1h 30m"],
 }));
 
-shape!(ColumnOut, "ColumnOut", _generator => json_schema!({
-    "description": "A column of a sink: its name, or `{new_name: column}` to give it another one.",
+shape!(OutputColumnSpec, "OutputColumn", _generator => json_schema!({
+    "description": "A column of a sink: its name, or `{new_name: column}` to rename it.",
     "anyOf": [
         {"type": "string"},
         {"type": "object", "additionalProperties": {"type": "string"}, "minProperties": 1, "maxProperties": 1},
@@ -116,7 +117,7 @@ shape!(ColumnOut, "ColumnOut", _generator => json_schema!({
 }));
 
 shape!(ColumnSpec, "Column", generator => json_schema!({
-    "description": "A source's column: its type alone, or a mapping that says more.",
+    "description": "A source's column: its type, or a mapping with `type` and more keys.",
     "anyOf": [generator.subschema_for::<SqlType>(), generator.subschema_for::<LongColumn>()],
     "examples": ["date", {"type": "decimal(12,2)", "header": "Amount (SGD)"}],
 }));
@@ -127,8 +128,8 @@ shape!(RuleSpec, "Rule", generator => {
     let one_of = requirements.map(|kind| json_schema!({"required": [kind]}).to_value());
     long.insert("oneOf".to_owned(), one_of.to_vec().into());
     json_schema!({
-        "description": "What must hold of every row: a SQL condition, or a mapping with exactly one requirement. Null \
-            does not hold.",
+        "description": "A requirement on every row: a SQL condition, or a mapping with exactly one requirement. Null \
+            fails it.",
         "anyOf": [{"type": ["string", "boolean"]}, long],
         "examples": ["age >= 18", {"not_null": "email", "max": "1%"}],
     })

@@ -1,4 +1,4 @@
-//! Secrets are references: `${env:NAME}` and `${file:PATH}`. What they stand for is in no error and no log.
+//! Secrets are references: `${env:NAME}` and `${file:PATH}`. Their values appear in no error and no log.
 
 use serde_saphyr::Spanned;
 
@@ -6,7 +6,7 @@ use super::params::Params;
 use crate::error::Result;
 use crate::error::{Place, SourceText, TaskError};
 
-/// Fills in parameters and secrets. A secret that is a part of the text is put there as a part of a URL.
+/// Fills in parameters and secrets. A secret that is only a part of the text is percent-encoded as a part of a URL.
 pub(super) fn fill(source: &SourceText, text: &Spanned<String>, params: &Params) -> Result<String> {
     let is_all = text.value.starts_with("${") && text.value.find('}') == Some(text.value.len() - 1);
     let written = |secret: String| if is_all { secret } else { percent_encoded(&secret) };
@@ -16,20 +16,23 @@ pub(super) fn fill(source: &SourceText, text: &Spanned<String>, params: &Params)
         };
         match name.split_once(':') {
             Some(("env", variable)) => Some(std::env::var(variable).map(written).map_err(|_| {
-                error(format!("the environment has no text `{variable}`"), "set it where the run is started")
+                error(
+                    format!("the environment variable `{variable}` is not set"),
+                    "set it in the environment of the run",
+                )
             })),
             Some(("file", path)) => Some(
                 std::fs::read_to_string(path)
                     .map_err(|cause| {
                         error(
                             format!("the secret in {path} cannot be read: {cause}"),
-                            "let the user of the run read the file",
+                            "give the user that runs weir read access to the file",
                         )
                     })
                     .map(|secret| written(secret.trim_end_matches(['\r', '\n']).to_owned())),
             ),
             Some((kind, _)) => {
-                Some(Err(error(format!("`{kind}` is no kind of secret"), "write ${env:NAME} or ${file:PATH}")))
+                Some(Err(error(format!("unknown kind of secret `{kind}`"), "write ${env:NAME} or ${file:PATH}")))
             }
             None => None,
         }
@@ -57,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_alone_is_as_it_is_and_in_a_url_it_is_a_part_of_it() {
+    fn a_whole_secret_is_verbatim_and_a_part_of_a_url_is_percent_encoded() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("secret");
         std::fs::write(&path, "p@ss/wörd\n").unwrap();
@@ -71,10 +74,15 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_that_is_not_there_is_named() {
-        assert!(filled("${env:NO_SUCH_VARIABLE}").unwrap_err().to_string().contains("no text `NO_SUCH_VARIABLE`"));
+    fn a_missing_secret_is_named() {
+        assert!(
+            filled("${env:NO_SUCH_VARIABLE}")
+                .unwrap_err()
+                .to_string()
+                .contains("variable `NO_SUCH_VARIABLE` is not set")
+        );
         assert!(filled("${file:/no/such/file}").unwrap_err().to_string().contains("/no/such/file cannot be read"));
-        assert!(filled("${vault:x}").unwrap_err().to_string().contains("`vault` is no kind of secret"));
-        assert!(filled("${other}").unwrap_err().to_string().contains("`${other}` is no parameter"));
+        assert!(filled("${vault:x}").unwrap_err().to_string().contains("unknown kind of secret `vault`"));
+        assert!(filled("${other}").unwrap_err().to_string().contains("unknown parameter `${other}`"));
     }
 }

@@ -1,4 +1,4 @@
-//! `sinks:` where a task's rows go.
+//! `sinks:` the outputs of a task.
 
 use std::fmt;
 
@@ -11,50 +11,51 @@ use serde_saphyr::Spanned;
 use super::source::FilesSpec;
 use super::text::{ShortOrLong, short_or_long};
 
-/// A sink: one entry under `sinks`. It takes one route's rows to a folder (`files`) or to a table of a database
-/// (`postgres`); one of the two is given.
+/// A sink: one entry under `sinks`. It writes the rows of one route to a folder (`files`) or to a database table
+/// (`postgres`); exactly one of the two is given.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Sink")]
 pub struct SinkSpec {
-    /// The rows that it takes: `model` or `source` are the accepted ones, `model.rejected` those that miss a rule,
-    /// with `reasons`, and `source.rejected` the records that could not be read.
+    /// The route to read: `model` or `source` for accepted rows, `model.rejected` for rows that failed a rule, with
+    /// `reasons`, `source.rejected` for records that could not be parsed.
     #[schemars(with = "Route")]
     pub from: Spanned<Route>,
-    /// What becomes of the rows that are there already. It has no default: replacing is never a surprise.
+    /// How the target's existing rows are treated. It has no default, so that nothing is replaced by accident.
     pub mode: Mode,
-    /// Whether it is published when the gate is closed.
+    /// Whether the sink is published when the quality gate is closed.
     #[serde(default)]
     pub publish: Publish,
-    /// The folder that takes the files: `path` is the folder itself, part files and `_SUCCESS` come into it.
+    /// The target folder. `path` is the folder itself; part files and `_SUCCESS` are written into it.
     #[serde(default)]
     pub files: Option<FilesSpec>,
-    /// The table that takes the rows.
+    /// The target table.
     #[serde(default)]
     pub postgres: Option<TableSpec>,
-    /// Of a table the columns that tell its rows apart: what `mode: merge` goes by. Rows without them are rejected.
+    /// For a table, the columns that identify a row, the key of `mode: merge`. A row with a null in them is rejected.
     #[serde(default)]
     #[schemars(example = json!(["country", "measurement_date"]))]
     pub primary_key: Vec<String>,
-    /// Of `mode: merge` the column that says which of two rows of one key is newer: an older row never goes before a newer
-    /// one. Without it, rows of one run that differ and have one key end the run.
+    /// For `mode: merge`, the column that orders two rows with the same key: an older row never overwrites a newer
+    /// one. Without it, different rows with the same key in one run end the run.
     #[serde(default)]
     pub update_key: Option<String>,
-    /// The columns in order, renamed where an entry is `{new_name: column}`; all of the route's when left out.
+    /// The columns in order, renamed where an entry is `{new_name: column}`. Default: all columns of the route.
     #[serde(default)]
-    #[schemars(with = "Option<Vec<ColumnOut>>", example = json!(["name", {"mobile_no": "mobile"}]))]
-    pub columns: Option<Vec<Spanned<ColumnOut>>>,
+    #[schemars(with = "Option<Vec<OutputColumnSpec>>", example = json!(["name", {"mobile_no": "mobile"}]))]
+    pub columns: Option<Vec<Spanned<OutputColumnSpec>>>,
 }
 
-/// What becomes of the rows that a sink has already.
+/// How the existing rows of a target are treated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
-    /// They are replaced by this run's.
+    /// They are replaced by the rows of this run.
     Overwrite,
-    /// They stay, and this run's are added. Needs a source with `read: new`, or every run would add the same rows.
+    /// They are kept, and the rows of this run are added. Requires a source with `read: new`, because every run would
+    /// add the same rows again otherwise.
     Append,
-    /// Of a table with a `primary_key`: rows with the same key are updated, others inserted; what is the same already is not
+    /// Upsert by `primary_key`: rows with a new key are inserted, changed rows are updated, identical rows are not
     /// written.
     Merge,
 }
@@ -64,24 +65,25 @@ pub enum Mode {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Table")]
 pub struct TableSpec {
-    /// A connection of `weir.yaml`, by its name.
+    /// The name of a connection in `weir.yaml`.
     #[schemars(with = "String", example = &"warehouse")]
     pub connection: Spanned<String>,
-    /// The table, with its schema if it is not the connection's own: `sales` or `shop.sales`; `${param}` is filled in.
+    /// The table, with its schema if that is not on the connection's search path: `sales` or `shop.sales`. `${param}`
+    /// is replaced.
     #[schemars(with = "String", example = &"shop.sales")]
     pub table: Spanned<String>,
-    /// Whether a table that is not there is made: with the columns of the sink, its key, indexes and comments. A table that
-    /// is there is never changed; what differs is said before a run reads anything.
+    /// Whether a missing table is created, with the columns of the sink, its primary key, indexes and comments. An
+    /// existing table is never altered; differences are reported before a run reads anything.
     #[serde(default)]
     pub create: bool,
-    /// The columns of each index that a table is made with, beside its key.
+    /// The indexes of a created table, in addition to its primary key: the columns of each.
     #[serde(default)]
     #[schemars(example = json!([["measurement_date"]]))]
     pub indexes: Vec<Vec<String>>,
-    /// What a table that is made says of itself to those who look at the database.
+    /// The comment on a created table.
     #[serde(default)]
     pub comment: Option<String>,
-    /// What its columns say of themselves, by the column's name.
+    /// The comments on the columns of a created table, by column name.
     #[serde(default)]
     #[schemars(example = json!({"num_cases": "Confirmed cases of the day."}))]
     pub comments: IndexMap<String, String>,
@@ -91,10 +93,10 @@ pub struct TableSpec {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Publish {
-    /// Only if the gate is open.
+    /// Only when the gate is open.
     #[default]
     Gated,
-    /// Also if the gate is closed: for quarantines.
+    /// Also when the gate is closed: for quarantine (dead-letter) sinks.
     Always,
 }
 
@@ -103,7 +105,7 @@ pub enum Publish {
 pub struct Route {
     /// The source or model.
     pub table: String,
-    /// The rejected rows instead of the accepted.
+    /// Whether it is the rejected rows instead of the accepted ones.
     pub rejected: bool,
 }
 
@@ -119,21 +121,21 @@ impl<'de> Deserialize<'de> for Route {
         let (table, route) = text.split_once('.').unwrap_or((&text, ""));
         match route {
             "" | "rejected" if !table.is_empty() => Ok(Self { table: table.to_owned(), rejected: route == "rejected" }),
-            _ => Err(de::Error::custom(format!("`{text}` is no route: write `table` or `table.rejected`"))),
+            _ => Err(de::Error::custom(format!("`{text}` is not a valid route: write `table` or `table.rejected`"))),
         }
     }
 }
 
-/// A column of a sink: `email`, or `{mobile_no: mobile}` to give the column `mobile` another name.
+/// A column of a sink: `email`, or `{mobile_no: mobile}` to rename the column `mobile`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ColumnOut {
+pub struct OutputColumnSpec {
     /// The name in the sink.
     pub name: String,
     /// The name in the route.
     pub column: String,
 }
 
-impl<'de> ShortOrLong<'de> for ColumnOut {
+impl<'de> ShortOrLong<'de> for OutputColumnSpec {
     type Long = IndexMap<String, String>;
 
     fn short(text: &str) -> Result<Self, String> {
@@ -144,12 +146,12 @@ impl<'de> ShortOrLong<'de> for ColumnOut {
         let mut entries = long.into_iter();
         match (entries.next(), entries.next()) {
             (Some((name, column)), None) => Ok(Self { name, column }),
-            _ => Err("a renamed column is written {new_name: column}, one an entry".to_owned()),
+            _ => Err("write a renamed column as {new_name: column}, one per entry".to_owned()),
         }
     }
 }
 
-impl<'de> Deserialize<'de> for ColumnOut {
+impl<'de> Deserialize<'de> for OutputColumnSpec {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         short_or_long(deserializer, "a column name, or {new_name: column}")
     }

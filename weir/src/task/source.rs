@@ -1,4 +1,4 @@
-//! `sources:` what a task reads.
+//! `sources:` the inputs of a task.
 
 use indexmap::IndexMap;
 use schemars::JsonSchema;
@@ -9,97 +9,97 @@ use serde_saphyr::Spanned;
 use super::sql_type::SqlType;
 use super::text::{Scalar, ShortOrLong, short_or_long};
 
-/// A source: one entry under `sources`, a table that models read in SQL by the source's name. Its rows come from `files`, from
-/// a table of a database (`postgres`), or from where the program that runs the task gets them (`fetch`); one of the three is
-/// given.
+/// A source: one entry under `sources`, a table that models read in SQL by the source's name. Its rows come from files
+/// (`files`), from a database table (`postgres`), or from a data provider of the program that runs the task (`fetch`);
+/// exactly one of the three is given.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Source")]
 pub struct SourceSpec {
-    /// The files that hold the rows.
+    /// The files to read.
     #[serde(default)]
     pub files: Option<FilesSpec>,
-    /// The table, or view, that holds the rows.
+    /// The database table or view to read.
     #[serde(default)]
-    pub postgres: Option<OriginTableSpec>,
-    /// What gets the rows when the task runs.
+    pub postgres: Option<PostgresSourceSpec>,
+    /// The data provider to call.
     #[serde(default)]
     pub fetch: Option<FetchSpec>,
-    /// Which of the files are read.
+    /// Which of the matching files are read.
     #[serde(default)]
     pub read: Read,
-    /// What `read: new` does about a file that has other content than when a run read it under that path.
+    /// With `read: new`: what to do about a file whose content differs from when a run read it under the same path.
     #[serde(default)]
     pub if_changed: IfChanged,
-    /// What to do when there is no file to read; `skip` when left out of a source with `read: new` or `archive`,
-    /// else `fail`.
+    /// What to do when there is no file to read. Default: `skip` for a source with `read: new` or `archive`, otherwise
+    /// `fail`.
     #[serde(default)]
     pub if_missing: Option<IfMissing>,
-    /// The folder to which the files are moved once the run that read them is published; `${param}` is filled in.
+    /// The folder to which files are moved after the run that read them is published. `${param}` is replaced.
     #[serde(default)]
     #[schemars(with = "Option<String>", example = &"${input}/done")]
     pub archive: Option<Spanned<String>>,
-    /// What to do about a column that a file has and `columns` does not name.
+    /// What to do about a column that a file has and `columns` does not declare.
     #[serde(default)]
     pub unknown_columns: UnknownColumns,
-    /// Texts without quotes that stand for null, beside an empty field.
+    /// Unquoted texts that mean null, in addition to the empty field.
     #[serde(default)]
     #[schemars(example = json!(["NA", "-"]))]
     pub null_values: Vec<String>,
-    /// The columns by name, in the order in which the table shows them; files may order them otherwise.
+    /// The columns by name, in the order of the table; files may have them in another order.
     #[schemars(with = "IndexMap<String, ColumnSpec>", example = json!({"name": "string", "amount": {"type": "decimal(12,2)"}}))]
     pub columns: IndexMap<String, Spanned<ColumnSpec>>,
 }
 
-/// A table or view of a PostgreSQL database that is read. All that a run reads over one connection is as it was at one
-/// moment.
+/// A table or view of a PostgreSQL database to read. A run reads a consistent snapshot (REPEATABLE READ): everything it
+/// reads over one connection is from the same transaction.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(rename = "OriginTable")]
-pub struct OriginTableSpec {
-    /// A connection of `weir.yaml`, by its name.
+#[schemars(rename = "PostgresSource")]
+pub struct PostgresSourceSpec {
+    /// The name of a connection in `weir.yaml`.
     #[schemars(with = "String", example = &"shop")]
     pub connection: Spanned<String>,
-    /// The table or view, with its schema if that is not on the connection's search path: `sales` or `shop.sales`;
-    /// `${param}` is filled in.
+    /// The table or view, with its schema if that is not on the connection's search path: `sales` or `shop.sales`.
+    /// `${param}` is replaced.
     #[schemars(with = "String", example = &"shop.sales")]
     pub table: Spanned<String>,
 }
 
-/// Rows that a program of its own gets from where `weir` alone cannot: `section4` from the APIs of its field.
+/// Rows from a data provider that the program registers, such as the APIs of `section4`. `weir` itself has none.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Fetch")]
 pub struct FetchSpec {
-    /// What gets them, by the name that the program has for it.
+    /// The name under which the program registers the provider.
     #[schemars(with = "String", example = &"covid_cases")]
     pub with: Spanned<String>,
-    /// What it is told; `${param}` is filled in.
+    /// The arguments, by name. `${param}` is replaced.
     #[serde(default)]
     #[schemars(with = "IndexMap<String, Scalar>", example = json!({"country": "${country}"}))]
     pub options: IndexMap<String, Spanned<Scalar>>,
 }
 
-/// Where files are and how they are written.
+/// The location and format of files.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Files")]
 pub struct FilesSpec {
-    /// Of a source a path or a pattern (`*`, `?`, `[a-z]`, `**`), of a sink a folder; relative to the working
-    /// directory; `${param}` is filled in.
+    /// For a source a path or a pattern (`*`, `?`, `[a-z]`, `**`), for a sink a folder; relative to the working
+    /// directory. `${param}` is replaced.
     #[schemars(with = "String", example = &"${input}/*.csv")]
     pub path: Spanned<String>,
-    /// How the files are written.
+    /// The format of the files.
     pub format: Format,
-    /// How the files are compressed. A source goes by the end of each file's name when it is left out (`.gz`,
-    /// `.zst`), a sink does not compress, except Parquet, which has `snappy`.
+    /// The compression of the files. Default for a source: by the suffix of each file name (`.gz`, `.zst`); for a sink:
+    /// none, except `snappy` for Parquet.
     #[serde(default)]
     #[schemars(with = "Option<Compression>")]
     pub compression: Option<Spanned<Compression>>,
 }
 
 impl FilesSpec {
-    /// How the files are compressed, if the task says it.
+    /// The compression, if the task specifies it.
     pub fn compression(&self) -> Option<Compression> {
         self.compression.as_ref().map(|compression| compression.value)
     }
@@ -109,9 +109,9 @@ impl FilesSpec {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Format {
-    /// Comma-separated values in UTF-8 with a header line, as RFC 4180 has it.
+    /// Comma-separated values in UTF-8 with a header line (RFC 4180).
     Csv,
-    /// JSON Lines: one JSON object a line.
+    /// JSON Lines: one JSON object per line.
     Jsonl,
     /// Apache Parquet.
     Parquet,
@@ -126,7 +126,7 @@ impl SourceSpec {
 }
 
 impl Format {
-    /// How the names of such files end, without the dot.
+    /// The suffix of the names of such files, without the dot.
     pub fn extension(self) -> &'static str {
         match self {
             Self::Csv => "csv",
@@ -136,39 +136,39 @@ impl Format {
     }
 }
 
-/// How files are compressed.
+/// A compression.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Compression {
-    /// Not at all.
+    /// Uncompressed.
     None,
     /// gzip.
     Gzip,
     /// Zstandard.
     Zstd,
-    /// Snappy, within Parquet files.
+    /// Snappy, inside Parquet files.
     Snappy,
 }
 
-/// Which files of a source a run reads.
+/// Which of the matching files a run reads.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Read {
-    /// All that match, every time.
+    /// All of them, in every run.
     #[default]
     All,
-    /// Those that no published run of the task in this environment has read.
+    /// Only files that no published run of the task in this environment has read.
     New,
 }
 
-/// What `read: new` does about a file that was read before and has other content now.
+/// What `read: new` does about a file that was read before and whose content has changed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum IfChanged {
-    /// End with an error: what is in it twice would be read twice.
+    /// End with an error: rows that are in both versions would be read twice.
     #[default]
     Fail,
-    /// Read it again, whole.
+    /// Read the whole file again.
     Read,
 }
 
@@ -178,9 +178,9 @@ pub enum IfChanged {
 pub enum IfMissing {
     /// End with an error.
     Fail,
-    /// Do nothing and publish nothing; the run counts as done.
+    /// Do nothing and publish nothing; the run succeeds.
     Skip,
-    /// Go on with no rows.
+    /// Continue with no rows.
     Empty,
 }
 
@@ -188,34 +188,34 @@ pub enum IfMissing {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum UnknownColumns {
-    /// End with an error that names file and column.
+    /// End with an error that names the file and the column.
     #[default]
     Fail,
-    /// Read past them.
+    /// Ignore them.
     Ignore,
 }
 
-/// A source's column: its type alone, such as `string`, or a mapping such as `{type: string, header: "E-mail"}`.
+/// A source's column: its type, such as `string`, or a mapping such as `{type: string, header: "E-mail"}`.
 #[derive(Debug, Clone)]
 pub struct ColumnSpec {
     /// The column's type.
     pub sql_type: SqlType,
-    /// How its values are written, as `strftime` has it; for dates and timestamps.
+    /// The format of its values in `strftime` syntax; for dates and timestamps.
     pub format: Option<String>,
-    /// The column's name in the files, where it is not the name in the task.
+    /// The column's name in the files, if it differs from the name in the task.
     pub header: Option<String>,
-    /// Whether a null is an invalid value.
+    /// Whether null is an invalid value.
     pub not_null: bool,
-    /// The only valid values, if there are any; null is none of them and is valid all the same.
+    /// The only valid values, if limited; null is valid as well.
     pub accepted_values: Option<Vec<Scalar>>,
-    /// What becomes of a row with an invalid value.
+    /// What happens to a row with an invalid value.
     pub on_invalid: OnInvalid,
-    /// What the column means.
+    /// The column's description.
     pub description: Option<String>,
 }
 
 impl ColumnSpec {
-    /// A column of which nothing is said but its type.
+    /// A column with a type and no further settings.
     pub fn of(sql_type: SqlType) -> Self {
         Self {
             sql_type,
@@ -229,42 +229,42 @@ impl ColumnSpec {
     }
 }
 
-/// What becomes of a row when a value does not fit its column's type, `not_null` or `accepted_values`.
+/// What happens to a row with a value that does not fit its column's `type`, `not_null` or `accepted_values`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OnInvalid {
-    /// It goes to `source.rejected`, with the reason.
+    /// The row goes to `source.rejected`, with the reason.
     #[default]
     Reject,
     /// The value becomes null and is counted; the row is kept.
     SetNull,
-    /// It ends the run.
+    /// The run ends with an error.
     Fail,
 }
 
-/// A column written long.
+/// A column in long form.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(inline)]
 pub(super) struct LongColumn {
     /// The column's type.
     r#type: SqlType,
-    /// How a `date` or `timestamp` is written in the files, as `strftime` has it; ISO 8601 when left out.
+    /// The format of a `date` or `timestamp` in the files, in `strftime` syntax. Default: ISO 8601.
     #[schemars(example = &"%d/%m/%Y")]
     format: Option<String>,
-    /// The column's name in the files, where it is not the name in the task.
+    /// The column's name in the files, if it differs from the name in the task.
     #[schemars(example = &"Amount (SGD)")]
     header: Option<String>,
-    /// Whether a null is an invalid value.
+    /// Whether null is an invalid value.
     #[serde(default)]
     not_null: bool,
-    /// The only valid values; null is valid all the same, unless `not_null` says otherwise.
+    /// The only valid values. Null is valid as well, unless `not_null` is set.
     #[schemars(example = json!(["SGD", "USD"]))]
     accepted_values: Option<Vec<Scalar>>,
-    /// What becomes of a row with a value that does not fit `type`, `not_null` or `accepted_values`.
+    /// What happens to a row with a value that does not fit `type`, `not_null` or `accepted_values`.
     #[serde(default)]
     on_invalid: OnInvalid,
-    /// What the column means.
+    /// The column's description.
     description: Option<String>,
 }
 

@@ -1,4 +1,4 @@
-//! The one vocabulary of types: sources, parameters and, later, created tables all use it.
+//! The types of columns and parameters, shared by sources, parameters and created tables.
 
 use std::fmt;
 use std::str::FromStr;
@@ -14,25 +14,25 @@ pub enum SqlType {
     String,
     /// `true` or `false`.
     Boolean,
-    /// A whole number of 32 bits.
+    /// A 32-bit integer.
     Integer,
-    /// A whole number of 64 bits.
+    /// A 64-bit integer.
     Bigint,
-    /// A floating-point number of 64 bits.
+    /// A 64-bit floating-point number.
     Double,
-    /// An exact number: digits in all (at most 38), digits after the point.
+    /// An exact number: total digits (at most 38), digits after the decimal point.
     Decimal(u8, i8),
-    /// A calendar day, `yyyy-mm-dd`.
+    /// A date, `yyyy-mm-dd`.
     Date,
-    /// A day and time without time zone, in microseconds.
+    /// A date and time without time zone, in microseconds.
     Timestamp,
 }
 
-/// The names that a task file can use, for error messages.
+/// The type names of task files, for error messages.
 const NAMES: &str = "string, boolean, integer, bigint, double, decimal(p,s), date, timestamp";
 
 impl SqlType {
-    /// The Arrow type that holds it.
+    /// The Arrow type that represents it.
     pub fn arrow(self) -> DataType {
         match self {
             Self::String => DataType::Utf8View,
@@ -46,7 +46,7 @@ impl SqlType {
         }
     }
 
-    /// Reads a value written as text; the error says what was expected.
+    /// Parses a value; the error names the expected type.
     pub fn parse(self, text: &str) -> Result<ScalarValue, String> {
         let arrow = self.arrow();
         ScalarValue::try_from_string(text.to_owned(), &arrow)
@@ -76,7 +76,7 @@ impl FromStr for SqlType {
     }
 }
 
-/// A type's name, as a task file has it where it can.
+/// A type's name in task files, or its Arrow name if it has none there.
 pub(crate) fn type_name(kind: &DataType) -> std::string::String {
     use SqlType::{Bigint, Boolean, Date, Decimal, Double, Integer, String, Timestamp};
     let declared = match kind {

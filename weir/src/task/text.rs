@@ -1,4 +1,4 @@
-//! Small YAML shapes that several parts of a task file share.
+//! YAML shapes shared by several parts of a task file.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -6,9 +6,9 @@ use std::marker::PhantomData;
 use serde::de::value::MapAccessDeserializer;
 use serde::{Deserialize, Deserializer, de};
 
-/// A value that may be written short, as one scalar, or long, as a mapping.
+/// A value with a short form, one scalar, and a long form, a mapping.
 ///
-/// (An untagged enum would do, but forgets the position of every error inside.)
+/// (An untagged enum would do as well, but loses the position of every error inside.)
 pub(super) fn short_or_long<'de, D, T>(deserializer: D, what: &'static str) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
@@ -17,13 +17,13 @@ where
     deserializer.deserialize_any(ShortOrLongVisitor(what, PhantomData))
 }
 
-/// How a value is made from each of its two spellings.
+/// How a value is built from its two forms.
 pub(super) trait ShortOrLong<'de>: Sized {
     /// The mapping's shape.
     type Long: Deserialize<'de>;
-    /// From the scalar's text.
+    /// Builds it from the scalar's text.
     fn short(text: &str) -> Result<Self, String>;
-    /// From the mapping.
+    /// Builds it from the mapping.
     fn long(long: Self::Long) -> Result<Self, String>;
 }
 
@@ -61,17 +61,17 @@ impl<'de, T: ShortOrLong<'de>> de::Visitor<'de> for ShortOrLongVisitor<T> {
     }
 }
 
-/// A count, or a share of the rows: `100` or `5%`.
+/// A count of rows, or a share of them: `100` or `5%`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Limit {
-    /// So many rows.
+    /// A count of rows.
     Count(u64),
-    /// So large a share of the rows, from 0 to 1.
+    /// A share of the rows, from 0 to 1.
     Share(f64),
 }
 
 impl Limit {
-    /// Whether `part` of `whole` rows is above the limit. No row at all is never above a share.
+    /// Whether `part` of `whole` rows is above the limit. Zero rows are never above a share.
     pub fn is_exceeded(self, part: u64, whole: u64) -> bool {
         match self {
             Self::Count(count) => part > count,
@@ -80,7 +80,7 @@ impl Limit {
     }
 
     fn parse(text: &str) -> Result<Self, String> {
-        let wrong = || format!("`{text}` is neither a count of rows (100) nor a share of them (5%)");
+        let wrong = || format!("`{text}` is neither a count of rows (100) nor a share (5%)");
         match text.trim().strip_suffix('%') {
             Some(percent) => {
                 let percent: f64 = percent.trim().parse().map_err(|_| wrong())?;
@@ -95,7 +95,7 @@ impl fmt::Display for Limit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Count(count) => write!(f, "{count}"),
-            // Rounded to what a person would have written: 0.07 * 100 is 7.000000000000001.
+            // Rounded to the digits that were written: 0.07 * 100 is 7.000000000000001.
             Self::Share(share) => write!(f, "{}%", (share * 1e8).round() / 1e6),
         }
     }
@@ -107,7 +107,7 @@ impl<'de> Deserialize<'de> for Limit {
     }
 }
 
-/// A scalar as the text it was written with, whatever YAML would make of it.
+/// A scalar as the text it is written as, whatever type YAML resolves it to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scalar(pub String);
 
@@ -117,33 +117,37 @@ impl<'de> Deserialize<'de> for Scalar {
     }
 }
 
-/// One name, or a list of names.
+/// One column name, or a list of column names.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Names(pub(super) Vec<String>);
+pub(super) struct ColumnNames(pub(super) Vec<String>);
 
-impl<'de> Deserialize<'de> for Names {
+impl<'de> Deserialize<'de> for ColumnNames {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct NamesVisitor;
-        impl<'de> de::Visitor<'de> for NamesVisitor {
-            type Value = Names;
+        struct ColumnNamesVisitor;
+        impl<'de> de::Visitor<'de> for ColumnNamesVisitor {
+            type Value = ColumnNames;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a column name or a list of column names")
             }
 
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Names, E> {
-                Ok(Names(vec![text.to_owned()]))
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<ColumnNames, E> {
+                Ok(ColumnNames(vec![text.to_owned()]))
             }
 
-            fn visit_seq<A: de::SeqAccess<'de>>(self, mut seq: A) -> Result<Names, A::Error> {
+            fn visit_seq<A: de::SeqAccess<'de>>(self, mut seq: A) -> Result<ColumnNames, A::Error> {
                 let mut names = Vec::new();
                 while let Some(name) = seq.next_element()? {
                     names.push(name);
                 }
-                if names.is_empty() { Err(de::Error::custom("name at least one column")) } else { Ok(Names(names)) }
+                if names.is_empty() {
+                    Err(de::Error::custom("name at least one column"))
+                } else {
+                    Ok(ColumnNames(names))
+                }
             }
         }
-        deserializer.deserialize_any(NamesVisitor)
+        deserializer.deserialize_any(ColumnNamesVisitor)
     }
 }
 
@@ -161,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_itself_is_not_above_the_limit() {
+    fn a_limit_allows_its_own_value() {
         assert!(!Limit::Share(0.05).is_exceeded(5, 100));
         assert!(Limit::Share(0.05).is_exceeded(6, 100));
         assert!(!Limit::Share(0.05).is_exceeded(0, 0));

@@ -1,9 +1,9 @@
-//! The times of a schedule: cron's five fields in a time zone, also where clocks are changed.
+//! The due times of a schedule: five cron fields in a time zone, including daylight-saving changes.
 //!
-//! As with cron, there are two kinds. `30 2 * * *` names times of day: one that is skipped when clocks go forward is
-//! due right after the change, and one that comes twice when they go back is due once, the first time. `*/30 * * * *`,
-//! whose minute or hour begins with `*`, is a rhythm: it goes by what clocks show, and so has nothing where they skip
-//! an hour and comes again where they repeat one.
+//! As in cron, there are two kinds. `30 2 * * *` specifies times of day: one that is skipped when clocks go forward is
+//! due right after the change, and one that is repeated when they go back is due once, the first time. `*/30 * * * *`,
+//! whose minute or hour begins with `*`, specifies an interval: it follows local time, so it has no due time in a
+//! skipped hour and is due again in a repeated one.
 
 use std::str::FromStr;
 
@@ -12,47 +12,47 @@ use chrono_tz::{TZ_VARIANTS, Tz};
 use croner::Cron;
 use croner::parser::{CronParser, Seconds, Year};
 
-/// When a task is due.
+/// The due times of a task.
 #[derive(Debug, Clone)]
 pub(crate) enum Times {
-    /// By a clock on the wall.
+    /// By local time in a zone.
     Clock { cron: Box<Cron>, zone: Tz, is_rhythm: bool },
-    /// Every so many seconds, for tests: they cannot wait for minutes.
+    /// At an interval in seconds, for tests: they cannot wait for minutes.
     #[cfg(debug_assertions)]
     Every(i64),
 }
 
-/// Reads cron's five fields; the error says what is wrong with them.
+/// Parses five cron fields; the error describes the problem.
 pub(crate) fn parse_cron(text: &str) -> Result<Cron, String> {
     let fields = text.split_whitespace().count();
     if fields != 5 {
-        return Err(format!("`{text}` has {fields} fields, and cron has five"));
+        return Err(format!("`{text}` has {fields} fields, but cron has five"));
     }
     let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
     let cron = parser.parse(text).map_err(|error| format!("`{text}`: {error}"))?;
     match cron.find_next_occurrence(&Utc::now(), false) {
         Ok(_) => Ok(cron),
-        Err(_) => Err(format!("`{text}` never comes")),
+        Err(_) => Err(format!("`{text}` is never due")),
     }
 }
 
-/// Finds a time zone by its name; the error says which name is nearest.
+/// Finds a time zone by its name; the error suggests the nearest name.
 pub(crate) fn parse_zone(name: &str) -> Result<Tz, String> {
     Tz::from_str(name).map_err(|_| {
         let names: Vec<&str> = TZ_VARIANTS.iter().map(|zone| zone.name()).collect();
         let near = crate::error::nearest(name, &names).map(|near| format!(": did you mean `{near}`?"));
-        format!("`{name}` is no time zone{}", near.unwrap_or_default())
+        format!("`{name}` is not a valid time zone{}", near.unwrap_or_default())
     })
 }
 
 impl Times {
-    /// The times of `cron` in a zone.
+    /// The due times of `cron` in a zone.
     pub(crate) fn new(cron: Cron, fields: &str, zone: Tz) -> Self {
         let is_rhythm = fields.split_whitespace().take(2).any(|field| field.starts_with('*'));
         Self::Clock { cron: Box::new(cron), zone, is_rhythm }
     }
 
-    /// The first time after an instant.
+    /// The first due time after an instant.
     pub(crate) fn after(&self, instant: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let instant = instant.trunc_subsecs(0);
         match self {
@@ -65,9 +65,9 @@ impl Times {
         }
     }
 
-    /// The times after `from` and up to `to`, at most so many of the latest, and whether there were more.
+    /// The due times after `from` and up to `to`, at most the latest `most` of them, and whether there were more.
     pub(crate) fn passed(&self, from: DateTime<Utc>, to: DateTime<Utc>, most: usize) -> (Vec<DateTime<Utc>>, bool) {
-        // From the end, in steps that double: years of minutes are not to be walked through.
+        // From the end, in steps that double, so that years of minutes are not walked through.
         let mut back = TimeDelta::hours(1);
         loop {
             let begin = (to - back).max(from);
@@ -82,7 +82,7 @@ impl Times {
         }
     }
 
-    /// How a person in the zone would say it.
+    /// A time for people in the zone.
     pub(crate) fn show(&self, time: DateTime<Utc>) -> String {
         match self {
             Self::Clock { zone, .. } => format!("{} {zone}", time.with_timezone(zone).format("%Y-%m-%d %H:%M")),
@@ -92,7 +92,7 @@ impl Times {
     }
 }
 
-/// The next of some times of day.
+/// The next due time of day.
 fn time_of_day(cron: &Cron, zone: &Tz, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
     let mut wall = after.with_timezone(zone).naive_local();
     loop {
@@ -101,21 +101,21 @@ fn time_of_day(cron: &Cron, zone: &Tz, after: DateTime<Utc>) -> Option<DateTime<
             LocalResult::Single(time) | LocalResult::Ambiguous(time, _) => time,
             LocalResult::None => behind_gap(zone, wall)?,
         };
-        // What the wall shows a second time was due the first time.
+        // A repeated time of day was due the first time.
         if due > after {
             return Some(due.with_timezone(&Utc));
         }
     }
 }
 
-/// The instant at which clocks go on that have skipped a time of day.
+/// The instant at which clocks continue after they have skipped a time of day.
 fn behind_gap(zone: &Tz, skipped: NaiveDateTime) -> Option<DateTime<Tz>> {
     let minutes = (1..=25 * 60).map(|minutes| skipped + TimeDelta::minutes(minutes));
     minutes.into_iter().find_map(|wall| zone.from_local_datetime(&wall).earliest())
 }
 
-/// The next time at which clocks show what the fields say. Between two changes of the clocks the zone is a fixed offset
-/// from UTC, so the search goes from change to change.
+/// The next time at which local time matches the fields. Between two clock changes the zone is a fixed offset from UTC,
+/// so the search goes from change to change.
 fn in_rhythm(cron: &Cron, zone: &Tz, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
     let (mut from, mut inclusive) = (after, false);
     loop {
@@ -128,7 +128,7 @@ fn in_rhythm(cron: &Cron, zone: &Tz, after: DateTime<Utc>) -> Option<DateTime<Ut
     }
 }
 
-/// The first instant behind `from` and up to `to` at which clocks are changed.
+/// The first instant after `from` and up to `to` at which the offset of the zone changes.
 fn change(zone: &Tz, from: DateTime<Utc>, to: DateTime<Utc>) -> Option<DateTime<Utc>> {
     let is_same = |time| offset(zone, time) == offset(zone, from);
     let mut same = from;
@@ -164,7 +164,7 @@ mod tests {
         text.parse().unwrap()
     }
 
-    /// What the clocks show at the next times, with their offset from UTC.
+    /// Local time and offset from UTC of the next due times.
     fn next(fields: &str, zone: &str, after: &str, count: usize) -> Vec<String> {
         let (times, zone) = (times(fields, zone), parse_zone(zone).unwrap());
         let all = std::iter::successors(times.after(utc(after)), |time| times.after(*time));
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn the_fields_are_meant_in_their_zone() {
+    fn cron_fields_are_in_their_time_zone() {
         assert_eq!(times("0 9 * * mon-fri", "Asia/Singapore").after(utc("2026-01-02T01:00:00Z")), {
             Some(utc("2026-01-05T01:00:00Z"))
         });
@@ -188,7 +188,7 @@ mod tests {
     fn a_skipped_time_of_day_is_due_right_after_the_change() {
         let days = ["07 02:30 -0500", "08 03:00 -0400", "09 02:30 -0400"];
         assert_eq!(next("30 2 * * *", "America/New_York", "2026-03-07T06:00:00Z", 3), days);
-        // Two of them are one start, and so is one that is due at the change anyway.
+        // Two of them are due once, and so is one that is due at the change anyway.
         let days = ["08 03:00 -0400", "09 02:15 -0400", "09 02:45 -0400", "09 03:00 -0400"];
         assert_eq!(next("0,15,45 2,3 * * *", "America/New_York", "2026-03-08T06:00:00Z", 1)[..], days[..1]);
         assert_eq!(next("15,45 2 * * *", "America/New_York", "2026-03-08T06:00:00Z", 3)[..], days[..3]);
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rhythm_goes_on_through_a_repeated_hour_and_over_a_skipped_one() {
+    fn an_interval_continues_through_a_repeated_hour_and_over_a_skipped_one() {
         let hours = ["01 00:00 -0400", "01 01:00 -0400", "01 01:00 -0500", "01 02:00 -0500"];
         assert_eq!(next("0 * * * *", "America/New_York", "2026-11-01T03:30:00Z", 4), hours);
         let hours = ["08 01:00 -0500", "08 03:00 -0400", "08 04:00 -0400"];
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rhythm_is_what_a_look_at_the_clock_every_minute_finds() {
+    fn an_interval_is_due_whenever_local_time_matches_minute_by_minute() {
         for (zone, day) in [
             ("America/New_York", "2026-03-07T12:00:00Z"),
             ("America/New_York", "2026-10-31T12:00:00Z"),
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn of_what_has_passed_the_latest_are_given() {
+    fn of_the_passed_times_the_latest_are_returned() {
         let every_minute = times("* * * * *", "UTC");
         let (passed, more) = every_minute.passed(utc("2016-01-01T00:00:00Z"), utc("2026-01-01T12:00:30Z"), 100);
         assert_eq!((passed.len(), more), (100, true));
@@ -242,16 +242,16 @@ mod tests {
     }
 
     #[test]
-    fn wrong_fields_and_zones_are_named() {
+    fn wrong_fields_and_zones_are_reported() {
         let wrong = |fields: &str| parse_cron(fields).unwrap_err();
-        assert_eq!(wrong("0 * * *"), "`0 * * *` has 4 fields, and cron has five");
-        assert_eq!(wrong("0 0 * * * *"), "`0 0 * * * *` has 6 fields, and cron has five");
-        assert_eq!(wrong("@hourly"), "`@hourly` has 1 fields, and cron has five");
-        assert_eq!(wrong("0 0 31 2 *"), "`0 0 31 2 *` never comes");
+        assert_eq!(wrong("0 * * *"), "`0 * * *` has 4 fields, but cron has five");
+        assert_eq!(wrong("0 0 * * * *"), "`0 0 * * * *` has 6 fields, but cron has five");
+        assert_eq!(wrong("@hourly"), "`@hourly` has 1 fields, but cron has five");
+        assert_eq!(wrong("0 0 31 2 *"), "`0 0 31 2 *` is never due");
         assert!(wrong("61 * * * *").starts_with("`61 * * * *`: "));
         assert!(wrong("x * * * *").starts_with("`x * * * *`: "));
         let zone = |name: &str| parse_zone(name).unwrap_err();
-        assert_eq!(zone("Asia/Singapor"), "`Asia/Singapor` is no time zone: did you mean `Asia/Singapore`?");
-        assert_eq!(zone("nowhere at all"), "`nowhere at all` is no time zone");
+        assert_eq!(zone("Asia/Singapor"), "`Asia/Singapor` is not a valid time zone: did you mean `Asia/Singapore`?");
+        assert_eq!(zone("nowhere at all"), "`nowhere at all` is not a valid time zone");
     }
 }

@@ -1,4 +1,4 @@
-//! `doctor`: whether a task has all that it needs here. Nothing is changed, and nothing is left behind.
+//! `doctor`: checks everything that a task needs on this machine. Nothing is changed, and nothing is left behind.
 
 mod places;
 mod state;
@@ -24,29 +24,29 @@ use crate::system::stop::Stop;
 use crate::task::Task;
 use places::Needs;
 
-/// How good or bad a finding is.
+/// The severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Level {
     Ok,
-    /// A run can do its work, and may come to an end that nobody wants.
+    /// A run can work, but may fail or have an unwanted result.
     Warning,
     /// A run would fail.
     Problem,
 }
 
-/// What was found, and what to do about it.
+/// A finding, and what to do about it.
 #[derive(Debug, Serialize)]
 struct Finding {
     level: Level,
-    /// What was looked at: `task`, `source person`, `state folder`.
+    /// The subject: `task`, `source person`, `state folder`.
     about: String,
     message: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     help: Option<String>,
 }
 
-/// All that was found, in the order in which it was looked at.
+/// All findings, in the order of the checks.
 #[derive(Debug, Default)]
 struct Findings(Vec<Finding>);
 
@@ -60,7 +60,7 @@ impl Findings {
         self.0.push(Finding { level: Level::Warning, about, message, help });
     }
 
-    /// What would end a run, in the words with which it would end.
+    /// A problem that would end a run, with the error that it would end with.
     fn problem(&mut self, about: impl Into<String>, error: &Error) {
         let help = error.help().map(|help| help.to_string());
         self.0.push(Finding { level: Level::Problem, about: about.into(), message: error.to_string(), help });
@@ -145,7 +145,7 @@ async fn examine(cli: &Cli, task: &Task, settings: &Settings, findings: &mut Fin
     Ok(())
 }
 
-/// A rejected row that no sink takes ends the run.
+/// A rejected row that no sink reads ends the run.
 fn check_routes(task: &Task, findings: &mut Findings) {
     let is_taken = |table: &str| {
         let mut routes = task.spec.sinks.values().map(|sink| &sink.value.from.value);
@@ -176,11 +176,11 @@ async fn check_source(
         Err(error) => findings.problem(&about, &error),
         Ok(opened) if opened.files.is_empty() && spec.is_some_and(|spec| spec.files.is_some()) => {
             let message = opened.nothing_to_do.unwrap_or_else(|| format!("{}: no file matches", opened.summary));
-            findings.warn(&about, message, "check the path, if there should be files by now");
+            findings.warn(&about, message, "check the path, if files are expected");
         }
         Ok(opened) => {
             needs.input += opened.bytes;
-            let checked = if opened.table.is_some() { "can be read, columns fit" } else { "nothing was fetched" };
+            let checked = if opened.table.is_some() { "can be read, columns match" } else { "nothing was fetched" };
             findings.ok(&about, format!("{}; {checked}", opened.summary));
         }
     }
@@ -212,18 +212,18 @@ async fn check_sinks(
                 places::check_sink(&sink.name, &folder, &target, findings);
                 needs.output(&target);
             }
-            (Ok(_), Claim::Table(_)) => findings.ok(about, format!("{}: can take the rows", sink.target.place())),
+            (Ok(_), Claim::Table(_)) => findings.ok(about, format!("{}: accepts the rows", sink.target.place())),
         }
     }
 }
 
 fn check_memory(resources: Resources, findings: &mut Findings) {
     let (limit, machine) = (resources.memory_limit, physical_memory());
-    let message = format!("a run may have {} of the {} that are here", bytes(limit), bytes(machine));
+    let message = format!("the limit is {}, this machine has {}", bytes(limit), bytes(machine));
     match resources.check() {
         Err(error) => findings.problem("memory", &error),
         Ok(()) if limit > machine => {
-            findings.warn("memory", message, "give less with --memory-limit, or the run may be killed");
+            findings.warn("memory", message, "set a lower --memory-limit, or the run may be killed");
         }
         Ok(()) => findings.ok("memory", message),
     }
@@ -235,7 +235,7 @@ fn check_schedule(task: &Task, findings: &mut Findings) {
     match schedule.value.times(&task.source).map_err(Box::new) {
         Ok(times) => match times.after(now) {
             Some(next) => findings.ok("schedule", format!("next: {}; it is {} now", times.show(next), times.show(now))),
-            None => findings.warn("schedule", "it has no further time", "correct `cron`"),
+            None => findings.warn("schedule", "it has no further due time", "correct `cron`"),
         },
         Err(error) => findings.problem("schedule", &error.into()),
     }

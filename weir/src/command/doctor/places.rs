@@ -1,4 +1,4 @@
-//! Folders that a run writes to: whether it may, and whether there is room.
+//! Folders that a run writes to: whether they are writable, and whether there is enough space.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -11,11 +11,11 @@ use super::{Findings, bytes};
 use crate::error::{Error, Result};
 use crate::system::disk::free_bytes;
 
-/// Files that go when they are dropped.
+/// Files that are removed when this is dropped.
 struct Probe(Vec<PathBuf>);
 
 impl Probe {
-    /// Writes files of no use to anybody into a folder, and sees to it that they are gone again.
+    /// Writes test files into a folder; they are removed on drop.
     fn write(folder: &Path, number: usize) -> std::io::Result<Self> {
         let mut probe = Self(vec![]);
         for part in 0..number {
@@ -31,19 +31,19 @@ impl Drop for Probe {
     fn drop(&mut self) {
         for path in &self.0 {
             if let Err(error) = fs::remove_file(path) {
-                tracing::warn!(path = %path.display(), %error, "a file that was written to try the folder is left");
+                tracing::warn!(path = %path.display(), %error, "a test file could not be removed");
             }
         }
     }
 }
 
-/// The folder itself, or the nearest one above it that is there: what is missing is made in it.
+/// The folder itself, or its nearest existing ancestor, in which missing folders are created.
 pub(super) fn existing(folder: &Path) -> PathBuf {
     let absolute = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
     absolute.ancestors().find(|folder| folder.exists()).unwrap_or(Path::new("/")).to_owned()
 }
 
-/// Fails if a file cannot be written to the folder, or to where it would be made.
+/// Fails if a file cannot be written to the folder, or to where it would be created.
 pub(super) fn check_writable(folder: &Path) -> std::io::Result<()> {
     Probe::write(&existing(folder), 1).map(drop)
 }
@@ -51,15 +51,15 @@ pub(super) fn check_writable(folder: &Path) -> std::io::Result<()> {
 pub(super) fn check_archive(source: &str, folder: &Path, findings: &mut Findings) {
     let about = format!("source {source}");
     match check_writable(folder) {
-        Ok(()) => findings.ok(about, format!("its archive {} can be written", folder.display())),
+        Ok(()) => findings.ok(about, format!("its archive {} is writable", folder.display())),
         Err(error) => {
-            let help = "let the user of the run write to it, or name another folder under `archive`";
+            let help = "give the user that runs weir write access, or specify another folder under `archive`";
             findings.problem(about, &Error::input(folder.display(), error, help));
         }
     }
 }
 
-/// Holds against a sink's folder what `FolderSink::check` does not try: writing.
+/// Checks for a sink's folder what `FolderSink::check` does not: writing.
 pub(super) fn check_sink(sink: &str, path: &Path, target: &Path, findings: &mut Findings) {
     let about = format!("sink {sink}");
     match try_sink(sink, path, target) {
@@ -80,13 +80,13 @@ fn try_sink(sink: &str, path: &Path, target: &Path) -> Result<&'static str, Trou
     };
     let is_link = fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_symlink());
     if is_link && !path.exists() {
-        return Err(problem(path, &"is a link to nothing", "make the folder that it points at, or remove the link"));
+        return Err(problem(path, &"is a dangling link", "create the folder that it points to, or remove the link"));
     }
     let parent = existing(target.parent().unwrap_or(target));
-    let help = "let the user of the run write to it: the folder's next content is staged beside it";
+    let help = "give the user that runs weir write access: the staging folder is created in it";
     let probe = Probe::write(&parent, 2).map_err(|error| problem(&parent, &error, help))?;
     if target.exists() && access(target, Access::WRITE_OK | Access::EXEC_OK).is_err() {
-        let help = "let the user of the run write to it, or the former content cannot be removed";
+        let help = "give the user that runs weir write access, or the previous content cannot be removed";
         return Err(problem(target, &"its content cannot be removed", help));
     }
     if let [one, other] = probe.0.as_slice()
@@ -98,12 +98,12 @@ fn try_sink(sink: &str, path: &Path, target: &Path) -> Result<&'static str, Trou
     Ok(if is_link { "can be replaced, through a link" } else { "can be replaced" })
 }
 
-/// What a run needs of the disks.
+/// The disk space that a run needs.
 #[derive(Debug, Default)]
 pub(super) struct Needs {
     /// Bytes of input.
     pub(super) input: u64,
-    /// By device: a folder on it, and whether outputs and the scratch space come to it.
+    /// By device: a folder on it, and whether it holds outputs and scratch files.
     devices: BTreeMap<u64, (PathBuf, bool, bool)>,
 }
 
@@ -115,7 +115,7 @@ impl Needs {
         }
     }
 
-    /// The folder of what does not fit memory.
+    /// The scratch folder.
     pub(super) fn scratch(&mut self, state: &Path) {
         if let Some((_, _, scratch)) = self.device(state) {
             *scratch = true;
@@ -128,18 +128,18 @@ impl Needs {
         Some(self.devices.entry(device).or_insert((folder, false, false)))
     }
 
-    /// The outputs together are about as large as the input, and so may be what is spilled and kept. Former outputs
-    /// stay until the new ones are complete.
+    /// The outputs together are about as large as the input, and so may be the scratch files. Previous outputs
+    /// are kept until the new ones are complete.
     pub(super) fn check(&self, findings: &mut Findings) {
         for (folder, output, scratch) in self.devices.values() {
             let need = self.input * (u64::from(*output) + u64::from(*scratch));
             let Some(free) = free_bytes(folder) else { continue };
             let what = match (output, scratch) {
-                (true, true) => "outputs and scratch space",
+                (true, true) => "outputs and scratch files",
                 (true, false) => "outputs",
-                _ => "scratch space",
+                _ => "scratch files",
             };
-            let message = format!("{} are free at {}; {what} may need {}", bytes(free), folder.display(), bytes(need));
+            let message = format!("{} free at {}; {what} may need {}", bytes(free), folder.display(), bytes(need));
             if free < need {
                 findings.warn("disk", message, "free some space, or put the outputs or --state on another disk");
             } else {

@@ -1,4 +1,4 @@
-//! The state folder: whether it can be written, and what earlier runs have left in it.
+//! The state folder: whether it is writable, and what earlier runs have left in it.
 
 use std::path::Path;
 
@@ -13,19 +13,19 @@ const ABOUT: &str = "state folder";
 
 pub(super) fn check(task: &Task, state: &Path, ledger: &Result<Option<Inspection>>, findings: &mut Findings) {
     match check_writable(state) {
-        Ok(()) if state.exists() => findings.ok(ABOUT, format!("{} can be written", state.display())),
-        Ok(()) => findings.ok(ABOUT, format!("{} will be made by the first run", state.display())),
+        Ok(()) if state.exists() => findings.ok(ABOUT, format!("{} is writable", state.display())),
+        Ok(()) => findings.ok(ABOUT, format!("{} will be created by the first run", state.display())),
         Err(error) => findings.problem(ABOUT, &state_io(state)(error)),
     }
     let holder = holder(state, &key_of(task));
     if let Some(holder) = &holder {
-        findings.warn("lock", holder, "a run that is started now exits with 4");
+        findings.warn("lock", holder, "a run that is started now exits with code 4");
     } else {
-        findings.ok("lock", "nobody holds it");
+        findings.ok("lock", "is free");
     }
     match ledger {
         Ok(Some(inspection)) => check_ledger(inspection, holder.is_some(), findings),
-        Ok(None) => findings.ok("ledger", "there was no run yet"),
+        Ok(None) => findings.ok("ledger", "no runs yet"),
         Err(error) => findings.problem("ledger", error),
     }
 }
@@ -33,12 +33,12 @@ pub(super) fn check(task: &Task, state: &Path, ledger: &Result<Option<Inspection
 fn check_ledger(ledger: &Inspection, is_running: bool, findings: &mut Findings) {
     let Inspection { path, version, known_version, damage, states, latest } = ledger;
     if !damage.is_empty() {
-        let help = "move it away; a new one is made, without the history";
+        let help = "move it away; a new one is created, without the history";
         return findings.problem("ledger", &Error::state(path, format!("is damaged: {}", damage.join("; ")), help));
     }
     if version > known_version {
-        let message = format!("is of version {version}, and this program knows version {known_version}");
-        let help = "use the newer program, or another state folder";
+        let message = format!("has version {version}, but this program supports version {known_version}");
+        let help = "use the newer version of the program, or another state folder";
         return findings.problem("ledger", &Error::state(path, message, help));
     }
     findings.ok("ledger", format!("version {version}, {} entries, whole", states.len()));
@@ -51,7 +51,7 @@ fn check_ledger(ledger: &Inspection, is_running: bool, findings: &mut Findings) 
     if let Some(latest) = latest
         && *latest > chrono::Utc::now()
     {
-        let message = format!("the newest entry is of {latest}, which is still to come");
+        let message = format!("the newest entry is from {latest}, which is in the future");
         findings.warn("clock", message, "set the clock of this machine");
     }
 }

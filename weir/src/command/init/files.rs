@@ -1,4 +1,4 @@
-//! The files of a new task: short, and with comments that teach.
+//! The files of a new task: short, with explanatory comments.
 
 use std::path::Path;
 
@@ -9,23 +9,23 @@ use crate::error::{Error, Result};
 use crate::format::csv::write::file as csv_file;
 use crate::task::SqlType;
 
-/// A task's name has words put to it for its sources and sinks.
+/// The maximum length of a task's name: suffixes are added to it for sources and sinks.
 pub(super) const LONGEST_NAME: usize = 40;
 
-/// So many rows go into the sample file.
+/// The number of rows in the sample file.
 const SAMPLE_ROWS: usize = 10;
 
 /// A new task.
 pub(super) struct Project<'a> {
     pub(super) program: &'a str,
     pub(super) name: &'a str,
-    /// The file that it is made from.
+    /// The file that the task is created from.
     pub(super) origin: &'a Path,
     pub(super) sample: &'a Sample,
 }
 
 impl Project<'_> {
-    /// The files by their paths in the task's folder.
+    /// The files, by path in the task's folder.
     pub(super) fn files(&self) -> Result<Vec<(String, Vec<u8>)>> {
         let Self { name, .. } = self;
         Ok(vec![
@@ -36,7 +36,7 @@ impl Project<'_> {
         ])
     }
 
-    /// What to do next.
+    /// The next steps, as text for the user.
     pub(super) fn next_steps(&self, folder: &Path) -> Result<String> {
         let Self { program, name, .. } = self;
         let origin = std::path::absolute(self.origin)
@@ -46,10 +46,10 @@ impl Project<'_> {
             "wrote {name}.yaml, sql/{name}.sql, sql/{name}.test.yaml and sample/{name}.csv\n\n\
              next:\n{cd}\
              \x20 {program} validate --task-config {name}.yaml   # check the task\n\
-             \x20 {program} test --task-config {name}.yaml       # hold the SQL against its cases\n\
-             \x20 {program} run --task-config {name}.yaml        # run it on the sample, and on the whole file:\n\
+             \x20 {program} test --task-config {name}.yaml       # run the test cases of the SQL\n\
+             \x20 {program} run --task-config {name}.yaml        # run it on the sample; then on the whole file:\n\
              \x20 {program} run --task-config {name}.yaml --param input={}\n\n\
-             then say in {name}.yaml what must hold of a row, and in sql/{name}.sql what a row is",
+             then write quality rules in {name}.yaml, and transformations in sql/{name}.sql",
             shell(&origin),
         ))
     }
@@ -59,8 +59,8 @@ impl Project<'_> {
         let columns: String = sample.columns.iter().map(declaration).collect();
         let (rule, requirement) = self.rule();
         format!(
-            r#"# A row of the CSV file is a row of `raw_{name}`; sql/{name}.sql makes a row of `{name}` of it, which is accepted or
-# rejected, and each goes to a folder of its own. `{program} schema --markdown` lists every key that can stand here.
+            r#"# Source `raw_{name}` has the rows of the CSV file; model sql/{name}.sql transforms them to `{name}`. Each row is
+# accepted or rejected, and each route has a sink. `{program} schema --markdown` lists all keys of this file.
 name: {name}
 description: {description}
 
@@ -71,31 +71,31 @@ params:                               # another value: --param input=FILE
 sources:
   raw_{name}:
     files: {{path: "${{input}}", format: csv}}
-    columns:                          # go by name, not by place; the types are guessed from the first {ROWS} rows
+    columns:                          # matched by name, not by position; types are guessed from the first {ROWS} rows
 {columns}
 models:
   {name}: sql/{name}.sql
 
 quality:
   {name}:
-    reject_unless:                    # reason: what must hold; a rejected row has all its reasons
+    reject_unless:                    # reason: requirement; a rejected row has all its reasons
       {rule}: {requirement}
-    # warn_unless: {{repeated: {{unique: {first}}}}}     # counted and shown, and kept
-    # gate: {{max_rejected: 5%, min_rows: 1}}     # publish nothing when too many rows are bad
+    # warn_unless: {{repeated: {{unique: {first}}}}}     # counted and sampled, and kept
+    # gate: {{max_rejected: 5%, min_rows: 1}}     # publish nothing if too many rows are rejected
 
-sinks:                                # all of a run's folders are replaced together, or none is
+sinks:                                # published atomically: all folders or none
   {name}:
     from: {name}
     mode: overwrite
     files: {{path: "${{output}}/{name}", format: csv}}
 
-  {name}_rejected:                    # rows that miss a rule, and why
+  {name}_rejected:                    # rows that failed a rule, with reasons
     from: {name}.rejected
     mode: overwrite
     publish: always
     files: {{path: "${{output}}/{name}_rejected", format: csv}}
 
-  {name}_unreadable:                  # lines that do not fit `columns`, and why
+  {name}_unreadable:                  # records that could not be parsed, with reasons
     from: raw_{name}.rejected
     mode: overwrite
     publish: always
@@ -106,7 +106,7 @@ sinks:                                # all of a run's folders are replaced toge
         )
     }
 
-    /// A rule that the rows of the sample pass.
+    /// A rule that all rows of the sample pass.
     fn rule(&self) -> (String, String) {
         match self.key() {
             Some(Column { name, .. }) => (format!("missing_{name}"), format!("{{not_null: {name}}}")),
@@ -118,7 +118,7 @@ sinks:                                # all of a run's folders are replaced toge
         }
     }
 
-    /// The first column that is never empty.
+    /// The first column without empty values.
     fn key(&self) -> Option<&Column> {
         self.sample.columns.iter().find(|column| column.is_full)
     }
@@ -126,7 +126,7 @@ sinks:                                # all of a run's folders are replaced toge
     fn model(&self) -> String {
         let names: Vec<_> = self.sample.columns.iter().map(|column| format!("    {}", column.name)).collect();
         format!(
-            "-- One row a row of the file. Clean and compute here: trim(name) as name, lower(email) as email, …\n\
+            "-- One row per row of the file. Clean and compute here: trim(name) as name, lower(email) as email, …\n\
              select\n{}\nfrom raw_{}\n",
             names.join(",\n"),
             self.name
@@ -146,8 +146,8 @@ sinks:                                # all of a run's folders are replaced toge
         let nothing: Vec<_> = sample.columns.iter().map(|column| format!("{}: null", column.name)).collect();
         let (rule, _) = self.rule();
         format!(
-            "# What must come of a row: `{program} test` runs sql/{name}.sql and its rules on the rows that are given.\n\n\
-             a_row_is_kept_as_it_came:\n  given:\n    raw_{name}:\n{}  expect:\n    {name}:\n{}    {name}.rejected: []\n\n\
+            "# Test cases: `{program} test` runs sql/{name}.sql and its rules on given rows.\n\n\
+             a_row_is_kept_unchanged:\n  given:\n    raw_{name}:\n{}  expect:\n    {name}:\n{}    {name}.rejected: []\n\n\
              an_empty_row_is_rejected:\n  given:\n    raw_{name}:\n      - {{{}}}\n  expect:\n    {name}: []\n    \
              {name}.rejected:\n      - {{reasons: {rule}}}\n",
             cells("      "),
@@ -156,12 +156,12 @@ sinks:                                # all of a run's folders are replaced toge
         )
     }
 
-    /// The values of a row that has most of them.
+    /// The values of the row with the fewest nulls.
     fn typical_row(&self) -> Vec<Option<String>> {
         let rows = &self.sample.rows;
         let columns: Vec<_> = rows.columns().iter().map(|column| column.as_string_view()).collect();
         let filled = |row: usize| columns.iter().filter(|column| column.is_valid(row)).count();
-        // The first of the fullest.
+        // The first of the most complete rows.
         let Some(best) = (0..rows.num_rows()).rev().max_by_key(|row| filled(*row)) else {
             return columns.iter().map(|_| Some("text".to_owned())).collect();
         };
@@ -188,12 +188,12 @@ fn declaration(Column { name, header, sql_type, .. }: &Column) -> String {
     }
 }
 
-/// Text in quotes: JSON's are YAML's too.
+/// Text in quotes: JSON strings are YAML strings, too.
 fn yaml(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-/// A path as a shell takes it for one word.
+/// A path as one word of a shell.
 fn shell(path: &Path) -> String {
     let text = path.display().to_string();
     let is_word = text.chars().all(|c| c.is_alphanumeric() || "/._-+".contains(c));

@@ -1,24 +1,24 @@
-//! What a column most likely is, from its header and its first values.
+//! Guesses a column's name and type from its header and its first values.
 
 use crate::task::SqlType;
 
-/// Digits of a decimal, as most databases have them for money.
+/// The precision of a guessed decimal, as common in databases for money.
 const DECIMAL_DIGITS: u8 = 18;
 
-/// A name as tables and tasks have it, or as near as the text comes to one.
+/// The nearest name that is valid in tables and tasks.
 pub(super) fn plain(text: &str) -> String {
     let lower = text.trim().to_lowercase();
     let words = lower.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
     words.collect::<Vec<_>>().join("_")
 }
 
-/// Whether a task, a table or a sink can have the name.
+/// Whether the name is valid for a task, a table or a sink.
 pub(super) fn is_plain(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_lowercase())
         && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
 }
 
-/// The type of which every value has the one form that is read as it; `string`, if there is none.
+/// The type that every value is the text form of; `string` if there is none.
 pub(super) fn sql_type<'a>(values: impl Iterator<Item = &'a str> + Clone) -> SqlType {
     if values.clone().next().is_none() {
         return SqlType::String;
@@ -42,14 +42,14 @@ pub(super) fn sql_type<'a>(values: impl Iterator<Item = &'a str> + Clone) -> Sql
     }
 }
 
-/// A whole number that is written back as it came: what begins with a zero or a plus is an identifier.
+/// An integer that is written back unchanged: a leading zero or plus means an identifier.
 fn is_whole(value: &str) -> bool {
     let digits = value.strip_prefix('-').unwrap_or(value);
     let is_number = !digits.is_empty() && digits.len() <= DECIMAL_DIGITS.into() && is_digits(digits);
     is_number && (!digits.starts_with('0') || value == "0")
 }
 
-/// How many digits a decimal number has behind its point.
+/// The number of digits after a decimal number's point.
 fn scale(value: &str) -> Option<i8> {
     let (whole, part) = value.split_once('.')?;
     let is_number = (is_whole(whole) || whole == "-0") && !part.is_empty() && is_digits(part);
@@ -66,7 +66,7 @@ fn is_date(value: &str) -> bool {
     is_like(value, "0000-00-00") && SqlType::Date.parse(value).is_ok()
 }
 
-/// `2022-01-31 23:59:59`, or with a `T`, or with up to six digits of a second.
+/// `2022-01-31 23:59:59`, or with a `T`, or with up to six fractional digits.
 fn is_timestamp(value: &str) -> bool {
     let (time, part) = value.split_once('.').map_or((value, "0"), |(time, part)| (time, part));
     let is_part = (1..=6).contains(&part.len()) && is_digits(part);
@@ -74,7 +74,7 @@ fn is_timestamp(value: &str) -> bool {
     is_time && is_part && SqlType::Timestamp.parse(value).is_ok()
 }
 
-/// Whether the text has digits where the form has zeros, and else what the form has.
+/// Whether the text has digits where the form has zeros, and otherwise the characters of the form.
 fn is_like(value: &str, form: &str) -> bool {
     let same = |(byte, form): (u8, u8)| if form == b'0' { byte.is_ascii_digit() } else { byte == form };
     value.len() == form.len() && value.bytes().zip(form.bytes()).all(same)
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_plain_value_stays_text() {
+    fn an_ambiguous_value_stays_text() {
         for values in [
             &["007", "12"][..],
             &["+65", "12"],
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_made_plain() {
+    fn a_name_is_normalised() {
         assert_eq!(plain(" E-Mail (work) "), "e_mail_work");
         assert_eq!(plain("Größe"), "größe");
         assert_eq!(plain("!?"), "");

@@ -1,4 +1,4 @@
-//! `init`: a task to begin with, made from a CSV file.
+//! `init`: creates a new task from a CSV file.
 
 mod files;
 mod guess;
@@ -20,8 +20,8 @@ pub(super) fn init(cli: &Cli, args: &InitArgs) -> Result<u8> {
     };
     if !guess::is_plain(&name) || name.len() > files::LONGEST_NAME {
         return Err(Error::usage(
-            format!("`{name}` cannot be a task's name"),
-            "give it one with --name: lower-case letters, digits and `_`, a letter first, 40 at the most",
+            format!("`{name}` is not a valid task name"),
+            "set one with --name: lower-case letters, digits and `_`, a letter first, at most 40 characters",
         ));
     }
     let sample = runtime(2)?.block_on(Sample::take(&args.file, &cli.functions))?;
@@ -33,12 +33,12 @@ pub(super) fn init(cli: &Cli, args: &InitArgs) -> Result<u8> {
     Ok(0)
 }
 
-/// Writes the files, or none of them: not one that is there is touched.
+/// Writes all files or none; existing files are not touched.
 fn write_all(folder: &Path, files: &[(String, Vec<u8>)]) -> Result<()> {
     if let Some((there, _)) = files.iter().find(|(path, _)| fs::symlink_metadata(folder.join(path)).is_ok()) {
         return Err(Error::usage(
-            format!("{} is there already, and nothing is overwritten", folder.join(there).display()),
-            "give another --name or another --folder",
+            format!("{} exists already, and nothing is overwritten", folder.join(there).display()),
+            "use another --name or another --folder",
         ));
     }
     let mut written: Vec<PathBuf> = Vec::new();
@@ -52,7 +52,7 @@ fn write_all(folder: &Path, files: &[(String, Vec<u8>)]) -> Result<()> {
         };
         if let Err(error) = write() {
             written.iter().for_each(|path| drop(fs::remove_file(path)));
-            let help = "let this user write to the folder, or name another one with --folder";
+            let help = "give this user write access to the folder, or use another one with --folder";
             return Err(Error::usage(format!("{}: {error}", path.display()), help));
         }
     }

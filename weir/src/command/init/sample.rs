@@ -1,4 +1,4 @@
-//! The beginning of a CSV file: its columns, with names and types for them, and its first rows.
+//! A sample of a CSV file: its columns, with names and types, and its first rows.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -20,7 +20,7 @@ use crate::source::{Opening, Source};
 use crate::system::stop::Stop;
 use crate::task::{ParamChoice, SqlType, Task};
 
-/// So many rows are looked at.
+/// The number of rows in a sample.
 pub(super) const ROWS: usize = 1_000;
 
 /// The columns of a file and its first rows, all as text.
@@ -41,7 +41,7 @@ pub(super) struct Column {
 }
 
 impl Sample {
-    /// Reads the beginning of a file.
+    /// Reads a sample of a file.
     pub(super) async fn take(path: &Path, functions: &[ScalarUDF]) -> Result<Self> {
         let headers = header_names(path)?;
         check_headers(path, &headers)?;
@@ -60,7 +60,7 @@ impl Sample {
     }
 }
 
-/// A column that has no name, or not one of its own, cannot be declared.
+/// A column without a name, or with a duplicate one, cannot be declared.
 fn check_headers(path: &Path, headers: &[String]) -> Result<()> {
     let mut seen = HashSet::new();
     for (i, header) in headers.iter().enumerate() {
@@ -76,7 +76,7 @@ fn check_headers(path: &Path, headers: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// A name for each column that stands for it in SQL without quotes, and for it alone.
+/// For each column a unique name that is valid in SQL without quotes.
 async fn names(session: &SessionContext, headers: &[String]) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for (i, header) in headers.iter().enumerate() {
@@ -93,9 +93,9 @@ async fn names(session: &SessionContext, headers: &[String]) -> Vec<String> {
     names
 }
 
-/// Whether SQL takes the text as the name of a column, at the end of a list and before a comma.
+/// Whether SQL accepts the text as a column name, at the end of a list and before a comma.
 async fn is_sql_name(session: &SessionContext, name: &str) -> bool {
-    // `reasons` is what rejected rows have beside their columns.
+    // Rejected rows have the additional column `reasons`.
     if name.is_empty() || name == "reasons" {
         return false;
     }
@@ -115,7 +115,7 @@ async fn is_sql_name(session: &SessionContext, name: &str) -> bool {
     true
 }
 
-/// The first rows of the file, read as a run would read them; records that cannot be read are passed over.
+/// The first rows of the file, read as by a run; records that cannot be parsed are skipped.
 async fn first_rows(
     session: &SessionContext,
     path: &Path,

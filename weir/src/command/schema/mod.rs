@@ -1,15 +1,15 @@
-//! `schema`: what can stand in a task file, for editors and for people.
+//! `schema`: prints the format of task files, for editors and for people.
 
 mod markdown;
 
 use super::SchemaArgs;
 use crate::error::Result;
-use crate::task::{folder_schema, json_schema};
+use crate::task::{json_schema, project_schema};
 
 pub(super) fn schema(args: &SchemaArgs) -> Result<u8> {
     let schema = json_schema();
     if args.markdown {
-        say!("{}", markdown::reference(schema.as_value(), folder_schema().as_value()).trim_end());
+        say!("{}", markdown::reference(schema.as_value(), project_schema().as_value()).trim_end());
     } else {
         say!("{:#}", schema.as_value());
     }

@@ -1,6 +1,6 @@
 //! `sum` that fails where the engine's own would wrap around.
 //!
-//! Whole numbers are added up in 128 bits, in which no number of rows can overflow: whether a sum is an error depends
+//! Integers are added up in 128 bits, in which no number of rows can overflow: whether a sum is an error depends
 //! on the rows alone, not on the order in which threads add them up.
 
 mod summand;
@@ -33,13 +33,13 @@ use datafusion::physical_expr::aggregate::utils::Hashable;
 
 use summand::{StateOf, Summand};
 
-/// Takes the place of the built-in `sum`.
+/// Replaces the built-in `sum`.
 #[derive(Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct CheckedSum {
     built_in: BuiltIn,
 }
 
-/// Calls the macro with the type of a sum; floating-point numbers do not wrap, and are the built-in's.
+/// Calls the macro with the type of a sum; floating-point numbers do not wrap, and use the built-in.
 macro_rules! for_summand {
     ($result:expr, $then:ident, $otherwise:expr) => {
         match $result {
@@ -140,7 +140,7 @@ impl AggregateUDFImpl for CheckedSum {
     }
 }
 
-/// One sum, from which values can be taken away again.
+/// One sum, from which values can be subtracted again.
 struct Running<T: Summand> {
     sum: StateOf<T>,
     values: u64,
@@ -210,7 +210,7 @@ impl<T: Summand> fmt::Debug for Running<T> {
     }
 }
 
-/// The sum of the values that differ, each with how many rows of the window have it.
+/// The sum of the distinct values, each with the number of rows of the window that have it.
 struct DistinctSum<T: Summand> {
     counts: HashMap<Hashable<T::Native>, u64, ahash::RandomState>,
     sum: Running<T>,

@@ -1,4 +1,4 @@
-//! The types whose values are added up, and what their sums are kept as.
+//! The types that can be summed, and the types that hold their sums.
 
 use datafusion::arrow::array::ArrowNativeTypeOp;
 use datafusion::arrow::datatypes::{
@@ -7,15 +7,15 @@ use datafusion::arrow::datatypes::{
     IntervalDayTimeType, IntervalMonthDayNanoType, IntervalYearMonthType, UInt64Type,
 };
 
-/// A type whose values are added up.
+/// A type whose values can be summed.
 pub(super) trait Summand: ArrowPrimitiveType<Native: ArrowNativeTypeOp> + Send {
-    /// What a sum is kept as while it grows.
+    /// The type of a sum while it grows.
     type State: ArrowPrimitiveType<Native: ArrowNativeTypeOp> + Send;
 
-    /// The type of the column of unfinished sums.
+    /// The type of the column of partial sums.
     fn state_type(result: &DataType) -> DataType;
     fn widen(value: Self::Native) -> StateOf<Self>;
-    /// The sum as a value of the result's type; none if it does not fit.
+    /// The sum as a value of the result's type; `None` if it does not fit.
     fn result(sum: StateOf<Self>, result: &DataType) -> Option<Self::Native>;
 }
 

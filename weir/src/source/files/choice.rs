@@ -9,22 +9,22 @@ use crate::place::{FoundFile, hashes};
 use crate::report::RunKey;
 use crate::task::{IfChanged, IfMissing, Read};
 
-/// The files of a source, sorted out.
+/// The files of a source, classified.
 #[derive(Debug)]
 pub(super) struct Choice {
-    /// What is to be read, with the hash of the content where it is known already.
+    /// The files to read, with the hash of the content if it is already known.
     pub(super) files: Vec<(FoundFile, Option<String>)>,
-    /// How many others match that were read before.
+    /// The number of other matching files, which were read before.
     pub(super) before: usize,
-    /// Those of them that have another time of change now.
+    /// Those of them whose modification time has changed.
     pub(super) touched: Vec<Touched>,
 }
 
 impl FileSet {
-    /// Finds the files, and chooses those that a run would read.
+    /// Finds the files, and selects those that a run would read.
     ///
-    /// A file is known by its path. With the size and the time of change that it had it was read; else its content
-    /// decides. The content of a file that no run has read is not needed here: `inputs` reads it.
+    /// A file is identified by its path. With an unchanged size and modification time it counts as read; otherwise its
+    /// content decides. The content of a file that no run has read is not needed here: `inputs` reads it.
     pub(super) async fn choose(
         &self,
         key: &RunKey,
@@ -68,8 +68,8 @@ impl FileSet {
         let source = &self.source;
         let message = match choice.before {
             0 => format!("source `{source}`: no file matches {}", self.pattern),
-            1 => format!("source `{source}`: no new files, the one that matches was read before"),
-            n => format!("source `{source}`: no new files, all {n} that match were read before"),
+            1 => format!("source `{source}`: no new files, the matching one was read before"),
+            n => format!("source `{source}`: no new files, all {n} matching ones were read before"),
         };
         match self.if_missing {
             IfMissing::Empty => Ok(None),
@@ -104,7 +104,7 @@ fn is_untouched(file: &FoundFile, before: &ReadBefore) -> bool {
 fn changed(file: &FoundFile, before: &ReadBefore) -> Error {
     Error::input(
         &file.name,
-        format!("has other content than when run {} read it", before.run),
-        "write each delivery under a name of its own, or specify `if_changed: read` to read such a file again, whole",
+        format!("its content has changed since run {} read it", before.run),
+        "write each delivery under a new name, or specify `if_changed: read` to read the whole file again",
     )
 }

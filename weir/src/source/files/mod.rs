@@ -1,4 +1,4 @@
-//! Files: found by a pattern, all of them or those that no published run has read.
+//! Files matched by a pattern: all of them, or those that no published run has read.
 
 mod choice;
 
@@ -12,7 +12,7 @@ use crate::format::{self, Encoding};
 use crate::place::{Archive, FoundFile, Opener, found, matching};
 use crate::task::{Compression, FilesSpec, Format, IfChanged, IfMissing, Read, SourceSpec, Task, TaskError};
 
-/// The files of a source, as the task declares them. Nothing is looked at before [`FileSet::find`].
+/// The files of a source, as the task declares them. Nothing is accessed before [`FileSet::find`].
 #[derive(Debug)]
 pub(crate) struct FileSet {
     /// The source's name.
@@ -27,7 +27,7 @@ pub(crate) struct FileSet {
 }
 
 impl FileSet {
-    /// Takes the files as the task declares them.
+    /// Validates the files that the task declares.
     pub(super) fn declare(task: &Task, source: &str, spec: &SourceSpec) -> Result<Self> {
         let Some(files) = &spec.files else {
             return Err(Error::internal(format!("source `{source}` was taken for one of files")));
@@ -53,7 +53,7 @@ impl FileSet {
         })
     }
 
-    /// The files that match now, in the order of their names.
+    /// The files that match now, sorted by name.
     async fn find(&self) -> Result<Vec<FoundFile>> {
         let mut files = Vec::new();
         for path in matching(&self.pattern)? {
@@ -62,8 +62,8 @@ impl FileSet {
         if files.is_empty() && self.if_missing == IfMissing::Fail {
             return Err(Error::input(
                 &self.pattern,
-                format!("no file matches, and source `{}` needs one", self.source),
-                "check the path (it is relative to the working directory), or say `if_missing: skip` or `empty`",
+                format!("no file matches, but source `{}` needs one", self.source),
+                "check the path (it is relative to the working directory), or specify `if_missing: skip` or `empty`",
             ));
         }
         Ok(files)
@@ -113,19 +113,19 @@ impl Origin for FileSet {
     }
 }
 
-/// What the keys of a source say of its files must make sense together.
+/// The keys of a source must be consistent with its files.
 fn check_format(task: &Task, spec: &SourceSpec, files: &FilesSpec) -> Result<(), TaskError> {
     let (error, help) = match (files.format, &files.compression) {
         (Format::Parquet, Some(chosen)) => {
-            (task.error(chosen, "a Parquet file says itself how it is compressed"), "leave `compression` out")
+            (task.error(chosen, "a Parquet file specifies its own compression"), "remove `compression`")
         }
         (Format::Csv | Format::Jsonl, Some(chosen)) if chosen.value == Compression::Snappy => (
-            task.error(chosen, "`snappy` is for Parquet files: text is compressed as a whole"),
-            "say `none`, `gzip` or `zstd`, or leave it out to go by each file's name",
+            task.error(chosen, "`snappy` is only for Parquet files"),
+            "specify `none`, `gzip` or `zstd`, or remove it to go by the suffix of each file name",
         ),
         (Format::Parquet, None) if !spec.null_values.is_empty() => (
-            task.error(&files.path, "a Parquet file has nulls of its own"),
-            "leave `null_values` out, and use nullif() in SQL",
+            task.error(&files.path, "`null_values` is not for Parquet files: they have their own nulls"),
+            "remove `null_values`, and use nullif() in SQL",
         ),
         _ => return Ok(()),
     };

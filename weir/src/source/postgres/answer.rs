@@ -1,4 +1,4 @@
-//! The text of an answer: the rows of a query as CSV, as they come.
+//! The rows of a query as a stream of CSV text.
 
 use std::fmt;
 use std::pin::Pin;
@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::format::text::{Fill, OpenText};
 use crate::place::wait;
 
-/// A query of which the rows are wanted.
+/// A query whose rows are read.
 #[derive(Debug)]
 pub(super) struct Query {
     pub(super) snapshot: Arc<Snapshot>,
@@ -42,7 +42,7 @@ impl Query {
     }
 }
 
-/// The answer.
+/// The result.
 struct CopyOut {
     /// The session lasts as long as its client.
     _session: Client,

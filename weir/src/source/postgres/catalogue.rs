@@ -1,4 +1,4 @@
-//! What a table has, as the server's catalogue says.
+//! The columns and the size of a table, from the server's catalogue.
 
 use weir_postgres::load::Kind;
 use weir_postgres::sql::quoted;
@@ -6,13 +6,13 @@ use weir_postgres::sql::quoted;
 use super::snapshot::Snapshot;
 use crate::error::Result;
 
-/// A table or view that is there.
+/// An existing table or view.
 #[derive(Debug)]
 pub(super) struct Found {
-    /// Its name for SQL.
+    /// Its name in SQL.
     pub(super) name: String,
     pub(super) columns: Vec<Column>,
-    /// About how many rows it has, if the server knows.
+    /// The estimated number of rows, if the server has one.
     pub(super) rows: Option<usize>,
     /// The bytes that they take on the server's disk.
     pub(super) bytes: u64,
@@ -22,16 +22,16 @@ pub(super) struct Found {
 #[derive(Debug, Clone)]
 pub(super) struct Column {
     pub(super) name: String,
-    /// Its type; of a domain the one under it.
+    /// Its type; for a domain the underlying one.
     pub(super) kind: Kind,
-    /// The type's name without sizes, as the catalogue has it.
+    /// The type's name without sizes, as in the catalogue.
     pub(super) type_name: String,
     /// Whether the type is an enumeration.
     pub(super) is_enum: bool,
 }
 
 impl Found {
-    /// Looks at the table; gives none if it is not there.
+    /// Looks up the table; returns `None` if it does not exist.
     pub(super) async fn look(snapshot: &Snapshot, schema: Option<&str>, table: &str) -> Result<Option<Self>> {
         let failed = |error| snapshot.database().statement_error(&error);
         let name = schema.iter().copied().chain([table]).map(quoted).collect::<Vec<_>>().join(".");
@@ -41,7 +41,7 @@ impl Found {
                    where c.oid = to_regclass($1) and c.relkind in ('r', 'p', 'v', 'm', 'f')";
         let Some(row) = snapshot.client().query_opt(sql, &[&name]).await.map_err(failed)? else { return Ok(None) };
         let (oid, schema, table): (u32, &str, &str) = (row.get(0), row.get(1), row.get(2));
-        // A domain is read as what it is a domain of.
+        // A domain is read as its underlying type.
         let sql = "with recursive resolved(number, name, type, modifier) as ( \
                        select attnum, attname, atttypid, atttypmod from pg_attribute \
                        where attrelid = $1 and attnum > 0 and not attisdropped \

@@ -1,7 +1,7 @@
-//! Conditions that the server can hold rows against so that none is missed.
+//! Conditions that the server can evaluate without missing a row.
 //!
-//! The engine holds them against the rows once more, so that the server may let through more than it should, and must not let
-//! through less. What is not known to be so is not pushed.
+//! The engine evaluates them on the rows again, so the server may let through more rows than necessary, but not fewer.
+//! A condition that is not known to be safe is not pushed down.
 
 use chrono::{Datelike, NaiveDateTime};
 use datafusion::arrow::datatypes::{DataType, TimeUnit};
@@ -13,7 +13,7 @@ use weir_postgres::sql::literal;
 
 use super::reading::{Compared, Reading, is_number};
 
-/// A condition for the server, or none if it may miss rows there. `reading` knows the columns that may be asked for.
+/// A condition for the server; `None` if it might miss rows there. `reading` knows the columns that can be compared.
 pub(super) fn condition<'a>(filter: &Expr, reading: &dyn Fn(&str) -> Option<&'a Reading>) -> Option<String> {
     let column = |expr: &Expr| match expr {
         Expr::Column(column) => reading(&column.name),
@@ -73,7 +73,7 @@ fn comparison(column: &Reading, op: Operator, value: &ScalarValue) -> Option<Str
     Some(format!("{} {op} {}", column.name, constant(compared, value)?))
 }
 
-/// A value for SQL, if a column can be compared with it there.
+/// A constant in SQL, if a column can be compared with it on the server.
 fn constant(compared: Compared, value: &ScalarValue) -> Option<String> {
     if value.is_null() {
         return None;
@@ -84,7 +84,7 @@ fn constant(compared: Compared, value: &ScalarValue) -> Option<String> {
             _ => None,
         },
         Compared::Number if is_number(&value.data_type()) => number(value),
-        // The server has no text with a NUL in it, and takes no such constant.
+        // The server has no text with a NUL in it, and accepts no such constant.
         Compared::Text => value.try_as_str()?.filter(|text| !text.contains('\0')).map(literal),
         Compared::Date => match value {
             ScalarValue::Date32(Some(days)) => {
@@ -101,7 +101,7 @@ fn constant(compared: Compared, value: &ScalarValue) -> Option<String> {
 fn number(value: &ScalarValue) -> Option<String> {
     match value {
         ScalarValue::Float64(Some(value)) => value.is_finite().then(|| format!("'{value}'::float8")),
-        // As digits: for the server they are of the type of the column that they are compared with.
+        // As digits: the server gives them the type of the column that they are compared with.
         value => {
             let text = value.cast_to(&DataType::Utf8).ok()?;
             text.try_as_str()?.map(str::to_owned)
@@ -109,7 +109,7 @@ fn number(value: &ScalarValue) -> Option<String> {
     }
 }
 
-/// A time to the microsecond, which is all that the server knows.
+/// A time with microseconds, which is the server's precision.
 fn time(value: &ScalarValue) -> Option<String> {
     if !matches!(value.data_type(), DataType::Timestamp(_, None)) {
         return None;
@@ -123,7 +123,7 @@ fn time(value: &ScalarValue) -> Option<String> {
     is_usual(&time).then(|| time.format("%Y-%m-%d %H:%M:%S%.6f").to_string())
 }
 
-/// Whether the year is written in four digits.
+/// Whether the year has four digits.
 fn is_usual(time: &NaiveDateTime) -> bool {
     (1..=9999).contains(&time.year())
 }
@@ -136,7 +136,7 @@ mod tests {
 
     fn pushed(filter: Expr) -> Option<String> {
         let reading =
-            |compared| Reading { name: "\"c\"".to_owned(), selected: String::new(), may_misfit: false, compared };
+            |compared| Reading { name: "\"c\"".to_owned(), selected: String::new(), may_be_invalid: false, compared };
         let columns = [
             ("number", reading(Some(Compared::Number))),
             ("text", reading(Some(Compared::Text))),
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_server_answers_alike_is_pushed() {
+    fn a_condition_with_the_same_result_on_the_server_is_pushed() {
         let day = ScalarValue::Date32(Some(18262));
         let at = ScalarValue::TimestampMicrosecond(Some(1_577_836_800_000_001), None);
         for (filter, sql) in [
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn what_might_miss_a_row_is_not_pushed() {
+    fn a_condition_that_might_miss_a_row_is_not_pushed() {
         let nanoseconds = ScalarValue::TimestampNanosecond(Some(1), None);
         for filter in [
             col("text").lt(lit("a")),

@@ -1,9 +1,9 @@
 //! Tables and views of a PostgreSQL database.
 //!
-//! The server writes their rows as CSV (`COPY … TO STDOUT`), which is read like a file's: with the same types, the same checks
-//! and the same rejected rows. `snapshot` is the moment at which a run sees a database; `catalogue` says what a table has,
-//! `reading` how that becomes what the task declares; `filter` writes conditions for the server; `answer` is the text of an
-//! answer, `rows` the table that the query engine sees.
+//! The server writes their rows as CSV (`COPY … TO STDOUT`), which is read like a file: with the same types, the same
+//! checks and the same rejected rows. `snapshot` is the consistent snapshot that a run reads (REPEATABLE READ);
+//! `catalogue` looks up a table's columns, `reading` maps them to the declared ones; `filter` writes conditions for the
+//! server; `answer` is the stream of a query's rows, `rows` the table that the query engine reads.
 
 mod answer;
 mod catalogue;
@@ -26,7 +26,7 @@ use catalogue::Found;
 use rows::TableRows;
 use snapshot::Snapshot;
 
-/// A table that is read, as the task declares it.
+/// A table to read, as the task declares it.
 #[derive(Debug)]
 pub(super) struct PostgresTable {
     connection: String,
@@ -35,7 +35,7 @@ pub(super) struct PostgresTable {
 }
 
 impl PostgresTable {
-    /// Takes the table as the task declares it. Nothing is connected to.
+    /// Validates the table that the task declares. No connection is made.
     pub(super) fn declare(task: &Task, spec: &SourceSpec) -> Result<Self> {
         let Some(spec) = &spec.postgres else {
             return Err(Error::internal("a source was taken for one of PostgreSQL"));
@@ -65,7 +65,7 @@ impl Origin for PostgresTable {
         let snapshot = opening.sessions.of(connection, begin).await?;
         let found = Found::look(&snapshot, self.schema.as_deref(), &self.table).await?;
         let found = found.ok_or_else(|| {
-            let message = format!("there is no such table or view in {}", snapshot.database());
+            let message = format!("no such table or view in {}", snapshot.database());
             Error::input(self.shown(), message, "check the name, its schema, and the connection in weir.yaml")
         })?;
         let Source { declared, rejected, progress, .. } = source;

@@ -1,4 +1,4 @@
-//! How a column of a table becomes the one that the task declares: exactly, or not at all.
+//! Maps a table's column to the declared one: without loss, or not at all.
 
 use datafusion::arrow::datatypes::DataType;
 use weir_postgres::load::{Fit, Kind};
@@ -12,37 +12,37 @@ use crate::task::type_name;
 /// How a column is read.
 #[derive(Debug)]
 pub(super) struct Reading {
-    /// Its name for SQL.
+    /// Its name in SQL.
     pub(super) name: String,
-    /// What is selected: its value in the form in which a text has it.
+    /// The selected expression: its value in the text form of the declared type.
     pub(super) selected: String,
-    /// Whether a value may not fit the declared type.
-    pub(super) may_misfit: bool,
-    /// What it can be compared as on the server.
+    /// Whether a value may be invalid for the declared type.
+    pub(super) may_be_invalid: bool,
+    /// How it can be compared on the server.
     pub(super) compared: Option<Compared>,
 }
 
-/// As what a column can be compared on the server so that no row is missed.
+/// How a column can be compared on the server without missing a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Compared {
     Boolean,
     Number,
-    /// For equality alone: order, and what is not equal, depend on the collation.
+    /// For equality only: order and inequality depend on the collation.
     Text,
     Date,
-    /// A time without a zone.
+    /// A time without time zone.
     Time,
-    /// A time with a zone, which is read in UTC.
+    /// A time with time zone, which is read in UTC.
     Moment,
 }
 
-/// Types whose values are one text each, which is read as that.
+/// Types with one text form per value, which are read as text.
 const TEXTS: [&str; 14] = [
     "bpchar", "char", "cidr", "citext", "inet", "json", "jsonb", "macaddr", "macaddr8", "name", "time", "tsvector",
     "uuid", "xml",
 ];
 
-/// How each declared column is read; or what is in the way, and what to do about it.
+/// How each declared column is read; or the problem, and the remedy.
 pub(super) fn of_columns(declared: &Declared, found: &Found) -> Result<Vec<Reading>, (String, String)> {
     let names = || found.columns.iter().map(|column| column.name.as_str()).collect::<Vec<_>>();
     let mut readings = Vec::new();
@@ -50,13 +50,13 @@ pub(super) fn of_columns(declared: &Declared, found: &Found) -> Result<Vec<Readi
         let Some(there) = found.columns.iter().find(|there| there.name == column.header) else {
             let help = match crate::error::nearest(&column.header, &names()) {
                 Some(near) => format!("is it `{near}`? The table has: {}", names().join(", ")),
-                None => format!("mend the `columns` of the source; the table has: {}", names().join(", ")),
+                None => format!("correct the `columns` of the source; the table has: {}", names().join(", ")),
             };
             return Err((format!("column `{}` is missing", column.header), help));
         };
         readings.push(reading(column, there).ok_or_else(|| {
             let message = format!(
-                "column `{}` is {}, which cannot be read as {} without a change",
+                "column `{}` is {}, which cannot be read as {} without loss",
                 column.header,
                 there.kind,
                 type_name(&column.kind)
@@ -69,12 +69,12 @@ pub(super) fn of_columns(declared: &Declared, found: &Found) -> Result<Vec<Readi
 
 fn help(there: &FoundColumn) -> String {
     match declarable(there) {
-        Some(known) => format!("declare it as `{known}`, or make what you need of it in a view and read that"),
-        None => "make a plain value of it in a view, and read that".to_owned(),
+        Some(known) => format!("declare it as `{known}`, or convert it in a view and read that"),
+        None => "convert it to a plain type in a view, and read that".to_owned(),
     }
 }
 
-/// The type of a task file that holds any value of the column.
+/// The type of a task file that can represent any value of the column.
 fn declarable(there: &FoundColumn) -> Option<String> {
     Some(match &there.kind {
         Kind::Boolean => "boolean".to_owned(),
@@ -97,13 +97,13 @@ fn is_text(there: &FoundColumn) -> bool {
 
 fn reading(column: &Column, there: &FoundColumn) -> Option<Reading> {
     let name = quoted(&there.name);
-    let read = |selected: String, may_misfit: bool, compared: Option<Compared>| {
-        Some(Reading { name: name.clone(), selected, may_misfit, compared })
+    let read = |selected: String, may_be_invalid: bool, compared: Option<Compared>| {
+        Some(Reading { name: name.clone(), selected, may_be_invalid, compared })
     };
     let declared = kind_of(&column.kind)?;
     match (&declared, &there.kind) {
         (Kind::Boolean, Kind::Boolean) => read(format!("{name}::text"), false, Some(Compared::Boolean)),
-        // Its shortest text is that of another number of twice its precision.
+        // The text form of a real is the shortest one, which is another number in double precision.
         (Kind::Double, Kind::Real) => read(format!("{name}::float8"), true, Some(Compared::Number)),
         (Kind::Double, Kind::Double) => read(name.clone(), true, Some(Compared::Number)),
         (Kind::Date, Kind::Date) => read(name.clone(), true, Some(Compared::Date)),
@@ -116,9 +116,9 @@ fn reading(column: &Column, there: &FoundColumn) -> Option<Reading> {
         (Kind::Numeric(_), Kind::Numeric(None)) => read(name.clone(), true, Some(Compared::Number)),
         (Kind::Integer | Kind::BigInt | Kind::Numeric(_), _) => match declared.takes(&there.kind) {
             Fit::All => {
-                // A number of any size may be none.
-                let may_misfit = matches!(there.kind, Kind::Numeric(_));
-                read(name.clone(), may_misfit, Some(Compared::Number))
+                // A number of any size may not fit.
+                let may_be_invalid = matches!(there.kind, Kind::Numeric(_));
+                read(name.clone(), may_be_invalid, Some(Compared::Number))
             }
             Fit::Some => read(name.clone(), true, Some(Compared::Number)),
             Fit::None => None,
@@ -144,12 +144,12 @@ mod tests {
     fn read(declared: &str, kind: &str, type_name: &str) -> Option<(String, bool)> {
         let declared: crate::task::SqlType = declared.parse().unwrap();
         let column = Column::plain("c", declared.arrow());
-        reading(&column, &found(kind, type_name)).map(|reading| (reading.selected, reading.may_misfit))
+        reading(&column, &found(kind, type_name)).map(|reading| (reading.selected, reading.may_be_invalid))
     }
 
     #[test]
-    fn a_type_is_read_exactly_or_refused() {
-        let plain = |may_misfit| Some(("\"c\"".to_owned(), may_misfit));
+    fn a_type_is_read_without_loss_or_refused() {
+        let plain = |may_be_invalid| Some(("\"c\"".to_owned(), may_be_invalid));
         for (declared, kind, expected) in [
             ("integer", "smallint", plain(false)),
             ("integer", "integer", plain(false)),

@@ -1,4 +1,4 @@
-//! The rows of a table, as the query engine asks for them.
+//! The rows of a table, as the query engine requests them.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use crate::watch::ScanProgress;
 /// A table in a snapshot.
 #[derive(Debug)]
 pub(super) struct TableRows {
-    /// What people call it.
+    /// Its name in messages.
     shown: String,
     found: Found,
     snapshot: Arc<Snapshot>,
@@ -53,7 +53,7 @@ impl TableRows {
         Ok(())
     }
 
-    /// The query for some of the columns. It has two at least: a line without anything in it would be no row.
+    /// The query for some of the columns. It has at least two: an empty line would not be a row.
     fn sql(&self, columns: &[usize], pushed: &Pushed) -> String {
         let mut selected: Vec<&str> = columns.iter().map(|column| self.readings[*column].selected.as_str()).collect();
         selected.resize(selected.len().max(2), "1");
@@ -68,7 +68,7 @@ impl TableRows {
     fn condition(&self, filter: &Expr) -> Option<String> {
         let of = |name: &str| {
             let column = self.declared.columns.iter().position(|column| column.name == name)?;
-            // What becomes null here is something else on the server.
+            // A value that becomes null here is a different value on the server.
             (!self.declared.columns[column].sets_null()).then(|| &self.readings[column])
         };
         condition(filter, &of)
@@ -80,7 +80,7 @@ impl Rows for TableRows {
 
     const SCAN: &'static str = "PostgresScanExec";
 
-    /// Rows that nobody asks for stay where they are.
+    /// A projection without columns reads no rows.
     const ALL: bool = false;
 
     fn shown(&self, columns: &ReadColumns, pushed: &Pushed) -> String {
@@ -92,7 +92,7 @@ impl Rows for TableRows {
     }
 
     fn can_reject(&self, column: usize) -> bool {
-        self.readings[column].may_misfit || self.declared.columns[column].has_checks()
+        self.readings[column].may_be_invalid || self.declared.columns[column].has_checks()
     }
 
     fn can_push(&self, filter: &Expr) -> bool {

@@ -9,9 +9,9 @@ use crate::database::{SERVER_WAIT, Session};
 use crate::error::Result;
 use crate::system::stop::Stop;
 
-/// Values are written in one form, whatever the server, the database or the user is set to.
-const FORMS: &str = "set local datestyle = 'ISO, YMD'; set local timezone = 'UTC'; set local intervalstyle = 'iso_8601'; \
-                     set local extra_float_digits = 1; set local xmloption = 'content'; \
+/// Fixes the text forms of values, whatever the server, the database or the user is configured to.
+const FORMS: &str = "set local datestyle = 'ISO, YMD'; set local timezone = 'UTC'; \
+                     set local intervalstyle = 'iso_8601'; set local extra_float_digits = 1; set local xmloption = 'content'; \
                      set local synchronize_seqscans = off; set local idle_in_transaction_session_timeout = 0";
 
 /// A transaction that exports its snapshot to the sessions that read.
@@ -44,7 +44,7 @@ impl Snapshot {
         &self.client
     }
 
-    /// Who may want the run to stop.
+    /// The stop request of the run.
     pub(super) fn stop(&self) -> Stop {
         self.stop.clone()
     }
@@ -64,7 +64,7 @@ impl Snapshot {
 #[async_trait]
 impl Session for Snapshot {
     async fn end(&self) {
-        // A session that is lost has ended its transaction, too.
+        // A lost session has ended its transaction, too.
         let _ = self.client.batch_execute("rollback").await;
     }
 }
