@@ -31,16 +31,15 @@ pub(super) fn man(cli: &Cli, args: &ManArgs) -> Result<u8> {
         return Ok(0);
     };
     std::fs::create_dir_all(folder).map_err(|error| failed(folder, error))?;
-    let verbs: Vec<clap::Command> = parser.get_subcommands().cloned().collect();
-    let pages = verbs.into_iter().map(|verb| {
-        let name = format!("{}-{}", cli.name, verb.get_name());
-        (name.clone(), verb.name(name))
-    });
-    for (name, command) in std::iter::once((cli.name.to_owned(), parser.clone())).chain(pages) {
+    let page = |name: String, command: clap::Command| {
         let path = folder.join(format!("{name}.1"));
         let mut page = vec![];
-        Man::new(command).render(&mut page).map_err(|error| failed(&path, error))?;
-        write_whole(&path, &page).map_err(|error| failed(&path, error))?;
+        Man::new(command).title(name).render(&mut page).map_err(|error| failed(&path, error))?;
+        write_whole(&path, &page).map_err(|error| failed(&path, error))
+    };
+    for verb in parser.get_subcommands() {
+        page(format!("{}-{}", cli.name, verb.get_name()), verb.clone())?;
     }
+    page(cli.name.to_owned(), parser)?;
     Ok(0)
 }

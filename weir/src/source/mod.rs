@@ -11,4 +11,4 @@ mod postgres;
 
 pub(crate) use declared::Source;
 pub(crate) use fetch::Fetchers;
-pub(crate) use origin::{Opened, Opening};
+pub(crate) use origin::Opening;
