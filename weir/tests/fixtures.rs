@@ -292,7 +292,7 @@ fn a_row_that_no_sink_of_the_task_takes_ends_a_case_as_it_ends_a_run() {
     let small = "{shop: A, day: 2020-01-01, amount: 0.5, pieces: 1, paid: true}";
     let zero = "{shop: A, day: 2020-01-01, amount: 1, pieces: 0, paid: true}";
     let project = with_cases(&format!(
-        "untaken: {{given: {{sale: [{small}]}}, expect: {{sold: []}}}}
+        "unrouted: {{given: {{sale: [{small}]}}, expect: {{sold: []}}}}
 expected:
   given: {{sale: [{small}, {zero}]}}
   expect: {{sold.rejected: [{{amount: 1, price: ~, reasons: division_by_zero}}, {{amount: 0.5, price: 0.5, reasons: too_small}}]}}

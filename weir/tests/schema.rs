@@ -14,7 +14,7 @@ fn schema() -> Value {
 }
 
 /// The first thing in a task that does not fit the schema.
-fn misfit(schema: &Value, task: &str) -> Option<String> {
+fn violation(schema: &Value, task: &str) -> Option<String> {
     let task: Value = serde_saphyr::from_str(task).unwrap();
     fits(schema, schema, &task).err()
 }
@@ -148,7 +148,7 @@ fn task_files_fit_the_schema() {
     let schema = schema();
     let section1 = concat!(env!("CARGO_MANIFEST_DIR"), "/../section1/conf/applications.yaml");
     for task in [TASK, WHOLE, &std::fs::read_to_string(section1).unwrap()] {
-        assert_eq!(misfit(&schema, task), None);
+        assert_eq!(violation(&schema, task), None);
     }
 }
 
@@ -181,7 +181,7 @@ fn what_the_engine_refuses_does_not_fit_the_schema() {
     ] {
         assert!(WHOLE.contains(from), "{from}");
         let task = WHOLE.replace(from, to);
-        assert!(misfit(&schema, &task).is_some(), "`{to}` fits the schema");
+        assert!(violation(&schema, &task).is_some(), "`{to}` fits the schema");
         let project = Project::empty();
         project.file("task.yaml", task);
         let ran = project.weir(&["validate", "--task-config", "task.yaml"]);
