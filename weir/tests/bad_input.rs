@@ -81,7 +81,7 @@ fn a_truncated_gzip_file_publishes_nothing() {
     encoder.write_all(format!("name,age\n{text}").as_bytes()).unwrap();
     let whole = encoder.finish().unwrap();
     project.file("in/b.csv.gz", &whole[..whole.len() - 100]);
-    project.run(&[]).ended(1, "in/b.csv.gz: its gzip data is damaged or cut short");
+    project.run(&[]).ended(1, "in/b.csv.gz: its gzip data is damaged or truncated");
     assert_eq!(project.left("out"), [""; 0]);
     project.file("in/b.csv.gz", &whole);
     project.run(&["--param", "least_age=0"]).ended(0, "");
@@ -121,6 +121,6 @@ fn a_folder_or_file_that_may_not_be_read_is_an_error() {
     let ran = run_without_privileges(&project);
     allow(&project.path("in"), 0o755);
     ran.ended(1, "Permission denied");
-    ran.ended(1, "give the user of this run the right to read it");
+    ran.ended(1, "give the user that runs weir read access");
     run_without_privileges(&project).ended(0, "");
 }

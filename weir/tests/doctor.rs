@@ -82,7 +82,7 @@ fn a_task_that_has_all_it_needs_has_no_problem_and_nothing_is_left_behind() {
 #[test]
 fn a_wrong_task_is_a_problem_and_wrong_usage_is_not() {
     let project = healthy();
-    doctor(&project, &["--param", "nothing=1"]).ended(2, "has no such parameter");
+    doctor(&project, &["--param", "nothing=1"]).ended(2, "unknown parameter in task.yaml");
     project.file("sql/adult.sql", "select nam, age from person");
     finds(&project, "problem", "task", "sql/adult.sql:1:8: column 'nam' not found");
     project.task("mode: overwrite", "moed: overwrite");
@@ -123,7 +123,7 @@ fn what_stands_in_a_sinks_folder_is_a_problem() {
     symlink("../elsewhere", project.path("out/good")).unwrap();
     finds(&project, "ok", "sink good", "can be replaced, through a link");
     std::fs::remove_dir(project.path("elsewhere")).unwrap();
-    finds(&project, "problem", "sink good", "is a link to nothing");
+    finds(&project, "problem", "sink good", "is a dangling link");
 }
 
 #[test]
@@ -167,7 +167,7 @@ fn a_held_lock_and_a_dead_run_are_warnings() {
     );
     drop(lock);
     ledger.execute("update run set state = 'done', started = '2999-01-01T00:00:00Z'", []).unwrap();
-    finds(&project, "warning", "clock", "which is still to come");
+    finds(&project, "warning", "clock", "which is in the future");
 }
 
 #[test]
@@ -176,7 +176,7 @@ fn a_ledger_that_cannot_be_used_is_a_problem() {
     project.run(&[]).ended(0, "");
     let path = project.path(".weir/ledger.sqlite");
     rusqlite::Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
-    finds(&project, "problem", "ledger", "is of version 99, and this program knows version");
+    finds(&project, "problem", "ledger", "has version 99, but this program supports version");
     let mut bytes = std::fs::read(&path).unwrap();
     let end = bytes.len();
     bytes[4096..end].fill(0xa5);
@@ -198,7 +198,7 @@ fn a_memory_limit_above_the_machine_is_a_warning_and_the_schedule_is_shown() {
 fn an_archive_is_looked_at() {
     let project = healthy();
     project.task("columns: {name", "archive: done\n    columns: {name");
-    finds(&project, "ok", "source person", "its archive done can be written");
+    finds(&project, "ok", "source person", "its archive done is writable");
     project.task("archive: done", "archive: /proc/weir");
     finds(&project, "problem", "source person", "/proc/weir");
 }

@@ -143,7 +143,7 @@ fn rows_that_cannot_be_computed_count_against_the_gate() {
     project.task("sinks:", quality);
     project.run(&[]).ended(0, "");
     project.file("in/a.csv", "a,b,c\n1,5,x\n2,0,y\n");
-    project.run(&[]).ended(3, "result: rejected are 1 of 2 rows (50.0%), more than 40%");
+    project.run(&[]).ended(3, "result: rejected: 1 of 2 rows (50.0%), more than 40%");
 }
 
 #[test]
@@ -169,7 +169,7 @@ fn a_rule_that_cannot_be_computed_for_a_row_does_not_hold_for_it() {
     assert_eq!(bad(&project), ["2,0,share"]);
     assert_eq!(line_with(&ran, "next")[..3], ["next", "warn", "1"]);
     project.task("warn_unless: {next: a + 1 > 0}", "fail_unless: {next: a + 1 > 0}");
-    project.run(&[]).ended(1, "rule `next` must hold, and at least 1 rows miss it");
+    project.run(&[]).ended(1, "rule `next` (fail_unless) failed for at least 1 rows");
 }
 
 #[test]
@@ -292,5 +292,5 @@ fn what_is_not_a_finite_number_is_rejected_where_that_is_asked() {
     project.run(&["--quiet"]).ended(0, "");
     assert_eq!(bad(&project), ["0,NaN,2.0,number", "1,inf,1.0,number"]);
     project.file("sql/result.sql", "select a, c as share from number");
-    project.run(&[]).ended(2, "`finite` is for numbers, and `share` is Utf8View");
+    project.run(&[]).ended(2, "`finite` is for numbers, but `share` is Utf8View");
 }

@@ -72,7 +72,7 @@ fn the_sample_is_the_header_and_the_first_rows_as_they_came() {
 fn the_cases_are_of_the_rows_and_of_the_rule() {
     let project = made(MEMBERS, &[]);
     let cases: serde_json::Value = serde_saphyr::from_str(&read(&project, "sql/members.test.yaml")).unwrap();
-    let kept = &cases["a_row_is_kept_as_it_came"];
+    let kept = &cases["a_row_is_kept_unchanged"];
     assert_eq!(kept["given"]["raw_members"][0]["code"], "1");
     assert_eq!(kept["given"]["raw_members"], kept["expect"]["members"]);
     assert_eq!(kept["expect"]["members.rejected"], serde_json::json!([]));
@@ -134,7 +134,7 @@ fn a_folder_and_a_name_can_be_given_and_the_next_commands_work_as_they_are_print
     assert!(output.status.success(), "{script}\n{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(rows(&project.path("tasks/new/out/people")), ["id", "1"]);
     project.file("2 files.csv", "id\n1\n");
-    project.weir(&["init", "2 files.csv"]).ended(2, "`2_files` cannot be a task's name");
+    project.weir(&["init", "2 files.csv"]).ended(2, "`2_files` is not a valid task name");
 }
 
 #[test]
@@ -145,7 +145,7 @@ fn nothing_is_overwritten_and_nothing_is_written_by_half() {
         project.file(there, "mine");
         project
             .weir(&["init", "members.csv"])
-            .ended(2, &format!("{there} is there already, and nothing is overwritten"));
+            .ended(2, &format!("{there} exists already, and nothing is overwritten"));
         assert_eq!(read(&project, there), "mine");
         assert_eq!(project.path("members.yaml").exists(), there == "members.yaml");
     }
@@ -159,13 +159,13 @@ fn nothing_is_overwritten_and_nothing_is_written_by_half() {
 #[test]
 fn what_is_no_csv_file_with_named_columns_is_refused() {
     for (csv, said) in [
-        ("id,name,id\n", "members.csv: column `id` stands twice in its header"),
+        ("id,name,id\n", "members.csv: duplicate column `id` in its header"),
         ("id,,name\n", "members.csv: column 2 has no name in its header"),
         ("id, ,name\n", "members.csv: column 2 has no name in its header"),
         ("id;name\n1;Ann\n", "its columns are separated by ';', not by commas"),
         ("id\tname\n1\tAnn\n", "its columns are separated by '\\t', not by commas"),
         ("", "is empty: it has no header line"),
-        ("\"id,name\n1,Ann\n", "has no header line that could be read"),
+        ("\"id,name\n1,Ann\n", "has no readable header line"),
     ] {
         let project = Project::empty();
         project.file("members.csv", csv);
@@ -176,6 +176,6 @@ fn what_is_no_csv_file_with_named_columns_is_refused() {
     project.file("latin.csv", b"id,M\xfcller\n");
     project.weir(&["init", "latin.csv"]).ended(1, "its header line is not UTF-8");
     project.weir(&["init", "nowhere.csv"]).ended(1, "nowhere.csv: No such file or directory");
-    project.weir(&["init", "."]).ended(2, "cannot be a task's name");
+    project.weir(&["init", "."]).ended(2, "is not a valid task name");
     project.weir(&["init", "/dev/zero", "--name", "zero"]).ended(1, "/dev/zero: is not a file");
 }

@@ -245,7 +245,7 @@ fn what_is_wrong_with_a_table_is_said_before_anything_is_read() {
 #[test]
 fn a_task_that_makes_no_sense_of_a_table_is_refused() {
     for (from, to, said) in [
-        ("connection: warehouse", "connection: warehuose", "`warehuose` is no connection; did you mean `warehouse`?"),
+        ("connection: warehouse", "connection: warehuose", "unknown connection `warehuose`; did you mean `warehouse`?"),
         ("primary_key: [item]", "primary_key: [itme]", "it has no column `itme`; did you mean `item`?"),
         ("    primary_key: [item]\n", "", "`mode: merge` needs a `primary_key`"),
         ("mode: merge", "mode: overwrite", "`update_key` is for `mode: merge`"),
@@ -377,7 +377,7 @@ fn doctor_looks_at_the_table() {
         let mut command = warehouse.project.command(&["doctor", "--task-config", "task.yaml", "--state", ".weir"]);
         Ran::of(command.env("WAREHOUSE", &warehouse.url).output().unwrap())
     };
-    doctor().ended(0, "warehouse: stock: can take the rows");
+    doctor().ended(0, "warehouse: stock: accepts the rows");
     warehouse.sql("create table stock (item text)");
     doctor().ended(1, "it has no column `amount`");
     assert_eq!(warehouse.tables(), "public.stock");

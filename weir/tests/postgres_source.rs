@@ -138,14 +138,14 @@ fn values_of_every_type_come_as_they_are() {
 #[test]
 fn a_type_that_cannot_be_read_exactly_is_refused_by_its_name() {
     let shop = Shop::new("create table item (id bytea, name interval, price numeric(12,4), made timestamp)");
-    shop.weir("run").ended(1, "column `id` is bytea, which cannot be read as bigint without a change");
+    shop.weir("run").ended(1, "column `id` is bytea, which cannot be read as bigint without loss");
     shop.sql("alter table item drop id, add id int");
     shop.weir("run").ended(1, "column `name` is interval, which cannot be read as string");
     shop.sql("alter table item drop name, add name text");
     let ran = shop.weir("run");
     ran.ended(1, "shop: item in ");
-    ran.ended(1, "column `price` is numeric(12,4), which cannot be read as decimal(12,2) without a change");
-    ran.ended(1, "declare it as `decimal(12,4)`, or make what you need of it in a view");
+    ran.ended(1, "column `price` is numeric(12,4), which cannot be read as decimal(12,2) without loss");
+    ran.ended(1, "declare it as `decimal(12,4)`, or convert it in a view");
     shop.sql("alter table item alter price type numeric(12,2)");
     shop.weir("run").ended(1, "column `made` is timestamp without time zone, which cannot be read as date");
     assert_eq!(shop.project.left("out"), [""; 0]);
@@ -413,14 +413,14 @@ fn what_is_wrong_with_a_source_is_said_with_what_to_do() {
         let ran = shop.weir("run");
         said.iter().for_each(|said| ran.ended(code, said));
     };
-    refused("connection: shop", "connection: shpo", 2, &["`shpo` is no connection", "did you mean `shop`?"]);
-    refused("table: item", "table: itme", 1, &["shop: itme", "there is no such table or view in owner@127.0.0.1"]);
+    refused("connection: shop", "connection: shpo", 2, &["unknown connection `shpo`", "did you mean `shop`?"]);
+    refused("table: item", "table: itme", 1, &["shop: itme", "no such table or view in owner@127.0.0.1"]);
     refused("table: item", "table: other.item", 1, &["there is no such table or view"]);
     refused("name: string", "name: {type: string, header: nmae}", 1, &["column `nmae` is missing", "is it `name`?"]);
     let place = "    postgres: {connection: shop, table: item}\n";
-    refused(place, "", 2, &["source `item`: its rows must come from one place"]);
+    refused(place, "", 2, &["source `item` must have exactly one origin"]);
     let two = format!("{place}    files: {{path: x.csv, format: csv}}\n");
-    refused(place, &two, 2, &["source `item`: its rows must come from one place"]);
+    refused(place, &two, 2, &["source `item` must have exactly one origin"]);
     for (more, said) in [
         ("read: new", "`read` is for sources of files"),
         ("if_missing: skip", "`if_missing` is for sources of files"),
@@ -458,7 +458,7 @@ fn a_user_who_may_not_read_a_column_is_told_before_anything_is_read() {
 #[test]
 fn doctor_and_plan_look_at_the_table_and_validate_needs_no_database() {
     let shop = Shop::new(ITEMS);
-    shop.weir("doctor").ended(0, "shop: item: can be read, columns fit");
+    shop.weir("doctor").ended(0, "shop: item: can be read, columns match");
     shop.weir("plan").ended(0, "source `item`: shop: item");
     Ran::of(shop.command("validate").env_remove("SHOP").output().unwrap()).ended(0, "is valid");
     Ran::of(shop.command("doctor").env_remove("SHOP").output().unwrap()).ended(1, "SHOP");
@@ -474,7 +474,7 @@ fn a_case_gives_the_rows_of_a_table() {
     let test = |project: &Project| Ran::of(project.command(&["test", "--task-config", "task.yaml"]).output().unwrap());
     test(&shop.project).ended(0, "1 case, all ok");
     shop.project.file("cheap.test.yaml", case.replace("[{id: 1, price: 9.99}, {id: 2, price: 10}]", "\"id,price\""));
-    test(&shop.project).ended(2, "`item` is not read from texts");
+    test(&shop.project).ended(2, "`item` is not read from text files");
 }
 
 #[test]

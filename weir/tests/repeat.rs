@@ -25,7 +25,7 @@ fn a_run_reads_what_no_published_run_has_read_and_adds_it() {
     assert_eq!(project.rows("out/good"), ["name,age", "\"Lee, Cid\",44", "Ann,30", "Dan,50"]);
     assert_eq!(project.rows("out/bad"), ["name,years,reasons", "Eve,3,too_young"], "of the last run");
     let ran = project.run(&[]);
-    ran.ended(0, "source `person`: no new files, all 2 that match were read before");
+    ran.ended(0, "source `person`: no new files, all 2 matching ones were read before");
     ran.ended(0, "nothing to do");
     project.weir(&["runs", "--state", ".weir"]).ended(0, "no new files, all 2");
     assert_eq!(project.rows("out/good").len(), 4);
@@ -57,11 +57,11 @@ fn a_file_that_was_only_touched_is_not_read_again() {
     };
     for seconds in [1000, 2000] {
         touch(seconds);
-        project.run(&[]).ended(0, "the one that matches was read before");
+        project.run(&[]).ended(0, "the matching one was read before");
     }
     // Written anew with the same content.
     project.file("in/a.csv", "name,age\nAnn,30\nBob,17\n\"Lee, Cid\",44\n");
-    project.run(&[]).ended(0, "the one that matches was read before");
+    project.run(&[]).ended(0, "the matching one was read before");
     assert_eq!(project.rows("out/good").len(), 3);
 }
 
@@ -72,7 +72,7 @@ fn a_file_with_other_content_ends_the_run_or_is_read_again_whole() {
     project.file("in/a.csv", "name,age\nAnn,31\nBob,17\n\"Lee, Cid\",44\n"); // of the same size
     project.file("in/b.csv", "name,age\nDan,50\n");
     let ran = project.run(&[]);
-    ran.ended(1, "in/a.csv: has another content than when run 20");
+    ran.ended(1, "in/a.csv: its content has changed since run 20");
     ran.ended(1, "write each delivery under a name of its own");
     project.weir(&["plan", "--task-config", "task.yaml"]).ended(1, "in/a.csv: has another content");
     assert_eq!(project.rows("out/good").len(), 3);
@@ -129,7 +129,7 @@ fn without_new_files_a_run_can_fail_or_go_on_empty() {
     let project = people();
     project.run(&[]).ended(0, "done");
     project.task("read: new", "read: new\n    if_missing: fail");
-    project.run(&[]).ended(1, "no new files, the one that matches was read before");
+    project.run(&[]).ended(1, "no new files, the matching one was read before");
     project.task("if_missing: fail", "if_missing: empty");
     project.task(", min_rows: 1", "");
     project.run(&[]).ended(0, "done");
@@ -208,13 +208,13 @@ fn an_archive_that_would_be_read_again_is_refused() {
     project.task("in/*.csv", "in/**/*.csv");
     project.task("read: new", "read: new\n    archive: in/done");
     let ran = project.weir(&["validate", "--task-config", "task.yaml"]);
-    ran.ended(2, "task.yaml:9:14: `in/done` lies in what `in/**/*.csv` matches");
+    ran.ended(2, "task.yaml:9:14: archived files in `in/done` would match `in/**/*.csv`");
     project.task("archive: in/done", "archive: out/good/done");
     project.run(&[]).ended(2, "the archive of source `person` shares the folder of sink `good`");
     // What a link hides is found out by the run.
     project.task("archive: out/good/done", "archive: link/done");
     std::os::unix::fs::symlink("in", project.path("link")).unwrap();
-    project.run(&[]).ended(1, "link/done: the archive lies in what the source matches");
+    project.run(&[]).ended(1, "link/done: archived files would match the source's pattern");
     assert_eq!(project.left("out"), [""; 0]);
 }
 
@@ -319,7 +319,7 @@ fn a_ledger_of_version_1_goes_on_and_its_runs_have_used_no_file_up() {
     drop(ledger);
     project.weir(&["runs", "--state", ".weir"]).ended(0, "old");
     project.run(&[]).ended(0, "done");
-    project.run(&[]).ended(0, "the one that matches was read before");
+    project.run(&[]).ended(0, "the matching one was read before");
 }
 
 #[test]
@@ -330,7 +330,7 @@ fn a_task_that_turns_to_new_files_finds_all_of_them_new_once() {
         .task("    columns: {name: string, age: integer}", "    read: new\n    columns: {name: string, age: integer}");
     project.task("mode: overwrite\n    files: {path: out/good", "mode: append\n    files: {path: out/added");
     project.run(&[]).ended(0, "done");
-    project.run(&[]).ended(0, "the one that matches was read before");
+    project.run(&[]).ended(0, "the matching one was read before");
     assert_eq!(project.rows("out/added"), ["name,age", "\"Lee, Cid\",44", "Ann,30"]);
 }
 

@@ -51,7 +51,7 @@ fn a_closed_gate_publishes_only_the_quarantine() {
     let project = Project::people();
     project.run(&[]).ended(0, "");
     project.file("in/a.csv", "name,age\nAnn,3\nBob,4\n");
-    project.run(&[]).ended(3, "gate closed: adult: rejected are 2 of 2 rows (100.0%), more than 60%");
+    project.run(&[]).ended(3, "gate closed: adult: rejected: 2 of 2 rows (100.0%), more than 60%");
     assert_eq!(project.rows("out/good"), ["name,age", "\"Lee, Cid\",44", "Ann,30"], "the former content stays");
     assert_eq!(project.rows("out/bad"), ["name,years,reasons", "Ann,3,too_young", "Bob,4,too_young"]);
     assert_eq!(project.left("out"), ["bad", "good"]);
@@ -68,7 +68,7 @@ fn a_rule_above_its_own_limit_closes_the_gate() {
 fn too_few_rows_close_the_gate() {
     let project = Project::people();
     project.file("in/a.csv", "name,age\n");
-    project.run(&[]).ended(3, "0 rows, and at least 1 are needed");
+    project.run(&[]).ended(3, "0 rows, fewer than min_rows (1)");
 }
 
 #[test]
@@ -76,7 +76,7 @@ fn a_rule_that_must_hold_ends_the_run_and_nothing_is_published() {
     let project = Project::people();
     project.task("    gate:", "    fail_unless:\n      possible: age < 40\n    gate:");
     let ran = project.run(&[]);
-    ran.ended(1, "rule `possible` must hold, and at least 1 rows miss it");
+    ran.ended(1, "rule `possible` (fail_unless) failed for at least 1 rows");
     ran.ended(1, "for example: Lee, Cid, 44");
     let history = project.weir(&["runs", "--state", ".weir", "--json"]).out;
     assert!(
@@ -118,7 +118,7 @@ fn repeated_keys_can_end_the_run() {
     project.task("    gate:", "    fail_unless:\n      twice: {unique: name}\n    gate:");
     project.run(&[]).ended(0, "");
     project.file("in/b.csv", "name,age\nAnn,31\n");
-    project.run(&[]).ended(1, "rule `twice` must hold, and at least 2 rows miss it");
+    project.run(&[]).ended(1, "rule `twice` (fail_unless) failed for at least 2 rows");
 }
 
 #[test]
@@ -157,7 +157,7 @@ fn the_gate_of_a_source_counts_the_lines_that_cannot_be_read() {
     project.task("quality:\n", "quality:\n  person:\n    gate: {max_rejected: 0}\n");
     project.run(&[]).ended(0, "");
     project.file("in/b.csv", "name,age\nEve\n");
-    project.run(&[]).ended(3, "person: rejected are 1 of 4 rows (25.0%), more than 0");
+    project.run(&[]).ended(3, "person: rejected: 1 of 4 rows (25.0%), more than 0");
 }
 
 #[test]

@@ -74,13 +74,13 @@ fn is_staging(project: &Project) -> bool {
 fn a_wrong_schedule_is_refused_at_its_place() {
     let project = scheduled("{cron: \"0 * * *\"}");
     let validate = || project.weir(&["validate", "--task-config", "task.yaml"]);
-    validate().ended(2, "task.yaml:3:18: `0 * * *` has 4 fields, and cron has five");
+    validate().ended(2, "task.yaml:3:18: `0 * * *` has 4 fields, but cron has five");
     project.task("0 * * *", "0 25 * * *");
     validate().ended(2, "task.yaml:3:18: `0 25 * * *`: ");
     project.task("{cron: \"0 25 * * *\"}", "{cron: \"0 5 * * *\", timezone: Asia/Singapur}");
-    validate().ended(2, "task.yaml:3:41: `Asia/Singapur` is no time zone: did you mean `Asia/Singapore`?");
+    validate().ended(2, "task.yaml:3:41: `Asia/Singapur` is not a valid time zone: did you mean `Asia/Singapore`?");
     project.task("timezone: Asia/Singapur", "timeout: 90");
-    validate().ended(2, "`90` is no span of time");
+    validate().ended(2, "`90` is not a duration");
     let without = Project::people();
     without.weir(&["schedule", "--task-config", "task.yaml"]).ended(2, "task.yaml has no `schedule`");
 }

@@ -145,18 +145,18 @@ fn checks_and_files_that_make_no_sense_are_refused_at_their_place() {
     };
     let age = |spec: &str, said: &str| wrong("age: integer", &format!("age: {{{spec}}}"), said);
     age("type: integer, format: \"%d\"", "task.yaml:8:34: column `age`: a `format` is for dates and timestamps");
-    age("type: date, format: \"%d/%m\"", "`%d/%m` does not say what a date is");
+    age("type: date, format: \"%d/%m\"", "`%d/%m` does not specify exactly the parts of a date");
     age("type: date, format: \"%!\"", "`%!` is no format");
     age("type: integer, accepted_values: [1, x]", "column `age`: `x` is not a integer");
     age("type: integer, accepted_values: []", "no value is accepted");
-    age("type: integer, not_null: true, on_invalid: set_null", "a null cannot be mended");
+    age("type: integer, not_null: true, on_invalid: set_null", "`on_invalid: set_null` cannot repair a null");
     wrong(
         "format: csv}\n    columns: {name: s",
         "format: csv, compression: snappy}\n    columns: {name: s",
         "`snappy` is for Parquet",
     );
     let parquet = "format: parquet, compression: gzip}\n    columns: {name: s";
-    wrong("format: csv}\n    columns: {name: s", parquet, "task.yaml:7:61: a Parquet file says itself");
+    wrong("format: csv}\n    columns: {name: s", parquet, "task.yaml:7:61: a Parquet file specifies its own compression");
     let nulls = "format: parquet}\n    null_values: [NA]\n    columns: {name: s";
-    wrong("format: csv}\n    columns: {name: s", nulls, "a Parquet file has nulls of its own");
+    wrong("format: csv}\n    columns: {name: s", nulls, "`null_values` is not for Parquet files");
 }

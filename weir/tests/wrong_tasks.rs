@@ -60,7 +60,7 @@ fn text_is_not_pasted_into_sql() {
     project.run(&[]).ended(2, "sql/adult.sql:2:13: `${…}` is not filled in here");
     project.file("sql/adult.sql", "select name, age from person where age > $least_aeg");
     let ran = project.run(&[]);
-    ran.ended(2, "sql/adult.sql:1:42: `$least_aeg` is no parameter");
+    ran.ended(2, "sql/adult.sql:1:42: unknown parameter `$least_aeg`");
     ran.ended(2, "did you mean `least_age`?");
 }
 
@@ -79,11 +79,11 @@ fn a_rule_over_an_unknown_column_or_of_the_wrong_kind_is_refused_at_its_place() 
     project.task("age >= $least_age", "agee >= $least_age");
     project.run(&[]).ended(2, "task.yaml:15:18: rule `too_young` of `adult`:");
     project.task("agee >= $least_age", "age + $least_age");
-    project.run(&[]).ended(2, "a condition is true or false, and this is bigint");
+    project.run(&[]).ended(2, "a condition must be true or false, but this is bigint");
     project.task("age + $least_age", "{unique: name}");
     project.run(&[]).ended(2, "`unique` can warn or fail, not reject");
     project.task("{unique: name}", "{matches: {age: x}}");
-    project.run(&[]).ended(2, "`matches` is for text, and `age` is integer");
+    project.run(&[]).ended(2, "`matches` is for text, but `age` is integer");
     project.task("{matches: {age: x}}", "{matches: {name: '['}}");
     project.run(&[]).ended(2, "regex parse error");
     project.task("{matches: {name: '['}}", "age > (select max(age) from person)");
@@ -101,7 +101,7 @@ fn a_sink_of_an_unknown_table_or_column_is_refused() {
     project.task("columns: [name, {years: age}, reasons]", "columns: [name, {years: aeg}, reasons]");
     project.run(&[]).ended(2, "sink `bad`: `adult.rejected` has no column `aeg`");
     project.task("{years: aeg}", "{name: age}");
-    project.run(&[]).ended(2, "sink `bad`: two columns are called `name`");
+    project.run(&[]).ended(2, "sink `bad`: duplicate column `name`");
 }
 
 #[test]
@@ -116,7 +116,7 @@ fn names_of_environments_are_plain() {
     let project = Project::people();
     for name in ["default", "a/b"] {
         project.file("task.yaml", format!("environments: {{{name}: {{}}}}\n{}", support::TASK));
-        project.run(&[]).ended(2, "cannot be an environment's name");
+        project.run(&[]).ended(2, "is not a valid environment name");
     }
 }
 
@@ -151,8 +151,8 @@ fn wrong_usage_is_said() {
     let project = Project::people();
     project.run(&["--param", "least_age"]).ended(2, "`least_age` is not NAME=VALUE");
     project.run(&["--param", "least_age=old"]).ended(2, "--param least_age: `old` is not a integer");
-    project.run(&["--param", "age=1"]).ended(2, "task.yaml has no such parameter");
-    project.run(&["--env", "prod"]).ended(2, "task.yaml has no environment `prod`");
+    project.run(&["--param", "age=1"]).ended(2, "unknown parameter in task.yaml");
+    project.run(&["--env", "prod"]).ended(2, "task.yaml: unknown environment `prod`");
     project.run(&["--memory-limit", "lots"]).ended(2, "`lots` is no size");
     project.run(&["--thread", "2"]).ended(2, "unexpected argument '--thread'");
     project.weir(&["run", "--task-config", "tsak.yaml"]).ended(2, "task file tsak.yaml: No such file or directory");
@@ -167,7 +167,7 @@ fn runs_are_listed_for_people_and_for_machines() {
     project.run(&[]).ended(0, "");
     project.task("max_rejected: 60%", "max_rejected: 0");
     project.run(&[]).ended(3, "");
-    project.weir(&["runs", "--task-config", "task.yaml"]).ended(0, "rejected are 1 of 3 rows");
+    project.weir(&["runs", "--task-config", "task.yaml"]).ended(0, "rejected: 1 of 3 rows");
     let ran = project.weir(&["runs", "--state", ".weir", "--json"]);
     let runs: Vec<serde_json::Value> = ran.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(runs.iter().map(|run| run["state"].as_str().unwrap()).collect::<Vec<_>>(), ["gate_closed", "done"]);
