@@ -1,4 +1,4 @@
-"""A throwaway PostgreSQL cluster, and its programs."""
+"""An ephemeral PostgreSQL cluster, and its programs."""
 
 import os
 import pathlib
@@ -11,13 +11,13 @@ import tempfile
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from harness import Failed, step  # noqa: E402
 
-# All else is as initdb makes it: fsync, synchronous_commit and full_page_writes are on.
+# All other settings are initdb's defaults: fsync, synchronous_commit and full_page_writes are on.
 SETTINGS = {"shared_buffers": "1GB", "max_wal_size": "8GB", "checkpoint_timeout": "30min"}
 NOBODY = 65534
 
 
 def program(name: str) -> str:
-    """Debian keeps a server's programs apart from the search path."""
+    """Find a server program; Debian keeps them outside the search path."""
     versions = [path for path in pathlib.Path("/usr/lib/postgresql").glob("*") if path.name.isdigit()]
     found = [path / "bin" / name for path in sorted(versions, key=lambda path: int(path.name))]
     found = [str(path) for path in found if path.exists()]
@@ -25,7 +25,7 @@ def program(name: str) -> str:
 
 
 class Cluster:
-    """A server on a free port, in a folder of its own; stopped and removed at the end of a `with`."""
+    """A server on a free port with a temporary data folder; stopped and removed at the end of a `with`."""
 
     def __init__(self) -> None:
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="weir-bench-"))
@@ -54,7 +54,7 @@ class Cluster:
         shutil.rmtree(self.folder)
 
     def server_step(self, name: str, *arguments) -> None:
-        """Run a program of the server, which does not run as root."""
+        """Run a program of the server as an unprivileged user."""
         user = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"] if os.geteuid() == 0 else []
         step([*user, program(name), *arguments], cwd="/", stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
 
@@ -62,7 +62,7 @@ class Cluster:
         return f"postgres://owner@127.0.0.1:{self.port}/{database}"
 
     def psql(self, database: str, *commands: str, options: tuple[str, ...] = ()) -> str:
-        """Run commands in one session; returns what they print, unaligned."""
+        """Run commands in one session; returns their output, unaligned."""
         given = [part for command in commands for part in ("--command", command)]
         return step([program("psql"), "--no-psqlrc", "--quiet", "--no-align", "--tuples-only", "--set=ON_ERROR_STOP=1",
                      *options, *given, self.url(database)], stdout=subprocess.PIPE).strip()

@@ -1,4 +1,4 @@
-"""What the benchmarks share: what they need, contestants as fresh processes in turns, and the table at the end."""
+"""Benchmark harness: preparation, alternating runs of contestants as fresh processes, and the result table."""
 
 import argparse
 import ctypes
@@ -24,7 +24,7 @@ PR_SET_CHILD_SUBREAPER = 36
 
 
 class Failed(Exception):
-    """A contestant or a step of preparation failed; the message says how."""
+    """A contestant or a preparation step failed; the message has the reason."""
 
 
 @dataclass
@@ -36,7 +36,7 @@ class Run:
 
 @dataclass
 class Contestant:
-    """Who runs: its command has INPUT, OUTPUT and STATE where the folders of a run belong."""
+    """A contestant; INPUT, OUTPUT and STATE in its command are replaced by the folders of a run."""
 
     name: str
     version: str
@@ -52,11 +52,11 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-# ---- What a script is asked
+# ---- Command-line options
 
 
 def arguments(description: str, rows: int, contestants: list[str]) -> argparse.ArgumentParser:
-    """The options that all scripts have."""
+    """The common options of all scripts."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     cache = pathlib.Path.home() / ".cache" / "weir-bench"
     parser.add_argument("--rows", type=int, default=rows, metavar="N", help="rows to generate (default: %(default)s)")
@@ -65,9 +65,9 @@ def arguments(description: str, rows: int, contestants: list[str]) -> argparse.A
     parser.add_argument("--only", type=one_or_more_of(contestants), default=contestants, metavar="NAMES",
                         help=f"contestants, separated by commas (default: {','.join(contestants)})")
     parser.add_argument("--cache", type=absolute, default=cache, metavar="DIR",
-                        help="where the environment, the data and the outputs go (default: %(default)s)")
+                        help="folder of the Python environment, the data and the outputs (default: %(default)s)")
     parser.add_argument("--keep", action="store_true", help="keep what the contestants wrote")
-    parser.add_argument("--json", type=pathlib.Path, metavar="FILE", help="write every single run to FILE as well")
+    parser.add_argument("--json", type=pathlib.Path, metavar="FILE", help="also write the results of every run to FILE")
     return parser
 
 
@@ -76,7 +76,7 @@ def one_or_more_of(known: list[str]):
         chosen = text.split(",")
         for name in chosen:
             if name not in known:
-                raise argparse.ArgumentTypeError(f"{name} is none of {', '.join(known)}")
+                raise argparse.ArgumentTypeError(f"unknown name {name}: choose from {', '.join(known)}")
         return [name for name in known if name in chosen]
     return names
 
@@ -89,12 +89,12 @@ def absolute(path: str) -> pathlib.Path:
 
 
 def adopt_orphans() -> None:
-    """What outlives the process that started it, as a JVM does, is handed to us, and its CPU time with it."""
+    """Adopt orphaned processes, such as a JVM, to account for their CPU time."""
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def hold_to_cores() -> None:
-    """Whoever is started from here on has no other cores."""
+    """Restrict all processes started from here on to the benchmark's cores."""
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:CORES])
 
 
@@ -108,7 +108,7 @@ def built(folder: pathlib.Path, package: str, target: str | pathlib.Path | None)
 
 
 def python_environment(cache: pathlib.Path) -> pathlib.Path:
-    """The Python of an environment that has the peers."""
+    """The Python of a virtual environment with the peers."""
     environment, installed = cache / "venv", cache / "venv" / "requirements.txt"
     if not installed.exists() or installed.read_text() != REQUIREMENTS.read_text():
         say("installing the peers")
@@ -119,7 +119,7 @@ def python_environment(cache: pathlib.Path) -> pathlib.Path:
 
 
 def made_once(folder: pathlib.Path, make) -> pathlib.Path:
-    """A folder that `make` fills, whole or not at all; made when it is not there yet."""
+    """A folder filled by `make`, atomically; only if it does not exist yet."""
     if not folder.exists():
         say(f"generating {folder.name}")
         partial = folder.with_suffix(".partial")
@@ -139,19 +139,19 @@ def version_of_program(program: pathlib.Path) -> str:
 
 
 def step(command: list, **options) -> str:
-    """Run a step of the preparation; what it captures of stdout is returned."""
+    """Run a preparation step; return the captured stdout."""
     try:
         return subprocess.run([str(part) for part in command], check=True, text=True, **options).stdout
     except (OSError, subprocess.CalledProcessError) as error:
         raise Failed(error) from error
 
 
-# ---- Running
+# ---- Runs
 
 
 def compete(contestants: list[Contestant], data: pathlib.Path, work: pathlib.Path, options, check,
             whole_tree: tuple[str, ...] = ()) -> None:
-    """Run all contestants in turns; one that fails, or whose output `check` refuses, is out."""
+    """Run all contestants in turns; one that fails, or whose output fails `check`, is not run again."""
     warm_up(data)
     for number in range(1, options.runs + 1):
         for one in contestants:
@@ -171,7 +171,7 @@ def compete(contestants: list[Contestant], data: pathlib.Path, work: pathlib.Pat
 
 
 def warm_up(data: pathlib.Path) -> None:
-    """Read the input once: everyone finds it in the page cache."""
+    """Read the input once, so that it is in the page cache for every run."""
     buffer = bytearray(1 << 20)
     for file in sorted(data.glob("*.csv")):
         with open(file, "rb", buffering=0) as stream:
@@ -180,11 +180,11 @@ def warm_up(data: pathlib.Path) -> None:
 
 
 def measured(one: Contestant, data: pathlib.Path, folder: pathlib.Path, whole_tree: bool = False) -> Run:
-    """Run a contestant in a fresh `folder` and take its time and memory."""
+    """Run a contestant in a fresh `folder` and measure its time and memory."""
     folder.mkdir()
     places = {"INPUT": data, "OUTPUT": folder / "output", "STATE": folder / "state"}
     fill = lambda part: re.sub("|".join(places), lambda place: str(places[place[0]]), part)
-    os.sync()  # nobody pays for the pages that the one before left to be written
+    os.sync()  # no run pays for writing back dirty pages of the previous one
     with open(folder / "log", "wb") as log:
         start = time.perf_counter()
         process = subprocess.Popen([fill(part) for part in one.command], cwd=ROOT, stdin=subprocess.DEVNULL,
@@ -202,7 +202,7 @@ def measured(one: Contestant, data: pathlib.Path, folder: pathlib.Path, whole_tr
 
 
 def reap_orphans() -> float:
-    """Wait for what a contestant left behind, and return its CPU time."""
+    """Wait for orphaned processes of a contestant, and return their CPU time."""
     cpu = 0.0
     while True:
         try:
@@ -213,7 +213,7 @@ def reap_orphans() -> float:
 
 
 class TreeMemory:
-    """Samples the resident memory of a process and all its descendants; pages that they share count twice."""
+    """Samples the resident memory of a process and all its descendants; shared pages count twice."""
 
     INTERVAL = 0.1
 
@@ -245,7 +245,7 @@ class TreeMemory:
         return self.peak / 2**20
 
 
-# ---- Telling
+# ---- Results
 
 
 def machine() -> dict[str, str | int]:
@@ -266,7 +266,7 @@ def machine_line(host: dict[str, str | int]) -> str:
 
 
 def print_table(contestants: list[Contestant], own: str) -> None:
-    """A Markdown table of medians, in which `own` is the measure."""
+    """Print a Markdown table of medians, relative to `own`."""
     own_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     measure = next((one.median("wall") for one in contestants if one.name == own and not one.error), None)
     print(f"| contestant | version | wall s | times {own}'s | CPU s | peak MiB |")
@@ -277,7 +277,7 @@ def print_table(contestants: list[Contestant], own: str) -> None:
             continue
         ratio = f"{one.median('wall') / measure:.2f}" if measure else ""
         peak = one.median("peak_mib")
-        # A fresh process starts with the peak of the one that started it.
+        # A fresh process inherits the peak of the process that started it.
         peak = f"< {own_mib:.0f}" if peak <= own_mib else f"{peak:.0f}"
         print(f"| {one.name} | {one.version} | {one.median('wall'):.2f} | {ratio} | {one.median('cpu'):.2f} | {peak} |")
 

@@ -1,5 +1,5 @@
-# What the images of all sections have in common: an init that reaps, a user that is nobody else, a password file for libpq.
-# scripts/build_images.sh builds it, from the Debian image that docker/.env pins.
+# Common base of all section images: an init process, an unprivileged user, and a password file for libpq. Built by
+# scripts/build_images.sh from the Debian image pinned in docker/.env.
 ARG DEBIAN_IMAGE
 FROM ${DEBIAN_IMAGE}
 
@@ -10,7 +10,7 @@ RUN apt-get update \
     && useradd --uid 10001 --gid weir --home-dir /srv/weir --create-home --skel /var/empty --shell /bin/sh weir
 
 COPY docker/base/with-password /usr/local/lib/weir/
-# Whatever rights the checkout has.
+# Independent of the file modes in the checkout.
 RUN chmod -R a+rX /usr/local/lib/weir
 
 WORKDIR /srv/weir

@@ -1,23 +1,24 @@
-# Compiles the workspace once; the images of the sections take their programs from /out of the last stage. Dependencies are
-# a layer of their own, which is made anew only when a manifest or the lock file has changed. scripts/build_images.sh builds
-# this, with BuildKit and with the classic builder alike.
+# Compiles the workspace; the section images copy their programs from /out of the last stage. Dependencies are a
+# separate layer, rebuilt only if a manifest or the lock file changes. Built by scripts/build_images.sh, with BuildKit
+# or the classic builder.
 ARG RUST_IMAGE
 
-# What is compiled. A change of docker/ is none of it.
+# The sources. Changes in docker/ do not invalidate the build.
 FROM ${RUST_IMAGE} AS sources
 WORKDIR /workspace
 COPY . .
 RUN rm -rf docker
 
-# The workspace as far as dependencies are concerned: its manifests, and crates without content.
+# The workspace as far as dependencies are concerned: its manifests and build scripts, and crates without content.
 FROM sources AS manifests
-RUN find . -type f ! -name Cargo.toml ! -name Cargo.lock ! -path '*/src/lib.rs' ! -path '*/src/main.rs' -delete \
+RUN find . -type f ! -name Cargo.toml ! -name Cargo.lock ! -name build.rs ! -path '*/src/lib.rs' ! -path '*/src/main.rs' \
+        -delete \
     && find . -path '*/src/lib.rs' -exec truncate --size=0 {} + \
     && find . -path '*/src/main.rs' | while read -r main; do echo 'fn main() {}' >"$main"; done \
     && find . -type d -empty -delete
 
 FROM ${RUST_IMAGE} AS dependencies
-# PROFILE is release or dev; PACKAGES narrows what is built: `--package section2`.
+# PROFILE is release or dev; PACKAGES limits the build: `--package section2`.
 ARG PROFILE=release
 ARG PACKAGES=--workspace
 WORKDIR /workspace
@@ -28,7 +29,7 @@ FROM dependencies AS build
 ARG PROFILE=release
 ARG PACKAGES=--workspace
 COPY --from=sources /workspace .
-# Cargo goes by times of modification, and those of the sources are older than what was built of the empty crates.
+# Cargo compares modification times, and the sources are older than the build of the empty crates.
 RUN find . -name '*.rs' ! -path './target/*' -exec touch {} + \
     && cargo build --locked --profile "$PROFILE" $PACKAGES --bins \
     && mkdir /out \

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# All sections together; the members that section 1 accepts go into the commerce database of section 2.
+# All sections together; the members accepted by section 1 are imported into the commerce database of section 2.
 set -euo pipefail
 # shellcheck source=scripts/lib/runner.sh
 . "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/lib/runner.sh"

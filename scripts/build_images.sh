@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Builds the images of the sections: compiles the workspace inside Docker, or packages programs that are already built.
+# Builds the images of the sections: compiles the workspace inside Docker, or packages programs that are already
+# compiled.
 set -euo pipefail
 # shellcheck source=scripts/lib/docker.sh
 . "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/lib/docker.sh"
@@ -8,11 +9,11 @@ usage() {
     cat <<'USAGE'
 scripts/build_images.sh [--from-host DIR] [--only-needed] [SECTION…]
 
-Builds the image of each SECTION (section1 section2 section4 section5; all of them if none is named) and prints the sizes.
+Builds the image of each SECTION (section1 section2 section4 section5; by default all) and prints the sizes.
 
-  --from-host DIR  package the programs in DIR, such as target/release, instead of compiling; they must have been built
+  --from-host DIR  package the programs in DIR, such as target/release, instead of compiling; they must be built
                    for a Linux with the C library of the base image or an older one
-  --only-needed    compile just the named sections: sooner done, but the next section compiles once more
+  --only-needed    compile only the given sections: faster, but building another section compiles again
 USAGE
 }
 
@@ -31,7 +32,7 @@ while [ $# -gt 0 ]; do
             exit
             ;;
         *)
-            [[ " ${all_sections[*]} " == *" $1 "* ]] || die "$1 is none of ${all_sections[*]}; --help tells more"
+            [[ " ${all_sections[*]} " == *" $1 "* ]] || die "unknown section $1: choose from ${all_sections[*]}; see --help"
             sections+=("$1")
             ;;
     esac
@@ -41,10 +42,10 @@ done
 
 load_defaults
 need_docker
-version=$(sed -n 's/^version = "\(.*\)"/\1/p' "$root/Cargo.toml" | head -n 1)
+version=$(workspace_key version)
 revision=$(git -C "$root" rev-parse --short HEAD 2>/dev/null || echo unknown)
 
-# Shows what the builder says only when it fails: the classic one says a lot.
+# Shows the builder's output only on failure, because the classic builder prints a lot.
 build() {
     local log
     log=$(mktemp)
@@ -56,15 +57,15 @@ build() {
     rm -f "$log"
 }
 
-# The programs are an image, too: that way a section's Dockerfile is the same for both ways of making them.
+# The programs are packaged as an image, so that a section's Dockerfile is the same in both cases.
 package_host_programs() {
     local folder
     folder=$(mktemp -d)
     mkdir "$folder/out"
     local section
     for section in "${sections[@]}"; do
-        [ -x "$from_host/$section" ] || die "there is no program $from_host/$section: cargo build -p $section"
-        # Debug information is more than half of a debug build, and nobody reads it in a container.
+        [ -x "$from_host/$section" ] || die "$from_host/$section does not exist: cargo build -p $section"
+        # Debug information is more than half of a debug build and useless in a container.
         strip --strip-all -o "$folder/out/$section" "$from_host/$section" 2>/dev/null ||
             cp "$from_host/$section" "$folder/out/$section"
     done
@@ -74,7 +75,7 @@ package_host_programs() {
 
 compile() {
     need_image RUST_IMAGE
-    say "compiling the workspace: the first time this takes a while; what is unchanged is kept for the next"
+    say "compiling the workspace: the first build takes a while; later builds are incremental"
     local packages=--workspace
     if [ -n "$only_needed" ]; then
         packages=$(printf -- '--package %s ' "${sections[@]}")
@@ -98,7 +99,7 @@ for section in "${sections[@]}"; do
         --label "org.opencontainers.image.revision=$revision" --label "org.opencontainers.image.base.name=$DEBIAN_IMAGE" \
         --tag "weir/$section:$WEIR_TAG" "$root"
 done
-# Sections have what they need of it.
+# The section images contain what they need of it.
 if [ -n "$from_host" ]; then
     docker image rm --no-prune "$build_image" >/dev/null
 fi

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes a random password for each service that has none yet, in docker/secrets (or WEIR_SECRETS), which git ignores. What is
-# there is left alone; docs/OPERATIONS.md says how a password is changed.
+# Creates a random password for each service without one, in docker/secrets (or WEIR_SECRETS), which git ignores.
+# Existing passwords are kept; to change one, see docs/OPERATIONS.md.
 set -euo pipefail
 # shellcheck source=scripts/lib/docker.sh
 . "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/lib/docker.sh"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# COVID-19 cases: loaded at start and daily into PostgreSQL, shown by Grafana.
+# COVID-19 cases: loaded into PostgreSQL at start and daily, shown by Grafana.
 set -euo pipefail
 # shellcheck source=scripts/lib/runner.sh
 . "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/lib/runner.sh"
@@ -13,20 +13,20 @@ before_start() {
 }
 
 after_start() {
-    say "my_database listens at $WEIR_BIND:$SECTION4_POSTGRES_PORT; user covid, password in $(secrets_folder)/section4_postgres_password"
+    say "my_database listens on $WEIR_BIND:$SECTION4_POSTGRES_PORT; user covid, password in $(secrets_folder)/section4_postgres_password"
     if is_running section4_grafana; then
         say "the dashboard: http://localhost:$SECTION4_GRAFANA_PORT, user admin, password in $(secrets_folder)/section4_grafana_password"
     fi
-    say "in a terminal: docker exec $(container_of section4_loader) section4 show"
+    say "terminal chart: docker exec $(container_of section4_loader) section4 show"
 }
 
-usage_run() { say "loads now; its arguments are those of \`section4 load\`; without any, what the daily load takes"; }
+usage_run() { say "loads now, with the arguments of \`section4 load\`; by default those of the daily load"; }
 verb_run() {
     need_running section4_loader
     local container load
     container=$(container_of section4_loader)
     if [ $# -eq 0 ]; then
-        # What the container was started with, after the name of its program.
+        # The arguments of the container, without the program name.
         mapfile -t load < <(docker inspect --format '{{range .Config.Cmd}}{{println .}}{{end}}' "$container" | sed 1d | sed '/^$/d')
         set -- "${load[@]}"
     fi

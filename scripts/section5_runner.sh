@@ -7,15 +7,15 @@ set -euo pipefail
 section=section5 profile=section5 services=(section5 section5_report) images=(section5) verbs=(run open)
 
 before_start() {
-    [ $# -eq 0 ] || die "start does not know $1"
+    [ $# -eq 0 ] || die "unknown argument of start: $1"
     need_port section5_report SECTION5_PORT
 }
 
 after_start() {
-    say "the report: http://localhost:$SECTION5_PORT/ (model.json and prediction.json are beside it)"
+    say "the report: http://localhost:$SECTION5_PORT/ (next to it: model.json and prediction.json)"
 }
 
-usage_run() { say "runs \`section5\` with the arguments, such as \`evaluate\`; without any it makes model and report anew"; }
+usage_run() { say "runs \`section5\` with arguments such as \`evaluate\`; by default recreates model and report"; }
 verb_run() {
     need_compose
     need_section_images

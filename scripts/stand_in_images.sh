@@ -1,32 +1,32 @@
 #!/usr/bin/env bash
-# Makes local stand-ins for the base images that cannot be pulled: a slim Debian by debootstrap, and PostgreSQL on top of it
-# that heeds the variables and the init folder of the official image. Where a pull succeeds nothing is made. Needs root,
-# and debootstrap, which it installs. Stand-ins are for tests and for machines without a registry.
+# Builds local stand-ins for base images that cannot be pulled: a slim Debian with debootstrap, and PostgreSQL on top of
+# it that supports the variables and the init folder of the official image. Nothing is built if a pull succeeds. Needs
+# root, and debootstrap, which it installs. Stand-ins are for tests and for machines without a registry.
 #
-# Usage: scripts/stand_in_images.sh [--rust]     --rust: also the Rust image, from the toolchain of this machine
+# Usage: scripts/stand_in_images.sh [--rust]     --rust: also the Rust image, from this machine's toolchain
 set -euo pipefail
 # shellcheck source=scripts/lib/docker.sh
 . "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/lib/docker.sh"
 case $# in
     0) with_rust='' ;;
     *)
-        [ "$*" = --rust ] || die "unknown: $*; --rust makes the Rust image, too, and there are no other options"
+        [ "$*" = --rust ] || die "unknown arguments: $*; the only option is --rust, which also builds the Rust image"
         with_rust=yes
         ;;
 esac
 load_defaults
 need_docker
 
-# Whether the image $1 has to be stood in for.
+# Whether the image $1 needs a stand-in.
 is_needed() {
     if has_image "$1"; then
-        say "$1 is here: no stand-in is needed"
+        say "$1 is available: no stand-in is needed"
     elif has_image "$(stand_in_of "$1")"; then
-        say "$(stand_in_of "$1") is here from before"
+        say "$(stand_in_of "$1") already exists"
     elif docker pull --quiet "$1"; then
         say "$1 was pulled: no stand-in is needed"
     else
-        say "$1 cannot be pulled: making $(stand_in_of "$1")"
+        say "$1 cannot be pulled: building $(stand_in_of "$1")"
         return 0
     fi
     return 1
@@ -43,9 +43,9 @@ stand_in_debian() {
     if ! debootstrap --variant=minbase bookworm "$folder/debian" "${DEBIAN_MIRROR:-http://deb.debian.org/debian}" \
         >"$folder/log" 2>&1; then
         tail -n 20 "$folder/log" >&2
-        die "debootstrap failed; DEBIAN_MIRROR names the mirror to use"
+        die "debootstrap failed; set DEBIAN_MIRROR to use another mirror"
     fi
-    # What the official slim image leaves out, and how it tells dpkg and apt to go on leaving it out.
+    # What the official slim image omits, and the configuration that makes dpkg and apt omit it too.
     local slim=(usr/share/doc usr/share/info usr/share/locale usr/share/man)
     printf 'path-exclude=/%s/*\n' "${slim[@]}" >"$folder/debian/etc/dpkg/dpkg.cfg.d/docker"
     cat >"$folder/debian/etc/apt/apt.conf.d/docker" <<'APT'
@@ -66,7 +66,7 @@ APT
         docker import --change 'CMD ["bash"]' - "$(stand_in_of "$DEBIAN_IMAGE")" >/dev/null
 }
 
-# `on_debian IMAGE CONTEXT [OPTION…]` builds what stands in for IMAGE, on Debian.
+# `on_debian IMAGE CONTEXT [OPTION…]` builds the stand-in for IMAGE on Debian.
 on_debian() {
     local image=$1 context=$2 debian=$DEBIAN_IMAGE
     shift 2
@@ -76,12 +76,12 @@ on_debian() {
 
 stand_in_postgres() { on_debian "$POSTGRES_IMAGE" "$root/docker/stand-in/postgres"; }
 
-# Compiler and standard library without documentation, and the certificates that this machine trusts.
+# Compiler and standard library without documentation, and this machine's trusted certificates.
 stand_in_rust() {
     local toolchain
-    toolchain=$(rustc --print sysroot) || die "a stand-in for $RUST_IMAGE is made of this machine's Rust: install it with rustup"
-    # A distribution's Rust is strewn over the system.
-    [ "$toolchain" != /usr ] || die "a stand-in for $RUST_IMAGE cannot be made of a distribution's Rust: install one with rustup"
+    toolchain=$(rustc --print sysroot) || die "a stand-in for $RUST_IMAGE needs Rust on this machine: install it with rustup"
+    # A distribution's Rust has no folder of its own.
+    [ "$toolchain" != /usr ] || die "a stand-in for $RUST_IMAGE cannot be built from a distribution's Rust: install it with rustup"
     tar --create --directory "$root/docker/stand-in/rust" Dockerfile --directory "$toolchain" bin lib \
         --directory /etc/ssl certs/ca-certificates.crt | on_debian "$RUST_IMAGE" -
 }

@@ -1,52 +1,78 @@
 #!/usr/bin/env bash
-# Everything the tests need, and the tests: formatting, lints, unit, property and end-to-end tests, docs, and the images where
-# a Docker daemon answers.
-# On a fresh Debian or Ubuntu machine with Rust it installs what is missing, or says exactly what to install.
+# Installs what the tests need, and runs them; --help describes the parts.
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# shellcheck source=scripts/lib/common.sh
+. "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/lib/common.sh"
+cd "$root"
+target=${CARGO_TARGET_DIR:-target}
 
-step() { printf '\n== %s\n' "$*"; }
+usage() {
+    cat <<'USAGE'
+scripts/test.sh [PART…]
 
-# A package is needed when its command is not there: `package:command`. Debian keeps a server's programs apart from the
-# search path, in a folder a version.
-initdb=$(command -v initdb || compgen -G '/usr/lib/postgresql/*/bin/initdb' | head -n 1 || true)
-needed=()
-for pair in gcc:cc libc6-dev:/usr/include/stdlib.h "postgresql:${initdb:-initdb}"; do
-    package=${pair%%:*} sign=${pair#*:}
-    case $sign in
-        /*) [ -e "$sign" ] || needed+=("$package") ;;
-        *) command -v "$sign" >/dev/null || needed+=("$package") ;;
-    esac
-done
-python3 -c 'import ensurepip, venv' 2>/dev/null || needed+=(python3-venv)
-# Images are tested where Docker is. A daemon that is installed and does not run is started, where that is allowed.
-if command -v docker >/dev/null && ! docker version >/dev/null 2>&1 && [ "$(id -u)" -eq 0 ]; then
-    service docker start >/dev/null 2>&1 || :
-    for _ in {1..30}; do
-        ! docker version >/dev/null 2>&1 || break
-        sleep 1
+Without arguments: install and full.
+
+  install   installs what the tests need: Debian packages where this is allowed (otherwise the missing ones are named),
+            and tools in a folder that outlives the checkout
+  fast      format, shell scripts, dependencies, lints, and the unit tests of all crates
+  full      what fast checks, and all tests: end-to-end tests, fuzz targets, the dashboard, documentation, and the
+            images where a Docker daemon answers
+USAGE
+}
+
+step() { printf '\n== %s (%d s)\n' "$*" "$SECONDS"; }
+
+# install ------------------------------------------------------------------------------------------
+
+# Puts the missing Debian packages into `missing`. A package is missing when its command or file is.
+find_missing_packages() {
+    missing=()
+    local pair package sign initdb
+    # Debian keeps a server's programs outside of the search path, in a folder per version.
+    initdb=$(command -v initdb || compgen -G '/usr/lib/postgresql/*/bin/initdb' | head -n 1 || :)
+    for pair in gcc:cc libc6-dev:/usr/include/stdlib.h "postgresql:${initdb:-initdb}" shellcheck:shellcheck; do
+        package=${pair%%:*} sign=${pair#*:}
+        case $sign in
+            /*) [ -e "$sign" ] || missing+=("$package") ;;
+            *) command -v "$sign" >/dev/null || missing+=("$package") ;;
+        esac
     done
-fi
-if docker version >/dev/null 2>&1 && ! docker compose version >/dev/null 2>&1 && ! command -v docker-compose >/dev/null; then
-    needed+=(docker-compose)
-fi
-if [ ${#needed[@]} -gt 0 ]; then
-    step "installing ${needed[*]}"
-    as_root=()
+    python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
+    if docker version >/dev/null 2>&1 && ! docker compose version >/dev/null 2>&1 &&
+        ! command -v docker-compose >/dev/null; then
+        missing+=(docker-compose)
+    fi
+}
+
+# The images are tested where Docker is. A daemon that is installed and does not run is started, where that is allowed.
+start_docker() {
+    if command -v docker >/dev/null && ! docker version >/dev/null 2>&1 && [ "$(id -u)" -eq 0 ]; then
+        service docker start >/dev/null 2>&1 || :
+        for _ in {1..30}; do
+            ! docker version >/dev/null 2>&1 || break
+            sleep 1
+        done
+    fi
+}
+
+install_packages() {
+    local missing as_root=() version
+    find_missing_packages
+    [ ${#missing[@]} -gt 0 ] || return 0
+    step "installing ${missing[*]}"
     if [ "$(id -u)" -ne 0 ]; then
         as_root=(sudo)
     fi
     if ! command -v apt-get >/dev/null || { [ ${#as_root[@]} -gt 0 ] && ! command -v sudo >/dev/null; }; then
-        echo "these packages are missing and cannot be installed from here: ${needed[*]}" >&2
-        echo "on Debian or Ubuntu: apt-get install ${needed[*]}" >&2
-        exit 1
+        warn "these packages are missing and cannot be installed from here: ${missing[*]}"
+        die "on Debian or Ubuntu: apt-get install ${missing[*]}"
     fi
     "${as_root[@]}" apt-get update -q
-    if [[ " ${needed[*]} " == *" postgresql "* ]]; then
-        # The tests start servers of their own, so the system needs none: the package of the release's version, told
-        # not to make a cluster, instead of the one named `postgresql`.
+    if [[ " ${missing[*]} " == *" postgresql "* ]]; then
+        # The tests start servers of their own, so the system needs none: the package of the release's version,
+        # configured not to create a cluster, instead of the one named `postgresql`.
         version=$(apt-cache depends postgresql | sed -n 's/.*Depends: \(postgresql-[0-9]\+\)$/\1/p' | head -n 1)
-        needed=("${needed[@]/#postgresql/${version:-postgresql}}")
+        missing=("${missing[@]/#postgresql/${version:-postgresql}}")
         if [ ! -e /etc/postgresql-common/createcluster.conf ]; then
             "${as_root[@]}" mkdir -p /etc/postgresql-common
             echo 'create_main_cluster = false' |
@@ -54,45 +80,126 @@ if [ ${#needed[@]} -gt 0 ]; then
         fi
     fi
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive UCF_FORCE_CONFFOLD=1 \
-        apt-get install -qy --no-install-recommends "${needed[@]}"
-fi
-if ! command -v cargo >/dev/null; then
-    echo "cargo is missing: install Rust ($(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml) or newer) with rustup" >&2
-    exit 1
-fi
-for part in fmt clippy; do
-    if ! cargo "$part" --version >/dev/null 2>&1; then
-        echo "cargo $part is missing: rustup component add rustfmt clippy" >&2
-        exit 1
-    fi
+        apt-get install -qy --no-install-recommends "${missing[@]}"
+}
+
+need_rust() {
+    local component
+    command -v cargo >/dev/null ||
+        die "cargo is missing: install Rust ($(workspace_key rust-version) or newer) with rustup"
+    for component in fmt clippy; do
+        cargo "$component" --version >/dev/null 2>&1 ||
+            die "cargo $component is missing: rustup component add rustfmt clippy"
+    done
+}
+
+part_install() {
+    start_docker
+    install_packages
+    need_rust
+    python_environment tools scripts/requirements-test.txt
+    # Grafana's own types.
+    python_environment grafana docker/grafana/requirements.txt
+}
+
+# The steps ----------------------------------------------------------------------------------------
+
+check_format() {
+    step "format"
+    cargo fmt --all --check
+}
+
+check_scripts() {
+    step "shell scripts"
+    local scripts
+    mapfile -t scripts < <(git grep --untracked --files-with-matches --extended-regexp '^#!.*[/ ](ba|da)?sh( |$)' \
+        -- . ':!*.rs')
+    [ ${#scripts[@]} -gt 0 ] || die "no shell script was found"
+    shellcheck --external-sources "${scripts[@]}" scripts/lib/*.sh
+    say "${#scripts[@]} scripts"
+}
+
+# deny.toml has the rules. That a crate states its licence in a file alone is not worth a warning: the file is read.
+check_dependencies() {
+    step "dependencies"
+    "$(tools_folder)/tools/bin/cargo-deny" --locked check --allow no-license-field bans licenses sources
+}
+
+# Warnings are errors here and in CI; they are not in a build in the middle of a change.
+check_lints() {
+    step "lints"
+    cargo clippy --workspace --all-targets --locked -- -D warnings
+}
+
+test_units() {
+    step "unit tests"
+    cargo test --workspace --lib --locked
+}
+
+test_all() {
+    step "tests"
+    cargo test --workspace --locked
+}
+
+# A fuzz target has no end: that the targets compile is checked, without libFuzzer, in the same target folder.
+check_fuzz_targets() {
+    step "fuzz targets"
+    cargo clippy --manifest-path fuzz/Cargo.toml --target-dir "$target" --no-default-features --locked -- -D warnings ||
+        die "the fuzz targets do not compile; after a change of dependencies fuzz/README.md describes what to do"
+}
+
+check_dashboard() {
+    step "dashboard"
+    "$(tools_folder)/grafana/bin/python" docker/grafana/check_dashboard.py
+}
+
+check_documentation() {
+    step "documentation"
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --document-private-items
+}
+
+test_images() {
+    step "images"
+    scripts/test_images.sh "$target/debug"
+}
+
+static_checks() {
+    check_format
+    check_scripts
+    check_dependencies
+    check_lints
+}
+
+part_fast() {
+    static_checks
+    test_units
+}
+
+part_full() {
+    static_checks
+    test_all
+    check_fuzz_targets
+    check_dashboard
+    check_documentation
+    test_images
+}
+
+[ $# -gt 0 ] || set -- install full
+for part in "$@"; do
+    case $part in
+        install | fast | full) ;;
+        -h | --help)
+            usage
+            exit
+            ;;
+        *)
+            warn "unknown part $part"
+            usage >&2
+            exit 2
+            ;;
+    esac
 done
-
-# Warnings are errors here and in CI; they are not for somebody who is in the middle of a change.
-strict=(-- -D warnings)
-
-step "format"
-cargo fmt --all --check
-
-step "lints"
-cargo clippy --workspace --all-targets --locked "${strict[@]}"
-
-step "tests"
-cargo test --workspace --locked
-
-step "dashboard"
-# Grafana's own types, in an environment of their own that outlives the checkout.
-types=${XDG_CACHE_HOME:-$HOME/.cache}/weir-test/grafana
-if ! cmp -s docker/grafana/requirements.txt "$types/requirements.txt"; then
-    python3 -m venv --clear "$types"
-    "$types/bin/pip" install --quiet --disable-pip-version-check --requirement docker/grafana/requirements.txt
-    cp docker/grafana/requirements.txt "$types/requirements.txt"
-fi
-"$types/bin/python" docker/grafana/check_dashboard.py
-
-step "documentation"
-RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --document-private-items
-
-step "images"
-scripts/test_images.sh "${CARGO_TARGET_DIR:-target}/debug"
-
-step "all tests passed"
+for part in "$@"; do
+    "part_$part"
+done
+step "done: $*"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Tests the images and the runner scripts from outside: builds the images from programs that are already compiled, starts the
-# sections, and holds what they do against what docs/OPERATIONS.md promises. Beside what a user runs, nothing is touched:
-# names, tags, ports and volumes are the test's own, and it removes them, whatever way it ends.
+# sections, and checks their behaviour against docs/OPERATIONS.md. Other containers are not touched: the test has its
+# own names, tags, ports and volumes, and removes them however it ends.
 #
 # Usage: scripts/test_images.sh [DIR]     DIR has the programs; without it target/debug
 set -euo pipefail
@@ -34,7 +34,7 @@ for variable in SECTION2_POSTGRES_PORT SECTION4_POSTGRES_PORT SECTION4_GRAFANA_P
     export "$variable=$(free_port)"
 done
 section1=${WEIR_PREFIX}section1
-# Chosen by somebody who did not think of rights; a password file has to escape its sign.
+# A chosen password without suitable file modes; the `:` must be escaped in the password file.
 mkdir --mode=755 "$WEIR_SECRETS"
 (umask 077 && printf 'chosen:%s' "$COMPOSE_PROJECT_NAME" >"$WEIR_SECRETS/section2_postgres_password")
 
@@ -92,15 +92,15 @@ comes() {
 
 inspect() { docker inspect --format "$2" "$1"; }
 
-# Whatever the container, nobody in it is root, and nothing outside of volumes and memory can be written.
+# No process of the container is root, and only volumes and tmpfs are writable.
 is_restricted() {
     local container=$1
     holds "$container has a read-only root file system" [ "$(inspect "$container" '{{.HostConfig.ReadonlyRootfs}}')" = true ]
     holds "$container starts without capabilities" [ "$(inspect "$container" '{{.HostConfig.CapDrop}}')" = '[ALL]' ]
     holds "$container has a health check" [ "$(inspect "$container" '{{if .State.Health}}yes{{end}}')" = yes ]
     holds "$container is not privileged" [ "$(inspect "$container" '{{.HostConfig.Privileged}}')" = false ]
-    holds "$container is nobody's root" [ "$(docker exec "$container" id -u)" -ne 0 ]
-    holds "nobody can write into $container" fails docker exec "$container" touch /written
+    holds "$container does not run as root" [ "$(docker exec "$container" id -u)" -ne 0 ]
+    holds "the user cannot write into $container" fails docker exec "$container" touch /written
     # Even root could not.
     holds "root cannot write into $container" fails docker exec --user 0 "$container" touch /usr/local/bin/written
 }
@@ -131,24 +131,24 @@ holds "only the owner of the checkout enters the folder of secrets" [ "$(stat --
 scripts/section1_runner.sh start >/dev/null
 docker exec "$section1" section1 generate --rows 20000 data/applications >/dev/null
 docker container exec "$section1" section1 run >/dev/null 2>&1
-is "a run by hand" 'done' "$(last_state)"
+is "a manual run" 'done' "$(last_state)"
 small=$(content)
 
 heading "section 1: cron fires"
 SECTION1_CRONTAB=$every_minute scripts/section1_runner.sh start >/dev/null
-holds "the crontab is every minute's" grep -q '^\* \* \* \* \* ' <(docker exec "$section1" crontab -l)
+holds "the crontab runs every minute" grep -q '^\* \* \* \* \* ' <(docker exec "$section1" crontab -l)
 docker exec "$section1" sh -c 'rm -r data/members/*'
 comes 180 "cron runs the task, in the container's environment, and publishes" is_published
 comes 60 "its output is in docker logs" logged_as_done
 holds "its output is in the log file" docker exec "$section1" grep -q '"state":"done"' /var/log/weir/section1.log
-is "what cron publishes is what a run by hand published" "$small" "$(content)"
-is "who owns what cron's job wrote" weir "$(docker exec "$section1" stat --format %U data/members/successful_application/_SUCCESS)"
-holds "no row of anybody's is logged" fails grep -q '@' <(docker logs "$section1" 2>&1)
+is "cron publishes the same as a manual run" "$small" "$(content)"
+is "the owner of files written by cron's job" weir "$(docker exec "$section1" stat --format %U data/members/successful_application/_SUCCESS)"
+holds "no values of rows are logged" fails grep -q '@' <(docker logs "$section1" 2>&1)
 holds "there are no zombies" fails grep -q ' Z' <(docker top "$section1" -eo pid,stat)
 is_healthy() { [ "$(inspect "$1" '{{.State.Health.Status}}')" = healthy ]; }
 comes 120 "the container is healthy" is_healthy "$section1"
 
-heading "section 1: a file of one's own"
+heading "section 1: a user's file"
 scripts/section1_runner.sh start >/dev/null
 docker exec "$section1" sh -c 'rm -r data/applications/*'
 printf 'name,email,date_of_birth,mobile_no\nMr. Kim Lee,kim_lee@example.com,1990-02-03,91234567\n' >"$folder/monday.csv"
@@ -162,7 +162,7 @@ scripts/section1_runner.sh start >/dev/null
 is "a start without a change leaves the container" "$before" "$(inspect "$section1" '{{.Id}}')"
 echo '# changed' >>"$never"
 scripts/section1_runner.sh start >/dev/null
-holds "a crontab that has changed is heeded" grep -q changed <(docker exec "$section1" crontab -l)
+holds "a changed crontab takes effect" grep -q changed <(docker exec "$section1" crontab -l)
 chmod o-r "$never"
 holds "a crontab that cannot be read by the container's user" grep -q 'chmod a+r' \
     <(scripts/section1_runner.sh start 2>&1 || :)
@@ -175,7 +175,7 @@ SECTION1_CRONTAB=$every_minute scripts/section1_runner.sh start >/dev/null
 comes 120 "cron starts a run" is_at_work
 code=0
 docker container exec "$section1" section1 run >/dev/null 2>&1 || code=$?
-is "a second run beside it ends at once with exit code" 4 "$code"
+is "a concurrent run ends at once with exit code" 4 "$code"
 holds "the first is still at work" is_at_work
 scripts/section1_runner.sh stop >/dev/null
 holds "no container is left" [ -z "$(docker ps --all --quiet --filter "name=$WEIR_PREFIX")" ]
@@ -183,7 +183,7 @@ holds "no network is left" [ -z "$(docker network ls --quiet --filter "name=$COM
 scripts/section1_runner.sh start >/dev/null
 is "the run that was stopped" 'done' "$(last_state)"
 large=$(content)
-holds "it published something else than the run before it" [ "$large" != "$small" ]
+holds "it published different rows than the previous run" [ "$large" != "$small" ]
 
 heading "section 1: killed in mid run"
 docker exec "$section1" section1 generate --rows 1000000 --seed 2 data/applications >/dev/null
@@ -191,14 +191,14 @@ docker exec --detach "$section1" section1 run
 comes 60 "a run is at work" is_at_work
 docker kill "$section1" >/dev/null
 scripts/section1_runner.sh start >/dev/null
-is "what was published before the kill is as it was" "$large" "$(content)"
+is "what was published before the kill is unchanged" "$large" "$(content)"
 is "the killed run" died "$(last_state)"
 docker container exec "$section1" section1 run >/dev/null 2>&1
 is "the run after it" 'done' "$(last_state)"
 after_kill=$(content)
 docker exec "$section1" sh -c 'rm -rf data/members/* state/*'
 docker container exec "$section1" section1 run >/dev/null 2>&1
-is "what a run publishes after a kill is what one publishes that knows of none" "$(content)" "$after_kill"
+is "a run after a kill publishes the same as one without a kill" "$(content)" "$after_kill"
 # Less for the sections that follow to import.
 docker exec "$section1" section1 generate --rows 20000 data/applications >/dev/null
 docker container exec "$section1" section1 run >/dev/null 2>&1
@@ -207,7 +207,7 @@ is "the last run" 'done' "$(last_state)"
 heading "section 1: backed up and restored"
 small=$(content)
 output=${COMPOSE_PROJECT_NAME}_section1_output
-holds "no volume in use is backed up" fails scripts/volumes.sh backup "$output"
+holds "a volume in use is not backed up" fails scripts/volumes.sh backup "$output"
 scripts/section1_runner.sh stop >/dev/null
 scripts/volumes.sh backup "$output" >"$folder/output.tar"
 scripts/section1_runner.sh stop --purge >/dev/null
@@ -216,20 +216,20 @@ scripts/section1_runner.sh start >/dev/null
 is "what is published after a restore" "$small" "$(content)"
 scripts/section1_runner.sh stop >/dev/null
 
-heading "what cannot work is told"
+heading "errors are reported"
 echo 'no crontab' >"$folder/no-crontab"
-holds "a crontab that is none" grep -q 'bad minute' \
+holds "an invalid crontab is reported" grep -q 'bad minute' \
     <(SECTION1_CRONTAB=$folder/no-crontab scripts/section1_runner.sh start 2>&1 || :)
 scripts/section1_runner.sh stop >/dev/null
 python3 -m http.server --bind 127.0.0.1 "$SECTION5_PORT" >/dev/null 2>&1 &
 other=$!
 comes 30 "another program takes a port" bash -c ": </dev/tcp/127.0.0.1/$SECTION5_PORT"
-holds "a port that is taken" grep -q SECTION5_PORT= <(scripts/section5_runner.sh start 2>&1 || :)
+holds "a port in use is reported" grep -q SECTION5_PORT= <(scripts/section5_runner.sh start 2>&1 || :)
 kill "$other"
 wait "$other" || :
 
 heading "section 4: a source that does not answer"
-# Nobody listens there.
+# Nothing listens there.
 began=$SECONDS
 holds "a first load that fails ends the start" grep -q 'failed: the load at the start' \
     <(SECTION4_LOAD='--source covid19api --base-url http://127.0.0.1:9 --country SGP --retry-for 0s' scripts/section4_runner.sh start 2>&1 || :)
@@ -257,15 +257,15 @@ arrived() { [ "$(in_shop 'select count(*) from member')" -gt "$SECTION2_MEMBERS"
 is "rows of top-members, with the header" 11 "$(query top-members | wc -l)"
 is "rows of top-items, with the header" 4 "$(query top-items | wc -l)"
 comes 120 "section 1's members arrive in the commerce database" arrived
-holds "all of them that are somebody of his own" [ "$(in_shop 'select count(*) from member')" -gt \
+holds "all distinct ones are imported" [ "$(in_shop 'select count(*) from member')" -gt \
     "$((SECTION2_MEMBERS + $(members_of_section1) * 9 / 10))" ]
 answer=$(query top-members)
 scripts/section2_runner.sh stop >/dev/null
 scripts/section2_runner.sh start >/dev/null
-holds "importing members is not taken up by itself" fails docker inspect "${WEIR_PREFIX}section2_members"
+holds "importing members is not resumed by default" fails docker inspect "${WEIR_PREFIX}section2_members"
 scripts/section2_runner.sh start --members >/dev/null
-comes 60 "it is when asked for" is_healthy "${WEIR_PREFIX}section2_members"
-holds "a stop tells that it ended it" grep -q 'start --members' <(scripts/section2_runner.sh stop)
+comes 60 "it is with --members" is_healthy "${WEIR_PREFIX}section2_members"
+holds "a stop reports that it ended the import" grep -q 'start --members' <(scripts/section2_runner.sh stop)
 scripts/section2_runner.sh start >/dev/null
 is "orders after a stop and a start" "$SECTION2_ORDERS" "$(in_shop 'select count(*) from orders')"
 is "the answer is the same" "$answer" "$(query top-members)"
@@ -276,7 +276,7 @@ scripts/section2_runner.sh stop --purge >/dev/null
 SECTION2_ORDERS=10 scripts/section2_runner.sh start >/dev/null
 is "orders of a new database" 10 "$(in_shop 'select count(*) from orders')"
 in_server pg_restore --dbname my_database --clean --if-exists --single-transaction <"$folder/shop.dump"
-is "what was kept, after a restore" 42 "$(in_shop 'select answer from kept')"
+is "the kept table, after a restore" 42 "$(in_shop 'select answer from kept')"
 is "the answer is the same as before" "$answer" "$(query top-members)"
 # As a client of its own, over the network: inside of its container the server trusts everybody.
 server_image=$(inspect "${WEIR_PREFIX}section2_postgresql" '{{.Config.Image}}')
@@ -285,10 +285,10 @@ as_client() {
         --no-psqlrc --no-align --tuples-only --host "$1_postgresql" --username "$3" --dbname my_database --command "$4"
 }
 password=$(cat "$WEIR_SECRETS/section2_postgres_password")
-is "the password is the one that was chosen" "chosen:$COMPOSE_PROJECT_NAME" "$password"
-is "the password of the secret file lets in" 1 "$(as_client section2 "$password" weir 'select 1')"
-holds "another one does not" fails as_client section2 wrong weir 'select 1'
-holds "no log and no description of a container tells the password" fails grep -q "$password" \
+is "the password is the chosen one" "chosen:$COMPOSE_PROJECT_NAME" "$password"
+is "the password of the secret file is accepted" 1 "$(as_client section2 "$password" weir 'select 1')"
+holds "another one is refused" fails as_client section2 wrong weir 'select 1'
+holds "no log and no description of a container shows the password" fails grep -q "$password" \
     <(docker ps --all --quiet --filter "name=$WEIR_PREFIX" | while read -r id; do docker inspect "$id"; docker logs "$id"; done 2>&1)
 
 heading "section 4"
@@ -321,7 +321,7 @@ holds "the prediction is served" grep -q '"price": "low"' <(get prediction.json)
 
 heading "nothing is left"
 scripts/all_runner.sh stop --purge >/dev/null
-holds "stopping again is no error" scripts/all_runner.sh stop
+holds "stopping again is not an error" scripts/all_runner.sh stop
 for kind in network volume; do
     holds "no $kind is left" [ -z "$(docker "$kind" ls --quiet --filter "name=$COMPOSE_PROJECT_NAME")" ]
 done

@@ -1,9 +1,9 @@
-"""Rows and checksum of a folder of CSV, JSON Lines or Parquet, whatever their order and files.
+"""Row count and checksum of a folder of CSV, JSON Lines or Parquet, independent of order and files.
 
     python checksum.py csv|jsonl|parquet DIR
 
-A value counts as what it is, not as how it is written: all are read with the data's types, and files whose own types
-are others are refused.
+Values are compared, not their text: all are read with the data's types, and files with other types of their own are
+refused.
 """
 
 import sys
@@ -26,7 +26,7 @@ def main(form: str, folder: str) -> None:
     found = dict(zip(names, (kind.lower() for kind in types)))
     wanted = {name: kind.replace(" ", "") for name, kind in COLUMNS.items()}
     if found != wanted:
-        sys.exit(f"the columns are {found} and not {wanted}")
+        sys.exit(f"the columns are {found}, expected {wanted}")
     values = ", ".join(f"{name}::varchar" for name in COLUMNS)
     count, checksum = database.execute(f"select count(*), sum(hash({values})::hugeint) from {rows}").fetchone()
     print(count, checksum)

@@ -1,4 +1,4 @@
-"""Generate orders as CSV, the same ones every time: texts of few and of many values, and some nulls.
+"""Generate reproducible orders as CSV: texts of low and high cardinality, and some nulls.
 
     python data.py OUTPUT_DIR ROWS
 """
@@ -17,7 +17,7 @@ FAMILY = ["Abernathy", "Brown", "Castellanos", "D'Angelo", "Evans", "Featherston
           "Smith", "Tan"]
 CITY = ["Singapore", "Kuala Lumpur", "São Paulo", "New York, NY", "Paris", "Johannesburg", "Zürich", None]
 
-# `pick(row, n, of)` is the row's n-th random number below `of`; `one` is that element of a list.
+# `pick(row, n, of)` is the n-th random number of a row, below `of`; `one` is that element of a list.
 ROWS = """
 select
     row as id,

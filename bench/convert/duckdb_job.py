@@ -15,7 +15,7 @@ THREADS = 2
 
 def main(form: str, input_folder: str, output_folder: str) -> None:
     pathlib.Path(output_folder).mkdir()
-    # The order of the rows is nobody's business here, and keeping it costs time and memory.
+    # The order of the rows does not matter here, and preserving it costs time and memory.
     database = duckdb.connect(config={"threads": THREADS, "preserve_insertion_order": False})
     rows = f"read_csv('{input_folder}/*.csv', header = true, auto_detect = false, quote = '\"', escape = '\"', " \
            f"columns = {COLUMNS})"

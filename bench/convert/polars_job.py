@@ -18,7 +18,7 @@ SCHEMA = {"id": pl.Int64, "name": pl.String, "email": pl.String, "city": pl.Stri
 def main(form: str, input_folder: str, output_folder: str) -> None:
     rows = pl.scan_csv(f"{input_folder}/*.csv", schema=SCHEMA)
     file = pathlib.Path(output_folder, f"part.{form}")
-    # The order of the rows is nobody's business here.
+    # The order of the rows does not matter here.
     options = {"mkdir": True, "maintain_order": False, "engine": "streaming"}
     if form == "jsonl":
         rows.sink_ndjson(file, **options)

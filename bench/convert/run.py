@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Convert CSV to JSON Lines and to Parquet side by side in weir, DuckDB and Polars.
+"""Compare the conversion of CSV to JSON Lines and to Parquet in weir, DuckDB and Polars.
 
-Makes what it needs (a Python environment, weir, the data) in a cache folder, runs every contestant in turns as a
-fresh process into a fresh folder, checks that all wrote the rows of the input, and prints a Markdown table for each
-format. Exits 1 if a contestant failed or wrote other rows.
+Creates the prerequisites (a Python environment, weir, the data) in a cache folder, runs the contestants in turns, each
+as a fresh process with a fresh output folder, checks that all wrote the rows of the input, and prints a Markdown table
+per format. Exits with code 1 if a contestant failed or wrote different rows.
 """
 
 import json
@@ -73,12 +73,12 @@ def contestant(name: str, form: str, weir: pathlib.Path, python: pathlib.Path) -
 
 
 def compete(contestants, form, data, wanted, python, options) -> dict[str, int]:
-    """Run the contestants; gives the bytes that each wrote."""
+    """Run the contestants; return the bytes that each wrote."""
     sizes = {}
 
     def check(output: pathlib.Path) -> None:
         if (found := checksum(python, form, output)) != wanted:
-            raise Failed(f"wrote other rows: {found[0]:,} of {wanted[0]:,}")
+            raise Failed(f"wrote different rows: {found[0]:,} of {wanted[0]:,}")
         name = output.parent.name.rpartition("-")[0]
         sizes[name] = sum(file.stat().st_size for file in output.glob(f"*.{form}"))
 
@@ -94,7 +94,7 @@ def compete(contestants, form, data, wanted, python, options) -> dict[str, int]:
 
 
 def checksum(python: pathlib.Path, form: str, folder: pathlib.Path) -> tuple[int, str]:
-    """Rows and checksum of a folder."""
+    """Row count and checksum of a folder."""
     done = subprocess.run([python, HERE / "checksum.py", form, folder], capture_output=True, text=True)
     if done.returncode:
         raise Failed(done.stderr.strip().splitlines()[-1])
@@ -116,7 +116,7 @@ def print_end(wanted: tuple[int, str], data: pathlib.Path) -> None:
 
 {harness.MEASURES}.
 weir syncs its output to disk before it publishes it (fsync is in its time); the others do not.
-A contestant without an error wrote the rows of the input in every run.""")
+Contestants without an error wrote exactly the rows of the input in every run.""")
 
 
 if __name__ == "__main__":

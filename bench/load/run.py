@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
-"""Measure the postgres sink beside psql and dlt, on a throwaway PostgreSQL cluster.
+"""Compare the postgres sink with psql and dlt, on an ephemeral PostgreSQL cluster.
 
 new     rows of four text columns from CSV into a new table: a weir task, psql's \\copy, and dlt
-merge   rows merged into as many, half of them there: a weir task, \\copy into a temporary table and insert ... on
-        conflict, and dlt
-read    rows of four text columns from a table into CSV files: a weir task beside psql's \\copy
+merge   upsert of rows into a table of the same size that has half of them: a weir task, \\copy into a temporary table
+        and insert ... on conflict, and dlt
+read    rows of four text columns from a table into CSV files: a weir task, and psql's \\copy
 
-The first two are then killed (SIGKILL) after half of the time that they take, and run once more: how many rows of the new
-delivery does the table have after the one and after the other? Prints a Markdown table for each. Exits 1 if something failed, or
-the ways had different rows.
+The first two are then killed (SIGKILL) after half of their usual time, and run again; the number of rows of the new
+delivery in the table is counted after both. Prints a Markdown table for each part. Exits with code 1 on a failure, or
+if the variants had different rows.
 """
 
 import argparse
@@ -59,7 +59,7 @@ CITIES = ["Singapore", "Kuala Lumpur", "São Paulo", '"New York, NY"', "Paris", 
 
 def main() -> int:
     options = parse_arguments()
-    # However this ends, the cluster goes.
+    # The cluster is removed even if the script is terminated.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("run.py: terminated"))
     try:
         weir = options.weir or harness.built(harness.ROOT, "weir", os.environ.get("CARGO_TARGET_DIR"))
@@ -79,13 +79,13 @@ def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--new-rows", type=int, default=5_000_000, metavar="N", help="default: %(default)s")
     parser.add_argument("--merge-rows", type=int, default=1_000_000, metavar="N", help="default: %(default)s")
-    parser.add_argument("--runs", type=int, default=3, metavar="N", help="runs of each, in turns (default: %(default)s)")
+    parser.add_argument("--runs", type=int, default=3, metavar="N", help="runs of each variant, in turns (default: %(default)s)")
     parser.add_argument("--only", type=harness.one_or_more_of(PARTS), default=PARTS, metavar="PARTS",
                         help=f"parts, separated by commas (default: {','.join(PARTS)})")
     parser.add_argument("--ways", type=harness.one_or_more_of(WAYS), default=WAYS, metavar="WAYS",
-                        help=f"ways, separated by commas; psql is always one (default: {','.join(WAYS)})")
+                        help=f"variants, separated by commas; psql is always included (default: {','.join(WAYS)})")
     parser.add_argument("--cache", type=harness.absolute, default=pathlib.Path.home() / ".cache" / "weir-bench",
-                        metavar="DIR", help="where the environment of dlt goes (default: %(default)s)")
+                        metavar="DIR", help="folder of dlt's Python environment (default: %(default)s)")
     parser.add_argument("--weir", type=harness.absolute, metavar="PATH", help="a built binary instead of building one")
     options = parser.parse_args()
     options.ways = [way for way in WAYS if way in options.ways or way == "psql"]
@@ -152,7 +152,7 @@ class Bench:
         shutil.rmtree(self.folder / "state", ignore_errors=True)
         shutil.rmtree(self.folder / "dlt", ignore_errors=True)
         if way == "dlt":
-            # What dlt merges into must be a table of its own making.
+            # dlt can only merge into a table that it created.
             self.cluster.psql(DATABASE, "drop schema if exists dlt cascade", "drop schema if exists dlt_staging cascade")
             if self.part == "merge":
                 self.finish(self.start_dlt("before.csv"))
@@ -171,7 +171,7 @@ class Bench:
     def start_psql(self) -> subprocess.Popen:
         table = self.table("psql")
         if self.part == "new":
-            # In one transaction, as the others do it.
+            # In one transaction, like the other variants.
             commands = ["begin", f"create table if not exists {table} ({self.definitions()})",
                         self.copied("in.csv", table), "commit"]
         else:
@@ -190,7 +190,7 @@ class Bench:
 
     def start_dlt(self, file: str = "in.csv") -> subprocess.Popen:
         mode = "replace" if self.part == "new" else "merge"
-        # The server asks for no password, and dlt insists on one.
+        # The server requires no password, but dlt does.
         url = self.cluster.url(DATABASE).replace("owner@", "owner:none@")
         return self.process([self.python, HERE / "dlt_job.py", self.folder / file, url, self.part, mode, self.folder / "dlt"])
 
@@ -200,7 +200,7 @@ class Bench:
                                     start_new_session=True, env=os.environ | {"RUNTIME__DLTHUB_TELEMETRY": "false"})
 
     def finish(self, process: subprocess.Popen) -> float:
-        """Wait for a process; gives its peak of memory in MiB."""
+        """Wait for a process; return its peak memory in MiB."""
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
@@ -208,7 +208,7 @@ class Bench:
         return usage.ru_maxrss / 1024
 
     def killed(self, way: str, after: float) -> list[str]:
-        """What is in the table after a kill in the middle, and after another run."""
+        """The rows in the table after a kill in the middle of a run, and after another run."""
         self.prepare(way)
         process = self.start(way)
         time.sleep(after)
@@ -221,9 +221,9 @@ class Bench:
         return left
 
     def delivered(self, way: str) -> str:
-        """How many rows of the new delivery the table has."""
+        """The number of rows of the new delivery in the table."""
         table = self.table(way)
-        # A server takes a moment to see that its client is gone.
+        # The server notices a dead client only after a moment.
         time.sleep(2)
         if self.cluster.psql(DATABASE, f"select to_regclass('{table}')") == "":
             return "0"
@@ -240,7 +240,8 @@ class Bench:
     def tell(self, times: dict[str, list[float]], peaks: dict[str, list[float]], left: dict[str, list[str]]) -> None:
         own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         floor = statistics.median(times["psql"])
-        print(f"### {self.part}\n\n| way | times psql's | wall s | all runs | peak MiB | rows that a kill leaves | after another run |")
+        print(f"### {self.part}\n\n| variant | relative to psql | wall s | all runs | peak MiB | rows after a kill "
+              "| after another run |")
         print("|---|--:|--:|---|--:|--:|--:|")
         for way in self.options.ways:
             median, runs = statistics.median(times[way]), ", ".join(f"{seconds:.1f}" for seconds in times[way])
@@ -262,7 +263,7 @@ sinks:
 
 
 class Reading(Bench):
-    """A table into CSV files."""
+    """Reading a table into CSV files."""
 
     def run(self) -> None:
         say("read: generating")
@@ -286,7 +287,7 @@ class Reading(Bench):
         if one != other:
             raise Failed(f"read: psql has {one}, weir has {other}")
         own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print("### read\n\n| way | times psql's | wall s | all runs | peak MiB |\n|---|--:|--:|---|--:|")
+        print("### read\n\n| variant | relative to psql | wall s | all runs | peak MiB |\n|---|--:|--:|---|--:|")
         for way in ways:
             median, runs = statistics.median(times[way]), ", ".join(f"{seconds:.1f}" for seconds in times[way])
             peak = f"{max(peaks[way]):.0f}" if max(peaks[way]) > own else f"< {own:.0f}"
@@ -299,7 +300,7 @@ class Reading(Bench):
 
 
 def checksum(files) -> tuple[int, int]:
-    """Lines, and a sum over them that does not depend on their order; headers count for nothing."""
+    """Number of lines and an order-independent sum over them, without headers."""
     header, lines, total = (",".join(COLUMNS["read"]) + "\n").encode(), 0, 0
     for file in files:
         with open(file, "rb") as rows:

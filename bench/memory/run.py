@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Run a sort, an aggregate, a `unique` rule and a window over many rows under limits of memory.
+"""Run a sort, an aggregate, a `unique` rule and a window over many rows with memory limits.
 
-Prints for each the peak of the resident memory. What spills must stay below its limit; the window, which cannot spill,
-must end with weir's own error instead of being killed. Exits 1 if one of them does not.
+Prints the peak resident memory of each. Jobs that spill must stay below their limit; the window, which cannot spill,
+must end with weir's own error instead of being killed. Exits with code 1 otherwise.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from harness import Contestant, Failed, say  # noqa: E402
 
 LIMITS = [256, 512]
 THREADS = 2
-# name: SQL over `row`, and rules
+# name: SQL over `row`, and quality rules
 JOBS = {
     "sort": ("select * from row order by name, id", ""),
     "aggregate": ("select id, count(*) as n, sum(amount) as s, max(name) as m from row group by id", ""),
@@ -35,7 +35,7 @@ def main() -> int:
     parser.add_argument("--only", type=harness.one_or_more_of(list(JOBS)), default=list(JOBS), metavar="NAMES",
                         help=f"jobs, separated by commas (default: {','.join(JOBS)})")
     parser.add_argument("--cache", type=harness.absolute, default=cache, metavar="DIR",
-                        help="where the data and the outputs go (default: %(default)s)")
+                        help="folder of the data and the outputs (default: %(default)s)")
     parser.add_argument("--weir", type=harness.absolute, metavar="PATH", help="a built binary instead of building one")
     options = parser.parse_args()
     options.cache.mkdir(parents=True, exist_ok=True)
@@ -58,7 +58,7 @@ def main() -> int:
 
 
 def run(weir: pathlib.Path, job: str, limit: int, data: pathlib.Path, folder: pathlib.Path) -> tuple[str, bool]:
-    """What a job came to under a limit, and whether that is as it must be."""
+    """The result of a job with a limit, and whether it is as expected."""
     task = task_of(job, folder.with_name(folder.name + "-task"))
     command = [str(weir), "run", "--quiet", "--task-config", str(task), "--param", "input=INPUT", "--param",
                "output=OUTPUT", "--state", "STATE", "--threads", str(THREADS), "--memory-limit", f"{limit}MiB"]
@@ -93,7 +93,7 @@ def task_of(job: str, folder: pathlib.Path) -> pathlib.Path:
 
 
 def generate(folder: pathlib.Path, rows: int) -> None:
-    """Rows with keys that hardly ever repeat, and a million names."""
+    """Rows with almost unique keys, and a million names."""
     folder.mkdir()
     numbers = random.Random(1)
     with open(folder / "rows.csv", "w", buffering=1 << 20) as out:

@@ -1,4 +1,4 @@
-"""The section1 job in DuckDB: judge every row once into a table in memory, then write one folder for each outcome.
+"""The section1 job in DuckDB: evaluate every row once into a table in memory, then write one folder per route.
 
     python duckdb_job.py INPUT_DIR OUTPUT_DIR
 """
@@ -10,22 +10,22 @@ import duckdb
 
 THREADS = 2
 
-# A title stands in a word whatever its case and wherever its full stops are.
+# Titles match regardless of case and full stops.
 DOTTED = {word: r"\.*" + r"\.*".join(word) + r"\.*" for word in
           "mr mrs ms miss dr prof md dds dvm phd jr sr ii iii iv v".split()}
 HONORIFIC = "(?:" + "|".join(DOTTED[word] for word in "mr mrs ms miss dr prof".split()) + ")"
 SUFFIX = "(?:" + "|".join(DOTTED[word] for word in "md dds dvm phd jr sr ii iii iv v".split()) + ")"
-# Most names are neither titled nor oddly spaced: one quick search spares them the three replacements.
+# Most names have no title and no unusual white space: one fast search avoids the three replacements.
 TO_CLEAN = rf"^{HONORIFIC}(?:\s|$)|(?:\s|^){SUFFIX},?$|^\s|\s$|\s\s|[^\S ]"
 HONORIFICS = rf"^\s*(?:{HONORIFIC}(?:\s+|$))+"
 SUFFIXES = rf"(?:(?:^|,?\s+){SUFFIX})+,?\s*$"
 
-# `reasons` is a sum of powers of two until it is written: one byte a row instead of a text.
+# `reasons` is a bit mask until it is written: one byte per row instead of a text.
 REASONS = "missing_name incomplete_name invalid_birthday under_18 invalid_mobile invalid_email".split()
 REASON_TEXTS = [";".join(reason for bit, reason in enumerate(REASONS) if mask >> bit & 1) for mask in range(64)]
 
-JUDGED = rf"""
-create temp table judged as
+EVALUATED = rf"""
+create temp table evaluated as
 with application as (
     select
         name,
@@ -67,14 +67,14 @@ select
 from parsed
 """
 
-# Many applicants share a birthday: each is written and digested once.
+# Many applicants share a birthday: each distinct one is formatted and digested once.
 SUCCESSFUL = """
 with birthday as (
     select
         day,
         strftime(day, '%Y%m%d') as text,
         left(sha256(strftime(day, '%Y%m%d')), 5) as digest
-    from (select distinct birthday as day from judged where reasons = 0)
+    from (select distinct birthday as day from evaluated where reasons = 0)
 ),
 successful as (
     select
@@ -84,8 +84,8 @@ successful as (
         birthday.text as birthday_text,
         birthday.digest,
         mobile_no
-    from judged
-    join birthday on birthday.day = judged.birthday
+    from evaluated
+    join birthday on birthday.day = evaluated.birthday
     where reasons = 0
 )
 select
@@ -101,14 +101,14 @@ from successful
 
 UNSUCCESSFUL = f"""
 select name, email, date_of_birth, mobile_no, {REASON_TEXTS}[reasons + 1] as reasons
-from judged
+from evaluated
 where reasons <> 0
 """
 
 
 def main(input_folder: str, output_folder: str) -> None:
     database = duckdb.connect(config={"threads": THREADS, "preserve_insertion_order": False})
-    database.execute(JUDGED, {"input": f"{input_folder}/*.csv"})
+    database.execute(EVALUATED, {"input": f"{input_folder}/*.csv"})
     for route, query in (("successful_application", SUCCESSFUL), ("unsuccessful_application", UNSUCCESSFUL)):
         folder = pathlib.Path(output_folder, route)
         folder.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""The section1 job in Polars: one lazy scan, judged once, with one sink for each outcome, on the streaming engine.
+"""The section1 job in Polars: one lazy scan, evaluated once, with one sink per route, on the streaming engine.
 
     python polars_job.py INPUT_DIR OUTPUT_DIR
 """
@@ -16,7 +16,7 @@ import polars as pl  # noqa: E402  (reads the number of threads when imported)
 COLUMNS = ["name", "email", "date_of_birth", "mobile_no"]
 REASONS = ["missing_name", "incomplete_name", "invalid_birthday", "under_18", "invalid_mobile", "invalid_email"]
 
-# A title stands in a word whatever its case and wherever its full stops are.
+# Titles match regardless of case and full stops.
 DOTTED = {word: r"\.*" + r"\.*".join(word) + r"\.*" for word in
           "mr mrs ms miss dr prof md dds dvm phd jr sr ii iii iv v".split()}
 HONORIFIC = "(?:" + "|".join(DOTTED[word] for word in "mr mrs ms miss dr prof".split()) + ")"
@@ -25,7 +25,7 @@ HONORIFICS = rf"(?i-u)^\s*(?:{HONORIFIC}(?:\s+|$))+"
 SUFFIXES = rf"(?i-u)(?:(?:^|,?\s+){SUFFIX})+,?\s*$"
 ODD_SPACE = r"(?-u)\s\s+|[\t\n\x0B\f\r]"
 
-# Polars has no SHA-256: the digest of every day that may be an adult's birthday is joined.
+# Polars has no SHA-256: a table with the digests of all possible adults' birthdays is joined.
 FIRST_DAY, LAST_ADULT = datetime.date(1900, 1, 1), datetime.date(2004, 1, 1)
 
 
@@ -42,8 +42,8 @@ def calendar() -> pl.LazyFrame:
     })
 
 
-def judged(input_folder: str) -> pl.LazyFrame:
-    """The columns as they came, what is made of them, and `against`: one bit for each reason."""
+def evaluated(input_folder: str) -> pl.LazyFrame:
+    """The input columns, the derived columns, and `against`: one bit per reason."""
     name, email, birth, mobile = map(pl.col, COLUMNS)
     bare_name = (
         name.str.replace(HONORIFICS, "").str.replace(SUFFIXES, "").str.replace_all(ODD_SPACE, " ").str.strip_chars(" ")
@@ -83,11 +83,11 @@ def judged(input_folder: str) -> pl.LazyFrame:
 
 
 def main(input_folder: str, output_folder: str) -> None:
-    rows = judged(input_folder)
+    rows = evaluated(input_folder)
     last_name = pl.col("bare_name").str.split(" ").list.last()
     successful = (
         rows.filter(against=0)
-        # The cast fails on a birthday before the calendar, which would be joined to nothing.
+        # The cast fails on a birthday before the calendar's start, which would otherwise join to nothing.
         .with_columns(from_first_day=(pl.col("number") - as_number(FIRST_DAY)).cast(pl.UInt32), last_name=last_name)
         .join(calendar(), on="from_first_day", how="left", maintain_order="none")
         .select(

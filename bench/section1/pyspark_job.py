@@ -1,4 +1,4 @@
-"""The section1 job in Spark on one machine: every row judged once into the cache, then one write for each outcome.
+"""The section1 job in Spark on one machine: every row is evaluated once into the cache, then one write per route.
 
     python pyspark_job.py INPUT_DIR OUTPUT_DIR
 """
@@ -10,19 +10,19 @@ from pyspark.sql import functions as F
 
 COLUMNS = ["name", "email", "date_of_birth", "mobile_no"]
 
-# A title stands in a word whatever its case and wherever its full stops are.
+# Titles match regardless of case and full stops.
 DOTTED = {word: r"\.*" + r"\.*".join(word) + r"\.*" for word in
           "mr mrs ms miss dr prof md dds dvm phd jr sr ii iii iv v".split()}
 HONORIFIC = "(?:" + "|".join(DOTTED[word] for word in "mr mrs ms miss dr prof".split()) + ")"
 SUFFIX = "(?:" + "|".join(DOTTED[word] for word in "md dds dvm phd jr sr ii iii iv v".split()) + ")"
-# Most names are neither titled nor oddly spaced: one search spares them the three replacements.
+# Most names have no title and no unusual white space: one search avoids the three replacements.
 TO_CLEAN = rf"(?i)^{HONORIFIC}(?:\s|\z)|(?:\s|^){SUFFIX},?\z|^\s|\s\z|\s\s|[\t\n\x0B\f\r]"
 HONORIFICS = rf"(?i)^\s*(?:{HONORIFIC}(?:\s+|\z))+"
 SUFFIXES = rf"(?i)(?:(?:^|,?\s+){SUFFIX})+,?\s*\z"
 
 
 def first_reason(*reasons: tuple[str, Column]) -> Column:
-    """The first of `reasons` that holds, or null."""
+    """The first of `reasons` that applies, or null."""
     chosen = F.lit(None)
     for reason, holds in reversed(reasons):
         chosen = F.when(holds, reason).otherwise(chosen)
@@ -30,7 +30,7 @@ def first_reason(*reasons: tuple[str, Column]) -> Column:
 
 
 def birthday(text: Column) -> Column:
-    """The date in one of its four forms, or null."""
+    """The date in one of its four formats, or null."""
     part = lambda start, length: F.substring(text, start, length)
     separators = lambda first, second, sign: (part(first, 1) == sign) & (part(second, 1) == sign)
     iso = (
@@ -39,12 +39,12 @@ def birthday(text: Column) -> Column:
         .when(separators(3, 6, "-"), F.concat_ws("-", part(7, 99), part(4, 2), part(1, 2)))
         .when(separators(3, 6, "/"), F.concat_ws("-", part(7, 99), part(1, 2), part(4, 2)))
     )
-    # The cast alone would take a month of one digit, or a time behind the day.
+    # The cast alone would accept a one-digit month, or a time after the date.
     return F.when(iso.rlike(r"^\d{4}-\d\d-\d\d\z"), iso.try_cast("date"))
 
 
-def judged(spark: SparkSession, input_folder: str) -> DataFrame:
-    """The columns as they came, what is made of them, and `reasons`, empty for a successful row."""
+def evaluated(spark: SparkSession, input_folder: str) -> DataFrame:
+    """The input columns, the derived columns, and `reasons`, empty for a successful row."""
     applications = spark.read.csv(
         f"{input_folder}/*.csv",
         schema=", ".join(f"{column} string" for column in COLUMNS),
@@ -84,7 +84,7 @@ def main(input_folder: str, output_folder: str) -> None:
         .config("spark.log.level", "ERROR")
         .getOrCreate()
     )
-    rows = judged(spark, input_folder).cache()
+    rows = evaluated(spark, input_folder).cache()
     last_name = F.substring_index("bare_name", " ", -1)
     birthday_text = F.date_format("birthday", "yyyyMMdd")
     successful = rows.where(F.col("reasons") == "").select(

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Run the section1 job side by side in section1, DuckDB, Polars, PySpark and a hand-written floor.
+"""Compare the section1 job in section1, DuckDB, Polars, PySpark and a hand-written lower bound.
 
-Makes what it needs (a Python environment, the two Rust programs, the data) in a cache folder, runs every contestant
-in turns as a fresh process into a fresh folder, checks that all wrote the same rows, and prints a Markdown table.
-Exits 1 if a contestant failed or wrote other rows than the floor.
+Creates the prerequisites (a Python environment, the two Rust programs, the data) in a cache folder, runs the
+contestants in turns, each as a fresh process with a fresh output folder, checks that all wrote the same rows, and
+prints a Markdown table. Exits with code 1 if a contestant failed or wrote different rows than the lower bound.
 """
 
 import json
@@ -94,7 +94,7 @@ def generated(section1: pathlib.Path, rows: int, cache: pathlib.Path) -> pathlib
 def contestant(name: str, tools: dict[str, pathlib.Path]) -> Contestant:
     """The contestant's version and command."""
     if name == "floor":
-        return Contestant(name, "by hand", [str(tools["floor"]), "run", "INPUT", "OUTPUT"])
+        return Contestant(name, "hand-written", [str(tools["floor"]), "run", "INPUT", "OUTPUT"])
     if name == "section1":
         return Contestant(name, harness.version_of_program(tools["section1"]), section1_command(tools["section1"]))
     version = harness.version_of_package(tools["python"], name)
@@ -106,11 +106,11 @@ def section1_command(section1: pathlib.Path) -> list[str]:
             "--param", "input=INPUT", "--param", "output=OUTPUT", "--state", "STATE", "--quiet"]
 
 
-# ---- The same rows
+# ---- Comparison of rows
 
 
 def reference(floor: pathlib.Path, data: pathlib.Path, work: pathlib.Path) -> dict[str, tuple[int, str]]:
-    """Rows and checksum of each route, as the floor writes them."""
+    """Row count and checksum of each route in the floor's output."""
     output = work / "reference"
     step([floor, "run", data, output])
     wanted = checksums(floor, output)
@@ -123,11 +123,11 @@ def check(floor: pathlib.Path, output: pathlib.Path, wanted: dict[str, tuple[int
     differing = [f"{route} has {got[route][0]:,} rows of {wanted[route][0]:,}" for route in wanted
                  if got[route] != wanted[route]]
     if differing:
-        raise Failed("wrote other rows: " + ", ".join(differing))
+        raise Failed("wrote different rows: " + ", ".join(differing))
 
 
 def checksums(floor: pathlib.Path, output: pathlib.Path) -> dict[str, tuple[int, str]]:
-    """Rows and checksum of each route below `output`, whatever their order, files and quoting."""
+    """Row count and checksum of each route below `output`, independent of order, files and quoting."""
     done = subprocess.run([floor, "checksum", output], capture_output=True, text=True)
     if done.returncode:
         raise Failed(done.stderr.strip())
@@ -135,7 +135,7 @@ def checksums(floor: pathlib.Path, output: pathlib.Path) -> dict[str, tuple[int,
     return {route: (int(rows), checksum) for route, rows, checksum in lines}
 
 
-# ---- Telling
+# ---- Results
 
 
 def print_table(report: dict, contestants: list[Contestant]) -> None:
@@ -144,9 +144,9 @@ def print_table(report: dict, contestants: list[Contestant]) -> None:
     print(f"""
 {harness.MEASURES}; for pyspark it is the largest sum over the Python process and its JVM, sampled ten times a second.
 section1 syncs its output to disk before it publishes it (fsync is in its time); the others do not. section1 also
-looks for malformed records, of which there are none here.""")
+checks for malformed records, of which there are none here.""")
     if not any(one.error for one in contestants):
-        print("Every run of every contestant wrote the same rows.")
+        print("All runs of all contestants wrote the same rows.")
 
 
 def print_startup(tools: dict[str, pathlib.Path], options) -> int:

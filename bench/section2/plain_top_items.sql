@@ -1,4 +1,4 @@
--- What top-items answers, from the order lines themselves.
+-- The result of top-items, computed from the order lines.
 with sold as (
     select
         orders_item.item_id,

@@ -1,4 +1,4 @@
--- What top-members answers, from the payments themselves.
+-- The result of top-members, computed from the payments.
 select
     member.member_id,
     member.membership_id,

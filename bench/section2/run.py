@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Measure section2 beside what one would do without it, on a throwaway PostgreSQL cluster.
+"""Compare section2 with psql and plain aggregates, on an ephemeral PostgreSQL cluster.
 
-load       `section2 generate` beside psql's \\copy of the same rows, with the triggers and without
-writers    pgbench: orders with three items and a payment, with the summaries kept and without
-questions  both questions beside plain aggregates over all sales, those of the writers too
+load       `section2 generate`, and psql's \\copy of the same rows with and without triggers
+writers    pgbench: orders with three items and a payment, with and without maintained summaries
+questions  both queries, and plain aggregates over all sales, including those of the writers
 
-Prints a Markdown table for each. Exits 1 if something failed, or two ways had different rows or answers.
+Prints a Markdown table for each part. Exits with code 1 on a failure, or if variants had different rows or results.
 """
 
 import argparse
@@ -42,7 +42,7 @@ TRIGGERS_OF_SUMMARIES = """
 
 def main() -> int:
     options = parse_arguments()
-    # However this ends, the cluster goes.
+    # The cluster is removed even if the script is terminated.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("run.py: terminated"))
     try:
         binary = options.section2 or harness.built(harness.ROOT, "section2", os.environ.get("CARGO_TARGET_DIR"))
@@ -59,11 +59,11 @@ def parse_arguments():
     number = dict(type=int, metavar="N")
     parser.add_argument("--members", default=1_000_000, help="default: %(default)s", **number)
     parser.add_argument("--orders", default=1_700_000, help="of 3 lines on average (default: %(default)s)", **number)
-    parser.add_argument("--runs", default=3, help="runs of each way to load and to write (default: %(default)s)", **number)
+    parser.add_argument("--runs", default=3, help="runs of each variant of loading and writing (default: %(default)s)", **number)
     parser.add_argument("--seconds", default=20, help="of each run of the writers (default: %(default)s)", **number)
     parser.add_argument("--only", type=harness.one_or_more_of(PARTS), default=PARTS, metavar="PARTS",
                         help=f"parts, separated by commas (default: {','.join(PARTS)})")
-    parser.add_argument("--explain", action="store_true", help="print how the server answers the questions as well")
+    parser.add_argument("--explain", action="store_true", help="also print the query plans")
     parser.add_argument("--section2", type=harness.absolute, metavar="PATH", help="a built binary instead of building one")
     return parser.parse_args()
 
@@ -97,7 +97,7 @@ class Bench:
     def load(self) -> None:
         with tempfile.TemporaryDirectory(prefix="section2-rows-") as folder:
             say("exporting")
-            # Keys are in the order of the rows, as they were generated.
+            # Sorted by key, which is the order in which they were generated.
             self.cluster.psql("sales", *(f"\\copy (select * from {table} order by 1) to '{folder}/{table}'"
                                          for table in TABLES))
             copies = [f"\\copy {table} from '{folder}/{table}'" for table in TABLES]
@@ -118,17 +118,17 @@ class Bench:
                     times[name].append(seconds)
                     say(f"run {number}: {name:28} {seconds:7.2f} s")
                     if number == 1 and (got := self.checksums("load")) != wanted:
-                        raise Failed(f"{name} has other rows: {got} instead of {wanted}")
+                        raise Failed(f"{name} has different rows: {got}, expected {wanted}")
                     self.cluster.psql("postgres", "drop database load")
         base = statistics.median(times["psql, triggers on"])
-        print("| loading | wall s | times psql's with triggers | all runs |\n|---|--:|--:|---|")
+        print("| loading | wall s | relative to psql with triggers | all runs |\n|---|--:|--:|---|")
         for name, seconds in times.items():
             median = statistics.median(seconds)
             print(f"| {name} | {median:.1f} | {median / base:.2f} | {', '.join(f'{one:.1f}' for one in seconds)} |")
         print()
 
     def checksums(self, database: str) -> dict[str, str]:
-        """The number and a sum of hashes of the rows of each table and summary, whatever their order."""
+        """Row count and order-independent hash of each table and summary."""
         sources = {table: f"select * from {table}" for table in TABLES} | SUMMARIES
         query = "select count(*), sum(hashtextextended(row::text, 0)) from ({}) as row"
         return {name: self.cluster.psql(database, query.format(source)) for name, source in sources.items()}
@@ -149,10 +149,10 @@ class Bench:
             for number in range(1, self.options.runs + 1):
                 for database, of in rates.items():
                     self.cluster.psql("postgres", "checkpoint")
-                    told = self.pgbench(database, clients, items)
-                    of.append(float(figure(r"tps = ([0-9.]+)", told)))
-                    retried += int(figure(r"transactions retried: ([0-9]+)", told))
-                    failed += int(figure(r"failed transactions: ([0-9]+)", told))
+                    output = self.pgbench(database, clients, items)
+                    of.append(float(figure(r"tps = ([0-9.]+)", output)))
+                    retried += int(figure(r"transactions retried: ([0-9]+)", output))
+                    failed += int(figure(r"failed transactions: ([0-9]+)", output))
                     say(f"run {number}: {clients} clients, {database}: {of[-1]:.0f} transactions/s")
             kept, without = (statistics.median(of) for of in rates.values())
             print(f"| {clients} | {kept:,.0f} | {without:,.0f} | {kept / without:.2f} | {retried} | {failed} |")
@@ -166,16 +166,16 @@ class Bench:
                      "--file", HERE / "writer.sql", self.cluster.url(database)],
                     stdout=subprocess.PIPE)
 
-    # ---- Questions
+    # ---- Queries
 
     def questions(self) -> None:
-        print("| question | from summaries, ms | plain aggregate, ms | ratio |\n|---|--:|--:|--:|")
+        print("| query | from summaries, ms | plain aggregate, ms | ratio |\n|---|--:|--:|--:|")
         plans = []
         for question in QUESTIONS:
             ours = self.section2("sales", "query", question, "--sql")
             plain = (HERE / f"plain_{question.replace('-', '_')}.sql").read_text()
             if self.cluster.psql("sales", ours) != self.cluster.psql("sales", plain):
-                raise Failed(f"{question}: the answers differ")
+                raise Failed(f"{question}: the results differ")
             fast, slow = (self.milliseconds(sql, runs) for sql, runs in ((ours, 20), (plain, 5)))
             print(f"| {question} | {fast:.2f} | {slow:,.0f} | {slow / fast:,.0f} |")
             plans.append((question, self.cluster.psql("sales", f"explain (analyze, buffers) {ours}")))
@@ -184,7 +184,7 @@ class Bench:
             print(f"{question}:\n\n```text\n{plan}\n```\n")
 
     def milliseconds(self, sql: str, runs: int) -> float:
-        """The median time that psql takes until it has the answer, in one session, after one run to warm up."""
+        """The median query time in psql, in one session, after one warm-up run."""
         printed = self.cluster.psql("sales", "\\timing on", *[sql] * (runs + 1))
         times = [float(time) for time in re.findall(r"^Time: ([0-9.]+) ms", printed, re.MULTILINE)]
         return statistics.median(times[1:])
@@ -199,7 +199,7 @@ def timed(way) -> float:
 def figure(pattern: str, text: str) -> str:
     if found := re.search(pattern, text):
         return found[1]
-    raise Failed(f"pgbench says nothing of {pattern}: {text}")
+    raise Failed(f"pgbench's output has no {pattern}: {text}")
 
 
 def print_head(cluster: Cluster, options) -> None:

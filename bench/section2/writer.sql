@@ -1,5 +1,5 @@
--- For pgbench: an order of three items, some of them very popular, and its payment. An item that was drawn twice stands in
--- the order once, and a retired one does not: such an order has fewer lines.
+-- For pgbench: an order of three items, some of them very popular, and its payment. Duplicate items give one line, and
+-- retired ones none, so an order may have fewer lines.
 \set member random_zipfian(1, :members, 1.01)
 \set first random_zipfian(1, :items, 1.05)
 \set second random_zipfian(1, :items, 1.05)

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""Measure section 4's loader on the whole world, on a throwaway PostgreSQL cluster.
+"""Compare section 4's loader with psql and a script on all countries, on an ephemeral PostgreSQL cluster.
 
-first       200 countries and 1,143 days from a server on this machine into a table that is not there
-unchanged   the same once more
-revised     once more, one total in a hundred being another one
+first       200 countries and 1,143 days from a server on this machine into a new table
+unchanged   the same load again
+revised     the same load again, with one of a hundred totals changed
 
-Each beside psql with rows that are ready-made (\\copy into a temporary table, insert ... on conflict), and beside
-script.py, which is what one would write with pandas and psycopg. Prints a Markdown table. Exits 1 if something failed, the
-tables differ, or the loader has rewritten a row that is as it was.
+The alternatives are psql with prepared rows (\\copy into a temporary table, insert ... on conflict) and script.py, a
+typical script with pandas and psycopg. Prints a Markdown table. Exits with code 1 on a failure, if the tables differ,
+or if the loader has rewritten an unchanged row.
 """
 
 import argparse
@@ -46,7 +46,7 @@ TABLE = """
 
 def main() -> int:
     options = parse_arguments()
-    # However this ends, the cluster goes.
+    # The cluster is removed even if the script is terminated.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("run.py: terminated"))
     try:
         section4 = options.section4 or harness.built(harness.ROOT, "section4", os.environ.get("CARGO_TARGET_DIR"))
@@ -67,10 +67,10 @@ def parse_arguments():
     cache = pathlib.Path.home() / ".cache" / "weir-bench"
     parser.add_argument("--countries", type=int, default=200, metavar="N", help="default: %(default)s")
     parser.add_argument("--days", type=int, default=1143, metavar="N", help="default: %(default)s")
-    parser.add_argument("--runs", type=int, default=3, metavar="N", help="runs of each, in turns (default: %(default)s)")
+    parser.add_argument("--runs", type=int, default=3, metavar="N", help="runs of each variant, in turns (default: %(default)s)")
     parser.add_argument("--section4", type=harness.absolute, metavar="PATH", help="a built binary instead of building one")
     parser.add_argument("--cache", type=harness.absolute, default=cache, metavar="DIR",
-                        help="where the environment of the script goes (default: %(default)s)")
+                        help="folder of the script's Python environment (default: %(default)s)")
     return parser.parse_args()
 
 
@@ -111,7 +111,7 @@ class Bench:
         getattr(self, way)("after" if part == "revised" else "before", part)
         seconds = time.perf_counter() - start
         if versions and self.versions(way) != versions:
-            raise Failed("section4 has rewritten rows that are as they were")
+            raise Failed("section4 has rewritten unchanged rows")
         return seconds
 
     def versions(self, way: str) -> str:
@@ -137,7 +137,7 @@ class Bench:
         self.process([self.python, HERE / "script.py", f"{self.server}/{data}.wide.csv", self.cluster.url("script")])
 
     def process(self, command: list) -> float:
-        """Run a command; gives its peak of memory in MiB."""
+        """Run a command; return its peak memory in MiB."""
         with open(self.folder / "log", "wb") as log:
             process = subprocess.Popen([str(part) for part in command], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
             _, status, usage = os.wait4(process.pid, 0)
@@ -147,7 +147,7 @@ class Bench:
         return usage.ru_maxrss / 1024
 
     def write(self, name: str, totals: dict[str, list[int]]) -> None:
-        """The wide file that is served, and the rows that it comes to."""
+        """Write the served wide file, and the rows that result from it."""
         days = [FIRST_DAY + datetime.timedelta(days=day) for day in range(self.options.days)]
         with open(self.folder / f"{name}.wide.csv", "w", newline="") as file:
             wide = csv.writer(file)
@@ -163,7 +163,7 @@ class Bench:
                     rows.writerow([country, days[day], cases[day], average, values[day], 1, "jhu"])
 
     def compare(self, way: str) -> None:
-        # The mean of a moving window is worked out in another order here and there.
+        # The rounding of moving averages differs slightly, because they are summed in another order.
         row = "country, measurement_date, num_cases, round(num_p7d_avg_cases::numeric, 4), total_cases, days_covered, source"
         digest = f"select count(*), sum(hashtextextended(row::text, 0)::numeric) from (select {row} from covid) as row"
         one, other = (self.cluster.psql(name, digest) for name in ("psql", way))
@@ -171,7 +171,7 @@ class Bench:
             raise Failed(f"psql has {one}, {way} has {other}")
 
     def tell(self, times: dict[str, dict[str, list[float]]]) -> None:
-        print("| load | way | times psql's | wall s | all runs |\n|---|---|--:|--:|---|")
+        print("| load | variant | relative to psql | wall s | all runs |\n|---|---|--:|--:|---|")
         for part in PARTS:
             floor = statistics.median(times["psql"][part])
             for way in WAYS:
@@ -180,12 +180,12 @@ class Bench:
                 print(f"| {part if way == WAYS[0] else ''} | {way} | {median / floor:.2f} | {median:.2f} | {runs} |")
         own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         peak = max(self.peaks)
-        print(f"\nPeak memory of section4: {f'{peak:.0f}' if peak > own else f'< {own:.0f}'} MiB. No row was rewritten that is "
-              "as it was.")
+        print(f"\nPeak memory of section4: {f'{peak:.0f}' if peak > own else f'< {own:.0f}'} MiB. No unchanged row was "
+              "rewritten.")
 
 
 def made_up(countries: int, days: int) -> dict[str, list[int]]:
-    """Totals by day: waves of cases, that begin at another time in each country."""
+    """Totals by day: waves of cases that begin at different times in each country."""
     numbers = random.Random(1)
     totals = {}
     for country in range(countries):
@@ -199,7 +199,7 @@ def made_up(countries: int, days: int) -> dict[str, list[int]]:
 
 
 def revised(totals: dict[str, list[int]]) -> dict[str, list[int]]:
-    """The same with another total in one place of a hundred."""
+    """The same with another total in one of a hundred places."""
     numbers = random.Random(2)
     return {country: [total + 1 if numbers.random() < 0.01 else total for total in values]
             for country, values in totals.items()}

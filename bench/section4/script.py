@@ -1,4 +1,4 @@
-"""What a user would write: the world's cases from a URL into PostgreSQL, with pandas and psycopg."""
+"""A typical script: all countries' cases from a URL into PostgreSQL, with pandas and psycopg."""
 
 import sys
 

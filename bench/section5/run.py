@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Measure the comparison of section5 beside the same in scikit-learn: the same cars, folds, models and scores.
+"""Compare section5's evaluation with an equivalent in scikit-learn: the same cars, folds, models and scores.
 
-Prints a Markdown table of times and one of scores. Exits 1 if something failed, a linear model of section5 is further
-from scikit-learn's than one standard error, or features were selected differently.
+Prints a Markdown table of times and one of scores. Exits with code 1 on a failure, if the accuracy of a linear model
+differs by more than one standard error from scikit-learn's, or if features were selected differently.
 """
 
 import argparse
@@ -35,16 +35,16 @@ def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     number = dict(type=int, metavar="N")
     cache = pathlib.Path.home() / ".cache" / "weir-bench"
-    parser.add_argument("--runs", default=3, help="runs of each, in turns (default: %(default)s)", **number)
+    parser.add_argument("--runs", default=3, help="runs of each contestant, in turns (default: %(default)s)", **number)
     parser.add_argument("--folds", default=10, help="default: %(default)s", **number)
     parser.add_argument("--repeats", default=5, help="default: %(default)s", **number)
     parser.add_argument("--permutations", default=9999, help="default: %(default)s", **number)
     parser.add_argument("--seed", default=1, help="default: %(default)s", **number)
     parser.add_argument("--cache", type=harness.absolute, default=cache, metavar="DIR",
-                        help="where the environment goes (default: %(default)s)")
-    # The link to its interpreter is what makes a folder an environment: it is not followed.
+                        help="folder of the Python environment (default: %(default)s)")
+    # A virtual environment is identified by the link to its interpreter, so the link is not resolved.
     parser.add_argument("--python", type=lambda path: pathlib.Path(path).absolute(), metavar="PATH",
-                        help="a Python that has scikit-learn, instead of an environment of its own")
+                        help="a Python with scikit-learn, instead of creating an environment")
     parser.add_argument("--section5", type=harness.absolute, metavar="PATH",
                         help="a built binary instead of building one")
     return parser.parse_args()
@@ -87,12 +87,12 @@ class Bench:
         print(f"{harness.machine_line(harness.machine())}; {settings}, seed {self.settings['seed']}; "
               f"medians of {self.options.runs} runs in turns.\n")
         base = statistics.median(times["section5"])
-        print("| contestant | version | times section5's | wall s | all runs |\n|---|---|--:|--:|---|")
+        print("| contestant | version | relative to section5 | wall s | all runs |\n|---|---|--:|--:|---|")
         for name, seconds in times.items():
             median = statistics.median(seconds)
             print(f"| {name} | {versions[name]} | {median / base:.2f} | {median:.2f} | "
                   f"{', '.join(f'{one:.2f}' for one in seconds)} |")
-        print(f"\nWithout starting Python and importing: {statistics.median(inside) / base:.2f} times.\n")
+        print(f"\nscikit-learn without starting Python and importing: {statistics.median(inside) / base:.2f} times.\n")
 
 
 def timed(command: list) -> tuple[float, str]:
@@ -102,21 +102,21 @@ def timed(command: list) -> tuple[float, str]:
 
 
 def print_scores(ours: list[dict], theirs: list[dict]) -> int:
-    """Both side by side; 1 if they are not the same where they should be."""
-    print("| model | features | accuracy | scikit-learn's | apart, in standard errors | log loss | scikit-learn's "
-          "| fit and predict, times section5's |\n|---|---|--:|--:|--:|--:|--:|--:|")
+    """Print both scores; return 1 if they differ where they must not."""
+    print("| model | features | accuracy | scikit-learn's | difference, in standard errors | log loss | scikit-learn's "
+          "| fit and predict, relative to section5 |\n|---|---|--:|--:|--:|--:|--:|--:|")
     wrong = []
     for one, other in zip(ours, theirs, strict=True):
         name = f"{one['model']}, {one['feature_set']}"
         if (one["model"], one["feature_set"]) != (other["model"], other["feature_set"]):
-            raise Failed(f"{name} stands beside another model")
+            raise Failed(f"{name} is compared with another model")
         error = one["accuracy_standard_error"]
         apart = abs(one["accuracy_mean"] - other["accuracy_mean"]) / error if error else 0.0
-        told = [f"{100 * of['accuracy_mean']:.2f} % ± {100 * of['accuracy_standard_error']:.2f}" for of in (one, other)]
-        print(f"| {one['model']} | {one['feature_set']} | {told[0]} | {told[1]} | {apart:.2f} | "
+        accuracies = [f"{100 * of['accuracy_mean']:.2f} % ± {100 * of['accuracy_standard_error']:.2f}" for of in (one, other)]
+        print(f"| {one['model']} | {one['feature_set']} | {accuracies[0]} | {accuracies[1]} | {apart:.2f} | "
               f"{one['log_loss']:.4f} | {other['log_loss']:.4f} | {other['seconds'] / one['seconds']:.1f} |")
         if one["model"] in LINEAR and apart > 1:
-            wrong.append(f"{name} is {apart:.2f} standard errors from scikit-learn's")
+            wrong.append(f"{name} differs by {apart:.2f} standard errors from scikit-learn's")
         if other["features"] and one["features"] != other["features"]:
             wrong.append(f"{name} has {one['features']}, scikit-learn {other['features']}")
     for one in wrong:

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""The comparison of `section5 evaluate` in scikit-learn: the same cars, folds, features, models and scores.
+"""The equivalent of `section5 evaluate` in scikit-learn: the same cars, folds, features, models and scores.
 
     python3 sklearn_job.py CARS FOLDS OUTPUT SETTINGS
 
-CARS is what `section5 generate` writes, FOLDS what `section5 evaluate --folds-output` does; SETTINGS is JSON. Folds are
-shared out to as many processes as there are cores, each with one thread, which is the fastest way here.
+CARS is the output of `section5 generate`, FOLDS that of `section5 evaluate --folds-output`; SETTINGS is JSON. Folds are
+distributed to one single-threaded process per core, which is the fastest configuration here.
 """
 
 import csv
@@ -47,7 +47,7 @@ def main() -> None:
             of_cars[int(repeat), int(row)] = int(fold)
     splits = [(repeat, fold) for repeat in range(settings["repeats"]) for fold in range(settings["folds"])]
     tasks = [(model, split) for model in MODELS for split in splits]
-    # The longest first, so that no core waits at the end.
+    # The longest tasks first, so that no core idles at the end.
     order = sorted(range(len(tasks)), key=lambda at: tasks[at][0][0] != "boosting")
     done = Parallel(n_jobs=len(os.sched_getaffinity(0)))(
         delayed(timed)(cars, of_cars[split[0]] == split[1], model) for model, split in (tasks[at] for at in order))
@@ -61,12 +61,12 @@ def main() -> None:
 
 def timed(*arguments):
     start = time.perf_counter()
-    result = judge(*arguments)
+    result = evaluate(*arguments)
     return result, time.perf_counter() - start
 
 
-def judge(cars, held_out, model):
-    """The probabilities of the prices of the cars that are held out."""
+def evaluate(cars, held_out, model):
+    """The predicted probabilities of the held-out cars' prices."""
     kind, feature_set = model
     train, test = cars[~held_out], cars[held_out]
     features = {"none": [], "selected": selected(train) if feature_set == "selected" else [], "all": FEATURES}[feature_set]
@@ -95,7 +95,7 @@ def one_hot(features) -> OneHotEncoder:
 
 
 def selected(train) -> list[int]:
-    """Forward selection by conditional mutual information, as long as the G-test says that it is not chance."""
+    """Forward selection by conditional mutual information, as long as the G-test is significant."""
     taken, left = [], list(FEATURES)
     while left:
         found = [(feature, *conditional(train, feature, taken)) for feature in left]
@@ -109,7 +109,7 @@ def selected(train) -> list[int]:
 
 
 def conditional(train, feature, given) -> tuple[float, float]:
-    """I(price; feature | given), times two and the number of rows, and its p-value."""
+    """The G statistic, 2 n I(price; feature | given), and its p-value."""
     sizes = [len(LEVELS[attribute]) for attribute in given]
     strata = np.ravel_multi_index(train[:, given].T, sizes) if given else np.zeros(len(train), dtype=int)
     counts = np.zeros((int(np.prod(sizes)), len(LEVELS[PRICE]), len(LEVELS[feature])))

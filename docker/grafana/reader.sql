@@ -1,6 +1,6 @@
--- The user that Grafana reads with: it sees the table `covid` and nothing else, and changes nothing. For psql:
+-- Creates Grafana's read-only user, with access to the table `covid` only. For psql:
 --     psql -v password="$COVID_DB_PASSWORD" -f reader.sql "$DATABASE_URL"
--- It can be run again: the password is then the new one.
+-- Can be repeated, for example to set a new password.
 select 'create role grafana login' where not exists (select from pg_roles where rolname = 'grafana') \gexec
 alter role grafana with login password :'password' connection limit 10;
 alter role grafana set default_transaction_read_only = on;

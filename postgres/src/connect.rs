@@ -1,4 +1,4 @@
-//! From options to a session: which server, with TLS or without, and how often it is tried.
+//! Opens sessions: choice of server, TLS or not, and retries.
 
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
@@ -17,11 +17,12 @@ use crate::tls::Mode;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-/// What the last attempt gets even if time is up: an attempt with no time at all would only hide why the others failed.
+/// Time limit of the last attempt when `wait` has elapsed: an attempt with no time at all would only hide why the
+/// others failed.
 const LAST_ATTEMPT: Duration = Duration::from_secs(1);
 
-/// Tries until there is a session, an error that does not pass by itself, or `wait` is over. The first attempt has all
-/// the time that `connect_timeout` gives it.
+/// Retries until there is a session, a permanent error, or `wait` is over. The first attempt may take the whole
+/// `connect_timeout`.
 pub(crate) async fn connect(options: &Options, wait: Duration) -> Result<Client, Failure> {
     let begun = Instant::now();
     let mut pause = FIRST_PAUSE;
@@ -37,7 +38,7 @@ pub(crate) async fn connect(options: &Options, wait: Duration) -> Result<Client,
             return Err(if attempts > 1 { tried(failure, attempts, begun.elapsed()) } else { failure });
         }
         if attempts == 1 {
-            tracing::warn!("{}; trying again for up to {:.0} s", failure.message, left.as_secs_f64().ceil());
+            tracing::warn!("{}; retrying for up to {:.0} s", failure.message, left.as_secs_f64().ceil());
         }
         tokio::time::sleep(jittered(pause).min(left)).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
@@ -51,23 +52,23 @@ fn tried(mut failure: Failure, attempts: u32, time: Duration) -> Failure {
     failure
 }
 
-/// Half of it to all of it, so that clients that lost a server together do not come back together.
+/// Between half of the pause and all of it, so that clients that lost a server together do not reconnect together.
 fn jittered(pause: Duration) -> Duration {
     pause.mul_f64(0.5 + random() / 2.0)
 }
 
-/// A number from 0 to 1. The keys of a hasher are the randomness that the standard library has.
+/// A random number from 0 to 1. The keys of a hasher are the only source of randomness in the standard library.
 fn random() -> f64 {
     RandomState::new().hash_one(()) as f64 / u64::MAX as f64
 }
 
-/// One round over all servers and their addresses. As in libpq the next one is tried only if the one before could not
-/// be reached or is not ready; a wrong password is not carried around.
+/// Tries all servers and their addresses once. As in libpq, the next one is tried only if the previous one is
+/// unreachable or not ready; a wrong password is not sent to the others.
 async fn any_server(options: &Options, end: Option<Instant>) -> Result<Client, Failure> {
     let mut last: Option<Failure> = None;
     let mut servers: Vec<_> = options.servers.iter().collect();
     if options.load_balance {
-        // The keys are drawn anew for every element, so that this is a shuffle.
+        // Every element gets new hasher keys, which makes this a shuffle.
         servers.sort_by_cached_key(|_| RandomState::new().hash_one(()));
     }
     for server in servers {
@@ -82,12 +83,12 @@ async fn any_server(options: &Options, end: Option<Instant>) -> Result<Client, F
         if !go_on {
             return Err(failure);
         }
-        // As long as one of the servers may come up, the round is worth another one.
+        // While one of the servers may still come up, another round is worthwhile.
         if failure.reason.is_transient() || !last.as_ref().is_some_and(|last| last.reason.is_transient()) {
             last = Some(failure);
         }
     }
-    Err(last.unwrap_or_else(|| Failure::unreachable("no server", "none is named")))
+    Err(last.unwrap_or_else(|| Failure::unreachable("no server", "no host is specified")))
 }
 
 async fn any_address(
@@ -109,10 +110,10 @@ async fn any_address(
         }
         last = Some(failure);
     }
-    Err(last.unwrap_or_else(|| Failure::unreachable(&server.to_string(), "its name has no address")))
+    Err(last.unwrap_or_else(|| Failure::unreachable(&server.to_string(), "its name resolves to no address")))
 }
 
-/// What the next attempt may take.
+/// Time limit of the next attempt.
 fn limit(options: &Options, end: Option<Instant>) -> Duration {
     let most = options.connect_timeout.unwrap_or(Duration::MAX);
     match end {
@@ -121,7 +122,7 @@ fn limit(options: &Options, end: Option<Instant>) -> Duration {
     }
 }
 
-/// The addresses of a server; a folder of sockets has none, and is tried once.
+/// The addresses of a server. A socket folder has none and is tried once.
 async fn addresses(server: &Server, limit: Duration) -> Result<Vec<Option<IpAddr>>, Failure> {
     let host = match (&server.host, server.address) {
         (_, Some(address)) => return Ok(vec![Some(address)]),
@@ -131,43 +132,43 @@ async fn addresses(server: &Server, limit: Duration) -> Result<Vec<Option<IpAddr
     match tokio::time::timeout(limit, tokio::net::lookup_host((host.as_str(), server.port))).await {
         Ok(Ok(found)) => Ok(found.map(|address| Some(address.ip())).collect()),
         Ok(Err(error)) => Err(Failure::lookup(host, &error)),
-        Err(_) => Err(Failure::unreachable(&server.to_string(), "its name could not be looked up in time")),
+        Err(_) => Err(Failure::unreachable(&server.to_string(), "its name could not be resolved in time")),
     }
 }
 
-/// One session, in the way or the two ways that `sslmode` names.
+/// Opens one session, with TLS, without it, or both in turn, according to `sslmode`.
 async fn session(options: &Options, server: &Server, address: Option<IpAddr>) -> Result<Client, Failure> {
-    let attempt = Target { options, server, address };
+    let attempt = Endpoint { options, server, address };
     if address.is_none() {
-        // There is no TLS over sockets of the file system, whatever sslmode says.
+        // There is no TLS over Unix domain sockets, regardless of sslmode.
         return attempt.open(SslMode::Disable).await;
     }
     match options.tls.mode {
         Mode::Disable => attempt.open(SslMode::Disable).await,
         Mode::Allow => match attempt.open(SslMode::Disable).await {
-            Err(plain) if plain.may_pass_the_other_way() => {
+            Err(plain) if plain.may_pass_with_tls_toggled() => {
                 attempt.open(SslMode::Require).await.map_err(|tls| if tls.is_tls() { plain } else { tls })
             }
             done => done,
         },
         Mode::Prefer => match attempt.open(SslMode::Prefer).await {
-            Err(tls) if tls.is_tls() || tls.may_pass_the_other_way() => attempt
+            Err(tls) if tls.is_tls() || tls.may_pass_with_tls_toggled() => attempt
                 .open(SslMode::Disable)
                 .await
-                .map_err(|plain| if plain.may_pass_the_other_way() { tls } else { plain }),
+                .map_err(|plain| if plain.may_pass_with_tls_toggled() { tls } else { plain }),
             done => done,
         },
         Mode::Require | Mode::VerifyCa | Mode::VerifyFull => attempt.open(SslMode::Require).await,
     }
 }
 
-struct Target<'a> {
+struct Endpoint<'a> {
     options: &'a Options,
     server: &'a Server,
     address: Option<IpAddr>,
 }
 
-impl Target<'_> {
+impl Endpoint<'_> {
     async fn open(&self, mode: SslMode) -> Result<Client, Failure> {
         match mode {
             SslMode::Disable => self.open_with(NoTls, mode).await,
@@ -184,7 +185,7 @@ impl Target<'_> {
         let opened = self.config(mode).connect(tls).await;
         let (client, connection) = opened.map_err(|error| attempt.failure(&error))?;
         tokio::spawn(async move {
-            // Whoever waits for a statement is told too; this is for sessions that nobody uses just then.
+            // A pending statement gets the error too; this logs it for sessions that are idle.
             if let Err(error) = connection.await {
                 tracing::debug!("a connection ended: {error}");
             }
@@ -206,7 +207,7 @@ impl Target<'_> {
             (Some(Host::Unix(folder)), None) => config.host_path(folder),
             (host, Some(address)) => {
                 config.hostaddr(*address);
-                // A name that certificates cannot have matters only to those who read it there.
+                // A name that no certificate can have matters only if the certificate is checked for it.
                 match host {
                     Some(Host::Tcp(name)) if is_name(name) || options.tls.mode == Mode::VerifyFull => config.host(name),
                     _ => config.host(address.to_string()),

@@ -1,4 +1,4 @@
-//! A database, as a URL names it.
+//! A database, addressed by a URL.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,9 +10,9 @@ use crate::connect;
 use crate::error::{Error, Result};
 use crate::options::Options;
 
-/// Where a database is, and who connects to it. It is shown without its password: `user@host:port/database`.
+/// Address of a database and the user who connects. Displayed without the password: `user@host:port/database`.
 ///
-/// It is read from a URL or a list of `key=value`, with the options, environment variables (`PGHOST`, `PGUSER`,
+/// Parsed from a URL or a list of `key=value`, with the options, environment variables (`PGHOST`, `PGUSER`,
 /// `PGPASSWORD`, `PGSSLMODE`, …), password file (`~/.pgpass`) and defaults of
 /// [libpq](https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING).
 ///
@@ -23,10 +23,9 @@ use crate::options::Options;
 /// # Ok::<_, weir_postgres::Error>(())
 /// ```
 ///
-/// It differs from libpq where libpq would be quietly unsafe: a file named by `sslrootcert` must be there, an option
-/// that is not understood is an error, and `sslmode=prefer` does not send a password a second time, without TLS, after
-/// it was wrong. A certificate's common name counts for nothing; `verify-full` looks at its alternative names, as
-/// browsers do.
+/// Deviations from libpq, where libpq would be silently unsafe: a file named by `sslrootcert` must exist, an
+/// unsupported option is an error, and `sslmode=prefer` does not send a wrong password a second time without TLS. A
+/// certificate's common name is ignored; `verify-full` checks its subject alternative names, as browsers do.
 #[derive(Clone)]
 pub struct Database {
     options: Options,
@@ -35,17 +34,17 @@ pub struct Database {
 impl FromStr for Database {
     type Err = Error;
 
-    /// Reads a URL or a list of `key=value`. Files are not read before there is a session to open.
+    /// Parses a URL or a list of `key=value`. Files are not read until a session is opened.
     ///
     /// # Errors
-    /// [`Error::Url`] if it cannot be read, an option is unknown, or a value is not one that the option can have.
+    /// [`Error::Url`] if it cannot be parsed, an option is unknown, or the value of an option is invalid.
     fn from_str(url: &str) -> Result<Self> {
         Ok(Self { options: Options::parse(url, |name| std::env::var(name).ok())? })
     }
 }
 
 impl Database {
-    /// Sets the name that the server shows for sessions (`pg_stat_activity`), unless the URL or `PGAPPNAME` has one.
+    /// Sets the name that the server shows for sessions (`pg_stat_activity`), unless the URL or `PGAPPNAME` sets one.
     #[must_use]
     pub fn application_name(mut self, name: &str) -> Self {
         if self.options.config.get_application_name().is_none() {
@@ -64,15 +63,15 @@ impl Database {
         &self.options.user
     }
 
-    /// Opens a session; while the server cannot be reached, tries again until `wait` is over.
+    /// Opens a session; retries until `wait` is over while the server cannot be reached.
     ///
-    /// Pauses grow from a tenth of a second to five. The first attempt at an address may take as long as
-    /// `connect_timeout` (10 s unless the URL says otherwise), whatever `wait` is; those that follow end within a second
-    /// of it. The session ends when the client is dropped. This must be called in a Tokio runtime.
+    /// The pauses grow from 0.1 s to 5 s. The first attempt at an address may take `connect_timeout` (10 s by default),
+    /// regardless of `wait`; later ones end at most one second after `wait`. The session ends when the client is
+    /// dropped. Must be called in a Tokio runtime.
     ///
     /// # Errors
-    /// [`Error::Connect`]. It comes at once if its [reason](crate::Reason) does not pass by itself: a wrong password, a
-    /// database that is not there, anything about TLS.
+    /// [`Error::Connect`]. It is returned at once if its [reason](crate::Reason) is permanent: a wrong password, a
+    /// missing database, any TLS error.
     pub async fn connect(&self, wait: Duration) -> Result<Client> {
         connect::connect(&self.options, wait).await.map_err(|failure| Error::Connect {
             database: self.to_string(),
@@ -82,7 +81,7 @@ impl Database {
         })
     }
 
-    /// What went wrong with a statement in a session with this database; see [`Error::statement`].
+    /// Describes an error of a statement in a session with this database; see [`Error::statement`].
     pub fn statement_error(&self, error: &tokio_postgres::Error) -> Error {
         Error::statement(self, error)
     }

@@ -1,4 +1,4 @@
-//! What can go wrong with a database, said so that the reader can act on it. No message has a password in it.
+//! Errors of a database. No message contains a password.
 
 use std::fmt::Display;
 
@@ -7,10 +7,10 @@ use tokio_postgres::error::SqlState;
 
 use crate::statement::{self, ServerError};
 
-/// The result of everything in this crate that can fail.
+/// Result of all fallible functions of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why a database cannot be worked with.
+/// Why a database operation failed.
 #[derive(Debug, thiserror::Error, Diagnostic)]
 #[non_exhaustive]
 pub enum Error {
@@ -29,45 +29,45 @@ pub enum Error {
     Connect {
         /// User, host, port and database.
         database: String,
-        /// What stood in the way, for programs.
+        /// The cause, for programs.
         reason: Reason,
-        /// What is wrong, and for how long it was tried.
+        /// What is wrong, and for how long connecting was retried.
         message: String,
         /// What to do about it.
         #[help]
         help: String,
     },
 
-    /// The server refused a statement, or its answer was not the expected one.
+    /// The server refused a statement, or its answer was unexpected.
     #[error("{database}: {message}")]
     Statement {
         /// User, host, port and database.
         database: String,
-        /// What the server says, without the values of rows.
+        /// The server's message, without the values of rows.
         message: String,
         /// What to do about it.
         #[help]
         help: String,
-        /// The server's error in parts; none if the server is not where the error is.
+        /// The server's error in parts; none if the error did not come from the server.
         server: Option<Box<ServerError>>,
     },
 
-    /// A table cannot take the rows that were meant for it.
+    /// The table cannot be loaded with these rows.
     #[error("{database}: table {table}: {message}")]
     Table {
         /// User, host, port and database.
         database: String,
         /// The table.
         table: String,
-        /// What is in the way.
+        /// What is wrong.
         message: String,
         /// What to do about it.
         #[help]
         help: String,
     },
 
-    /// The connection broke. Whether a statement under way was done is not known: a transaction that was not being
-    /// committed was not.
+    /// The connection broke. It is unknown whether the pending statement was executed; a transaction whose commit was
+    /// not pending was rolled back.
     #[error("{database}: the connection broke: {message}")]
     Lost {
         /// User, host, port and database.
@@ -80,68 +80,69 @@ pub enum Error {
     },
 }
 
-/// What stands in the way of a session.
+/// Why a session could not be opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Reason {
-    /// Nobody answers at the host and port, or the connection broke before there was a session.
+    /// No server answers at the host and port, or the connection broke before the session was open.
     Unreachable,
-    /// The server starts up, shuts down or recovers from a crash.
+    /// The server is starting up, shutting down or recovering from a crash.
     NotReady,
-    /// All connections are taken.
+    /// All connection slots are in use.
     TooManyConnections,
-    /// The host's name cannot be looked up for now.
+    /// The host name cannot be resolved at the moment.
     LookupFailed,
-    /// The host's name is not known.
+    /// The host name is unknown.
     UnknownHost,
-    /// The password is wrong or missing. Most servers do not tell that from an unknown user.
+    /// The password is wrong or missing. Most servers do not distinguish this from an unknown user.
     Password,
     /// The user does not exist, or may not log in.
     User,
-    /// The server lets this user not in from here, or only with TLS, or only without.
+    /// `pg_hba.conf` does not admit this user from this address, or only with TLS, or only without.
     NotAdmitted,
     /// The database does not exist.
     Database,
-    /// TLS is demanded, and the server has none.
+    /// TLS is required, but the server does not support it.
     NoTls,
-    /// The server's certificate is not trusted, or no longer valid.
+    /// The server's certificate is not trusted or has expired.
     Certificate,
-    /// The server's certificate is for another host.
+    /// The server's certificate was issued for another host.
     HostName,
-    /// TLS failed in another way, for example for want of a client's certificate.
+    /// TLS failed for another reason, for example a missing client certificate.
     Tls,
-    /// A file that is needed, such as that with the trusted certificates, cannot be used.
+    /// A required file, such as the trusted certificates, cannot be used.
     File,
     /// Anything else.
     Other,
 }
 
 impl Reason {
-    /// Whether it can pass by itself, so that [`Database::connect`](crate::Database::connect) tries again.
+    /// Whether it can pass without intervention, so that [`Database::connect`](crate::Database::connect) retries.
     pub fn is_transient(self) -> bool {
         matches!(self, Self::Unreachable | Self::NotReady | Self::TooManyConnections | Self::LookupFailed)
     }
 }
 
 impl Error {
-    /// What went wrong with a statement on `database`, which is how a [`Database`](crate::Database) is shown:
-    /// [`Error::Lost`] if the connection broke, else [`Error::Statement`].
+    /// Describes an error of a statement on `database` (a displayed [`Database`](crate::Database)): [`Error::Lost`] if
+    /// the connection broke, otherwise [`Error::Statement`].
     ///
-    /// Neither has the values of rows in it; see [`ServerError`].
+    /// Neither contains the values of rows; see [`ServerError`].
     pub fn statement(database: impl Display, error: &tokio_postgres::Error) -> Self {
         statement::describe(database.to_string(), error)
     }
 
-    /// Whether the connection broke while statements went over it.
+    /// Whether the connection broke during a statement.
     pub fn is_connection_lost(&self) -> bool {
         matches!(self, Self::Lost { .. })
     }
 
-    /// Whether the same may go well if it is tried again, from the beginning of the transaction on and, if the
-    /// [connection is lost](Self::is_connection_lost), in a new session: conflicts of transactions (40001), deadlocks
-    /// (40P01), lost connections, and servers that were not there for as long as they were waited for.
+    /// Whether a retry may succeed, from the beginning of the transaction and, if the [connection is
+    /// lost](Self::is_connection_lost), in a new session: serialization conflicts (40001), deadlocks (40P01), lost
+    /// connections, and servers that stayed unreachable for the whole wait.
     ///
-    /// Only what may be done twice should be: a connection that is lost during `commit` leaves open whether it was.
+    /// Retry only idempotent work: if the connection is lost during `commit`, it is unknown whether the commit took
+    /// effect.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Lost { .. } => true,

@@ -1,4 +1,4 @@
-//! Why a session could not be opened, and what to do about it.
+//! Why a session could not be opened, and how to fix it.
 
 use std::error::Error as _;
 use std::io;
@@ -19,7 +19,7 @@ pub(crate) struct Failure {
     pub(crate) help: String,
 }
 
-/// What the attempt was.
+/// Parameters of the attempt.
 pub(crate) struct Attempt<'a> {
     pub(crate) options: &'a Options,
     /// Host and port.
@@ -35,27 +35,26 @@ impl Failure {
     pub(crate) fn unreachable(server: &str, why: &str) -> Self {
         Self::new(
             Reason::Unreachable,
-            format!("nobody answers at {server}: {why}"),
-            "see that the server runs, that it listens at this address and port (listen_addresses, port), and that no \
-             firewall is in between",
+            format!("no server answers at {server}: {why}"),
+            "check that the server runs, that it listens on this address and port (listen_addresses, port), and that \
+             no firewall blocks it",
         )
     }
 
     pub(crate) fn lookup(host: &str, error: &io::Error) -> Self {
-        // The system tells a name that does not exist from a name server that does not answer only in words.
+        // The system distinguishes an unknown name from an unavailable name server only in the text of the error.
         let for_now = error.to_string().contains("Temporary failure");
         let reason = if for_now { Reason::LookupFailed } else { Reason::UnknownHost };
-        let help =
-            "see that the host's name is spelled right, and that this machine can look it up (getent hosts NAME)";
-        Self::new(reason, format!("the host name `{host}` cannot be looked up: {error}"), help)
+        let help = "check the spelling of the host name, and that this machine can resolve it (getent hosts NAME)";
+        Self::new(reason, format!("the host name `{host}` cannot be resolved: {error}"), help)
     }
 
-    /// Whether the server lets nobody in in this way, with TLS or without, but maybe in the other.
-    pub(crate) fn may_pass_the_other_way(&self) -> bool {
+    /// Whether the server does not admit the user with (or without) TLS, but may admit it the other way.
+    pub(crate) fn may_pass_with_tls_toggled(&self) -> bool {
         matches!(self.reason, Reason::NotAdmitted | Reason::User)
     }
 
-    /// Whether TLS is what failed.
+    /// Whether TLS is the cause.
     pub(crate) fn is_tls(&self) -> bool {
         matches!(self.reason, Reason::Tls | Reason::NoTls | Reason::Certificate | Reason::HostName | Reason::File)
     }
@@ -82,25 +81,25 @@ impl Attempt<'_> {
                 None => self.io(error),
             };
         }
-        // tokio-postgres tells these two apart from others only in words.
+        // tokio-postgres distinguishes these two only by their text.
         match source.to_string().as_str() {
             "password missing" => Failure::new(
                 Reason::Password,
-                format!("the server asks for the password of user `{}`, and there is none", self.options.user),
-                "set PGPASSWORD, put a line into ~/.pgpass (which nobody else may read), or write it into the URL",
+                format!("the server requires a password for user `{}`, but none was given", self.options.user),
+                "set PGPASSWORD, add a line to ~/.pgpass (mode 0600), or put it into the URL",
             ),
             "server does not support TLS" => Failure::new(
                 Reason::NoTls,
-                format!("the server has no TLS, and sslmode={} demands it", self.options.tls.mode.name()),
-                "set ssl = on and a certificate in the server's postgresql.conf; on a network that is trusted \
-                 sslmode=prefer does without",
+                format!("the server does not support TLS, but sslmode={} requires it", self.options.tls.mode.name()),
+                "set ssl = on and a certificate in the server's postgresql.conf; on a trusted network \
+                 sslmode=prefer connects without TLS",
             ),
             _ => self.other(error),
         }
     }
 
     fn other(&self, error: &tokio_postgres::Error) -> Failure {
-        let help = "see that a PostgreSQL server is at this address and port, and what its log says";
+        let help = "check that a PostgreSQL server listens on this address and port, and read its log";
         Failure::new(Reason::Other, chain(error), help)
     }
 
@@ -108,13 +107,13 @@ impl Attempt<'_> {
         use io::ErrorKind::*;
         match error.kind() {
             PermissionDenied => {
-                let help = "see target_session_attrs, or who may open the server's socket";
+                let help = "check target_session_attrs and the permissions of the server's socket";
                 Failure::new(Reason::Other, error.to_string(), help)
             }
-            // A folder of sockets without the socket.
-            NotFound => Failure::unreachable(&self.server, "its socket is not there"),
+            // A socket folder without the socket.
+            NotFound => Failure::unreachable(&self.server, "its socket does not exist"),
             InvalidInput | InvalidData | Unsupported => {
-                let help = "see that the host and its options are spelled right";
+                let help = "check the spelling of the host and the options";
                 Failure::new(Reason::Other, error.to_string(), help)
             }
             UnexpectedEof => Failure::unreachable(&self.server, "the server closed the connection"),
@@ -124,57 +123,57 @@ impl Attempt<'_> {
 
     fn refused(&self, error: &DbError) -> Failure {
         let Options { user, database, .. } = self.options;
-        let says = format!("{} (SQLSTATE {})", error.message(), error.code().code());
+        let reported = format!("{} (SQLSTATE {})", error.message(), error.code().code());
         let code = error.code();
         if *code == SqlState::INVALID_PASSWORD {
             return Failure::new(
                 Reason::Password,
-                format!("wrong password for user `{user}`, or no such user: {says}"),
+                format!("wrong password for user `{user}`, or no such user: {reported}"),
                 format!(
-                    "the server does not tell which, on purpose; see PGPASSWORD and ~/.pgpass, which count when the \
-                     URL has no password; for a new one: alter role \"{user}\" password '…'"
+                    "servers deliberately do not distinguish them; PGPASSWORD and ~/.pgpass apply when the \
+                     URL has no password; to set a new one: alter role \"{user}\" password '…'"
                 ),
             );
         }
         if *code == SqlState::INVALID_AUTHORIZATION_SPECIFICATION {
-            return self.not_admitted(&says);
+            return self.not_admitted(&reported);
         }
         if *code == SqlState::INVALID_CATALOG_NAME {
             return Failure::new(
                 Reason::Database,
                 format!("database `{database}` does not exist"),
-                format!("createdb {database}, or in psql: create database \"{database}\""),
+                format!("create it: createdb {database}, or in psql: create database \"{database}\""),
             );
         }
         if [SqlState::CANNOT_CONNECT_NOW, SqlState::ADMIN_SHUTDOWN, SqlState::CRASH_SHUTDOWN].contains(code) {
-            return Failure::new(Reason::NotReady, says, "wait until the server is up; its log says what it does");
+            return Failure::new(Reason::NotReady, reported, "wait until the server is up; its log shows the progress");
         }
         if *code == SqlState::TOO_MANY_CONNECTIONS {
-            let help = "wait, end sessions that nobody needs (pg_stat_activity), or raise max_connections";
-            return Failure::new(Reason::TooManyConnections, says, help);
+            let help = "wait, end unused sessions (pg_stat_activity), or raise max_connections";
+            return Failure::new(Reason::TooManyConnections, reported, help);
         }
-        let help = error.hint().unwrap_or("see the server's log, which may say more than it tells clients");
-        Failure::new(Reason::Other, says, help)
+        let help = error.hint().unwrap_or("see the server's log, which may have more details");
+        Failure::new(Reason::Other, reported, help)
     }
 
-    fn not_admitted(&self, says: &str) -> Failure {
+    fn not_admitted(&self, reported: &str) -> Failure {
         let Options { user, database, tls, .. } = self.options;
-        // The file's name is in the message in every language.
-        if !says.contains("pg_hba.conf") {
-            let help = format!("create role \"{user}\" login password '…', or connect as a user who is there");
-            return Failure::new(Reason::User, format!("user `{user}` cannot log in: {says}"), help);
+        // The file name appears in the message in every language.
+        if !reported.contains("pg_hba.conf") {
+            let help = format!("create role \"{user}\" login password '…', or connect as an existing user");
+            return Failure::new(Reason::User, format!("user `{user}` cannot log in: {reported}"), help);
         }
         let how = if self.with_tls { "with TLS" } else { "without TLS" };
         let help = match (self.with_tls, tls.mode) {
             (false, Mode::Disable) => {
-                "sslmode=disable keeps TLS off; if the server wants it (hostssl), write sslmode=require or a stronger one"
+                "sslmode=disable turns TLS off; if the server requires it (hostssl), write sslmode=require or stronger"
             }
             (true, _) => {
-                "if the server does not want TLS (hostnossl), write sslmode=disable; else add a line to its pg_hba.conf"
+                "if the server does not allow TLS (hostnossl), write sslmode=disable; else add a line to its pg_hba.conf"
             }
             (false, _) => "add a line for this user, database and address to the server's pg_hba.conf",
         };
-        let message = format!("the server does not let user `{user}` into `{database}` from here {how}: {says}");
+        let message = format!("the server does not admit user `{user}` to `{database}` from here {how}: {reported}");
         Failure::new(Reason::NotAdmitted, message, help)
     }
 
@@ -184,30 +183,30 @@ impl Attempt<'_> {
         match error {
             rustls::Error::InvalidCertificate(NotValidForName | NotValidForNameContext { .. }) => Failure::new(
                 Reason::HostName,
-                format!("the certificate of {} is for another host: {error}", self.server),
-                "connect by a name that is in the certificate; with hostaddr=ADDRESS beside host=NAME it need not be \
-                 one that can be looked up",
+                format!("the certificate of {} was issued for another host: {error}", self.server),
+                "use a host name that is in the certificate; with both host=NAME and hostaddr=ADDRESS it need not be \
+                 resolvable",
             ),
             rustls::Error::InvalidCertificate(UnknownIssuer) => Failure::new(
                 Reason::Certificate,
-                format!("the certificate of {} is signed by nobody who is trusted (sslmode={mode})", self.server),
-                "name the file with the certificate of who signed it: sslrootcert=FILE",
+                format!("the certificate of {} is not signed by a trusted authority (sslmode={mode})", self.server),
+                "specify the file with the authority's certificate: sslrootcert=FILE",
             ),
             rustls::Error::InvalidCertificate(_) => Failure::new(
                 Reason::Certificate,
-                format!("the certificate of {} cannot be trusted (sslmode={mode}): {error}", self.server),
-                "see its dates and purpose: openssl x509 -noout -text -in FILE; a server's own certificate must not be \
-                 that of an authority (CA:TRUE)",
+                format!("the certificate of {} is not trusted (sslmode={mode}): {error}", self.server),
+                "check its dates and purpose: openssl x509 -noout -text -in FILE; a server's own certificate must not \
+                 be a CA certificate (CA:TRUE)",
             ),
             rustls::Error::AlertReceived(_) => Failure::new(
                 Reason::Tls,
-                format!("the server broke TLS off: {error}"),
-                "if it asks for a client's certificate, name one with sslcert and sslkey; its log says more",
+                format!("the server aborted the TLS handshake: {error}"),
+                "if it requires a client certificate, specify it with sslcert and sslkey; see the server's log",
             ),
             _ => Failure::new(
                 Reason::Tls,
                 format!("TLS failed: {error}"),
-                "see that the server speaks TLS 1.2 or 1.3 (ssl_min_protocol_version), and what its log says",
+                "check that the server supports TLS 1.2 or 1.3 (ssl_min_protocol_version), and read its log",
             ),
         }
     }

@@ -1,4 +1,5 @@
-//! Connections to PostgreSQL as libpq understands them, loads that are applied once, and throwaway servers for tests.
+//! libpq-compatible connections to PostgreSQL, transactional loads that are applied exactly once, and ephemeral servers
+//! for tests.
 //!
 //! ```no_run
 //! # use std::time::Duration;
@@ -9,8 +10,9 @@
 //! # }
 //! ```
 //!
-//! `options` reads what somebody wrote (`text` takes it apart, `given` knows the names), `connect` makes a session of it with the help of `tls`
-//! and `passwords`, and `failure` and `statement` say what went wrong on the way there and afterwards.
+//! Connecting: `options` reads a connection string (`text` parses it, `given` resolves option names and environment
+//! variables), `connect` opens a session with `tls` and `passwords`, and `failure` and `statement` describe errors of
+//! connecting and of statements. Loading: `load`. Tests: `testing`.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
@@ -24,8 +26,6 @@ mod options;
 mod passwords;
 pub mod sql;
 mod statement;
-#[cfg(feature = "testing")]
-pub mod testing;
 mod text;
 mod tls;
 mod verifier;

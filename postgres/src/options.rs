@@ -1,4 +1,4 @@
-//! What a connection string and the environment say, with libpq's names and defaults.
+//! The settings of a connection string and the environment, with libpq's names and defaults.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -12,22 +12,22 @@ use crate::error::{Error, Result};
 use crate::given::Given;
 use crate::tls::{Mode, Root, Tls};
 
-/// Where Debian's servers put their sockets, which is libpq's default there.
+/// Debian's default socket folder, which is libpq's default there.
 const SOCKETS: &str = "/var/run/postgresql";
 const PORT: u16 = 5432;
 
-/// A server that sessions may be opened with.
+/// A candidate server for a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Server {
-    /// Its name or its folder of sockets; none if there is only an address.
+    /// Host name or socket folder; none if only an address is given.
     pub(crate) host: Option<Host>,
-    /// Its address, if that is not to be looked up.
+    /// IP address, if the host name is not to be resolved.
     pub(crate) address: Option<IpAddr>,
     pub(crate) port: u16,
 }
 
 impl Server {
-    /// What a line of the password file calls it.
+    /// The host as it appears in a line of the password file.
     pub(crate) fn host_in_password_file(&self) -> String {
         match (&self.host, self.address) {
             (Some(Host::Tcp(name)), _) => name.clone(),
@@ -53,7 +53,7 @@ impl fmt::Display for Server {
     }
 }
 
-/// What a session needs to be told.
+/// Settings of a session.
 #[derive(Clone)]
 pub(crate) struct Options {
     /// Everything but servers, password, time limit and TLS.
@@ -64,22 +64,22 @@ pub(crate) struct Options {
     pub(crate) servers: Vec<Server>,
     pub(crate) load_balance: bool,
     pub(crate) password: Option<String>,
-    /// Where passwords are looked up if none was given.
+    /// The password file that is searched if no password was given.
     pub(crate) password_file: Option<PathBuf>,
-    /// What one attempt may take; none if as long as it likes.
+    /// Time limit of one attempt; none if unlimited.
     pub(crate) connect_timeout: Option<Duration>,
     pub(crate) tls: Tls,
 }
 
 impl Options {
-    /// Reads a connection string; what it leaves open comes from the environment, and then from libpq's defaults.
+    /// Parses a connection string; missing options come from the environment, then from libpq's defaults.
     pub(crate) fn parse(text: &str, environment: impl Fn(&str) -> Option<String>) -> Result<Self> {
         let given = Given::read(text, &environment)?;
         let home = environment("HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
         let user = match given.get("user") {
             Some(user) => user.to_owned(),
             None => whoami::username().map_err(|error| Error::Url {
-                message: format!("no user is named, and the system does not say who runs this: {error}"),
+                message: format!("no user is specified, and the system reports no user name: {error}"),
                 help: "write postgres://USER@HOST/DATABASE, or set PGUSER".to_owned(),
             })?,
         };
@@ -87,7 +87,7 @@ impl Options {
         let tls = tls(&given, home.as_deref())?;
         let servers = servers(&given)?;
         if tls.mode == Mode::VerifyFull && servers.iter().any(|server| server.host.is_none()) {
-            return Err(given.wrong("hostaddr", "sslmode=verify-full needs the host's name beside its address"));
+            return Err(given.wrong("hostaddr", "sslmode=verify-full needs the host name in addition to the address"));
         }
         let password_file = given.get("passfile").map(PathBuf::from);
         let seconds: Option<u64> = given.parsed("connect_timeout", "a number of seconds")?;
@@ -139,13 +139,13 @@ fn config(given: &Given, user: &str, database: &str) -> Result<Config> {
     if let Some(milliseconds) = given.parsed("tcp_user_timeout", "a number of milliseconds")? {
         config.tcp_user_timeout(Duration::from_millis(milliseconds));
     }
-    // The system's default is to find out after two hours that a server is gone.
+    // The system's default is to notice only after two hours that a server is gone.
     let seconds = |name, default| Ok(given.parsed(name, "a number of seconds")?.filter(|n| *n > 0).unwrap_or(default));
     config.keepalives(given.parsed::<u32>("keepalives", "0 or 1")? != Some(0));
     config.keepalives_idle(Duration::from_secs(seconds("keepalives_idle", 60)?));
     config.keepalives_interval(Duration::from_secs(seconds("keepalives_interval", 10)?));
     config.keepalives_retries(given.parsed("keepalives_count", "a number")?.filter(|count| *count > 0).unwrap_or(6));
-    // What these ask for is what there is anyway, or not there at all.
+    // The accepted values are what this crate does anyway.
     given.one_of("client_encoding", &[("auto", ()), ("UTF8", ()), ("utf8", ()), ("UTF-8", ()), ("utf-8", ())])?;
     given.one_of("gssencmode", &[("disable", ()), ("prefer", ())])?;
     Ok(config)
@@ -155,12 +155,12 @@ fn tls(given: &Given, home: Option<&Path>) -> Result<Tls> {
     let root = match given.get("sslrootcert") {
         Some("system") => Root::System,
         Some(path) => Root::File(path.into()),
-        None => Root::FileIfThere(home.map(|home| home.join(".postgresql/root.crt"))),
+        None => Root::FileIfExists(home.map(|home| home.join(".postgresql/root.crt"))),
     };
     let mode = match given.one_of("sslmode", &Mode::NAMES)? {
         Some(mode) if root == Root::System && mode != Mode::VerifyFull => {
-            let message = "anybody can have a certificate that the system trusts, so that sslrootcert=system goes with \
-                           sslmode=verify-full only";
+            let message = "anybody can obtain a certificate that the system trusts, so sslrootcert=system is allowed \
+                           with sslmode=verify-full only";
             return Err(given.wrong("sslmode", message));
         }
         Some(mode) => mode,
@@ -188,11 +188,11 @@ fn servers(given: &Given) -> Result<Vec<Server>> {
     let count = hosts.len().max(addresses.len()).max(1);
     for (name, length) in [("host", hosts.len()), ("hostaddr", addresses.len())] {
         if length != 0 && length != count {
-            return Err(given.wrong(name, "host and hostaddr list different numbers of servers"));
+            return Err(given.wrong(name, "host and hostaddr have different numbers of entries"));
         }
     }
     if ports.len() > 1 && ports.len() != count {
-        return Err(given.wrong("port", "there are more or fewer ports than hosts"));
+        return Err(given.wrong("port", "the numbers of ports and hosts differ"));
     }
     let server = |at: usize| {
         let address = match addresses.get(at).filter(|address| !address.is_empty()) {

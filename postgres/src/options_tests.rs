@@ -1,4 +1,4 @@
-//! What connection strings and the environment mean, and what is wrong with them.
+//! How connection strings and the environment are interpreted, and which are invalid.
 
 use super::*;
 
@@ -19,7 +19,7 @@ fn error(text: &str, environment: &[(&str, &str)]) -> String {
     match parse(text, environment) {
         Err(Error::Url { message, help }) => format!("{message}; {help}"),
         Err(error) => panic!("{text}: {error}"),
-        Ok(_) => panic!("{text} was taken"),
+        Ok(_) => panic!("{text} was accepted"),
     }
 }
 
@@ -74,7 +74,7 @@ fn the_environment_fills_what_the_url_leaves_open() {
 fn passwords_and_roots_are_looked_for_at_home() {
     let options = options("host=h sslmode=require", &[("HOME", "/home/ann")]);
     assert_eq!(options.password_file, Some("/home/ann/.pgpass".into()));
-    assert_eq!(options.tls.root, Root::FileIfThere(Some("/home/ann/.postgresql/root.crt".into())));
+    assert_eq!(options.tls.root, Root::FileIfExists(Some("/home/ann/.postgresql/root.crt".into())));
     assert_eq!(options.tls.identity, None);
 }
 
@@ -84,8 +84,8 @@ fn hosts_addresses_and_ports_go_together_by_place() {
     assert_eq!(options("host=a,b port=7", &[]).servers, [tcp("a", 7), tcp("b", 7)]);
     let with_address = options("host=a hostaddr=10.0.0.1", &[]).servers;
     assert_eq!(with_address, [Server { address: Some([10, 0, 0, 1].into()), ..tcp("a", 5432) }]);
-    assert!(error("host=a,b hostaddr=10.0.0.1", &[]).contains("different numbers"));
-    assert!(error("host=a port=1,2", &[]).contains("ports"));
+    assert!(error("host=a,b hostaddr=10.0.0.1", &[]).contains("different numbers of entries"));
+    assert!(error("host=a port=1,2", &[]).contains("numbers of ports and hosts"));
     assert!(error("host=a hostaddr=b", &[]).contains("not an IP address"));
     assert!(error("host=a port=0", &[]).contains("1 to 65535"));
     assert!(error("postgres://h:70000/", &[]).contains("1 to 65535"));
@@ -101,7 +101,7 @@ fn an_option_that_is_not_known_is_named_with_the_nearest_one() {
 
 #[test]
 fn options_of_libpq_that_cannot_be_honoured_are_refused() {
-    assert!(error("host=h sslcrl=/x", &[]).contains("`sslcrl` is libpq's"));
+    assert!(error("host=h sslcrl=/x", &[]).contains("libpq option `sslcrl` is not supported"));
     assert!(error("host=h gssencmode=require", &[]).contains("one of disable, prefer"));
     assert!(error("host=h client_encoding=latin1", &[]).contains("client_encoding"));
 }

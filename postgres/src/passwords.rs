@@ -1,19 +1,19 @@
-//! The file with passwords that libpq reads: `~/.pgpass`, or what `passfile` or `PGPASSFILE` name.
+//! libpq's password file: `~/.pgpass`, or the file named by `passfile` or `PGPASSFILE`.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-/// Looks a password up, each line being `host:port:database:user:password`, where the first four may be `*`.
+/// Looks up a password. Lines are `host:port:database:user:password`; any of the first four may be `*`.
 ///
-/// As in libpq a file that others can read counts as none, and so does one that is not there.
+/// As in libpq, a file that other users can read is ignored, and so is a missing one.
 pub(crate) fn find(file: &Path, host: &str, port: u16, database: &str, user: &str) -> Option<String> {
     let metadata = fs::metadata(file).ok()?;
     if !metadata.is_file() {
         return None;
     }
     if metadata.permissions().mode() & 0o077 != 0 {
-        tracing::warn!("{} is not read, because others can read it: chmod 0600 it", file.display());
+        tracing::warn!("{} is ignored because other users can read it: run chmod 0600 on it", file.display());
         return None;
     }
     let wanted = [host, &port.to_string(), database, user];
@@ -32,12 +32,12 @@ fn password(line: &str, wanted: &[&str; 4]) -> Option<String> {
         }
         rest = after;
     }
-    // What is behind one more colon is not the password's; libpq stops there too.
+    // Text after another colon does not belong to the password; libpq stops there too.
     let password = field(rest).map_or(rest, |(password, _)| password);
     Some(unescaped(password))
 }
 
-/// The text up to the next colon without a `\` before it, and the text behind that.
+/// The text up to the next unescaped colon, and the text after it.
 fn field(text: &str) -> Option<(&str, &str)> {
     let mut escaped = false;
     for (at, character) in text.char_indices() {

@@ -1,21 +1,21 @@
-//! Names and texts, as they stand in SQL.
+//! Quoting of names and texts in SQL.
 
-/// A name for SQL.
+/// Quotes an identifier.
 pub fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// A text for SQL, whatever the server takes a backslash for.
+/// Quotes a text as a literal that is valid with either value of `standard_conforming_strings`.
 pub fn literal(text: &str) -> String {
     format!("E'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
 }
 
-/// Names for SQL.
+/// Quoted identifiers, separated by commas.
 pub(crate) fn list(names: &[impl AsRef<str>]) -> String {
     names.iter().map(|name| quoted(name.as_ref())).collect::<Vec<_>>().join(", ")
 }
 
-/// Names for SQL, each of a table.
+/// Quoted identifiers, each qualified by a table, separated by commas.
 pub(crate) fn list_of<'a>(table: &str, names: impl Iterator<Item = &'a str>) -> String {
     names.map(|name| format!("{table}.{}", quoted(name))).collect::<Vec<_>>().join(", ")
 }

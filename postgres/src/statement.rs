@@ -1,4 +1,4 @@
-//! What a server says about a statement, without the values of rows.
+//! A server's errors about statements, without the values of rows.
 
 use std::error::Error as _;
 use std::fmt::Write as _;
@@ -8,20 +8,20 @@ use tokio_postgres::error::{DbError, SqlState};
 
 use crate::error::Error;
 
-/// The classes of SQLSTATE whose DETAIL speaks of names and counts. In the others it may show rows: a unique violation
-/// (23505) says `Key (email)=(ann@example.com) already exists.`, a check violation (23514) and a view's check option
-/// (44000) show the whole row, and what a function raises (P0001) is anybody's guess.
+/// The SQLSTATE classes whose DETAIL has only names and counts. In others it may show rows: a unique violation (23505)
+/// reports `Key (email)=(ann@example.com) already exists.`, a check violation (23514) and a view's check option (44000)
+/// show the whole row, and the DETAIL of a raised exception (P0001) can have anything.
 const CLASSES_WITH_PLAIN_DETAIL: [&str; 14] =
     ["08", "0A", "25", "28", "2B", "3D", "3F", "40", "42", "53", "54", "55", "57", "58"];
 
-/// Marks of quotation in the languages that servers speak.
+/// Quotation marks of the languages in which servers report errors.
 const QUOTES: [char; 13] = ['"', '«', '»', '“', '”', '„', '‹', '›', '「', '」', '‘', '’', '\''];
 
 /// A server's error in parts, without the values of rows.
 ///
-/// Rows may be private, and errors end up in logs and tickets. So the DETAIL is left out where it can show values, and
-/// of the CONTEXT only the place in a COPY is kept. Errors about data (class 22) quote the value in the message itself:
-/// there, what is quoted is left out. What a function raises (P0001) is told in the words of its author.
+/// Rows may be private, and errors end up in logs and tickets. So DETAIL is omitted where it can show values, and of
+/// the CONTEXT only the position in a COPY is kept. Errors about data (class 22) quote the value in the message itself:
+/// there the quoted text is removed. The message of a raised exception (P0001) is kept as its author wrote it.
 #[derive(Clone, Debug)]
 pub struct ServerError {
     code: SqlState,
@@ -62,12 +62,12 @@ impl ServerError {
         &self.message
     }
 
-    /// More about it, where that cannot show the values of rows.
+    /// The DETAIL, where it cannot show the values of rows.
     pub fn detail(&self) -> Option<&str> {
         self.detail.as_deref()
     }
 
-    /// What the server suggests.
+    /// The server's HINT.
     pub fn hint(&self) -> Option<&str> {
         self.hint.as_deref()
     }
@@ -82,17 +82,17 @@ impl ServerError {
         self.schema.as_deref()
     }
 
-    /// The table that it is about.
+    /// The table that the error is about.
     pub fn table(&self) -> Option<&str> {
         self.table.as_deref()
     }
 
-    /// The column that it is about.
+    /// The column that the error is about.
     pub fn column(&self) -> Option<&str> {
         self.column.as_deref()
     }
 
-    /// The constraint that does not hold.
+    /// The violated constraint.
     pub fn constraint(&self) -> Option<&str> {
         self.constraint.as_deref()
     }
@@ -114,22 +114,22 @@ impl ServerError {
         match &self.hint {
             Some(hint) => hint.clone(),
             None if code.starts_with("22") || code.starts_with("23") || code.starts_with("44") => {
-                "the values are left out because they may be private; the server's log has them".to_owned()
+                "the values are omitted because they may be private; see the server's log".to_owned()
             }
-            None if code == "42501" => "have the owner grant what is missing, or connect as another user".to_owned(),
+            None if code == "42501" => "ask the owner for the missing privilege, or connect as another user".to_owned(),
             None if code.starts_with("40") => "run the transaction again".to_owned(),
-            None => format!("appendix A of PostgreSQL's manual lists {code} among the error codes"),
+            None => format!("see error code {code} in appendix A of PostgreSQL's manual"),
         }
     }
 }
 
-/// What went wrong with a statement.
+/// Describes an error of a statement.
 pub(crate) fn describe(database: String, error: &tokio_postgres::Error) -> Error {
     match lost(error) {
         Some(message) => Error::Lost {
             database,
             message,
-            help: "see that the server runs and what its log says, and try again".to_owned(),
+            help: "check that the server runs, read its log, and try again".to_owned(),
         },
         None => match error.as_db_error().map(ServerError::new) {
             Some(server) => {
@@ -138,29 +138,29 @@ pub(crate) fn describe(database: String, error: &tokio_postgres::Error) -> Error
             None => Error::Statement {
                 database,
                 message: chain(error),
-                help: "hold the statement's parameters and columns against what the program expects".to_owned(),
+                help: "compare the statement's parameters and columns with those that the program expects".to_owned(),
                 server: None,
             },
         },
     }
 }
 
-/// How the connection broke, if that is what an error says.
+/// How the connection broke, if the error reports a broken connection.
 fn lost(error: &tokio_postgres::Error) -> Option<String> {
     if let Some(server) = error.as_db_error() {
         let code = server.code();
-        // An administrator, a crash or a shutdown ends all sessions, each with an error.
+        // An administrator's command, a crash or a shutdown ends all sessions, each with an error.
         let ends = [SqlState::ADMIN_SHUTDOWN, SqlState::CRASH_SHUTDOWN, SqlState::CANNOT_CONNECT_NOW].contains(code)
             || [SqlState::IDLE_SESSION_TIMEOUT, SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT].contains(code)
             || code.code().starts_with("08");
         return ends.then(|| format!("{} (SQLSTATE {})", server.message(), code.code()));
     }
     if error.is_closed() {
-        return Some("the server closed it".to_owned());
+        return Some("the server closed the connection".to_owned());
     }
     let error = error.source()?.downcast_ref::<io::Error>()?;
     let is_tls = error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>());
-    // What cannot be encoded or parsed comes as the same kind of error, and the connection is none the worse for it.
+    // Encoding and parsing errors have the same error kind, but the connection is still usable.
     let is_about_text = matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData) && !is_tls;
     (!is_about_text).then(|| error.to_string())
 }
@@ -176,7 +176,7 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// From the first mark of quotation to the last one. A value may have marks of its own.
+/// Replaces everything from the first quotation mark to the last one, because a value may contain such marks.
 fn without_quoted(message: &str) -> String {
     match (message.find(QUOTES), message.rfind(QUOTES)) {
         (Some(first), Some(last)) => {
@@ -187,7 +187,7 @@ fn without_quoted(message: &str) -> String {
     }
 }
 
-/// `COPY members, line 3, column birthday: "1990-02-30"` without what is quoted.
+/// `COPY members, line 3, column birthday: "1990-02-30"` without the quoted value.
 fn copy_place(context: &str) -> Option<String> {
     let line = context.lines().find(|line| line.starts_with("COPY "))?;
     let end = line.find(QUOTES).unwrap_or(line.len());

@@ -1,14 +1,14 @@
-//! The two ways to write a connection string, a URL and `key=value`, taken apart as libpq does.
+//! Parses both forms of a connection string, URL and `key=value`, as libpq does.
 //!
-//! An error never repeats what could be a piece of a password: a password with a `/`, an `@` or a space that is not
-//! encoded spills into the parts behind it.
+//! An error never repeats what could be a piece of a password: an unencoded `/`, `@` or space in a password moves its
+//! rest into the following parts.
 
 use crate::error::{Error, Result};
 
 const URL_HELP: &str = "write postgres://USER:PASSWORD@HOST:PORT/DATABASE?OPTION=VALUE; in a user, password or \
                         database write @ as %40, / as %2F, : as %3A, ? as %3F and % as %25";
 
-/// The options of a connection string, in the order in which they are written. Names are not looked at yet.
+/// The options of a connection string, in order. Names are not checked yet.
 pub(crate) fn options(text: &str) -> Result<Vec<(String, String)>> {
     match text.strip_prefix("postgres://").or_else(|| text.strip_prefix("postgresql://")) {
         Some(rest) => url(rest),
@@ -38,7 +38,7 @@ fn url(text: &str) -> Result<Vec<(String, String)>> {
     };
     let (place, query) = rest.split_once('?').map_or((rest, None), |(place, query)| (place, Some(query)));
     if place.contains('@') || (!has_user && rest.contains('@')) {
-        return Err(wrong("there is one `@` too many, or a `/` before it"));
+        return Err(wrong("there is more than one `@`, or a `/` before it"));
     }
     let (servers, database) = place.split_once('/').map_or((place, ""), |(servers, database)| (servers, database));
     let (hosts, ports) = hosts_and_ports(servers)?;
@@ -47,10 +47,10 @@ fn url(text: &str) -> Result<Vec<(String, String)>> {
     push(&mut options, "dbname", database)?;
     for option in query.into_iter().flat_map(|query| query.split('&')) {
         let Some((name, value)) = option.split_once('=') else {
-            return Err(wrong("an option behind the `?` has no `=`"));
+            return Err(wrong("an option after the `?` has no `=`"));
         };
         let (name, value) = (decoded(name)?, decoded(value)?);
-        // JDBC's way to ask for TLS, which libpq takes too.
+        // JDBC's way to request TLS, which libpq accepts too.
         match (name.as_str(), value.as_str()) {
             ("ssl", "true") => options.push(("sslmode".to_owned(), "require".to_owned())),
             _ => options.push((plain_name(&name)?, value)),
@@ -73,17 +73,18 @@ fn hosts_and_ports(servers: &str) -> Result<(String, String)> {
     for server in servers.split(',') {
         let (host, port) = match server.strip_prefix('[') {
             Some(rest) => {
-                let (host, rest) = rest.split_once(']').ok_or_else(|| wrong("a `[` before an address has no `]`"))?;
+                let (host, rest) =
+                    rest.split_once(']').ok_or_else(|| wrong("a `[` before an address is not closed"))?;
                 match (rest, rest.strip_prefix(':')) {
                     ("", _) => (host, ""),
                     (_, Some(port)) => (host, port),
-                    _ => return Err(wrong("something other than a port is behind the `]` of an address")),
+                    _ => return Err(wrong("the `]` of an address must be followed by a port or nothing")),
                 }
             }
             None => server.split_once(':').unwrap_or((server, "")),
         };
         if !port.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(wrong("what stands behind the `:` of a host is not a port"));
+            return Err(wrong("the text after the `:` of a host is not a port"));
         }
         hosts.push(host);
         ports.push(port);
@@ -92,7 +93,7 @@ fn hosts_and_ports(servers: &str) -> Result<(String, String)> {
     Ok((hosts.join(","), if any_port { ports.join(",") } else { String::new() }))
 }
 
-/// Undoes percent-encoding. A `+` stays one, as in libpq.
+/// Decodes percent-encoding. A `+` is kept, as in libpq.
 fn decoded(text: &str) -> Result<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
@@ -117,15 +118,15 @@ fn decoded(text: &str) -> Result<String> {
     String::from_utf8(bytes).map_err(|_| wrong("the percent-encoded characters are not UTF-8"))
 }
 
-/// An option's name may be repeated in an error, so it must not be anything else that went astray.
+/// An option name may be repeated in an error, so it must not be a misplaced piece of anything else.
 fn plain_name(name: &str) -> Result<String> {
     let is_plain = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    if is_plain { Ok(name.to_owned()) } else { Err(wrong("an option has a name that no option has")) }
+    if is_plain { Ok(name.to_owned()) } else { Err(wrong("an option has an invalid name")) }
 }
 
 /// `name = value name='a value with spaces'`, with `\` before `'` and `\` in values.
 fn key_values(text: &str) -> Result<Vec<(String, String)>> {
-    let neither = || wrong("this is neither a URL that begins with postgres:// nor a list of key=value");
+    let neither = || wrong("neither a URL that begins with postgres:// nor a list of key=value");
     let mut options: Vec<(String, String)> = Vec::new();
     let mut after_bare_password = false;
     let mut rest = text.trim_start();
@@ -145,7 +146,7 @@ fn key_values(text: &str) -> Result<Vec<(String, String)>> {
     Ok(options)
 }
 
-/// The value that a text begins with, whether it is quoted, and what is behind it.
+/// The value at the beginning of a text, whether it is quoted, and the rest of the text.
 fn value(text: &str) -> Result<(String, bool, &str)> {
     let quoted = text.starts_with('\'');
     let mut value = String::new();
@@ -158,7 +159,7 @@ fn value(text: &str) -> Result<(String, bool, &str)> {
             _ => value.push(character),
         }
     }
-    if quoted { Err(wrong("a `'` has no second one")) } else { Ok((value, quoted, "")) }
+    if quoted { Err(wrong("a `'` is not closed")) } else { Ok((value, quoted, "")) }
 }
 
 #[cfg(test)]

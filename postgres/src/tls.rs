@@ -1,4 +1,4 @@
-//! TLS as libpq's `sslmode` means it, by rustls.
+//! TLS according to libpq's `sslmode`, with rustls.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -13,20 +13,20 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::verifier::{Trust, Verifier};
 
-/// How much a session insists on TLS.
+/// The TLS requirement of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
     /// Never TLS.
     Disable,
-    /// Without TLS, or with it if the server lets nobody in without.
+    /// Without TLS, or with it if the server does not admit sessions without.
     Allow,
-    /// With TLS, or without it if that cannot be.
+    /// With TLS, or without it if TLS fails.
     Prefer,
-    /// TLS. The certificate is looked at only if there is a file with roots.
+    /// TLS. The certificate is checked only if root certificates are given.
     Require,
-    /// TLS, and somebody who is trusted signed the certificate.
+    /// TLS, and the certificate is signed by a trusted authority.
     VerifyCa,
-    /// The same, and the certificate is for this host.
+    /// The same, and the certificate was issued for this host.
     VerifyFull,
 }
 
@@ -45,29 +45,29 @@ impl Mode {
     }
 }
 
-/// Who is trusted to sign certificates.
+/// The trusted certificate authorities.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Root {
-    /// Whom the system trusts.
+    /// Those that the system trusts.
     System,
-    /// Who is in this file.
+    /// Those in this file.
     File(PathBuf),
-    /// Who is in libpq's default file, `~/.postgresql/root.crt`.
-    FileIfThere(Option<PathBuf>),
+    /// Those in libpq's default file, `~/.postgresql/root.crt`.
+    FileIfExists(Option<PathBuf>),
 }
 
-/// What a connection string says about TLS.
+/// TLS settings of a connection string.
 #[derive(Clone, Debug)]
 pub(crate) struct Tls {
     pub(crate) mode: Mode,
     pub(crate) root: Root,
     /// The files with the client's certificate and its private key.
     pub(crate) identity: Option<(PathBuf, PathBuf)>,
-    /// Whether TLS begins without a word of PostgreSQL's before it; servers know that since version 17.
+    /// Whether the TLS handshake starts without a preceding PostgreSQL message; supported by servers since version 17.
     pub(crate) direct: bool,
 }
 
-/// A file that TLS needs cannot be used: what is wrong, and what to do.
+/// A file that TLS needs cannot be used.
 #[derive(Debug)]
 pub(crate) struct Unusable {
     pub(crate) message: String,
@@ -75,11 +75,12 @@ pub(crate) struct Unusable {
 }
 
 impl Tls {
-    /// What begins TLS. The files are read anew for every session, because certificates are renewed while programs run.
+    /// Creates a TLS connector. The files are read for every session, because certificates are renewed while programs
+    /// run.
     pub(crate) fn connector(&self) -> Result<MakeRustlsConnect, Unusable> {
         let verifier = match (self.mode, self.trust()?) {
-            // libpq would take no TLS rather than TLS with a certificate that is not trusted; either way a stranger
-            // could listen, so that nothing is gained by looking at the certificate.
+            // libpq would prefer no TLS to TLS with an untrusted certificate. Both are open to eavesdroppers, so
+            // checking the certificate here gains nothing.
             (Mode::Disable | Mode::Allow | Mode::Prefer, _) | (Mode::Require, None) => Verifier::new(None, false),
             (Mode::Require | Mode::VerifyCa, Some(trust)) => Verifier::new(Some(trust), false),
             (Mode::VerifyFull, Some(trust)) => Verifier::new(Some(trust), true),
@@ -87,7 +88,7 @@ impl Tls {
         };
         let internal = |error: rustls::Error| Unusable {
             message: format!("TLS cannot be set up: {error}"),
-            help: "see that the key of sslkey is the one of the certificate in sslcert".to_owned(),
+            help: "check that the key in sslkey belongs to the certificate in sslcert".to_owned(),
         };
         let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
@@ -113,8 +114,8 @@ impl Tls {
         let path = match &self.root {
             Root::System => return trust_of_system().map(Some),
             Root::File(path) => path,
-            Root::FileIfThere(Some(path)) if path.exists() => path,
-            Root::FileIfThere(_) => return Ok(None),
+            Root::FileIfExists(Some(path)) if path.exists() => path,
+            Root::FileIfExists(_) => return Ok(None),
         };
         let certificates = certificates(path, "sslrootcert")?;
         let mut roots = RootCertStore::empty();
@@ -126,9 +127,9 @@ impl Tls {
 
     fn no_roots(&self) -> Unusable {
         Unusable {
-            message: format!("sslmode={} needs a file with the certificates that are trusted", self.mode.name()),
-            help: "name it with sslrootcert=FILE, put it at ~/.postgresql/root.crt, or write \
-                   sslmode=verify-full&sslrootcert=system to trust whom the system trusts"
+            message: format!("sslmode={} needs a file with trusted certificates", self.mode.name()),
+            help: "specify it with sslrootcert=FILE, put it at ~/.postgresql/root.crt, or write \
+                   sslmode=verify-full&sslrootcert=system to trust the system's authorities"
                 .to_owned(),
         }
     }
@@ -136,42 +137,42 @@ impl Tls {
 
 fn trust_of_system() -> Result<Trust, Unusable> {
     let mut roots = RootCertStore::empty();
-    // Some of a system's certificates may be odd, and none of them matters by itself.
+    // Some of a system's certificates may be malformed; a single one does not matter.
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     if roots.is_empty() {
         return Err(Unusable {
             message: "the system has no trusted certificates".to_owned(),
-            help: "install the package ca-certificates, or name a file with sslrootcert".to_owned(),
+            help: "install the package ca-certificates, or specify a file with sslrootcert".to_owned(),
         });
     }
     Ok(Trust { roots, certificates: Vec::new() })
 }
 
 fn unusable(path: &Path, option: &str, why: &str) -> Unusable {
-    Unusable { message: format!("{}: {why}", path.display()), help: format!("see what `{option}` names") }
+    Unusable { message: format!("{}: {why}", path.display()), help: format!("check the file named by `{option}`") }
 }
 
 fn certificates(path: &Path, option: &str) -> Result<Vec<CertificateDer<'static>>, Unusable> {
     let text = fs::read(path).map_err(|error| unusable(path, option, &error.to_string()))?;
     let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
     match certificates {
-        Ok(certificates) if certificates.is_empty() => Err(unusable(path, option, "there is no certificate in it")),
+        Ok(certificates) if certificates.is_empty() => Err(unusable(path, option, "the file has no certificate")),
         Ok(certificates) => Ok(certificates),
         Err(error) => Err(unusable(path, option, &format!("not a certificate in PEM: {error}"))),
     }
 }
 
-/// As in libpq nobody else may be able to read the key; one that belongs to root may be lent to a group.
+/// As in libpq, no other user may be able to read the key; if it belongs to root, its group may.
 fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, Unusable> {
     let metadata = fs::metadata(path).map_err(|error| unusable(path, "sslkey", &error.to_string()))?;
     let forbidden = if metadata.uid() == 0 { 0o027 } else { 0o077 };
     if metadata.permissions().mode() & forbidden != 0 {
         return Err(Unusable {
-            message: format!("{}: others can read this private key", path.display()),
+            message: format!("{}: other users can read this private key", path.display()),
             help: format!("chmod 0600 {}", path.display()),
         });
     }
     let text = fs::read(path).map_err(|error| unusable(path, "sslkey", &error.to_string()))?;
     PrivateKeyDer::from_pem_slice(&text)
-        .map_err(|error| unusable(path, "sslkey", &format!("not a private key in PEM without a password: {error}")))
+        .map_err(|error| unusable(path, "sslkey", &format!("not an unencrypted private key in PEM: {error}")))
 }

@@ -1,4 +1,4 @@
-//! Whether a server's certificate is good enough for an `sslmode`.
+//! Verification of a server's certificate according to `sslmode`.
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
@@ -8,17 +8,17 @@ use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 use x509_cert::der::Decode;
 
-/// The certificates that somebody trusts.
+/// Trusted certificates.
 #[derive(Debug)]
 pub(crate) struct Trust {
-    /// The same as those who sign.
+    /// As trust anchors.
     pub(crate) roots: RootCertStore,
-    /// As they stand in the file.
+    /// As in the file.
     pub(crate) certificates: Vec<CertificateDer<'static>>,
 }
 
-/// Asks who signed a certificate if somebody is trusted, and for which host it is if it is told to. The server must
-/// have the certificate's private key in any case, or else the password would be bound to nothing.
+/// Checks who signed a certificate if there are trusted certificates, and for which host if `asks_for_host`. The server
+/// must have the certificate's private key in any case; otherwise channel binding would bind the password to nothing.
 #[derive(Debug)]
 pub(crate) struct Verifier {
     trust: Option<Trust>,
@@ -40,8 +40,8 @@ impl Trust {
         now: UnixTime,
         algorithms: &WebPkiSupportedAlgorithms,
     ) -> Result<(), Error> {
-        // PostgreSQL's manual tells how to make a certificate that signs itself, which OpenSSL marks as an authority's;
-        // rustls takes no such certificate from a server, not even one that the user trusts to the letter.
+        // PostgreSQL's manual explains how to create a self-signed certificate, which OpenSSL marks as a CA's; rustls
+        // accepts no such certificate from a server, even if this exact certificate is trusted.
         if self.certificates.iter().any(|trusted| trusted == end_entity) {
             return verify_dates(end_entity, now);
         }
@@ -108,9 +108,9 @@ mod tests {
     use std::time::Duration;
 
     use rustls::pki_types::pem::PemObject;
+    use weir_postgres_testing::Identity;
 
     use super::*;
-    use crate::testing::Identity;
 
     #[test]
     fn a_certificate_that_is_trusted_itself_is_good_between_its_dates() {

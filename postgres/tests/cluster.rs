@@ -1,4 +1,4 @@
-//! Throwaway clusters: real, apart from each other, and gone when the tests are.
+//! Ephemeral clusters: isolated from each other, and removed when the tests end.
 #![allow(clippy::unwrap_used)]
 
 use std::io::{BufRead, BufReader};
@@ -7,16 +7,16 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use weir_postgres::testing::Cluster;
+use weir_postgres_testing::Cluster;
 
 const CHILD: &str = "WEIR_POSTGRES_TEST_CHILD";
 
-/// Waits until something holds; fails after half a minute.
+/// Waits until a condition holds; fails after 30 seconds.
 #[track_caller]
 fn eventually(what: &str, holds: impl Fn() -> bool) {
     let begun = Instant::now();
     while !holds() {
-        assert!(begun.elapsed() < Duration::from_secs(30), "in 30 s not: {what}");
+        assert!(begun.elapsed() < Duration::from_secs(30), "not within 30 s: {what}");
         std::thread::sleep(Duration::from_millis(20));
     }
 }
@@ -25,7 +25,7 @@ fn answers(port: u16) -> bool {
     TcpStream::connect(("127.0.0.1", port)).is_ok()
 }
 
-/// In a container nobody may collect a process that has ended.
+/// In a container, ended processes may stay as zombies because nothing reaps them.
 fn is_running(process: &str) -> bool {
     let stat = std::fs::read_to_string(Path::new("/proc").join(process).join("stat"));
     stat.is_ok_and(|stat| !stat.contains(") Z "))
@@ -60,7 +60,7 @@ fn a_cluster_is_gone_when_a_test_panics() {
     assert!(!data.exists());
 }
 
-/// The child that the next test kills; without the variable it does nothing.
+/// The child process that the next test kills; does nothing without the variable.
 #[test]
 fn child_that_waits_to_be_killed() {
     if std::env::var_os(CHILD).is_some() {
@@ -103,7 +103,7 @@ fn a_killed_server_starts_again_at_its_port_with_what_was_committed() {
 }
 
 #[test]
-fn databases_of_a_shared_cluster_are_apart() {
+fn databases_of_a_shared_cluster_are_isolated() {
     let (one, other) = (Cluster::shared().database(), Cluster::shared().database());
     assert_ne!(one, other);
     let name = |url: &str| url.rsplit('/').next().unwrap().to_owned();
@@ -124,7 +124,7 @@ fn a_setting_that_does_not_exist_fails_with_the_servers_log() {
 }
 
 #[test]
-fn a_port_that_is_taken_is_told_by_the_log_and_not_waited_for() {
+fn an_occupied_port_is_reported_from_the_log_without_waiting() {
     let cluster = Cluster::start();
     cluster.kill();
     let _taken = TcpListener::bind(("127.0.0.1", cluster.port())).unwrap();

@@ -1,4 +1,4 @@
-//! Opening sessions with a real server, and the errors of those that cannot be opened.
+//! Opening sessions with a real server, and the errors when it fails.
 #![allow(clippy::unwrap_used)]
 
 use std::io::{Read, Write};
@@ -9,9 +9,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use miette::Diagnostic;
-use weir_postgres::testing::{Cluster, PASSWORD, USER};
 use weir_postgres::tokio_postgres::Client;
 use weir_postgres::{Database, Error, Reason};
+use weir_postgres_testing::{Cluster, PASSWORD, USER};
 
 const AT_ONCE: Duration = Duration::ZERO;
 
@@ -52,7 +52,7 @@ async fn a_session_is_the_users_in_the_database() {
 }
 
 #[tokio::test]
-async fn a_list_of_key_values_does_as_well_as_a_url() {
+async fn a_list_of_key_values_is_equivalent_to_a_url() {
     let port = Cluster::shared().port();
     let text = format!("host=127.0.0.1 port={port} user={USER} password='{PASSWORD}' dbname=postgres");
     let client = database(&text).connect(AT_ONCE).await.unwrap();
@@ -60,7 +60,7 @@ async fn a_list_of_key_values_does_as_well_as_a_url() {
 }
 
 #[tokio::test]
-async fn the_urls_application_name_wins() {
+async fn the_urls_application_name_takes_precedence() {
     let url = Cluster::shared().url("postgres");
     let show = "select current_setting('application_name')";
     let client = database(&url).application_name("nightly").connect(AT_ONCE).await.unwrap();
@@ -81,7 +81,7 @@ async fn the_password_file_has_the_password() {
 }
 
 #[tokio::test]
-async fn a_session_goes_over_a_socket_of_the_file_system_whatever_sslmode_says() {
+async fn a_unix_socket_ignores_sslmode() {
     let sockets = tempfile::tempdir().unwrap();
     std::fs::set_permissions(sockets.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
     let path = sockets.path().display();
@@ -112,7 +112,7 @@ async fn the_next_host_is_tried_if_one_is_down() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_primary_is_waited_for_beside_a_standby() {
+async fn read_write_sessions_skip_a_standby_and_wait_for_the_primary() {
     let primary = Cluster::start();
     let standby = Cluster::with_settings(&["default_transaction_read_only=on"]);
     let text = format!(
@@ -138,7 +138,7 @@ fn neither_display_nor_debug_shows_the_password() {
 }
 
 #[tokio::test]
-async fn a_wrong_password_and_an_unknown_user_are_told_at_once() {
+async fn a_wrong_password_and_an_unknown_user_fail_at_once() {
     let cluster = Cluster::shared();
     for (user, password) in [(USER, "pa55"), ("nobody_here", "pa55")] {
         let begun = Instant::now();
@@ -151,16 +151,16 @@ async fn a_wrong_password_and_an_unknown_user_are_told_at_once() {
 }
 
 #[tokio::test]
-async fn a_missing_password_is_told() {
+async fn a_missing_password_is_reported() {
     let port = Cluster::shared().port();
     let url = format!("postgres://{USER}@127.0.0.1:{port}/postgres?passfile=/nowhere");
     let (reason, message) = refused(&database(&url), Duration::from_secs(60)).await;
     assert_eq!(reason, Reason::Password);
-    assert_says(&message, &["there is none", "PGPASSWORD", ".pgpass"]);
+    assert_says(&message, &["none was given", "PGPASSWORD", ".pgpass"]);
 }
 
 #[tokio::test]
-async fn an_unknown_user_is_told_where_no_password_is_asked_for() {
+async fn an_unknown_user_is_reported_where_no_password_is_required() {
     let cluster = Cluster::start();
     cluster.admit(&["host all all all trust"]);
     let url = cluster.url_of("nobody_here", "", "postgres");
@@ -170,7 +170,7 @@ async fn an_unknown_user_is_told_where_no_password_is_asked_for() {
 }
 
 #[tokio::test]
-async fn a_missing_database_is_told_with_how_to_make_it() {
+async fn a_missing_database_is_reported_with_how_to_create_it() {
     let url = Cluster::shared().url("not_there");
     let (reason, message) = refused(&database(&url), Duration::from_secs(60)).await;
     assert_eq!(reason, Reason::Database);
@@ -178,13 +178,13 @@ async fn a_missing_database_is_told_with_how_to_make_it() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_down_is_told_with_how_long_it_was_tried() {
+async fn a_server_that_is_down_is_reported_with_the_time_of_retries() {
     let cluster = Cluster::start();
     cluster.kill();
     let begun = Instant::now();
     let (reason, message) = refused(&database(&cluster.url("postgres")), Duration::from_millis(700)).await;
     assert_eq!(reason, Reason::Unreachable);
-    assert_says(&message, &[&format!("nobody answers at 127.0.0.1:{}", cluster.port()), "(tried ", " times in "]);
+    assert_says(&message, &[&format!("no server answers at 127.0.0.1:{}", cluster.port()), "(tried ", " times in "]);
     assert!(begun.elapsed() >= Duration::from_millis(700));
     let (_, message) = refused(&database(&cluster.url("postgres")), AT_ONCE).await;
     assert!(!message.contains("tried"), "{message}");
@@ -201,7 +201,7 @@ async fn a_server_that_comes_up_is_waited_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_place_among_the_connections_is_waited_for() {
+async fn a_free_connection_slot_is_waited_for() {
     let cluster =
         Cluster::with_settings(&["max_connections=2", "superuser_reserved_connections=0", "max_wal_senders=0"]);
     let database = database(&cluster.url("postgres"));
@@ -216,7 +216,7 @@ async fn a_place_among_the_connections_is_waited_for() {
     database.connect(Duration::from_secs(30)).await.unwrap();
 }
 
-/// A server that answers every session with one error; says how many sessions there were.
+/// A server that refuses every session with one error; counts the sessions.
 fn refusing_server(code: &'static str) -> (u16, Arc<AtomicU32>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -240,7 +240,7 @@ fn refusing_server(code: &'static str) -> (u16, Arc<AtomicU32>) {
 }
 
 #[tokio::test]
-async fn only_what_passes_by_itself_is_tried_again() {
+async fn only_transient_errors_are_retried() {
     for (code, expected, tries_again) in [
         ("57P03", Reason::NotReady, true),
         ("57P01", Reason::NotReady, true),
@@ -260,14 +260,14 @@ async fn only_what_passes_by_itself_is_tried_again() {
 }
 
 #[tokio::test]
-async fn a_host_that_nobody_knows_is_told() {
+async fn an_unknown_host_is_reported() {
     let (reason, message) = refused(&database("postgres://u:pa55@nowhere.invalid/d"), AT_ONCE).await;
     assert!(matches!(reason, Reason::UnknownHost | Reason::LookupFailed), "{reason:?}");
-    assert_says(&message, &["`nowhere.invalid`", "looked up"]);
+    assert_says(&message, &["`nowhere.invalid`", "resolved"]);
 }
 
 #[tokio::test]
-async fn a_server_that_says_nothing_is_given_up_after_the_time_limit() {
+async fn a_silent_server_fails_after_the_time_limit() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let begun = Instant::now();
@@ -279,7 +279,7 @@ async fn a_server_that_says_nothing_is_given_up_after_the_time_limit() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_no_postgres_is_told() {
+async fn a_server_that_is_not_postgres_is_reported() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     std::thread::spawn(move || {

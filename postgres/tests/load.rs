@@ -1,4 +1,4 @@
-//! Loads into a real server: what becomes of the rows in each mode, and that a run is applied once.
+//! Loads into a real server: the rows after each mode, and that a run is applied exactly once.
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
@@ -6,14 +6,14 @@ use std::pin::pin;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use weir_postgres::load::{Column, Counts, Kind, Load, Mode, Staged, Table, Target};
-use weir_postgres::testing::Cluster;
+use weir_postgres::load::{Column, Counts, Kind, Load, Mode, Staged, Table, TargetState};
 use weir_postgres::tokio_postgres::Client;
 use weir_postgres::tokio_postgres::binary_copy::BinaryCopyInWriter;
 use weir_postgres::tokio_postgres::types::{ToSql, Type};
 use weir_postgres::{Database, Error, Result};
+use weir_postgres_testing::Cluster;
 
-/// A row: key, value, and what says which is newer.
+/// A row: key, value, version.
 type Row = (i32, Option<&'static str>, Option<i64>);
 
 struct Session {
@@ -32,24 +32,24 @@ impl Session {
         Self { database, client }
     }
 
-    async fn stage(&mut self, load: &Load, rows: &[Row]) -> Result<Staged> {
-        let sink = load.stage(&self.database, &self.client).await?;
+    async fn write(&mut self, load: &Load, rows: &[Row]) -> Result<Staged> {
+        let sink = load.begin_copy(&self.database, &self.client).await?;
         let mut writer = pin!(BinaryCopyInWriter::new(sink, &[Type::INT4, Type::TEXT, Type::INT8]));
         for (key, value, version) in rows {
             let row: [&(dyn ToSql + Sync); 3] = [key, value, version];
             writer.as_mut().write(&row).await.unwrap();
         }
         let rows = writer.finish().await.unwrap();
-        load.settle(&self.database, &mut self.client, rows).await
+        load.deduplicate(&self.database, &mut self.client, rows).await
     }
 
     async fn load(&mut self, load: &Load, rows: &[Row]) -> Result<Counts> {
-        let staged = self.stage(load, rows).await?;
+        let staged = self.write(load, rows).await?;
         load.apply(&self.database, &mut self.client, staged).await
     }
 
-    async fn look(&self, load: &Load) -> Result<Target> {
-        load.look(&self.database, &self.client).await
+    async fn inspect(&self, load: &Load) -> Result<TargetState> {
+        load.inspect(&self.database, &self.client).await
     }
 
     async fn sql(&self, sql: &str) {
@@ -61,18 +61,18 @@ impl Session {
         self.client.query_one(&sql, &[]).await.unwrap().get(0)
     }
 
-    /// What the target has.
+    /// The rows of the target.
     async fn target(&self) -> String {
         self.text("select * from item").await
     }
 
-    /// Which version of its rows it has: another one for each row that was written again.
+    /// The physical versions of the target's rows: a rewritten row has a new one.
     async fn versions(&self) -> String {
         self.text("select key, xmin, ctid from item").await
     }
 }
 
-/// A load of a run of its own into the table `item`.
+/// A load with a run id of its own into the table `item`.
 fn load(run: &str, mode: Mode) -> Load {
     let column = |name: &str, kind| Column::new(name, kind);
     Load {
@@ -106,12 +106,12 @@ fn newest() -> Mode {
 
 const NOTHING: Counts = Counts { inserted: 0, updated: 0, unchanged: 0, superseded: 0, deleted: 0 };
 
-fn said(error: &Error) -> String {
+fn text_of(error: &Error) -> String {
     format!("{error}; {}", miette::Diagnostic::help(error).map(|help| help.to_string()).unwrap_or_default())
 }
 
 #[tokio::test]
-async fn a_table_that_is_not_there_is_made_as_it_was_described() {
+async fn a_missing_table_is_created_as_described() {
     let mut session = Session::new().await;
     let mut load = load("one", merge());
     load.table.schema = Some("Sa \"les\"".to_owned());
@@ -121,7 +121,7 @@ async fn a_table_that_is_not_there_is_made_as_it_was_described() {
     load.table.indexes = vec![vec!["version".to_owned(), "value".to_owned()]];
     load.table.comment = Some("all of them".to_owned());
     session.sql("create schema \"Sa \"\"les\"\"\"").await;
-    assert_eq!(session.look(&load).await.unwrap(), Target::New);
+    assert_eq!(session.inspect(&load).await.unwrap(), TargetState::New);
     let counts = session.load(&load, &[(1, Some("a"), None), (2, Some("b"), Some(5))]).await.unwrap();
     assert_eq!(counts, Counts { inserted: 2, ..NOTHING });
     let name = "\"Sa \"\"les\"\"\".\"the 'items'\"";
@@ -138,8 +138,8 @@ async fn a_table_that_is_not_there_is_made_as_it_was_described() {
         r#"(p,"all of them","what's \\ it","key,value","key/true,version/false")"#
     );
     let keys = format!("select conname from pg_constraint where contype = 'p' and conrelid = to_regclass($${name}$$)");
-    assert_eq!(session.text(&keys).await, "(\"the 'items'_pkey\")", "it is not called after the staging table");
-    assert_eq!(session.look(&load).await.unwrap(), Target::There(vec![]));
+    assert_eq!(session.text(&keys).await, "(\"the 'items'_pkey\")", "it is not named after the staging table");
+    assert_eq!(session.inspect(&load).await.unwrap(), TargetState::Existing(vec![]));
     assert_eq!(session.text("select tablename from pg_tables where schemaname = 'weir'").await, "(applied)");
 }
 
@@ -152,7 +152,7 @@ async fn a_load_that_is_applied_again_changes_nothing() {
     let counts = session.load(&two, &[(1, Some("a"), None), (2, None, None)]).await.unwrap();
     assert_eq!(counts, Counts { inserted: 2, ..NOTHING });
     assert_eq!(two.applied(&session.database, &session.client).await.unwrap(), Some(counts));
-    // As after a crash that came before anybody noted down that it was done; once with rows staged again.
+    // As after a crash before the outcome was recorded; once with rows copied again.
     assert_eq!(two.apply(&session.database, &mut session.client, Staged::default()).await.unwrap(), counts);
     assert_eq!(session.load(&two, &[(7, None, None)]).await.unwrap(), counts);
     assert_eq!(session.target().await, "(1,a,) (1,a,) (2,,)");
@@ -160,7 +160,7 @@ async fn a_load_that_is_applied_again_changes_nothing() {
 }
 
 #[tokio::test]
-async fn merged_rows_are_inserted_or_updated_and_those_that_are_the_same_are_not_written() {
+async fn an_upsert_inserts_or_updates_and_does_not_rewrite_unchanged_rows() {
     let mut session = Session::new().await;
     session
         .load(&load("one", merge()), &[(1, Some("a"), None), (2, None, Some(5)), (3, Some("c"), None)])
@@ -178,7 +178,7 @@ async fn merged_rows_are_inserted_or_updated_and_those_that_are_the_same_are_not
 }
 
 #[tokio::test]
-async fn an_older_row_never_goes_before_a_newer_one() {
+async fn an_older_row_never_replaces_a_newer_one() {
     let mut session = Session::new().await;
     session
         .load(&load("one", newest()), &[(1, Some("a"), Some(5)), (2, Some("b"), None), (3, Some("c"), Some(5))])
@@ -191,7 +191,7 @@ async fn an_older_row_never_goes_before_a_newer_one() {
 }
 
 #[tokio::test]
-async fn of_rows_of_one_key_the_newest_counts_and_which_that_is_must_be_clear() {
+async fn the_newest_row_of_a_key_wins_and_ambiguity_is_an_error() {
     let mut session = Session::new().await;
     let rows = [(1, Some("a"), Some(1)), (1, Some("b"), Some(3)), (1, Some("c"), Some(2)), (1, Some("d"), None)];
     let counts = session.load(&load("one", newest()), &rows).await.unwrap();
@@ -200,16 +200,16 @@ async fn of_rows_of_one_key_the_newest_counts_and_which_that_is_must_be_clear() 
     assert_eq!(counts, Counts { inserted: 1, superseded: 1, ..NOTHING });
     let equal = [(1, Some("x"), Some(9)), (1, Some("y"), Some(9))];
     let error = session.load(&load("three", newest()), &equal).await.unwrap_err();
-    assert!(said(&error).contains("table item: rows of this run differ and have the same (key)"), "{error}");
+    assert!(text_of(&error).contains("table item: rows of this run differ and have the same (key)"), "{error}");
     let unclear = [(3, Some("x"), Some(9)), (3, Some("x"), Some(8))];
     let error = session.load(&load("four", merge()), &unclear).await.unwrap_err();
-    assert!(said(&error).contains("name an `update_key`"), "{error}");
+    assert!(text_of(&error).contains("set an `update_key`"), "{error}");
     assert_eq!(session.target().await, "(1,b,3) (2,,)");
     assert_eq!(load("four", merge()).applied(&session.database, &session.client).await.unwrap(), None);
 }
 
 #[tokio::test]
-async fn overwriting_leaves_only_the_rows_of_the_run() {
+async fn overwrite_keeps_only_the_rows_of_the_run() {
     let mut session = Session::new().await;
     session
         .load(&load("one", Mode::Overwrite), &[(1, Some("a"), None), (2, None, Some(5)), (3, None, None)])
@@ -227,23 +227,23 @@ async fn overwriting_leaves_only_the_rows_of_the_run() {
 }
 
 #[tokio::test]
-async fn what_a_table_could_not_take_is_said_before_anything_is_staged() {
+async fn incompatible_columns_are_reported_before_anything_is_copied() {
     let session = Session::new().await;
     let merged = load("one", merge());
     let missing = Load { create: false, ..merged.clone() };
-    let error = said(&session.look(&missing).await.unwrap_err());
-    assert!(error.contains("table item: is not there; make it, or let the task do it with `create: true`"), "{error}");
+    let error = text_of(&session.inspect(&missing).await.unwrap_err());
+    assert!(error.contains("table item: does not exist; create it, or set `create: true` in the sink"), "{error}");
     session.sql("create table item (key text, version uuid, total bigint generated always as (1) stored, \"more\" int not null)").await;
     let mut wrong = merged.clone();
     wrong.table.columns.push(Column::new("total", Kind::BigInt));
-    let error = said(&session.look(&wrong).await.unwrap_err());
+    let error = text_of(&session.inspect(&wrong).await.unwrap_err());
     for difference in [
-        "its column `key` is text, and the rows have integer",
+        "its column `key` is text, but the rows have integer",
         "it has no column `value`",
-        "its column `version` is uuid, and the rows have bigint",
-        "its column `total` is computed by the server",
-        "its column `more` must have a value, and gets none",
-        "it has no primary key, and no unique index, over just (key)",
+        "its column `version` is uuid, but the rows have bigint",
+        "its column `total` is generated by the server",
+        "its column `more` is `not null` without a default, but the rows do not have it",
+        "it has no primary key or unique index on exactly (key)",
     ] {
         assert!(error.contains(difference), "{difference}: {error}");
     }
@@ -255,10 +255,10 @@ async fn what_a_table_could_not_take_is_said_before_anything_is_staged() {
     session
         .sql("create unique index part on item (key) where key > 5; create unique index pair on item (key, value)")
         .await;
-    assert!(session.look(&merged).await.unwrap_err().to_string().contains("no unique index, over just (key)"));
+    assert!(session.inspect(&merged).await.unwrap_err().to_string().contains("unique index on exactly (key)"));
     session.sql("create unique index whole on item (key)").await;
-    let narrow = vec![("value".to_owned(), Kind::Varchar(3)), ("version".to_owned(), Kind::Integer)];
-    assert_eq!(session.look(&merged).await.unwrap(), Target::There(narrow));
+    let limited = vec![("value".to_owned(), Kind::Varchar(3)), ("version".to_owned(), Kind::Integer)];
+    assert_eq!(session.inspect(&merged).await.unwrap(), TargetState::Existing(limited));
 }
 
 #[tokio::test]
@@ -270,12 +270,12 @@ async fn a_value_that_does_not_fit_leaves_the_table_as_it_was() {
     session.load(&load("one", merge()), &[(1, Some("abc"), None)]).await.unwrap();
     let error =
         session.load(&load("two", merge()), &[(2, Some("ok"), None), (3, Some("secret"), None)]).await.unwrap_err();
-    assert!(said(&error).contains("22001") && !said(&error).contains("secret"), "{}", said(&error));
+    assert!(text_of(&error).contains("22001") && !text_of(&error).contains("secret"), "{}", text_of(&error));
     assert_eq!(session.target().await, "(abc,1,,7)");
 }
 
 #[tokio::test]
-async fn loads_that_begin_at_once_do_not_trip_over_each_other() {
+async fn concurrent_first_loads_do_not_conflict() {
     let url = Cluster::shared().database();
     let loads = (0..8).map(|number| {
         let url = url.clone();
@@ -291,12 +291,12 @@ async fn loads_that_begin_at_once_do_not_trip_over_each_other() {
 }
 
 #[tokio::test]
-async fn programs_that_apply_one_load_at_once_do_it_once() {
+async fn concurrent_applies_of_one_load_apply_it_once() {
     let url = Cluster::shared().database();
     let mut session = Session::with(&url).await;
     session.load(&without_key("one", Mode::Append), &[(1, None, None)]).await.unwrap();
     let two = without_key("two", Mode::Append);
-    let staged = session.stage(&two, &[(2, None, None)]).await.unwrap();
+    let staged = session.write(&two, &[(2, None, None)]).await.unwrap();
     let applied = (0..4).map(|_| async {
         let mut session = Session::with(&url).await;
         two.apply(&session.database, &mut session.client, staged).await.unwrap()
@@ -316,15 +316,15 @@ async fn columns_may_have_any_name() {
         Load { table: Table { primary_key: vec![key.to_owned()], ..load.table }, ..load }
     };
     for names in
-        [["is_there", "staged", "target"], ["a \"b\"", "is_there", "is_there_"], ["count", "changed", "updated"]]
+        [["row_exists", "staged", "target"], ["a \"b\"", "row_exists", "row_exists_"], ["count", "changed", "updated"]]
     {
         let loads = ["one", "two"].map(|run| named(&format!("{run} {}", names[0]), names));
         session.sql("drop table if exists item").await;
         let counts = session.load(&loads[0], &[(1, Some("a"), None), (2, None, None)]).await.unwrap();
         assert_eq!(counts, Counts { inserted: 2, ..NOTHING }, "{names:?}");
-        // The target may have columns that a load knows nothing of.
+        // The target may have columns that the load does not.
         session
-            .sql("alter table item add column if not exists is_there text, add column if not exists staged int")
+            .sql("alter table item add column if not exists row_exists text, add column if not exists staged int")
             .await;
         let counts = session.load(&loads[1], &[(1, Some("b"), None), (2, None, None), (3, None, None)]).await.unwrap();
         assert_eq!(counts, Counts { inserted: 1, updated: 1, unchanged: 1, ..NOTHING }, "{names:?}");
@@ -332,23 +332,23 @@ async fn columns_may_have_any_name() {
 }
 
 #[tokio::test]
-async fn what_a_crash_of_the_server_took_is_missed_and_what_it_left_is_applied() {
+async fn a_staging_table_emptied_by_a_crash_is_detected_and_a_durable_one_is_applied() {
     let cluster = Cluster::start();
     let url = cluster.database();
     let (first, second) = (load("one", merge()), load("two", merge()));
-    let staged = Session::with(&url).await.stage(&first, &[(1, Some("a"), None)]).await.unwrap();
+    let staged = Session::with(&url).await.write(&first, &[(1, Some("a"), None)]).await.unwrap();
     cluster.kill();
     cluster.launch();
     let mut session = Session::with(&url).await;
     let counts = first.apply(&session.database, &mut session.client, staged).await.unwrap();
     assert_eq!(counts, Counts { inserted: 1, ..NOTHING });
 
-    let staged = session.stage(&second, &[(1, Some("b"), None)]).await.unwrap();
+    let staged = session.write(&second, &[(1, Some("b"), None)]).await.unwrap();
     cluster.kill();
     cluster.launch();
     let mut session = Session::with(&url).await;
     let error = second.apply(&session.database, &mut session.client, staged).await.unwrap_err();
-    assert!(said(&error).contains("1 rows were staged for it, and 0 are left"), "{error}");
+    assert!(text_of(&error).contains("its staging table has 0 of 1 rows"), "{error}");
     assert_eq!(session.target().await, "(1,a,)");
     assert_eq!(session.load(&second, &[(1, Some("b"), None)]).await.unwrap(), Counts { updated: 1, ..NOTHING });
 }
@@ -360,12 +360,12 @@ async fn a_server_that_dies_while_a_load_is_applied_leaves_the_table_as_it_was()
     let mut session = Session::with(&url).await;
     session.load(&load("one", merge()), &[(1, Some("a"), None)]).await.unwrap();
     let two = load("two", merge());
-    let staged = session.stage(&two, &[(1, Some("b"), None), (2, None, None)]).await.unwrap();
-    // It has begun, and waits for the table that somebody else reads to change it.
+    let staged = session.write(&two, &[(1, Some("b"), None), (2, None, None)]).await.unwrap();
+    // It has begun, and waits for the table, which another session has locked.
     let other = Session::with(&url).await;
     other.sql("begin; lock table item in share mode").await;
-    let applying = tokio::spawn(async move { two.apply(&session.database, &mut session.client, staged).await });
-    // In a transaction one would see for ever what was going on when it looked first.
+    let pending = tokio::spawn(async move { two.apply(&session.database, &mut session.client, staged).await });
+    // A transaction would see the same snapshot of pg_stat_activity forever.
     let watcher = Session::with(&url).await;
     let waits = "select 1 from pg_stat_activity where wait_event_type = 'Lock' and query like 'analyze%'";
     let waited = tokio::time::timeout(Duration::from_secs(60), async {
@@ -375,7 +375,7 @@ async fn a_server_that_dies_while_a_load_is_applied_leaves_the_table_as_it_was()
     });
     waited.await.expect("it waits for the table");
     cluster.kill();
-    let error = applying.await.unwrap().unwrap_err();
+    let error = pending.await.unwrap().unwrap_err();
     assert!(error.is_connection_lost() && error.is_transient(), "{error}");
     cluster.launch();
     let session = Session::with(&url).await;
@@ -384,10 +384,10 @@ async fn a_server_that_dies_while_a_load_is_applied_leaves_the_table_as_it_was()
 }
 
 #[tokio::test]
-async fn what_is_discarded_leaves_nothing() {
+async fn a_discarded_load_leaves_nothing() {
     let mut session = Session::new().await;
     let load = load("one", merge());
-    session.stage(&load, &[(1, None, None)]).await.unwrap();
+    session.write(&load, &[(1, None, None)]).await.unwrap();
     load.discard(&session.database, &session.client).await.unwrap();
     load.discard(&session.database, &session.client).await.unwrap();
     assert_eq!(
@@ -396,7 +396,7 @@ async fn what_is_discarded_leaves_nothing() {
     );
 }
 
-/// What merging must come to, told row by row.
+/// The expected result of a merge, computed row by row.
 fn merged(
     there: &BTreeMap<i32, (Option<&'static str>, Option<i64>)>,
     rows: &[Row],
@@ -415,7 +415,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
 
     #[test]
-    fn merging_by_an_update_key_is_what_it_is_row_by_row(
+    fn merging_by_an_update_key_equals_merging_row_by_row(
         runs in prop::collection::vec(prop::collection::btree_map(
             (0_i32..6, prop::option::of(0_i64..4)),
             prop::option::of(prop::sample::select(vec!["a", "b", "c"])),

@@ -1,12 +1,12 @@
-//! What a real server says about statements, told without the values of rows.
+//! A real server's errors about statements, without the values of rows.
 #![allow(clippy::unwrap_used)]
 
 use std::time::Duration;
 
-use weir_postgres::testing::Cluster;
 use weir_postgres::tokio_postgres::Client;
 use weir_postgres::tokio_postgres::error::SqlState;
 use weir_postgres::{Database, Error};
+use weir_postgres_testing::Cluster;
 
 async fn session() -> (Database, Client) {
     session_with(&Cluster::shared().database()).await
@@ -22,7 +22,7 @@ async fn refused(database: &Database, client: &Client, sql: &str) -> Error {
     database.statement_error(&client.batch_execute(sql).await.unwrap_err())
 }
 
-/// Everything that anybody could print of an error.
+/// All text of an error that a program could print.
 fn everything(error: &Error) -> String {
     format!("{error} {error:?} {:?}", miette::Diagnostic::help(error).unwrap().to_string())
 }

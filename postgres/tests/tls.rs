@@ -1,4 +1,4 @@
-//! `sslmode` and what goes with it, against a real server with a certificate of its own.
+//! `sslmode` and related options, against a real server with a certificate of its own.
 #![allow(clippy::unwrap_used)]
 
 use std::path::{Path, PathBuf};
@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use miette::Diagnostic;
 use tempfile::TempDir;
-use weir_postgres::testing::{Authority, Cluster, Identity, PASSWORD, USER};
 use weir_postgres::tokio_postgres::Client;
 use weir_postgres::{Database, Error, Reason};
+use weir_postgres_testing::{Authority, Cluster, Identity, PASSWORD, USER};
 
-/// An error about TLS comes at once, however long a server is waited for.
+/// TLS errors are returned at once, regardless of the wait.
 const WAIT: Duration = Duration::from_secs(600);
 
 /// A server with TLS, and the files of its clients.
@@ -35,19 +35,19 @@ impl Server {
         Self { cluster, authority, folder, root }
     }
 
-    /// Lets everybody in with a password, with TLS and without.
+    /// Admits everybody with a password, with and without TLS.
     fn shared() -> &'static Self {
         static SHARED: OnceLock<Server> = OnceLock::new();
         SHARED.get_or_init(|| Self::start(&[]))
     }
 
-    /// Lets nobody in without TLS.
+    /// Admits sessions with TLS only.
     fn strict() -> &'static Self {
         static STRICT: OnceLock<Server> = OnceLock::new();
         STRICT.get_or_init(|| Self::start(&["hostssl all all all scram-sha-256"]))
     }
 
-    /// The owner's database at a host of this name, which need not be one that can be looked up.
+    /// The owner's database at a host of this name, which need not be resolvable.
     fn database(&self, host: &str, options: &str) -> Database {
         database(&self.cluster, &format!("host={host} hostaddr=127.0.0.1 {options}"))
     }
@@ -78,7 +78,7 @@ async fn refused(database: Database) -> (Reason, String) {
     }
 }
 
-/// The root of somebody who signed nothing here.
+/// The root certificate of an authority that signed nothing here.
 fn stranger(folder: &Path) -> String {
     format!("sslrootcert={}", Authority::new("a stranger's").write_to(folder).display())
 }
@@ -106,7 +106,7 @@ async fn require_does_not_take_a_server_without_tls() {
         let options = format!("host=127.0.0.1 sslmode={mode} {}", Server::shared().root());
         let (reason, message) = refused(database(Cluster::shared(), &options)).await;
         assert_eq!(reason, Reason::NoTls);
-        assert!(message.contains(&format!("the server has no TLS, and sslmode={mode}")), "{message}");
+        assert!(message.contains(&format!("the server does not support TLS, but sslmode={mode}")), "{message}");
     }
 }
 
@@ -124,7 +124,7 @@ async fn require_takes_any_certificate_as_long_as_no_root_is_named() {
 }
 
 #[tokio::test]
-async fn verify_ca_asks_who_signed_and_not_for_whom() {
+async fn verify_ca_checks_the_authority_and_not_the_host() {
     let server = Server::shared();
     for host in ["localhost", "other.example", "no-tls-name_-.example"] {
         assert!(uses_tls(&session(server.database(host, &format!("sslmode=verify-ca {}", server.root()))).await).await);
@@ -133,11 +133,11 @@ async fn verify_ca_asks_who_signed_and_not_for_whom() {
     let options = format!("sslmode=verify-ca {}", stranger(folder.path()));
     let (reason, message) = refused(server.database("localhost", &options)).await;
     assert_eq!(reason, Reason::Certificate);
-    assert!(message.contains("nobody who is trusted") && message.contains("sslrootcert"), "{message}");
+    assert!(message.contains("not signed by a trusted authority") && message.contains("sslrootcert"), "{message}");
 }
 
 #[tokio::test]
-async fn verify_full_asks_for_whom_it_is_too() {
+async fn verify_full_checks_the_host_too() {
     let server = Server::shared();
     let options = format!("sslmode=verify-full {}", server.root());
     for host in ["localhost", "127.0.0.1"] {
@@ -155,7 +155,7 @@ async fn verify_full_asks_for_whom_it_is_too() {
 }
 
 #[tokio::test]
-async fn a_host_name_is_looked_up_and_verified() {
+async fn a_host_name_is_resolved_and_verified() {
     let server = Server::shared();
     let url = server.cluster.url("postgres").replace("127.0.0.1", "localhost");
     let url = format!("{url}?sslmode=verify-full&sslrootcert={}", server.root.display());
@@ -190,7 +190,7 @@ async fn a_client_certificate_that_cannot_be_read_does_not_matter_without_tls() 
 #[tokio::test]
 async fn the_systems_roots_did_not_sign_a_private_certificate() {
     let (reason, message) = refused(Server::shared().database("localhost", "sslrootcert=system")).await;
-    // A machine may have no such roots at all.
+    // A machine may have no trusted certificates at all.
     assert!(matches!(reason, Reason::Certificate | Reason::File), "{message}");
 }
 
@@ -204,23 +204,23 @@ async fn verifying_needs_roots() {
     let options = format!("sslmode=require sslrootcert={}", empty.path().display());
     let (reason, message) = refused(Server::shared().database("localhost", &options)).await;
     assert_eq!(reason, Reason::File);
-    assert!(message.contains("no certificate in it"), "{message}");
+    assert!(message.contains("the file has no certificate"), "{message}");
 }
 
 #[tokio::test]
-async fn disable_is_not_let_in_where_tls_is_demanded() {
+async fn disable_is_not_admitted_where_tls_is_required() {
     let (reason, message) = refused(Server::strict().database("localhost", "sslmode=disable")).await;
     assert_eq!(reason, Reason::NotAdmitted);
     assert!(message.contains("without TLS") && message.contains("write sslmode=require"), "{message}");
 }
 
 #[tokio::test]
-async fn allow_takes_tls_where_it_is_demanded() {
+async fn allow_uses_tls_where_it_is_required() {
     assert!(uses_tls(&session(Server::strict().database("localhost", "sslmode=allow")).await).await);
 }
 
 #[tokio::test]
-async fn prefer_goes_without_tls_where_it_is_not_wanted() {
+async fn prefer_falls_back_to_plain_where_tls_is_not_allowed() {
     let server = Server::start(&["hostnossl all all all scram-sha-256"]);
     assert!(!uses_tls(&session(server.database("localhost", "sslmode=prefer")).await).await);
     let (reason, message) = refused(server.database("localhost", "sslmode=require")).await;

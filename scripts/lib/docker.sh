@@ -1,21 +1,10 @@
 # shellcheck shell=bash
-# What every script that talks to Docker shares. To be sourced.
+# Common functions of the scripts that use Docker. To be sourced.
 
-if [ "${BASH_VERSINFO[0]}" -lt 5 ]; then
-    echo "${0##*/} needs bash 5 or newer, and this is $BASH_VERSION" >&2
-    exit 1
-fi
+# shellcheck source=scripts/lib/common.sh
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
-
-say() { printf '%s\n' "$*"; }
-warn() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
-die() {
-    warn "$@"
-    exit 1
-}
-
-# docker/.env is read here as Compose reads it: what the environment has goes before it.
+# Reads docker/.env like Compose: environment variables take precedence.
 load_defaults() {
     local name value
     while IFS='=' read -r name value; do
@@ -26,7 +15,7 @@ load_defaults() {
     done <"$root/docker/.env"
 }
 
-# Puts the version of the daemon into `docker_version`.
+# Sets `docker_version` to the version of the daemon.
 need_docker() {
     if ! command -v docker >/dev/null; then
         die "docker is missing. Install Docker Engine: https://docs.docker.com/engine/install/"
@@ -37,14 +26,14 @@ need_docker() {
     fi
 }
 
-# The plugin goes before the older program; the scripts use nothing that one of them lacks.
+# Prefers the plugin to the older program; the scripts use only features of both.
 need_compose() {
     need_docker
     if docker compose version >/dev/null 2>&1; then
         compose_command=(docker compose)
     elif command -v docker-compose >/dev/null; then
         compose_command=(docker-compose)
-        # It asks such a daemon for what that no longer tells: KeyError 'ContainerConfig', in the middle of a start.
+        # It reads a field that such a daemon no longer returns: KeyError 'ContainerConfig', in the middle of a start.
         if [[ $(docker-compose version --short 2>/dev/null) == 1.* && ${docker_version%%.*} -ge 25 ]]; then
             die "docker-compose 1.29 cannot replace containers of Docker $docker_version: install the Compose plugin."
         fi
@@ -60,10 +49,11 @@ compose() {
 
 has_image() { docker image inspect "$1" >/dev/null 2>&1; }
 
-# The local name of what stands in for an image that cannot be pulled: scripts/stand_in_images.sh makes it.
+# The local name of the stand-in for an image that cannot be pulled, built by scripts/stand_in_images.sh.
 stand_in_of() { printf 'weir-stand-in/%s' "$1"; }
 
-# Puts into the variable $1 what is to be used for the image that it names: the image, pulled if need be, or its stand-in.
+# Sets the variable $1, which has an image name, to the image to use: the image itself, pulled if needed, or its
+# stand-in.
 resolve_image() {
     local -n image=$1
     local stand_in
@@ -78,21 +68,21 @@ resolve_image() {
         fi
         return 1
     fi
-    warn "$image is not here: its stand-in $stand_in is used (to have the real one: docker pull $image)"
+    warn "$image is not available: using its stand-in $stand_in (to get the real one: docker pull $image)"
     image=$stand_in
 }
 
-# As resolve_image, and ends the script if there is neither.
+# Like resolve_image, but ends the script if neither is available.
 need_image() {
     if ! resolve_image "$1"; then
-        warn "${!1} can neither be pulled nor is there a stand-in for it."
+        warn "${!1} cannot be pulled, and there is no stand-in for it."
         local option=''
         [ "$1" != RUST_IMAGE ] || option=' --rust'
-        die "On a Debian machine without a registry, as root: scripts/stand_in_images.sh$option"
+        die "To build a stand-in on a Debian machine, run as root: scripts/stand_in_images.sh$option"
     fi
 }
 
-# A path as compose.yaml takes it: relative to docker/.
+# A path for compose.yaml, resolved relative to docker/.
 from_docker() {
     case $1 in
         /*) printf '%s' "$1" ;;
@@ -102,15 +92,15 @@ from_docker() {
 
 secrets_folder() { from_docker "$WEIR_SECRETS"; }
 
-# Names of the containers that use the volume $1; with --all, also of those that do not run.
+# Names of the containers that use the volume $1; with --all, including stopped ones.
 users_of() { docker ps "${@:2}" --filter "volume=$1" --format '{{.Names}}' | paste -sd ' '; }
 
-# Passwords are random, and made once. Compose mounts the files as they are, and services are users of their own: that is why
-# all may read the files, and nobody but the owner may enter their folder.
+# Passwords are random and created once. Compose mounts the files unchanged, and services run as different users: so the
+# files are readable by all, but only the owner can enter their folder.
 make_secrets() {
     local folder name
     folder=$(secrets_folder)
-    # Whoever chose a password has made folder and file with rights of his own.
+    # A password chosen by the user may have been stored with other file modes.
     mkdir -p "$folder"
     chmod 700 "$folder"
     for name in section2_postgres_password section4_postgres_password section4_reader_password section4_grafana_password; do

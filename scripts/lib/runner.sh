@@ -1,40 +1,40 @@
 # shellcheck shell=bash
-# The verbs of the runner scripts. A script sets `section` and, if it needs them, the variables below; it defines what is its
-# own as functions; then it calls `runner "$@"`.
+# The commands of the runner scripts. A script sets `section` and, if needed, the variables below, defines its own
+# functions, and then calls `runner "$@"`.
 #
-#   section     section1, …: what its services, networks and volumes begin with (`section` for all of them)
-#   profile     the profile of compose.yaml that it starts
-#   services    the services of it that it starts
-#   images      the images that scripts/build_images.sh makes for it
-#   verbs       its own verbs, each a function `verb_NAME`, and `usage_NAME` for the line that describes it
+#   section     section1, …: prefix of its services, networks and volumes (`section` for all of them)
+#   profile     its profile in compose.yaml
+#   services    the services that it starts
+#   images      its images, built by scripts/build_images.sh
+#   verbs       additional commands, each a function `verb_NAME`, with `usage_NAME` for its description
 #
-#   before_start    may change `services` and `images`; gets the arguments of start
-#   after_start     says what can be done now
-#   after_stop      gets the services that were stopped
+#   before_start    may change `services` and `images`; is passed the arguments of start
+#   after_start     prints the next steps
+#   after_stop      is passed the stopped services
 
 # shellcheck source=scripts/lib/docker.sh
 . "$(dirname "${BASH_SOURCE[0]}")/docker.sh"
 
 section='' profile='' services=() images=() verbs=() started_options=''
-before_start() { [ $# -eq 0 ] || die "start does not know $1"; }
+before_start() { [ $# -eq 0 ] || die "unknown argument of start: $1"; }
 after_start() { :; }
 after_stop() { :; }
 
 usage() {
-    say "scripts/${0##*/} VERB"
+    say "scripts/${0##*/} COMMAND"
     say
     say "  start$started_options"
-    say "           builds what is missing, starts what does not run, and waits until it works"
-    say "  stop     lets what is going on finish, and removes containers and networks; --purge removes the data, too"
-    say "  status   what runs, and how it is; exit code 0 if all of it is well, 3 if not"
-    say "  logs     what was logged; --follow, --tail N"
+    say "           builds missing images, starts the containers, and waits until they are healthy"
+    say "  stop     lets current runs finish, and removes containers and networks; --purge also removes the data"
+    say "  status   state of the containers; exit code 0 if all are healthy, otherwise 3"
+    say "  logs     the containers' logs; --follow, --tail N"
     local verb
     for verb in "${verbs[@]}"; do
         printf '  %-8s %s\n' "$verb" "$("usage_$verb")"
     done
 }
 
-# Containers of the section, id and service: also those that no compose file mentions any more.
+# Containers of the section, id and service, including those of services that compose.yaml no longer has.
 containers() {
     docker ps --all --format '{{.ID}} {{.Label "com.docker.compose.service"}}' \
         --filter "label=com.docker.compose.project=$COMPOSE_PROJECT_NAME" | grep " $section" || :
@@ -42,8 +42,8 @@ containers() {
 
 container_of() { printf '%s%s' "$WEIR_PREFIX" "$1"; }
 
-# `running healthy`, `exited 0` and the like. Who is not to be started again when he ends has something to do and then ends:
-# until then he is `running busy`.
+# `running healthy`, `exited 0` and the like. A container that is not restarted when it exits has a finite job: until
+# then it is `running busy`.
 state_of() {
     local format='{{.State.Status}} {{if ne .State.Status "running"}}{{.State.ExitCode}}'
     format+='{{else if eq .HostConfig.RestartPolicy.Name "no" "on-failure"}}busy'
@@ -51,7 +51,7 @@ state_of() {
     docker inspect --format "$format" "$1" 2>/dev/null || echo missing
 }
 
-# What the last health check of a container said.
+# Output of a container's last health check.
 last_check() { docker inspect --format '{{range .State.Health.Log}}{{println .Output}}{{end}}' "$1" | sed '/^$/d' | tail -n 1; }
 
 is_running() { [ "$(docker inspect --format '{{.State.Running}}' "$(container_of "$1")" 2>/dev/null)" = true ]; }
@@ -60,25 +60,25 @@ need_running() {
     is_running "$1" || die "$(container_of "$1") is not running: scripts/${0##*/} start"
 }
 
-# A port that is taken makes Docker fail in the middle; it is looked for before. `need_port SERVICE VARIABLE`
+# Checks a port first, because Docker would fail in the middle of the start. `need_port SERVICE VARIABLE`
 need_port() {
     local port=${!2}
     if ! is_running "$1" && (: <"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
-        die "port $port is taken by another program: stop it, or choose another port: $2=PORT scripts/${0##*/} start"
+        die "port $port is in use by another program: stop it, or choose another port: $2=PORT scripts/${0##*/} start"
     fi
 }
 
-# What services mount from this checkout: `mounts VARIABLE PATH…`. Users of the containers have to be able to read it, and a
-# container is made anew when it changes: compose.yaml has the variable as a label.
+# Checks the files that services mount from this checkout: `mounts VARIABLE PATH…`. The users of the containers must be
+# able to read them. Sets the variable, a label in compose.yaml, to their hash: a container is recreated if they change.
 mounts() {
     local variable=$1 file closed=()
     shift
     for file in "$@"; do
-        [ -e "$file" ] || die "there is no $file"
+        [ -e "$file" ] || die "$file does not exist"
     done
     mapfile -t closed < <(find "$@" -type f ! -perm -o+r)
     if [ ${#closed[@]} -gt 0 ]; then
-        die "the users of the containers cannot read what they are to read: chmod a+r$(printf " '%s'" "${closed[@]}")"
+        die "the users of the containers cannot read mounted files: chmod a+r$(printf " '%s'" "${closed[@]}")"
     fi
     export "$variable=$(find "$@" -type f -print0 | sort --zero-terminated | xargs --null cat | sha256sum | cut --characters=-16)"
 }
@@ -94,18 +94,18 @@ need_section_images() {
     fi
 }
 
-# Waits until every container of the section works, or is done; says which one does not.
+# Waits until every container of the section is healthy or done; reports one that fails.
 wait_until_well() {
     local deadline=$((SECONDS + ${WEIR_WAIT:-600})) id name state said waiting
     while :; do
         waiting=''
         while read -r id _; do
             name=$(docker inspect --format '{{slice .Name 1}}' "$id") state=$(state_of "$id")
-            # Who ends again and again will not get well by itself.
+            # A container that exits repeatedly will not recover.
             if [ "$(docker inspect --format '{{.RestartCount}}' "$id")" -ge 3 ] && [ "$state" != 'running healthy' ]; then
-                state='started again and again'
+                state='restarting repeatedly'
             fi
-            # What its check calls failed is not going to get well by waiting.
+            # A health check whose output begins with `failed` will not recover.
             if [ "$state" = 'running starting' ] && said=$(last_check "$id") && [[ $said == failed* ]]; then
                 state="running, but $said"
             fi
@@ -114,7 +114,7 @@ wait_until_well() {
                 'running starting' | 'running busy' | 'created '* | 'restarting '* | 'paused '*) waiting+=" $name" ;;
                 *)
                     docker logs --tail 20 "$id" >&2
-                    die "$name is $state; above are its last lines, scripts/${0##*/} logs has all"
+                    die "$name is $state; see its last lines above, and all of them with scripts/${0##*/} logs"
                     ;;
             esac
         done < <(containers)
@@ -132,8 +132,8 @@ networks_and_volumes() {
     docker volume ls --format 'volume {{.Name}}' --filter "$filter"
 }
 
-# Compose with the section's profile. docker-compose 1.29 makes the networks and volumes of all services, started or not:
-# those of other sections that were not there before are empty, and go.
+# Runs Compose with the section's profile. docker-compose 1.29 creates the networks and volumes of all services; those
+# of other sections that did not exist before are empty and are removed.
 compose_of_section() {
     local before code=0 kind name
     before=$'\n'$(networks_and_volumes)$'\n'
@@ -146,9 +146,9 @@ compose_of_section() {
     return "$code"
 }
 
-# Runs a command in a container of its own that is like a service's: `run_once SERVICE COMMAND…`.
+# Runs a command in a new container like that of a service: `run_once SERVICE COMMAND…`.
 run_once() {
-    # docker-compose 1.29 says twice that it makes a container.
+    # docker-compose 1.29 reports twice that it creates a container.
     compose_of_section run --rm --no-deps -T "$@" 2> >(grep -v '^Creating ' >&2)
 }
 
@@ -162,7 +162,7 @@ start() {
     if ! compose_of_section up --detach --no-build "${services[@]}" >"$log" 2>&1; then
         cat "$log" >&2
         rm -f "$log"
-        die "the start failed"
+        die "docker compose failed"
     fi
     rm -f "$log"
     wait_until_well
@@ -174,7 +174,7 @@ stop() {
     case ${1:-} in
         '') ;;
         --purge) purge=yes ;;
-        *) die "stop does not know $1" ;;
+        *) die "unknown argument of stop: $1" ;;
     esac
     need_docker
     local ids=() servers=() stopped=() id service network volume
@@ -185,7 +185,7 @@ stop() {
             *) ids+=("$id") ;;
         esac
     done < <(containers)
-    # Each has the time to finish that it was made with. What a run needs goes after the run.
+    # Each container has its own grace period. Servers are stopped after the runs that need them.
     [ ${#ids[@]} -eq 0 ] || docker stop "${ids[@]}" >/dev/null
     [ ${#servers[@]} -eq 0 ] || docker stop "${servers[@]}" >/dev/null
     ids+=("${servers[@]}")
@@ -198,9 +198,9 @@ stop() {
             docker volume rm "$volume" >/dev/null ||
                 die "volume $volume is still in use by $(users_of "$volume" --all): stop that first"
         done
-        say "stopped, and the data is removed"
+        say "stopped; the data was removed"
     else
-        say "stopped; the data is kept"
+        say "stopped; the data was kept"
     fi
     after_stop "${stopped[@]}"
 }
@@ -233,7 +233,7 @@ logs() {
         docker logs "$@" "${ids[0]}"
         return
     fi
-    # Several at once, each line with the container's name, as long as one of them writes.
+    # Several logs concurrently, each line prefixed with the container's name.
     for id in "${ids[@]}"; do
         docker logs "$@" "$id" 2>&1 | sed -u "s/^/$(docker inspect --format '{{slice .Name 1}}' "$id") | /" &
     done
@@ -241,10 +241,10 @@ logs() {
     wait
 }
 
-# What section 1 needs besides itself.
+# Prerequisites of section 1.
 prepare_section1() { mounts SECTION1_MOUNTED "$(from_docker "$SECTION1_CRONTAB")"; }
 
-# What section 4 needs besides itself, with the arguments of start: `prepare_section4 [--offline]`.
+# Prerequisites of section 4, with the arguments of start: `prepare_section4 [--offline]`.
 prepare_section4() {
     case ${1:-} in
         '') docker rm --force --volumes "$(container_of section4_mock_api)" >/dev/null 2>&1 || : ;;
@@ -252,7 +252,7 @@ prepare_section4() {
             services+=(section4_mock_api)
             export SECTION4_LOAD='--source covid19api --base-url http://mock-api:8019 --all'
             ;;
-        *) die "start does not know $1" ;;
+        *) die "unknown argument of start: $1" ;;
     esac
     mounts SECTION4_MOUNTED "$root"/docker/section4/make-reader \
         "$root"/docker/grafana/{reader.sql,grafana.ini,provisioning,dashboards}
@@ -261,11 +261,11 @@ prepare_section4() {
         services+=(section4_grafana)
         need_port section4_grafana SECTION4_GRAFANA_PORT
     else
-        warn "$GRAFANA_IMAGE cannot be pulled: everything but Grafana is started"
+        warn "$GRAFANA_IMAGE cannot be pulled: starting without Grafana"
     fi
 }
 
-# Shows where something is served, and opens it where there is a screen to open it on.
+# Prints an address, and opens it if there is a graphical session.
 open_address() {
     say "$1"
     local program

@@ -1,12 +1,11 @@
-//! Birthdays: dates written in any of four ways, read without allocation and almost without
-//! branches.
+//! Birthdays: parses dates in four formats, without allocation and almost without branches.
 //!
-//! | written | read as |
+//! | text | format |
 //! |---|---|
 //! | `1986-01-10` | `yyyy-mm-dd` |
 //! | `1986/01/10` | `yyyy/mm/dd` |
-//! | `10-01-1986` | `dd-mm-yyyy`: a dash with the year last is day first |
-//! | `01/10/1986` | `mm/dd/yyyy`: a slash with the year last is month first |
+//! | `10-01-1986` | `dd-mm-yyyy`: with dashes and the year last, day first |
+//! | `01/10/1986` | `mm/dd/yyyy`: with slashes and the year last, month first |
 
 use datafusion::arrow::array::{Array, Date32Array, StringViewArray};
 use datafusion::arrow::buffer::{BooleanBuffer, Buffer, NullBuffer};
@@ -14,10 +13,10 @@ use datafusion::arrow::buffer::{BooleanBuffer, Buffer, NullBuffer};
 use weir::function::calendar;
 use weir::function::view;
 
-/// Reads a birthday: its days since 1970-01-01, or none if it is not written in one of the four
-/// ways of this [module](self), or there is no such date.
+/// Parses a birthday: days since 1970-01-01, or none if the text has none of the four formats of this [module](self) or
+/// is not a valid date.
 ///
-/// White space around the date is ignored. Years run from 0001 to 9999.
+/// White space around the date is ignored. Years are 0001 to 9999.
 ///
 /// ```
 /// # use section1::birthday::parse;
@@ -33,7 +32,7 @@ pub fn parse(text: &str) -> Option<i32> {
     parse_ten(view::characters(view::inline_bytes(text.as_bytes())))
 }
 
-/// [`parse`] of every text of an array; null stays null.
+/// Applies [`parse`] to every text of an array; null stays null.
 pub fn parse_birthdays(texts: &StringViewArray) -> Date32Array {
     let mut days = Vec::with_capacity(texts.len());
     let mut valid = Vec::with_capacity(texts.len().div_ceil(64));
@@ -56,10 +55,10 @@ pub fn parse_birthdays(texts: &StringViewArray) -> Date32Array {
     Date32Array::new(days.into(), nulls)
 }
 
-/// Length of a date in each of the four ways, in bytes.
+/// Bytes of a date in each of the four formats.
 const LENGTH: usize = 10;
 
-/// Reads ten characters, the first one in the lowest byte.
+/// Parses ten characters, the first one in the lowest byte.
 #[inline]
 fn parse_ten(text: u128) -> Option<i32> {
     let separators_of_year_first = text & at(&[4, 7], 0xff);
@@ -69,8 +68,8 @@ fn parse_ten(text: u128) -> Option<i32> {
     let month_first = separators_of_year_last == at(&[2, 5], b'/');
     let pair = |start: usize| (text >> (8 * start)) as u64 & 0xffff;
     let quad = |start: usize| (text >> (8 * start)) as u64 & 0xffff_ffff;
-    // All three orders are put together and one is kept, or none, which leaves no digits: a branch
-    // for each would be a coin toss to the processor.
+    // All three orders are computed and one is selected, or none, which leaves no digits: branches would be
+    // unpredictable for the processor.
     let kept = |if_so: bool, digits: u64| digits & 0u64.wrapping_sub(u64::from(if_so));
     let digits = kept(year_first, quad(0) | pair(5) << 32 | pair(8) << 48)
         | kept(day_first, quad(6) | pair(3) << 32 | pair(0) << 48)
@@ -78,19 +77,19 @@ fn parse_ten(text: u128) -> Option<i32> {
     if !are_digits(digits) {
         return None;
     }
-    // Each even byte becomes the number that it and the byte behind it write.
+    // Each even byte becomes the two-digit number of itself and the next byte.
     let values = digits & 0x0f0f_0f0f_0f0f_0f0f;
     let pairs = values.wrapping_mul(10).wrapping_add(values >> 8);
     let number = |byte: u32| (pairs >> (8 * byte)) as u32 & 0xff;
     calendar::days(number(0) * 100 + number(2), number(4), number(6))
 }
 
-/// Whether all eight bytes are digits of ASCII.
+/// Whether all eight bytes are ASCII digits.
 #[inline]
 fn are_digits(bytes: u64) -> bool {
     const HIGH_HALVES: u64 = 0xf0f0_f0f0_f0f0_f0f0;
     const ZEROS: u64 = 0x3030_3030_3030_3030;
-    // Adding six pushes `:` to `?`, which share their high half with the digits, over into another.
+    // Adding six carries `:` to `?`, which share their high half with the digits, into another one.
     bytes & HIGH_HALVES == ZEROS && bytes.wrapping_add(0x0606_0606_0606_0606) & HIGH_HALVES == ZEROS
 }
 
@@ -106,7 +105,7 @@ mod tests {
 
     use super::*;
 
-    /// The rules once more, with chrono.
+    /// Reference implementation with chrono.
     fn reference(text: &str) -> Option<i32> {
         let text = text.trim();
         let digits = |part: &str| part.parse().ok().filter(|_: &u32| !part.contains('+'));
@@ -148,7 +147,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn an_array_is_read_as_chrono_reads_it(
+        fn an_array_is_parsed_as_by_chrono(
             texts in prop::collection::vec(prop::option::weighted(0.9, texts()), 0..200),
             skip in 0usize..70,
             take in 0usize..200,
@@ -165,7 +164,7 @@ mod tests {
         }
 
         #[test]
-        fn one_text_is_read_as_chrono_reads_it(text in texts()) {
+        fn one_text_is_parsed_as_by_chrono(text in texts()) {
             prop_assert_eq!(parse(&text), reference(&text));
         }
     }
@@ -193,14 +192,14 @@ mod tests {
     }
 
     #[test]
-    fn mixed_separators_are_no_date() {
+    fn mixed_separators_are_not_a_date() {
         for text in ["1986-01/10", "1986/01-10", "10-01/1986", "01/10-1986"] {
             assert_eq!(parse(text), None, "{text}");
         }
     }
 
     #[test]
-    fn dates_that_never_were_are_no_date() {
+    fn invalid_dates_are_not_a_date() {
         for text in ["1986-02-30", "1986-13-01", "1986-00-01", "1986-01-00", "1986-04-31", "0000-01-01"] {
             assert_eq!(parse(text), None, "{text}");
         }
@@ -220,14 +219,14 @@ mod tests {
     }
 
     #[test]
-    fn other_widths_are_no_date() {
+    fn other_lengths_are_not_a_date() {
         for text in ["", "1986-1-10", "86-01-10", "01986-01-10", "1986-01-10T00:00:00", "1986 01 10", "19860110"] {
             assert_eq!(parse(text), None, "{text}");
         }
     }
 
     #[test]
-    fn digits_of_other_scripts_are_no_digits() {
+    fn digits_of_other_scripts_are_not_digits() {
         assert_eq!(parse("1986-01-1０"), None);
         assert_eq!(parse("é986-01-0"), None);
     }

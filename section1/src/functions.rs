@@ -1,14 +1,14 @@
-//! The functions that the SQL of this section may use, for a DataFusion session to register.
+//! The SQL functions of this section, to be registered in a DataFusion session.
 //!
 //! | function | takes | returns |
 //! |---|---|---|
 //! | `split_name(name)` | a text | a struct of [`name::fields`], never null itself |
-//! | `parse_birthday(text)` | a text | `Date32`, null if the text is no date |
+//! | `parse_birthday(text)` | a text | `Date32`, null if the text is not a date |
 //! | `membership_id(last_name, birthday)` | a text and a date | `Utf8View`, null if either is |
 //!
-//! A text is a `Utf8View`, `Utf8` or `LargeUtf8`; views are used as they are, the others become
-//! views without a copy of their bytes. Arguments may be constants, and null constants. All three
-//! are immutable: the same arguments give the same result, on every machine and at any time.
+//! A text is a `Utf8View`, `Utf8` or `LargeUtf8`; the latter two are converted to views without copying their bytes.
+//! Arguments may be constants, also null. All three functions are immutable: the same arguments give the same result,
+//! on every machine and at any time.
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -25,8 +25,8 @@ use datafusion::logical_expr::{
 
 use crate::{birthday, membership_id, name};
 
-/// The functions of this section: `split_name`, `parse_birthday` and `membership_id`, each
-/// described in this [module](self) and, for the session, in its own documentation.
+/// The functions of this section: `split_name`, `parse_birthday` and `membership_id`. They are described in this
+/// [module](self) and in their DataFusion documentation.
 pub fn functions() -> Vec<ScalarUDF> {
     [split_name(), parse_birthday(), membership_id()].map(ScalarUDF::new_from_impl).into()
 }
@@ -41,7 +41,7 @@ fn split_name() -> Function {
         evaluate: |arguments| Ok(Arc::new(name::split_names(arguments[0].as_string_view())?)),
         documentation: documentation(
             "Splits a name into first_name (all words but the last), last_name (the last word) and \
-             words (how many there are), without honorifics before it and suffixes behind it. The \
+             words (the number of words), without leading honorifics and trailing suffixes. The \
              struct is never null; a null or empty name has null names and 0 words, a name of one \
              word has a last name only.",
             "split_name(name)",
@@ -61,9 +61,9 @@ fn parse_birthday() -> Function {
         returns: Field::new("parse_birthday", DataType::Date32, true),
         evaluate: |arguments| Ok(Arc::new(birthday::parse_birthdays(arguments[0].as_string_view()))),
         documentation: documentation(
-            "Reads a date written as yyyy-mm-dd, yyyy/mm/dd, dd-mm-yyyy or mm/dd/yyyy, with or \
-             without white space around it. Null if it is written otherwise, is no date of the \
-             calendar, or is null.",
+            "Parses a date in the format yyyy-mm-dd, yyyy/mm/dd, dd-mm-yyyy or mm/dd/yyyy, with or \
+             without white space around it. Null if it has another format, is not a \
+             valid date, or is null.",
             "parse_birthday(text)",
             "parse_birthday('31-01-1986') -- 1986-01-31",
         )
@@ -87,7 +87,7 @@ fn membership_id() -> Function {
         },
         documentation: documentation(
             "The last name, `_`, and the first five hexadecimal digits of the SHA-256 of the \
-             birthday written as yyyymmdd. Null if either is null, or the year is not one of 1 to \
+             birthday written as yyyymmdd. Null if either is null, or the year is outside 1 to \
              9999.",
             "membership_id(last_name, birthday)",
             "membership_id('Smith', DATE '1986-01-10') -- Smith_3864b",
@@ -98,15 +98,15 @@ fn membership_id() -> Function {
     }
 }
 
-/// A function over whole arrays.
+/// A SQL function over whole arrays.
 #[derive(Debug)]
 struct Function {
     name: &'static str,
-    /// What `evaluate` takes; the arguments are cast to it.
+    /// Parameters of `evaluate`; the arguments are cast to them.
     arguments: &'static [DataType],
     signature: Signature,
     returns: Field,
-    /// Arrays of the same length to an array of that length.
+    /// Maps arrays of the same length to an array of that length.
     evaluate: fn(&[ArrayRef]) -> Result<ArrayRef>,
     documentation: Documentation,
 }
@@ -152,8 +152,7 @@ impl ScalarUDFImpl for Function {
     }
 }
 
-// The planner compares functions. No two of these have the same name, and addresses of functions
-// cannot be compared.
+// The planner compares functions. Their names are unique, and addresses of functions cannot be compared.
 impl PartialEq for Function {
     fn eq(&self, other: &Self) -> bool {
         self.name == other.name
@@ -174,9 +173,7 @@ fn text() -> Coercion {
 
 fn signature(parameters: &[(&str, Coercion)]) -> Signature {
     let (names, types): (Vec<_>, Vec<_>) = parameters.iter().cloned().unzip();
-    Signature::coercible(types, Volatility::Immutable)
-        .with_parameter_names(names)
-        .expect("every parameter has a name of its own")
+    Signature::coercible(types, Volatility::Immutable).with_parameter_names(names).expect("parameter names are unique")
 }
 
 fn documentation(description: &str, syntax: &str, example: &str) -> DocumentationBuilder {
@@ -193,7 +190,7 @@ mod tests {
 
     use super::*;
 
-    /// What the SQL expression gives for a name, a date and a null in the column `text` of a type.
+    /// The results of a SQL expression for a name, a date and a null in the column `text` of a type.
     fn values(sql: &str, kind: &DataType) -> Vec<String> {
         let texts = StringViewArray::from_iter([Some("Dr. Ann Lee"), Some("1986-01-10"), None]);
         let column = cast(&texts, kind).unwrap();
@@ -207,13 +204,13 @@ mod tests {
         (0..values.len()).map(|row| array_value_to_string(&values, row).unwrap()).collect()
     }
 
-    /// What a constant SQL expression gives.
+    /// The result of a constant SQL expression.
     fn value(sql: &str) -> String {
         values(sql, &DataType::Utf8View).remove(0)
     }
 
     #[test]
-    fn texts_of_every_kind_are_taken() {
+    fn texts_of_every_type_are_accepted() {
         for kind in [DataType::Utf8View, DataType::Utf8, DataType::LargeUtf8] {
             assert_eq!(values("split_name(text)['first_name']", &kind), ["Ann", "", ""]);
             assert_eq!(values("split_name(text)['last_name']", &kind), ["Lee", "1986-01-10", ""]);
@@ -225,27 +222,27 @@ mod tests {
     }
 
     #[test]
-    fn constants_are_taken() {
+    fn constants_are_accepted() {
         assert_eq!(value("split_name('John Smith, MD')['last_name']"), "Smith");
         assert_eq!(value("parse_birthday('01/31/1986')"), "1986-01-31");
         assert_eq!(value("membership_id('Smith', DATE '1986-01-10')"), "Smith_3864b");
     }
 
     #[test]
-    fn a_constant_beside_a_column_is_taken() {
+    fn a_constant_and_a_column_are_accepted() {
         let ids = values("membership_id(text, DATE '1986-01-10')", &DataType::Utf8View);
         assert_eq!(ids, ["Dr. Ann Lee_3864b", "1986-01-10_3864b", ""]);
     }
 
     #[test]
-    fn null_constants_are_taken() {
+    fn null_constants_are_accepted() {
         assert_eq!(value("split_name(NULL)['words']"), "0");
         assert_eq!(value("parse_birthday(NULL)"), "");
         assert_eq!(value("membership_id('Smith', NULL)"), "");
     }
 
     #[test]
-    fn a_number_is_no_text() {
+    fn a_number_is_not_a_text() {
         let session = SessionContext::new();
         let function = functions().remove(0);
         let schema = datafusion::common::DFSchema::empty();

@@ -1,25 +1,24 @@
-//! Generated applications: CSV files like the real ones, of any size, with every defect that real
-//! ones have.
+//! Generates applications: CSV files like real ones, of any size, with every kind of defect that real ones have.
 //!
 //! The files `applications_0001.csv`, `applications_0002.csv` and so on begin with the header
 //! `name,email,date_of_birth,mobile_no`; lines end with LF and are about 60 bytes. The same
 //! [`Generate`] gives the same bytes on any machine, with any number of processors.
 //!
-//! # What is in them
+//! # Contents
 //!
 //! | field | value | share |
 //! |---|---|---|
 //! | name | two words | 94.48 % |
 //! | | an honorific before two words (`Dr. Ann Lee`) | 2 % |
-//! | | a suffix behind two words (`Ann Lee MD`) | 2 % |
+//! | | a suffix after two words (`Ann Lee MD`) | 2 % |
 //! | | three words | 1 % |
-//! | | white space around it, or too much inside of it | 0.2 % |
-//! | | letters that are not of ASCII (`Zoë Lee`) | 0.1 % |
+//! | | white space around it, or repeated white space inside | 0.2 % |
+//! | | non-ASCII letters (`Zoë Lee`) | 0.1 % |
 //! | | one word | 0.1 % |
 //! | | none | 0.1 % |
 //! | | a comma, so quoted (`"John Smith, MD"`) | 0.02 % |
 //! | email | `First_Last@domain.tld`, the domain of one or two last names | 99.65 % |
-//! | | two domains, one behind the other (`@lee.com.sg`) | 0.1 % |
+//! | | two top-level domains (`@lee.com.sg`) | 0.1 % |
 //! | | the last domain in upper case (`@lee.COM`) | 0.1 % |
 //! | | without `@`, with two, or none, each | 0.05 % |
 //! | email's last domain | `com` | 61 % |
@@ -28,16 +27,16 @@
 //! | | `mm/dd/yyyy` | 25 % |
 //! | | `yyyy-mm-dd` | 24.5 % |
 //! | | `dd-mm-yyyy` | 23.5 % |
-//! | | no date of the calendar (30 February, 31/31), in any of the four, among the above | 0.05 % |
+//! | | an invalid date (30 February, 31/31), in any of the four formats, included above | 0.05 % |
 //! | | none, instead of the above | 0.05 % |
 //! | mobile_no | six, five, seven, eight digits | 25.96 %, 24.98 %, 23.98 %, 18.98 % |
 //! | | `dddd dddd` | 5.98 % |
 //! | | `dddd-dddd`, eight of which one is a letter, or none, each | 0.04 % |
-//! | whole line | needless quotes around the name | 0.1 % |
-//! | | needless quotes around every field | 0.1 % |
+//! | whole line | unnecessary quotes around the name | 0.1 % |
+//! | | unnecessary quotes around every field | 0.1 % |
 //!
-//! Birthdays are of 1950 to 2015: 21 % are of people who were under 18 on 1 January 2022, and are
-//! spread evenly over the days since 2004-01-02; the others evenly over the days before it.
+//! Birthdays are from 1950 to 2015: 21 % belong to people under 18 on 1 January 2022 and are distributed uniformly over
+//! the days since 2004-01-02; the others are distributed uniformly over the days before.
 //!
 //! Malformed lines, half of them of three fields and half of five, come in addition to these rows.
 
@@ -56,27 +55,25 @@ mod application;
 mod folder;
 mod people;
 
-/// What to generate.
+/// Parameters of the generator.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Generate {
     /// Well-formed rows, in all files together.
     pub rows: u64,
-    /// Another seed gives other applications.
+    /// Seed of the random numbers.
     pub seed: u64,
-    /// Malformed lines per million rows, in addition to the rows; how many it will be is left to
-    /// chance.
+    /// Expected malformed lines per million rows, in addition to the rows; the actual number is random.
     pub malformed_per_million: u32,
-    /// Rows of one file at the most, from 1 to [`MAX_ROWS_PER_FILE`]; a number outside is brought
-    /// inside. Two rows or more always make two files or more, and all files have the same number
-    /// of rows, give or take one.
+    /// Maximum rows per file, clamped to 1 to [`MAX_ROWS_PER_FILE`]. Two or more rows always give at least two files,
+    /// and the numbers of rows of all files differ by at most one.
     pub rows_per_file: u64,
 }
 
-/// The most rows that one file has.
+/// Maximum rows of one file.
 pub const MAX_ROWS_PER_FILE: u64 = 1_000_000;
 
 impl Default for Generate {
-    /// A million rows of the seed 1 in two files, with 200 malformed lines or so.
+    /// A million rows with seed 1 in two files, with about 200 malformed lines.
     fn default() -> Self {
         Self { rows: 1_000_000, seed: 1, malformed_per_million: 200, rows_per_file: MAX_ROWS_PER_FILE }
     }
@@ -88,35 +85,33 @@ impl Generate {
         self.rows.div_ceil(most).max(self.rows.min(2)).max(1)
     }
 
-    /// Rows of the file with an index from 0.
+    /// Rows of the file with this index, from 0.
     fn rows_of(&self, file: u64) -> u64 {
         let (each, rest) = (self.rows / self.files(), self.rows % self.files());
         each + u64::from(file < rest)
     }
 }
 
-/// What was generated.
+/// Result of the generator.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Generated {
     /// The files, in the order of their numbers.
     pub files: Vec<PathBuf>,
     /// Well-formed rows, without headers.
     pub rows: u64,
-    /// Malformed lines, of which `rows` counts none.
+    /// Malformed lines, not included in `rows`.
     pub malformed: u64,
     /// Bytes of all files.
     pub bytes: u64,
 }
 
-/// Writes generated applications into the folder `out`, which is made if need be.
+/// Writes generated applications into the folder `out`, which is created if needed.
 ///
-/// Files that were generated into it before are removed first. A file has another name until it is
-/// whole, so whoever reads `*.csv` never reads half of one. All processors write, each a file of
-/// its own.
+/// Previously generated files are removed first. A file has a temporary name until it is complete, so readers of
+/// `*.csv` never see a partial file. All processors write, each a file of its own.
 ///
 /// # Errors
-/// If the folder holds anything else, or a file cannot be written; the files that are whole by then
-/// stay.
+/// If the folder has other files, or a file cannot be written; the files completed by then remain.
 pub fn generate(generate: &Generate, out: &Path) -> Result<Generated, GenerateError> {
     let threads = thread::available_parallelism().map_or(1, NonZero::get);
     generate_with(generate, out, threads)
@@ -132,7 +127,7 @@ fn generate_with(generate: &Generate, out: &Path, threads: usize) -> Result<Gene
             if file >= generate.files() {
                 return Ok(written);
             }
-            // An error keeps the other threads from beginning another file.
+            // After an error, the other threads start no further file.
             let file = write_file(generate, file, out).inspect_err(|_| next.store(generate.files(), Ordering::Relaxed));
             written.push(file?);
         }
@@ -151,7 +146,7 @@ fn generate_with(generate: &Generate, out: &Path, threads: usize) -> Result<Gene
     })
 }
 
-/// One file that is whole.
+/// A completed file.
 #[derive(Clone)]
 struct Written {
     index: u64,
@@ -165,11 +160,11 @@ fn write_file(generate: &Generate, index: u64, out: &Path) -> Result<Written, Ge
     let path = out.join(folder::name(index));
     let mut written = Written { index, path, malformed: 0, bytes: 0 };
     fill(generate, &mut written, &partial).map_err(failed("write", &partial))?;
-    fs::rename(&partial, &written.path).map_err(failed("rename to its last name", &partial))?;
+    fs::rename(&partial, &written.path).map_err(failed("rename to its final name", &partial))?;
     Ok(written)
 }
 
-/// Writes the rows of a file to `path`, a megabyte at a time.
+/// Writes the rows of a file to `path` in chunks of a megabyte.
 fn fill(generate: &Generate, written: &mut Written, path: &Path) -> io::Result<()> {
     const MEGABYTE: usize = 1 << 20;
     let mut applications = Applications::new(generate.seed, written.index, generate.malformed_per_million);
@@ -205,7 +200,7 @@ mod tests {
         tempfile::tempdir().unwrap()
     }
 
-    /// Names and contents of all files of a folder, but for the marker.
+    /// Names and contents of all files of a folder except the marker.
     fn contents(folder: &Path) -> Vec<(String, String)> {
         let mut contents: Vec<_> = fs::read_dir(folder)
             .unwrap()
@@ -280,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn the_rows_of_a_file_are_a_million_at_the_most() {
+    fn a_file_has_at_most_a_million_rows() {
         let generate = Generate { rows: 5_000_000, rows_per_file: u64::MAX, ..Generate::default() };
         assert_eq!(generate.files(), 5);
         assert_eq!(Generate { rows: 5, rows_per_file: 0, ..Generate::default() }.files(), 5);
@@ -296,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_with_other_files_is_refused_and_left_alone() {
+    fn a_folder_with_other_files_is_refused_and_unchanged() {
         for other in ["notes.txt", "applications_1.csv", "applications_0001.csv.gz", "applications_000a.csv"] {
             let out = folder();
             generate(&small(1), out.path()).unwrap();
@@ -309,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_of_somebody_elses_is_left_alone_even_if_it_has_a_generated_name() {
+    fn a_foreign_file_is_kept_even_if_it_has_a_generated_name() {
         let out = folder();
         fs::write(out.path().join("applications_0001.csv"), "mine").unwrap();
         assert!(matches!(generate(&small(10), out.path()), Err(GenerateError::OtherFiles { .. })));

@@ -1,7 +1,7 @@
-//! Membership applications: cleaned, judged, and split into successful and unsuccessful.
+//! Pipeline for membership applications: cleans and validates them, and splits them into successful and unsuccessful.
 //!
-//! The task is `conf/applications.yaml` and `conf/sql/applicant.sql`; this crate adds the three functions that
-//! the SQL needs ([`functions()`]), and makes applications to try it on ([`generate`]).
+//! The task is `conf/applications.yaml` and `conf/sql/applicant.sql`; this crate adds the three SQL functions that it
+//! uses ([`functions()`]) and a generator of test applications ([`generate`]).
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod birthday;

@@ -1,4 +1,4 @@
-//! The `section1` command: runs the membership applications task, and makes applications to try it on.
+//! The `section1` command: runs the membership applications task, and generates applications to try it on.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -8,17 +8,17 @@ use miette::IntoDiagnostic;
 use section1::generate::{Generate, generate};
 use weir::Cli;
 
-/// Batches live only as long as it takes to write them: what matters is an allocator that hands the same memory out
-/// again.
+/// Batches live only until they are written, so an allocator that reuses memory quickly matters.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: weir::allocator::MiMalloc = weir::allocator::MiMalloc;
 
-/// The task file, from the folder that `section1/` is in.
+/// The task file, relative to the folder that contains `section1/`.
 const TASK: &str = "section1/conf/applications.yaml";
 
 fn main() -> ExitCode {
     Cli::new("section1")
-        .about("Sorts membership applications into successful and unsuccessful.")
+        .allocator(weir::allocator::MIMALLOC)
+        .about("Splits membership applications into successful and unsuccessful.")
         .version(env!("CARGO_PKG_VERSION"))
         .default_task(TASK)
         .functions(section1::functions())
@@ -27,19 +27,19 @@ fn main() -> ExitCode {
         .main()
 }
 
-/// Write made-up applications, with every defect that real ones have.
+/// Generate applications with every kind of defect that real ones have.
 #[derive(Debug, Args)]
 struct GenerateArgs {
     /// Well-formed rows, in all files together.
     #[arg(long, value_name = "N", default_value_t = 1_000_000)]
     rows: u64,
-    /// Another seed gives other applications; the same one gives the same bytes.
+    /// Seed of the random numbers; the same seed gives the same bytes.
     #[arg(long, value_name = "S", default_value_t = 1)]
     seed: u64,
-    /// Lines that are not four fields, per million rows and in addition to them.
+    /// Malformed lines, which do not have four fields, per million rows and in addition to them.
     #[arg(long, value_name = "N", default_value_t = 200)]
     malformed_per_million: u32,
-    /// The folder that takes the CSV files.
+    /// Output folder of the CSV files.
     #[arg(value_name = "OUT")]
     out: PathBuf,
 }
@@ -60,13 +60,13 @@ fn generate_files(matches: &ArgMatches, _: &Cli) -> miette::Result<u8> {
     Ok(0)
 }
 
-/// Make a sample, run the task on it, and show what came of it.
+/// Generate a sample, run the task on it, and show the result.
 #[derive(Debug, Args)]
 struct DemoArgs {
-    /// How many applications to make.
+    /// Number of applications to generate.
     #[arg(long, value_name = "N", default_value_t = 100_000)]
     rows: u64,
-    /// The folder for the sample and its outcome.
+    /// Folder of the sample and the results.
     #[arg(long, value_name = "DIR", default_value = "section1-demo")]
     dir: PathBuf,
 }
@@ -74,11 +74,12 @@ struct DemoArgs {
 fn demo(matches: &ArgMatches, cli: &Cli) -> miette::Result<u8> {
     let DemoArgs { rows, dir } = DemoArgs::from_arg_matches(matches).into_diagnostic()?;
     if !Path::new(TASK).exists() {
-        return Err(miette::miette!(help = "run it from the folder that `section1/` is in", "there is no {TASK} here"));
+        let help = "run it from the folder that contains `section1/`";
+        return Err(miette::miette!(help = help, "{TASK} does not exist in this folder"));
     }
     let (input, output) = (dir.join("applications"), dir.join("members"));
     let made = generate(&Generate { rows, ..Generate::default() }, &input).into_diagnostic()?;
-    println!("made {} applications in {}\n", made.rows + made.malformed, input.display());
+    println!("generated {} applications in {}\n", made.rows + made.malformed, input.display());
     let arguments = [
         "section1".into(),
         "run".into(),

@@ -1,5 +1,4 @@
-//! Membership ids: the last name and five digits that stand for the birthday, `Smith_3864b` for
-//! example.
+//! Membership ids: the last name and five hexadecimal digits of a hash of the birthday, for example `Smith_3864b`.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -11,11 +10,10 @@ use sha2::{Digest, Sha256};
 use weir::function::calendar;
 use weir::function::view;
 
-/// The membership id of a member: `<last_name>_` and the first five hexadecimal digits, in lower
-/// case, of the SHA-256 of the birthday written as `yyyymmdd`.
+/// The membership id of a member: `<last_name>_` and the first five hexadecimal digits, in lower case, of the SHA-256
+/// of the birthday as `yyyymmdd`.
 ///
-/// `birthday` is in days since 1970-01-01. None if its year cannot be written with four digits, so
-/// is outside of 1 to 9999.
+/// `birthday` is in days since 1970-01-01. None if its year is outside 1 to 9999.
 ///
 /// ```
 /// # use section1::membership_id::membership_id;
@@ -28,10 +26,10 @@ pub fn membership_id(last_name: &str, birthday: i32) -> Option<String> {
     Some(format!("{last_name}{ending}"))
 }
 
-/// [`membership_id`] of every row of two arrays of the same length; null if either is.
+/// Applies [`membership_id`] to every row of two arrays of the same length; null if either is null.
 ///
 /// # Errors
-/// If the arrays differ in length, or the ids that are longer than 12 bytes are more than 2 GiB.
+/// If the arrays differ in length, or the ids longer than 12 bytes exceed 2 GiB in total.
 pub fn membership_ids(last_names: &StringViewArray, birthdays: &Date32Array) -> Result<StringViewArray> {
     if last_names.len() != birthdays.len() {
         return exec_err!("membership_id: {} last names but {} birthdays", last_names.len(), birthdays.len());
@@ -56,35 +54,33 @@ pub fn membership_ids(last_names: &StringViewArray, birthdays: &Date32Array) -> 
             Some(ending) => long.view(last_names, row, ending),
         });
     }
-    // SAFETY: a view is empty; or inlined and of a whole name and an ending, which is ASCII; or of
-    // the same in the buffer, with the first four bytes of the name, which are the first four of
-    // the id.
+    // SAFETY: a view is empty; or inlined, with a whole name and an ending, which is ASCII; or it points to the same in
+    // the buffer and has the first four bytes of the name, which are the first four of the id.
     Ok(unsafe { view::array(views, long.buffers(), Some(valid.into())) })
 }
 
-/// Bytes behind the last name: `_` and five digits.
+/// Bytes after the last name: `_` and five digits.
 const ENDING: usize = 6;
 
 /// The longest name whose id is inlined.
 const INLINED_NAME: usize = view::INLINED - ENDING;
 
-/// What the bytes of an ending take in the memo and in the buffer, where the next id is written
-/// over the rest.
+/// Bytes of an ending in the memo and in the buffer, where the next id overwrites the unused ones.
 const ENDING_WORD: usize = size_of::<u64>();
 
-/// The ids that do not fit a view.
+/// The ids that are too long to be inlined in a view.
 struct LongIds {
     bytes: Vec<u8>,
     end: usize,
 }
 
 impl LongIds {
-    /// Makes room for the ids of all `names`.
+    /// Allocates the buffer for the ids of all `names`.
     fn for_names(names: &[u128]) -> Result<Self> {
         let lengths = names.iter().map(|&name| name as u32 as usize);
         let room: usize = lengths.filter(|&length| length > INLINED_NAME).map(|length| length + ENDING).sum();
         if room > view::BUFFER - ENDING_WORD - size_of::<u128>() {
-            return exec_err!("membership_id: the ids of one batch are more than 2 GiB, split the batch");
+            return exec_err!("membership_id: the ids of one batch exceed 2 GiB; split the batch");
         }
         let spare = if room == 0 { 0 } else { ENDING_WORD + size_of::<u128>() };
         Ok(Self { bytes: vec![0; room + spare], end: 0 })
@@ -96,7 +92,7 @@ impl LongIds {
         let length = name as u32 as usize;
         let start = self.end;
         if length <= view::INLINED {
-            // Whole words are quicker to copy than a few bytes; what is too much is written over.
+            // Copying whole words is faster than copying a few bytes; the excess is overwritten.
             self.bytes[start..start + size_of::<u128>()].copy_from_slice(&view::characters(name).to_le_bytes());
         } else {
             self.bytes[start..start + length].copy_from_slice(names.value(row).as_bytes());
@@ -119,14 +115,14 @@ impl LongIds {
     }
 }
 
-/// `_` and the digits of a birthday, the first one in the lowest byte, zeros above the sixth; none
-/// if its year is not one of 1 to 9999.
+/// `_` and the digits of a birthday, the first one in the lowest byte, zeros above the sixth; none if its year is
+/// outside 1 to 9999.
 ///
-/// Birthdays of 1900 to 2099 are remembered: a file has millions of them but few that differ.
+/// Birthdays from 1900 to 2099 are memoized: a file has millions of birthdays but few distinct ones.
 #[inline]
 fn ending(birthday: i32) -> Option<u64> {
-    /// Zero where a day was not asked for yet. An entry is complete in itself, so threads need no
-    /// order among them: two that meet compute the same.
+    /// Zero for days that are not computed yet. Each entry is independent, so threads need no ordering: two that
+    /// compute the same entry store the same value.
     static MEMO: [AtomicU64; MEMO_DAYS] = [const { AtomicU64::new(0) }; MEMO_DAYS];
     let Some(entry) = MEMO.get(birthday.wrapping_sub(MEMO_START) as u32 as usize) else {
         return compute_ending(birthday);
@@ -143,7 +139,7 @@ fn ending(birthday: i32) -> Option<u64> {
 
 /// 1900-01-01.
 const MEMO_START: i32 = -25_567;
-/// Days of the years 1900 to 2099.
+/// Number of days of the years 1900 to 2099.
 const MEMO_DAYS: usize = 73_049;
 
 #[cold]
@@ -171,7 +167,7 @@ mod tests {
         NaiveDate::from_ymd_opt(year, month, day).unwrap().num_days_from_ce() - 719_163
     }
 
-    /// The rule once more, with chrono and the whole hash.
+    /// Reference implementation with chrono and the whole hash.
     fn reference(last_name: Option<&str>, birthday: Option<i32>) -> Option<String> {
         let date = NaiveDate::from_num_days_from_ce_opt(birthday?.checked_add(719_163)?)?;
         if !(1..=9999).contains(&date.year()) {
@@ -199,7 +195,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn an_array_has_the_ids_of_its_members(
+        fn an_array_has_the_ids_of_the_reference(
             members in members(),
             skip in 0usize..10,
             take in 0usize..60,
@@ -220,7 +216,7 @@ mod tests {
         }
 
         #[test]
-        fn one_member_has_the_id_of_the_rule(name in names(), birthday in birthdays()) {
+        fn one_member_has_the_id_of_the_reference(name in names(), birthday in birthdays()) {
             let expected = reference(Some(&name), Some(birthday));
             prop_assert_eq!(membership_id(&name, birthday), expected);
         }
@@ -233,20 +229,20 @@ mod tests {
     }
 
     #[test]
-    fn a_remembered_birthday_has_the_same_digits() {
+    fn a_memoized_birthday_has_the_same_digits() {
         let birthday = day(2001, 2, 3);
         assert_eq!(membership_id("Lee", birthday), membership_id("Lee", birthday));
         assert_eq!(ending(birthday), compute_ending(birthday));
     }
 
     #[test]
-    fn the_memo_is_of_1900_to_2099() {
+    fn the_memo_covers_1900_to_2099() {
         assert_eq!(MEMO_START, day(1900, 1, 1));
         assert_eq!(MEMO_START + MEMO_DAYS as i32, day(2100, 1, 1));
     }
 
     #[test]
-    fn a_year_that_four_digits_cannot_write_has_no_id() {
+    fn a_year_without_four_digits_has_no_id() {
         assert_eq!(membership_id("Lee", day(9999, 12, 31) + 1), None);
         assert_eq!(membership_id("Lee", day(1, 1, 1) - 1), None);
         assert!(membership_id("Lee", day(9999, 12, 31)).is_some());

@@ -1,4 +1,4 @@
-//! Names: split into first and last name, without honorifics before them and suffixes behind them.
+//! Names: split into first and last name, without leading honorifics and trailing suffixes.
 //!
 //! | name | first name | last name | words |
 //! |---|---|---|---|
@@ -21,24 +21,23 @@ use crate::title::{is_honorific, is_suffix};
 use crate::words::{AnyWords, PlainWords, Words};
 use weir::function::view;
 
-/// A name in parts.
+/// The parts of a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Name<'a> {
     /// All words but the last, one space between them. None if there are fewer than two words.
     pub first: Option<Cow<'a, str>>,
     /// The last word. None if there is no word.
     pub last: Option<&'a str>,
-    /// How many words the name has without honorifics and suffixes.
+    /// Number of words without honorifics and suffixes.
     pub words: usize,
 }
 
 /// Splits a name into its first and last name.
 ///
-/// Words are parted by white space. Honorifics before the name (`Mr`, `Mrs`, `Ms`, `Miss`, `Dr`,
-/// `Prof`) and suffixes behind it (`MD`, `DDS`, `DVM`, `PhD`, `Jr`, `Sr`, `II`, `III`, `IV`, `V`)
-/// are dropped, as many as there are, in upper or lower case and with or without full stops
-/// (`Ph.D.`). A suffix may end with one comma, and one comma before a dropped suffix is dropped
-/// too. Nothing else of a word is changed.
+/// Words are separated by white space. Leading honorifics (`Mr`, `Mrs`, `Ms`, `Miss`, `Dr`, `Prof`) and trailing
+/// suffixes (`MD`, `DDS`, `DVM`, `PhD`, `Jr`, `Sr`, `II`, `III`, `IV`, `V`) are all removed, in upper or lower case and
+/// with or without full stops (`Ph.D.`). A suffix may end with one comma, and one comma before a removed suffix is
+/// removed too. Words are otherwise unchanged.
 ///
 /// ```
 /// # use section1::name::split;
@@ -56,13 +55,13 @@ pub fn split(name: &str) -> Name<'_> {
     Name { first, last, words: parts.words }
 }
 
-/// [`split`] of every name of an array, in an array of [`fields`], which is never null itself.
+/// Applies [`split`] to every name of an array; returns an array of [`fields`], which is never null itself.
 ///
-/// A null name has no words and neither a first nor a last name. The output points into the buffers
-/// of `names`: only first names that need their white space tidied are copied.
+/// A null name has no words and neither a first nor a last name. The output points into the buffers of `names`: only
+/// first names whose white space must be normalized are copied.
 ///
 /// # Errors
-/// If the first names that have to be tidied are more than 2 GiB.
+/// If the copied first names exceed 2 GiB in total.
 pub fn split_names(names: &StringViewArray) -> Result<StructArray> {
     let mut first_names = Vec::with_capacity(names.len());
     let mut last_names = Vec::with_capacity(names.len());
@@ -86,9 +85,8 @@ pub fn split_names(names: &StringViewArray) -> Result<StructArray> {
     let buffers = names.data_buffers().to_vec();
     let mut first_buffers = buffers.clone();
     first_buffers.extend(tidied.buffer());
-    // SAFETY: a view is empty, or a cut of a valid view between two words, so between two
-    // characters, in the same buffers; or one that `make_view` made of a string that is in the
-    // buffer added last, or short enough to need none.
+    // SAFETY: a view is empty, or a slice of a valid view between two words, so between two characters, in the same
+    // buffers; or `make_view` created it from a string that is in the buffer added last, or short enough to be inlined.
     let (first_names, last_names) = unsafe {
         (view::array(first_names, first_buffers, Some(has_first)), view::array(last_names, buffers, Some(has_last)))
     };
@@ -106,14 +104,13 @@ pub fn fields() -> Fields {
     ])
 }
 
-/// Where the parts of a name are in it.
+/// Positions of the parts in a name.
 struct Parts {
-    /// From the first word to the end of the last but one; means nothing if there are fewer than
-    /// two words.
+    /// From the first word to the end of the last but one; unspecified if there are fewer than two words.
     first: Range<usize>,
-    /// Whether the words of `first` are one space apart, so that it can be taken as it is.
+    /// Whether the words of `first` are separated by one space each, so that it needs no copy.
     first_is_tidy: bool,
-    /// The last word; means nothing if there is no word.
+    /// The last word; unspecified if there is no word.
     last: Range<usize>,
     words: usize,
 }
@@ -166,7 +163,7 @@ fn drop_honorifics(name: &[u8], words: &mut impl Words) {
 fn drop_suffixes(name: &[u8], words: &mut impl Words) -> bool {
     let mut dropped = false;
     while let Some(word) = words.last().map(|word| &name[word]) {
-        // A comma on its own before a suffix belongs to it: `John Smith , MD`.
+        // A separate comma before a suffix belongs to it: `John Smith , MD`.
         if !(is_suffix(word.strip_suffix(b",").unwrap_or(word)) || dropped && word == b",") {
             break;
         }
@@ -176,7 +173,7 @@ fn drop_suffixes(name: &[u8], words: &mut impl Words) -> bool {
     dropped
 }
 
-/// The words of `text` with one space between them.
+/// The words of `text`, separated by one space.
 fn tidy(text: &str) -> String {
     let mut tidied = String::with_capacity(text.len());
     for word in text.split_whitespace() {
@@ -188,9 +185,9 @@ fn tidy(text: &str) -> String {
     tidied
 }
 
-/// The tidied texts of one array, those that do not fit a view in a buffer of their own.
+/// The normalized texts of one array; those too long for a view are in a buffer of their own.
 struct Tidied {
-    /// The number that the buffer will have.
+    /// The index that the buffer will have.
     index: usize,
     bytes: Vec<u8>,
 }
@@ -205,7 +202,7 @@ impl Tidied {
         let offset = self.bytes.len();
         if text.len() > view::INLINED {
             if offset + text.len() > view::BUFFER {
-                return exec_err!("split_name: the names of one batch are more than 2 GiB, split the batch");
+                return exec_err!("split_name: the names of one batch exceed 2 GiB; split the batch");
             }
             self.bytes.extend_from_slice(text.as_bytes());
         }
@@ -237,7 +234,7 @@ mod tests {
         (Some(first.into()), Some(last.into()))
     }
 
-    /// The rules once more, word by word.
+    /// Reference implementation, word by word.
     fn reference(name: Option<&str>) -> Split {
         let plain = |word: &str| word.replace('.', "").to_ascii_lowercase();
         let mut words: Vec<&str> = name.unwrap_or_default().split_whitespace().collect();
@@ -260,7 +257,7 @@ mod tests {
         ((!words.is_empty()).then(|| words.join(" ")), last.map(str::to_owned), count)
     }
 
-    /// The rows of the split array, which has to be valid throughout.
+    /// The rows of the split array, which must be valid.
     fn rows(array: &StructArray) -> Vec<Split> {
         array.to_data().validate_full().unwrap();
         assert_eq!(array.null_count(), 0);
@@ -304,7 +301,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn an_array_is_split_as_its_names_are(
+        fn an_array_is_split_as_by_the_reference(
             names in names(),
             skip in 0usize..5,
             take in 0usize..40,
@@ -319,7 +316,7 @@ mod tests {
         }
 
         #[test]
-        fn one_name_is_split_by_the_rules(names in names()) {
+        fn one_name_is_split_as_by_the_reference(names in names()) {
             for name in names.iter().flatten() {
                 let found = split(name);
                 let first = found.first.map(Cow::into_owned);
@@ -345,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn the_comma_before_a_suffix_goes_with_it() {
+    fn the_comma_before_a_suffix_is_removed_too() {
         assert_eq!(parts("John Smith, MD"), both("John", "Smith"));
         assert_eq!(parts("John Smith , MD"), both("John", "Smith"));
     }
@@ -356,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn titles_inside_of_a_name_stay() {
+    fn titles_inside_a_name_stay() {
         assert_eq!(parts("Ann Dr Lee"), both("Ann Dr", "Lee"));
         assert_eq!(parts("Ann V Lee"), both("Ann V", "Lee"));
     }
@@ -380,7 +377,7 @@ mod tests {
     }
 
     #[test]
-    fn white_space_inside_of_a_first_name_becomes_one_space() {
+    fn white_space_inside_a_first_name_becomes_one_space() {
         assert_eq!(parts("  Ann \t Mary  Lee "), both("Ann Mary", "Lee"));
         assert_eq!(parts("Bartholomew  Christopher  Lee"), both("Bartholomew Christopher", "Lee"));
     }

@@ -1,4 +1,4 @@
-//! Titles: the honorifics before a name and the suffixes behind it.
+//! Titles: leading honorifics and trailing suffixes of names.
 
 /// Whether a word is an honorific, in any case and with any full stops.
 #[inline]
@@ -18,9 +18,8 @@ pub(crate) fn is_suffix(word: &[u8]) -> bool {
 struct Titles<const N: usize> {
     /// The [`letters`] of each.
     letters: [u32; N],
-    /// For every last character of a word, the first ones that a title can have with it: one bit a
-    /// letter. Hardly a name passes that is no title, and a processor likes a test that always ends
-    /// the same way.
+    /// For every last character of a word, the set of possible first characters of a title, one bit per letter. Almost
+    /// all words that are not titles fail this check, so the branch is predictable.
     first_characters: [u32; 128],
 }
 
@@ -57,13 +56,12 @@ impl<const N: usize> Titles<N> {
     }
 }
 
-/// The bit of a letter, in either case; a few other characters share it.
+/// The bit of a letter, regardless of case; a few other characters share it.
 const fn bit(character: u8) -> u32 {
     1 << (character & 31)
 }
 
-/// The letters of a word in one number, in lower case and without full stops; 0 if they are more
-/// than four.
+/// The letters of a word in one number, in lower case and without full stops; 0 if there are more than four.
 const fn letters(word: &[u8]) -> u32 {
     let mut letters = 0;
     let mut index = 0;
@@ -72,8 +70,7 @@ const fn letters(word: &[u8]) -> u32 {
             if letters >> 24 != 0 {
                 return 0;
             }
-            // Setting this bit makes a letter of ASCII lower case, and makes a letter of nothing
-            // else.
+            // Setting this bit converts ASCII letters to lower case, and converts nothing else to a letter.
             letters = letters << 8 | (word[index] | 0x20) as u32;
         }
         index += 1;
@@ -96,21 +93,21 @@ mod tests {
     }
 
     #[test]
-    fn an_honorific_is_no_suffix() {
+    fn an_honorific_is_not_a_suffix() {
         for (honorific, suffix) in [("Dr", "MD"), ("Mr.", "Jr."), ("Prof", "PhD")] {
             assert!(!is_suffix(honorific.as_bytes()) && !is_honorific(suffix.as_bytes()));
         }
     }
 
     #[test]
-    fn words_that_hold_a_title_are_none() {
+    fn words_that_contain_a_title_are_not_titles() {
         for word in ["", ".", "m", "mrsm", "missy", "profs", "drr", "d", "md,", "phds", "iiii", "vi", "jrs", "m d"] {
             assert!(!is_honorific(word.as_bytes()) && !is_suffix(word.as_bytes()), "{word}");
         }
     }
 
     #[test]
-    fn letters_are_of_ascii() {
+    fn letters_are_ascii() {
         for word in ["ｍｒ", "ſr", "v\u{301}", "\u{16}d"] {
             assert!(!is_honorific(word.as_bytes()) && !is_suffix(word.as_bytes()), "{word}");
         }

@@ -1,25 +1,24 @@
-//! The words of a text: where each begins and ends, found eight bytes at a time where the text is
-//! plain enough.
+//! The words of a text: where each begins and ends, found eight bytes at a time in short printable ASCII.
 
 use std::ops::Range;
 
-/// The words of a text from the first to the last, to be dropped from either end.
+/// The words of a text; they can be removed from either end.
 pub(crate) trait Words {
-    /// Bytes of the first word, none if no word is left.
+    /// Byte range of the first word; none if no word is left.
     fn first(&self) -> Option<Range<usize>>;
-    /// Bytes of the last word, none if no word is left.
+    /// Byte range of the last word; none if no word is left.
     fn last(&self) -> Option<Range<usize>>;
-    /// Drops the first word; there must be one.
+    /// Removes the first word; there must be one.
     fn drop_first(&mut self);
-    /// Drops the last word; there must be one.
+    /// Removes the last word; there must be one.
     fn drop_last(&mut self);
-    /// How many words are left.
+    /// The number of remaining words.
     fn count(&self) -> usize;
-    /// Whether every word that is left is one space, U+0020, away from the next.
+    /// Whether exactly one space, U+0020, separates each remaining word from the next.
     fn are_one_space_apart(&self) -> bool;
 }
 
-/// The words of 64 bytes of printable ASCII at the most: one bit a byte.
+/// The words of at most 64 bytes of printable ASCII: one bit per byte.
 pub(crate) struct PlainWords {
     spaces: u64,
     starts: u64,
@@ -27,8 +26,7 @@ pub(crate) struct PlainWords {
 }
 
 impl PlainWords {
-    /// The words of `text`, or none if it is longer than 64 bytes, or holds anything but printable
-    /// ASCII.
+    /// The words of `text`, or none if it is longer than 64 bytes or has anything but printable ASCII.
     #[inline]
     pub(crate) fn of(text: &[u8]) -> Option<Self> {
         if text.len() > 64 {
@@ -69,7 +67,7 @@ impl Words for PlainWords {
 
     #[inline]
     fn count(&self) -> usize {
-        // Quicker than counting all bits where the processor cannot: most names have two words.
+        // Faster than counting all bits on processors without an instruction for it: most names have two words.
         let (mut starts, mut count) = (self.starts, 0);
         while starts != 0 {
             starts &= starts - 1;
@@ -89,7 +87,7 @@ impl Words for PlainWords {
     }
 }
 
-/// The words of any text, parted by any Unicode white space.
+/// The words of any text, separated by Unicode white space.
 pub(crate) struct AnyWords<'a> {
     text: &'a str,
     words: Vec<Range<usize>>,
@@ -137,14 +135,14 @@ impl Words for AnyWords<'_> {
     }
 }
 
-/// The place of the highest bit that is set; there must be one.
+/// The index of the highest set bit; there must be one.
 #[inline]
 fn highest(bits: u64) -> usize {
     63 - bits.leading_zeros() as usize
 }
 
-/// One bit for every byte of `text` that is a space, or none if a byte is not printable ASCII. Bits
-/// past the text's end mean nothing.
+/// One bit for every byte of `text` that is a space, or none if a byte is not printable ASCII. Bits after the end of
+/// the text are unspecified.
 #[inline]
 fn spaces(text: &[u8]) -> Option<u64> {
     let Some(tail) = text.len().checked_sub(8) else {
@@ -152,7 +150,7 @@ fn spaces(text: &[u8]) -> Option<u64> {
         padded[..text.len()].copy_from_slice(text);
         return spaces_of_eight(&padded);
     };
-    // The last eight bytes overlap the ones before them, which finds the same bits twice.
+    // The last eight bytes overlap the previous ones, which finds the same bits twice.
     let mut bits = spaces_of_eight(&text[tail..])? << tail;
     for start in (0..tail).step_by(8) {
         bits |= spaces_of_eight(&text[start..start + 8])? << start;
@@ -164,14 +162,14 @@ fn spaces(text: &[u8]) -> Option<u64> {
 fn spaces_of_eight(bytes: &[u8]) -> Option<u64> {
     const EACH: u64 = u64::from_ne_bytes([1; 8]);
     const HIGH: u64 = EACH * 0x80;
-    let bytes = u64::from_le_bytes(bytes.try_into().expect("the callers take eight bytes"));
-    // No byte of ASCII carries into the next one: 0x7f + 0x60 is less than 0x100.
+    let bytes = u64::from_le_bytes(bytes.try_into().expect("the callers pass eight bytes"));
+    // No ASCII byte carries into the next one: 0x7f + 0x60 is less than 0x100.
     let from_space = bytes.wrapping_add(EACH * 0x60) & HIGH;
     let past_space = bytes.wrapping_add(EACH * 0x5f) & HIGH;
     if bytes & HIGH != 0 || from_space != HIGH {
         return None;
     }
-    // The factor brings the lowest bit of the byte `i` to the bit 56 + `i`.
+    // The factor moves the lowest bit of byte `i` to bit 56 + `i`.
     let is_space = (from_space & !past_space) >> 7;
     Some(is_space.wrapping_mul(0x0102_0408_1020_4080) >> 56)
 }
@@ -182,7 +180,7 @@ mod tests {
 
     use super::*;
 
-    /// All words of `words`, taken from the front.
+    /// All words of `words`, removed from the front.
     fn all(mut words: impl Words) -> Vec<Range<usize>> {
         let mut all = vec![];
         while let Some(word) = words.first() {
@@ -194,7 +192,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn plain_words_are_where_any_words_are(text in "[ a-e~!]{0,64}") {
+        fn plain_words_equal_any_words(text in "[ a-e~!]{0,64}") {
             let plain = PlainWords::of(text.as_bytes()).unwrap();
             let any = AnyWords::of(&text);
             prop_assert_eq!(plain.count(), any.count());
@@ -204,7 +202,7 @@ mod tests {
         }
 
         #[test]
-        fn plain_words_drop_from_either_end_as_any_words_do(
+        fn plain_words_are_removed_from_either_end_as_any_words_are(
             text in "[ ab]{0,64}",
             ends in prop::collection::vec(any::<bool>(), 0..30),
         ) {
@@ -245,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn unicode_white_space_parts_words() {
+    fn unicode_white_space_separates_words() {
         assert_eq!(all(AnyWords::of("Zoë\u{a0}Núñez")), [0..4, 6..13]);
     }
 }

@@ -1,4 +1,4 @@
-//! Each rule of section 1, from a file to the three folders, by the real command and the real task file.
+//! End-to-end tests of each rule of section 1, from a file to the three folders, with the real command and task file.
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
@@ -28,7 +28,7 @@ impl Folder {
             .unwrap()
     }
 
-    /// Runs the task on these lines; gives what it printed.
+    /// Runs the task on these lines; returns its output.
     fn run(&self, lines: &str, more: &[&str]) -> String {
         std::fs::create_dir_all(self.path("in")).unwrap();
         std::fs::write(self.path("in/a.csv"), format!("{HEADER}{lines}")).unwrap();
@@ -54,7 +54,7 @@ impl Folder {
     }
 }
 
-/// The reasons of one application, joined; empty if it is successful.
+/// The joined reasons of one application; empty if it is successful.
 fn reasons(line: &str) -> String {
     let folder = Folder::new();
     folder.run(&format!("{line}\n"), &[]);
@@ -66,7 +66,7 @@ fn reasons(line: &str) -> String {
         }
         [only] => {
             let (as_it_came, reasons) = only.rsplit_once(',').unwrap();
-            assert_eq!(as_it_came, line, "a rejected row is written as it came");
+            assert_eq!(as_it_came, line, "a rejected row is written unchanged");
             reasons.to_owned()
         }
         more => panic!("{line} became {more:?}"),
@@ -112,14 +112,14 @@ fn each_rule_has_its_reason() {
 }
 
 #[test]
-fn an_application_of_nothing_has_every_reason_but_two() {
+fn an_empty_application_has_all_reasons_but_two() {
     assert_eq!(reasons(",,,"), "missing_name;invalid_birthday;invalid_mobile;invalid_email");
     assert_eq!(reasons("\"\",\"\",\"\",\"\""), "missing_name;invalid_birthday;invalid_mobile;invalid_email");
     assert_eq!(reasons("Lee,x,2010-01-01,1"), "incomplete_name;under_18;invalid_mobile;invalid_email");
 }
 
 #[test]
-fn the_separator_decides_the_order_of_day_and_month() {
+fn the_separator_determines_the_order_of_day_and_month() {
     let folder = Folder::new();
     let line = |birthday: &str| format!("Ann Lee,a@b.com,{birthday},91234567\n");
     folder.run(&["1990-02-01", "1990/02/01", "01-02-1990", "02/01/1990"].map(line).concat(), &[]);
@@ -145,7 +145,7 @@ fn two_members_with_one_id_are_both_kept_and_the_id_is_shown() {
 }
 
 #[test]
-fn lines_that_are_not_four_fields_are_kept_apart() {
+fn lines_that_do_not_have_four_fields_are_rejected_as_malformed() {
     let folder = Folder::new();
     folder.run(
         "Ann Lee,a@b.com,1990-02-01\nAnn Lee,a@b.com,1990-02-01,91234567\nAnn,Lee,a@b.com,1990-02-01,91234567\n",
@@ -185,7 +185,7 @@ fn generated_applications_have_every_defect_and_every_row_is_accounted_for() {
 }
 
 #[test]
-fn the_demo_makes_a_sample_sorts_it_and_says_where_to_look() {
+fn the_demo_generates_a_sample_runs_the_task_and_shows_where_the_results_are() {
     let folder = Folder::new();
     let task = Path::new(env!("CARGO_MANIFEST_DIR")).join("conf");
     std::fs::create_dir_all(folder.path("section1")).unwrap();
@@ -202,12 +202,12 @@ fn the_demo_makes_a_sample_sorts_it_and_says_where_to_look() {
 }
 
 #[test]
-fn a_demo_without_its_task_file_makes_nothing_and_says_where_to_run_it() {
+fn a_demo_without_its_task_file_creates_nothing_and_reports_where_to_run_it() {
     let folder = Folder::new();
     let output = folder.section1(&["demo"]);
     let printed = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{printed}");
-    assert!(printed.contains("run it from the folder that `section1/` is in"), "{printed}");
+    assert!(printed.contains("run it from the folder that contains `section1/`"), "{printed}");
     assert_eq!(std::fs::read_dir(folder.path("")).unwrap().count(), 0);
 }
 
@@ -225,7 +225,7 @@ fn test_fixtures(folder: &Folder, task: &Path) -> (Option<i32>, String) {
 }
 
 #[test]
-fn the_fixtures_hold_and_every_rule_has_a_case_that_trips_it() {
+fn the_fixtures_pass_and_every_rule_has_a_failing_case() {
     let conf = Path::new(env!("CARGO_MANIFEST_DIR")).join("conf");
     let (code, printed) = test_fixtures(&Folder::new(), &conf.join("applications.yaml"));
     assert_eq!(code, Some(0), "{printed}");
@@ -235,7 +235,7 @@ fn the_fixtures_hold_and_every_rule_has_a_case_that_trips_it() {
 }
 
 #[test]
-fn a_rule_without_a_case_that_trips_it_is_named() {
+fn a_rule_without_a_failing_case_is_reported() {
     let conf = Path::new(env!("CARGO_MANIFEST_DIR")).join("conf");
     let folder = Folder::new();
     std::fs::create_dir(folder.path("sql")).unwrap();

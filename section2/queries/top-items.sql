@@ -1,5 +1,4 @@
--- The three items that are most often bought: which stand in the most orders; then those of which more units were
--- ordered, then those that came first.
+-- The three most frequently ordered items: by number of orders, then by units ordered, then by the lower item_id.
 with sold as (
     select
         item_id,

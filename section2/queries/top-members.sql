@@ -1,5 +1,4 @@
--- The ten members who have spent the most. Only settled payments count; of members who have spent the same, the one who
--- came first stands first.
+-- The ten members who have spent the most. Only settled payments count; ties are broken by the lower member_id.
 select
     member.member_id,
     member.membership_id,

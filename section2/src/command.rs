@@ -1,4 +1,4 @@
-//! The command line: one file a verb.
+//! The command line: one file per command.
 
 mod erd;
 mod generate;
@@ -16,29 +16,29 @@ use weir_postgres::tokio_postgres::Client;
 
 use crate::{Result, migrations};
 
-/// The commerce database: its schema, its data, and the questions asked of it.
+/// The commerce database: its schema, its data, and queries on them.
 #[derive(Debug, Parser)]
 #[command(name = "section2", version, about)]
 struct Arguments {
     #[command(subcommand)]
-    verb: Verb,
+    command: Command,
     #[command(flatten)]
     server: Server,
 }
 
-/// Where the database is.
+/// Connection to the database.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Server {
-    /// The database, as libpq reads it: postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=verify-full
+    /// Database URL, with libpq's options: postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=verify-full
     #[arg(long, value_name = "URL", env = "DATABASE_URL", hide_env_values = true, global = true, default_value = "")]
     database_url: String,
-    /// How long to try again while the server cannot be reached: 30s, 2m.
+    /// How long to retry while the server cannot be reached: 30s, 2m.
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, default_value = "0s", global = true)]
     wait: Duration,
 }
 
 #[derive(Debug, Subcommand)]
-enum Verb {
+enum Command {
     Migrate(migrate::Arguments),
     ImportMembers(import_members::Arguments),
     Generate(generate::Arguments),
@@ -46,23 +46,23 @@ enum Verb {
     Erd(erd::Arguments),
 }
 
-/// Runs the program with its arguments.
+/// Runs the program with its command line.
 pub fn main() -> ExitCode {
     run(std::env::args_os())
 }
 
-/// Runs the program with these arguments, of which the first is its name.
+/// Runs the program with these arguments; the first one is its name.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let Arguments { verb, server } = Arguments::parse_from(arguments);
+    let Arguments { command, server } = Arguments::parse_from(arguments);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let done = runtime.map_err(crate::Error::from).and_then(|runtime| {
         runtime.block_on(async {
-            match verb {
-                Verb::Migrate(arguments) => arguments.run(&server).await,
-                Verb::ImportMembers(arguments) => arguments.run(&server).await,
-                Verb::Generate(arguments) => arguments.run(&server).await,
-                Verb::Query(arguments) => arguments.run(&server).await,
-                Verb::Erd(arguments) => arguments.run(&server).await,
+            match command {
+                Command::Migrate(arguments) => arguments.run(&server).await,
+                Command::ImportMembers(arguments) => arguments.run(&server).await,
+                Command::Generate(arguments) => arguments.run(&server).await,
+                Command::Query(arguments) => arguments.run(&server).await,
+                Command::Erd(arguments) => arguments.run(&server).await,
             }
         })
     });
@@ -76,14 +76,14 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 impl Server {
-    /// Connects to a database of any schema.
+    /// Connects to a database regardless of its schema version.
     pub(crate) async fn connect(&self) -> Result<(Database, Client)> {
         let database = self.database_url.parse::<Database>()?.application_name("section2");
         let client = database.connect(self.wait).await?;
         Ok((database, client))
     }
 
-    /// Connects to a database whose schema is this program's.
+    /// Connects to a database and checks that it has this program's schema version.
     pub(crate) async fn connect_migrated(&self) -> Result<(Database, Client)> {
         let (database, mut client) = self.connect().await?;
         migrations::check(&database, &mut client).await?;

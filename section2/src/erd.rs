@@ -1,4 +1,4 @@
-//! Draws the entity-relationship diagram of a database from its catalogue: as Mermaid text, which Git forges show in
+//! Draws the entity-relationship diagram of a database from its catalogue: as Mermaid text, which Git forges render in
 //! Markdown, and as an SVG for everything else.
 
 mod catalogue;
@@ -15,7 +15,7 @@ use weir_postgres::tokio_postgres::Client;
 
 use crate::{Error, Result};
 
-/// Tables, each after those that it refers to, and their relations.
+/// Tables, sorted so that each comes after those that it refers to, and their relations.
 #[derive(Debug)]
 pub struct Entities {
     tables: Vec<Table>,
@@ -27,7 +27,7 @@ struct Table {
     name: String,
     comment: Option<String>,
     columns: Vec<Column>,
-    /// How many tables stand above it in the longest way along foreign keys.
+    /// Number of tables above it on the longest path along foreign keys.
     depth: usize,
 }
 
@@ -37,21 +37,21 @@ struct Column {
     /// Its type.
     of: String,
     is_not_null: bool,
-    /// In the primary key, maybe together with other columns; so also with the next two.
+    /// In the primary key, possibly together with other columns; the same applies to the next two.
     is_primary: bool,
     is_foreign: bool,
     is_unique: bool,
     comment: Option<String>,
 }
 
-/// A foreign key. Tables and columns are positions.
+/// A foreign key. Tables and columns are indices.
 #[derive(Debug)]
 struct Relation {
     child: usize,
     parent: usize,
     /// The columns of the child that refer to the parent.
     columns: Vec<usize>,
-    /// Whether no two rows of the child refer to the same row.
+    /// Whether a referenced row has at most one row of the child.
     is_one: bool,
 }
 
@@ -70,7 +70,7 @@ impl Entities {
         Ok(entities)
     }
 
-    /// Puts tables after those that they refer to; those of one depth stay sorted by name.
+    /// Sorts tables after those that they refer to; tables of equal depth are sorted by name.
     fn sort(&mut self) {
         let mut depths: Vec<Option<usize>> = vec![None; self.tables.len()];
         while let Some(first) = depths.iter().position(Option::is_none) {
@@ -80,7 +80,7 @@ impl Entities {
             };
             let is_next =
                 |&table: &usize| depths[table].is_none() && parents(table).all(|parent| depths[parent].is_some());
-            // Tables that refer to each other in a circle have no order but that of their names.
+            // Tables that refer to each other in a cycle are sorted by name only.
             let next = (first..depths.len()).find(is_next).unwrap_or(first);
             depths[next] =
                 Some(parents(next).filter_map(|parent| depths[parent]).map(|depth| depth + 1).max().unwrap_or(0));
@@ -104,7 +104,7 @@ impl Entities {
 }
 
 impl Column {
-    /// The marks of the keys that it is in: as there is none for keys of several columns, each of these has it.
+    /// Its key marks. There is no mark for keys of several columns, so each of their columns has it.
     fn marks(&self) -> Vec<&'static str> {
         let marks = [(self.is_primary, "PK"), (self.is_foreign, "FK"), (self.is_unique, "UK")];
         marks.into_iter().filter_map(|(is_in, mark)| is_in.then_some(mark)).collect()
@@ -117,7 +117,7 @@ impl Relation {
         self.child == self.parent
     }
 
-    /// The table that stands above the other one: the first.
+    /// The table that is drawn above the other one: the earlier one.
     fn upper(&self) -> usize {
         self.parent.min(self.child)
     }
@@ -126,7 +126,7 @@ impl Relation {
         self.parent.max(self.child)
     }
 
-    /// Whether a row of the child may refer to nothing.
+    /// Whether the reference may be null.
     fn is_optional(&self, entities: &Entities) -> bool {
         let columns = &entities.tables[self.child].columns;
         self.columns.iter().any(|&column| !columns[column].is_not_null)

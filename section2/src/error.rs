@@ -1,11 +1,11 @@
-//! What can go wrong, said so that the reader can act on it. No message has a value of a member in it.
+//! Errors of the commands. No message contains a value of a member.
 
 use miette::Diagnostic;
 
-/// The result of everything in this crate that can fail.
+/// Result of all fallible functions of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why a command could not do its work.
+/// Why a command failed.
 #[derive(Debug, thiserror::Error, Diagnostic)]
 #[non_exhaustive]
 pub enum Error {
@@ -14,7 +14,7 @@ pub enum Error {
     #[diagnostic(transparent)]
     Database(#[from] weir_postgres::Error),
 
-    /// The database's schema is not this program's.
+    /// The database's schema is not the one of this program.
     #[error("{database}: {message}")]
     Schema {
         /// User, host, port and database.
@@ -26,17 +26,17 @@ pub enum Error {
         help: String,
     },
 
-    /// A file cannot be imported; nothing was.
+    /// A file cannot be imported; nothing was imported.
     #[error("{place}: {message}")]
-    #[diagnostic(help("nothing was imported; mend the file, or what wrote it"))]
+    #[diagnostic(help("nothing was imported; correct the file or the program that wrote it"))]
     Input {
-        /// The file, and the line in it.
+        /// The file and the line number.
         place: String,
         /// What is wrong.
         message: String,
     },
 
-    /// The database has nothing to make sales from.
+    /// The database has nothing to generate sales from.
     #[error("{database}: {message}")]
     Nothing {
         /// User, host, port and database.
@@ -48,7 +48,7 @@ pub enum Error {
         help: String,
     },
 
-    /// A file cannot be written; what was there is there still.
+    /// A file cannot be written; an existing one is unchanged.
     #[error("{path}: {message}")]
     Write {
         /// The file.
@@ -60,7 +60,7 @@ pub enum Error {
         help: String,
     },
 
-    /// The answer cannot be printed.
+    /// The result cannot be printed.
     #[error("standard output: {0}")]
     Output(#[from] std::io::Error),
 }

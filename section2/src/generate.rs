@@ -1,8 +1,8 @@
-//! Makes up sales, to try the database with: as many as one likes, and such as there might be. A few members order very
-//! often, a few items are in very many orders, weeks and years have their rhythm, and most orders are paid.
+//! Generates any number of plausible sales as test data. A few members order very often, a few items are in very many
+//! orders, there are weekly and yearly patterns, and most orders are paid.
 //!
-//! What is there stays, and takes part: known members order too, and known items are ordered. The same [`Generate`] adds
-//! the same rows to the same database. All of it is one transaction.
+//! Existing rows stay and take part: existing members order too, and existing items are ordered. The same [`Generate`]
+//! adds the same rows to the same database. All rows are added in one transaction.
 
 mod calendar;
 mod copy;
@@ -31,25 +31,25 @@ use members::Members;
 use random::{Popularity, Random};
 use sales::Sales;
 
-/// What to generate.
+/// Parameters of the generator.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Generate {
     /// Members to add.
     pub members: u64,
     /// Orders to add, over all members.
     pub orders: u64,
-    /// Items to add; if this says nothing, [`ITEMS`], and none if there are items for sale.
+    /// Items to add; by default [`ITEMS`], or none if there are items for sale.
     pub items: Option<u64>,
-    /// Another seed gives other rows.
+    /// Seed of the random numbers.
     pub seed: u64,
-    /// The day after the last sale; the first one is three years before it.
+    /// The day after the last sale; sales begin three years before.
     pub until: NaiveDate,
 }
 
-/// So many items are added to a database without any.
+/// Number of items added to a database without any.
 pub const ITEMS: u64 = 1000;
 
-/// The rows that were added, by table.
+/// Added rows, by table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Generated {
     /// Rows of `member`.
@@ -74,17 +74,17 @@ impl fmt::Display for Generated {
     }
 }
 
-/// How far it is.
+/// Progress of the generator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress {
-    /// So many rows have gone to the server since the last word of it.
+    /// Number of rows sent to the server since the last report.
     Rows(u64),
-    /// All rows are there; the server sums them up.
+    /// All rows are copied; the server updates the summaries.
     Summaries,
 }
 
-/// What the numbers of a seed are used for. Those of a table also depend on its first key, so that the same seed does not
-/// add the same members twice.
+/// The purpose of a stream of random numbers. Streams of a table also depend on its first key, so that the same seed
+/// does not add the same members twice.
 #[derive(Clone, Copy)]
 enum Stream {
     Activity,
@@ -96,10 +96,10 @@ enum Stream {
     Sales,
 }
 
-/// Adds the rows, or none; tells its `progress` meanwhile.
+/// Adds all rows or none, and reports to `progress`.
 ///
 /// # Errors
-/// If there is nobody to order, or nothing to be ordered; if the server refuses, or cannot be reached any more.
+/// If there are no members to order, or no items for sale; if the server refuses, or the connection breaks.
 pub async fn generate(
     database: &Database,
     client: &mut Client,
@@ -111,8 +111,8 @@ pub async fn generate(
     transaction.batch_execute(LOCK).await.map_err(failed)?;
     let known = Known::read(&transaction).await.map_err(failed)?;
     known.check(database, what)?;
-    let summed_up_anew = what.orders > known.orders;
-    if summed_up_anew {
+    let recompute = what.orders > known.orders;
+    if recompute {
         transaction.batch_execute(WITHOUT_TRIGGERS).await.map_err(failed)?;
     }
     let first = known.first;
@@ -120,7 +120,7 @@ pub async fn generate(
     let generated = write(&transaction, plan, &|rows| progress(Progress::Rows(rows))).await.map_err(failed)?;
     advance(&transaction, first, &generated).await.map_err(failed)?;
     progress(Progress::Summaries);
-    if summed_up_anew {
+    if recompute {
         transaction.batch_execute(SUM_UP).await.map_err(failed)?;
     }
     transaction.batch_execute(ANALYZE).await.map_err(failed)?;
@@ -128,14 +128,14 @@ pub async fn generate(
     Ok(generated)
 }
 
-/// Nobody else may take keys, or write what the summaries are made from. Readers do not wait.
+/// Blocks other writers of keys and of the summaries' input. Readers are not blocked.
 const LOCK: &str = "lock table member, manufacturer, item, orders, orders_item, txn in share row exclusive mode";
 
-/// Summing up all there is takes less time than keeping the summaries up to date while most of it comes. The one other
-/// trigger refuses retired items: none is ordered here.
+/// Recomputing the summaries is faster than maintaining them while most rows are added. The only other trigger refuses
+/// retired items, and none is ordered here.
 const WITHOUT_TRIGGERS: &str = "alter table orders_item disable trigger user; alter table txn disable trigger user";
 
-/// The statistics let the server choose how to sum up.
+/// The statistics let the server choose a good plan for the summaries.
 const SUM_UP: &str = "
     analyze orders, orders_item, txn;
     call summary.rebuild();
@@ -146,7 +146,7 @@ const ANALYZE: &str = "
     analyze member, manufacturer, item, orders, orders_item, txn,
         summary.member_spending, summary.item_buyer, summary.item_sales";
 
-/// All that the rows are made from: little beside the rows.
+/// All input of the rows; small compared with the rows.
 struct Plan {
     catalogue: Catalogue,
     item_names: Random,
@@ -170,9 +170,9 @@ impl Plan {
             &manufacturers,
             &mut random(Stream::Items, first.item),
         );
-        // The first one is always for sale: a known one, or the first that is made.
+        // The first item is always for sale: an existing one, or the first new one.
         let items = [items, catalogue.items.clone()].concat();
-        // With these offsets the most active hundredth of the members makes a third of the orders, and of a thousand items
+        // With these offsets the most active 1 % of the members place a third of the orders, and of a thousand items
         // the most popular one is in one of eleven orders.
         let [of_members, of_items] = [members.count() as f64 / 1000.0, items.len() as f64 / 200.0];
         let activity = Popularity::new(members.count(), of_members, &mut random(Stream::Activity, 0));
@@ -195,7 +195,7 @@ impl Plan {
 
 type WriteTable = fn(&Plan, &mut Rows) -> Result<(), Stopped>;
 
-/// The tables in the order of their references, and how each is written.
+/// The tables in the order of their references, each with the function that writes it.
 const TABLES: [(&str, WriteTable); 6] = [
     (members::COLUMNS, |plan, rows| plan.sales.members.write(plan.people.clone(), rows)),
     (items::MANUFACTURER_COLUMNS, |plan, rows| plan.catalogue.write_manufacturers(rows)),

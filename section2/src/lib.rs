@@ -1,8 +1,8 @@
-//! The commerce database: members, items and sales in PostgreSQL, and the questions that the company asks.
+//! The commerce database: members, items and sales in PostgreSQL, and queries on them.
 //!
-//! The schema is in `migrations/`, the questions in `queries/`; both are part of the program. [`command`] is its command
-//! line, and every other module is one thing that it does: [`migrations`] brings a database to the newest schema,
-//! [`members`] imports the members that section 1 accepted, [`generate`] makes up sales, [`query`] answers questions,
+//! The schema is in `migrations/`, the queries are in `queries/`; both are embedded in the program. [`command`] is the
+//! command line; each other module implements one command: [`migrations`] migrates a database to the newest schema,
+//! [`members`] imports the members that section 1 accepted, [`generate`] generates sales, [`query`] runs queries,
 //! [`erd`] draws the schema.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]

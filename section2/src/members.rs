@@ -1,7 +1,7 @@
 //! Imports the members that section 1 accepted: a folder of CSV files with the columns of [`COLUMNS`].
 //!
-//! A member is known by membership id, first name and email; what else a file says of a known member is brought up to
-//! date. So an import can be repeated, and what a run of section 1 adds to an earlier one is all that changes.
+//! Members are upserted by membership id, first name and email. So an import is idempotent, and importing a later run
+//! of section 1 changes only what differs.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -16,20 +16,20 @@ use weir_postgres::tokio_postgres::{Client, Transaction};
 
 use crate::{Error, Result};
 
-/// The columns that a file has, in any order.
+/// The required columns of a file, in any order.
 pub const COLUMNS: [&str; 7] =
     ["first_name", "last_name", "email", "date_of_birth", "mobile_no", "above_18", "membership_id"];
 
-/// What an import came to, in members.
+/// Result of an import. The unit is members.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Imported {
-    /// Members that were not there yet.
+    /// New members.
     pub inserted: u64,
-    /// Known members of whom the files say something new.
+    /// Existing members with changed values.
     pub updated: u64,
-    /// Known members of whom the files say nothing new.
+    /// Existing members without changes.
     pub unchanged: u64,
-    /// Lines about a member of whom a later line of the same import says more.
+    /// Lines superseded by a later line of the same import.
     pub repeated: u64,
 }
 
@@ -39,12 +39,12 @@ impl fmt::Display for Imported {
         write!(f, "{inserted} inserted, {updated} updated, {unchanged} unchanged")?;
         match repeated {
             0 => Ok(()),
-            _ => write!(f, "; {repeated} lines were about a member of a later line"),
+            _ => write!(f, "; {repeated} lines were superseded by a later line of the same member"),
         }
     }
 }
 
-/// Imports all files of a folder, or none of it.
+/// Imports all files of a folder, or none.
 pub async fn import(database: &Database, client: &mut Client, folder: &Path) -> Result<Imported> {
     let failed = |error| Error::from(database.statement_error(&error));
     let files = files(folder)?;
@@ -64,8 +64,8 @@ const GIVEN: &str = "
 
 const TYPES: [Type; 7] = [Type::INT8, Type::TEXT, Type::TEXT, Type::TEXT, Type::DATE, Type::TEXT, Type::TEXT];
 
-/// In the order of the key: two imports at once wait for each other, and not in a circle. A row that was inserted by this
-/// statement, and not found, has no transaction that ended it.
+/// Sorted by key, so that concurrent imports wait for each other without a deadlock. A row that this statement inserted
+/// has no xmax.
 const MERGE: &str = "
     with given as (
         select distinct on (membership_id, first_name, email) *
@@ -91,7 +91,7 @@ const MERGE: &str = "
         count(*) filter (where not is_new) as updated
     from merged";
 
-/// Hands all lines to the server; returns how many there are.
+/// Sends all lines to the server; returns their number.
 async fn copy(database: &Database, transaction: &Transaction<'_>, files: &[PathBuf]) -> Result<u64> {
     let failed = |error| Error::from(database.statement_error(&error));
     let sink = transaction.copy_in("copy given_member from stdin (format binary)").await.map_err(failed)?;
@@ -113,7 +113,7 @@ async fn copy(database: &Database, transaction: &Transaction<'_>, files: &[PathB
     Ok(lines)
 }
 
-/// The CSV files of a folder, in the order of their names. Others, such as `_SUCCESS`, are none of ours.
+/// The CSV files of a folder, sorted by name. Other files, such as `_SUCCESS`, are ignored.
 fn files(folder: &Path) -> Result<Vec<PathBuf>> {
     let wrong = |message: String| Error::Input { place: folder.display().to_string(), message };
     let entries = std::fs::read_dir(folder).map_err(|error| wrong(error.to_string()))?;
@@ -122,40 +122,40 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>> {
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "csv"));
     paths.sort();
     if paths.is_empty() {
-        return Err(wrong("there is no CSV file in it".to_owned()));
+        return Err(wrong("it has no CSV file".to_owned()));
     }
     Ok(paths)
 }
 
-/// Where each of [`COLUMNS`] stands.
+/// The position of each of [`COLUMNS`].
 fn places(header: &StringRecord, path: &Path) -> Result<[usize; 7]> {
     let wrong = |message: String| Error::Input { place: format!("{}:1", path.display()), message };
     if let Some(unknown) = header.iter().find(|name| !COLUMNS.contains(name)) {
-        return Err(wrong(format!("the column `{unknown}` is unknown; there should be {}", COLUMNS.join(","))));
+        return Err(wrong(format!("unknown column `{unknown}`; the columns are {}", COLUMNS.join(","))));
     }
     let mut places = [0; 7];
     for (place, name) in places.iter_mut().zip(COLUMNS) {
         let mut found = header.iter().enumerate().filter(|(_, of)| *of == name).map(|(i, _)| i);
-        *place = found.next().ok_or_else(|| wrong(format!("the column `{name}` is missing")))?;
+        *place = found.next().ok_or_else(|| wrong(format!("column `{name}` is missing")))?;
         if found.next().is_some() {
-            return Err(wrong(format!("the column `{name}` is there twice")));
+            return Err(wrong(format!("duplicate column `{name}`")));
         }
     }
     Ok(places)
 }
 
-/// A file that is no CSV, or cannot be read. The line is where its record begins.
+/// An unreadable or invalid CSV file. The line number is that of the start of the record.
 fn wrong(path: &Path, error: &csv::Error) -> Error {
     let line = error.position().map(|position| format!(":{}", position.line())).unwrap_or_default();
     let message = match error.kind() {
         csv::ErrorKind::UnequalLengths { expected_len, len, .. } => format!("{len} fields instead of {expected_len}"),
-        csv::ErrorKind::Utf8 { .. } => "this is not UTF-8".to_owned(),
+        csv::ErrorKind::Utf8 { .. } => "the text is not valid UTF-8".to_owned(),
         _ => error.to_string(),
     };
     Error::Input { place: format!("{}{line}", path.display()), message }
 }
 
-/// A line, checked as the table checks it, but told with its place and without its values.
+/// A line, validated with the rules of the table, but with errors that have its position and none of its values.
 #[derive(Debug)]
 struct Member<'a> {
     first_name: &'a str,
@@ -171,23 +171,23 @@ impl<'a> Member<'a> {
         let values = places.map(|place| &record[place]);
         for (name, value) in COLUMNS.iter().zip(values) {
             if value.is_empty() || value.contains('\0') {
-                return Err(format!("`{name}` is empty, or has a NUL character in it"));
+                return Err(format!("`{name}` is empty or contains a NUL character"));
             }
         }
         let [first_name, last_name, email, birthday, mobile, above_18, membership_id] = values;
         if above_18 != "true" {
-            return Err("`above_18` is not `true`: this is no accepted application".to_owned());
+            return Err("`above_18` is not `true`: the application was not accepted".to_owned());
         }
         let is_digits = |text: &str| text.len() == 8 && text.bytes().all(|byte| byte.is_ascii_digit());
         let birthday = Some(birthday).filter(|text| is_digits(text));
         let birthday = birthday.and_then(|text| NaiveDate::parse_from_str(text, "%Y%m%d").ok());
-        let birthday = birthday.ok_or("`date_of_birth` is no day of the calendar, written yyyymmdd")?;
+        let birthday = birthday.ok_or("`date_of_birth` is not a valid date in the format yyyymmdd")?;
         if !is_digits(mobile) {
-            return Err("`mobile_no` is not eight digits".to_owned());
+            return Err("`mobile_no` does not have exactly eight digits".to_owned());
         }
         let sides = email.split_once('@').filter(|(_, domain)| !domain.contains('@'));
         if !sides.is_some_and(|(name, domain)| !name.is_empty() && !domain.is_empty()) {
-            return Err("`email` has not one @ with something on both sides".to_owned());
+            return Err("`email` does not have exactly one @ with text on both sides".to_owned());
         }
         let is_hex = |text: &str| text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
         if !membership_id.rsplit_once('_').is_some_and(|(_, hash)| hash.len() == 5 && is_hex(hash)) {
@@ -196,7 +196,7 @@ impl<'a> Member<'a> {
         Ok(Self { first_name, last_name, email, birthday, mobile, membership_id })
     }
 
-    /// Its row of the table `given_member`.
+    /// Its row in the table `given_member`.
     fn values<'b>(&'b self, line: &'b i64) -> [&'b (dyn ToSql + Sync); 7] {
         let Self { first_name, last_name, email, birthday, mobile, membership_id } = self;
         [line, membership_id, first_name, last_name, birthday, mobile, email]

@@ -1,4 +1,4 @@
-//! Brings a database to the newest schema.
+//! Migrates a database to the newest schema.
 
 use refinery::{Runner, Target};
 use weir_postgres::Database;
@@ -10,7 +10,7 @@ mod embedded {
     refinery::embed_migrations!("migrations");
 }
 
-/// Whoever migrates holds this advisory lock, so that two programs started at once do not both do it.
+/// Advisory lock that serializes concurrent migrations.
 const LOCK: i64 = 0x7365_6374_696f_6e32;
 
 /// The newest version of the schema.
@@ -18,12 +18,12 @@ pub fn newest() -> i32 {
     versions(&runner()).max().unwrap_or(0)
 }
 
-/// Applies all migrations that a database does not have yet, together or not at all; returns what was applied.
+/// Applies all missing migrations in one transaction; returns the applied ones.
 pub async fn apply(database: &Database, client: &mut Client) -> Result<Vec<String>> {
     let failed = |error| database.statement_error(&error);
     client.execute("select pg_advisory_lock($1)", &[&LOCK]).await.map_err(failed)?;
     let applied = apply_alone(database, client).await;
-    // The lock ends with the session at the latest.
+    // At the latest, the lock ends with the session.
     let unlocked = client.execute("select pg_advisory_unlock($1)", &[&LOCK]).await.map_err(failed);
     let applied = applied?;
     unlocked?;
@@ -37,14 +37,14 @@ async fn apply_alone(database: &Database, client: &mut Client) -> Result<Vec<Str
     Ok(report.applied_migrations().iter().map(ToString::to_string).collect())
 }
 
-/// Fails unless a database has exactly the schema of this program.
+/// Fails unless a database has exactly the schema version of this program.
 pub async fn check(database: &Database, client: &mut Client) -> Result<()> {
     refuse_newer(database, client).await?;
     let has = applied(database, client).await?.into_iter().max().unwrap_or(0);
     if has == newest() {
         return Ok(());
     }
-    let message = format!("its schema has version {has}, and this program needs {}", newest());
+    let message = format!("its schema has version {has}, but this program needs {}", newest());
     Err(Error::Schema { database: database.to_string(), message, help: "run `section2 migrate`".to_owned() })
 }
 
@@ -53,14 +53,14 @@ async fn refuse_newer(database: &Database, client: &Client) -> Result<()> {
     match applied(database, client).await?.into_iter().max() {
         Some(newest) if newest > known => Err(Error::Schema {
             database: database.to_string(),
-            message: format!("its schema has version {newest}, and this program knows {known} at the most"),
-            help: "use a newer section2: an older one could write what the newer schema does not mean".to_owned(),
+            message: format!("its schema has version {newest}, but this program supports at most {known}"),
+            help: "use a newer section2: an older one could violate assumptions of the newer schema".to_owned(),
         }),
         _ => Ok(()),
     }
 }
 
-/// The versions that a database has.
+/// The applied versions.
 async fn applied(database: &Database, client: &Client) -> Result<Vec<i32>> {
     match client.query("select version from refinery_schema_history", &[]).await {
         Ok(rows) => Ok(rows.iter().map(|row| row.get(0)).collect()),
@@ -76,7 +76,7 @@ fn broken(database: &Database, error: refinery::Error) -> Error {
         message = format!("{message}: {error}");
         cause = error.source();
     }
-    let help = "nothing was changed; migrating needs a user who may create tables and roles (CREATEROLE)".to_owned();
+    let help = "nothing was changed; migrations need a user who may create tables and roles (CREATEROLE)".to_owned();
     Error::Schema { database: database.to_string(), message, help }
 }
 

@@ -1,4 +1,4 @@
-//! The questions that the company asks, by name.
+//! The company's queries, by name.
 
 use std::fmt::Write as _;
 use std::pin::pin;
@@ -12,17 +12,17 @@ use weir_postgres::tokio_postgres::{Client, SimpleQueryMessage};
 
 use crate::Result;
 
-/// A question.
+/// A query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Question {
     /// The ten members who have spent the most.
     TopMembers,
-    /// The three items that are most often bought.
+    /// The three most frequently ordered items.
     TopItems,
 }
 
 impl Question {
-    /// The query that answers it.
+    /// The SQL of the query.
     pub const fn sql(self) -> &'static str {
         match self {
             Self::TopMembers => include_str!("../queries/top-members.sql"),
@@ -31,18 +31,18 @@ impl Question {
     }
 }
 
-/// How an answer is written.
+/// Output format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
-    /// Aligned columns, for people.
+    /// Aligned columns, human-readable.
     Table,
-    /// Comma-separated values with a header, as PostgreSQL writes them.
+    /// Comma-separated values with a header, in PostgreSQL's format.
     Csv,
-    /// An array with an object for each row; numbers are exact.
+    /// An array with an object per row; numbers are exact.
     Json,
 }
 
-/// Answers a question as text, which ends with a line break.
+/// Runs a query; returns its result as text, which ends with a line break.
 pub async fn answer(database: &Database, client: &Client, question: Question, format: Format) -> Result<String> {
     let answer = match format {
         Format::Table => table(client, question.sql()).await,

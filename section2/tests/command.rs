@@ -1,10 +1,10 @@
-//! `section2` as its users meet it.
+//! The command line of `section2`.
 #![allow(clippy::unwrap_used)]
 
 mod support;
 
 use support::{Ran, Shop, command};
-use weir_postgres::testing::{Cluster, PASSWORD};
+use weir_postgres_testing::{Cluster, PASSWORD};
 
 const SALES: &str = "
     insert into manufacturer (name) values ('Acme, Inc.'), ('Best');
@@ -23,7 +23,7 @@ const SALES: &str = "
         (4, 420, 'failed', null), (4, 105, 'settled', now());";
 
 #[test]
-fn members_are_ranked_by_what_they_have_paid_and_equal_ones_by_who_came_first() {
+fn members_are_ranked_by_settled_payments_then_by_member_id() {
     let shop = Shop::migrated();
     shop.sql(SALES);
     let answer = shop.section2(&["query", "top-members", "--format", "csv"]);
@@ -41,7 +41,7 @@ fn items_are_ranked_by_orders_then_by_units() {
 }
 
 #[test]
-fn an_answer_is_a_table_for_people_and_json_for_programs() {
+fn a_result_can_be_a_table_or_json() {
     let shop = Shop::migrated();
     shop.sql(SALES);
     let table = shop.section2(&["query", "top-items"]);
@@ -56,7 +56,7 @@ fn an_answer_is_a_table_for_people_and_json_for_programs() {
 }
 
 #[test]
-fn without_sales_an_answer_is_empty() {
+fn without_sales_a_result_is_empty() {
     let shop = Shop::migrated();
     assert_eq!(shop.section2(&["query", "top-items", "--format", "json"]).out, "[]\n");
     assert_eq!(shop.section2(&["query", "top-members", "--format", "csv"]).out.lines().count(), 1);
@@ -64,7 +64,7 @@ fn without_sales_an_answer_is_empty() {
 }
 
 #[test]
-fn the_sql_of_a_question_can_be_had_without_a_database() {
+fn the_sql_of_a_query_is_printed_without_a_database() {
     let ran = Ran::of(command("", &["query", "top-items", "--sql"]).output().unwrap());
     ran.ended(0, "from summary.item_sales");
 }
@@ -79,7 +79,7 @@ fn migrating_again_changes_nothing() {
 }
 
 #[test]
-fn programs_that_migrate_at_once_do_it_once() {
+fn concurrent_migrations_are_applied_once() {
     let shop = Shop::empty();
     let started: Vec<_> = (0..4).map(|_| shop.command(&["migrate"]).spawn().unwrap()).collect();
     let ran: Vec<_> = started.into_iter().map(|child| Ran::of(child.wait_with_output().unwrap())).collect();
@@ -88,7 +88,7 @@ fn programs_that_migrate_at_once_do_it_once() {
 }
 
 #[test]
-fn databases_of_one_server_that_are_migrated_at_once_share_its_roles() {
+fn concurrently_migrated_databases_of_a_server_share_its_roles() {
     let cluster = Cluster::start();
     let started: Vec<_> = (0..8).map(|_| command(&cluster.database(), &["migrate"]).spawn().unwrap()).collect();
     started.into_iter().for_each(|child| Ran::of(child.wait_with_output().unwrap()).ended(0, "schema version"));
@@ -97,7 +97,7 @@ fn databases_of_one_server_that_are_migrated_at_once_share_its_roles() {
 }
 
 #[test]
-fn a_migration_that_fails_leaves_the_database_as_it_was() {
+fn a_failed_migration_is_rolled_back() {
     let shop = Shop::empty();
     shop.sql("create schema summary");
     shop.section2(&["migrate"]).ended(1, "schema \"summary\" already exists");
@@ -105,12 +105,12 @@ fn a_migration_that_fails_leaves_the_database_as_it_was() {
 }
 
 #[test]
-fn a_database_that_is_not_migrated_is_not_worked_with() {
+fn a_database_without_the_schema_is_refused() {
     Shop::empty().section2(&["query", "top-items"]).ended(1, "run `section2 migrate`");
 }
 
 #[test]
-fn a_schema_that_is_newer_than_the_program_is_left_alone() {
+fn a_schema_newer_than_the_program_is_refused() {
     let shop = Shop::migrated();
     shop.sql("insert into refinery_schema_history values (999, 'later', now()::text, '1')");
     for arguments in [&["migrate"][..], &["query", "top-items"], &["import-members", "/"]] {

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 const FILES: [&str; 2] = ["entity_diagram.mmd", "entity_diagram.svg"];
 
-/// A database with these tables, drawn.
+/// The diagrams of a database with these tables.
 struct Drawn {
     folder: TempDir,
 }
@@ -39,7 +39,7 @@ impl Drawn {
         self.file(FILES[0])
     }
 
-    /// What the picture says, a text a line.
+    /// The texts of the picture.
     fn texts(&self) -> Vec<String> {
         let svg = self.file(FILES[1]);
         let document = roxmltree::Document::parse(&svg).unwrap();
@@ -135,7 +135,7 @@ fn a_table_may_refer_to_itself_twice_and_tables_to_each_other() {
 }
 
 #[test]
-fn odd_names_and_comments_are_shown_as_they_are() {
+fn unusual_names_and_comments_are_shown_exactly() {
     let drawn = Drawn::with(
         r#"create table "a ""b"" % \ <i>&amp;" ("pk" int primary key, "größe, 'ω'" numeric(12, 2), "1st" text);
         comment on column "a ""b"" % \ <i>&amp;"."1st" is E'says "~no~"\nand </title> #1;';
@@ -156,7 +156,7 @@ fn odd_names_and_comments_are_shown_as_they_are() {
 }
 
 #[test]
-fn a_diagram_is_the_same_whatever_order_the_tables_were_made_in() {
+fn a_diagram_does_not_depend_on_the_creation_order_of_tables() {
     let tables = [
         "create table b (id int primary key);",
         "create table a (id int primary key);",
@@ -170,7 +170,7 @@ fn a_diagram_is_the_same_whatever_order_the_tables_were_made_in() {
 }
 
 #[test]
-fn partitions_and_dropped_columns_are_no_part_of_a_table() {
+fn partitions_and_dropped_columns_are_not_part_of_a_table() {
     let drawn = Drawn::with(
         "create table target (gone text, id int primary key);
         alter table target drop gone;
@@ -192,15 +192,15 @@ fn a_database_without_tables_has_no_diagram() {
 }
 
 #[test]
-fn a_folder_that_is_not_there_is_not_made() {
+fn a_missing_folder_is_not_created() {
     let folder = tempfile::tempdir().unwrap().path().join("missing");
     let ran = Shop::migrated().section2(&["erd", folder.to_str().unwrap()]);
-    ran.ended(1, "missing/entity_diagram.mmd: its folder is not there");
-    ran.ended(1, "make the folder first");
+    ran.ended(1, "missing/entity_diagram.mmd: its folder does not exist");
+    ran.ended(1, "create the folder first");
 }
 
 #[test]
-fn files_are_replaced_as_a_whole_and_named() {
+fn files_are_replaced_atomically_and_reported() {
     let folder = tempfile::tempdir().unwrap();
     for name in FILES {
         fs::write(folder.path().join(name), "old").unwrap();
@@ -210,7 +210,7 @@ fn files_are_replaced_as_a_whole_and_named() {
     assert_eq!(ran.out, FILES.map(|name| format!("{}\n", folder.path().join(name).display())).concat());
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), FILES.len());
     assert!(fs::read_to_string(folder.path().join(FILES[0])).unwrap().starts_with("erDiagram\n"));
-    // Without a folder in front of their names they go where the command runs.
+    // Without a folder in the path, they are written to the working folder.
     let ran = support::Ran::of(shop.command(&["erd", "."]).current_dir(folder.path()).output().unwrap());
     ran.ended(0, "./entity_diagram.mmd ./entity_diagram.svg");
 }

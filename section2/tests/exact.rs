@@ -1,4 +1,4 @@
-//! The questions are answered exactly at any time, whatever was written, in whatever order, by however many at once.
+//! The queries are exact at any time, for any statements in any order, with concurrent writers.
 #![allow(clippy::unwrap_used)]
 
 mod naive;
@@ -17,7 +17,7 @@ use weir_postgres::Database;
 use weir_postgres::tokio_postgres::error::SqlState;
 use weir_postgres::tokio_postgres::{Client, Error, SimpleQueryMessage};
 
-/// A session, for tests that wait for every statement.
+/// A blocking session.
 struct Session {
     runtime: tokio::runtime::Runtime,
     client: Client,
@@ -35,7 +35,7 @@ impl Session {
         self.runtime.block_on(self.client.batch_execute(sql))
     }
 
-    /// The rows of an answer, as texts.
+    /// The rows of a result, as texts.
     fn rows(&self, sql: &str) -> Vec<Vec<Option<String>>> {
         let messages = self.runtime.block_on(self.client.simple_query(sql)).unwrap();
         let rows = messages.iter().filter_map(|message| match message {
@@ -45,7 +45,7 @@ impl Session {
         rows.map(|row| (0..row.len()).map(|column| row.get(column).map(str::to_owned)).collect()).collect()
     }
 
-    /// Fails unless summaries, answers and orders agree with the sales, all of them in the same snapshot.
+    /// Fails unless summaries, query results and orders agree with the sales, all in one snapshot.
     #[track_caller]
     fn is_exact(&self, after: &str) {
         self.run("begin isolation level repeatable read read only").unwrap();
@@ -57,7 +57,7 @@ impl Session {
     }
 }
 
-/// A shop with some members, and items of which the last is retired.
+/// A shop with some members and items, the last of which is retired.
 fn shop() -> Shop {
     let shop = Shop::migrated();
     shop.sql(
@@ -71,7 +71,7 @@ fn shop() -> Shop {
     shop
 }
 
-/// A writer's statements. Numbers choose among what is there: `{a}` and `{b}` are any, `{k}` is small.
+/// Statements of a writer. The numbers choose among existing rows: `{a}` and `{b}` are arbitrary, `{k}` is small.
 const STATEMENTS: [&str; 20] = [
     "insert into orders (member_id) select 1 + ({a} + n) % 12 from generate_series(1, {k}) as n",
     "insert into orders (member_id) values (1 + {a} % 12)",
@@ -104,7 +104,7 @@ const STATEMENTS: [&str; 20] = [
     "update txn set status = 'refunded' where status = 'settled' and txn_id % {k} = {a} % {k}",
     "update txn set status = 'failed', settled_at = null, completed_at = null where txn_id % 5 = {a} % 5",
     "update txn set amount = amount + {k} where txn_id % {k} = 0",
-    // A payment turns out to be of another order.
+    // A payment is reassigned to another order.
     "update txn set order_id = (select max(order_id) from orders) where txn_id % 7 = {a} % 7",
     "delete from txn where txn_id % {k} = {b} % {k}",
     "delete from txn where order_id % 4 = {a} % 4; delete from orders_item where order_id % 4 = {a} % 4;
@@ -112,27 +112,29 @@ const STATEMENTS: [&str; 20] = [
     "truncate txn, orders_item",
 ];
 
-/// A statement, and whether it is taken back.
+/// A statement, and whether it is rolled back.
 fn statement() -> impl Strategy<Value = String> {
     let chosen = prop_oneof![30 => 0..STATEMENTS.len() - 1, 1 => Just(STATEMENTS.len() - 1)];
-    (chosen, 0..1000_u32, 0..1000_u32, 1..5_u32, prop::bool::weighted(0.1)).prop_map(|(chosen, a, b, k, taken_back)| {
-        let numbers = [("{a}", a), ("{b}", b), ("{k}", k)];
-        let sql = numbers
-            .iter()
-            .fold(STATEMENTS[chosen].to_owned(), |sql, (name, number)| sql.replace(name, &number.to_string()));
-        if taken_back { format!("begin; savepoint before; {sql}; rollback to before; commit") } else { sql }
-    })
+    (chosen, 0..1000_u32, 0..1000_u32, 1..5_u32, prop::bool::weighted(0.1)).prop_map(
+        |(chosen, a, b, k, rolled_back)| {
+            let numbers = [("{a}", a), ("{b}", b), ("{k}", k)];
+            let sql = numbers
+                .iter()
+                .fold(STATEMENTS[chosen].to_owned(), |sql, (name, number)| sql.replace(name, &number.to_string()));
+            if rolled_back { format!("begin; savepoint before; {sql}; rollback to before; commit") } else { sql }
+        },
+    )
 }
 
 #[test]
-fn answers_are_exact_after_every_statement() {
+fn queries_are_exact_after_every_statement() {
     let shop = shop();
     let session = Session::of(&shop);
     let mut runner =
         TestRunner::new(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() });
     let sequences = vec(statement(), 10..40);
     let tested = runner.run(&sequences, |statements| {
-        // A case before may have failed within a transaction.
+        // A previous case may have failed within a transaction.
         session.run("rollback; truncate orders, orders_item, txn restart identity").unwrap();
         session.run(STATEMENTS[0].replace("{a}", "3").replace("{k}", "9").as_str()).unwrap();
         for statement in statements {
@@ -144,7 +146,7 @@ fn answers_are_exact_after_every_statement() {
     tested.unwrap();
 }
 
-/// Twelve orders, each with two lines, a payment that has come and one that has not.
+/// Twelve orders, each with two lines, a settled payment and an unsettled one.
 const FILLING: &str = "
     insert into orders (member_id) select n from generate_series(1, 12) as n;
     insert into orders_item select order_id, 1 + (order_id + n) % 8, 2, 1, 1 from orders, (values (0), (3)) as line (n);
@@ -171,8 +173,8 @@ fn every_statement_of_the_test_above_changes_something() {
 const WRITERS: usize = 4;
 const TRANSACTIONS: u32 = 60;
 
-/// One of a writer's transactions: all writers order the same few items for the same few members, in two statements and in
-/// any order, so that they meet.
+/// One of a writer's transactions: all writers order the same few items for the same few members, in two statements and
+/// in any order, so that they conflict.
 fn transaction(writer: usize, number: u32) -> String {
     let (a, b) = (number * 7 + writer as u32 * 3, number * 5 + writer as u32);
     let level = if number.is_multiple_of(4) { "repeatable read" } else { "read committed" };
@@ -200,7 +202,7 @@ fn transaction(writer: usize, number: u32) -> String {
     )
 }
 
-/// Runs transactions, each until no other one is in its way; returns how often one was repeated.
+/// Runs transactions, each until it succeeds without a conflict; returns the number of retries.
 fn write(shop: &Shop, writer: usize) -> usize {
     let session = Session::of(shop);
     session.run("set deadlock_timeout = '20ms'; create temporary table own (order_id bigint)").unwrap();
@@ -218,7 +220,7 @@ fn write(shop: &Shop, writer: usize) -> usize {
 }
 
 #[test]
-fn concurrent_writers_and_readers_find_the_same() {
+fn concurrent_writers_and_readers_see_exact_results() {
     let shop = shop();
     let (writing, read) = (AtomicUsize::new(WRITERS), AtomicUsize::new(0));
     let repeated: usize = thread::scope(|scope| {
@@ -226,7 +228,7 @@ fn concurrent_writers_and_readers_find_the_same() {
             .map(|writer| {
                 let (shop, writing) = (&shop, &writing);
                 scope.spawn(move || {
-                    // One that fails ends the readers too.
+                    // A writer that fails stops the readers too.
                     struct Done<'a>(&'a AtomicUsize);
                     impl Drop for Done<'_> {
                         fn drop(&mut self) {
@@ -250,5 +252,5 @@ fn concurrent_writers_and_readers_find_the_same() {
     Session::of(&shop).is_exact("all writes");
     let orders = WRITERS * TRANSACTIONS as usize;
     assert_eq!(shop.sql("select count(*) from orders"), orders.to_string());
-    assert!(read.into_inner() > 0, "nobody read while {orders} orders came, {repeated} of them repeatedly");
+    assert!(read.into_inner() > 0, "no read happened during {orders} orders, {repeated} of them retried");
 }

@@ -1,4 +1,4 @@
-//! `section2 generate`: sales as there might be, the same ones for the same seed, all of them or none.
+//! `section2 generate`: plausible sales, reproducible by seed, all or nothing.
 #![allow(clippy::unwrap_used)]
 
 mod naive;
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use naive::{DIFFERENCES, QUESTIONS};
 use support::{Ran, Shop, command, members_file};
-use weir_postgres::testing::Cluster;
+use weir_postgres_testing::Cluster;
 
 /// The number of rows of each table and a sum of their hashes.
 fn checksums(sql: impl Fn(&str) -> String) -> Vec<String> {
@@ -27,7 +27,7 @@ fn generate(shop: &Shop, arguments: &[&str]) -> Ran {
     shop.section2(&[&["generate"], arguments].concat())
 }
 
-/// A database with so many generated rows.
+/// A database with this number of generated rows.
 fn generated(members: &str, orders: &str) -> Shop {
     let shop = Shop::migrated();
     generate(&shop, &["--members", members, "--orders", orders]).ended(0, &format!("{orders} orders"));
@@ -81,7 +81,7 @@ fn a_few_members_and_items_have_many_times_their_share() {
 }
 
 #[test]
-fn orders_are_as_there_might_be() {
+fn orders_are_plausible() {
     let shop = generated("2000", "8000");
     let wrong = "
         select count(*)
@@ -103,7 +103,7 @@ fn orders_are_as_there_might_be() {
 }
 
 #[test]
-fn payments_follow_what_their_order_comes_to() {
+fn payments_match_the_total_of_their_order() {
     let shop = generated("2000", "8000");
     let overpaid = "
         select count(*) from (
@@ -130,7 +130,7 @@ fn payments_follow_what_their_order_comes_to() {
 }
 
 #[test]
-fn summaries_are_exact_and_kept_from_then_on() {
+fn summaries_are_exact_and_maintained_afterwards() {
     let shop = generated("500", "2000");
     is_exact(&shop);
     assert_eq!(shop.sql("select count(*) from pg_trigger where tgenabled <> 'O'"), "0");
@@ -141,7 +141,7 @@ fn summaries_are_exact_and_kept_from_then_on() {
 #[test]
 fn generating_again_adds() {
     let shop = generated("200", "1000");
-    // Fewer orders than there are: the triggers keep the summaries. Then more: they are made anew.
+    // Fewer orders than exist: the triggers maintain the summaries. Then more: they are recomputed.
     generate(&shop, &["--members", "30", "--orders", "400"])
         .ended(0, "30 members, 0 manufacturers, 0 items, 400 orders");
     is_exact(&shop);
@@ -154,7 +154,7 @@ fn generating_again_adds() {
 }
 
 #[test]
-fn keys_go_on_behind_all_that_were_given_out() {
+fn keys_continue_after_all_used_ones() {
     let shop = Shop::migrated();
     shop.sql(
         "insert into member (membership_id, first_name, last_name, birthday, mobile, email)
@@ -216,43 +216,43 @@ fn members_alone_need_no_items() {
 fn sales_need_members_and_items() {
     let shop = Shop::migrated();
     let empty = sums_of(&shop);
-    generate(&shop, &["--members", "0"]).ended(1, "there are no members to order");
+    generate(&shop, &["--members", "0"]).ended(1, "there are no members who could order");
     generate(&shop, &["--members", "1", "--items", "0"]).ended(1, "there are no items for sale");
     assert_eq!(sums_of(&shop), empty);
     generate(&Shop::empty(), &[]).ended(1, "section2 migrate");
 }
 
 #[test]
-fn absurd_numbers_are_refused() {
+fn out_of_range_numbers_are_refused() {
     let shop = Shop::empty();
     for (arguments, said) in [
-        (["--members", "-1"], "write a whole number from 0 to 20000000"),
-        (["--orders", "-5"], "write a whole number from 0 to 100000000"),
-        (["--orders", "1e6"], "write a whole number from 0 to 100000000"),
-        (["--items", "99999999999"], "write a whole number from 0 to 1000000"),
-        (["--seed", "-1"], "write a whole number from 0 to 18446744073709551615"),
-        (["--until", "soon"], "write the year, month and day"),
-        (["--until", "0001-01-01"], "the year is one of 1900 to 9999"),
+        (["--members", "-1"], "must be a whole number from 0 to 20000000"),
+        (["--orders", "-5"], "must be a whole number from 0 to 100000000"),
+        (["--orders", "1e6"], "must be a whole number from 0 to 100000000"),
+        (["--items", "99999999999"], "must be a whole number from 0 to 1000000"),
+        (["--seed", "-1"], "must be a whole number from 0 to 18446744073709551615"),
+        (["--until", "soon"], "must be a date such as"),
+        (["--until", "0001-01-01"], "the year must be from 1900 to 9999"),
     ] {
         generate(&shop, &arguments).ended(2, said);
     }
 }
 
-/// Begins to generate into a database with some sales; returns when lines are on their way.
+/// Starts to generate into a database with some sales; returns when lines are being copied.
 fn loading(cluster: &Cluster, url: &str) -> Child {
     let mut child = command(url, &["generate", "--members", "100", "--orders", "400000"]).spawn().unwrap();
     let database = url.rsplit('/').next().unwrap();
     let lines = "select count(*) from pg_stat_progress_copy
         where relid = 'orders_item'::regclass and tuples_processed > 0";
     while cluster.sql(database, lines) == "0" {
-        assert!(child.try_wait().unwrap().is_none(), "it ended before it could be disturbed");
+        assert!(child.try_wait().unwrap().is_none(), "it ended before it could be interrupted");
         sleep(Duration::from_millis(10));
     }
     child
 }
 
 #[test]
-fn a_server_that_dies_in_the_middle_has_none_of_it() {
+fn a_server_crash_leaves_nothing() {
     let cluster = Cluster::start();
     let url = cluster.database();
     let database = url.rsplit('/').next().unwrap();
@@ -277,7 +277,7 @@ fn an_interrupted_load_leaves_nothing() {
     assert!(Command::new("kill").arg("-INT").arg(child.id().to_string()).status().unwrap().success());
     assert!(!child.wait().unwrap().success());
     assert_eq!(sums_of(&shop), before);
-    // Waits for the transaction to end, if the server has not noticed yet.
+    // Waits for the end of the transaction, in case the server has not noticed yet.
     shop.sql("begin; lock table orders, orders_item, txn; commit");
     assert_eq!(sums_of(&shop), before);
     assert_eq!(shop.sql("select count(*) from pg_trigger where tgenabled <> 'O'"), "0");

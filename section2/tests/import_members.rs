@@ -1,4 +1,4 @@
-//! `section2 import-members`: what section 1 accepted becomes members, once, all of it or nothing.
+//! `section2 import-members`: upserts the members that section 1 accepted, all or nothing.
 #![allow(clippy::unwrap_used)]
 
 mod support;
@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 
 use support::{Ran, Shop, command, members_file};
 use tempfile::TempDir;
-use weir_postgres::testing::Cluster;
+use weir_postgres_testing::Cluster;
 
 const ANN: &str = "Ann,Lee,ann@lee.com,19900201,12345678,true,Lee_0a1b2";
 const BOB: &str = "Bob,Tan,bob@tan.net,19851231,87654321,true,Tan_fffff";
 const CIA: &str = "Cia,Lee,cia@lee.com,19900201,11112222,true,Lee_0a1b2";
 
-/// A folder of section 1 with these lines, and the mark of its run.
+/// An output folder of section 1 with these lines, and the `_SUCCESS` file of its run.
 fn folder(lines: &[&str]) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     members_file(&folder.path().join("part-00000.csv"), lines);
@@ -52,7 +52,7 @@ fn a_repeated_import_writes_nothing() {
 }
 
 #[test]
-fn what_is_new_about_a_member_is_brought_up_to_date() {
+fn changed_members_are_updated() {
     let shop = Shop::migrated();
     import(&shop, folder(&[ANN, BOB]).path()).ended(0, "2 inserted");
     let key = shop.sql("select member_id from member where first_name = 'Ann'");
@@ -62,16 +62,16 @@ fn what_is_new_about_a_member_is_brought_up_to_date() {
 }
 
 #[test]
-fn of_several_lines_about_a_member_the_last_one_counts() {
+fn the_last_of_several_lines_of_a_member_wins() {
     let shop = Shop::migrated();
     let changed = ANN.replace("12345678", "99999999");
     let ran = import(&shop, folder(&[ANN, BOB, &changed]).path());
-    ran.ended(0, "2 inserted, 0 updated, 0 unchanged; 1 lines were about a member of a later line");
+    ran.ended(0, "2 inserted, 0 updated, 0 unchanged; 1 lines were superseded by a later line of the same member");
     assert_eq!(shop.sql("select mobile from member where first_name = 'Ann'"), "99999999");
 }
 
 #[test]
-fn columns_go_by_name() {
+fn columns_are_matched_by_name() {
     let shop = Shop::migrated();
     let folder = tempfile::tempdir().unwrap();
     let text = "membership_id,above_18,mobile_no,date_of_birth,email,last_name,first_name\n\
@@ -81,22 +81,22 @@ fn columns_go_by_name() {
     assert_eq!(shop.sql("select first_name || '/' || last_name from member"), "Ann \"A\"\nMay/Lee");
 }
 
-/// Each is a second line that is wrong, and what is said of it.
+/// Invalid second lines, and the expected errors.
 const WRONG: [(&str, &str); 10] = [
     ("Bob,Tan,bob@tan.net,19851231,87654321,true", "6 fields instead of 7"),
     ("Bob,Tan,bob@tan.net,19851231,87654321,true,Tan_fffff,x", "8 fields instead of 7"),
     (",Tan,bob@tan.net,19851231,87654321,true,Tan_fffff", "`first_name` is empty"),
-    ("Bob,Tan,bob@tan@net,19851231,87654321,true,Tan_fffff", "`email` has not one @"),
-    ("Bob,Tan,bob@tan.net,19850231,87654321,true,Tan_fffff", "`date_of_birth` is no day of the calendar"),
-    ("Bob,Tan,bob@tan.net,1985-12-31,87654321,true,Tan_fffff", "`date_of_birth` is no day of the calendar"),
-    ("Bob,Tan,bob@tan.net,19851231,8765432,true,Tan_fffff", "`mobile_no` is not eight digits"),
+    ("Bob,Tan,bob@tan@net,19851231,87654321,true,Tan_fffff", "`email` does not have exactly one @"),
+    ("Bob,Tan,bob@tan.net,19850231,87654321,true,Tan_fffff", "`date_of_birth` is not a valid date"),
+    ("Bob,Tan,bob@tan.net,1985-12-31,87654321,true,Tan_fffff", "`date_of_birth` is not a valid date"),
+    ("Bob,Tan,bob@tan.net,19851231,8765432,true,Tan_fffff", "`mobile_no` does not have exactly eight digits"),
     ("Bob,Tan,bob@tan.net,19851231,87654321,false,Tan_fffff", "`above_18` is not `true`"),
     ("Bob,Tan,bob@tan.net,19851231,87654321,true,Tan_ffffg", "`membership_id` does not end in _"),
-    ("B\0b,Tan,bob@tan.net,19851231,87654321,true,Tan_fffff", "has a NUL character"),
+    ("B\0b,Tan,bob@tan.net,19851231,87654321,true,Tan_fffff", "contains a NUL character"),
 ];
 
 #[test]
-fn a_bad_line_is_named_and_nothing_is_imported() {
+fn an_invalid_line_is_reported_and_nothing_is_imported() {
     let shop = Shop::migrated();
     for (line, said) in WRONG {
         let folder = folder(&[ANN, line, CIA]);
@@ -112,25 +112,31 @@ fn a_bad_line_is_named_and_nothing_is_imported() {
 }
 
 #[test]
-fn a_line_is_counted_in_the_file_and_not_in_records() {
+fn line_numbers_count_lines_of_the_file_and_not_records() {
     let shop = Shop::migrated();
     let folder = folder(&["\"An\n\nn\",Lee,ann@lee.com,19900201,12345678,true,Lee_0a1b2", "x"]);
     import(&shop, folder.path()).ended(1, "part-00000.csv:5");
 }
 
 #[test]
-fn a_file_that_is_none_of_section_1_is_refused() {
+fn a_file_that_is_not_from_section_1_is_refused() {
     let shop = Shop::migrated();
     let folder = tempfile::tempdir().unwrap();
-    import(&shop, folder.path()).ended(1, "there is no CSV file in it");
+    import(&shop, folder.path()).ended(1, "it has no CSV file");
     import(&shop, &folder.path().join("gone")).ended(1, "No such file or directory");
     let file = folder.path().join("a.csv");
     for (content, said) in [
         (&b"first_name,last_name,email,date_of_birth,mobile_no,above_18\n"[..], "`membership_id` is missing"),
-        (b"first_name,last_name,email,date_of_birth,mobile_no,above_18,id\n", "`id` is unknown"),
+        (b"first_name,last_name,email,date_of_birth,mobile_no,above_18,id\n", "unknown column `id`"),
         (b"", "`first_name` is missing"),
-        (b"first_name,last_name,email,date_of_birth,mobile_no,above_18,membership_id\nA\xff,,,,,,\n", "not UTF-8"),
-        (b"first_name,first_name,last_name,email,date_of_birth,mobile_no,above_18,membership_id\n", "there twice"),
+        (
+            b"first_name,last_name,email,date_of_birth,mobile_no,above_18,membership_id\nA\xff,,,,,,\n",
+            "not valid UTF-8",
+        ),
+        (
+            b"first_name,first_name,last_name,email,date_of_birth,mobile_no,above_18,membership_id\n",
+            "duplicate column `first_name`",
+        ),
     ] {
         std::fs::write(&file, content).unwrap();
         import(&shop, folder.path()).ended(1, said);
@@ -143,7 +149,7 @@ fn an_import_whose_server_dies_leaves_nothing() {
     let url = cluster.database();
     let database = url.rsplit('/').next().unwrap();
     Ran::of(command(&url, &["migrate"]).output().unwrap()).ended(0, "");
-    // The import has handed over its lines, and waits for the table.
+    // The import has sent its lines and waits for the table lock.
     let folder = folder(&[ANN, BOB]);
     let path: PathBuf = folder.path().into();
     std::thread::scope(|scope| {

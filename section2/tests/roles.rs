@@ -1,4 +1,4 @@
-//! What each role can do and what not: what [`V3__roles.sql`](../migrations/V3__roles.sql) grants, as the server sees it.
+//! The privileges of each role, granted by [`V3__roles.sql`](../migrations/V3__roles.sql), as the server enforces them.
 #![allow(clippy::unwrap_used)]
 
 mod support;
@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use section2::query::Question;
 use support::Shop;
 use weir_postgres::Database;
-use weir_postgres::testing::{Cluster, PASSWORD};
 use weir_postgres::tokio_postgres::error::SqlState;
 use weir_postgres::tokio_postgres::{Client, SimpleQueryMessage};
+use weir_postgres_testing::{Cluster, PASSWORD};
 
 /// A column of each table.
 const TABLES: [(&str, &str); 9] = [
@@ -25,7 +25,7 @@ const TABLES: [(&str, &str); 9] = [
     ("summary.item_sales", "units"),
 ];
 
-/// The one view; nobody can write to it, because it sums up.
+/// The only view; it is not writable, because it aggregates.
 const VIEW: (&str, &str) = ("order_total", "ordered_at");
 
 const SALES: &str = "
@@ -37,14 +37,14 @@ const SALES: &str = "
     insert into orders_item values (1, 1, 2, 100, 50);
     insert into txn (order_id, amount, status, settled_at) values (1, 200, 'settled', now());";
 
-/// A session of somebody who is a member of a role.
+/// A session of a member of a role.
 struct Session {
     client: Client,
     shop: Shop,
 }
 
 impl Session {
-    /// Users belong to the server: each test has its own.
+    /// Users belong to the server, so each test has its own.
     async fn of(role: &str) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let shop = Shop::migrated();
@@ -55,7 +55,7 @@ impl Session {
         Self { client: database.connect(std::time::Duration::ZERO).await.unwrap(), shop }
     }
 
-    /// Fails unless it may do this; returns the first value.
+    /// Fails unless the statement is permitted; returns the first value.
     #[track_caller]
     fn can(&self, sql: &str) -> impl Future<Output = Option<String>> {
         let at = std::panic::Location::caller();
@@ -69,7 +69,7 @@ impl Session {
         }
     }
 
-    /// Fails unless the server refuses this for want of a privilege.
+    /// Fails unless the server refuses the statement because of a missing privilege.
     #[track_caller]
     fn cannot(&self, sql: &str) -> impl Future<Output = ()> {
         let at = std::panic::Location::caller();
@@ -80,7 +80,7 @@ impl Session {
         }
     }
 
-    /// Fails unless it can neither add nor remove rows anywhere, nor make or call what would.
+    /// Fails unless the session can neither add nor remove rows anywhere, nor create or call anything that would.
     async fn cannot_change_tables(&self) {
         for (table, _) in TABLES {
             self.cannot(&format!("insert into {table} default values")).await;
@@ -166,14 +166,14 @@ async fn logistics_reads_neither_prices_nor_members_nor_summaries() {
     ] {
         logistics.cannot(&format!("select {columns} from {table}")).await;
     }
-    // What may not be read may not be compared either, nor given back.
+    // What must not be read must not be compared or returned either.
     logistics.cannot("select order_id from txn where amount > 100").await;
     logistics.cannot("update txn set completed_at = now() returning amount").await;
     logistics.cannot("select * from txn").await;
 }
 
 #[tokio::test]
-async fn analytics_reads_everything_but_how_to_reach_members_and_their_birthdays() {
+async fn analytics_reads_everything_except_contact_data_and_birthdays() {
     let analytics = Session::of("analytics").await;
     for (table, column) in TABLES.into_iter().chain([VIEW]) {
         analytics.can(&format!("select {column} from {table}")).await;
@@ -192,7 +192,7 @@ async fn analytics_reads_everything_but_how_to_reach_members_and_their_birthdays
     analytics.cannot("select * from member").await;
     analytics.cannot("select member from member").await;
     analytics.cannot("select to_jsonb(member) from member").await;
-    // A view of its own reads with its own privileges.
+    // A view of its own has its own privileges.
     analytics.cannot("create temporary view mine as select * from member; select email from mine").await;
 }
 
@@ -220,7 +220,7 @@ async fn analytics_changes_nothing() {
 }
 
 #[tokio::test]
-async fn analytics_can_ask_both_questions() {
+async fn analytics_can_run_both_queries() {
     let analytics = Session::of("analytics").await;
     assert_eq!(analytics.can(Question::TopMembers.sql()).await.unwrap(), "1");
     assert_eq!(analytics.can(Question::TopItems.sql()).await.unwrap(), "1");
@@ -244,7 +244,7 @@ async fn sales_changes_nothing_else_of_items() {
         sales.cannot(&format!("update item set {column}")).await;
     }
     sales.cannot("update manufacturer set name = 'x'").await;
-    // Neither an id of its own choice, nor a past that the item does not have.
+    // Neither a chosen id nor a false start of sale.
     sales.cannot("insert into manufacturer (manufacturer_id, name) overriding system value values (9, 'x')").await;
     sales
         .cannot("insert into item (manufacturer_id, name, cost, weight_kg, added_at) values (1, 'x', 1, 1, now())")
@@ -257,7 +257,7 @@ async fn sales_changes_nothing_else_of_items() {
 }
 
 #[tokio::test]
-async fn sales_has_nothing_to_do_with_members_and_orders() {
+async fn sales_can_access_neither_members_nor_orders() {
     let sales = Session::of("sales").await;
     sales.cannot("select total_price from order_total").await;
     for (table, column) in TABLES {

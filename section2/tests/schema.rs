@@ -1,4 +1,4 @@
-//! What the tables refuse, and what stays as it was.
+//! The constraints of the tables, and what stays unchanged.
 #![allow(clippy::unwrap_used)]
 
 mod support;
@@ -10,7 +10,7 @@ use weir_postgres::Database;
 use weir_postgres::tokio_postgres::error::{DbError, SqlState};
 use weir_postgres::tokio_postgres::{Client, Error};
 
-/// Two items, two members, an order of three anvils, and what was paid for it.
+/// Two items, two members, an order of three anvils, and its payment.
 const SALES: &str = "
     insert into manufacturer (name) values ('Acme');
     insert into item (manufacturer_id, name, cost, weight_kg) values (1, 'Anvil', 100, 50), (1, 'Brush', 1.5, 0.2);
@@ -68,7 +68,7 @@ fn member(changes: &[(&str, &str)]) -> String {
 }
 
 #[tokio::test]
-async fn a_member_has_an_id_a_name_a_mobile_and_an_email_of_their_form() {
+async fn a_member_has_a_valid_id_name_mobile_and_email() {
     for (constraint, column, values) in [
         (
             "membership_id_is_name_and_five_hex_digits",
@@ -87,7 +87,7 @@ async fn a_member_has_an_id_a_name_a_mobile_and_an_email_of_their_form() {
 }
 
 #[tokio::test]
-async fn two_members_may_share_a_membership_id_and_nobody_is_a_member_twice() {
+async fn members_may_share_a_membership_id_but_are_unique() {
     let (shop, _client) = shop().await;
     shop.sql(&member(&[]));
     shop.sql(&member(&[("first_name", "Ed")]));
@@ -121,7 +121,7 @@ async fn items_have_a_name_a_cost_and_a_weight() {
 }
 
 #[tokio::test]
-async fn lines_are_of_something_and_payments_go_their_way() {
+async fn lines_and_payments_have_valid_values() {
     each_is_refused(
         SqlState::CHECK_VIOLATION,
         &[
@@ -142,7 +142,7 @@ async fn lines_are_of_something_and_payments_go_their_way() {
 }
 
 #[tokio::test]
-async fn what_is_named_is_there_and_what_was_sold_stays() {
+async fn references_exist_and_sold_items_cannot_be_deleted() {
     each_is_refused(
         SqlState::FOREIGN_KEY_VIOLATION,
         &[
@@ -164,7 +164,7 @@ async fn what_is_named_is_there_and_what_was_sold_stays() {
 }
 
 #[tokio::test]
-async fn a_new_cost_leaves_the_totals_of_past_orders_alone() {
+async fn a_new_cost_does_not_change_the_totals_of_past_orders() {
     let (shop, _client) = shop().await;
     let total = "select total_price, total_weight_kg from order_total where order_id = 1";
     assert_eq!(shop.sql(total), "300.00|150.000");
@@ -182,7 +182,7 @@ async fn an_order_keeps_its_member() {
 }
 
 #[tokio::test]
-async fn a_retired_item_is_in_past_orders_and_in_no_later_one() {
+async fn a_retired_item_can_be_in_past_orders_but_not_in_later_ones() {
     let (shop, client) = shop().await;
     shop.sql("update item set retired_at = now() where item_id = 1");
     shop.sql("insert into orders (member_id) values (2)");
@@ -196,7 +196,7 @@ async fn a_retired_item_is_in_past_orders_and_in_no_later_one() {
             (&SqlState::CHECK_VIOLATION, Some("retired_items_are_not_ordered"))
         );
     }
-    // Orders from before can still be mended.
+    // Orders from before can still be corrected.
     shop.sql("update orders_item set quantity = 2 where order_id = 1");
     shop.sql("insert into orders (member_id, ordered_at) values (2, now() - interval '1 day')");
     shop.sql("insert into orders_item select max(order_id), 1, 1, 100, 50 from orders");
@@ -207,7 +207,7 @@ async fn a_retired_item_is_in_past_orders_and_in_no_later_one() {
 }
 
 #[tokio::test]
-async fn a_total_is_that_of_the_lines_while_others_write_them() {
+async fn a_total_equals_its_lines_during_concurrent_writes() {
     let (shop, reader) = shop().await;
     let writers: Vec<_> = [1, 2]
         .into_iter()
@@ -227,7 +227,7 @@ async fn a_total_is_that_of_the_lines_while_others_write_them() {
             })
         })
         .collect();
-    // One statement sees one moment.
+    // One statement has one snapshot.
     let differs = "
         select count(*)
         from order_total
@@ -247,7 +247,7 @@ async fn a_total_is_that_of_the_lines_while_others_write_them() {
 }
 
 #[tokio::test]
-async fn an_order_without_lines_comes_to_nothing() {
+async fn an_order_without_lines_has_a_total_of_zero() {
     let (shop, _client) = shop().await;
     shop.sql("insert into orders (member_id) values (2)");
     assert_eq!(shop.sql("select lines, total_price, total_weight_kg from order_total where order_id = 2"), "0|0|0");

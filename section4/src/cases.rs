@@ -1,4 +1,4 @@
-//! The cases of countries as a source of a task.
+//! The fetcher `covid_cases`: cases of countries as a source of a task.
 
 use std::fmt::Write as _;
 use std::io::Write;
@@ -13,16 +13,17 @@ use crate::fetch::{Client, Settings};
 use crate::series::{Days, Series};
 use crate::source::{Countries, Request, Source};
 
-/// So many warnings are told one by one: the whole world has hundreds of corrections, and the summary counts them.
+/// Maximum number of warnings that are logged one by one: with all countries there are hundreds of corrections, which
+/// the summary counts.
 const WARNINGS: usize = 10;
 
-/// What stands between the names of countries.
+/// Separates the names of countries in an option.
 const SEPARATOR: char = ';';
 
-/// What stands for all countries.
+/// Selects all countries.
 const ALL: &str = "all";
 
-/// What can be said of what is asked for.
+/// The valid options.
 const OPTIONS: [&str; 11] = [
     "source",
     "base_url",
@@ -37,7 +38,7 @@ const OPTIONS: [&str; 11] = [
     "cache",
 ];
 
-/// The source `covid_cases` of tasks: the total cases of countries by day, as CSV: `country,date,total_cases,source`.
+/// The source `covid_cases` of tasks: cumulative cases by country and day as CSV: `country,date,total_cases,source`.
 #[derive(Debug)]
 pub struct CovidCases;
 
@@ -58,7 +59,7 @@ impl Fetch for CovidCases {
             tracing::warn!("{warning}");
         }
         if warnings.len() > WARNINGS {
-            tracing::warn!("{} more warnings like these: `section4 fetch` tells all", warnings.len() - WARNINGS);
+            tracing::warn!("{} more warnings like these: `section4 fetch` prints all", warnings.len() - WARNINGS);
         }
         write(&series, into).map_err(FetchError::from)
     }
@@ -72,7 +73,7 @@ pub(crate) fn listed(countries: &Countries) -> String {
     }
 }
 
-/// Asks as options say.
+/// Builds the client from the options.
 pub(crate) async fn ask(options: &Options) -> Result<Vec<Series>> {
     options.only(&OPTIONS)?;
     let asked = request(options)?;
@@ -100,7 +101,7 @@ fn request(options: &Options) -> Result<Request> {
     })
 }
 
-/// The days that are asked for, with those before them that their averages are of.
+/// The requested days, including the preceding ones that their averages need.
 fn days(options: &Options) -> Result<Days> {
     let day = |name: &str| -> Result<Option<NaiveDate>, OptionError> { options.parsed_by(name, str::parse) };
     let lead = options.parsed_by("lead_days", str::parse)?.unwrap_or(0);
@@ -116,7 +117,7 @@ pub(crate) fn write(series: &[Series], into: impl Write) -> std::io::Result<()> 
     for of in series.iter().flat_map(|series| &series.measurements) {
         date.clear();
         total.clear();
-        // Nothing can go wrong in writing to a text.
+        // Writing to a string cannot fail.
         let _ = (write!(date, "{}", of.date), write!(total, "{}", of.total_cases));
         writer.write_record([&of.country, date.as_str(), &total, of.source.name()])?;
     }
@@ -132,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn days_before_the_first_are_asked_for_too() {
+    fn days_before_the_first_are_requested_too() {
         let days = days(&options(&[("from", "2021-01-08"), ("to", "2021-02-01"), ("lead_days", "7")])).unwrap();
         assert_eq!(days.from(), NaiveDate::from_ymd_opt(2021, 1, 1));
         assert_eq!(days.to(), NaiveDate::from_ymd_opt(2021, 2, 1));
@@ -140,14 +141,14 @@ mod tests {
     }
 
     #[test]
-    fn names_of_countries_come_through_one_option() {
+    fn names_of_countries_fit_in_one_option() {
         let names = Countries::Named(vec!["Korea, South".to_owned(), "Japan".to_owned()]);
         assert_eq!(listed(&names), "Korea, South;Japan");
         assert_eq!(listed(&Countries::All), "all");
     }
 
     #[test]
-    fn what_is_wrong_with_an_option_is_said() {
+    fn errors_of_options_are_reported() {
         for (option, said) in [
             (("source", "who"), "`source`: `who`: invalid variant: who"),
             (("from", "yesterday"), "`from`: `yesterday`: input contains invalid characters"),

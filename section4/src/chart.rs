@@ -8,7 +8,7 @@ mod ticks;
 pub(crate) use picture::png;
 pub(crate) use terminal::{Terminal, wrap};
 
-/// A whole number with its thousands apart: -1,234,567.
+/// Formats an integer with thousands separators: -1,234,567.
 pub(crate) fn count(number: i64) -> String {
     let digits = number.unsigned_abs().to_string();
     let groups: Vec<&str> =
@@ -16,17 +16,17 @@ pub(crate) fn count(number: i64) -> String {
     format!("{}{}", if number < 0 { "-" } else { "" }, groups.join(","))
 }
 
-/// A number with one decimal, or none from a thousand on, where nobody reads it.
+/// Formats a number with one decimal, or none from a thousand on, where it is insignificant.
 pub(crate) fn decimal(number: f64) -> String {
     let tenths = (number * 10.0).round();
     match tenths.abs() < 10_000.0 {
-        // Adding zero makes of a negative zero a plain one.
+        // Adding zero turns a negative zero into a positive one.
         true => format!("{:.1}", tenths / 10.0 + 0.0),
         false => count(number.round() as i64),
     }
 }
 
-/// A number of an axis: whole if it is one.
+/// Formats a number of an axis, without decimals if it is an integer.
 fn number(number: f64) -> String {
     if number.fract() == 0.0 { count(number as i64) } else { decimal(number) }
 }
@@ -36,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn thousands_stand_apart() {
+    fn thousands_are_separated() {
         let numbers = [0, 999, -999, 1_000, -1_234_567];
         assert_eq!(numbers.map(count), ["0", "999", "-999", "1,000", "-1,234,567"]);
         assert_eq!(count(i64::MIN), "-9,223,372,036,854,775,808");

@@ -1,4 +1,4 @@
-//! The command line: the engine's verbs on the task that loads cases, and one file for each verb beside them.
+//! The command line: the engine's commands on the task that loads cases, and one file per additional command.
 
 mod fetch;
 mod load;
@@ -15,13 +15,14 @@ use weir::Cli;
 use crate::Result;
 use crate::cases::CovidCases;
 
-/// The task file, from the folder that `section4/` is in.
+/// The task file, relative to the folder that contains `section4/`.
 const TASK: &str = "section4/conf/covid.yaml";
 
-/// Runs the program with its arguments.
+/// Runs the program with its command line.
 pub fn main() -> ExitCode {
     Cli::new("section4")
-        .about("COVID-19: the confirmed cases of countries, from public APIs into PostgreSQL.")
+        .allocator(weir::allocator::MIMALLOC)
+        .about("Loads confirmed COVID-19 cases of countries from public APIs into PostgreSQL.")
         .version(env!("CARGO_PKG_VERSION"))
         .default_task(TASK)
         .fetch(CovidCases)
@@ -33,12 +34,12 @@ pub fn main() -> ExitCode {
         .main()
 }
 
-/// Runs a verb of the section's own; gives the exit code.
+/// Runs an additional command; returns the exit code.
 fn run<A: FromArgMatches>(matches: &ArgMatches, verb: impl AsyncFnOnce(A) -> Result<()>) -> miette::Result<u8> {
     let arguments = A::from_arg_matches(matches).into_diagnostic()?;
     let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_target(false).without_time();
     let log = log.with_ansi(std::io::stderr().is_terminal());
-    // It fails if whoever calls this has a log already.
+    // Fails if the caller has already set up a log.
     let _ = log.with_max_level(tracing::Level::WARN).try_init();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let done = runtime.map_err(crate::Error::from).and_then(|runtime| runtime.block_on(verb(arguments)));

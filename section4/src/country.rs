@@ -1,6 +1,6 @@
-//! Names of countries: every source has its own.
+//! Names of countries, which differ between sources.
 
-/// Slugs that name the same country. The sources agree on most names but for their spelling, and these are the rest.
+/// Slugs of the same country. Most names differ between the sources only in spelling; these are the others.
 const SAME: [&[&str]; 17] = [
     &["us", "usa", "united-states", "united-states-of-america"],
     &["uk", "great-britain", "united-kingdom"],
@@ -21,7 +21,7 @@ const SAME: [&[&str]; 17] = [
     &["timor-leste", "east-timor", "timor"],
 ];
 
-/// A name as covid19api writes it in addresses: lower case, words with hyphens between them, no accents.
+/// A name as in covid19api's URLs: lower case, words separated by hyphens, no accents.
 pub(crate) fn slug(name: &str) -> String {
     let mut slug = String::with_capacity(name.len());
     for letter in name.chars().flat_map(char::to_lowercase) {
@@ -38,7 +38,7 @@ pub(crate) fn slug(name: &str) -> String {
     slug
 }
 
-/// A letter without its accent, or nothing for a letter that has none.
+/// A letter without its accent, or nothing for a letter without one.
 fn plain(letter: char) -> &'static str {
     match letter {
         'à' | 'á' | 'â' | 'ã' | 'ä' | 'å' => "a",
@@ -53,26 +53,26 @@ fn plain(letter: char) -> &'static str {
     }
 }
 
-/// Whether two names are the same country's.
+/// Whether two names mean the same country.
 pub(crate) fn is_same(one: &str, other: &str) -> bool {
     let (one, other) = (slug(one), slug(other));
     let both = |group: &&[&str]| group.contains(&one.as_str()) && group.contains(&other.as_str());
     one == other || SAME.iter().any(both)
 }
 
-/// The name, of those that a source knows, which somebody means: first the one that is spelled so.
+/// Finds the known name that is meant by another one; an exactly equal name takes precedence.
 pub(crate) fn find<'a>(asked: &str, known: impl Iterator<Item = &'a str> + Clone) -> Option<&'a str> {
     let slug_asked = slug(asked);
     known.clone().find(|name| slug(name) == slug_asked).or_else(|| known.clone().find(|name| is_same(name, asked)))
 }
 
-/// Tells which names, of those that a source knows, come near to one that it does not know.
+/// Lists the known names nearest to an unknown one.
 pub(crate) fn nearest<'a>(asked: &str, known: impl Iterator<Item = &'a str>) -> String {
     let slug_asked = slug(asked);
     let likeness = |name: &str| {
         let slug = slug(name);
         let likeness = strsim::jaro_winkler(&slug_asked, &slug);
-        // `korea` is nearer to `Korea, South` than to `Kenya`.
+        // `korea` should match `Korea, South` rather than `Kenya`.
         if !slug_asked.is_empty() && slug.contains(&slug_asked) { likeness.max(0.95) } else { likeness }
     };
     let mut near: Vec<(f64, &str)> = known.map(|name| (likeness(name), name)).collect();
@@ -81,7 +81,7 @@ pub(crate) fn nearest<'a>(asked: &str, known: impl Iterator<Item = &'a str>) -> 
     near.sort_by(|one, other| other.0.total_cmp(&one.0).then(one.1.cmp(other.1)));
     near.dedup();
     match near.as_slice() {
-        [] => format!("none of its {count} countries has a name like that"),
+        [] => format!("none of its {count} countries has a similar name"),
         near => {
             let names: Vec<_> = near.iter().take(3).map(|(_, name)| format!("`{name}`")).collect();
             format!("the nearest names: {}", names.join(", "))
@@ -119,15 +119,15 @@ mod tests {
     }
 
     #[test]
-    fn a_name_as_it_is_spelled_comes_before_one_that_means_the_same() {
+    fn an_exact_name_takes_precedence_over_a_synonym() {
         assert_eq!(find("congo", ["Congo (Brazzaville)", "Congo"].into_iter()), Some("Congo"));
     }
 
     #[test]
-    fn near_names_are_told_from_the_nearest_on() {
+    fn near_names_are_listed_with_the_nearest_first() {
         let known = ["Singapore", "Kenya", "Korea, South", "Korea, North"];
         assert_eq!(nearest("Singapur", known.into_iter()), "the nearest names: `Singapore`");
         assert_eq!(nearest("Korea", known.into_iter()), "the nearest names: `Korea, North`, `Korea, South`");
-        assert_eq!(nearest("Xyz", known.into_iter()), "none of its 4 countries has a name like that");
+        assert_eq!(nearest("Xyz", known.into_iter()), "none of its 4 countries has a similar name");
     }
 }

@@ -1,17 +1,17 @@
-//! What can go wrong, said so that the reader can act on it.
+//! Errors of the commands.
 
 use std::time::Duration;
 
 use miette::Diagnostic;
 
-/// The result of everything in this crate that can fail.
+/// Result of all fallible functions of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why a command could not do its work.
+/// Why a command failed.
 #[derive(Debug, thiserror::Error, Diagnostic)]
 #[non_exhaustive]
 pub enum Error {
-    /// The command was not asked rightly.
+    /// Wrong usage.
     #[error("{message}")]
     Usage {
         /// What is wrong.
@@ -21,111 +21,111 @@ pub enum Error {
         help: String,
     },
 
-    /// An option of the source is missing or wrong.
+    /// An option of the source is missing or invalid.
     #[error(transparent)]
     #[diagnostic(transparent)]
     Option(#[from] weir::fetch::OptionError),
 
-    /// No answer came, or not all of it.
+    /// No response, or an incomplete one.
     #[error("{url}: {message}{tried}")]
     Unreachable {
-        /// What was asked for.
+        /// The requested URL.
         url: String,
         /// What is wrong.
         message: String,
-        /// How often it was tried.
+        /// Number of attempts.
         tried: Tried,
         /// What to do about it.
         #[help]
         help: &'static str,
     },
 
-    /// The service answered with an error.
-    #[error("{url}: the server answers {status}{says}{tried}")]
+    /// The server responded with an error status.
+    #[error("{url}: the server responded with {status}{detail}{tried}")]
     Status {
-        /// What was asked for.
+        /// The requested URL.
         url: String,
         /// Code and reason.
         status: String,
-        /// What else it says, with a colon before it, or nothing.
-        says: String,
-        /// How often it was tried.
+        /// The message of the response with a colon before it, or nothing.
+        detail: String,
+        /// Number of attempts.
         tried: Tried,
         /// What to do about it.
         #[help]
         help: String,
     },
 
-    /// The service sends its clients elsewhere.
-    #[error("{url}: the server sends us on to {to}, which is not followed: {because}")]
-    #[diagnostic(help("if that is where the data is now, name it: --base-url"))]
+    /// The server redirects to a URL that is not followed.
+    #[error("{url}: the server redirects to {to}, which is not followed: {because}")]
+    #[diagnostic(help("if the data has moved there, specify the new address: --base-url"))]
     Redirect {
-        /// What was asked for.
+        /// The requested URL.
         url: String,
-        /// Where to.
+        /// The target of the redirect.
         to: String,
         /// Why it is not followed.
         because: &'static str,
     },
 
-    /// The answer is larger than any right one.
-    #[error("{url}: the answer is larger than {limit} bytes")]
-    #[diagnostic(help("see what is there; if it is the right file, allow more: --max-bytes"))]
+    /// The response exceeds the size limit.
+    #[error("{url}: the response is larger than {limit} bytes")]
+    #[diagnostic(help("check the address; if it is the right file, raise the limit: --max-bytes"))]
     TooLarge {
-        /// What was asked for.
+        /// The requested URL.
         url: String,
-        /// What is allowed.
+        /// The limit.
         limit: u64,
     },
 
-    /// The answer is not what the source's format says.
+    /// The response does not have the source's format.
     #[error("{url}: {message}")]
     Malformed {
-        /// What was asked for, or a file.
+        /// The requested URL, or a file.
         url: String,
-        /// What is wrong, and where in the answer.
+        /// What is wrong, and its position in the response.
         message: String,
         /// What to do about it.
         #[help]
         help: &'static str,
     },
 
-    /// The source does not know a country.
-    #[error("{source_name} does not know the country `{country}`")]
+    /// The country is unknown to the source.
+    #[error("unknown country `{country}` in {source_name}")]
     UnknownCountry {
         /// The source.
         source_name: &'static str,
-        /// As it was asked for.
+        /// The requested name.
         country: String,
-        /// Names that come near.
+        /// The nearest names.
         #[help]
         help: String,
     },
 
-    /// The source knows a country, and has no value of it.
+    /// The source has no values of a country.
     #[error("{source_name} has no values of {country}{days}")]
-    #[diagnostic(help("ask for other days (--from, --to), or another source (--source)"))]
+    #[diagnostic(help("select other days (--from, --to) or another source (--source)"))]
     Empty {
         /// The source.
         source_name: &'static str,
-        /// As the source names it, or as it was asked for.
+        /// Its name in the source, or the requested one.
         country: String,
-        /// Which days were asked for, with a blank before them, or nothing.
+        /// The requested days with a blank before them, or nothing.
         days: String,
     },
 
-    /// Several countries failed, each for its own reason.
-    #[error("{} of {asked} countries could not be had", .failed.len())]
+    /// Several countries failed, with different errors.
+    #[error("{} of {asked} countries could not be fetched", .failed.len())]
     #[diagnostic(help("nothing was written"))]
     Countries {
-        /// How many were asked for.
+        /// Number of requested countries.
         asked: usize,
-        /// Why they failed.
+        /// Their errors.
         #[related]
         failed: Vec<Error>,
     },
 
-    /// A file cannot be read or written, or an address not listened at.
+    /// A file cannot be read or written, or an address cannot be listened on.
     #[error("{path}: {message}")]
     File {
         /// The file, folder or address.
@@ -152,17 +152,17 @@ pub enum Error {
         message: &'static str,
     },
 
-    /// A picture cannot be made.
+    /// A picture cannot be drawn.
     #[error("the picture cannot be drawn: {0}")]
-    #[diagnostic(help("leave out --png; the terminal shows the same values"))]
+    #[diagnostic(help("omit --png; the terminal shows the same values"))]
     Picture(String),
 
     /// TLS cannot be set up on this machine.
-    #[error("no connection can be secured on this machine: {0}")]
-    #[diagnostic(help("see that the certificates of the authorities are installed (package ca-certificates)"))]
+    #[error("TLS cannot be set up on this machine: {0}")]
+    #[diagnostic(help("install the certificates of the authorities (package ca-certificates)"))]
     Tls(String),
 
-    /// The answer cannot be printed.
+    /// Standard output cannot be written.
     #[error("standard output: {0}")]
     Output(#[from] std::io::Error),
 }
@@ -176,18 +176,18 @@ impl Error {
         }
     }
 
-    /// Whether it is about one country alone: others may be had.
+    /// Whether it concerns one country only, so that others can still be fetched.
     pub(crate) fn is_of_one_country(&self) -> bool {
         matches!(self, Self::Malformed { .. } | Self::UnknownCountry { .. } | Self::Empty { .. })
     }
 }
 
-/// How often something was tried, and for how long.
+/// Number and duration of attempts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Tried {
-    /// How often.
+    /// Number of attempts.
     pub times: u32,
-    /// For how long, pauses included.
+    /// Total duration, including pauses.
     pub time: Duration,
 }
 

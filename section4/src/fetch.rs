@@ -1,7 +1,7 @@
-//! Getting an answer over the network: politely, patiently, and no more of it than is right.
+//! HTTP client with retries, size limit and cache.
 //!
-//! What can pass by itself is tried again, with pauses that grow: no connection, a connection that breaks, no answer in
-//! time, 429 and 5xx. `Retry-After` is heeded. What cannot pass is told at once.
+//! Transient failures are retried with exponential backoff: no connection, a broken connection, a timeout, 429 and 5xx.
+//! `Retry-After` is obeyed. Permanent failures are reported at once.
 
 mod backoff;
 mod cache;
@@ -21,38 +21,39 @@ use backoff::Backoff;
 use cache::{Cache, Cached};
 use failure::Failure;
 
-/// Who we are, for the logs of those whom we ask.
+/// Identifies the program in the logs of the servers.
 const USER_AGENT: &str =
     concat!("section4/", env!("CARGO_PKG_VERSION"), " (loads confirmed COVID-19 cases into a database, once a day)");
 
-/// What the last attempt gets even if time is up: an attempt with no time at all would only hide why the others failed.
+/// Time limit of the last attempt when time is up: an attempt with no time at all would only hide why the others
+/// failed.
 const LAST_ATTEMPT: Duration = Duration::from_secs(1);
 
-/// No source sends us on more often.
+/// No source redirects more often.
 const MOST_REDIRECTS: usize = 5;
 
-/// How patient and how careful a client is.
+/// Time limits, size limit and cache of a client.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// How long one attempt may take, from the connection to the last byte.
+    /// Time limit of one attempt, from the connection to the last byte.
     pub timeout: Duration,
-    /// How long an address is tried again, from the beginning of the first attempt on; zero for a single attempt.
+    /// How long a URL is retried, counted from the start of the first attempt; zero for a single attempt.
     pub retry_for: Duration,
-    /// The largest answer that is taken, in bytes.
+    /// Maximum size of a response, in bytes.
     pub max_bytes: u64,
-    /// A folder in which answers are kept, so that an unchanged one is not sent again.
+    /// Folder of the cache; unchanged responses are not transferred again.
     pub cache: Option<PathBuf>,
 }
 
 impl Default for Settings {
-    /// A minute an attempt, two minutes of trying again, 256 MiB, no cache.
+    /// A minute per attempt, two minutes of retries, 256 MiB, no cache.
     fn default() -> Self {
         let (timeout, retry_for) = (Duration::from_secs(60), Duration::from_secs(120));
         Self { timeout, retry_for, max_bytes: 256 << 20, cache: None }
     }
 }
 
-/// Asks servers.
+/// An HTTP client.
 #[derive(Debug)]
 pub struct Client {
     http: reqwest::Client,
@@ -60,22 +61,22 @@ pub struct Client {
     cache: Option<Cache>,
 }
 
-/// A whole answer.
+/// A complete response body.
 #[derive(Debug)]
 pub(crate) struct Body {
     url: String,
     bytes: Vec<u8>,
-    /// Where it is kept once it proves right.
+    /// Where it is cached once it is validated.
     keep: Option<(Cache, Cached)>,
 }
 
 impl Client {
-    /// Makes a client. The process gets a provider of cryptography if it has none yet.
+    /// Creates a client. Installs a provider of cryptography unless the process has one.
     ///
     /// # Errors
-    /// If TLS cannot be set up, or the folder of the cache not be made.
+    /// If TLS cannot be set up, or the cache folder cannot be created.
     pub fn new(settings: Settings) -> Result<Self> {
-        // It fails if somebody was first, which is as good.
+        // Fails if a provider is already installed, which is fine.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder()
             .user_agent(USER_AGENT)
@@ -92,7 +93,7 @@ impl Client {
         Ok(Self { http, settings, cache })
     }
 
-    /// Gets an answer, if need be in several attempts.
+    /// Fetches a response, with retries if needed.
     pub(crate) async fn get(&self, url: Url) -> Result<Body> {
         let begun = Instant::now();
         let mut backoff = Backoff::default();
@@ -112,13 +113,13 @@ impl Client {
                 return Err(failure.error(&url, tried));
             }
             let pause = match failure.retry_after {
-                // To come back before would be impolite, and to no avail.
+                // Retrying earlier would be impolite and useless.
                 Some(asked) if asked > left => return Err(failure.too_long(asked).error(&url, tried)),
                 Some(asked) => asked.max(backoff.next()),
                 None => backoff.next(),
             };
             if times == 1 {
-                tracing::warn!("{url}: {failure}; trying again for up to {:.0} s", left.as_secs_f64().ceil());
+                tracing::warn!("{url}: {failure}; retrying for up to {:.0} s", left.as_secs_f64().ceil());
             }
             tokio::time::sleep(pause.min(left)).await;
             times += 1;
@@ -145,7 +146,7 @@ impl Client {
             }
             _ => {
                 let after = retry_after(response.headers(), SystemTime::now());
-                return Err(Failure::of_status(status, &says(response).await, after));
+                return Err(Failure::of_status(status, &error_message(response).await, after));
             }
         }
         let headers = response.headers().clone();
@@ -154,7 +155,7 @@ impl Client {
         Ok(Body { url: url.to_string(), bytes, keep })
     }
 
-    /// Reads a body, but no more than is allowed, whatever it claims to have.
+    /// Reads a body up to the size limit, regardless of its declared length.
     async fn body(&self, mut response: Response, limit: Duration) -> Result<Vec<u8>, Failure> {
         let most = self.settings.max_bytes;
         if response.content_length().is_some_and(|length| length > most) {
@@ -180,7 +181,7 @@ impl Body {
         &self.bytes
     }
 
-    /// Keeps it for the next time: whoever calls this has found it right.
+    /// Stores it in the cache; call it after the body was validated.
     pub(crate) fn keep(self) {
         if let Some((cache, cached)) = self.keep {
             cache.keep(&cached.with_body(self.bytes));
@@ -188,7 +189,7 @@ impl Body {
     }
 }
 
-/// Why a redirection is not followed, if it is not. Another host is another source, which nobody asked for.
+/// Why a redirect is not followed, if so. Another host would be another source, which was not requested.
 fn why_not(from: &Url, to: &Url) -> Option<&'static str> {
     let port = |url: &Url| url.port_or_known_default();
     if from.host_str() != to.host_str() {
@@ -207,14 +208,14 @@ fn redirected(response: &Response) -> Failure {
     let location = location.unwrap_or_default();
     let to = response.url().join(&location);
     let because = match &to {
-        Ok(to) => why_not(response.url(), to).unwrap_or("it is one redirection after the other"),
-        Err(_) => "that is no address",
+        Ok(to) => why_not(response.url(), to).unwrap_or("there are too many redirects"),
+        Err(_) => "it is not a valid URL",
     };
     Failure::redirect(to.map_or_else(|_| shown(&location), |to| shown(to.as_str())), because)
 }
 
-/// What the body of an error says: the message of a JSON object, or nothing.
-async fn says(mut response: Response) -> String {
+/// The error message in a body: the message of a JSON object, or nothing.
+async fn error_message(mut response: Response) -> String {
     let mut bytes = Vec::new();
     while let Ok(Some(more)) = response.chunk().await {
         bytes.extend_from_slice(&more);
@@ -227,7 +228,7 @@ async fn says(mut response: Response) -> String {
     message.map(|message| format!(": {}", shown(message))).unwrap_or_default()
 }
 
-/// How long a server asks us to wait: seconds, or a time.
+/// The requested pause: seconds, or a time.
 fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse() {
@@ -246,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn only_redirections_to_the_same_server_are_followed_or_to_it_with_tls() {
+    fn only_redirects_to_the_same_server_are_followed_also_to_tls() {
         for (from, to, expected) in [
             ("http://a.example/1", "http://a.example/2", None),
             ("http://a.example/1", "https://a.example/1", None),

@@ -1,4 +1,4 @@
-//! What the table `covid` has: countries, and their days.
+//! Reads the table `covid`: countries and their days.
 
 use chrono::NaiveDate;
 use weir_postgres::Database;
@@ -7,10 +7,10 @@ use weir_postgres::tokio_postgres::{Client, IsolationLevel, Row, Transaction};
 
 use crate::{Error, Result, country};
 
-/// How many countries are shown if nobody says which.
+/// Default number of countries shown.
 const HANDFUL: usize = 5;
 
-/// All countries, those with the most cases in the last four weeks of the table first.
+/// All countries, sorted by their cases in the last four weeks, highest first.
 const COUNTRIES: &str = "
     select country
     from covid
@@ -19,7 +19,7 @@ const COUNTRIES: &str = "
         sum(num_cases) filter (where measurement_date > (select max(measurement_date) from covid) - 28) desc nulls last,
         country";
 
-/// The last days of a country, the last one first; all of them if there is no limit.
+/// The last days of a country, latest first; all of them without a limit.
 const DAYS: &str = "
     select
         measurement_date,
@@ -37,35 +37,35 @@ const DAYS: &str = "
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Day {
     pub(crate) date: NaiveDate,
-    /// Below 0 where the source took cases back.
+    /// Negative where the source revised its total downwards.
     pub(crate) cases: Option<i64>,
-    /// Over this day and the six before it.
+    /// Average of this day and the previous six.
     pub(crate) average: Option<f64>,
     pub(crate) total: Option<i64>,
-    /// The days that `cases` is of: more than 1 where days before it are missing.
+    /// Number of days in `cases`: more than 1 after missing days.
     pub(crate) days_covered: i32,
     pub(crate) source: String,
 }
 
-/// A country and its days, by day; at least one.
+/// A country and its days, sorted; at least one.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct History {
     pub(crate) country: String,
     pub(crate) days: Vec<Day>,
 }
 
-/// What was asked for.
+/// The requested countries.
 #[derive(Debug)]
 pub(crate) struct Histories {
     pub(crate) shown: Vec<History>,
-    /// How many more countries the table has, if nobody said which to show.
+    /// Number of other countries in the table, if none was requested.
     pub(crate) others: usize,
 }
 
-/// Reads the last days of countries, or all of them: of those that are named, or of the few with the most cases.
+/// Reads the last days, or all days, of the requested countries or of those with the most cases.
 ///
 /// # Errors
-/// If the table is not there or empty, if a country is not in it, or if the server refuses to answer.
+/// If the table does not exist or is empty, if a country is not in it, or if the server refuses the query.
 pub(crate) async fn read(
     database: &Database,
     client: &mut Client,
@@ -109,7 +109,7 @@ fn day(row: &Row) -> Result<Day, weir_postgres::tokio_postgres::Error> {
     })
 }
 
-/// The countries to show, of those that are known, and how many are left if nobody said which.
+/// The countries to show, and the number of other ones if none was requested.
 fn choose<'a>(asked: &[String], known: &'a [String]) -> Result<(Vec<&'a str>, usize)> {
     let known = || known.iter().map(String::as_str);
     if asked.is_empty() {
@@ -144,8 +144,8 @@ fn nothing(database: &Database, message: &'static str) -> Error {
 fn described(database: &Database, error: &weir_postgres::tokio_postgres::Error) -> Error {
     let error = database.statement_error(error);
     match error.sqlstate() {
-        Some(&SqlState::UNDEFINED_TABLE) => nothing(database, "there is no table covid"),
-        Some(&SqlState::UNDEFINED_COLUMN) => nothing(database, "the table covid is another one: it lacks columns"),
+        Some(&SqlState::UNDEFINED_TABLE) => nothing(database, "the table covid does not exist"),
+        Some(&SqlState::UNDEFINED_COLUMN) => nothing(database, "the table covid lacks columns"),
         _ => error.into(),
     }
 }
@@ -159,21 +159,21 @@ mod tests {
     }
 
     #[test]
-    fn a_handful_is_shown_whole_and_of_more_the_first_five() {
+    fn up_to_five_countries_are_shown_by_default() {
         let known = names(&["A", "B", "C", "D", "E", "F", "G"]);
         assert_eq!(choose(&[], &known[..5]).unwrap(), (vec!["A", "B", "C", "D", "E"], 0));
         assert_eq!(choose(&[], &known).unwrap(), (vec!["A", "B", "C", "D", "E"], 2));
     }
 
     #[test]
-    fn a_country_that_is_named_twice_is_shown_once() {
+    fn a_country_that_is_requested_twice_is_shown_once() {
         let known = names(&["Japan", "Korea, South"]);
         let asked = names(&["south korea", "Japan", "KOREA SOUTH"]);
         assert_eq!(choose(&asked, &known).unwrap(), (vec!["Korea, South", "Japan"], 0));
     }
 
     #[test]
-    fn every_unknown_country_is_told() {
+    fn every_unknown_country_is_reported() {
         let error = choose(&names(&["Japn", "Japan", "Atlantis"]), &names(&["Japan"])).unwrap_err();
         assert!(matches!(error, Error::Countries { asked: 3, failed } if failed.len() == 2));
     }

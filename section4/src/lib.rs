@@ -1,10 +1,9 @@
-//! COVID-19: the confirmed cases of a country from a public API.
+//! COVID-19 pipeline: confirmed cases by country from public APIs into PostgreSQL.
 //!
-//! [`source`] knows four services and their formats, and makes of each answer the same thing: a [`Series`] of
-//! [`Measurement`]s, with a [`Warning`] for everything in it that a reader should know. [`fetch`] is how an answer comes
-//! over the network, and [`mock`] a server that gives such answers without the internet. [`cases`] is what a task of the
-//! engine sees of it. `history` reads what was loaded into PostgreSQL, and `chart` draws it. [`command`] is the command
-//! line.
+//! [`source`] supports four services and their formats, and converts each response to [`Series`] of [`Measurement`]s,
+//! with [`Warning`]s about suspicious data. [`fetch`] is the HTTP client, and [`mock`] a server that gives such
+//! responses without internet access. [`cases`] is the fetcher of the engine's task. `history` reads the loaded table,
+//! and `chart` draws it. [`command`] is the command line.
 //!
 //! ```no_run
 //! use section4::source::{Countries, Request, Source};

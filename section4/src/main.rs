@@ -2,10 +2,9 @@
 
 use std::process::ExitCode;
 
-/// Batches live only as long as it takes to write them: what matters is an allocator that hands the same memory out
-/// again.
+/// Batches live only until they are written, so an allocator that reuses memory quickly matters.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: weir::allocator::MiMalloc = weir::allocator::MiMalloc;
 
 fn main() -> ExitCode {
     section4::command::main()

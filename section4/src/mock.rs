@@ -1,4 +1,4 @@
-//! The contract of covid19api, served on this machine: over a recorded file, or over a world that is made up.
+//! A mock of covid19api: it serves a recorded file or generated data.
 
 mod generate;
 mod server;

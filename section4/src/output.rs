@@ -1,4 +1,4 @@
-//! Where results go: standard output, or a file.
+//! Writes results to standard output or to a file.
 
 use std::fs::Permissions;
 use std::io::Write;
@@ -7,7 +7,7 @@ use std::path::Path;
 
 use crate::{Error, Result};
 
-/// Prints. Whoever reads no further than the first lines (`head`) has what he wanted.
+/// Prints to standard output. A closed pipe (`head`) is not an error.
 pub(crate) fn print(text: &[u8]) -> Result<()> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text).and_then(|()| out.flush()) {
@@ -16,7 +16,7 @@ pub(crate) fn print(text: &[u8]) -> Result<()> {
     }
 }
 
-/// Puts a whole file in the place of another one, so that nobody sees a part of it.
+/// Replaces a file atomically, so that readers never see a partial one.
 pub(crate) fn replace(path: &Path, content: &[u8]) -> Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let replace = || {
@@ -28,8 +28,8 @@ pub(crate) fn replace(path: &Path, content: &[u8]) -> Result<()> {
         Ok(_) => Ok(()),
         Err(error) => {
             let missing = !folder.is_dir();
-            let message = if missing { "its folder is not there".to_owned() } else { error.to_string() };
-            let help = if missing { "make the folder first" } else { "write to a folder that you may write to" };
+            let message = if missing { "its folder does not exist".to_owned() } else { error.to_string() };
+            let help = if missing { "create the folder first" } else { "choose a writable folder" };
             Err(Error::File { path: path.display().to_string(), message, help })
         }
     }

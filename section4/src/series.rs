@@ -1,4 +1,4 @@
-//! A country's totals by day, made from what a source says of its provinces.
+//! Sums the provinces of a country to its cumulative cases by day.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -10,31 +10,31 @@ use crate::value::{Cases, shown};
 use crate::warning::{Warning, What};
 use crate::{Error, Result};
 
-/// The confirmed cases of a country up to and with a day.
+/// The cumulative confirmed cases of a country up to and including a day.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Measurement {
-    /// As the source names it.
+    /// Name of the country in the source.
     pub country: Arc<str>,
     /// The day.
     pub date: NaiveDate,
-    /// Cases since the beginning; no more than ten thousand million.
+    /// Cumulative cases, at most ten thousand million.
     pub total_cases: u64,
-    /// Who says so.
+    /// The source.
     pub source: Source,
 }
 
-/// What a source has about a country.
+/// The data of a source about a country.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Series {
-    /// As the source names it.
+    /// Name of the country in the source.
     pub country: Arc<str>,
-    /// One a day, by day. Days that the source does not have are not there.
+    /// At most one per day, sorted. Days that the source does not have are missing.
     pub measurements: Vec<Measurement>,
-    /// What is odd about it.
+    /// Warnings about the data.
     pub warnings: Vec<Warning>,
 }
 
-/// Which days are asked for: first and last, both included.
+/// The requested days, from the first to the last one, inclusive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Days {
     from: Option<NaiveDate>,
@@ -42,7 +42,7 @@ pub struct Days {
 }
 
 impl Days {
-    /// Days that are not limited on a side go as far as the source does.
+    /// Without a limit, days extend as far as the source does.
     ///
     /// # Errors
     /// If the last day is before the first.
@@ -50,7 +50,7 @@ impl Days {
         match (from, to) {
             (Some(first), Some(last)) if last < first => Err(Error::Usage {
                 message: format!("the last day, {last}, is before the first, {first}"),
-                help: "see --from and --to".to_owned(),
+                help: "check --from and --to".to_owned(),
             }),
             _ => Ok(Self { from, to }),
         }
@@ -66,19 +66,19 @@ impl Days {
         self.to
     }
 
-    /// Whether a day is one of them.
+    /// Whether it contains a day.
     pub fn contains(&self, day: NaiveDate) -> bool {
         self.from.is_none_or(|from| from <= day) && self.to.is_none_or(|to| day <= to)
     }
 }
 
-/// What a source says about a country, before it is summed.
+/// The data of a source about a country, before it is summed.
 #[derive(Debug, Default)]
 pub(crate) struct Totals {
     places: BTreeMap<String, Place>,
 }
 
-/// A province, or a city of it, or the country itself.
+/// A province, a city, or the country itself.
 #[derive(Debug, Default)]
 struct Place {
     totals: BTreeMap<NaiveDate, u64>,
@@ -87,7 +87,7 @@ struct Place {
 }
 
 impl Totals {
-    /// Takes the total of a place; fails if it has another one of that day already, because nobody can know which is
+    /// Adds the total of a place; fails if there is another value of that day, because it is unknown which one is
     /// right.
     pub(crate) fn add(&mut self, place: &str, date: NaiveDate, cases: Cases) -> Result<(), String> {
         let of = match self.places.get_mut(place) {
@@ -102,8 +102,8 @@ impl Totals {
 
     /// Sums the provinces by day.
     ///
-    /// A province counts from its first day on. A later day without it has no sum: it is left out, also if the province
-    /// never comes back, because a total without it would look like a correction.
+    /// A province counts from its first day on. Later days without it are omitted, even if the province never
+    /// reappears, because a total without it would look like a correction.
     pub(crate) fn series(self, country: &str, source: Source, days: Days) -> Series {
         let country: Arc<str> = country.into();
         let mut warnings = Vec::new();
@@ -179,7 +179,7 @@ impl Place {
     fn add(&mut self, date: NaiveDate, Cases(cases): Cases) -> Result<(), String> {
         match self.totals.get(&date) {
             Some(&other) if other != cases => {
-                return Err(format!("{date} is there twice, with {other} cases and with {cases}"));
+                return Err(format!("{date} has two values, {other} and {cases} cases"));
             }
             Some(_) => {
                 self.repeated.insert(date);
@@ -203,7 +203,7 @@ struct Sums<'a> {
     missing: BTreeSet<&'a str>,
 }
 
-/// Days between others that no place has.
+/// Periods between other days in which no place has values.
 fn gaps(complete: &[(NaiveDate, u64)], incomplete: &BTreeSet<NaiveDate>) -> Vec<(NaiveDate, NaiveDate)> {
     let there: BTreeSet<NaiveDate> = complete.iter().map(|(day, _)| *day).chain(incomplete.iter().copied()).collect();
     let pairs = there.iter().zip(there.iter().skip(1));
@@ -215,7 +215,7 @@ fn gaps(complete: &[(NaiveDate, u64)], incomplete: &BTreeSet<NaiveDate>) -> Vec<
         .collect()
 }
 
-/// The place without a name is what a country has beside its provinces.
+/// The place without a name is the country itself.
 fn named(place: impl AsRef<str>) -> String {
     match place.as_ref() {
         "" => "the country itself".to_owned(),

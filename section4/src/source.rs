@@ -1,4 +1,4 @@
-//! Who has the cases, and in which format: one file a source.
+//! Data sources and their formats: one file per source.
 
 mod covid19api;
 mod disease_sh;
@@ -22,22 +22,22 @@ pub(crate) use covid19api::{Listed, Record};
 pub(crate) use jhu::Table;
 pub(crate) use malformed::{Malformed, json};
 
-/// Who has the cases.
+/// A data source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, clap::ValueEnum)]
 pub enum Source {
-    /// The API of covid19api.com. The service itself is gone: another one that keeps its contract must be named.
+    /// The API of covid19api.com. The service was shut down: specify a server with the same API.
     Covid19api,
-    /// The API of disease.sh, over the data of Johns Hopkins University.
+    /// The API of disease.sh, with the data of Johns Hopkins University.
     #[value(name = "disease.sh")]
     DiseaseSh,
-    /// The wide CSV of Johns Hopkins University: a column for each day.
+    /// The wide CSV of Johns Hopkins University: a column per day.
     Jhu,
-    /// A CSV of Our World in Data: a line for each country and day.
+    /// A CSV of Our World in Data: a line per country and day.
     Owid,
 }
 
 impl Source {
-    /// What it is called, everywhere.
+    /// Its name, in options and in data.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Covid19api => "covid19api",
@@ -47,7 +47,7 @@ impl Source {
         }
     }
 
-    /// Where it is served, if it still is.
+    /// Its default address, if it is still served.
     pub const fn default_base(self) -> Option<&'static str> {
         match self {
             Self::Covid19api => None,
@@ -66,16 +66,16 @@ impl fmt::Display for Source {
     }
 }
 
-/// Which countries are asked for.
+/// The requested countries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Countries {
-    /// All that the source has.
+    /// All countries of the source.
     All,
-    /// These, by any name that the source knows.
+    /// These, by any name that is known for the source.
     Named(Vec<String>),
 }
 
-/// What is asked of a source.
+/// A request for the data of a source.
 #[derive(Debug, Clone)]
 pub struct Request {
     source: Source,
@@ -86,26 +86,26 @@ pub struct Request {
 }
 
 impl Request {
-    /// Asks for all days. Without a base address the source is asked where it is usually served; for `jhu` and `owid` a
-    /// base that ends in `.csv` is the file itself.
+    /// Requests all days. Without a base URL the source's default one is used; for `jhu` and `owid` a base URL that
+    /// ends in `.csv` is the file itself.
     ///
     /// # Errors
-    /// If the base address is none, or is needed, or a country's name has no letters.
+    /// If the base URL is invalid or missing, or a country's name has no letters.
     pub fn new(source: Source, base: Option<&str>, countries: Countries) -> Result<Self> {
         let Some(base) = base.or(source.default_base()) else {
             return Err(Error::Usage {
-                message: format!("nobody serves {source} any more"),
-                help: "name a server that keeps its contract: --base-url URL; `section4 mock-api` is one".to_owned(),
+                message: format!("{source} has no default address, because the service was shut down"),
+                help: "specify a server with the same API: --base-url URL; `section4 mock-api` is one".to_owned(),
             });
         };
         let base = parsed_base(base)?;
         if let Countries::Named(names) = &countries {
-            let no_name = |message: String| Error::Usage { message, help: "see --country and --all".to_owned() };
+            let no_name = |message: String| Error::Usage { message, help: "check --country and --all".to_owned() };
             if names.is_empty() {
-                return Err(no_name("no country is named".to_owned()));
+                return Err(no_name("no country is selected".to_owned()));
             }
             if let Some(name) = names.iter().find(|name| country::slug(name).is_empty()) {
-                return Err(no_name(format!("`{name}` is no country's name")));
+                return Err(no_name(format!("`{name}` is not a valid name of a country")));
             }
         }
         Ok(Self { source, base, countries, days: Days::default(), at_once: 4 })
@@ -117,18 +117,18 @@ impl Request {
         Self { days, ..self }
     }
 
-    /// How many countries are asked for at the same time; four unless told otherwise.
+    /// Number of concurrent requests; four by default.
     #[must_use]
     pub fn at_once(self, at_once: usize) -> Self {
         Self { at_once: at_once.max(1), ..self }
     }
 
-    /// Sends it: gives a series for each country, in the order in which they were named, or by name if all were asked
-    /// for. A country named twice comes once.
+    /// Sends the request: returns a series per country, in the requested order, or by name if all are requested. A
+    /// country requested twice is returned once.
     ///
     /// # Errors
-    /// If the source cannot be reached, answers something else than its format says, does not know a named country or
-    /// has no values of it. What is odd but usable is a [`Warning`] of the series.
+    /// If the source cannot be reached, its response does not have its format, or it does not know a requested country
+    /// or has no values of it. Suspicious but usable data is a [`Warning`] of the series.
     pub async fn send(&self, client: &Client) -> Result<Vec<Series>> {
         match self.source {
             Source::Covid19api => covid19api::fetch(self, client).await,
@@ -138,7 +138,7 @@ impl Request {
         }
     }
 
-    /// An address under the base.
+    /// A URL below the base URL.
     fn address<'a>(&self, path: impl IntoIterator<Item = &'a str>) -> Url {
         let mut address = self.base.clone();
         if let Ok(mut segments) = address.path_segments_mut() {
@@ -147,13 +147,13 @@ impl Request {
         address
     }
 
-    /// The address of a source that is one file.
+    /// The URL of a source that is one file.
     fn file(&self, name: &str) -> Url {
         if self.base.path().ends_with(".csv") { self.base.clone() } else { self.address([name]) }
     }
 
-    /// Waits for what several countries come to, so many at once as is allowed, in their order. What ails one country does
-    /// not keep the others from being asked, so that all is told at once; what ails the source does.
+    /// Awaits the results of several countries, with limited concurrency, in their order. An error of one country does
+    /// not stop the others, so that all are reported together; an error of the source does.
     async fn gathered(&self, answers: Vec<BoxFuture<'_, Result<Series>>>) -> Result<Vec<Series>> {
         let asked = answers.len();
         let mut answers = stream::iter(answers).buffered(self.at_once);
@@ -179,7 +179,7 @@ impl Request {
         }
     }
 
-    /// Of the countries of a file those that are asked for; `is_country` tells them from what else a file sums up.
+    /// Selects the requested countries of a file; `is_country` distinguishes them from aggregates in the file.
     async fn chosen(&self, mut all: Parsed, is_country: fn(&str) -> bool) -> Result<Vec<Series>> {
         let names: Vec<String> = all.keys().cloned().collect();
         let chosen: Vec<_> = match &self.countries {
@@ -207,7 +207,7 @@ impl Request {
         self.gathered(series.collect()).await
     }
 
-    /// A country without values is worth an error only to who asked for it.
+    /// A country without values is an error only if it was requested by name.
     fn with_values(&self, mut series: Series) -> Result<Series> {
         if series.measurements.is_empty() {
             if self.countries != Countries::All {
@@ -233,10 +233,10 @@ impl Request {
     }
 }
 
-/// What a file says of all its countries.
+/// The totals of all countries in a file.
 type Parsed = BTreeMap<String, Totals>;
 
-/// Reads an answer, and keeps it for the next time only if it could be read.
+/// Parses a response, and caches it only if it could be parsed.
 fn read<T>(body: Body, parse: impl FnOnce(&[u8]) -> Result<T, Malformed>) -> Result<T> {
     let parsed = parse(body.bytes()).map_err(|malformed| malformed.at(body.url()))?;
     body.keep();
@@ -249,13 +249,13 @@ fn parsed_base(text: &str) -> Result<Url> {
         Err(Error::Usage { message, help })
     };
     match Url::parse(text) {
-        Err(error) => wrong(format!("the base address `{text}` is none: {error}")),
+        Err(error) => wrong(format!("invalid base URL `{text}`: {error}")),
         Ok(url) if !matches!(url.scheme(), "http" | "https") => {
-            wrong(format!("the base address `{text}` is neither http nor https"))
+            wrong(format!("the base URL `{text}` is neither http nor https"))
         }
-        // It would be seen in every message and in the list of processes.
+        // It would be visible in messages and in the list of processes.
         Ok(url) if !url.username().is_empty() || url.password().is_some() => {
-            wrong("the base address has a user or a password in it".to_owned())
+            wrong("the base URL has a user or a password".to_owned())
         }
         Ok(url) => Ok(url),
     }

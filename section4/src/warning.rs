@@ -1,41 +1,42 @@
-//! What is odd about a series, and was kept as the source has it.
+//! Warnings about suspicious data, which is kept as in the source.
 
 use std::fmt;
 use std::sync::Arc;
 
 use chrono::NaiveDate;
 
-/// Something about a country's series that a reader should know.
+/// A warning about a country's series.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Warning {
-    /// The country, as the source names it.
+    /// The country's name in the source.
     pub country: Arc<str>,
-    /// What is odd.
+    /// The kind of warning.
     pub what: What,
 }
 
-/// What is odd about a series.
+/// The kind of warning.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum What {
     /// There are no values.
     Empty,
-    /// Days stand behind later ones. Their order says nothing; they were sorted.
+    /// Days after later ones. They were sorted.
     OutOfOrder(Vec<NaiveDate>),
-    /// Days are there twice, with the same value.
+    /// Duplicate days with the same value.
     Repeated(Vec<NaiveDate>),
-    /// Days, and the totals before and on them: the total became less, which is how corrections look.
+    /// Days with the totals before and on them: the total decreased, as after a correction.
     Falls(Vec<(NaiveDate, u64, u64)>),
-    /// First and last days of what is missing between two days of the series. No values were made up.
+    /// First and last days of the gaps in the series. Values were not interpolated.
     Gaps(Vec<(NaiveDate, NaiveDate)>),
-    /// Days that were left out, because a sum without these provinces would be too small.
+    /// Days that were omitted, because a sum without these provinces would be too small.
     Incomplete {
         /// The days.
         days: Vec<NaiveDate>,
-        /// The provinces that are missing on some of them.
+        /// The provinces that are missing on some of the days.
         provinces: Vec<String>,
     },
-    /// Provinces that begin later than the country, with their first days and totals, which the country's total jumps by.
+    /// Provinces that start later than the country, with their first days and totals, by which the country's total
+    /// jumps.
     LateProvinces(Vec<(String, NaiveDate, u64)>),
 }
 
@@ -46,11 +47,11 @@ impl fmt::Display for Warning {
             What::Empty => f.write_str("the source has no values"),
             What::OutOfOrder(days) => write!(f, "{} out of order, sorted: {}", counted(days, "day"), list(days)),
             What::Repeated(days) => {
-                write!(f, "{} there twice, with the same value: {}", counted(days, "day"), list(days))
+                write!(f, "{} with the same value: {}", counted(days, "duplicate day"), list(days))
             }
             What::Falls(days) => {
                 let falls = |(day, before, on): &(NaiveDate, u64, u64)| format!("{day} ({before} to {on})");
-                write!(f, "the total falls on {}: {}", counted(days, "day"), joined(days, falls))
+                write!(f, "the total decreases on {}: {}", counted(days, "day"), joined(days, falls))
             }
             What::Gaps(gaps) => {
                 let days: i64 = gaps.iter().map(|(first, last)| (*last - *first).num_days() + 1).sum();
@@ -59,11 +60,11 @@ impl fmt::Display for Warning {
                     false => format!("{first} to {last}"),
                 };
                 let plural = if days == 1 { "" } else { "s" };
-                write!(f, "{days} day{plural} missing, nothing made up for them: {}", joined(gaps, gap))
+                write!(f, "{days} day{plural} missing, not interpolated: {}", joined(gaps, gap))
             }
             What::Incomplete { days, provinces } => write!(
                 f,
-                "{} left out, because provinces are missing there ({}): {}",
+                "{} omitted because provinces are missing ({}): {}",
                 counted(days, "day"),
                 list(provinces),
                 list(days)
@@ -71,7 +72,7 @@ impl fmt::Display for Warning {
             What::LateProvinces(provinces) => {
                 let province =
                     |(name, day, cases): &(String, NaiveDate, u64)| format!("{name} on {day} with {cases} cases");
-                write!(f, "the total jumps where provinces begin late: {}", joined(provinces, province))
+                write!(f, "the total jumps because provinces start late: {}", joined(provinces, province))
             }
         }
     }
@@ -85,9 +86,9 @@ fn list<T: ToString>(things: &[T]) -> String {
     joined(things, T::to_string)
 }
 
-/// The first three, and how many more there are.
-fn joined<T>(things: &[T], told: impl Fn(&T) -> String) -> String {
-    let mut text = things.iter().take(3).map(told).collect::<Vec<_>>().join(", ");
+/// The first three, and the number of the others.
+fn joined<T>(things: &[T], format: impl Fn(&T) -> String) -> String {
+    let mut text = things.iter().take(3).map(format).collect::<Vec<_>>().join(", ");
     if things.len() > 3 {
         text += &format!(" and {} more", things.len() - 3);
     }

@@ -1,4 +1,4 @@
-//! What each source sends when all is well, and what `section4 fetch` makes of it.
+//! Valid responses of each source, and the output of `section4 fetch`.
 #![allow(clippy::unwrap_used)]
 
 mod support;
@@ -6,10 +6,10 @@ mod support;
 use support::{Reply, Server, section4};
 
 #[test]
-fn covid19api_is_asked_for_the_slug_and_the_days() {
+fn covid19api_requests_have_the_slug_and_the_days() {
     let server = Server::replying(vec![Reply::data("covid19api.singapore.json")]);
     let ran = server.fetch("covid19api", &["--country", "Singapore", "--from", "2020-03-02", "--to", "2020-03-03"]);
-    // The server sends more than it was asked for; nobody gets it.
+    // The server sends more than was requested; it is dropped.
     ran.wrote(&["Singapore,2020-03-02,104,covid19api", "Singapore,2020-03-03,110,covid19api"]);
     let path = "/country/singapore/status/confirmed?from=2020-03-02T00%3A00%3A00Z&to=2020-03-03T00%3A00%3A00Z";
     assert_eq!(server.paths(), [path]);
@@ -33,7 +33,7 @@ fn covid19api_records_may_have_more_fields() {
     ran.wrote(&["Singapore,2020-03-01,100,covid19api"]);
 }
 
-/// A whole API: countries, of which one has no values.
+/// A complete API with countries, one of which has no values.
 fn covid19api() -> Server {
     Server::answering(|path| match path {
         "/countries" => Reply::data("covid19api.countries.json"),
@@ -81,7 +81,7 @@ fn a_country_is_found_by_another_name_in_the_listing() {
 }
 
 #[test]
-fn disease_sh_is_asked_for_the_name() {
+fn disease_sh_requests_have_the_name() {
     let server = Server::replying(vec![Reply::data("disease_sh.singapore.json")]);
     let lines = ["Singapore,2020-03-01,100,disease.sh", "Singapore,2020-03-02,104,disease.sh"];
     server.fetch("disease.sh", &["--country", "Singapore", "--to", "2020-03-02"]).wrote(&lines);
@@ -119,7 +119,7 @@ fn jhu_names_may_be_quoted_and_provinces_are_summed() {
 }
 
 #[test]
-fn jhu_columns_go_by_name() {
+fn jhu_columns_are_matched_by_name() {
     let body = "3/2/20,Country/Region,Long,Lat,Province/State,3/1/20\n2,Singapore,0,0,,1\n";
     let server = Server::replying(vec![Reply::ok(&format!("\u{feff}{body}"))]);
     let ran = server.fetch("jhu", &["--all"]);
@@ -128,23 +128,23 @@ fn jhu_columns_go_by_name() {
 }
 
 #[test]
-fn an_empty_cell_of_a_jhu_province_leaves_the_day_out() {
+fn an_empty_cell_of_a_jhu_province_omits_the_day() {
     let body = support::data("jhu.csv").replace("3,4,4", "3,,4");
     let server = Server::replying(vec![Reply::ok(&body)]);
     let ran = server.fetch("jhu", &["--country", "Australia"]);
     ran.wrote_with_warnings(&["Australia,2020-03-01,13,jhu", "Australia,2020-03-03,25,jhu"]);
-    ran.said("warning: Australia: 1 day left out, because provinces are missing there (Victoria): 2020-03-02");
+    ran.said("warning: Australia: 1 day omitted because provinces are missing (Victoria): 2020-03-02");
 }
 
 #[test]
-fn owid_has_blanks_that_are_missing_and_groups_that_are_no_countries() {
+fn owid_blanks_are_missing_values_and_aggregates_are_not_countries() {
     let server = Server::replying(vec![Reply::data("owid.csv")]);
     let ran = server.fetch("owid", &["--all"]);
     let singapore = [(1, 100), (2, 104), (4, 110)].map(|(day, n)| format!("Singapore,2020-03-0{day},{n},owid"));
     let lines: Vec<&str> =
         std::iter::once("Australia,2020-03-02,13,owid").chain(singapore.iter().map(|s| &**s)).collect();
     ran.wrote_with_warnings(&lines);
-    assert_eq!(ran.err, "warning: Singapore: 1 day missing, nothing made up for them: 2020-03-03\n");
+    assert_eq!(ran.err, "warning: Singapore: 1 day missing, not interpolated: 2020-03-03\n");
     server.fetch("owid", &["--country", "World", "--to", "2020-03-01"]).wrote(&["World,2020-03-01,88000,owid"]);
     assert_eq!(server.paths(), ["/owid-covid-data.csv", "/owid-covid-data.csv"]);
 }
@@ -159,7 +159,7 @@ fn a_base_address_may_be_the_file_itself() {
 }
 
 #[test]
-fn a_file_is_written_as_a_whole_and_nothing_else_is_left() {
+fn a_file_is_written_atomically_and_nothing_else_is_left() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("cases.csv");
     std::fs::write(&path, "what was there").unwrap();

@@ -1,4 +1,4 @@
-//! What Grafana will ask: every query of the dashboard, its macros expanded as Grafana does, against a real server.
+//! Grafana's queries: every query of the dashboard, with its macros expanded as by Grafana, on a real server.
 #![allow(clippy::unwrap_used)]
 
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use serde_json::Value;
-use weir_postgres::testing::{Cluster, program};
+use weir_postgres_testing::{Cluster, program};
 
 const TABLE: &str = "
     create table covid (
@@ -31,7 +31,7 @@ fn panel<'a>(dashboard: &'a Value, title: &str) -> &'a Value {
     dashboard["panels"].as_array().unwrap().iter().find(|panel| panel["title"] == title).unwrap()
 }
 
-/// A query as the server gets it, with several countries chosen, over the dashboard's own range of time.
+/// A query as the server receives it, with several countries selected, over the dashboard's default time range.
 fn expanded(target: &Value) -> String {
     let mut sql = target["rawSql"].as_str().unwrap().to_owned();
     while let Some(start) = sql.find("$__timeFilter(") {
@@ -51,7 +51,7 @@ fn expanded(target: &Value) -> String {
     sql
 }
 
-/// A database with the table, and the URL of the user that Grafana reads with. There is one such user a server.
+/// A database with the table, and the URL of Grafana's user. There is one such user per server.
 fn loaded() -> (String, String) {
     static LOADED: OnceLock<(String, String)> = OnceLock::new();
     LOADED.get_or_init(load).clone()
@@ -72,7 +72,7 @@ fn load() -> (String, String) {
     (database, reader)
 }
 
-/// Asks as the user that Grafana has.
+/// Runs a query as Grafana's user.
 fn ask(reader: &str, sql: &str) -> Result<Vec<Vec<String>>, String> {
     let ran = Command::new(program("psql"))
         .args([
@@ -110,7 +110,7 @@ fn every_query_of_the_dashboard_has_rows() {
 }
 
 #[test]
-fn the_panels_show_what_they_say() {
+fn the_panels_show_their_values() {
     let (_, reader) = loaded();
     let dashboard = dashboard();
     let rows =
@@ -123,7 +123,7 @@ fn the_panels_show_what_they_say() {
     assert_eq!(of(&rows("Peak day", 0), "Singapore"), ["Singapore", "2020-06-30", "150"]);
     let age = of(&rows("Data freshness", 0), "Singapore");
     assert!(age[1] == "2020-06-30" && age[2].parse::<u32>().unwrap() > 2_000, "{age:?}");
-    // Days begin at midnight in UTC; a negative day is shown as it is, and a missing average as a gap.
+    // Days start at midnight in UTC; a negative day is shown unchanged, and a missing average as a gap.
     let cases = rows("Daily cases", 0);
     let midnight = |row: &Vec<String>| row[0].split('.').next().unwrap().parse::<u64>().unwrap() % 86_400 == 0;
     assert!(cases.len() == 3 * 151 && cases.iter().all(midnight), "{}", cases.len());
@@ -146,7 +146,7 @@ fn the_variable_lists_the_countries_of_the_table() {
 }
 
 #[test]
-fn series_have_the_names_that_their_looks_go_by() {
+fn series_names_match_the_style_overrides() {
     let dashboard = dashboard();
     let overrides = panel(&dashboard, "Daily cases")["fieldConfig"]["overrides"].as_array().unwrap();
     let style = |ends: &str| {
@@ -157,7 +157,7 @@ fn series_have_the_names_that_their_looks_go_by() {
 }
 
 #[test]
-fn every_datasource_is_one_that_is_provisioned() {
+fn every_datasource_is_provisioned() {
     fn uids(value: &Value, found: &mut Vec<String>) {
         match value {
             Value::Object(map) => {
@@ -181,7 +181,7 @@ fn every_datasource_is_one_that_is_provisioned() {
 }
 
 #[test]
-fn the_user_that_grafana_has_can_only_read_the_one_table() {
+fn grafanas_user_can_only_read_one_table() {
     let (database, reader) = loaded();
     Cluster::shared().sql(&database, "create table other (secret text)");
     for forbidden in [

@@ -1,4 +1,4 @@
-//! `section4 load` and `schedule`: from a server that has cases to the table of a real database.
+//! `section4 load` and `schedule`: from a server with cases to the table of a real database.
 #![allow(clippy::unwrap_used)]
 
 mod support;
@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 
 use support::{Ran, Reply, Server, closed_port, command};
 use tempfile::TempDir;
-use weir_postgres::testing::Cluster;
+use weir_postgres_testing::Cluster;
 
-/// A source whose answer can be changed, a database, and the section's own task between them.
+/// A source with replaceable responses, a database, and the section's own task.
 struct Loader<'a> {
     cluster: &'a Cluster,
     folder: TempDir,
@@ -33,7 +33,7 @@ impl Loader<'_> {
         Loader { cluster, folder: tempfile::tempdir().unwrap(), url: cluster.database(), server, answer }
     }
 
-    /// Lets the source answer with series, each of totals from 2020-01-01 on; a day without one is missing.
+    /// Makes the source respond with series of totals from 2020-01-01 on; a day without one is missing.
     fn serve(&self, series: &[(&str, &[Option<u32>])]) {
         let mut text = "location,date,total_cases\n".to_owned();
         for (country, totals) in series {
@@ -59,17 +59,17 @@ impl Loader<'_> {
         command
     }
 
-    /// Loads what the source answers.
+    /// Loads the source's response.
     fn load(&self, more: &[&str]) -> Ran {
         Ran::of(self.command("load", more).output().unwrap())
     }
 
     /// Loads series.
     #[track_caller]
-    fn loads(&self, series: &[(&str, &[Option<u32>])], more: &[&str], said: &str) {
+    fn loads(&self, series: &[(&str, &[Option<u32>])], more: &[&str], expected: &str) {
         self.serve(series);
         let ran = self.load(more);
-        assert!(ran.code == Some(0) && ran.out.contains(said), "`{said}` is not in {ran:#?}");
+        assert!(ran.code == Some(0) && ran.out.contains(expected), "`{expected}` is not in {ran:#?}");
     }
 
     fn sql(&self, sql: &str) -> String {
@@ -100,7 +100,7 @@ fn any_number_of_loads_leaves_the_same_table_and_rewrites_no_row() {
 }
 
 #[test]
-fn what_is_revised_changes_just_the_rows_that_are_other_than_before() {
+fn revised_data_changes_only_the_rows_that_differ() {
     let loader = Loader::new();
     loader.loads(&[("Singapore", S), ("Japan", S)], &[], "16 inserted");
     let changed = "select string_agg(country || extract(day from measurement_date), ',' order by country, measurement_date) \
@@ -108,7 +108,7 @@ fn what_is_revised_changes_just_the_rows_that_are_other_than_before() {
     let newest = loader.sql("select max(xmin::text::bigint) from covid");
     let revised = [Some(0), Some(1), Some(4), Some(3), Some(4), Some(5), Some(6), Some(14), Some(22)];
     loader.loads(&[("Singapore", &revised), ("Japan", S)], &[], "0 inserted, 2 updated, 14 unchanged");
-    // The day, the one after it, and every average that either of them is in and that is another one.
+    // The day, the next one, and every average that includes either of them and differs.
     assert_eq!(loader.sql(&format!("{changed}{newest}")), "Singapore3,Singapore4");
     let later = [Some(0), Some(1), Some(2), Some(3), Some(4), Some(5), Some(6), Some(14), Some(29)];
     let newest = loader.sql("select max(xmin::text::bigint) from covid");
@@ -118,12 +118,12 @@ fn what_is_revised_changes_just_the_rows_that_are_other_than_before() {
 }
 
 #[test]
-fn a_missing_day_is_not_made_up_and_warned_about() {
+fn a_missing_day_is_a_warning_and_not_interpolated() {
     let loader = Loader::new();
     loader.serve(&[("Japan", &[Some(1), Some(2), None, Some(5)])]);
     let ran = loader.load(&[]);
     assert_eq!(ran.code, Some(0), "{ran:#?}");
-    ran.said("Japan: 1 day missing, nothing made up for them: 2020-01-03");
+    ran.said("Japan: 1 day missing, not interpolated: 2020-01-03");
     assert!(ran.out.contains("after_a_gap"), "{ran:#?}");
     assert_eq!(
         loader.sql("select measurement_date, num_cases, days_covered from covid order by 1"),
@@ -132,19 +132,19 @@ fn a_missing_day_is_not_made_up_and_warned_about() {
 }
 
 #[test]
-fn of_many_warnings_some_are_told_and_the_others_counted() {
+fn of_many_warnings_some_are_logged_and_the_others_counted() {
     let loader = Loader::new();
     let names: Vec<String> = (0..25).map(|number| format!("Country {number}")).collect();
     let falls: &[Option<u32>] = &[Some(2), Some(1)];
     let series: Vec<(&str, &[Option<u32>])> = names.iter().map(|name| (name.as_str(), falls)).collect();
     loader.serve(&series);
     let ran = loader.load(&[]);
-    assert_eq!((ran.code, ran.err.matches("the total falls").count()), (Some(0), 10), "{ran:#?}");
+    assert_eq!((ran.code, ran.err.matches("the total decreases").count()), (Some(0), 10), "{ran:#?}");
     ran.said("15 more warnings like these");
 }
 
 #[test]
-fn from_loads_no_earlier_day_and_the_averages_are_those_of_all_days() {
+fn from_limits_the_days_but_not_the_averages() {
     let loader = Loader::new();
     loader.loads(&[("Singapore", S)], &["--from", "2020-01-08", "--to", "2020-01-08"], "1 inserted");
     assert_eq!(loader.days("Singapore"), "8|8|2");
@@ -153,7 +153,7 @@ fn from_loads_no_earlier_day_and_the_averages_are_those_of_all_days() {
 }
 
 #[test]
-fn only_the_countries_that_are_named_are_loaded() {
+fn only_the_selected_countries_are_loaded() {
     let loader = Loader::new();
     let series: [(&str, &[Option<u32>]); 3] = [("Singapore", S), ("\"Korea, South\"", S), ("Japan", S)];
     loader.loads(&series, &["--country", "singapore", "Korea South"], "16 inserted");
@@ -162,7 +162,7 @@ fn only_the_countries_that_are_named_are_loaded() {
 }
 
 #[test]
-fn what_is_wrong_with_an_answer_leaves_the_table_as_it_was() {
+fn an_invalid_response_leaves_the_table_unchanged() {
     let loader = Loader::new();
     loader.loads(&[("Singapore", S)], &[], "8 inserted");
     let versions = "select measurement_date, xmin, ctid from covid order by 1";
@@ -170,19 +170,19 @@ fn what_is_wrong_with_an_answer_leaves_the_table_as_it_was() {
     let twice = "location,date,total_cases\nSingapore,2020-01-01,5\nSingapore,2020-01-01,6\n";
     let half = "location,date,total_cases\nSingapore,2020-01-01,5\nSingapore,2020-01-02,5.5\n";
     for (reply, more, said) in [
-        (Reply::new("500 Oops", &[], ""), &[][..], "the server answers 500"),
-        (Reply::new("404 Not Found", &[], ""), &[], "the server answers 404"),
+        (Reply::new("500 Oops", &[], ""), &[][..], "the server responded with 500"),
+        (Reply::new("404 Not Found", &[], ""), &[], "the server responded with 404"),
         (Reply::ok("<!DOCTYPE html><html></html>"), &[], "an HTML page instead of CSV"),
         (Reply::ok(""), &[], "empty"),
         (Reply::ok("location,date\n"), &[], "total_cases"),
-        (Reply::ok(twice), &[], "is there twice, with 5 cases and with 6"),
-        (Reply::ok(half), &[], "`5.5` is not a whole number of cases"),
-        (Reply::ok("location,date,total_cases\n"), &["--country", "Singapore"], "does not know the country"),
+        (Reply::ok(twice), &[], "has two values, 5 and 6 cases"),
+        (Reply::ok(half), &[], "`5.5` is not an integer number of cases"),
+        (Reply::ok("location,date,total_cases\n"), &["--country", "Singapore"], "unknown country"),
         (Reply::ok("location,date,total_cases\n"), &[], ""),
         (Reply::Bytes(b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\nlocation,date".to_vec()), &[], ""),
         (Reply::Stall(vec![]), &["--timeout", "200ms"], ""),
         (Reply::Forever(vec![b'x'; 1 << 16]), &["--max-bytes", "100000"], ""),
-        (Reply::new("302 Found", &["Location: http://other.example/"], ""), &[], "sends us on"),
+        (Reply::new("302 Found", &["Location: http://other.example/"], ""), &[], "redirects to"),
     ] {
         loader.answer(reply.clone());
         let ran = loader.load(more);
@@ -196,18 +196,18 @@ fn what_is_wrong_with_an_answer_leaves_the_table_as_it_was() {
 }
 
 #[test]
-fn all_that_is_wrong_with_several_countries_is_said() {
+fn errors_of_several_countries_are_reported_together() {
     let loader = Loader::new();
     loader.serve(&[("Singapore", S)]);
     let ran = loader.load(&["--country", "Singapore", "Singapoor", "Atlantis"]);
     assert_eq!(ran.code, Some(1), "{ran:#?}");
-    ran.said("2 of 3 countries could not be had");
+    ran.said("2 of 3 countries could not be fetched");
     ran.said("`Singapoor`");
     ran.said("`Atlantis`");
 }
 
 #[test]
-fn a_database_that_cannot_be_reached_is_said_before_anything_is_asked_for() {
+fn an_unreachable_database_is_reported_before_anything_is_fetched() {
     let loader = Loader::new();
     let wrong = loader.url.replace("correct%20horse", "battery");
     assert_ne!(wrong, loader.url);
@@ -235,7 +235,7 @@ fn the_password_is_not_in_the_ledger() {
 }
 
 #[test]
-fn the_task_is_valid_and_its_cases_hold() {
+fn the_task_is_valid_and_its_fixtures_pass() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     for (verb, said) in [("validate", "`covid` is valid"), ("test", "all ok")] {
         let ran = Ran::of(command(&[verb]).current_dir(folder).output().unwrap());
@@ -244,7 +244,7 @@ fn the_task_is_valid_and_its_cases_hold() {
 }
 
 #[test]
-fn a_schedule_loads_again_and_again() {
+fn a_schedule_loads_repeatedly() {
     let loader = Loader::new();
     loader.serve(&[("Singapore", S)]);
     let mut command = loader.command("schedule", &["--country", "Singapore"]);
@@ -253,7 +253,7 @@ fn a_schedule_loads_again_and_again() {
     while loader.sql("select to_regclass('weir.applied')").is_empty()
         || loader.sql("select count(*) < 2 from weir.applied") == "t"
     {
-        assert!(started.elapsed() < Duration::from_secs(120), "no load came to its end");
+        assert!(started.elapsed() < Duration::from_secs(120), "no load completed");
         std::thread::sleep(Duration::from_millis(100));
     }
     assert!(Command::new("kill").arg(schedule.id().to_string()).status().unwrap().success());
@@ -261,7 +261,7 @@ fn a_schedule_loads_again_and_again() {
     assert_eq!(loader.days("Singapore"), "2|1| 3|1| 4|1| 5|1| 6|1| 7|1| 8|8|2 9|8|3");
 }
 
-/// Series of sixty countries, whose totals are so many times those of the first.
+/// Series of sixty countries, whose totals are `times` times those of the first data set.
 fn world(times: usize) -> String {
     let mut text = "location,date,total_cases\n".to_owned();
     for country in 0..60 {
@@ -273,7 +273,7 @@ fn world(times: usize) -> String {
 }
 
 impl Loader<'_> {
-    /// How many times those of the first all totals are; fails unless all rows are there and agree.
+    /// The factor of all totals relative to the first data set; fails unless all rows exist and agree.
     #[track_caller]
     fn whole(&self) -> usize {
         let found = self.sql("select count(*), min(num_cases), max(num_cases), count(num_p7d_avg_cases) from covid");
@@ -282,7 +282,7 @@ impl Loader<'_> {
         found[1]
     }
 
-    /// Starts loads of other totals and gets into their way at any moment; the table is as before or complete.
+    /// Starts loads of other totals and interrupts them at any time; the table is unchanged or complete afterwards.
     fn is_whole_after(&self, disturbances: usize, disturb: impl Fn(&mut std::process::Child, Duration)) {
         let mut random = 20_261_121_u64;
         self.answer(Reply::ok(&world(1)));
@@ -303,7 +303,7 @@ impl Loader<'_> {
             assert!((before..=times).contains(&after), "{before}, {after}, {times}");
             untouched += usize::from(after == before);
         }
-        assert!(untouched > 0, "nothing came before the end of its load");
+        assert!(untouched > 0, "no load was interrupted before its end");
         self.answer(Reply::ok(&world(1)));
         let ran = self.load(&[]);
         assert_eq!(ran.code, Some(0), "{ran:#?}");
@@ -313,7 +313,7 @@ impl Loader<'_> {
 }
 
 #[test]
-fn a_loader_that_is_killed_at_any_moment_leaves_the_table_as_it_was_or_complete() {
+fn a_loader_killed_at_any_time_leaves_the_table_unchanged_or_complete() {
     Loader::new().is_whole_after(30, |load, moment| {
         std::thread::sleep(moment);
         load.kill().unwrap();
@@ -321,7 +321,7 @@ fn a_loader_that_is_killed_at_any_moment_leaves_the_table_as_it_was_or_complete(
 }
 
 #[test]
-fn a_server_that_is_killed_at_any_moment_leaves_the_table_as_it_was_or_complete() {
+fn a_server_killed_at_any_time_leaves_the_table_unchanged_or_complete() {
     let cluster = Cluster::start();
     Loader::on(&cluster).is_whole_after(20, |_, moment| {
         std::thread::sleep(moment);

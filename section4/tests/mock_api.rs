@@ -1,4 +1,4 @@
-//! `section4 mock-api`: the contract that it keeps, and that a world comes through it as it is.
+//! `section4 mock-api`: its API, and that data passes through it unchanged.
 #![allow(clippy::unwrap_used)]
 
 mod support;
@@ -17,10 +17,10 @@ use section4::source::{Countries, Request, Source};
 use section4::{Days, What};
 use support::{command, section4};
 
-/// A mock that runs.
+/// A running mock.
 struct Mock {
     child: Child,
-    /// What it says first.
+    /// Its first line of output.
     line: String,
 }
 
@@ -42,7 +42,7 @@ impl Mock {
         self.line.trim_end().rsplit(' ').next().unwrap()
     }
 
-    /// Head and body of an answer.
+    /// Head and body of a response.
     fn get(&self, path: &str, headers: &str) -> (String, String) {
         let address = self.url().strip_prefix("http://").unwrap();
         let mut stream = TcpStream::connect(address).unwrap();
@@ -70,7 +70,7 @@ impl Drop for Mock {
 const SINGAPORE: &str = "/country/singapore/status/confirmed";
 
 #[test]
-fn a_recorded_answer_is_served_as_it_was_recorded() {
+fn a_recorded_response_is_served_unchanged() {
     let mock = Mock::of_file("covid19api.singapore.json");
     assert!(mock.line.starts_with("serving 1 country at http://127.0.0.1:"), "{}", mock.line);
     let (head, body) = mock.get(SINGAPORE, "");
@@ -80,7 +80,7 @@ fn a_recorded_answer_is_served_as_it_was_recorded() {
 }
 
 #[test]
-fn from_and_to_are_included() {
+fn from_and_to_are_inclusive() {
     let mock = Mock::of_file("covid19api.singapore.json");
     let days = |query: &str| -> Vec<String> {
         let records: Vec<serde_json::Value> =
@@ -95,7 +95,7 @@ fn from_and_to_are_included() {
 }
 
 #[test]
-fn what_is_not_there_is_told_in_json() {
+fn missing_pages_are_json_errors() {
     let mock = Mock::of_file("covid19api.singapore.json");
     for path in ["/country/atlantis/status/confirmed", "/country/singapore/status/deaths", "/"] {
         let (head, body) = mock.get(path, "");
@@ -105,7 +105,7 @@ fn what_is_not_there_is_told_in_json() {
 }
 
 #[test]
-fn an_answer_that_the_client_has_is_not_sent_again() {
+fn an_unchanged_response_is_not_sent_again() {
     let mock = Mock::of_file("covid19api.singapore.json");
     let (head, _) = mock.get(SINGAPORE, "");
     let etag = head.lines().find_map(|line| line.strip_prefix("etag: ")).unwrap();
@@ -134,9 +134,9 @@ fn the_wide_csv_is_served_with_its_provinces() {
 }
 
 #[test]
-fn an_unknown_country_is_found_out_through_the_mock() {
+fn an_unknown_country_is_reported_through_the_mock() {
     let ran = Mock::of_file("jhu.csv").fetch(&["--country", "Singapour"]);
-    ran.failed(1, "covid19api does not know the country `Singapour`");
+    ran.failed(1, "unknown country `Singapour` in covid19api");
     ran.said("the nearest names: `Singapore`");
 }
 
@@ -217,11 +217,11 @@ proptest! {
             let country = world.countries().iter().find(|country| country.name() == &*series.country).unwrap();
             let expected = sums(country, asked);
             let falls = expected.values().zip(expected.values().skip(1)).filter(|(one, next)| next < one).count();
-            let told: usize = series.warnings.iter().map(|warning| match &warning.what {
+            let warned: usize = series.warnings.iter().map(|warning| match &warning.what {
                 What::Falls(days) => days.len(),
                 other => panic!("{other:?}"),
             }).sum();
-            prop_assert_eq!(told, falls);
+            prop_assert_eq!(warned, falls);
             let got: BTreeMap<_, _> = series.measurements.iter().map(|of| (of.date, of.total_cases)).collect();
             prop_assert_eq!(got.len(), series.measurements.len());
             prop_assert_eq!(got, expected);

@@ -1,4 +1,4 @@
-//! Servers that are down, slow, busy, or send too much, and what is asked of them again.
+//! Servers that are down, slow, busy or send too much, and the retries.
 #![allow(clippy::unwrap_used)]
 
 mod support;
@@ -13,7 +13,7 @@ use std::time::Instant;
 use support::{Reply, Server, closed_port, data, section4};
 
 const SINGAPORE: [&str; 2] = ["--country", "Singapore"];
-/// Long enough for any machine: these tests end when the server is well again.
+/// Long enough for any machine: these tests end when the server has recovered.
 const PATIENT: [&str; 4] = ["--country", "Singapore", "--retry-for", "5m"];
 /// Long enough for several attempts.
 const IMPATIENT: [&str; 4] = ["--country", "Singapore", "--retry-for", "3s"];
@@ -33,10 +33,10 @@ const GOOD: [&str; 3] = [
 ];
 
 #[test]
-fn a_server_that_is_down_is_named() {
+fn a_server_that_is_down_is_reported() {
     let url = format!("http://127.0.0.1:{}", closed_port());
     let arguments = ["fetch", "--base-url", &url, "--country", "Singapore"];
-    let said = format!("{url}/v3/covid-19/historical/Singapore?lastdays=all: nobody answers: ");
+    let said = format!("{url}/v3/covid-19/historical/Singapore?lastdays=all: no server answers: ");
     let ran = section4(&[&arguments[..], &["--retry-for", "0s"]].concat());
     ran.failed(1, &said);
     ran.said("refused");
@@ -47,14 +47,14 @@ fn a_server_that_is_down_is_named() {
 }
 
 #[test]
-fn a_host_that_cannot_be_looked_up_is_named() {
+fn a_host_that_cannot_be_resolved_is_reported() {
     let ran =
         section4(&["fetch", "--base-url", "http://nowhere.invalid", "--country", "Singapore", "--retry-for", "1s"]);
-    ran.failed(1, "the host name cannot be looked up");
+    ran.failed(1, "the host name cannot be resolved");
 }
 
 #[test]
-fn what_passes_by_itself_is_tried_again_until_it_has_passed() {
+fn transient_failures_are_retried_until_success() {
     let reset = Reply::Bytes(vec![]);
     let half = Reply::Bytes(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"country\":".to_vec());
     let statuses = ["429 Too Many Requests", "500 Oops", "502 Bad Gateway", "503 Busy", "504 Gateway Timeout"];
@@ -64,39 +64,39 @@ fn what_passes_by_itself_is_tried_again_until_it_has_passed() {
         let server = Server::replying(vec![reply, good()]);
         let ran = server.fetch("disease.sh", &PATIENT);
         ran.wrote_with_warnings(&GOOD);
-        ran.said("; trying again for up to ");
+        ran.said("; retrying for up to ");
         assert_eq!(server.requests().len(), 2);
     }
 }
 
 #[test]
-fn what_does_not_pass_by_itself_is_asked_for_once() {
+fn permanent_failures_are_not_retried() {
     for status in
         ["400 Bad Request", "401 Unauthorized", "403 Forbidden", "404 Not Found", "410 Gone", "204 No Content"]
     {
         let server = Server::replying(vec![Reply::new(status, &[], ""), good()]);
-        server.fetch("disease.sh", &PATIENT).failed(1, &format!("the server answers {status}"));
+        server.fetch("disease.sh", &PATIENT).failed(1, &format!("the server responded with {status}"));
         assert_eq!(server.requests().len(), 1, "{status}");
     }
 }
 
 #[test]
-fn what_the_server_says_of_an_error_is_told() {
+fn the_servers_error_message_is_reported() {
     let reply = Reply::new("403 Forbidden", &[], "{\"message\":\"Ask\\u001b[31m first\"}");
     Server::replying(vec![reply]).fetch("disease.sh", &SINGAPORE).failed(1, "403 Forbidden: Ask[31m first");
 }
 
 #[test]
-fn trying_again_ends_in_time_and_tells_how_often_it_was_tried() {
+fn retries_end_in_time_and_report_the_number_of_attempts() {
     let server = Server::replying(vec![busy(&[])]);
     let ran = server.fetch("disease.sh", &IMPATIENT);
     let times = server.requests().len();
     assert!(times >= 2, "{times}");
-    ran.failed(1, &format!("the server answers 503 Service Unavailable (tried {times} times in"));
+    ran.failed(1, &format!("the server responded with 503 Service Unavailable (tried {times} times in"));
 }
 
 #[test]
-fn a_server_that_asks_for_time_gets_it() {
+fn retry_after_is_obeyed() {
     let server = Server::replying(vec![busy(&["Retry-After: 2"]), good()]);
     let begun = Instant::now();
     server.fetch("disease.sh", &PATIENT).wrote_with_warnings(&GOOD);
@@ -104,37 +104,37 @@ fn a_server_that_asks_for_time_gets_it() {
 }
 
 #[test]
-fn a_server_that_asks_for_more_time_than_there_is_is_not_bothered_again() {
+fn a_retry_after_beyond_the_limit_is_not_retried() {
     let server = Server::replying(vec![busy(&["Retry-After: 3600"]), good()]);
     let ran = server.fetch("disease.sh", &PATIENT);
-    ran.failed(1, "503 Service Unavailable; it asks us to come back in 3600 s");
+    ran.failed(1, "503 Service Unavailable; it requests a retry after 3600 s");
     assert_eq!(server.requests().len(), 1);
 }
 
 #[test]
-fn a_server_that_does_not_answer_in_time_is_told() {
+fn a_timeout_is_reported() {
     for reply in [Reply::Stall(vec![]), Reply::Stall(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n{".to_vec())] {
         let ran = Server::replying(vec![reply]).fetch("disease.sh", &["--country", "Singapore", "--timeout", "300ms"]);
-        ran.failed(1, "no whole answer in 0.3 s");
+        ran.failed(1, "no complete response in 0.3 s");
     }
 }
 
 #[test]
-fn an_answer_whose_connection_ends_is_told() {
+fn a_broken_connection_is_reported() {
     let half = Reply::Bytes(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"country\":".to_vec());
     let ran = Server::replying(vec![half]).fetch("disease.sh", &SINGAPORE);
-    ran.failed(1, "the connection ended before the answer was whole");
+    ran.failed(1, "the connection ended before the response was complete");
 }
 
 #[test]
-fn what_does_not_speak_http_is_told_at_once() {
+fn a_server_without_http_fails_at_once() {
     let server = Server::replying(vec![Reply::Bytes(b"SSH-2.0-OpenSSH_9.2\r\n".to_vec())]);
-    server.fetch("disease.sh", &PATIENT).failed(1, "what answers there does not speak HTTP");
+    server.fetch("disease.sh", &PATIENT).failed(1, "the server does not speak HTTP");
     assert_eq!(server.requests().len(), 1);
 }
 
 #[test]
-fn what_does_not_speak_tls_is_told_at_once() {
+fn a_server_without_tls_fails_at_once() {
     let plain = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("https://{}", plain.local_addr().unwrap());
     thread::spawn(move || {
@@ -148,20 +148,20 @@ fn what_does_not_speak_tls_is_told_at_once() {
 }
 
 #[test]
-fn a_huge_answer_is_refused_whether_its_length_is_told_or_not() {
+fn a_huge_response_is_refused_with_and_without_a_declared_length() {
     let told = Reply::Stall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000001\r\n\r\n".to_vec());
     let arguments = ["--country", "Singapore", "--max-bytes", "1000000"];
     let server = Server::replying(vec![told]);
-    server.fetch("disease.sh", &arguments).failed(1, "the answer is larger than 1000000 bytes");
-    // The first chunk is enough; what comes behind it is never looked at.
+    server.fetch("disease.sh", &arguments).failed(1, "the response is larger than 1000000 bytes");
+    // The first chunk is enough; what follows is never read.
     let mut bytes = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n200000\r\n".to_vec();
     bytes.extend(vec![b' '; 0x20_0000]);
     let server = Server::replying(vec![Reply::Forever(bytes)]);
-    server.fetch("disease.sh", &arguments).failed(1, "the answer is larger than 1000000 bytes");
+    server.fetch("disease.sh", &arguments).failed(1, "the response is larger than 1000000 bytes");
 }
 
 #[test]
-fn an_answer_of_exactly_the_limit_is_taken() {
+fn a_response_of_exactly_the_limit_is_accepted() {
     let body = data("disease_sh.singapore.json");
     let (limit, less) = (body.len().to_string(), (body.len() - 1).to_string());
     let server = Server::replying(vec![good()]);
@@ -174,13 +174,13 @@ fn redirect(to: &str) -> Reply {
 }
 
 #[test]
-fn a_redirection_on_the_same_server_is_followed() {
+fn a_redirect_on_the_same_server_is_followed() {
     let server = Server::answering(|path| if path == "/new" { good() } else { redirect("/new") });
     server.fetch("disease.sh", &SINGAPORE).wrote(&GOOD);
 }
 
 #[test]
-fn a_redirection_to_another_server_is_not_followed() {
+fn a_redirect_to_another_server_is_not_followed() {
     let other = Server::replying(vec![good()]);
     for (to, because) in [
         (other.url() + "/new", "it is another server of the host"),
@@ -188,22 +188,22 @@ fn a_redirection_to_another_server_is_not_followed() {
     ] {
         let server = Server::replying(vec![redirect(&to)]);
         let ran = server.fetch("disease.sh", &PATIENT);
-        ran.failed(1, &format!("the server sends us on to {to}, which is not followed: {because}"));
-        ran.said("if that is where the data is now, name it: --base-url");
+        ran.failed(1, &format!("the server redirects to {to}, which is not followed: {because}"));
+        ran.said("if the data has moved there, specify the new address: --base-url");
         assert_eq!(server.requests().len(), 1);
     }
     assert_eq!(other.requests().len(), 0);
 }
 
 #[test]
-fn redirections_in_a_circle_end() {
+fn a_cycle_of_redirects_ends() {
     let server = Server::replying(vec![redirect("/round")]);
-    server.fetch("disease.sh", &PATIENT).failed(1, "it is one redirection after the other");
+    server.fetch("disease.sh", &PATIENT).failed(1, "there are too many redirects");
     assert!(server.requests().len() < 10);
 }
 
 #[test]
-fn we_say_who_we_are() {
+fn requests_have_a_user_agent() {
     let server = Server::replying(vec![good()]);
     server.fetch("disease.sh", &SINGAPORE).wrote(&GOOD);
     let agent = format!("user-agent: section4/{} (", env!("CARGO_PKG_VERSION"));
@@ -211,7 +211,7 @@ fn we_say_who_we_are() {
 }
 
 #[test]
-fn an_unchanged_answer_is_not_sent_again() {
+fn an_unchanged_response_is_not_transferred_again() {
     let folder = tempfile::tempdir().unwrap();
     let body = data("disease_sh.singapore.json");
     let marks = ["ETag: \"one\"", "Last-Modified: Thu, 09 Mar 2023 00:00:00 GMT"];
@@ -234,26 +234,26 @@ fn an_unchanged_answer_is_not_sent_again() {
 }
 
 #[test]
-fn a_bad_answer_is_not_kept() {
+fn an_invalid_response_is_not_cached() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::replying(vec![Reply::new("200 OK", &["ETag: \"bad\""], "<html>"), good()]);
     let arguments = ["--country", "Singapore", "--cache", folder.path().to_str().unwrap()];
-    server.fetch("disease.sh", &arguments).failed(1, "the answer is an HTML page instead of JSON");
+    server.fetch("disease.sh", &arguments).failed(1, "the response is an HTML page instead of JSON");
     server.fetch("disease.sh", &arguments).wrote(&GOOD);
     assert!(!server.requests()[1].contains("if-none-match"));
 }
 
 #[test]
-fn word_that_nothing_changed_is_an_error_if_nobody_asked() {
+fn an_unrequested_304_is_an_error() {
     let server = Server::replying(vec![Reply::new("304 Not Modified", &[], "")]);
-    server.fetch("disease.sh", &SINGAPORE).failed(1, "the server answers 304 Not Modified");
+    server.fetch("disease.sh", &SINGAPORE).failed(1, "the server responded with 304 Not Modified");
 }
 
 #[test]
-fn as_many_countries_are_asked_for_at_once_as_allowed() {
+fn the_number_of_concurrent_requests_is_as_configured() {
     let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let seen = Arc::clone(&most);
-    // Nobody gets an answer before three have asked.
+    // No request is answered before three have been received.
     let three = Barrier::new(3);
     let server = Server::answering(move |path| {
         seen.fetch_max(now.fetch_add(1, SeqCst) + 1, SeqCst);

@@ -1,4 +1,4 @@
-//! `section4 show`: what it prints and draws, over a real server.
+//! `section4 show`: its output and pictures, with a real server.
 #![allow(clippy::unwrap_used)]
 
 mod support;
@@ -12,16 +12,16 @@ use std::thread;
 use std::time::Duration;
 
 use support::{Ran, closed_port, command};
-use weir_postgres::testing::{Cluster, PASSWORD, USER};
+use weir_postgres_testing::{Cluster, PASSWORD, USER};
 
-/// As `conf/covid.yaml` makes it.
+/// As created by `conf/covid.yaml`.
 const TABLE: &str = "
     create table covid (
         country text, measurement_date date, num_cases bigint, num_p7d_avg_cases double precision, total_cases bigint,
         days_covered integer, source text, primary key (country, measurement_date)
     );";
 
-/// Four days, of which one is missing and one is a correction.
+/// Four days, one of which is missing and one is a correction.
 const DAYS: &str = "
     insert into covid values
         ('Korea, South', '2020-03-01', 1000, null, 1000, 1, 'test'),
@@ -37,7 +37,7 @@ fn database(sql: &str) -> String {
     url
 }
 
-/// What the command comes to, at a width.
+/// The output of the command at a width.
 fn show(url: &str, columns: &str, arguments: &[&str]) -> Ran {
     let all: Vec<&str> = ["show", "--database-url", url].into_iter().chain(arguments.iter().copied()).collect();
     let mut command = command(&all);
@@ -65,7 +65,7 @@ fn a_country_is_a_table_and_a_chart() {
             "2020-03-01   1,000              -  1,000  test",
             "2020-03-02   3,500          1,235  4,500  test",
             "2020-03-04*   -500           12.3  4,000  test",
-            "* cases of several days, as those before are missing: 2020-03-04 (2)",
+            "* cases of several days, because earlier days are missing: 2020-03-04 (2)",
             "",
             "3,500 ┤   ██",
             "      │   ██",
@@ -94,8 +94,8 @@ fn forty_columns_are_enough() {
             "2020-03-02  3,500   1,235 4,500",
             "2020-03-04*  -500    12.3 4,000",
             "source: test",
-            "* cases of several days, as those before",
-            "are missing: 2020-03-04 (2)",
+            "* cases of several days, because",
+            "earlier days are missing: 2020-03-04 (2)",
             "",
             "3,500 ┤██",
             "      │██",
@@ -114,7 +114,7 @@ fn forty_columns_are_enough() {
 }
 
 #[test]
-fn what_is_not_known_is_not_made_up() {
+fn missing_values_are_not_interpolated() {
     let url = database(&format!("{TABLE} {DAYS}"));
     printed(
         &show(&url, "", &["--country", "Japan"]),
@@ -131,7 +131,7 @@ fn what_is_not_known_is_not_made_up() {
 }
 
 #[test]
-fn of_many_countries_those_with_the_most_cases_lately_are_shown() {
+fn by_default_the_countries_with_the_most_recent_cases_are_shown() {
     let url = database(&format!(
         "{TABLE} insert into covid
          select name, date '2021-01-01' + day, case when day < 30 then 10 - place else place end, place, 100, 1, 'test'
@@ -141,7 +141,7 @@ fn of_many_countries_those_with_the_most_cases_lately_are_shown() {
     let ran = show(&url, "", &["--last", "1"]);
     let names: Vec<&str> = ran.out.lines().filter(|line| line.len() == 1).collect();
     assert_eq!(names, ["G", "F", "E", "D", "C"], "{ran:#?}");
-    assert_eq!(ran.out.lines().last(), Some("2 more countries are in the table: name them with --country"));
+    assert_eq!(ran.out.lines().last(), Some("2 more countries are in the table: select them with --country"));
     let ran = show(&url, "", &["--last", "1", "--country", "a", "--country", "b", "c"]);
     let names: Vec<&str> = ran.out.lines().filter(|line| line.len() == 1).collect();
     assert_eq!(names, ["A", "B", "C"], "{ran:#?}");
@@ -155,12 +155,15 @@ fn neither_a_pipe_nor_no_color_gets_escape_sequences() {
     assert!(ran.out.contains('█') && !ran.out.contains('\x1b'), "{ran:#?}");
     let bold = "\x1b[1mJapan\x1b[0m";
     let coloured = in_a_terminal(&url, &[]);
-    assert!(coloured.contains(bold) && coloured.contains("as those before are missing:\r\n2020-03-04"), "{coloured:?}");
+    assert!(
+        coloured.contains(bold) && coloured.contains("because earlier days are\r\nmissing: 2020-03-04"),
+        "{coloured:?}"
+    );
     let plain = in_a_terminal(&url, &[("NO_COLOR", "1")]);
     assert!(plain.contains("Japan") && !plain.contains('\x1b'), "{plain:?}");
 }
 
-/// What a terminal of 60 columns gets.
+/// The output in a terminal of 60 columns.
 fn in_a_terminal(url: &str, environment: &[(&str, &str)]) -> String {
     let shown = format!("stty cols 60 && exec '{}' show --database-url '{url}'", env!("CARGO_BIN_EXE_section4"));
     let mut script = Command::new("script");
@@ -171,7 +174,7 @@ fn in_a_terminal(url: &str, environment: &[(&str, &str)]) -> String {
 }
 
 #[test]
-fn a_reader_who_has_enough_is_no_error() {
+fn a_closed_pipe_is_not_an_error() {
     let url = database(&format!("{TABLE} {DAYS}"));
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
@@ -181,7 +184,7 @@ fn a_reader_who_has_enough_is_no_error() {
 }
 
 #[test]
-fn a_picture_is_a_png_of_its_size_with_everything_in_it() {
+fn a_picture_is_a_png_of_its_size_with_all_elements() {
     let url = database(&format!("{TABLE} {DAYS}"));
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("cases.png");
@@ -199,36 +202,36 @@ fn a_picture_is_a_png_of_its_size_with_everything_in_it() {
 }
 
 #[test]
-fn a_picture_in_a_folder_that_is_not_there_is_an_error() {
+fn a_picture_in_a_missing_folder_is_an_error() {
     let url = database(&format!("{TABLE} {DAYS}"));
     let ran = show(&url, "", &["--png", "/nowhere/cases.png"]);
-    ran.failed(1, "/nowhere/cases.png: its folder is not there");
-    ran.said("make the folder first");
+    ran.failed(1, "/nowhere/cases.png: its folder does not exist");
+    ran.said("create the folder first");
 }
 
 #[test]
-fn an_unknown_country_is_told_with_the_nearest_names() {
+fn an_unknown_country_is_reported_with_the_nearest_names() {
     let url = database(&format!("{TABLE} {DAYS}"));
     let ran = show(&url, "", &["--country", "Koria", "Japan"]);
-    ran.failed(1, "the table covid does not know the country `Koria`");
+    ran.failed(1, "unknown country `Koria` in the table covid");
     ran.said("the nearest names: `Korea, South`");
 }
 
 #[test]
-fn without_the_table_one_is_told_to_load() {
+fn without_the_table_the_help_is_to_load() {
     let ran = show(&database(""), "", &[]);
-    ran.failed(1, "there is no table covid");
+    ran.failed(1, "the table covid does not exist");
     ran.said("load first: section4 load --all --database-url URL");
 }
 
 #[test]
-fn a_table_without_rows_or_columns_is_told_apart_from_none() {
+fn a_table_without_rows_or_columns_differs_from_a_missing_one() {
     show(&database(TABLE), "", &[]).failed(1, "the table covid is empty");
-    show(&database("create table covid (id int)"), "", &[]).failed(1, "the table covid is another one");
+    show(&database("create table covid (id int)"), "", &[]).failed(1, "the table covid lacks columns");
 }
 
 #[test]
-fn a_wrong_password_is_an_error_that_does_not_tell_it() {
+fn a_wrong_password_is_an_error_that_does_not_show_it() {
     let url = database(&format!("{TABLE} {DAYS}"));
     let name = url.rsplit('/').next().unwrap();
     let ran = show(&Cluster::shared().url_of(USER, "not telling", name), "", &["--wait", "1m"]);
@@ -249,7 +252,7 @@ fn a_server_that_is_down_is_waited_for() {
     let url = format!("postgres://owner:hidden@127.0.0.1:{port}/covid?sslmode=disable");
     let late = thread::spawn(move || {
         thread::sleep(Duration::from_millis(700));
-        // A server that starts up, says so, and is asked again.
+        // A server that reports that it is starting up, and is retried.
         let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
         let (mut stream, _) = listener.accept().unwrap();
         let fields = b"SFATAL\0VFATAL\0C28P01\0Mit was reached\0\0";
@@ -263,7 +266,7 @@ fn a_server_that_is_down_is_waited_for() {
 }
 
 #[test]
-fn asking_wrongly_has_a_code_of_its_own() {
+fn wrong_usage_has_an_exit_code_of_its_own() {
     for arguments in [&["--last", "0"][..], &["--last", "many"], &["--wait", "soon"], &["--colour"]] {
         assert_eq!(show("postgres://x@127.0.0.1:1/x", "", arguments).code, Some(2), "{arguments:?}");
     }

@@ -1,20 +1,20 @@
-//! How much attributes tell of each other, counted in the rows of a table.
+//! Association measures between attributes, computed from the rows of a table.
 
 use statrs::distribution::{ChiSquared, ContinuousCDF};
 
 use crate::schema::{Attribute, Car};
 use crate::table::Table;
 
-/// How much a feature tells of a target once others are known.
+/// Association of a feature with a target, given other attributes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Association {
-    /// I(target; feature | others), in nats; 0 if there is none.
+    /// Conditional mutual information I(target; feature | others) in nats; 0 if they are independent.
     pub mutual_information: f64,
-    /// How probable at least as much is by chance, if there is none (G-test with the χ² distribution).
+    /// p-value of the G-test (with the χ² distribution) of independence.
     pub p_value: f64,
 }
 
-/// The mutual information of two attributes given others, and whether it could be chance.
+/// The conditional mutual information of two attributes given others, and its p-value.
 ///
 /// With empty `given` it is the mutual information of the two. The G-test's degrees of freedom are counted over the
 /// levels that occur, for each combination of `given` that occurs.
@@ -33,8 +33,8 @@ pub fn conditional(table: &Table, target: Attribute, feature: Attribute, given: 
     Association { mutual_information, p_value: survival(g, freedom) }
 }
 
-/// Cramér's V of two attributes, from 0 (independent) to 1 (each tells the other), with the correction for its bias
-/// (Bergsma, "A bias-correction for Cramér's V and Tschuprow's T", 2013). 0 if one of them never changes.
+/// Cramér's V of two attributes, from 0 (independent) to 1 (each determines the other), with bias correction (Bergsma,
+/// "A bias-correction for Cramér's V and Tschuprow's T", 2013). 0 if one of them is constant.
 pub fn cramers_v(table: &Table, a: Attribute, b: Attribute) -> f64 {
     let mut counts = Contingency::empty(a, b);
     table.cars().iter().for_each(|car| counts.add(car, a, b));
@@ -55,7 +55,7 @@ fn survival(statistic: f64, freedom: usize) -> f64 {
     ChiSquared::new(freedom as f64).map_or(1.0, |distribution| distribution.sf(statistic.max(0.0)))
 }
 
-/// How often the levels of two attributes come together.
+/// Counts of the pairs of levels of two attributes.
 #[derive(Clone)]
 struct Contingency {
     counts: Vec<Vec<f64>>,
@@ -82,7 +82,7 @@ impl Contingency {
         self.counts.iter().flatten().sum()
     }
 
-    /// How many levels of each attribute occur.
+    /// The number of occurring levels of each attribute.
     fn occurring(&self) -> (usize, usize) {
         let occur = |sums: Vec<f64>| sums.into_iter().filter(|sum| *sum > 0.0).count();
         (occur(self.rows()), occur(self.columns()))
@@ -93,7 +93,7 @@ impl Contingency {
         rows.saturating_sub(1) * columns.saturating_sub(1)
     }
 
-    /// Counts that are not 0, each with the count that would be expected of independent attributes.
+    /// Non-zero counts, each with its expected count under independence.
     fn with_expected(&self) -> Vec<(f64, f64)> {
         let (rows, columns, total) = (self.rows(), self.columns(), self.total());
         let mut pairs = Vec::new();
@@ -121,7 +121,7 @@ mod tests {
     use super::*;
     use crate::rules::full_table;
 
-    /// Cars that differ in maintenance and class only: so many of each pair of levels.
+    /// Cars that differ in maintenance and class only, with the number of each pair of levels.
     fn cars(counts: &[(u8, u8, usize)]) -> Table {
         let car = |maint, class| Car([0, maint, 0, 0, 0, 0, class]);
         let cars = counts.iter().flat_map(|(maint, class, count)| vec![car(*maint, *class); *count]);
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn attributes_that_tell_each_other_share_all_they_have() {
+    fn equivalent_attributes_have_full_mutual_information() {
         let same = cars(&[(0, 0, 50), (1, 1, 50)]);
         let found = conditional(&same, Attribute::Maint, Attribute::Class, &[]);
         near(found.mutual_information, 2.0_f64.ln());
@@ -141,7 +141,7 @@ mod tests {
         near(cramers_v(&same, Attribute::Maint, Attribute::Class), 1.0);
     }
 
-    /// Worked out by hand: counts 30, 10, 20, 40 have χ² = 16.66…, G = 17.26….
+    /// Reference values: counts 30, 10, 20, 40 have χ² = 16.66…, G = 17.26….
     #[test]
     fn a_table_of_two_by_two_has_the_statistics_of_the_textbook() {
         let table = cars(&[(0, 0, 30), (0, 1, 10), (1, 0, 20), (1, 1, 40)]);
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn an_attribute_that_never_changes_tells_nothing() {
+    fn a_constant_attribute_has_no_association() {
         let table = cars(&[(0, 0, 30), (0, 1, 10)]);
         let found = conditional(&table, Attribute::Maint, Attribute::Class, &[]);
         assert_eq!(found, Association { mutual_information: 0.0, p_value: 1.0 });
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn maintenance_tells_something_of_the_price_only_once_the_class_is_known() {
+    fn maintenance_is_informative_only_given_the_class() {
         let table = full_table();
         let of_maint = |given: &[Attribute]| conditional(&table, Attribute::Buying, Attribute::Maint, given);
         near(of_maint(&[]).mutual_information, 0.0);

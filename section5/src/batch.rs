@@ -1,4 +1,4 @@
-//! Predictions for a CSV file of cars: a row out for each row in, bad rows apart.
+//! Predictions for a CSV file of cars: one output row per input row; rejected rows go to a separate file.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -12,37 +12,37 @@ use crate::records::{self, Records, at_line};
 use crate::schema::{Attribute, Known};
 use crate::{Error, Result};
 
-/// What came of a file.
+/// Result of a file.
 #[derive(Debug)]
 pub struct Batch {
     /// As CSV: the columns of the input, then `price`, a probability for each price, and `matching_rows`.
     pub predicted: Vec<u8>,
-    /// As CSV: `line`, `reason`, then the row as it was.
+    /// As CSV: `line`, `reason`, then the unchanged row.
     pub rejected: Vec<u8>,
-    /// How many cars a price was predicted for.
+    /// Number of predicted cars.
     pub cars: usize,
-    /// What is wrong with each row that was not predicted, with its line.
+    /// Errors of the rejected rows, with their lines.
     pub bad_rows: Vec<Error>,
-    /// How many cars are like no training row.
+    /// Number of predicted cars that match no training row.
     pub extrapolated: usize,
 }
 
-/// Predicts the price of each car of a CSV file, whose header names features in any order; an empty value is unknown.
-/// `name` is what errors call the file.
+/// Predicts the price of each car of a CSV file, whose header has features in any order; an empty value is unknown.
+/// `name` is the name of the file in errors.
 ///
 /// # Errors
-/// If the file cannot be read, or its header has a name twice, or one that is no feature.
+/// If the file cannot be read, or its header has a duplicate column or one that is not a feature.
 pub fn predict(text: &[u8], name: &str, fitted: &Fitted) -> Result<Batch> {
     let mut records = Records::new(text, name);
     let mut record = ByteRecord::new();
     let Some(line) = records.next(&mut record)? else {
-        return Err(at_line(name, 1, empty("there is no header")));
+        return Err(at_line(name, 1, empty("the header is missing")));
     };
     let wrong = |wrong| at_line(name, line, wrong);
     let header = records::text(&record).map_err(wrong)?;
     let columns = Columns::named(&header, &Attribute::FEATURES).map_err(wrong)?;
     let mut sheets = Sheets::new(&header)?;
-    // Files have many cars, but there are few that differ.
+    // Cached, because files have many cars but few distinct ones.
     let mut predictions = HashMap::new();
     while let Some(line) = records.next(&mut record)? {
         match known(&columns, &record) {
@@ -58,14 +58,14 @@ pub fn predict(text: &[u8], name: &str, fitted: &Fitted) -> Result<Batch> {
     }
     let batch = sheets.finish()?;
     match batch.cars + batch.bad_rows.len() {
-        0 => Err(at_line(name, 1, empty("there is no car below the header"))),
+        0 => Err(at_line(name, 1, empty("there are no rows after the header"))),
         _ => Ok(batch),
     }
 }
 
 fn empty(message: &str) -> Wrong {
     let help =
-        format!("the first line names some of {}; a line for each car follows", columns::names(&Attribute::FEATURES));
+        format!("the first line must have some of {}; a line per car follows", columns::names(&Attribute::FEATURES));
     Wrong { column: None, message: message.to_owned(), help }
 }
 
@@ -79,7 +79,7 @@ fn known(columns: &Columns, record: &ByteRecord) -> Result<Known, Wrong> {
     Ok(known)
 }
 
-/// The two files that come of one.
+/// The two output files.
 struct Sheets {
     predicted: Writer<Vec<u8>>,
     rejected: Writer<Vec<u8>>,

@@ -1,17 +1,17 @@
-//! The columns of a CSV file, held against the attributes: by name, never by position.
+//! The columns of a CSV file, matched with the attributes by name.
 
 use csv::StringRecord;
 
 use crate::schema::Attribute;
 
-/// Which attribute each column of a file has, in the order of the file.
+/// The attribute of each column, in the order of the file.
 #[derive(Debug, Clone)]
 pub(crate) struct Columns(Vec<Attribute>);
 
-/// What is wrong with a header or a row.
+/// An error of a header or a row.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Wrong {
-    /// The column, if it is about one.
+    /// The column, if it concerns one.
     pub(crate) column: Option<String>,
     pub(crate) message: String,
     pub(crate) help: String,
@@ -23,7 +23,7 @@ impl Columns {
         Self(Attribute::ALL.to_vec())
     }
 
-    /// The columns that a header names, if they are among those that are allowed, each at most once.
+    /// The columns of a header; only allowed ones, each at most once.
     pub(crate) fn named(header: &StringRecord, allowed: &[Attribute]) -> Result<Self, Wrong> {
         let mut columns = Vec::with_capacity(header.len());
         for name in header {
@@ -34,9 +34,9 @@ impl Columns {
                 help,
             };
             match known {
-                None => return Err(wrong("there is no such column", format!("columns are {}", names(allowed)))),
+                None => return Err(wrong("unknown column", format!("the columns are {}", names(allowed)))),
                 Some(attribute) if columns.contains(&attribute) => {
-                    return Err(wrong("the column is there twice", "leave one of them out".to_owned()));
+                    return Err(wrong("duplicate column", "remove one of them".to_owned()));
                 }
                 Some(attribute) => columns.push(attribute),
             }
@@ -44,12 +44,12 @@ impl Columns {
         Ok(Self(columns))
     }
 
-    /// The first of these attributes that has no column.
+    /// The first required attribute without a column.
     pub(crate) fn without(&self, required: &[Attribute]) -> Option<Attribute> {
         required.iter().copied().find(|attribute| !self.0.contains(attribute))
     }
 
-    /// The attributes of a row with their values; as many as there are columns.
+    /// The attributes of a row with their values, one per column.
     pub(crate) fn values<'r>(
         &self,
         record: &'r StringRecord,
@@ -61,24 +61,24 @@ impl Columns {
         Err(Wrong {
             column: None,
             message: format!("the line has {has} {}, not {must}", if has == 1 { "value" } else { "values" }),
-            help: format!("a line has a value for each of {}", names(&self.0)),
+            help: format!("a line must have a value for each of {}", names(&self.0)),
         })
     }
 }
 
-/// The number of the level that a value names.
+/// The number of the level with this name.
 pub(crate) fn level(attribute: Attribute, value: &str) -> Result<u8, Wrong> {
     attribute.level(value).ok_or_else(|| Wrong {
         column: Some(attribute.name().to_owned()),
         message: match value {
-            "" => "there is no value".to_owned(),
-            value => format!("{value:?} is not a value of it"),
+            "" => "the value is missing".to_owned(),
+            value => format!("{value:?} is not a valid value"),
         },
-        help: format!("its values are {}", attribute.levels().join(", ")),
+        help: format!("valid values are {}", attribute.levels().join(", ")),
     })
 }
 
-/// A header names columns; a row has values only, and no value is a name.
+/// A header has column names; a row has only values, and no value is a column name.
 pub(crate) fn is_header(record: &StringRecord) -> bool {
     record.iter().any(|field| Attribute::named(field).is_some())
 }

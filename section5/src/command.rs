@@ -1,6 +1,6 @@
-//! The command line: one file a verb.
+//! The command line: one file per command.
 
-mod asked;
+mod common;
 mod evaluate;
 mod generate;
 mod output;
@@ -13,16 +13,16 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// The buying price class of a car: models, how good they are, what they predict.
+/// Cross-validate, save and apply models of the buying price class of a car.
 #[derive(Debug, Parser)]
 #[command(name = "section5", version, about)]
 struct Arguments {
     #[command(subcommand)]
-    verb: Verb,
+    command: Command,
 }
 
 #[derive(Debug, Subcommand)]
-enum Verb {
+enum Command {
     Generate(generate::Arguments),
     Evaluate(evaluate::Arguments),
     Train(train::Arguments),
@@ -30,20 +30,20 @@ enum Verb {
     Report(report::Arguments),
 }
 
-/// Runs the program with its arguments.
+/// Runs the program with its command line.
 pub fn main() -> ExitCode {
     run(std::env::args_os())
 }
 
-/// Runs the program with these arguments, of which the first is its name.
+/// Runs the program with these arguments; the first one is its name.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let Arguments { verb } = Arguments::parse_from(arguments);
-    let done = match verb {
-        Verb::Generate(arguments) => arguments.run(),
-        Verb::Evaluate(arguments) => arguments.run(),
-        Verb::Train(arguments) => arguments.run(),
-        Verb::Predict(arguments) => arguments.run(),
-        Verb::Report(arguments) => arguments.run(),
+    let Arguments { command } = Arguments::parse_from(arguments);
+    let done = match command {
+        Command::Generate(arguments) => arguments.run(),
+        Command::Evaluate(arguments) => arguments.run(),
+        Command::Train(arguments) => arguments.run(),
+        Command::Predict(arguments) => arguments.run(),
+        Command::Report(arguments) => arguments.run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,15 +1,15 @@
-//! What can go wrong, said so that the reader can act on it.
+//! Errors of the commands.
 
 use miette::Diagnostic;
 
-/// The result of everything in this crate that can fail.
+/// Result of all fallible functions of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why a command could not do its work.
+/// Why a command failed.
 #[derive(Debug, thiserror::Error, Diagnostic)]
 #[non_exhaustive]
 pub enum Error {
-    /// The command was not asked rightly.
+    /// Wrong usage.
     #[error("{message}")]
     Usage {
         /// What is wrong.
@@ -19,10 +19,10 @@ pub enum Error {
         help: String,
     },
 
-    /// A table of cars is not what it must be.
+    /// A table of cars is invalid.
     #[error("{place}: {message}")]
     Table {
-        /// The file, and the line and column in it.
+        /// The file, line and column.
         place: String,
         /// What is wrong.
         message: String,
@@ -31,10 +31,10 @@ pub enum Error {
         help: String,
     },
 
-    /// The rows are sound, but they cannot be used for what was asked.
+    /// The rows are valid, but not usable for the request.
     #[error("{message}")]
     Unfit {
-        /// What they lack.
+        /// What is missing.
         message: String,
         /// What to do about it.
         #[help]
@@ -43,15 +43,15 @@ pub enum Error {
 
     /// A model cannot be fitted to the rows.
     #[error("{model}: the model cannot be fitted: {message}")]
-    #[diagnostic(help("see that the rows are what they should be; `section5 generate` makes a table that works"))]
+    #[diagnostic(help("check the rows; `section5 generate` writes a valid table"))]
     Fit {
         /// The model.
         model: &'static str,
-        /// What the solver says.
+        /// The solver's error.
         message: String,
     },
 
-    /// A file is no model that this program can use.
+    /// A file is not a usable model.
     #[error("{path}: {message}")]
     Model {
         /// The file.
@@ -85,7 +85,7 @@ pub enum Error {
         help: &'static str,
     },
 
-    /// The answer cannot be printed.
+    /// Standard output cannot be written.
     #[error("standard output: {0}")]
     Output(#[from] std::io::Error),
 }

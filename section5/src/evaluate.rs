@@ -1,4 +1,4 @@
-//! How good models are, on cars that they have not seen: repeated stratified k-fold cross-validation.
+//! Evaluation of models on held-out cars: repeated stratified k-fold cross-validation.
 
 mod folds;
 mod limits;
@@ -16,20 +16,20 @@ use crate::table::Table;
 use crate::{Error, Result};
 
 pub use folds::Folds;
-pub use limits::{Ceiling, baseline, ceiling, look_alikes};
+pub use limits::{Ceiling, baseline, ceiling, groups_with_equal_features};
 pub use metrics::OfPrice;
 
-/// A kind of model with the features that it looks at.
+/// A kind of model with a feature set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Candidate {
     /// The kind of model.
     pub model: Kind,
-    /// What it looks at.
+    /// Its features.
     pub feature_set: FeatureSet,
 }
 
 impl Candidate {
-    /// All that are compared.
+    /// All compared candidates.
     pub const ALL: [Self; 7] = [
         Self::new(Kind::Majority, FeatureSet::None),
         Self::new(Kind::Logistic, FeatureSet::Selected),
@@ -40,25 +40,25 @@ impl Candidate {
         Self::new(Kind::Bayes, FeatureSet::All),
     ];
 
-    /// The one that predicts unless another is asked for: the best of the comparison.
+    /// The default for predictions: the best one of the comparison.
     pub const DEFAULT: Self = Self::new(Kind::Bayes, FeatureSet::All);
 
-    /// A kind of model with the features that it looks at.
+    /// A kind of model with a feature set.
     pub const fn new(model: Kind, feature_set: FeatureSet) -> Self {
         Self { model, feature_set }
     }
 }
 
-/// How an evaluation is done; the same settings give the same figures, on any number of threads.
+/// Settings of an evaluation; the same settings give the same results, on any number of threads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settings {
-    /// Into how many parts the cars are divided; a model is fitted to all but one, and judged on that one.
+    /// Number of folds; a model is fitted to all but one and tested on that one.
     pub folds: usize,
-    /// How often that is done, divided differently each time.
+    /// Number of repetitions, each with other folds.
     pub repeats: usize,
-    /// Another seed divides and shuffles differently.
+    /// Seed of the random numbers.
     pub seed: u64,
-    /// How often prices are shuffled for the permutation test.
+    /// Number of permutations of the permutation test.
     pub permutations: usize,
 }
 
@@ -68,63 +68,62 @@ impl Default for Settings {
     }
 }
 
-/// What a comparison came to.
+/// Result of a comparison.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Evaluation {
-    /// How many cars there are.
+    /// Number of cars.
     pub rows: usize,
     /// [`Table::sha256`].
     pub data_sha256: String,
-    /// How it was done.
+    /// The settings.
     #[serde(flatten)]
     pub settings: Settings,
-    /// The share of the commonest price: what guessing achieves.
+    /// The share of the most frequent price: the accuracy of guessing.
     pub baseline: f64,
-    /// What no model can exceed.
+    /// The upper limit of any model.
     pub ceiling: Ceiling,
-    /// Each model's scores.
+    /// The scores of each model.
     pub models: Vec<Scores>,
 }
 
 impl Evaluation {
-    /// The scores of the model with the highest accuracy; of equal ones the first.
+    /// The scores of the model with the highest accuracy; the first one of a tie.
     pub fn best(&self) -> Option<&Scores> {
         self.models.iter().reduce(|best, other| if other.accuracy_mean > best.accuracy_mean { other } else { best })
     }
 }
 
-/// How good a model is.
+/// Scores of a model.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Scores {
-    /// Which one.
+    /// The candidate.
     #[serde(flatten)]
     pub candidate: Candidate,
-    /// The features it looks at when it is fitted to all cars.
+    /// Its features when it is fitted to all cars.
     pub features: Vec<Attribute>,
-    /// The share of cars whose price it names: the mean over all folds.
+    /// Accuracy: the mean over all folds of the share of correctly predicted cars.
     pub accuracy_mean: f64,
     /// The standard error of that mean, with Nadeau and Bengio's correction for folds that share their training cars
     /// ("Inference for the Generalization Error", 2003).
     pub accuracy_standard_error: f64,
-    /// The mean over prices of the harmonic means of precision and recall; the mean over the repetitions.
+    /// Macro F1: the mean over prices of the harmonic means of precision and recall; the mean over the repetitions.
     pub macro_f1: f64,
-    /// The mean of -ln(probability given to the true price), in nats; ln 4 is what guessing has.
+    /// Log loss: the mean of -ln(probability of the true price), in nats; ln 4 for uniform guessing.
     pub log_loss: f64,
-    /// How probable it is to name as many prices by chance: the prices were shuffled among the cars, the predictions
-    /// stayed.
+    /// p-value of the accuracy by a permutation test: the prices are permuted among the cars, the predictions stay.
     pub p_value: f64,
-    /// What it took to fit it and to predict, for all folds, on one thread.
+    /// CPU seconds for fitting and predicting, over all folds.
     pub seconds: f64,
-    /// Each price by itself, in the order of the levels.
+    /// Scores per price, in the order of the levels.
     pub prices: Vec<OfPrice>,
-    /// For each true price how often each price was predicted, over all repetitions.
+    /// Confusion matrix: for each true price the number of predictions of each price, over all repetitions.
     pub confusion: [[u64; PRICES]; PRICES],
 }
 
 /// Compares models on the same folds. `progress` is called after each fold of each model.
 ///
 /// # Errors
-/// If the cars cannot be divided so, or a model cannot be fitted.
+/// If the cars cannot be split into folds, or a model cannot be fitted.
 pub fn evaluate(
     table: &Table,
     candidates: &[Candidate],
@@ -133,18 +132,19 @@ pub fn evaluate(
 ) -> Result<Evaluation> {
     let folds = Folds::new(table, settings.folds, settings.repeats, settings.seed)?;
     let splits = settings.folds * settings.repeats;
-    let judged = (0..candidates.len() * splits).into_par_iter().map(|task| {
+    let parts = (0..candidates.len() * splits).into_par_iter().map(|task| {
         let (candidate, split) = (candidates[task / splits], task % splits);
-        let part = judge(table, candidate, &folds, split / settings.folds, split % settings.folds);
+        let part = evaluate_fold(table, candidate, &folds, split / settings.folds, split % settings.folds);
         progress();
         part
     });
-    // First all, then the first error among them: which one comes first in time depends on the threads.
-    let judged: Vec<Result<Part>> = judged.collect();
-    let judged: Vec<Part> = judged.into_iter().collect::<Result<_>>()?;
+    // All results are collected before the first error is returned: which error occurs first in time depends on the
+    // threads.
+    let parts: Vec<Result<Part>> = parts.collect();
+    let parts: Vec<Part> = parts.into_iter().collect::<Result<_>>()?;
     let scores = candidates
         .par_iter()
-        .zip(judged.par_chunks(splits))
+        .zip(parts.par_chunks(splits))
         .map(|(candidate, parts)| scores(table, *candidate, parts, settings));
     Ok(Evaluation {
         rows: table.cars().len(),
@@ -156,15 +156,15 @@ pub fn evaluate(
     })
 }
 
-/// What a model predicts for the cars of one fold.
+/// Predictions for the cars of one fold.
 struct Part {
-    /// The places of the cars in the table.
+    /// Indices of the cars in the table.
     places: Vec<usize>,
     probabilities: Vec<Probabilities>,
     seconds: f64,
 }
 
-fn judge(table: &Table, candidate: Candidate, folds: &Folds, repeat: usize, fold: usize) -> Result<Part> {
+fn evaluate_fold(table: &Table, candidate: Candidate, folds: &Folds, repeat: usize, fold: usize) -> Result<Part> {
     let (training, places) = folds.split(repeat, fold);
     let started = Instant::now();
     let training = table.part(&training);
@@ -204,7 +204,7 @@ fn outcomes(part: &Part, prices: &[usize]) -> Vec<metrics::Outcome> {
     part.places.iter().zip(&part.probabilities).map(of_car).collect()
 }
 
-/// For each car, how many repetitions predict each price.
+/// For each car, the number of repetitions that predict each price.
 fn votes(parts: &[Part], cars: usize) -> Vec<[u32; PRICES]> {
     let mut votes = vec![[0; PRICES]; cars];
     for part in parts {
@@ -215,7 +215,7 @@ fn votes(parts: &[Part], cars: usize) -> Vec<[u32; PRICES]> {
     votes
 }
 
-/// The number of folds of an evaluation of so many models.
+/// The number of folds that an evaluation processes, as the length of a progress bar.
 pub fn steps(candidates: &[Candidate], settings: Settings) -> usize {
     candidates.len() * settings.folds * settings.repeats
 }

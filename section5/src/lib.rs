@@ -1,10 +1,9 @@
-//! The buying price class of a car: which models tell it, how well, and why not better.
+//! Classification of a car's buying price: models, their evaluation, and predictions.
 //!
-//! The way of the data: [`table`] reads cars strictly, or [`rules`] makes all that there are; [`selection`] finds the
-//! features that tell something, by what [`association`] counts; a [`model`] is fitted; [`evaluate`] compares models on
-//! cars that they have not seen, between what guessing achieves and what nothing can exceed; [`predict`] answers for
-//! one car, [`batch`] for a file of them, and says what the answer rests on; [`report`] shows it all to people.
-//! [`command`] is the command line.
+//! Data flow: [`table`] reads and validates cars, or [`rules`] generates all of them; [`selection`] chooses informative
+//! features with the measures of [`association`]; a [`model`] is fitted; [`evaluate`] compares models on held-out cars
+//! with the baseline of guessing and the upper limit; [`predict`] predicts one car, [`batch`] a file of cars, with
+//! warnings about extrapolation; [`report`] writes an HTML report. [`command`] is the command line.
 //!
 //! ```
 //! use section5::evaluate::{Candidate, ceiling};
@@ -15,7 +14,7 @@
 //!
 //! # fn main() -> section5::Result<()> {
 //! let table = full_table();
-//! assert_eq!(ceiling(&table).rows, 619); // of 1,728: look-alikes have different prices
+//! assert_eq!(ceiling(&table).rows, 619); // of 1,728: cars with equal features have different prices
 //!
 //! let fitted = Fitted::fit(table, Candidate::DEFAULT)?;
 //! let good = Attribute::Class.level("good").expect("a class");

@@ -1,4 +1,4 @@
-//! Models of the price, behind one trait.
+//! Models of the price, with one common trait.
 
 mod bayes;
 mod boosting;
@@ -27,13 +27,13 @@ pub use logistic::Logistic;
 pub use majority::Majority;
 pub use multinomial::Multinomial;
 
-/// A probability for each price, in the order of the levels of [`Attribute::Buying`]: finite, not negative, and their
-/// sum is 1 up to rounding.
+/// A probability per price, in the order of the levels of [`Attribute::Buying`]: finite, not negative, with a sum of 1
+/// up to rounding.
 pub type Probabilities = [f64; PRICES];
 
-/// A model that has been fitted: given the features of a car, how probable is each price?
+/// A fitted model, which maps the features of a car to the probability of each price.
 pub trait Model: fmt::Debug + Send + Sync {
-    /// Fits the model to cars, looking at these features and the price.
+    /// Fits the model to the price and these features of cars.
     ///
     /// # Errors
     /// If the solver fails.
@@ -41,12 +41,12 @@ pub trait Model: fmt::Debug + Send + Sync {
     where
         Self: Sized;
 
-    /// The probabilities for each of these cars, whose prices are not looked at.
+    /// The probabilities for each of these cars; their prices are ignored.
     fn predict_proba(&self, cars: &[Car]) -> Vec<Probabilities>;
 
-    /// The probabilities for a car of which not everything is known: those of every completion of it, weighted by how
-    /// often the features that are missing are so among the cars of `background` (partial dependence; Friedman, "Greedy
-    /// function approximation", 2001).
+    /// The probabilities for a car with some unknown features: the mean over all completions of it, weighted by the
+    /// frequency of the missing features among the cars of `background` (partial dependence; Friedman, "Greedy function
+    /// approximation", 2001).
     fn predict_partial(&self, known: &Known, background: &Table) -> Probabilities {
         let completions = completions(known, background);
         let cars: Vec<Car> = completions.iter().map(|(car, _)| *car).collect();
@@ -59,26 +59,26 @@ pub trait Model: fmt::Debug + Send + Sync {
         mean
     }
 
-    /// What was learned, as JSON.
+    /// Serializes the fitted parameters as JSON.
     ///
     /// # Errors
-    /// If it has no form in JSON.
+    /// If they cannot be represented in JSON.
     fn save(&self) -> Result<Box<RawValue>>;
 
-    /// The model that was saved so. It predicts the same, bit for bit.
+    /// Loads a saved model. Its predictions are bit-identical.
     ///
     /// # Errors
-    /// What is wrong with it: a number that is none, a shape that does not fit.
+    /// What is wrong with it: an invalid number, or shapes that do not match.
     fn load(saved: &RawValue) -> Result<Self, String>
     where
         Self: Sized;
 }
 
-/// Probabilities that differ by no more are the same.
+/// Probabilities with a smaller difference are considered equal.
 pub(crate) const ROUNDING: f64 = 1e-9;
 
-/// The price that is said to be the one: the most probable. Probabilities that differ by no more than rounding does are
-/// the same, and then it is the first of them in the order of the levels, whatever machine has computed them.
+/// The most probable price. Probabilities that are equal up to rounding are a tie, which the first one in the order of
+/// the levels wins, so that the result does not depend on the machine.
 pub fn most_probable(probabilities: &Probabilities) -> usize {
     let largest = probabilities.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     probabilities.iter().position(|probability| *probability >= largest - ROUNDING).unwrap_or(0)
@@ -88,18 +88,18 @@ pub fn most_probable(probabilities: &Probabilities) -> usize {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
-    /// Every car has the commonest price.
+    /// The most frequent price for every car.
     Majority,
     /// Multinomial logistic regression of the price.
     Logistic,
-    /// Gradient-boosted trees, one price against the others.
+    /// Gradient-boosted trees, one versus rest.
     Boosting,
-    /// Multinomial logistic regression of the class, turned round by Bayes' rule.
+    /// Multinomial logistic regression of the class, inverted with Bayes' rule.
     Bayes,
 }
 
 impl Kind {
-    /// Its name, as options and files have it.
+    /// Its name in options and files.
     pub fn name(self) -> &'static str {
         match self {
             Self::Majority => "majority",
@@ -109,10 +109,10 @@ impl Kind {
         }
     }
 
-    /// What a reader is told of it.
-    pub fn told(self) -> &'static str {
+    /// Its human-readable name.
+    pub fn label(self) -> &'static str {
         match self {
-            Self::Majority => "the commonest price",
+            Self::Majority => "the most frequent price",
             Self::Logistic => "logistic regression",
             Self::Boosting => "gradient boosting",
             Self::Bayes => "the Bayes inversion",
@@ -125,7 +125,7 @@ impl Kind {
     /// If there are no cars, or the solver fails.
     pub fn fit(self, training: &Table, features: &[Attribute]) -> Result<Box<dyn Model>> {
         if training.cars().is_empty() {
-            return Err(Error::Fit { model: self.name(), message: "there are no cars to learn from".to_owned() });
+            return Err(Error::Fit { model: self.name(), message: "there are no training cars".to_owned() });
         }
         Ok(match self {
             Self::Majority => Box::new(Majority::fit(training, features)?),
@@ -145,20 +145,20 @@ impl Kind {
     }
 }
 
-/// Which features a model looks at.
+/// A feature set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum FeatureSet {
     /// None of them.
     None,
-    /// Those that [`Selection`] takes, from the cars that the model is fitted to.
+    /// Those chosen by [`Selection`] from the training cars.
     Selected,
     /// All of them.
     All,
 }
 
 impl FeatureSet {
-    /// Its name, as options and files have it.
+    /// Its name in options and files.
     pub fn name(self) -> &'static str {
         match self {
             Self::None => "none",
@@ -167,8 +167,8 @@ impl FeatureSet {
         }
     }
 
-    /// What a reader is told of it.
-    pub fn told(self) -> &'static str {
+    /// Its human-readable name.
+    pub fn label(self) -> &'static str {
         match self {
             Self::None => "no features",
             Self::Selected => "selected features",
@@ -186,7 +186,7 @@ impl FeatureSet {
     }
 }
 
-/// All cars that may be meant, and how much each counts; the sum of the weights is 1.
+/// All possible cars with the known features, and their weights; the sum of the weights is 1.
 fn completions(known: &Known, background: &Table) -> Vec<(Car, f64)> {
     let complete = |car: &Car| {
         let mut car = car.at_price(0);

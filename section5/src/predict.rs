@@ -1,4 +1,4 @@
-//! The price of a car of which some things are known.
+//! Prediction of the price of a car from some of its features.
 
 use std::fmt;
 
@@ -9,18 +9,18 @@ use crate::model::{Fitted, Probabilities, ROUNDING, most_probable};
 use crate::schema::{Attribute, Known, PRICES};
 use crate::table::Table;
 
-/// What is predicted for a car, and what that rests on.
+/// A prediction for a car, and its basis.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Prediction {
-    /// What was known of the car.
+    /// The known features of the car.
     pub known: Known,
     /// A probability for each price.
     pub probabilities: Probabilities,
-    /// How many of the cars that the model was fitted to have all that is known.
+    /// Number of training cars that have all known features.
     pub matching_rows: usize,
-    /// How many cars the model was fitted to.
+    /// Number of training cars.
     pub rows: usize,
-    /// What the reader should know before believing it.
+    /// Warnings about the prediction.
     pub warnings: Vec<String>,
 }
 
@@ -44,7 +44,7 @@ impl Prediction {
         Attribute::Buying.level_name(most_probable(&self.probabilities) as u8)
     }
 
-    /// As an object for programs.
+    /// As a JSON object.
     pub fn to_json(&self) -> Value {
         let named = |(attribute, level): (Attribute, u8)| {
             (attribute.name().to_owned(), Value::from(attribute.level_name(level)))
@@ -76,7 +76,7 @@ struct Object<'p> {
     warnings: &'p [String],
 }
 
-/// As lines for people.
+/// As human-readable lines.
 impl fmt::Display for Prediction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const WIDTH: f64 = 40.0;
@@ -96,10 +96,10 @@ impl fmt::Display for Prediction {
     }
 }
 
-/// What of the known is new to the model: the smallest combinations that no training car has.
+/// Warnings about extrapolation: the smallest combinations of known features that no training car has.
 fn extrapolation(known: &Known, training: &Table) -> Vec<String> {
     let mut warnings = vec![
-        "this is extrapolation: no training row has all that is given, so nothing that was seen can confirm the answer"
+        "this is extrapolation: no training row has all given features, so the data cannot confirm the prediction"
             .to_owned(),
     ];
     for new in never_occurring(known, training) {
@@ -113,13 +113,13 @@ fn extrapolation(known: &Known, training: &Table) -> Vec<String> {
         let there: Vec<String> = there.map(|(name, count)| format!("{name} ({count})")).collect();
         if (1..PRICES).contains(&there.len()) {
             let class = Attribute::Class.level_name(class);
-            warnings.push(format!("class={class} occurs with these prices only: {}", there.join(", ")));
+            warnings.push(format!("class={class} occurs only with these prices: {}", there.join(", ")));
         }
     }
     warnings
 }
 
-/// Combinations of what is known that no car has, while some car has each smaller part of them.
+/// Minimal combinations of known features that no car has.
 fn never_occurring(known: &Known, training: &Table) -> Vec<Known> {
     let given: Vec<(Attribute, u8)> = known.given().collect();
     let mut chosen: Vec<u32> = (1..1u32 << given.len()).collect();
@@ -140,8 +140,8 @@ fn never_occurring(known: &Known, training: &Table) -> Vec<Known> {
 
 fn nothing_known(known: &Known) -> String {
     let because = match known.level(Attribute::Class) {
-        None => "the other attributes say nothing of the price as long as the class is not known",
-        Some(_) => "what is given is as probable at one price as at another",
+        None => "the other attributes carry no information about the price unless the class is known",
+        Some(_) => "the given features are equally probable at each price",
     };
     format!("all prices are equally probable: {because}")
 }

@@ -1,30 +1,30 @@
-//! The records of a CSV text, each with the line that it begins on.
+//! The records of a CSV text, each with the line number of its start.
 
 use csv::{ByteRecord, StringRecord};
 
 use crate::columns::Wrong;
 use crate::{Error, Result};
 
-/// Reads one record after the other.
+/// A reader of records.
 pub(crate) struct Records<'t> {
-    /// Without the byte order mark that spreadsheets put first.
+    /// Without a byte order mark, which spreadsheets write.
     text: &'t [u8],
     name: &'t str,
     reader: csv::Reader<&'t [u8]>,
-    /// Lines are counted up to here.
+    /// Position up to which lines were counted.
     counted: usize,
     line: u64,
 }
 
 impl<'t> Records<'t> {
-    /// `name` is what errors call the text.
+    /// `name` is the name of the text in errors.
     pub(crate) fn new(text: &'t [u8], name: &'t str) -> Self {
         let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
         let reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text);
         Self { text, name, reader, counted: 0, line: 1 }
     }
 
-    /// Reads the next record, and gives the number of its first line, from 1; none at the end.
+    /// Reads the next record; returns the number of its first line, from 1, or none at the end.
     pub(crate) fn next(&mut self, record: &mut ByteRecord) -> Result<Option<u64>> {
         let more = self.reader.read_byte_record(record).map_err(|error| Error::Table {
             place: self.name.to_owned(),
@@ -35,7 +35,7 @@ impl<'t> Records<'t> {
         Ok(more.then(|| self.line_of(begin)))
     }
 
-    /// The reader counts empty lines, which it skips, to the record that follows them.
+    /// The reader attributes skipped empty lines to the following record.
     fn line_of(&mut self, mut begin: usize) -> u64 {
         while let Some(b'\n' | b'\r') = self.text.get(begin) {
             begin += 1;
@@ -48,22 +48,22 @@ impl<'t> Records<'t> {
     }
 }
 
-/// A record as text.
+/// Decodes a record.
 pub(crate) fn text(record: &ByteRecord) -> Result<StringRecord, Wrong> {
     StringRecord::from_byte_record(record.clone()).map_err(|_| Wrong {
         column: None,
-        message: "the line is not UTF-8".to_owned(),
+        message: "the line is not valid UTF-8".to_owned(),
         help: "save the file as UTF-8".to_owned(),
     })
 }
 
-/// What is wrong on a line, as an error with its place.
+/// An error on a line, with its position.
 pub(crate) fn at_line(name: &str, line: u64, Wrong { column, message, help }: Wrong) -> Error {
     let column = column.map_or(String::new(), |column| format!(", column {column}"));
     Error::Table { place: format!("{name}, line {line}{column}"), message, help }
 }
 
-/// The bytes of a file.
+/// Reads a file.
 pub(crate) fn read(path: &std::path::Path, help: &'static str) -> Result<Vec<u8>> {
     let path_name = || path.display().to_string();
     std::fs::read(path).map_err(|error| Error::File { path: path_name(), message: error.to_string(), help })

@@ -1,4 +1,4 @@
-//! A report for people: one HTML file with its charts in it, for light and dark screens.
+//! The report: one self-contained HTML file with charts, for light and dark mode.
 
 mod bars;
 mod chart;
@@ -19,8 +19,8 @@ use crate::table::Table;
 use bars::{Bar, bars};
 use page::{escape, figure, percent, thousands, tile, times};
 
-/// The report on an evaluation of these cars, and on the prediction for one of which something is known. The same
-/// arguments give the same bytes, but for the times that models took, which are not in it.
+/// The report on an evaluation of these cars, and on a prediction for a partially known car. The same arguments give
+/// the same bytes, because the durations of models are not included.
 ///
 /// # Errors
 /// If a model cannot be fitted.
@@ -35,7 +35,7 @@ pub fn html(table: Table, evaluation: &Evaluation, known: Known) -> Result<Strin
         models::section(evaluation)?,
         limit::section(table, evaluation)?,
         learned::section(&bayes, table)?,
-        asked(&prediction)?,
+        example(&prediction)?,
         foot(evaluation),
     ];
     Ok(page::page("The buying price of a car", &body.concat()))
@@ -44,19 +44,19 @@ pub fn html(table: Table, evaluation: &Evaluation, known: Known) -> Result<Strin
 fn head(evaluation: &Evaluation, prediction: &Prediction) -> String {
     let best = evaluation.best();
     let accuracy = best.map_or(String::new(), |scores| percent(scores.accuracy_mean));
-    let name = best.map_or("", |scores| scores.candidate.model.told());
+    let name = best.map_or("", |scores| scores.candidate.model.label());
     let ceiling = evaluation.ceiling;
     let highest = prediction.probabilities.iter().copied().fold(0.0, f64::max);
     let tiles = [
-        tile("", &percent(evaluation.baseline), "are right by guessing the commonest price"),
-        tile("accent", &accuracy, &format!("are right with the best model, {name}")),
-        tile("", &percent(ceiling.accuracy), "is the most that any model can reach on this data"),
-        tile("accent", prediction.price(), &format!("is the price of the car asked for, at {}", percent(highest))),
+        tile("", &percent(evaluation.baseline), "accuracy of guessing the most frequent price"),
+        tile("accent", &accuracy, &format!("accuracy of the best model, {name}")),
+        tile("", &percent(ceiling.accuracy), "maximum accuracy of any model on this data"),
+        tile("accent", prediction.price(), &format!("predicted price of the example car, at {}", percent(highest))),
     ];
     format!(
         "<h1>The buying price of a car</h1>\n\
-         <p class=\"lead\">How much do maintenance, doors, persons, boot, safety and acceptability tell of the price \
-         class of a car? {} cars, {} models, each judged on cars that it has not seen.</p>\n\
+         <p class=\"lead\">How well do maintenance, doors, persons, boot, safety and acceptability predict the price \
+         class of a car? {} cars, {} models, each evaluated on held-out cars.</p>\n\
          <div class=\"tiles\">\n{}</div>\n",
         thousands(evaluation.rows),
         evaluation.models.len(),
@@ -64,12 +64,12 @@ fn head(evaluation: &Evaluation, prediction: &Prediction) -> String {
     )
 }
 
-/// The prediction that was asked for.
-fn asked(prediction: &Prediction) -> Result<String> {
+/// The requested prediction.
+fn example(prediction: &Prediction) -> Result<String> {
     let names = Attribute::Buying.levels().iter().zip(prediction.probabilities);
     let shares: Vec<Bar> =
         names.map(|(name, share)| Bar { name: (*name).to_owned(), share, value: percent(share) }).collect();
-    let chart = bars("Probability of each price for the car asked for", &shares)?;
+    let chart = bars("Probability of each price for the example car", &shares)?;
     let given = |text: String| format!("<code>{}</code>", escape(&text));
     let given: Vec<String> = prediction
         .known
@@ -79,22 +79,22 @@ fn asked(prediction: &Prediction) -> Result<String> {
     let missing: Vec<&str> = prediction.known.missing().map(Attribute::name).collect();
     let averaged = match missing.is_empty() {
         true => String::new(),
-        false => format!(" What is not known ({}) is averaged out.", escape(&missing.join(", "))),
+        false => format!(" Unknown features ({}) are averaged out.", escape(&missing.join(", "))),
     };
     let warnings: String = prediction.warnings.iter().map(|warning| format!("<li>{}</li>", escape(warning))).collect();
     let warning = match warnings.is_empty() {
         true => String::new(),
         false => {
-            format!("<div class=\"warning\"><p><b>Read this before believing it</b></p><ul>{warnings}</ul></div>\n")
+            format!("<div class=\"warning\"><p><b>Limitations of this prediction</b></p><ul>{warnings}</ul></div>\n")
         }
     };
     let caption = format!(
-        "{} of {} training rows have all that is given.",
+        "{} of {} training rows have all given features.",
         thousands(prediction.matching_rows),
         thousands(prediction.rows)
     );
     Ok(format!(
-        "<h2>The car asked for</h2>\n<div class=\"split\">\n<div>\n\
+        "<h2>Example prediction</h2>\n<div class=\"split\">\n<div>\n\
          <p>Given: {}.{averaged} The most probable price is <b>{}</b>.</p>\n{warning}</div>\n{}</div>\n",
         if given.is_empty() { "nothing".to_owned() } else { given.join(", ") },
         prediction.price(),
@@ -105,8 +105,8 @@ fn asked(prediction: &Prediction) -> Result<String> {
 fn foot(evaluation: &Evaluation) -> String {
     let settings = evaluation.settings;
     format!(
-        "<footer><p>section5 {}; {} cars, SHA-256 <code>{}</code>; {} folds, {}, seed {}, {} permutations. The \
-         rules behind the data: Bohanec and Rajkovič, “Knowledge acquisition and explanation for multi-attribute decision \
+        "<footer><p>section5 {}; {} cars, SHA-256 <code>{}</code>; {} folds, {}, seed {}, {} permutations. Rules \
+         behind the data: Bohanec and Rajkovič, “Knowledge acquisition and explanation for multi-attribute decision \
          making”, 1988.</p></footer>\n",
         env!("CARGO_PKG_VERSION"),
         thousands(evaluation.rows),

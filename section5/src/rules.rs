@@ -1,4 +1,4 @@
-//! The rules that decide how acceptable a car is.
+//! The rules that determine the acceptability of a car.
 //!
 //! The hierarchical decision model CAR of Bohanec and Rajkovič, "Knowledge acquisition and explanation for
 //! multi-attribute decision making", 8th International Workshop on Expert Systems and their Applications, 1988:
@@ -11,8 +11,8 @@
 //!     └── safety
 //! ```
 //!
-//! Each inner node has as many values as can be told apart by what they do to `class`; the tables are those of the
-//! published data set, whose 1,728 rows they give back one for one.
+//! Each inner node has as many values as can be distinguished by their effect on `class`; the tables are derived from
+//! the published data set and reproduce its 1,728 rows exactly.
 
 use crate::schema::{Attribute, Car};
 use crate::table::Table;
@@ -40,13 +40,13 @@ enum Tech {
     VeryGood,
 }
 
-/// The level of [`Attribute::Class`] that the rules give to a car, whatever class it has.
+/// The level of [`Attribute::Class`] that the rules assign to a car, regardless of its current class.
 pub fn class_of(car: &Car) -> u8 {
     let [buying, maint, doors, persons, lug_boot, safety, _] = car.0;
     acceptability(price(buying, maint), tech(comfort(doors, persons, lug_boot), safety))
 }
 
-/// The full table: every combination of levels once, with the class that the rules give it, in the order of the
+/// The full table: every combination of levels once, with the class assigned by the rules, in the order of the
 /// published file.
 pub fn full_table() -> Table {
     let mut cars = vec![Car([0; _])];
@@ -78,8 +78,8 @@ fn price(buying: u8, maint: u8) -> Price {
     ][usize::from(buying)][usize::from(maint)]
 }
 
-/// A car for two persons is uncomfortable whatever else it has. The fewer the doors, the larger the boot must be, and
-/// the more so for more than four persons.
+/// A car for two persons is always uncomfortable. The fewer the doors, the larger the boot must be, in particular for
+/// more than four persons.
 fn comfort(doors: u8, persons: u8, lug_boot: u8) -> Comfort {
     use Comfort::{High, Medium, Small};
     // By doors, then by the boot: `small`, `med`, `big`.

@@ -1,14 +1,14 @@
-//! The attributes of a car and their levels: the domain of everything else.
+//! The attributes of a car and their levels.
 
 use serde::{Deserialize, Serialize};
 
-/// How many attributes a car has, its price among them.
+/// Number of attributes of a car, including its price.
 pub const ATTRIBUTES: usize = 7;
-/// How many attributes a price is predicted from.
+/// Number of features for predicting a price.
 pub const FEATURES: usize = 6;
-/// How many price classes there are.
+/// Number of price classes.
 pub const PRICES: usize = 4;
-/// How many levels of acceptability [`Attribute::Class`] has.
+/// Number of levels of [`Attribute::Class`].
 pub const CLASSES: usize = 4;
 
 /// An attribute of a car. Its levels are numbered in the order of [`Attribute::levels`], from the least to the most
@@ -16,19 +16,19 @@ pub const CLASSES: usize = 4;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Attribute {
-    /// The buying price: what is predicted.
+    /// The buying price: the target of predictions.
     Buying,
     /// The price of maintenance.
     Maint,
     /// The number of doors.
     Doors,
-    /// How many persons it carries.
+    /// The number of persons.
     Persons,
     /// The size of the luggage boot.
     LugBoot,
     /// The estimated safety.
     Safety,
-    /// How acceptable the car is, which the rules of [`crate::rules`] decide from all others.
+    /// The acceptability of the car, which [`crate::rules`] determine from all other attributes.
     Class,
 }
 
@@ -37,11 +37,11 @@ impl Attribute {
     pub const ALL: [Self; ATTRIBUTES] =
         [Self::Buying, Self::Maint, Self::Doors, Self::Persons, Self::LugBoot, Self::Safety, Self::Class];
 
-    /// The attributes that a price is predicted from, in the order of a row.
+    /// The features for predicting a price, in the order of a row.
     pub const FEATURES: [Self; FEATURES] =
         [Self::Maint, Self::Doors, Self::Persons, Self::LugBoot, Self::Safety, Self::Class];
 
-    /// Its name, as columns and options have it.
+    /// Its name in columns and options.
     pub fn name(self) -> &'static str {
         match self {
             Self::Buying => "buying",
@@ -54,7 +54,7 @@ impl Attribute {
         }
     }
 
-    /// The names of its levels, which are all the values that it may have.
+    /// The names of its levels, which are all its valid values.
     pub fn levels(self) -> &'static [&'static str] {
         match self {
             Self::Buying | Self::Maint => &["vhigh", "high", "med", "low"],
@@ -66,25 +66,25 @@ impl Attribute {
         }
     }
 
-    /// The attribute of this name.
+    /// The attribute with this name.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|attribute| attribute.name() == name)
     }
 
-    /// The number of the level of this name.
+    /// The number of the level with this name.
     pub fn level(self, name: &str) -> Option<u8> {
         self.levels().iter().position(|level| *level == name).map(|number| number as u8)
     }
 
-    /// The name of the level of this number.
+    /// The name of the level with this number.
     ///
     /// # Panics
-    /// If there is no such level.
+    /// If the level does not exist.
     pub fn level_name(self, number: u8) -> &'static str {
         self.levels()[usize::from(number)]
     }
 
-    /// Its place among [`Attribute::ALL`].
+    /// Its index in [`Attribute::ALL`].
     pub fn index(self) -> usize {
         self as usize
     }
@@ -105,14 +105,14 @@ impl Car {
         usize::from(self.level(Attribute::Buying))
     }
 
-    /// The same car at another price.
+    /// The same car with another price.
     pub fn at_price(mut self, price: usize) -> Self {
         self.0[Attribute::Buying.index()] = price as u8;
         self
     }
 }
 
-/// What is known of a car: for each attribute of [`Attribute::FEATURES`] the number of its level, if it is known.
+/// The known features of a car: for each of [`Attribute::FEATURES`] the number of its level, if known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
 pub struct Known(pub [Option<u8>; FEATURES]);
 
@@ -122,7 +122,7 @@ impl Known {
         attribute.index().checked_sub(1).and_then(|index| self.0[index])
     }
 
-    /// The same with one feature more, or another level of it; [`Attribute::Buying`] is none.
+    /// A copy with another feature or level; [`Attribute::Buying`] is ignored.
     pub fn with(mut self, attribute: Attribute, level: u8) -> Self {
         if let Some(index) = attribute.index().checked_sub(1) {
             self.0[index] = Some(level);
@@ -130,17 +130,17 @@ impl Known {
         self
     }
 
-    /// The features that are known, with their levels.
+    /// The known features with their levels.
     pub fn given(&self) -> impl Iterator<Item = (Attribute, u8)> + '_ {
         Attribute::FEATURES.into_iter().filter_map(|feature| Some((feature, self.level(feature)?)))
     }
 
-    /// The features that are not known.
+    /// The unknown features.
     pub fn missing(&self) -> impl Iterator<Item = Attribute> + '_ {
         Attribute::FEATURES.into_iter().filter(|feature| self.level(*feature).is_none())
     }
 
-    /// Whether a car has all the levels that are known.
+    /// Whether a car has all known levels.
     pub fn matches(&self, car: &Car) -> bool {
         self.given().all(|(feature, level)| car.level(feature) == level)
     }

@@ -1,24 +1,23 @@
-//! Which features tell something of the price: chosen from the data.
+//! Feature selection from the data.
 
 use crate::association::{self, Association};
 use crate::schema::Attribute;
 use crate::table::Table;
 
-/// A feature is taken if what it tells would come about by chance less often than this; shared among the features that
-/// are looked at (Bonferroni).
+/// Significance level of a selected feature, divided by the number of tested features (Bonferroni).
 const SIGNIFICANCE: f64 = 0.01;
 
-/// Features in the order in which they were taken: forward selection by conditional mutual information (Brown et al.,
-/// "Conditional likelihood maximisation", 2012). Each time the feature is taken that tells most of the price to
-/// somebody who knows those that were taken before, as long as that is not chance.
+/// Features in the order of selection: forward selection by conditional mutual information (Brown et al., "Conditional
+/// likelihood maximisation", 2012). Each step selects the feature with the most information about the price given the
+/// previously selected ones, as long as it is significant.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Selection {
-    /// The features that were taken, with what each tells when it is its turn.
+    /// The selected features, with their association when they were selected.
     pub taken: Vec<(Attribute, Association)>,
 }
 
 impl Selection {
-    /// The features that tell something of the price in this table.
+    /// Selects the informative features of a table.
     pub fn of(table: &Table) -> Self {
         let mut left = Attribute::FEATURES.to_vec();
         let mut taken: Vec<(Attribute, Association)> = Vec::new();
@@ -28,7 +27,7 @@ impl Selection {
                 .iter()
                 .map(|feature| (*feature, association::conditional(table, Attribute::Buying, *feature, &given)));
             let significant = of_each.filter(|(_, found)| found.p_value < SIGNIFICANCE / left.len() as f64);
-            // Of equal ones the first in the order of a row.
+            // Ties are broken by the order of a row.
             let best =
                 significant.reduce(
                     |best, other| {

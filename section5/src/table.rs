@@ -1,4 +1,4 @@
-//! A table of cars: read strictly, kept in one order, known by its hash.
+//! A table of cars: strictly validated, in a canonical order, identified by its hash.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -11,32 +11,32 @@ use crate::records::{self, Records};
 use crate::schema::{Attribute, Car, Known, PRICES};
 use crate::{Error, Result};
 
-/// Cars, always in the order of their levels, whatever order they came in: so nothing that is computed from them
-/// depends on the order of the rows in a file. It is the order of the published file.
+/// Cars, always sorted by their levels, so that results do not depend on the order of rows in a file. It is the order
+/// of the published file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Table {
     cars: Vec<Car>,
 }
 
 impl Table {
-    /// A table of these cars.
+    /// Creates a table of these cars.
     pub fn new(mut cars: Vec<Car>) -> Self {
         cars.sort_unstable();
         Self { cars }
     }
 
-    /// Reads a CSV file: with a header that names all attributes in any order, or without one and with the attributes
-    /// in the order of [`Attribute::ALL`], as the published file is.
+    /// Reads a CSV file: with a header that has all attributes in any order, or without one and with the attributes in
+    /// the order of [`Attribute::ALL`], like the published file.
     ///
     /// # Errors
-    /// If the file cannot be read, a column is missing, unknown or there twice, a line has too many or too few values,
-    /// or a value is none of its attribute's; with file, line and column.
+    /// If the file cannot be read, a column is missing, unknown or duplicate, a line has too many or too few values, or
+    /// a value is invalid for its attribute; with file, line and column.
     pub fn read(path: &Path) -> Result<Self> {
-        let text = records::read(path, "name a CSV file of cars; `section5 generate --output car.csv` makes one")?;
+        let text = records::read(path, "specify a CSV file of cars; `section5 generate --output car.csv` writes one")?;
         Self::parse(&text, &path.display().to_string())
     }
 
-    /// As [`Table::read`], from a text; `name` is what errors call it.
+    /// As [`Table::read`], from a text; `name` is its name in errors.
     ///
     /// # Errors
     /// As [`Table::read`].
@@ -59,8 +59,8 @@ impl Table {
         if cars.is_empty() {
             return Err(Error::Table {
                 place: name.to_owned(),
-                message: "there is no car in it".to_owned(),
-                help: format!("a line for each car: {}", columns::names(&Attribute::ALL)),
+                message: "it has no cars".to_owned(),
+                help: format!("write a line per car: {}", columns::names(&Attribute::ALL)),
             });
         }
         Ok(Self::new(cars))
@@ -71,7 +71,7 @@ impl Table {
         &self.cars
     }
 
-    /// The table as CSV; without the header it is the published file, if the table is the full one.
+    /// The table as CSV; the full table without the header equals the published file.
     pub fn to_csv(&self, with_header: bool) -> String {
         let mut text = String::with_capacity(self.cars.len() * 32);
         if with_header {
@@ -90,7 +90,7 @@ impl Table {
         hexadecimal(&Sha256::digest(self.to_csv(false)))
     }
 
-    /// How many cars have each price.
+    /// Number of cars with each price.
     pub fn prices(&self) -> [usize; PRICES] {
         let mut counts = [0; PRICES];
         for car in &self.cars {
@@ -99,12 +99,12 @@ impl Table {
         counts
     }
 
-    /// How many cars have the levels that are known.
+    /// Number of cars with the known levels.
     pub fn matching(&self, known: &Known) -> usize {
         self.cars.iter().filter(|car| known.matches(car)).count()
     }
 
-    /// The table of the cars at these places.
+    /// The table of the cars at these indices.
     pub(crate) fn part(&self, places: &[usize]) -> Self {
         Self::new(places.iter().map(|place| self.cars[*place]).collect())
     }
@@ -113,7 +113,7 @@ impl Table {
 /// The digits of a hash.
 pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
-        // A string takes whatever is written to it.
+        // Writing to a string cannot fail.
         let _ = write!(text, "{byte:02x}");
         text
     })

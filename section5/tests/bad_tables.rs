@@ -1,4 +1,4 @@
-//! Tables that are not what they must be: each a clear error or a sane result.
+//! Invalid and degenerate tables: each gives a clear error or a sensible result.
 #![allow(clippy::unwrap_used)]
 
 mod support;
@@ -10,42 +10,42 @@ const HEADER: &str = "buying,maint,doors,persons,lug_boot,safety,class";
 const QUICK: &str = "--repeats 1 --folds 2 --permutations 9";
 
 #[test]
-fn what_is_wrong_is_said_with_its_place() {
+fn errors_have_their_position() {
     let folder = Folder::new();
     let long_header = format!("{HEADER},colour");
     let cases = [
-        (String::new(), "car.csv: there is no car in it"),
-        (format!("{HEADER}\n"), "car.csv: there is no car in it"),
-        (format!("{ROW}\ncheap,low,2,2,small,low,unacc\n"), "line 2, column buying: \"cheap\" is not a value of it"),
-        (format!("{ROW}\n").replace("unacc", "Unacc"), "line 1, column class: \"Unacc\" is not a value of it"),
-        (format!("{ROW}\n\nlow,low,2,,small,low,unacc\n"), "line 3, column persons: there is no value"),
+        (String::new(), "car.csv: it has no cars"),
+        (format!("{HEADER}\n"), "car.csv: it has no cars"),
+        (format!("{ROW}\ncheap,low,2,2,small,low,unacc\n"), "line 2, column buying: \"cheap\" is not a valid value"),
+        (format!("{ROW}\n").replace("unacc", "Unacc"), "line 1, column class: \"Unacc\" is not a valid value"),
+        (format!("{ROW}\n\nlow,low,2,,small,low,unacc\n"), "line 3, column persons: the value is missing"),
         (format!("{ROW}\nlow,low,2,2,small,low\n"), "line 2: the line has 6 values, not 7"),
         (format!("{ROW},red\n"), "line 1: the line has 8 values, not 7"),
         (HEADER.replace("safety,", "") + "\n", "line 1, column safety: the column is missing"),
-        (HEADER.replace("safety", "safty") + "\n", "line 1, column safty: there is no such column"),
-        (HEADER.replace("safety", "class") + "\n", "line 1, column class: the column is there twice"),
-        (format!("{long_header}\n{ROW},red\n"), "line 1, column colour: there is no such column"),
+        (HEADER.replace("safety", "safty") + "\n", "line 1, column safty: unknown column"),
+        (HEADER.replace("safety", "class") + "\n", "line 1, column class: duplicate column"),
+        (format!("{long_header}\n{ROW},red\n"), "line 1, column colour: unknown column"),
     ];
     for (text, said) in cases {
         folder.write("car.csv", text);
         folder.run("predict --data car.csv --class good").ended(1, said);
     }
     folder.write("car.csv", b"vhigh,vhigh,2,2,small,low,un\xffacc\n");
-    folder.run("predict --data car.csv").ended(1, "car.csv, line 1: the line is not UTF-8");
+    folder.run("predict --data car.csv").ended(1, "car.csv, line 1: the line is not valid UTF-8");
     folder.run("evaluate --data nowhere.csv").ended(1, "nowhere.csv: No such file");
     folder.run("train --output m.json --data nowhere.csv").ended(1, "nowhere.csv: No such file");
     folder.run("report --output r.html --data nowhere.csv").ended(1, "nowhere.csv: No such file");
 }
 
 #[test]
-fn an_error_says_which_values_there_are() {
+fn an_error_lists_the_valid_values() {
     let folder = Folder::new();
     folder.write("car.csv", ROW.replace("small", "tiny"));
-    folder.run("predict --data car.csv").ended(1, "its values are small, med, big");
+    folder.run("predict --data car.csv").ended(1, "valid values are small, med, big");
 }
 
 #[test]
-fn one_row_is_all_that_is_known() {
+fn one_row_can_be_used_for_predictions_but_not_evaluated() {
     let folder = Folder::new();
     folder.write("car.csv", ROW);
     let answer = folder.json("predict --data car.csv --class unacc --json");
@@ -54,13 +54,13 @@ fn one_row_is_all_that_is_known() {
 }
 
 #[test]
-fn cars_of_one_price_cannot_be_told_apart() {
+fn cars_of_one_price_cannot_be_evaluated() {
     let folder = Folder::new();
     let table = folder.run("generate").out;
     let cheap: String = table.lines().filter(|line| line.starts_with("low,")).map(|line| format!("{line}\n")).collect();
     folder.write("car.csv", cheap);
     for verb in ["evaluate", "train --output m.json", "report --output r.html"] {
-        folder.run(&format!("{verb} --data car.csv {QUICK}")).ended(1, "there is nothing to tell apart");
+        folder.run(&format!("{verb} --data car.csv {QUICK}")).ended(1, "there is nothing to classify");
     }
     assert_eq!(folder.json("predict --data car.csv --class acc --json")["probabilities"]["low"], 1.0);
 }
@@ -71,11 +71,11 @@ fn too_few_cars_of_a_price_for_the_folds_is_an_error() {
     folder.write("car.csv", format!("{ROW}\n{ROW}\nlow,low,2,2,small,low,unacc\n"));
     folder
         .run(&format!("evaluate --data car.csv {QUICK}"))
-        .ended(1, "of the cars 1 have the price low: too few for 2 folds");
+        .ended(1, "only 1 cars have the price low: too few for 2 folds");
 }
 
 #[test]
-fn cars_of_one_class_say_nothing_of_their_price() {
+fn cars_of_one_class_carry_no_information_about_the_price() {
     let folder = Folder::new();
     let table = folder.run("generate").out;
     let bad: String = table.lines().filter(|line| line.ends_with(",unacc")).map(|line| format!("{line}\n")).collect();
@@ -87,7 +87,7 @@ fn cars_of_one_class_say_nothing_of_their_price() {
 }
 
 #[test]
-fn a_constant_feature_is_no_help_and_does_no_harm() {
+fn a_constant_feature_changes_nothing() {
     let folder = Folder::new();
     let table = folder.run("generate").out;
     let safe: String = table.lines().filter(|line| line.contains(",high,")).map(|line| format!("{line}\n")).collect();

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Look at a report of section5 in headless Chromium: on narrow and wide screens, light and dark.
+"""Check a report of section5 in headless Chromium: on narrow and wide screens, in light and dark mode.
 
     python3 section5/tests/check_report.py REPORT.html [--screenshots DIR]
 
-It needs the package `playwright` (section5/tests/requirements.txt) and a Chromium: the one of the system
-(`apt-get install chromium`), or the one that CHROMIUM names. Exits 1 and says what is wrong if the page asks for
-anything from elsewhere, writes an error to the console, is wider than the screen, has a text that is cut off or too
-small to read, or colours that are hard to read.
+Requires the package `playwright` (section5/tests/requirements.txt) and Chromium: the system's one
+(`apt-get install chromium`), or the path in CHROMIUM. Exits with code 1 and prints the violations if the page requests
+an external resource, writes an error to the console, is wider than the screen, has truncated or too small text, or
+colours with low contrast.
 """
 
 import argparse
@@ -22,13 +22,13 @@ SCHEMES = ["light", "dark"]
 SMALLEST_LETTERS = 10  # pixels
 LEAST_CONTRAST = 4.5  # WCAG 2, level AA
 
-# Each returns what is wrong, in words.
+# Each returns the violations, as text.
 MEASURES = {
     "the page is wider than the screen": """() => {
         const page = document.documentElement;
         return page.scrollWidth > page.clientWidth ? [`${page.scrollWidth} > ${page.clientWidth} pixels`] : [];
     }""",
-    "a text of a chart leaves it": """() => [...document.querySelectorAll('svg')].flatMap(svg => {
+    "a chart's text is outside the chart": """() => [...document.querySelectorAll('svg')].flatMap(svg => {
         const frame = svg.getBoundingClientRect();
         return [...svg.querySelectorAll('text')].filter(text => {
             const box = text.getBoundingClientRect();
@@ -36,17 +36,17 @@ MEASURES = {
                 || box.top < frame.top - 1 || box.bottom > frame.bottom + 1;
         }).map(text => `${svg.getAttribute('aria-label')}: ${text.textContent.trim()}`);
     })""",
-    "texts of a chart lie on each other": """() => [...document.querySelectorAll('svg')].flatMap(svg => {
+    "texts of a chart overlap": """() => [...document.querySelectorAll('svg')].flatMap(svg => {
         const boxes = [...svg.querySelectorAll('text')].map(text => [text, text.getBoundingClientRect()]);
         return boxes.flatMap(([one, a], at) => boxes.slice(at + 1).filter(([, b]) =>
             Math.min(a.right, b.right) - Math.max(a.left, b.left) > 1
             && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 4
         ).map(([other]) => `${svg.getAttribute('aria-label')}: ${one.textContent.trim()}, ${other.textContent.trim()}`));
     })""",
-    "a text is cut off": """() => [...document.querySelectorAll('h1, h2, h3, p, li, b, span, figcaption, .scroll')]
+    "a text is truncated": """() => [...document.querySelectorAll('h1, h2, h3, p, li, b, span, figcaption, .scroll')]
         .filter(part => part.scrollWidth > part.clientWidth + 1 && getComputedStyle(part).display !== 'inline')
         .map(part => part.textContent.trim().slice(0, 60))""",
-    "letters are too small": """smallest => [...document.querySelectorAll('svg')].flatMap(svg => {
+    "text is too small": """smallest => [...document.querySelectorAll('svg')].flatMap(svg => {
         const scale = svg.getBoundingClientRect().width / svg.viewBox.baseVal.width;
         return [...svg.querySelectorAll('text')]
             .filter(text => parseFloat(text.getAttribute('font-size')) * scale < smallest)
@@ -72,7 +72,7 @@ CONTRASTS = """least => {
         }
         return 'rgb(255, 255, 255)';
     };
-    // Rectangles of a chart under the middle of a text, in the order in which they are painted.
+    // Rectangles of a chart under the middle of a text, in painting order.
     const under = text => {
         const box = text.getBoundingClientRect();
         const [x, y] = [(box.left + box.right) / 2, (box.top + box.bottom) / 2];
@@ -98,13 +98,13 @@ CONTRASTS = """least => {
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("report", type=pathlib.Path)
-    parser.add_argument("--screenshots", type=pathlib.Path, metavar="DIR", help="where to put a picture of each")
+    parser.add_argument("--screenshots", type=pathlib.Path, metavar="DIR", help="folder for a screenshot of each")
     options = parser.parse_args()
     if not options.report.is_file():
-        sys.exit(f"{options.report}: there is no such report; `section5 report --output {options.report}` makes one")
+        sys.exit(f"{options.report}: the report does not exist; `section5 report --output {options.report}` writes one")
     chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")
     if not chromium:
-        sys.exit("chromium is missing: apt-get install chromium, or name one in CHROMIUM")
+        sys.exit("chromium is missing: apt-get install chromium, or set CHROMIUM to its path")
     wrong = 0
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
@@ -116,7 +116,7 @@ def main() -> int:
                     options.screenshots.mkdir(parents=True, exist_ok=True)
                     page.screenshot(path=options.screenshots / f"{width}-{scheme}.png", full_page=True)
                 page.close()
-                print(f"{width} pixels, {scheme}: {len(found) or 'nothing'} wrong")
+                print(f"{width} pixels, {scheme}: {len(found) or 'no'} violations")
                 for one in found:
                     print(f"  {one}")
                 wrong += len(found)
@@ -125,18 +125,18 @@ def main() -> int:
 
 
 def look(page: Page, report: pathlib.Path) -> list[str]:
-    """What is wrong with the report on this screen."""
+    """The violations on this screen."""
     wrong = []
     page.on("console", lambda message: wrong.append(f"console: {message.text}"))
     page.on("pageerror", lambda error: wrong.append(f"error: {error}"))
-    page.on("request", lambda request: wrong.append(f"asks for {request.url}")
+    page.on("request", lambda request: wrong.append(f"requests {request.url}")
             if not request.url.startswith(("file:", "data:")) else None)
     page.goto(report.as_uri())
     if not page.query_selector_all("svg text"):
-        wrong.append("there is no chart")
+        wrong.append("no chart found")
     for what, measure in MEASURES.items():
         wrong += [f"{what}: {one}" for one in page.evaluate(measure, SMALLEST_LETTERS)]
-    return wrong + [f"hard to read: {one}" for one in page.evaluate(CONTRASTS, LEAST_CONTRAST)]
+    return wrong + [f"low contrast: {one}" for one in page.evaluate(CONTRASTS, LEAST_CONTRAST)]
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-//! The comparison: what it says, that it is repeatable, and that the targets are met.
+//! The comparison: its output, its reproducibility, and the expected scores.
 #![allow(clippy::unwrap_used)]
 
 mod support;
@@ -10,7 +10,7 @@ use section5::rules::full_table;
 use serde_json::Value;
 use support::{Folder, scores};
 
-/// Everything but the times.
+/// Everything except the durations.
 fn without_times(mut evaluation: Value) -> Value {
     for model in evaluation["models"].as_array_mut().unwrap() {
         assert!(model["seconds"].as_f64().unwrap() >= 0.0);
@@ -20,7 +20,7 @@ fn without_times(mut evaluation: Value) -> Value {
 }
 
 #[test]
-fn turning_the_question_round_reaches_the_ceiling_nearly_and_boosting_is_worse_than_guessing() {
+fn bayes_nearly_reaches_the_ceiling_and_boosting_is_worse_than_guessing() {
     let folder = Folder::new();
     let evaluation = folder.json("evaluate --json --repeats 1 --permutations 999");
     let accuracy = |model, features| scores(&evaluation, model, features)["accuracy_mean"].as_f64().unwrap();
@@ -53,7 +53,7 @@ fn features_are_selected_from_the_data() {
 }
 
 #[test]
-fn any_number_of_threads_gives_the_same_bits() {
+fn results_are_bit_identical_on_any_number_of_threads() {
     let folder = Folder::new();
     let evaluate = |threads| {
         let settings = "--repeats 1 --folds 3 --permutations 99 --seed 7";
@@ -65,7 +65,7 @@ fn any_number_of_threads_gives_the_same_bits() {
 }
 
 #[test]
-fn the_folds_can_be_had_and_another_seed_divides_differently() {
+fn the_folds_can_be_written_and_depend_on_the_seed() {
     let folder = Folder::new();
     let folds = |seed| {
         let settings = "--repeats 1 --folds 2 --permutations 9";
@@ -91,7 +91,7 @@ fn the_order_of_rows_in_the_file_changes_nothing() {
 }
 
 #[test]
-fn each_car_is_judged_once_in_each_repetition_in_folds_of_one_size() {
+fn each_car_is_tested_once_per_repetition_in_folds_of_equal_size() {
     let text = Folds::new(&full_table(), 10, 2, 1).unwrap().to_csv();
     let mut reader = csv::Reader::from_reader(text.as_bytes());
     let rows: Vec<[usize; 3]> = reader.deserialize().map(Result::unwrap).collect();
@@ -100,7 +100,7 @@ fn each_car_is_judged_once_in_each_repetition_in_folds_of_one_size() {
     for (repeat, fold) in (0..2).flat_map(|repeat| (0..10).map(move |fold| (repeat, fold))) {
         let in_it = || rows.iter().filter(|[_, r, f]| (*r, *f) == (repeat, fold));
         assert!((172..=173).contains(&in_it().count()));
-        // The rows of a price are one after the other.
+        // The rows of a price are consecutive.
         for price in 0..4 {
             let of_price = in_it().filter(|[row, ..]| row / 432 == price).count();
             assert!((43..=44).contains(&of_price), "{of_price}");
@@ -109,7 +109,7 @@ fn each_car_is_judged_once_in_each_repetition_in_folds_of_one_size() {
 }
 
 #[test]
-fn a_table_for_people_has_all_models_and_both_limits() {
+fn the_table_has_all_models_and_both_limits() {
     let ran = Folder::new().run("evaluate --repeats 1 --folds 2 --permutations 9");
     for said in
         ["bayes     all", "boosting  selected", "guessing", "ceiling", "619 of 1728", "selected: maint, safety, class"]
@@ -126,6 +126,6 @@ fn wrong_usage_ends_with_code_2() {
     folder.run("evaluate --nonsense").ended(2, "unexpected argument");
     folder
         .run("train --output m.json --kind majority --features all")
-        .ended(2, "majority cannot be fitted to features all");
+        .ended(2, "majority does not support features all");
     folder.run("").ended(2, "Usage");
 }

@@ -1,4 +1,4 @@
-//! The table that the rules make is the published one.
+//! The table generated from the rules equals the published one.
 #![allow(clippy::unwrap_used)]
 
 mod support;
@@ -9,7 +9,7 @@ use section5::table::Table;
 use sha2::{Digest, Sha256};
 use support::Folder;
 
-/// Of `car.data` as the UCI Machine Learning Repository publishes it, 51,867 bytes, byte for byte.
+/// SHA-256 of `car.data` of the UCI Machine Learning Repository, 51,867 bytes.
 const PUBLISHED: &str = "b703a9ac69f11e64ce8c223c0a40de4d2e9d769f7fb20be5f8f2e8a619893d83";
 
 #[test]
@@ -24,9 +24,9 @@ fn the_table_is_the_published_file_byte_for_byte() {
     assert_eq!(folder.run("generate").out, text);
 }
 
-/// Where `CAR_DATA` names the published file, it is compared row for row, so that a difference can be seen.
+/// If `CAR_DATA` is the path of the published file, compares row by row, to show a difference.
 #[test]
-fn the_table_is_the_published_file_where_that_is_at_hand() {
+fn the_table_is_the_published_file_if_that_is_available() {
     let Some(path) = std::env::var_os("CAR_DATA") else { return };
     let published = std::fs::read_to_string(path).unwrap();
     let ours = full_table().to_csv(false);
@@ -37,7 +37,7 @@ fn the_table_is_the_published_file_where_that_is_at_hand() {
 }
 
 #[test]
-fn every_combination_is_there_once_with_the_class_of_the_rules() {
+fn every_combination_occurs_once_with_the_class_of_the_rules() {
     let table = full_table();
     assert_eq!(table.cars().len(), 4 * 4 * 4 * 3 * 3 * 3);
     assert!(table.cars().windows(2).all(|pair| pair[0].0[..6] < pair[1].0[..6]));
@@ -47,7 +47,7 @@ fn every_combination_is_there_once_with_the_class_of_the_rules() {
 }
 
 #[test]
-fn a_header_names_the_columns_and_is_read_again() {
+fn a_table_with_a_header_can_be_read_again() {
     let folder = Folder::new();
     let text = folder.run("generate --header").out;
     assert!(text.starts_with("buying,maint,doors,persons,lug_boot,safety,class\nvhigh,vhigh,2,2,small,low,unacc\n"));
@@ -55,6 +55,6 @@ fn a_header_names_the_columns_and_is_read_again() {
 }
 
 #[test]
-fn a_folder_that_is_not_there_is_an_error() {
-    Folder::new().run("generate --output nowhere/car.data").ended(1, "nowhere/car.data: its folder is not there");
+fn a_missing_folder_is_an_error() {
+    Folder::new().run("generate --output nowhere/car.data").ended(1, "nowhere/car.data: its folder does not exist");
 }

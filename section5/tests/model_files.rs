@@ -1,4 +1,4 @@
-//! Models as files: what is loaded predicts as what was saved, and what is broken is refused.
+//! Model files: a loaded model predicts like the saved one, and invalid files are refused.
 #![allow(clippy::unwrap_used)]
 
 mod support;
@@ -16,7 +16,7 @@ fn trained(options: &str) -> Folder {
     folder
 }
 
-/// The same file with another content, and the hash that belongs to it.
+/// The same file with another content and a matching hash.
 fn forged(file: &str, change: impl FnOnce(String) -> String) -> String {
     let (head, content) = file.split_once(r#""content":"#).unwrap();
     let content = change(content.trim_end().strip_suffix('}').unwrap().to_owned());
@@ -26,7 +26,7 @@ fn forged(file: &str, change: impl FnOnce(String) -> String) -> String {
 }
 
 #[test]
-fn a_file_says_what_it_is_and_how_good() {
+fn a_file_has_its_format_and_scores() {
     let folder = trained("");
     let file: Value = serde_json::from_str(&folder.read("model.json")).unwrap();
     assert_eq!((&file["format"], &file["version"]), (&"section5 model".into(), &1.into()));
@@ -39,7 +39,7 @@ fn a_file_says_what_it_is_and_how_good() {
 }
 
 #[test]
-fn a_model_that_was_loaded_predicts_as_one_that_was_just_fitted() {
+fn a_loaded_model_predicts_like_a_fitted_one() {
     let folder = trained("");
     let loaded = folder.json(&format!("predict --model model.json {CAR}"));
     assert_eq!(loaded, folder.json(&format!("predict {CAR}")));
@@ -57,56 +57,56 @@ fn every_kind_can_be_saved_and_loaded() {
 }
 
 #[test]
-fn a_folder_that_is_not_there_is_told_before_the_work() {
+fn a_missing_folder_is_reported_before_the_work() {
     let folder = Folder::new();
-    // With so many repetitions the work takes a minute.
-    folder.run("train --output nowhere/m.json --repeats 50").ended(1, "nowhere/m.json: its folder is not there");
-    folder.run("report --output nowhere/r.html --repeats 50").ended(1, "nowhere/r.html: its folder is not there");
+    // With this number of repetitions the work takes a minute.
+    folder.run("train --output nowhere/m.json --repeats 50").ended(1, "nowhere/m.json: its folder does not exist");
+    folder.run("report --output nowhere/r.html --repeats 50").ended(1, "nowhere/r.html: its folder does not exist");
 }
 
 #[test]
-fn what_is_no_model_is_refused() {
+fn a_file_that_is_not_a_model_is_refused() {
     let folder = Folder::new();
     let cases = [
-        ("", "cut off"),
-        ("{}", "this is no model"),
-        ("buying,maint\n", "this is no model"),
-        ("[1, 2]", "this is no model"),
+        ("", "truncated"),
+        ("{}", "this is not a model file"),
+        ("buying,maint\n", "this is not a model file"),
+        ("[1, 2]", "this is not a model file"),
     ];
     for (text, said) in cases {
         folder.write("model.json", text);
         folder.run("predict --model model.json").ended(1, said);
     }
     folder.write("model.json", b"\x89PNG\r\n\x1a\n\0\0");
-    folder.run("predict --model model.json").ended(1, "model.json: this is no model");
+    folder.run("predict --model model.json").ended(1, "model.json: this is not a model file");
     folder.run("predict --model nowhere.json").ended(1, "nowhere.json: No such file");
     folder.run("predict --model model.json --data car.csv").ended(2, "cannot be used with");
 }
 
 #[test]
-fn a_newer_format_is_refused_even_if_all_else_is_unknown() {
+fn a_newer_format_is_refused_even_with_unknown_content() {
     let folder = Folder::new();
     folder.write("model.json", r#"{"format": "section5 model", "version": 2, "novelty": {}}"#);
-    let said = "the model was written in format 2, and this program reads up to 1";
+    let said = "the model has format version 2, but this program supports up to 1";
     folder.run("predict --model model.json").ended(1, said);
 }
 
 #[test]
-fn a_file_that_is_cut_off_or_changed_is_refused() {
+fn a_truncated_or_changed_file_is_refused() {
     let folder = trained("");
     let whole = folder.read("model.json");
     for length in [10, 100, whole.len() / 2, whole.len() - 3] {
         folder.write("model.json", &whole[..length]);
-        folder.run("predict --model model.json").ended(1, "the file is cut off");
+        folder.run("predict --model model.json").ended(1, "the file is truncated");
     }
     let at = whole.find(r#""weights":[["#).unwrap() + 14;
     let digit = if &whole[at..=at] == "5" { "6" } else { "5" };
     folder.write("model.json", format!("{}{digit}{}", &whole[..at], &whole[at + 1..]));
-    folder.run("predict --model model.json").ended(1, "the file is not as it was written");
+    folder.run("predict --model model.json").ended(1, "the file is damaged: its hash does not match");
 }
 
 #[test]
-fn numbers_that_are_none_are_refused_though_the_hash_is_right() {
+fn invalid_numbers_are_refused_with_a_matching_hash() {
     let folder = trained("");
     let whole = folder.read("model.json");
     let first_weight = |content: &str| {
@@ -114,7 +114,7 @@ fn numbers_that_are_none_are_refused_though_the_hash_is_right() {
         from..from + content[from..].find(',').unwrap()
     };
     for (number, said) in
-        [("null", "invalid type: null"), ("1e300", "a weight is no number"), ("\"NaN\"", "invalid type")]
+        [("null", "invalid type: null"), ("1e300", "a weight is out of range"), ("\"NaN\"", "invalid type")]
     {
         let changed = forged(&whole, |mut content| {
             content.replace_range(first_weight(&content), number);
@@ -124,20 +124,24 @@ fn numbers_that_are_none_are_refused_though_the_hash_is_right() {
         folder.run("predict --model model.json").ended(1, said);
     }
     folder.write("model.json", whole.replace("\"weights\":[[", "\"weights\":[[NaN,"));
-    folder.run("predict --model model.json").ended(1, "this is no model");
+    folder.run("predict --model model.json").ended(1, "this is not a model file");
 }
 
 #[test]
-fn parts_that_do_not_fit_together_are_refused_though_the_hash_is_right() {
+fn inconsistent_parts_are_refused_with_a_matching_hash() {
     let folder = trained("");
     let whole = folder.read("model.json");
     let cases: [(&str, &str, &str); 6] = [
         (r#""target":"class""#, r#""target":"safety""#, "its inputs are not attributes"),
         (r#""levels":[0,1,2,3]"#, r#""levels":[0,1,2,9]"#, "its levels are not levels of class"),
-        (r#""levels":[0,1,2,3]"#, r#""levels":[0,1,2]"#, "its weights do not fit its inputs"),
+        (r#""levels":[0,1,2,3]"#, r#""levels":[0,1,2]"#, "the number of its weights does not match its inputs"),
         (r#""prior":[0.25"#, r#""prior":[0.75"#, "its probabilities do not sum to 1"),
-        ("vhigh,vhigh,2,2,small,low,unacc", "vhigh,vhigh,2,2,small,low,acc", "its training cars are not those"),
-        (r#""model":"bayes""#, r#""model":"logistic""#, "the model is broken"),
+        (
+            "vhigh,vhigh,2,2,small,low,unacc",
+            "vhigh,vhigh,2,2,small,low,acc",
+            "its training cars do not match their hash",
+        ),
+        (r#""model":"bayes""#, r#""model":"logistic""#, "the model is invalid"),
     ];
     for (from, to, said) in cases {
         assert!(whole.contains(from), "{from}");
@@ -147,7 +151,7 @@ fn parts_that_do_not_fit_together_are_refused_though_the_hash_is_right() {
 }
 
 #[test]
-fn trees_that_lead_nowhere_are_refused() {
+fn trees_without_valid_leaves_are_refused() {
     let folder = trained("--kind boosting --features selected");
     let whole = folder.read("model.json");
     for (from, to) in [(r#""left_child":1,"#, r#""left_child":0,"#), (r#""left_child":1,"#, r#""left_child":99,"#)] {

@@ -1,4 +1,4 @@
-//! What holds for any table of cars, however small or odd.
+//! Properties of all tables of cars, including small and degenerate ones.
 #![allow(clippy::unwrap_used)]
 
 use proptest::prelude::*;
@@ -9,7 +9,7 @@ use section5::rules::full_table;
 use section5::schema::{Attribute, Car, Known};
 use section5::table::Table;
 
-/// Cars of the full table, some of them more than once, some with a class that no rule gives them.
+/// Cars of the full table, some of them repeated, some with a class that the rules do not assign.
 fn cars() -> impl Strategy<Value = Vec<Car>> {
     let car = (any::<Index>(), prop::option::weighted(0.2, 0..4_u8)).prop_map(|(at, class)| {
         let mut car = *at.get(full_table().cars());
@@ -34,7 +34,7 @@ fn bits(probabilities: &Probabilities) -> [u64; 4] {
     probabilities.map(f64::to_bits)
 }
 
-/// What it predicts for every car, bit for bit.
+/// Its predictions for every car, bit for bit.
 fn of_all(fitted: &Fitted) -> Vec<[u64; 4]> {
     fitted.model.predict_proba(full_table().cars()).iter().map(bits).collect()
 }
@@ -82,7 +82,7 @@ proptest! {
     }
 
     #[test]
-    fn a_car_that_is_wholly_known_is_predicted_as_it_is(cars in cars(), candidate in candidate(), at in any::<Index>()) {
+    fn a_fully_known_car_needs_no_averaging(cars in cars(), candidate in candidate(), at in any::<Index>()) {
         let fitted = Fitted::fit(Table::new(cars), candidate).unwrap();
         let car = *at.get(full_table().cars());
         let whole = fitted.model.predict_proba(&[car])[0];
@@ -93,13 +93,13 @@ proptest! {
     }
 
     #[test]
-    fn a_table_is_read_as_it_is_written(cars in cars(), header in any::<bool>()) {
+    fn a_written_table_is_read_unchanged(cars in cars(), header in any::<bool>()) {
         let table = Table::new(cars);
         prop_assert_eq!(&Table::parse(table.to_csv(header).as_bytes(), "it").unwrap(), &table);
     }
 
     #[test]
-    fn prices_that_are_equally_probable_but_for_rounding_are_told_apart_by_their_order(first in 0..3_usize) {
+    fn prices_that_are_equally_probable_up_to_rounding_are_ordered_by_level(first in 0..3_usize) {
         let mut probabilities = [0.1; 4];
         probabilities[first] = 0.35;
         probabilities[3] = 0.35 + 1e-12;

@@ -1,4 +1,4 @@
-//! The report: whole, self-contained, repeatable, and right about what it says.
+//! The report: complete, self-contained, reproducible and correct.
 #![allow(clippy::unwrap_used)]
 
 mod support;
@@ -13,13 +13,13 @@ fn the_report_has_all_parts_and_needs_no_other_file() {
     folder.run(&format!("report --output report.html {QUICK}")).ended(0, "report.html");
     let html = folder.read("report.html");
     let parts = [
-        "The data at a glance",
+        "Overview of the data",
         "The models compared",
-        "What is taken for what",
-        "What the model learned",
-        "The car asked for",
+        "Confusion matrices",
+        "Parameters of the model",
+        "Example prediction",
         "Why 35.8 % is the limit",
-        "fall into 619 groups of look-alikes",
+        "form 619 groups with equal features",
         "prefers-color-scheme: dark",
         "no training row has maint=high and class=good",
         "0 of 1,728 training rows",
@@ -27,7 +27,7 @@ fn the_report_has_all_parts_and_needs_no_other_file() {
     for part in parts {
         assert!(html.contains(part), "{part}");
     }
-    // Namespaces are names; nothing is fetched from them.
+    // Namespaces are names, which are not fetched.
     let without_names = html.replace("xmlns=\"http://www.w3.org/2000/svg\"", "");
     for foreign in ["http:", "https:", "//cdn", "<script", "@import", "url(", "src="] {
         assert!(!without_names.contains(foreign), "{foreign}");
@@ -35,7 +35,7 @@ fn the_report_has_all_parts_and_needs_no_other_file() {
 }
 
 #[test]
-fn charts_are_whole_and_say_what_they_show() {
+fn charts_are_valid_svg_with_descriptions() {
     let folder = Folder::new();
     folder.run(&format!("report --output report.html {QUICK}")).ended(0, "");
     let html = folder.read("report.html");
@@ -52,7 +52,7 @@ fn charts_are_whole_and_say_what_they_show() {
 }
 
 #[test]
-fn the_same_report_is_written_again() {
+fn the_report_is_reproducible() {
     let folder = Folder::new();
     folder.run(&format!("report --output one.html --threads 1 {QUICK}")).ended(0, "");
     folder.run(&format!("report --output two.html --threads 3 {QUICK}")).ended(0, "");
@@ -60,10 +60,10 @@ fn the_same_report_is_written_again() {
 }
 
 #[test]
-fn another_car_can_be_asked_for() {
+fn another_car_can_be_predicted() {
     let folder = Folder::new();
     folder.run(&format!("report --output report.html --class vgood {QUICK}")).ended(0, "");
     let html = folder.read("report.html");
     assert!(html.contains("Given: <code>class=vgood</code>") && html.contains("65 of 1,728 training rows"));
-    assert!(!html.contains("Read this before believing it"));
+    assert!(!html.contains("Limitations of this prediction"));
 }

@@ -1,4 +1,4 @@
-//! What fuzzers take hold of; it is there under `--cfg fuzzing` only, which `cargo fuzz` sets.
+//! Entry points for the fuzz targets in `fuzz/`; compiled only with the feature `fuzzing`.
 
 use std::path::Path;
 

@@ -54,7 +54,7 @@
 //! assert_eq!(std::fs::read_to_string(at("bad/part-00000.csv"))?, "name,age,reasons\nBob,17,too_young\n");
 //! # Ok::<(), std::io::Error>(())
 //! ```
-#![cfg_attr(any(test, fuzzing), allow(clippy::unwrap_used))]
+#![cfg_attr(any(test, feature = "fuzzing"), allow(clippy::unwrap_used))]
 
 mod command;
 mod database;
@@ -63,7 +63,7 @@ pub mod error;
 mod fixture;
 mod format;
 pub mod function;
-#[cfg(fuzzing)]
+#[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod ledger;
 mod model;
@@ -82,8 +82,18 @@ mod system;
 pub mod task;
 mod watch;
 
+pub use datafusion;
+pub use datafusion::arrow;
+
 pub use command::{Cli, ParamValues};
 pub use error::{Error, Result};
+pub use plan::PlanDescription as Plan;
+pub use plan::{SinkDescription, SourceDescription, StageDescription};
+pub use report::Report;
+pub use run::{RunError, Runner};
+pub use system::allocator;
+pub use task::Task;
+pub use watch::{Event, Observer, Progress};
 
 pub mod fetch {
     //! Rows from where the engine cannot read by itself.

@@ -2,9 +2,11 @@
 
 use std::process::ExitCode;
 
+use weir::allocator::{MIMALLOC, MiMalloc};
+
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
-    weir::Cli::new("weir").main()
+    weir::Cli::new("weir").allocator(MIMALLOC).main()
 }

@@ -4,7 +4,7 @@
 mod support;
 
 use support::{Project, Ran};
-use weir_postgres::testing::{Cluster, PASSWORD};
+use weir_postgres_testing::{Cluster, PASSWORD};
 
 /// A database of its own, and a project with a task whose sink is a table of it.
 struct Warehouse {
@@ -233,12 +233,12 @@ fn what_is_wrong_with_a_table_is_said_before_anything_is_read() {
     warehouse.deliver("bolt,5,");
     warehouse.sql("create table stock (item text, amount uuid)");
     let ran = warehouse.run();
-    ran.ended(1, "its column `amount` is uuid, and the rows have bigint; it has no column `counted`");
+    ran.ended(1, "its column `amount` is uuid, but the rows have bigint; it has no column `counted`");
     warehouse.project.task("create: true, ", "");
     warehouse.sql("drop table stock");
     let ran = warehouse.run();
-    ran.ended(1, "table stock: is not there");
-    ran.ended(1, "make it, or let the task do it with `create: true`");
+    ran.ended(1, "table stock: does not exist");
+    ran.ended(1, "create it, or set `create: true` in the sink");
     assert_eq!(warehouse.tables(), "");
 }
 

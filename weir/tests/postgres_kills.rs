@@ -7,7 +7,7 @@ use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use support::{Project, Ran};
-use weir_postgres::testing::Cluster;
+use weir_postgres_testing::Cluster;
 
 const ROWS: usize = 20_000;
 

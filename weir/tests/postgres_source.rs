@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use support::{Project, Ran};
-use weir_postgres::testing::Cluster;
+use weir_postgres_testing::Cluster;
 
 /// A database of its own, and a project that reads it.
 struct Shop {
@@ -326,7 +326,7 @@ impl Drop for Holder {
 
 fn hold_lock(shop: &Shop) -> Holder {
     use std::io::Write;
-    let psql = weir_postgres::testing::program("psql");
+    let psql = weir_postgres_testing::program("psql");
     let mut child = Command::new(psql).arg(&shop.url).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
     child.stdin.as_mut().unwrap().write_all(b"select pg_advisory_lock(1);\n").unwrap();
     let is_held = "select count(*) from pg_locks where locktype = 'advisory' and granted";

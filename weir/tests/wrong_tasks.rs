@@ -101,7 +101,7 @@ fn a_sink_of_an_unknown_table_or_column_is_refused() {
     project.task("columns: [name, {years: age}, reasons]", "columns: [name, {years: aeg}, reasons]");
     project.run(&[]).ended(2, "sink `bad`: `adult.rejected` has no column `aeg`");
     project.task("{years: aeg}", "{name: age}");
-    project.run(&[]).ended(2, "sink `bad`: duplicate column `name`");
+    project.run(&[]).ended(2, "sink `bad`: two columns are called `name`");
 }
 
 #[test]

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Makes a cluster at first start and then becomes the server, as the official image's script of this name does. Heeds
+# Creates a cluster at the first start and then runs the server, like the official image's script of this name. Supports
 # POSTGRES_PASSWORD, POSTGRES_USER, POSTGRES_DB, POSTGRES_INITDB_ARGS (each also with _FILE), POSTGRES_HOST_AUTH_METHOD,
 # PGDATA and /docker-entrypoint-initdb.d.
 set -euo pipefail
 
-# The value of $1, or what is in the file that $1_FILE names, or $2.
+# The value of $1, or the content of the file named by $1_FILE, or the default $2.
 setting() {
     local file=$1_FILE
     if [ -n "${!1:-}" ] && [ -n "${!file:-}" ]; then
-        echo "$1 and $file are both set, and only one of them can count" >&2
+        echo "$1 and $file are both set: set only one of them" >&2
         exit 1
     fi
     if [ -n "${!file:-}" ]; then
@@ -24,14 +24,14 @@ init_cluster() {
     database=$(setting POSTGRES_DB "$user")
     arguments=$(setting POSTGRES_INITDB_ARGS '')
     if [ -z "$password" ] && [ "${POSTGRES_HOST_AUTH_METHOD:-}" != trust ]; then
-        echo "the database is new and has no password: set POSTGRES_PASSWORD or POSTGRES_PASSWORD_FILE" >&2
+        echo "a new database needs a password: set POSTGRES_PASSWORD or POSTGRES_PASSWORD_FILE" >&2
         exit 1
     fi
-    # shellcheck disable=SC2086 # the arguments are several
+    # shellcheck disable=SC2086 # several arguments
     initdb --username="$user" --pwfile=<(printf '%s\n' "$password") $arguments
     printf '\nhost all all all %s\n' "${POSTGRES_HOST_AUTH_METHOD:-scram-sha-256}" >>"$PGDATA/pg_hba.conf"
 
-    # Nobody but the scripts may see the server before it is complete: it listens on its socket only.
+    # Only the init scripts may access the server before it is complete: it listens on its Unix socket only.
     pg_ctl --pgdata="$PGDATA" --options="-c listen_addresses=''" --wait start
     local psql=(psql --set ON_ERROR_STOP=1 --username "$user" --no-password --no-psqlrc)
     if [ "$database" != postgres ]; then
@@ -52,7 +52,7 @@ init_cluster() {
             *.sql) "${psql[@]}" --dbname "$database" --file "$file" ;;
             *.sql.gz) gunzip --stdout "$file" | "${psql[@]}" --dbname "$database" ;;
             '/docker-entrypoint-initdb.d/*') ;;
-            *) echo "$0: $file is left alone" ;;
+            *) echo "$0: $file is ignored" ;;
         esac
     done
     pg_ctl --pgdata="$PGDATA" --mode=fast --wait stop

@@ -1,28 +1,28 @@
-//! One transaction that brings staged rows into their table.
+//! The transaction that moves the staging table's rows into the target.
 
 use tokio_postgres::{Client, GenericClient, Transaction};
 
-use super::settle::{self, Staged, check_whole};
+use super::deduplicate::{self, Staged, check_complete, query_bool};
 use super::{Load, Mode, target};
 use crate::sql::{list, list_of, literal, quoted};
 use crate::{Database, Result};
 
-/// What a load came to, in rows.
+/// Result of a load. The unit is rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Rows that are new in the table.
+    /// New rows in the table.
     pub inserted: u64,
-    /// Rows of the table that are other than before.
+    /// Existing rows that were changed.
     pub updated: u64,
-    /// Rows that the table had already, just so.
+    /// Existing rows that were already the same.
     pub unchanged: u64,
-    /// Rows that went after a newer one of the same key, which was there or came with them.
+    /// Rows dropped in favour of a newer one of the same key, from the table or from the same run.
     pub superseded: u64,
-    /// Rows of the table that are gone.
+    /// Rows deleted from the table.
     pub deleted: u64,
 }
 
-/// The table of what was applied.
+/// DDL of the ledger of applied loads.
 pub(super) const LEDGER: &str = "
     begin;
     select pg_advisory_xact_lock(hashtextextended('weir.applied', 0));
@@ -39,12 +39,12 @@ pub(super) const LEDGER: &str = "
         deleted bigint not null default 0,
         primary key (run, sink)
     );
-    comment on schema weir is 'What weir stages, and which of its runs are in the tables of this database.';
-    comment on table weir.applied is 'The runs whose rows are in their tables: each is entered by the transaction that brings them there.';
+    comment on schema weir is 'Staging tables of weir, and the ledger of its applied runs.';
+    comment on table weir.applied is 'Ledger of applied runs: each is recorded by the transaction that writes its rows.';
     commit";
 
-/// What an earlier try came to, if it came to its end.
-pub(super) async fn of_earlier_try(
+/// The recorded counts of the load if an earlier attempt committed it.
+pub(super) async fn recorded_counts(
     load: &Load,
     client: &impl GenericClient,
 ) -> Result<Option<Counts>, tokio_postgres::Error> {
@@ -63,30 +63,34 @@ pub(super) async fn of_earlier_try(
 pub(super) async fn apply(load: &Load, database: &Database, client: &mut Client, staged: Staged) -> Result<Counts> {
     let failed = |error| database.statement_error(&error);
     let transaction = client.transaction().await.map_err(failed)?;
-    // Whoever applies the same load meanwhile waits here for the end of this transaction.
+    // A concurrent `apply` of the same load waits here for the end of this transaction.
     let enter = "insert into weir.applied (run, sink, target) values ($1, $2, $3) on conflict do nothing";
     let entered = transaction.execute(enter, &[&load.run, &load.sink, &load.table.shown()]).await.map_err(failed)?;
     if entered == 0 {
-        let counts = of_earlier_try(load, &transaction).await.map_err(failed)?;
+        let counts = recorded_counts(load, &transaction).await.map_err(failed)?;
         transaction.rollback().await.map_err(failed)?;
         load.discard(database, client).await?;
         return Ok(counts.unwrap_or_default());
     }
-    check_whole(load, database, &transaction, staged.rows).await?;
-    let applying = Applying { load, transaction: &transaction };
+    check_complete(load, database, &transaction, staged.rows).await?;
+    let transfer = Transfer { load, transaction: &transaction };
     let counts = if target::exists(&transaction, &load.table).await.map_err(failed)? {
-        applying.bring_over(staged.rows).await
+        transfer.apply_to_existing(staged.rows).await
     } else {
-        applying.become_the_target(staged.rows).await
+        transfer.promote_staging_table(staged.rows).await
     };
     let counts = counts.map_err(failed)?;
     let counts = Counts { superseded: counts.superseded + staged.superseded, ..counts };
-    enter_counts(load, &transaction, counts).await.map_err(failed)?;
+    record_counts(load, &transaction, counts).await.map_err(failed)?;
     transaction.commit().await.map_err(failed)?;
     Ok(counts)
 }
 
-async fn enter_counts(load: &Load, transaction: &Transaction<'_>, counts: Counts) -> Result<(), tokio_postgres::Error> {
+async fn record_counts(
+    load: &Load,
+    transaction: &Transaction<'_>,
+    counts: Counts,
+) -> Result<(), tokio_postgres::Error> {
     let Counts { inserted, updated, unchanged, superseded, deleted } = counts;
     let [inserted, updated, unchanged, superseded, deleted] =
         [inserted, updated, unchanged, superseded, deleted].map(|count| count as i64);
@@ -96,17 +100,17 @@ async fn enter_counts(load: &Load, transaction: &Transaction<'_>, counts: Counts
     Ok(())
 }
 
-/// A load in its transaction.
-struct Applying<'a> {
+/// A load within its transaction.
+struct Transfer<'a> {
     load: &'a Load,
     transaction: &'a Transaction<'a>,
 }
 
-type Asked<T> = Result<T, tokio_postgres::Error>;
+type QueryResult<T> = Result<T, tokio_postgres::Error>;
 
-impl Applying<'_> {
-    /// The staging table becomes the target.
-    async fn become_the_target(&self, rows: u64) -> Asked<Counts> {
+impl Transfer<'_> {
+    /// Turns the staging table into the target.
+    async fn promote_staging_table(&self, rows: u64) -> QueryResult<Counts> {
         let Self { load, transaction } = self;
         let (staging, name) = (load.staging(), quoted(&load.table.name));
         let schema = match &load.table.schema {
@@ -114,40 +118,40 @@ impl Applying<'_> {
             None => quoted(transaction.query_one("select current_schema()::text", &[]).await?.get(0)),
         };
         let staged = format!("weir.{name}");
-        // A target that was dropped meanwhile: what was staged for it has to last now.
+        // The target was dropped in the meantime: the staging table becomes the target and must be durable.
         let is_unlogged = format!(
             "select relpersistence = 'u' from pg_class where oid = to_regclass('{}')",
             staging.replace('\'', "''")
         );
-        if self.is(&is_unlogged).await? {
+        if query_bool(transaction, &is_unlogged).await? {
             transaction.batch_execute(&format!("alter table {staging} set logged")).await?;
         }
-        let key = settle::staged_key(load, *transaction).await?;
+        let key = deduplicate::primary_key_name(load, *transaction).await?;
         let moved = format!("alter table {staging} rename to {name}; alter table {staged} set schema {schema}");
         transaction.batch_execute(&moved).await?;
         match &key {
-            // It is called after the staging table, and gets the name that it would have here, if nothing else has it.
+            // The key is named after the staging table; it gets the usual name unless that is taken.
             Some(key) => {
                 let usual = quoted(&format!("{}_pkey", load.table.name));
                 let is_free = format!("select to_regclass({}) is null", literal(&format!("{schema}.{usual}")));
-                if self.is(&is_free).await? {
+                if query_bool(transaction, &is_free).await? {
                     let renamed = format!("alter table {schema}.{name} rename constraint {} to {usual}", quoted(key));
                     transaction.batch_execute(&renamed).await?;
                 }
             }
             None => transaction.batch_execute(&load.table.key(&load.table.name()).unwrap_or_default()).await?,
         }
-        for furnishing in load.table.furnishings() {
-            transaction.batch_execute(&furnishing).await?;
+        for statement in load.table.post_create_ddl() {
+            transaction.batch_execute(&statement).await?;
         }
         Ok(Counts { inserted: rows, ..Counts::default() })
     }
 
-    /// The rows go over into a target that is there.
-    async fn bring_over(&self, rows: u64) -> Asked<Counts> {
+    /// Applies the rows to an existing target.
+    async fn apply_to_existing(&self, rows: u64) -> QueryResult<Counts> {
         let Self { load, transaction } = self;
         let (staging, target) = (load.staging(), load.table.name());
-        // Nobody else writes meanwhile, so that what is counted is what is done; readers go on.
+        // Other writers are blocked, so the counts are exact; readers are not.
         let ready = format!("analyze {staging}; lock table {target} in share row exclusive mode");
         transaction.batch_execute(&ready).await?;
         let has_key = !load.table.primary_key.is_empty();
@@ -177,26 +181,26 @@ impl Applying<'_> {
         Ok(counts)
     }
 
-    /// Inserts what is staged.
-    async fn insert(&self) -> Asked<u64> {
+    /// Inserts all rows of the staging table.
+    async fn insert(&self) -> QueryResult<u64> {
         let columns: Vec<_> = self.load.table.columns().collect();
         let (target, columns) = (self.load.table.name(), list(&columns));
         let insert = format!("insert into {target} ({columns}) select {columns} from {}", self.load.staging());
         self.transaction.execute(&insert, &[]).await
     }
 
-    /// Updates the rows that are other than what is staged, and not newer, and inserts those that are not there; gives
-    /// how many of each. The target is held against what is staged once: most rows are often the same.
-    async fn merge(&self, update_key: Option<&str>) -> Asked<(u64, u64)> {
+    /// Updates the rows that differ from the staging table and are not newer, and inserts the missing ones; returns
+    /// both counts. The two tables are joined once, because most rows are often unchanged.
+    async fn merge(&self, update_key: Option<&str>) -> QueryResult<(u64, u64)> {
         let table = &self.load.table;
         let (target, same) = (table.name(), self.same_key());
         let others: Vec<_> = table.others().collect();
         let all: Vec<_> = table.columns().collect();
         let key = table.primary_key.first().map(|key| quoted(key)).unwrap_or_default();
-        // A column may be called anything.
-        let mut is_there = "is_there".to_owned();
-        while all.contains(&is_there.as_str()) {
-            is_there.push('_');
+        // The columns may have any name.
+        let mut row_exists = "row_exists".to_owned();
+        while all.contains(&row_exists.as_str()) {
+            row_exists.push('_');
         }
         let not_newer = update_key.map(|newer| format!(" and not ({})", is_older(newer))).unwrap_or_default();
         let differs = match others.is_empty() {
@@ -211,18 +215,18 @@ impl Applying<'_> {
         let update = match others.is_empty() {
             true => "select 1 where false".to_owned(),
             false => format!(
-                "update {target} as target set {set} from changed as staged where staged.{is_there} and {same} returning 1"
+                "update {target} as target set {set} from changed as staged where staged.{row_exists} and {same} returning 1"
             ),
         };
         let merge = format!(
             "with changed as materialized (
-                 select staged.*, target.{key} is not null as {is_there}
+                 select staged.*, target.{key} is not null as {row_exists}
                  from {} as staged left join {target} as target on {same}
                  where target.{key} is null or ({differs})
              ),
              updated as ({update}),
              inserted as (
-                 insert into {target} ({}) select {} from changed as staged where not staged.{is_there} returning 1
+                 insert into {target} ({}) select {} from changed as staged where not staged.{row_exists} returning 1
              )
              select (select count(*) from updated), (select count(*) from inserted)",
             self.load.staging(),
@@ -234,8 +238,8 @@ impl Applying<'_> {
         Ok((count(0), count(1)))
     }
 
-    /// How many staged rows are older than what the target has.
-    async fn older(&self, update_key: Option<&str>) -> Asked<u64> {
+    /// The number of rows in the staging table that are older than the target's.
+    async fn older(&self, update_key: Option<&str>) -> QueryResult<u64> {
         let Some(newer) = update_key else { return Ok(0) };
         let count = format!(
             "select count(*) from {} as target join {} as staged on {} where {}",
@@ -251,13 +255,9 @@ impl Applying<'_> {
         let same = |name: &String| format!("target.{0} = staged.{0}", quoted(name));
         self.load.table.primary_key.iter().map(same).collect::<Vec<_>>().join(" and ")
     }
-
-    async fn is(&self, question: &str) -> Asked<bool> {
-        Ok(self.transaction.query_one(question, &[]).await?.get(0))
-    }
 }
 
-/// Whether a staged row is older than the target's; one without a time is older than any that has one.
+/// Whether a staging row is older than the target's; a row without a version is older than any with one.
 fn is_older(newer: &str) -> String {
     let newer = quoted(newer);
     format!("target.{newer} is not null and (staged.{newer} is null or staged.{newer} < target.{newer})")

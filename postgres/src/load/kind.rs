@@ -1,4 +1,4 @@
-//! Types of columns, and which takes the values of which.
+//! Column types, and the conversions between them.
 
 use std::fmt;
 
@@ -19,7 +19,7 @@ pub enum Kind {
     Real,
     /// `double precision`
     Double,
-    /// `numeric(digits in all, digits after the point)`, or `numeric` of any size.
+    /// `numeric(precision,scale)`, or `numeric` without limits.
     Numeric(Option<(u16, u16)>),
     /// `text`
     Text,
@@ -33,23 +33,23 @@ pub enum Kind {
     TimestampTz,
     /// `bytea`
     Bytes,
-    /// Any other, by the name that the server gives it.
+    /// Any other type, by the server's name for it.
     Other(String),
 }
 
-/// How a column takes values of another type.
+/// Whether a column can store the values of another type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fit {
-    /// Any value, unchanged.
+    /// All of them, unchanged.
     All,
-    /// Those that are short or small enough; the others would end the load.
+    /// Only those that are short or small enough; others abort the load.
     Some,
-    /// None, or changed.
+    /// None, or only changed ones.
     None,
 }
 
 impl Kind {
-    /// The type that the server calls so, as `format_type` writes it.
+    /// Parses the name that `format_type` returns.
     pub fn of_name(name: &str) -> Self {
         match name {
             "boolean" => Self::Boolean,
@@ -80,7 +80,7 @@ impl Kind {
         }
     }
 
-    /// How a column of this type takes values of another one.
+    /// Whether a column of this type can store the values of another one.
     pub fn takes(&self, other: &Self) -> Fit {
         if self == other && !matches!(self, Self::Other(_)) {
             return Fit::All;
@@ -100,9 +100,9 @@ impl Kind {
             return Fit::None;
         };
         if scale < scale_of_other {
-            return Fit::None; // it would be rounded
+            return Fit::None; // the value would be rounded
         }
-        // Nine digits are not all integers; what is between is found by looking at the values.
+        // Nine digits do not cover all integers; larger values are checked one by one.
         let is_whole = |kind: &Self| !matches!(kind, Self::Numeric(_));
         let holds_all = match (is_whole(self), is_whole(other)) {
             (true, false) => of_other < digits,
@@ -111,7 +111,7 @@ impl Kind {
         if holds_all { Fit::All } else { Fit::Some }
     }
 
-    /// Digits before and after the point, of an exact number; as many as there may be, where that is not said.
+    /// Digits before and after the decimal point of an exact number; the maximum if unlimited.
     fn exact_digits(&self) -> Option<(u16, u16)> {
         match self {
             Self::SmallInt => Some((5, 0)),
@@ -146,7 +146,7 @@ impl fmt::Display for Kind {
     }
 }
 
-/// A type is written as the server names it.
+/// Serialized as the server's name of the type.
 impl Serialize for Kind {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
@@ -164,7 +164,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_type_has_the_name_that_the_server_gives_it() {
+    fn a_type_has_the_servers_name() {
         for name in [
             "boolean",
             "smallint",
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_column_takes_what_it_can_hold_unchanged() {
+    fn a_column_takes_the_values_that_it_stores_unchanged() {
         let numeric = |digits, scale| Kind::Numeric(Some((digits, scale)));
         let other = || Kind::Other("uuid".to_owned());
         for (column, values, fit) in [

@@ -1,11 +1,12 @@
-//! Rows into a table, all of them or none, and each run once.
+//! Transactional loads: all rows of a run become visible in a table at once, and each run is applied exactly once.
 //!
-//! Rows go into a staging table first ([`Load::stage`]), where one of each key is left ([`Load::settle`]). Then one
-//! transaction brings them into the target ([`Load::apply`]) and enters the run into the table `weir.applied` beside it: a
-//! run that is applied again, because nobody knows whether it was, is found there. What is staged outlives its session and
-//! its process, so a run that died between the two can be finished by the next start.
+//! Rows are first copied into a staging table ([`Load::begin_copy`]), which is then deduplicated by primary key
+//! ([`Load::deduplicate`]). One transaction moves them into the target ([`Load::apply`]) and records the run in the
+//! ledger table `weir.applied`: if a run is applied again because the outcome of its commit is unknown, it is found
+//! there. The staging table outlives its session and its process, so the next start can finish a run that died before
+//! `apply`.
 //!
-//! Writers of the target wait while a run is applied, readers do not. Rows that are as they should be are not written.
+//! `apply` blocks other writers of the target, but not readers. Unchanged rows are not written.
 //!
 //! ```no_run
 //! # use std::{pin::pin, time::Duration};
@@ -28,10 +29,10 @@
 //!     mode: Mode::Merge { update_key: None },
 //!     create: true,
 //! };
-//! let mut copy = pin!(load.stage(&database, &client).await?);
+//! let mut copy = pin!(load.begin_copy(&database, &client).await?);
 //! copy.send(Bytes::from_static(b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0\xff\xff")).await?;
 //! let rows = copy.finish().await?;
-//! let staged = load.settle(&database, &mut client, rows).await?;
+//! let staged = load.deduplicate(&database, &mut client, rows).await?;
 //! let counts = load.apply(&database, &mut client, staged).await?;
 //! println!("{} inserted, {} updated", counts.inserted, counts.updated);
 //! # Ok(())
@@ -39,8 +40,8 @@
 //! ```
 
 mod apply;
+mod deduplicate;
 mod kind;
-mod settle;
 mod table;
 mod target;
 
@@ -49,120 +50,120 @@ use serde::{Deserialize, Serialize};
 use tokio_postgres::{Client, CopyInSink};
 
 pub use apply::Counts;
+pub use deduplicate::Staged;
 pub use kind::{Fit, Kind};
-pub use settle::Staged;
 pub use table::{Column, Table};
-pub use target::Target;
+pub use target::TargetState;
 
 use crate::{Database, Error, Result};
 
-/// What becomes of the rows that a table has already.
+/// What a load does with the existing rows of the table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
-    /// They stay, and the run's are added.
+    /// Keeps them and adds the run's rows.
     Append,
-    /// Only the run's rows are left. With a primary key, rows that are the same before and after are not touched.
+    /// Replaces them with the run's rows. With a primary key, rows that stay the same are not rewritten.
     Overwrite,
-    /// The run's rows are inserted, or update those with the same primary key.
+    /// Upserts by primary key: updates the rows with the same key and inserts the others.
     Merge {
-        /// The column that says which of two rows of one key is newer: an older one never goes before a newer one.
+        /// The column that orders rows of the same key: an older row never replaces a newer one.
         update_key: Option<String>,
     },
 }
 
-/// The rows of one sink of one run, on their way into a table.
+/// The load of one sink of one run into a table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Load {
-    /// The run.
+    /// Id of the run.
     pub run: String,
-    /// The sink; with the run it names the load for good.
+    /// Name of the sink; run and sink together identify the load.
     pub sink: String,
-    /// The staging table in the schema `weir`: at most 63 bytes, and no other load's.
+    /// Name of the staging table in the schema `weir`: at most 63 bytes, unique among all loads.
     pub staging: String,
-    /// The table that takes the rows.
+    /// The target table.
     pub table: Table,
-    /// What becomes of the rows that are there already.
+    /// What to do with existing rows.
     pub mode: Mode,
-    /// Whether the table is made if it is not there.
+    /// Whether to create the table if it does not exist.
     pub create: bool,
 }
 
-/// The schema of staging tables and of the table `applied`.
+/// The schema of the staging tables and of the ledger table `applied`.
 const SCHEMA: &str = "weir";
 
 impl Load {
-    /// Looks at the target: how its columns can take the rows. Nothing is changed.
+    /// Inspects the target: whether it can be loaded, and which of its columns are narrower than those of the rows.
+    /// Changes nothing.
     ///
     /// # Errors
-    /// [`Error::Table`] if the target is not there and is not to be made, or could not take the rows; it names everything
-    /// that differs.
-    pub async fn look(&self, database: &Database, client: &Client) -> Result<Target> {
-        target::look(self, database, client).await
+    /// [`Error::Table`] if the target does not exist and must not be created, or is incompatible with the rows; the
+    /// message lists all differences.
+    pub async fn inspect(&self, database: &Database, client: &Client) -> Result<TargetState> {
+        target::inspect(self, database, client).await
     }
 
-    /// Makes the staging table and opens it for rows in the binary format of `COPY`, of the table's columns in their
-    /// order. What an earlier try has staged is removed.
+    /// Creates the staging table and opens a `COPY` into it, in the binary format, with the table's columns in their
+    /// order. A staging table of an earlier attempt is dropped.
     ///
     /// # Errors
     /// [`Error::Statement`], as for a user who may not create a schema.
-    pub async fn stage(&self, database: &Database, client: &Client) -> Result<CopyInSink<Bytes>> {
+    pub async fn begin_copy(&self, database: &Database, client: &Client) -> Result<CopyInSink<Bytes>> {
         let failed = |error| database.statement_error(&error);
-        self.prepare(client).await.map_err(failed)?;
-        // What is in an unlogged table is gone after a crash of the server, which `apply` finds; it is written once
-        // instead of twice. A target that is made is the staging table itself, and has to last.
-        let is_there = target::exists(client, &self.table).await.map_err(failed)?;
+        self.create_ledger(client).await.map_err(failed)?;
+        // An unlogged table is written once instead of twice, but is empty after a crash of the server, which `apply`
+        // detects. If the target will be created, the staging table becomes the target and must be durable.
+        let exists = target::exists(client, &self.table).await.map_err(failed)?;
         let staging = self.staging();
         let columns = self.table.column_definitions();
-        let unlogged = if is_there { "unlogged " } else { "" };
+        let unlogged = if exists { "unlogged " } else { "" };
         let make = format!("drop table if exists {staging}; create {unlogged}table {staging} ({columns})");
         client.batch_execute(&make).await.map_err(failed)?;
         let copy = format!("copy {staging} from stdin (format binary)");
         client.copy_in(&copy).await.map_err(failed)
     }
 
-    /// Leaves of several staged rows of one key the newest; `rows` were staged.
+    /// Deletes all but the newest of several copied rows with the same key; `rows` is the number of copied rows.
     ///
     /// # Errors
-    /// [`Error::Table`] if nothing says which is the newest, or if not all rows are there.
-    pub async fn settle(&self, database: &Database, client: &mut Client, rows: u64) -> Result<Staged> {
-        settle::settle(self, database, client, rows).await
+    /// [`Error::Table`] if it is undefined which row is the newest, or if copied rows are missing.
+    pub async fn deduplicate(&self, database: &Database, client: &mut Client, rows: u64) -> Result<Staged> {
+        deduplicate::deduplicate(self, database, client, rows).await
     }
 
-    /// Brings what is staged into the target, in one transaction; does nothing if it was done before.
+    /// Moves the staging table's rows into the target in one transaction; does nothing if the load was applied before.
     ///
     /// # Errors
-    /// [`Error::Table`] if what is staged is gone or not whole; [`Error::Statement`] if the target refuses a row. The
-    /// target is then as it was. After [`Error::Lost`] only the server knows; to apply again, in a new session, is right in
-    /// any case.
+    /// [`Error::Table`] if rows of the staging table are missing; [`Error::Statement`] if the target refuses a row. The
+    /// target is unchanged then. After [`Error::Lost`] the outcome is unknown; applying again in a new session is safe.
     pub async fn apply(&self, database: &Database, client: &mut Client, staged: Staged) -> Result<Counts> {
         apply::apply(self, database, client, staged).await
     }
 
-    /// What the load came to, if it was applied.
+    /// The counts of the load if it was applied.
     pub async fn applied(&self, database: &Database, client: &Client) -> Result<Option<Counts>> {
-        let counts = apply::of_earlier_try(self, client).await;
+        let counts = apply::recorded_counts(self, client).await;
         counts.map_err(|error| database.statement_error(&error))
     }
 
-    /// Whether all that was staged is still there.
-    pub async fn is_whole(&self, database: &Database, client: &Client, staged: Staged) -> Result<bool> {
-        let left = settle::left(self, client).await;
+    /// Whether the staging table still has all its rows.
+    pub async fn is_complete(&self, database: &Database, client: &Client, staged: Staged) -> Result<bool> {
+        let left = deduplicate::count(self, client).await;
         Ok(left.map_err(|error| database.statement_error(&error))? == Some(staged.rows))
     }
 
-    /// Removes what is staged.
+    /// Drops the staging table.
     pub async fn discard(&self, database: &Database, client: &Client) -> Result<()> {
         let dropped = client.batch_execute(&format!("drop table if exists {}", self.staging())).await;
         dropped.map_err(|error| database.statement_error(&error))
     }
 
-    async fn prepare(&self, client: &Client) -> Result<(), tokio_postgres::Error> {
-        let is_there = client.query_one("select to_regclass('weir.applied') is not null", &[]).await?;
-        if is_there.get(0) {
+    async fn create_ledger(&self, client: &Client) -> Result<(), tokio_postgres::Error> {
+        let exists = client.query_one("select to_regclass('weir.applied') is not null", &[]).await?;
+        if exists.get(0) {
             return Ok(());
         }
-        // Two that do this at once would both find nothing, and one of them would fail.
+        // If two sessions did this at once, both would find no table, and one of them would fail.
         client.batch_execute(apply::LEDGER).await
     }
 

@@ -1,4 +1,4 @@
-//! A table as it should be, and the statements that make it.
+//! Definition of a table, and the DDL that creates it.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,17 +8,17 @@ use crate::sql::{list, literal, quoted};
 /// A table.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Table {
-    /// Its schema; the first of the session's search path if it is not said.
+    /// Its schema; by default the first one of the session's search path.
     pub schema: Option<String>,
     /// Its name.
     pub name: String,
-    /// Its columns, in the order in which rows have them. A table that is there may have others.
+    /// Its columns, in the order of the copied rows. An existing table may have more.
     pub columns: Vec<Column>,
-    /// The columns that tell its rows apart, if any do.
+    /// The columns of the primary key; empty if there is none.
     pub primary_key: Vec<String>,
-    /// The columns of each further index.
+    /// The columns of each additional index.
     pub indexes: Vec<Vec<String>>,
-    /// What it is, for those who look at the database.
+    /// Its comment in the database.
     pub comment: Option<String>,
 }
 
@@ -29,21 +29,21 @@ pub struct Column {
     pub name: String,
     /// Its type.
     pub kind: Kind,
-    /// Whether it must have a value.
+    /// Whether it is `not null`.
     pub not_null: bool,
-    /// What it is.
+    /// Its comment in the database.
     pub comment: Option<String>,
 }
 
 impl Column {
-    /// A column that may be null.
+    /// A nullable column.
     pub fn new(name: impl Into<String>, kind: Kind) -> Self {
         Self { name: name.into(), kind, not_null: false, comment: None }
     }
 }
 
 impl Table {
-    /// Its name for SQL.
+    /// The quoted name, with the schema.
     pub(super) fn name(&self) -> String {
         match &self.schema {
             Some(schema) => format!("{}.{}", quoted(schema), quoted(&self.name)),
@@ -51,7 +51,7 @@ impl Table {
         }
     }
 
-    /// Its name for people: with its schema, if that is said.
+    /// The human-readable name, with the schema if one is given.
     pub fn shown(&self) -> String {
         self.schema.iter().chain([&self.name]).cloned().collect::<Vec<_>>().join(".")
     }
@@ -69,19 +69,19 @@ impl Table {
         self.columns.iter().map(|column| column.name.as_str())
     }
 
-    /// The names of the columns that the key does not have.
+    /// The names of the columns outside the primary key.
     pub(super) fn others(&self) -> impl Iterator<Item = &str> {
         self.columns().filter(|name| !self.primary_key.iter().any(|key| key == name))
     }
 
-    /// The statement that gives a table of these columns the key, if there is one.
+    /// The DDL that adds the primary key to a table with these columns, if there is one.
     pub(super) fn key(&self, table: &str) -> Option<String> {
         (!self.primary_key.is_empty())
             .then(|| format!("alter table {table} add primary key ({})", list(&self.primary_key)))
     }
 
-    /// What a table has beside its columns and its key.
-    pub(super) fn furnishings(&self) -> Vec<String> {
+    /// DDL to run after `create table`: indexes and comments.
+    pub(super) fn post_create_ddl(&self) -> Vec<String> {
         let table = self.name();
         let mut all = Vec::new();
         all.extend(self.indexes.iter().map(|columns| format!("create index on {table} ({})", list(columns))));

@@ -1,5 +1,4 @@
-//! One application after another, as lines of CSV; the [parent](super) has the table of what they
-//! look like.
+//! Generates applications as lines of CSV; the [parent](super) has the table of their contents.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
@@ -14,14 +13,14 @@ pub(crate) struct Applications {
 }
 
 impl Applications {
-    /// The applications of the file `file` of a `seed`: no two files have the same ones.
+    /// The applications of the file `file` of a `seed`; each file has different ones.
     pub(crate) fn new(seed: u64, file: u64, malformed_per_million: u32) -> Self {
         let mut numbers = ChaCha8Rng::seed_from_u64(seed);
         numbers.set_stream(file);
         Self { dice: Dice(numbers), malformed_per_million }
     }
 
-    /// Writes a row and sometimes a malformed line after it, which is what it returns.
+    /// Writes a row and sometimes a malformed line after it; returns whether it wrote the latter.
     pub(crate) fn write_row(&mut self, lines: &mut Vec<u8>) -> bool {
         let dice = &mut self.dice;
         let quotes = dice.pick(&QUOTES);
@@ -35,7 +34,7 @@ impl Applications {
     }
 }
 
-/// Which fields have quotes that they do not need.
+/// Fields with unnecessary quotes.
 #[derive(Clone, Copy, PartialEq)]
 enum Quotes {
     None,
@@ -81,7 +80,7 @@ enum Mobile {
     Missing,
 }
 
-/// How often each of some things is picked; the numbers of a table have a sum of 10,000.
+/// Frequencies of values, in units of 1/10,000; those of a table add up to 10,000.
 type Shares<T, const N: usize> = [(u32, T); N];
 
 const QUOTES: Shares<Quotes, 3> = [(9980, Quotes::None), (10, Quotes::Name), (10, Quotes::All)];
@@ -112,22 +111,22 @@ const EMAILS: Shares<Email, 6> = [
 
 const LAST_DOMAINS: Shares<&str, 5> = [(6100, "com"), (1070, "net"), (960, "info"), (950, "biz"), (920, "org")];
 
-/// Domains that are two last names rather than one.
+/// Share of e-mail domains with two last names rather than one.
 const TWO_NAMES_PER_MILLION: u32 = 700_000;
 
 const BIRTHDAYS: Shares<Birthday, 3> = [(9990, Birthday::Date), (5, Birthday::NoDate), (5, Birthday::Missing)];
 
-/// Ways to write a date: `y`, `m` and `d` stand for its parts.
+/// Date formats: `y`, `m` and `d` stand for the parts.
 const FORMATS: Shares<&[u8; 5], 4> = [(2700, b"y/m/d"), (2500, b"m/d/y"), (2450, b"y-m-d"), (2350, b"d-m-y")];
 
-/// Months and days of no year, and one of no month.
+/// Invalid pairs of month and day.
 const NO_DATES: [(u32, u32); 7] = [(2, 30), (2, 31), (4, 31), (31, 31), (13, 1), (6, 0), (0, 10)];
 
-/// The first birthday, 1950-01-01, in days since 1970-01-01.
+/// The earliest birthday, 1950-01-01, in days since 1970-01-01.
 const OLDEST: i32 = -7305;
-/// The first birthday of people who were under 18 on 2022-01-01: 2004-01-02.
+/// The earliest birthday of people under 18 on 2022-01-01: 2004-01-02.
 const FIRST_MINOR: i32 = 12_419;
-/// The day after the last birthday: 2016-01-01.
+/// The day after the latest birthday: 2016-01-01.
 const END: i32 = 16_801;
 const MINORS_PER_MILLION: u32 = 210_000;
 
@@ -142,7 +141,7 @@ const MOBILES: Shares<Mobile, 8> = [
     (4, Mobile::Missing),
 ];
 
-/// Writes a line of three or five fields.
+/// Writes a line with three or five fields.
 fn write_malformed(dice: &mut Dice, lines: &mut Vec<u8>) {
     let start = lines.len();
     write_application(dice, lines, Quotes::None);
@@ -156,7 +155,7 @@ fn write_malformed(dice: &mut Dice, lines: &mut Vec<u8>) {
     lines.push(b'\n');
 }
 
-/// Writes the four fields, without the end of the line.
+/// Writes the four fields, without the line end.
 fn write_application(dice: &mut Dice, line: &mut Vec<u8>, quotes: Quotes) {
     let mut first = dice.one_of(&FIRST_NAMES);
     let last = dice.one_of(&LAST_NAMES);
@@ -283,13 +282,13 @@ fn digits<const N: usize>(mut number: u32) -> [u8; N] {
     digits
 }
 
-/// Chance.
+/// Random numbers.
 struct Dice(ChaCha8Rng);
 
 impl Dice {
     /// A number below `bound`.
     fn below(&mut self, bound: u32) -> u32 {
-        // A remainder would be slower, and no less uneven.
+        // A remainder would be slower and equally biased.
         ((u64::from(self.0.next_u32()) * u64::from(bound)) >> 32) as u32
     }
 
@@ -305,7 +304,7 @@ impl Dice {
                 None => return *thing,
             }
         }
-        unreachable!("the shares of a table have a sum of 10,000")
+        unreachable!("the shares of a table add up to 10,000")
     }
 }
 
@@ -318,7 +317,7 @@ mod tests {
 
     const ROWS: usize = 100_000;
 
-    /// The fields of a line; quotes stand around whole fields and never inside of them.
+    /// The fields of a line; quotes enclose whole fields and never occur inside them.
     fn fields(line: &str) -> Vec<String> {
         let mut fields = vec![String::new()];
         let mut quoted = false;
@@ -341,16 +340,15 @@ mod tests {
         String::from_utf8(lines).unwrap().lines().map(str::to_owned).collect()
     }
 
-    /// The well-formed rows of a file, made once for all tests.
+    /// The well-formed rows of a file, generated once for all tests.
     static SAMPLE: LazyLock<Vec<String>> = LazyLock::new(|| lines(0));
 
-    /// The fields at an index of all rows.
+    /// The fields of all rows at an index.
     fn column(index: usize) -> Vec<String> {
         SAMPLE.iter().map(|line| fields(line).swap_remove(index)).collect()
     }
 
-    /// Fails unless as many percent of `values` as expected hold, give or take four standard
-    /// deviations.
+    /// Fails unless the share of `values` for which `holds` is true is as expected, within four standard deviations.
     #[track_caller]
     fn assert_share<T>(values: &[T], percent: f64, holds: impl Fn(&T) -> bool) {
         let expected = percent / 100.0 * values.len() as f64;
@@ -364,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn the_shares_of_every_table_have_a_sum_of_ten_thousand() {
+    fn the_shares_of_every_table_add_up_to_ten_thousand() {
         let sums = [
             sum(&QUOTES),
             sum(&NAMES),
@@ -459,7 +457,7 @@ mod tests {
     }
 
     #[test]
-    fn dates_of_no_calendar_are_no_dates() {
+    fn invalid_dates_do_not_parse() {
         for (month, day) in NO_DATES {
             assert_eq!(calendar::days(2000, month, day), None);
         }

@@ -1,13 +1,13 @@
-//! The folder that is generated into: what its files are called, and that they are the only ones.
+//! The output folder of the generator: the names of its files, and the check that it has no others.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::{fmt, fs, io};
 
-/// Why nothing, or not everything, was generated.
+/// Why generating failed.
 #[derive(Debug)]
 pub enum GenerateError {
-    /// The folder has something that was not generated. Nothing in it was changed.
+    /// The folder has files that were not generated. It was not changed.
     OtherFiles {
         /// The folder.
         folder: PathBuf,
@@ -16,11 +16,11 @@ pub enum GenerateError {
     },
     /// A file or folder could not be read or written.
     Io {
-        /// What was tried, as in "cannot write".
+        /// The failed action, as in "cannot write".
         action: &'static str,
         /// The file or folder.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
 }
@@ -30,8 +30,8 @@ impl fmt::Display for GenerateError {
         match self {
             Self::OtherFiles { folder, file } => write!(
                 formatter,
-                "{} holds {}, which is no generated file: choose an empty folder, or one of \
-                 generated files only, which will be replaced",
+                "{} contains {}, which was not generated: choose an empty folder, or one with \
+                 only generated files, which will be replaced",
                 folder.display(),
                 file.display(),
             ),
@@ -54,12 +54,12 @@ impl std::error::Error for GenerateError {
     }
 }
 
-/// The name of a file with an index from 0.
+/// The name of the file with this index, from 0.
 pub(crate) fn name(index: u64) -> String {
     format!("{PREFIX}{:04}{SUFFIX}", index + 1)
 }
 
-/// The name of that file until it is whole.
+/// The temporary name of that file until it is complete.
 pub(crate) fn partial_name(index: u64) -> String {
     format!(".{}{PARTIAL}", name(index))
 }
@@ -67,12 +67,12 @@ pub(crate) fn partial_name(index: u64) -> String {
 const PREFIX: &str = "applications_";
 const SUFFIX: &str = ".csv";
 const PARTIAL: &str = ".partial";
-/// Says that what is in a folder was generated: a file of somebody's own can have the name of a generated one.
+/// Marks a folder of generated files: a foreign file may have the name of a generated one.
 const MARKER: &str = ".generated_by_section1";
 
-/// Makes the folder, or empties it of generated files, if it holds nothing else.
+/// Creates the folder, or removes its generated files if it has no others.
 pub(crate) fn clear(folder: &Path) -> Result<(), GenerateError> {
-    fs::create_dir_all(folder).map_err(failed("make the folder", folder))?;
+    fs::create_dir_all(folder).map_err(failed("create the folder", folder))?;
     let marker = folder.join(MARKER);
     let is_own = marker.exists();
     let mut generated = vec![];
@@ -90,7 +90,7 @@ pub(crate) fn clear(folder: &Path) -> Result<(), GenerateError> {
     fs::write(&marker, "").map_err(failed("write", &marker))
 }
 
-/// Whether a file has one of the names that generated files have, for good or until they are whole.
+/// Whether a file has the final or temporary name of a generated file.
 fn is_generated(name: &OsStr) -> bool {
     let number = || {
         let name = name.to_str()?;
@@ -103,7 +103,7 @@ fn is_generated(name: &OsStr) -> bool {
     number().is_some_and(|number| number.len() >= 4 && number.bytes().all(|digit| digit.is_ascii_digit()))
 }
 
-/// Makes the error of an action on a path out of what the system says.
+/// Creates the error of an action on a path from the system's error.
 pub(crate) fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> GenerateError {
     let path = path.to_owned();
     move |source| GenerateError::Io { action, path, source }
@@ -114,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_that_are_given_are_known_as_generated() {
+    fn names_of_generated_files_are_recognised() {
         for index in [0, 8, 9_998, 9_999, 1_234_567] {
             assert!(is_generated(name(index).as_ref()));
             assert!(is_generated(partial_name(index).as_ref()));
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn other_names_are_not_taken_for_generated() {
+    fn other_names_are_not_recognised() {
         let others = [
             "applications.csv",
             "applications_1.csv",

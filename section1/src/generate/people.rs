@@ -1,4 +1,4 @@
-//! The names that generated applications are made of.
+//! The names in generated applications.
 
 /// First names.
 #[rustfmt::skip]
@@ -27,7 +27,7 @@ pub(crate) const FIRST_NAMES: [&str; 200] = [
     "Zachary",
 ];
 
-/// Last names; those of an e-mail's domain are of the same list.
+/// Last names; e-mail domains use the same list.
 #[rustfmt::skip]
 pub(crate) const LAST_NAMES: [&str; 500] = [
     "Abbott", "Acosta", "Adkins", "Aguilar", "Aitken", "Alder", "Alexander", "Allen", "Alvarez",
@@ -87,7 +87,7 @@ pub(crate) const LAST_NAMES: [&str; 500] = [
     "Woodard", "Woods", "Wu", "Yang", "Yates", "York", "Yu", "Zamora", "Zimmerman",
 ];
 
-/// First names that ASCII cannot write, and how their e-mails write them.
+/// First names with non-ASCII letters, and their spelling in e-mail addresses.
 pub(crate) const ACCENTED_FIRST_NAMES: [(&str, &str); 8] = [
     ("André", "Andre"),
     ("Chloë", "Chloe"),

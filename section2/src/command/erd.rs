@@ -9,10 +9,10 @@ use super::Server;
 use crate::erd::{Entities, mermaid, svg};
 use crate::{Error, Result};
 
-/// Draw the tables of a database and how they refer to each other: entity_diagram.mmd and entity_diagram.svg.
+/// Draw the entity-relationship diagram of a database: entity_diagram.mmd and entity_diagram.svg.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// The folder that the two files are written to.
+    /// Output folder of the two files.
     #[arg(value_name = "DIR")]
     folder: PathBuf,
 }
@@ -30,7 +30,7 @@ impl Arguments {
     }
 }
 
-/// Puts a whole file in the place of another one, so that nobody sees a part of it.
+/// Replaces a file atomically, so that readers never see a partial one.
 fn write(path: &Path, text: &str) -> Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let replace = || {
@@ -42,8 +42,8 @@ fn write(path: &Path, text: &str) -> Result<()> {
         Ok(_) => Ok(()),
         Err(error) => {
             let missing = !folder.is_dir();
-            let message = if missing { "its folder is not there".to_owned() } else { error.to_string() };
-            let help = if missing { "make the folder first" } else { "write to a folder that you may write to" };
+            let message = if missing { "its folder does not exist".to_owned() } else { error.to_string() };
+            let help = if missing { "create the folder first" } else { "choose a writable folder" };
             Err(Error::Write { path: path.display().to_string(), message, help: help.to_owned() })
         }
     }

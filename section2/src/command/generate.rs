@@ -11,25 +11,25 @@ use super::Server;
 use crate::Result;
 use crate::generate::{Generate, ITEMS, Progress, generate};
 
-/// Make up sales: members, items, orders and payments, as skewed as real ones. What is in the database stays, and known
-/// members order too. All of it or nothing.
+/// Generate members, items, orders and payments, as skewed as real ones. Existing rows stay, and existing members order
+/// too. One transaction.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// Members to add; 0 if only the known ones are to order.
+    /// Members to add; with 0, only existing members order.
     #[arg(long, value_name = "N", default_value = "10000", allow_negative_numbers = true,
         value_parser = up_to(20_000_000))]
     members: u64,
-    /// Orders to add, of 3 items on average, over all members.
+    /// Orders to add, with 3 items on average, spread over all members.
     #[arg(long, value_name = "N", default_value = "30000", allow_negative_numbers = true,
         value_parser = up_to(1_000_000_000))]
     orders: u64,
     /// Items to add [default: 1000, or none if there are items for sale]
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = up_to(1_000_000))]
     items: Option<u64>,
-    /// Another seed gives other rows; the same one gives the same rows.
+    /// Seed of the random numbers; the same seed gives the same rows.
     #[arg(long, value_name = "S", default_value = "1", allow_negative_numbers = true, value_parser = up_to(u64::MAX))]
     seed: u64,
-    /// The day after the last order; the first ones come three years before.
+    /// The day after the last order; orders begin three years before.
     #[arg(long, value_name = "DATE", default_value = "2026-01-01", value_parser = day)]
     until: NaiveDate,
 }
@@ -55,10 +55,10 @@ impl Arguments {
     }
 }
 
-/// Of the order, its lines and payments, about.
+/// Approximate rows per order: the order, its lines and payments.
 const ROWS_PER_ORDER: u64 = 5;
 
-/// A bar on a terminal; otherwise nothing.
+/// A progress bar on a terminal; hidden otherwise.
 fn bar(rows: u64) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(Some(rows), ProgressDrawTarget::hidden());
     if std::io::stderr().is_terminal() {
@@ -72,17 +72,17 @@ fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
-/// A number that is not more than what fits into the memory here or on the disk there, by any measure.
+/// Parses a number with an upper limit, above which rows would not fit in memory or on disk.
 fn up_to(most: u64) -> impl TypedValueParser<Value = u64> {
     let parse = move |text: &str| text.parse().ok().filter(|&number| number <= most);
-    move |text: &str| parse(text).ok_or_else(|| format!("write a whole number from 0 to {most}"))
+    move |text: &str| parse(text).ok_or_else(|| format!("must be a whole number from 0 to {most}"))
 }
 
-/// A day of which, and of the years around which, the server knows the times.
+/// Parses a day in the range that the server supports, including the years around it.
 fn day(text: &str) -> Result<NaiveDate, String> {
-    let day: NaiveDate = text.parse().map_err(|_| "write the year, month and day: 2026-01-01".to_owned())?;
+    let day: NaiveDate = text.parse().map_err(|_| "must be a date such as 2026-01-01".to_owned())?;
     if !(1900..=9999).contains(&day.year()) {
-        return Err("the year is one of 1900 to 9999".to_owned());
+        return Err("the year must be from 1900 to 9999".to_owned());
     }
     Ok(day)
 }

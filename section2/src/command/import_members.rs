@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::Server;
 use crate::{Result, members};
 
-/// Import the members that section 1 accepted: those that are new, and what is new about those that are known.
+/// Upsert the members that section 1 accepted: insert new ones and update changed ones.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// The folder with the CSV files: section 1's `successful_application`.

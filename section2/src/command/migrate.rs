@@ -3,7 +3,7 @@
 use super::Server;
 use crate::{Result, migrations};
 
-/// Make the tables, views, summaries and roles, or bring them to the newest version.
+/// Create the tables, views, summaries and roles, or migrate them to the newest version.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {}
 

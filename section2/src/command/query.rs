@@ -6,16 +6,16 @@ use super::Server;
 use crate::Result;
 use crate::query::{Format, Question, answer};
 
-/// Answer one of the company's questions.
+/// Run one of the company's queries.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// The question.
+    /// Name of the query.
     #[arg(value_name = "NAME")]
     name: Question,
-    /// How the answer is written.
+    /// Output format.
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     format: Format,
-    /// Print the SQL instead, for psql.
+    /// Print the SQL instead of running it, for psql.
     #[arg(long)]
     sql: bool,
 }

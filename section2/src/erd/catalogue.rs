@@ -1,4 +1,4 @@
-//! Reads tables and their relations from the catalogue of a database.
+//! Reads tables and their relations from the catalogue.
 
 use weir_postgres::Database;
 use weir_postgres::tokio_postgres::{Client, Error, IsolationLevel, Row, Transaction};
@@ -6,7 +6,7 @@ use weir_postgres::tokio_postgres::{Client, Error, IsolationLevel, Row, Transact
 use super::{Column, Entities, Relation, Table};
 use crate::Result;
 
-/// A row for each column; tables without columns have one too.
+/// One row per column; tables without columns have one row too.
 const COLUMNS: &str = "
     select
         class.relname::text as table_name,
@@ -26,7 +26,7 @@ const COLUMNS: &str = "
     order by class.relname::text collate \"C\", attribute.attnum
 ";
 
-/// Keys that hold for all rows: neither those of some rows only, nor those of expressions.
+/// Keys that apply to all rows: no partial indexes and no indexes on expressions.
 const KEYS: &str = "
     select
         class.relname::text as table_name,
@@ -38,7 +38,7 @@ const KEYS: &str = "
         and index.indisunique and index.indisvalid and index.indpred is null and index.indexprs is null
 ";
 
-/// Those that a partition has from its table are left out.
+/// Without those that a partition inherits from its table.
 const FOREIGN_KEYS: &str = "
     select
         child.relname::text as table_name,
@@ -59,11 +59,11 @@ pub(super) async fn read(database: &Database, client: &mut Client) -> Result<Ent
     Ok(entities.map_err(|error| database.statement_error(&error))?)
 }
 
-/// A migration that runs meanwhile is seen as a whole or not at all.
+/// In one snapshot: a concurrent migration is visible completely or not at all.
 async fn read_at_once(client: &mut Client) -> Result<Entities, Error> {
     let builder = client.build_transaction().isolation_level(IsolationLevel::RepeatableRead).read_only(true);
     let transaction = builder.start().await?;
-    // Types are named as if nobody had set where to look for them.
+    // Type names must not depend on the search path of the session.
     transaction.batch_execute("set local search_path = public").await?;
     let entities = read_in(&transaction).await?;
     transaction.commit().await?;
@@ -102,7 +102,7 @@ async fn read_in(transaction: &Transaction<'_>) -> Result<Entities, Error> {
         if row.get("parent_is_public")
             && let Some(parent) = position(&tables, row.get("parent_name"))
         {
-            // A key within the columns that refer lets no two rows refer to the same row.
+            // If the referring columns contain a key, no two rows refer to the same row.
             let is_one = tables[child].keys.iter().any(|key| key.iter().all(|column| columns.contains(column)));
             relations.push(Relation { child, parent, columns, is_one });
         }
@@ -110,7 +110,7 @@ async fn read_in(transaction: &Transaction<'_>) -> Result<Entities, Error> {
     Ok(Entities { tables: tables.into_iter().map(|numbered| numbered.table).collect(), relations })
 }
 
-/// A table while it is read: the catalogue numbers columns, and leaves gaps where some were dropped.
+/// A table while it is read: the catalogue's column numbers have gaps where columns were dropped.
 struct Numbered {
     table: Table,
     numbers: Vec<i16>,
@@ -139,14 +139,14 @@ fn column(row: &Row) -> Column {
     }
 }
 
-/// The short name of a type for which the standard has a long one.
+/// The short name of a type whose standard name is long.
 fn short(of: String) -> String {
     let (begin, zone) = match (of.strip_suffix(" with time zone"), of.strip_suffix(" without time zone")) {
         (Some(begin), _) => (begin, "tz"),
         (_, Some(begin)) => (begin, ""),
         _ => return of.replace("character varying", "varchar").replace("double precision", "float8"),
     };
-    // The precision stands before the zone: timestamp(3) with time zone.
+    // The precision comes before the zone: timestamp(3) with time zone.
     match begin.split_once('(') {
         Some((name, precision)) => format!("{name}{zone}({precision}"),
         None => format!("{begin}{zone}"),

@@ -1,21 +1,21 @@
-//! The ends of lines in crow's foot notation: how many rows of the table at this end belong to one at the other end.
+//! Line ends in crow's foot notation: how many rows of the table at this end belong to one row at the other end.
 
 use std::fmt::Write as _;
 
-/// How many.
+/// Cardinality of a line end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Many {
-    /// One.
+pub(super) enum Cardinality {
+    /// Exactly one.
     One,
-    /// One or none.
+    /// Zero or one.
     OneOrNone,
-    /// Any number.
+    /// Zero or more.
     Any,
 }
 
-/// Draws an end where a line leaves a box, at `(x, y)` in the direction `(dx, dy)`, which has length 1 and is upright or
-/// level.
-pub(super) fn draw(svg: &mut String, many: Many, (x, y): (f64, f64), (dx, dy): (f64, f64)) {
+/// Draws the end of a line where it leaves a box, at `(x, y)` in the direction `(dx, dy)`, a unit vector that is
+/// vertical or horizontal.
+pub(super) fn draw(svg: &mut String, many: Cardinality, (x, y): (f64, f64), (dx, dy): (f64, f64)) {
     let point = |along: f64, aside: f64| (x + dx * along - dy * aside, y + dy * along + dx * aside);
     let mut path = String::new();
     let mut stroke = |from: (f64, f64), to: (f64, f64)| {
@@ -24,18 +24,18 @@ pub(super) fn draw(svg: &mut String, many: Many, (x, y): (f64, f64), (dx, dy): (
     let near = 8.0;
     let far = 14.0;
     match many {
-        Many::One => {
+        Cardinality::One => {
             stroke(point(near, -6.0), point(near, 6.0));
             stroke(point(far, -6.0), point(far, 6.0));
         }
-        Many::OneOrNone => stroke(point(near, -6.0), point(near, 6.0)),
-        Many::Any => {
+        Cardinality::OneOrNone => stroke(point(near, -6.0), point(near, 6.0)),
+        Cardinality::Any => {
             stroke(point(12.0, 0.0), point(0.0, -7.0));
             stroke(point(12.0, 0.0), point(0.0, 7.0));
         }
     }
     let _ = writeln!(svg, "<path class=\"line\" d=\"{path}\"/>");
-    if many != Many::One {
+    if many != Cardinality::One {
         let (x, y) = point(16.0, 0.0);
         let _ = writeln!(svg, "<circle class=\"none\" cx=\"{x}\" cy=\"{y}\" r=\"4\"/>");
     }

@@ -1,13 +1,14 @@
 //! Writes entities as a Mermaid [`erDiagram`](https://mermaid.js.org/syntax/entityRelationshipDiagram.html).
 //!
-//! Names of tables and comments are exact: what Mermaid would misread in quotes stands as its number, `#34;`. Names and
-//! types of columns cannot be quoted in all versions of Mermaid; a name that has to be changed is put before the comment.
+//! Table names and comments are exact: characters that Mermaid would misinterpret in quotes are written as their code,
+//! `#34;`. Column names and types cannot be quoted in all versions of Mermaid; a name that must be changed is repeated
+//! before the comment.
 
 use std::fmt::Write as _;
 
 use super::{Entities, Relation, Table};
 
-/// What an unquoted name of a table may not be: the words of the language.
+/// Words of the language, which an unquoted table name must not be.
 const RESERVED: [&str; 19] = [
     "accdescr",
     "acctitle",
@@ -30,10 +31,10 @@ const RESERVED: [&str; 19] = [
     "default",
 ];
 
-/// Longer comments would make the boxes too wide to be read.
+/// Longer comments would make the boxes too wide.
 const LONGEST_COMMENT: usize = 64;
 
-/// The text of the diagram, which ends with a line break.
+/// The text of the diagram; ends with a line break.
 pub fn mermaid(entities: &Entities) -> String {
     let mut text = "erDiagram\n".to_owned();
     for table in &entities.tables {
@@ -84,7 +85,7 @@ fn table_name(name: &str) -> String {
     if is_plain { name.to_owned() } else { format!("\"{}\"", quotable(name)) }
 }
 
-/// What may stand in quotes and is shown as this text.
+/// A text that can be quoted and is displayed as the given one.
 fn quotable(text: &str) -> String {
     let mut quotable = String::new();
     for char in text.chars() {
@@ -101,20 +102,20 @@ fn quotable(text: &str) -> String {
     quotable
 }
 
-/// The nearest that may stand as the name or the type of a column.
+/// The nearest valid name or type of a column.
 fn word(text: &str) -> String {
     let is_letter = |char: char| char.is_ascii_alphabetic() || char == '_' || char >= '\u{c0}';
     let mut word = String::new();
     for char in text.chars() {
         match char {
-            // A comma would be one only for newer versions of Mermaid: this is the mark that looks like it.
+            // Only newer versions of Mermaid accept a comma: this is a similar character.
             ',' => word.push('\u{201a}'),
             _ if char.is_whitespace() => word.push('_'),
             _ if is_letter(char) || char.is_ascii_digit() || "-()[]".contains(char) => word.push(char),
             _ => word.push('_'),
         }
     }
-    // At its beginning, PK, FK or UK would be read as a mark.
+    // At the beginning, PK, FK or UK would be parsed as a mark.
     let mut letters = word.chars();
     let first: String = letters.by_ref().take(2).collect::<String>().to_ascii_lowercase();
     let goes_on = letters.next().is_some_and(|next| next.is_ascii_alphanumeric() || next == '_');

@@ -1,11 +1,11 @@
-//! Finds places for boxes, and lines between them that run through no box.
+//! Positions boxes, and lines between them that cross no box.
 //!
-//! The rows of boxes, their order and where they stand are found by [`layout`], which has no dependencies. Whole
-//! renderers of Mermaid were looked at and left: `flowmaid` draws well, but under the GPL; `mermaid-rs-renderer` draws no
-//! crow's feet and takes comments for columns; `merman` brings over a hundred crates, and measures text in a font that a
-//! reader may not have, so that it is cut off.
+//! [`layout`], which has no dependencies, finds the rows of boxes, their order and positions. Complete Mermaid
+//! renderers were rejected: `flowmaid` draws well but is under the GPL; `mermaid-rs-renderer` draws no crow's feet and
+//! takes comments for columns; `merman` adds over a hundred crates and measures text in a font that the reader may not
+//! have, which cuts text off.
 //!
-//! A line goes straight down through a row, in a place of its own, and aside only between rows.
+//! A line crosses a row vertically, in a position of its own, and moves horizontally only between rows.
 
 use layout::adt::dag::NodeHandle;
 use layout::core::base::Orientation;
@@ -16,34 +16,34 @@ use layout::std_shapes::shapes::{Arrow, Element, ShapeKind};
 use layout::topo::layout::VisualGraph;
 use layout::topo::placer::Placer;
 
-/// Room above and below a box, for the ends of lines.
+/// Space above and below a box, for line ends.
 const END: f64 = 24.0;
-/// Room between rows, and between boxes and labels in a row.
+/// Space between rows, and between boxes and labels in a row.
 const GAP: f64 = 32.0;
-/// How near to the corner of a box a line may end.
+/// Minimum distance of a line end from the corner of a box.
 const CORNER: f64 = 20.0;
 
 /// Width and height.
 pub(super) type Size = (f64, f64);
 
-/// A box to be placed.
+/// A box to be positioned.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Shape {
     pub(super) size: Size,
-    /// Room to be left on its left and on its right.
+    /// Space to its left and right.
     pub(super) aside: f64,
 }
 
-/// A line to be drawn between two boxes, which are not the same.
+/// A line between two different boxes.
 #[derive(Debug)]
 pub(super) struct Link {
-    /// The one that should stand above the other.
+    /// The box that should be above the other one.
     pub(super) upper: usize,
     pub(super) lower: usize,
     pub(super) label: Size,
 }
 
-/// Where everything is.
+/// Positions of everything.
 pub(super) struct Placement {
     pub(super) size: Size,
     /// In the order of the boxes.
@@ -61,15 +61,15 @@ pub(super) struct Area {
     pub(super) height: f64,
 }
 
-/// A way from the lower side of a box to the upper side of another one.
+/// A path from the lower side of a box to the upper side of another one.
 pub(super) struct Line {
-    /// What it goes straight down through; the first and the last are at the boxes.
+    /// Its vertical parts; the first and the last are at the boxes.
     pub(super) stretches: Vec<Stretch>,
-    /// Where it is labelled.
+    /// Position of its label.
     pub(super) label: Area,
 }
 
-/// A part of a line that goes straight down.
+/// A vertical part of a line.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Stretch {
     pub(super) x: f64,
@@ -102,7 +102,7 @@ impl Shape {
     }
 }
 
-/// Places boxes and lines.
+/// Positions boxes and lines.
 pub(super) fn place(boxes: &[Shape], links: &[Link]) -> Placement {
     let mut graph = VisualGraph::new(Orientation::TopToBottom);
     let nodes: Vec<_> = boxes.iter().map(|shape| add(&mut graph, shape.with_room())).collect();
@@ -136,7 +136,7 @@ fn add(graph: &mut VisualGraph, (width, height): Size) -> NodeHandle {
     })
 }
 
-/// Moves everything to its final place: the picture begins at zero, and each row ends above the next one.
+/// Moves everything to its final position: the picture starts at zero, and each row ends above the next one.
 fn stack_rows(graph: &mut VisualGraph) {
     let left = graph.iter_nodes().map(|node| area(graph, node).left).fold(f64::MAX, f64::min);
     let mut top = 0.0;
@@ -160,11 +160,11 @@ fn area(graph: &VisualGraph, node: NodeHandle) -> Area {
     Area { left, top, width: right - left, height: bottom - top }
 }
 
-/// The way from box to box through a label.
+/// The path from box to box through a label.
 fn line(graph: &VisualGraph, label: NodeHandle) -> Line {
     let is_box = |node: NodeHandle| !graph.element(node).is_connector();
     let mut way = vec![label];
-    // A label, and whatever the line goes through, has one neighbour above and one below.
+    // A label, and every other node of the line, has one neighbour above and one below.
     while let Some(&above) = graph.preds(way[0]).first() {
         way.insert(0, above);
         if is_box(above) {
@@ -188,7 +188,7 @@ fn stretch(graph: &VisualGraph, node: NodeHandle) -> Stretch {
     Stretch { x: area(graph, node).middle(), top, bottom }
 }
 
-/// Lets lines begin and end at the boxes, apart from each other, in the order in which they come.
+/// Spreads the ends of lines along the sides of the boxes, in their order.
 fn spread_ends(boxes: &[Area], links: &[Link], lines: &mut [Line]) {
     for (number, area) in boxes.iter().enumerate() {
         for is_upper in [true, false] {
@@ -226,7 +226,7 @@ mod tests {
         one.left < other.right() && other.left < one.right() && one.top < other.bottom() && other.top < one.bottom()
     }
 
-    /// What a line covers: straight down, and aside between rows.
+    /// The areas covered by a line: its vertical parts, and its horizontal parts between rows.
     fn covered(line: &Line) -> Vec<Area> {
         let straight = line.stretches.iter();
         let straight = straight.map(|at| Area { left: at.x, top: at.top, width: 0.0, height: at.bottom - at.top });
@@ -253,7 +253,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn boxes_and_labels_overlap_nothing_and_lines_run_through_no_box((boxes, links) in graph()) {
+        fn boxes_and_labels_do_not_overlap_and_lines_cross_no_box((boxes, links) in graph()) {
             let placement = place(&boxes, &links);
             let labels = placement.lines.iter().map(|line| line.label);
             let areas: Vec<Area> = placement.boxes.iter().copied().chain(labels).collect();

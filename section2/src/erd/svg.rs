@@ -1,11 +1,10 @@
 //! Draws entities as an SVG: a box for each table, a line for each foreign key with crow's feet at its ends.
 //!
-//! Text is in a font of one width, so that how wide it is can be known without the reader's fonts. Comments are
-//! tooltips.
+//! Text is in a monospaced font, so that its width is known without the reader's fonts. Comments are tooltips.
 
 use std::fmt::Write as _;
 
-use super::crow_foot::{self, Many};
+use super::crow_foot::{self, Cardinality};
 use super::placement::{Area, Line, Link, Placement, Shape, Size, place};
 use super::{Entities, Relation, Table};
 
@@ -14,12 +13,12 @@ const ROW: f64 = 22.0;
 const HEADER: f64 = 30.0;
 const PADDING: f64 = 12.0;
 const MARGIN: f64 = 24.0;
-/// From the middle of a line of text down to what its letters stand on.
+/// Distance from the middle of a line of text to its baseline.
 const BASELINE: f64 = 4.0;
-/// How far a line that comes back to its own box goes, and how high it is.
+/// Width and height of a line that returns to its own box.
 const LOOP: Size = (36.0, 40.0);
 const LOOP_GAP: f64 = 20.0;
-/// How far the ends of two lines at a box are apart at least.
+/// Minimum distance between the ends of two lines at a box.
 const END_WIDTH: f64 = 22.0;
 
 const STYLE: &str = "
@@ -35,7 +34,7 @@ text { font: 12px ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, monospace; 
 .ground { fill: #ffffff; }
 ";
 
-/// The picture, which ends with a line break.
+/// The picture; ends with a line break.
 pub fn svg(entities: &Entities) -> String {
     let columns: Vec<Widths> = entities.tables.iter().map(Widths::of).collect();
     let shapes: Vec<Shape> = (0..entities.tables.len()).map(|table| shape(entities, table, &columns[table])).collect();
@@ -102,7 +101,7 @@ fn draw_line(svg: &mut String, entities: &Entities, relation: &Relation, line: &
     write_text(svg, "label\" text-anchor=\"middle", (x, y), &label(entities, relation));
 }
 
-/// A line that leaves the right side of a box and comes back to it.
+/// A line from the right side of a box back to it.
 fn draw_loop(svg: &mut String, entities: &Entities, relation: &Relation, area: &Area, place: usize) {
     let (x, top) = (area.right(), area.top + HEADER / 2.0 + place as f64 * (LOOP.1 + LOOP_GAP));
     let (far, bottom) = (x + LOOP.0, top + LOOP.1);
@@ -145,7 +144,7 @@ fn write_title(svg: &mut String, comment: Option<&str>) {
     }
 }
 
-/// Text around the height `y`.
+/// Text, vertically centred at `y`.
 fn write_text(svg: &mut String, class: &str, (x, y): (f64, f64), text: &str) {
     if !text.is_empty() {
         let y = y + BASELINE;
@@ -153,7 +152,7 @@ fn write_text(svg: &mut String, class: &str, (x, y): (f64, f64), text: &str) {
     }
 }
 
-/// What XML has signs for, and what it may not have at all.
+/// Escapes XML special characters and removes those that XML does not allow.
 fn escaped(text: &str) -> String {
     let mut escaped = String::new();
     for char in text.chars() {
@@ -170,7 +169,7 @@ fn escaped(text: &str) -> String {
     escaped
 }
 
-/// How wide the parts of the rows of a table are, with the room after them.
+/// Widths of the parts of a table's rows, including the space after them.
 struct Widths {
     marks: f64,
     name: f64,
@@ -195,7 +194,7 @@ fn type_text(column: &super::Column) -> String {
     if column.is_not_null { column.of.clone() } else { format!("{} null", column.of) }
 }
 
-/// A table, and room for its loops. That is on both sides, so that the other lines meet the table in its middle.
+/// A table with space for its loops, on both sides so that other lines meet the table in its middle.
 fn shape(entities: &Entities, table: usize, widths: &Widths) -> Shape {
     let of = &entities.tables[table];
     let text = (widths.marks + widths.name + widths.of).max(width(&of.name)) + 2.0 * PADDING;
@@ -220,20 +219,20 @@ fn link(entities: &Entities, relation: &Relation) -> Link {
     Link { upper: relation.upper(), lower: relation.lower(), label: (width(&label(entities, relation)) + PADDING, ROW) }
 }
 
-/// The columns that refer.
+/// The referring columns.
 fn label(entities: &Entities, relation: &Relation) -> String {
     let columns = &entities.tables[relation.child].columns;
     relation.columns.iter().map(|&column| columns[column].name.as_str()).collect::<Vec<_>>().join(", ")
 }
 
-/// How many rows of the parent and of the child belong together.
-fn ends(entities: &Entities, relation: &Relation) -> (Many, Many) {
-    let parent = if relation.is_optional(entities) { Many::OneOrNone } else { Many::One };
-    let child = if relation.is_one { Many::OneOrNone } else { Many::Any };
+/// The cardinalities at the parent's and the child's end.
+fn ends(entities: &Entities, relation: &Relation) -> (Cardinality, Cardinality) {
+    let parent = if relation.is_optional(entities) { Cardinality::OneOrNone } else { Cardinality::One };
+    let child = if relation.is_one { Cardinality::OneOrNone } else { Cardinality::Any };
     (parent, child)
 }
 
-/// East Asian characters and pictures are twice as wide.
+/// East Asian characters and emoji are twice as wide.
 fn width(text: &str) -> f64 {
     text.chars().map(|char| if char < '\u{1100}' { CHARACTER } else { 2.0 * CHARACTER }).sum()
 }

@@ -1,4 +1,4 @@
-//! When orders come: more at week-ends, before Christmas and in the evening than else, and more from year to year.
+//! Order times: more orders at week-ends, before Christmas and in the evening, and more from year to year.
 
 use std::ops::Range;
 
@@ -6,25 +6,25 @@ use chrono::{Datelike, Days, NaiveDate, NaiveTime};
 
 use super::random::Random;
 
-/// Microseconds of a second and so on.
+/// Units of time in microseconds.
 pub(super) const SECOND: i64 = 1_000_000;
 pub(super) const MINUTE: i64 = 60 * SECOND;
 pub(super) const HOUR: i64 = 60 * MINUTE;
 pub(super) const DAY: i64 = 24 * HOUR;
 
-/// From Monday.
+/// Relative numbers of orders by weekday, from Monday.
 const WEEKDAYS: [u64; 7] = [90, 85, 88, 95, 115, 130, 120];
-/// From January.
+/// Relative numbers of orders by month, from January.
 const MONTHS: [u64; 12] = [85, 80, 92, 95, 100, 102, 96, 90, 97, 103, 135, 150];
-/// From midnight.
+/// Relative numbers of orders by hour, from midnight.
 const HOURS: [u64; 24] = [4, 2, 1, 1, 1, 2, 5, 9, 13, 16, 18, 19, 22, 20, 18, 17, 18, 21, 26, 32, 36, 34, 22, 11];
 
-/// The days of the sales, and how many orders each has.
+/// The days of the sales, and the number of orders of each.
 #[derive(Debug)]
 pub(super) struct Calendar {
     /// Microseconds since 1970.
     begin: i64,
-    /// How many orders there are before each day, and at last how many there are.
+    /// Number of orders before each day, and finally the total.
     orders_before: Vec<u64>,
 }
 
@@ -53,13 +53,13 @@ impl Calendar {
         self.begin..self.begin + Self::DAYS as i64 * DAY
     }
 
-    /// When the first order comes, the second, and so on; to be asked for the orders in turn.
+    /// Iterator over the times of the orders, in ascending order.
     pub(super) fn times(&self) -> Times<'_> {
         Times { calendar: self, day: 0, order: 0 }
     }
 }
 
-/// The times of the orders, in microseconds since 1970: each is later than the one before, or the same.
+/// The times of the orders, in microseconds since 1970, in ascending order.
 #[derive(Debug)]
 pub(super) struct Times<'a> {
     calendar: &'a Calendar,
@@ -68,7 +68,7 @@ pub(super) struct Times<'a> {
 }
 
 impl Times<'_> {
-    /// When the next order comes; there must be one.
+    /// The time of the next order; there must be one.
     pub(super) fn next(&mut self, random: &mut Random) -> i64 {
         let orders_before = &self.calendar.orders_before;
         while orders_before[self.day + 1] <= self.order {
@@ -81,7 +81,7 @@ impl Times<'_> {
     }
 }
 
-/// When this fraction of a day's orders have come, in microseconds since midnight.
+/// The time at which this fraction of a day's orders was placed, in microseconds since midnight.
 fn time_of_day(fraction: f64) -> i64 {
     let all: u64 = HOURS.iter().sum();
     let mut left = fraction * all as f64;
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn weeks_and_years_have_their_rhythm() {
+    fn orders_follow_weekly_and_yearly_patterns() {
         let (_, times) = times();
         let dates: Vec<_> =
             times.iter().map(|&time| chrono::DateTime::from_timestamp_micros(time).unwrap().date_naive()).collect();

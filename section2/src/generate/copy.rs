@@ -1,4 +1,4 @@
-//! Rows in the binary format of COPY, made on a thread of their own while the server takes in those before.
+//! Rows in the binary format of COPY, generated on a separate thread while the server receives earlier ones.
 
 use std::panic::resume_unwind;
 use std::pin::pin;
@@ -8,19 +8,19 @@ use futures::SinkExt;
 use tokio::sync::mpsc;
 use weir_postgres::tokio_postgres::{Error, Transaction};
 
-/// Nobody takes the rows any more: the connection broke, or the server refused one.
+/// The rows are not received any more: the connection broke, or the server refused one.
 #[derive(Debug)]
 pub(super) struct Stopped;
 
-/// Copies what `write` makes; `progress` is told how many rows have gone to the server since it was told last. Returns
-/// the number of rows.
+/// Copies the rows that `write` generates; `progress` gets the number of rows sent since its last call. Returns the
+/// number of rows.
 pub(super) async fn copy(
     transaction: &Transaction<'_>,
     target: &str,
     progress: &impl Fn(u64),
     write: impl FnOnce(&mut Rows) -> Result<(), Stopped> + Send + 'static,
 ) -> Result<u64, Error> {
-    /// So many pieces are made ahead.
+    /// Maximum number of chunks in the queue.
     const AHEAD: usize = 4;
     let sink = transaction.copy_in::<_, Bytes>(&format!("copy {target} from stdin (format binary)")).await?;
     let mut sink = pin!(sink);
@@ -35,7 +35,7 @@ pub(super) async fn copy(
         copied += rows;
         progress(rows);
     }
-    // Without its end the server takes nothing, so what panicked half-way is not taken for all.
+    // Without the trailer the server discards everything, so a panic half-way cannot look complete.
     if let Err(error) = maker.await {
         resume_unwind(error.into_panic());
     }
@@ -48,7 +48,7 @@ struct Piece {
     rows: u64,
 }
 
-/// Rows on their way to the server: `row` begins one, and its values follow in the order of the columns.
+/// Rows on their way to the server: call `row` first, then write its values in the order of the columns.
 pub(super) struct Rows {
     sender: mpsc::Sender<Piece>,
     bytes: BytesMut,
@@ -65,7 +65,7 @@ impl Rows {
     fn new(sender: mpsc::Sender<Piece>) -> Self {
         let mut rows = Self { sender, bytes: Self::room(), rows: 0 };
         rows.bytes.put_slice(b"PGCOPY\n\xff\r\n\0");
-        // Neither flags nor an extension of the header.
+        // No flags, and no header extension.
         rows.bytes.put_u64(0);
         rows
     }
@@ -122,10 +122,10 @@ impl Rows {
         }
     }
 
-    /// A numeric with `SCALE` decimals, from 0 to 4 of them, as a multiple of its last decimal.
+    /// A numeric with `SCALE` decimals, from 0 to 4, as a multiple of its last decimal.
     ///
-    /// The server takes digits to the base of 10,000, the number of those before the point less one, and how many decimals
-    /// are shown.
+    /// The server expects base-10,000 digits, the number of digits before the decimal point minus one, and the number
+    /// of displayed decimals.
     pub(super) fn numeric<const SCALE: u32>(&mut self, value: i64) {
         const BASE: u64 = 10_000;
         let scaled = const { 10_u64.pow(SCALE) };
@@ -153,7 +153,7 @@ mod tests {
     use std::time::Duration;
 
     use weir_postgres::Database;
-    use weir_postgres::testing::Cluster;
+    use weir_postgres_testing::Cluster;
 
     use super::super::random::Random;
     use super::*;
@@ -163,14 +163,14 @@ mod tests {
             line bigint, big bigint, small integer, text text, date date, time timestamptz, cents numeric, grams numeric
         )";
 
-    /// As many decimals as `scale` tells, written by hand.
+    /// Reference implementation: a decimal with `scale` digits after the point.
     fn decimal(value: i64, scale: usize) -> String {
         let digits = format!("{:0width$}", value.unsigned_abs(), width = scale + 1);
         let (whole, decimals) = digits.split_at(digits.len() - scale);
         format!("{}{whole}.{decimals}", if value < 0 { "-" } else { "" })
     }
 
-    /// Whole numbers of every size, and those around the powers of ten.
+    /// Integers of every size, and those around the powers of ten.
     fn numbers() -> Vec<i64> {
         let mut random = Random::new(1, 0);
         let mut numbers = vec![0, i64::MAX, i64::MIN];
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_broken_connection_ends_the_making_of_rows() {
+    async fn a_broken_connection_stops_the_generator() {
         let database: Database = Cluster::shared().database().parse().unwrap();
         let mut client = database.connect(Duration::ZERO).await.unwrap();
         let other = database.connect(Duration::ZERO).await.unwrap();

@@ -1,4 +1,4 @@
-//! Items as there might be, and who makes them.
+//! Plausible items and their manufacturers.
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -10,15 +10,15 @@ use super::random::Random;
 pub(super) const MANUFACTURER_COLUMNS: &str = "manufacturer (manufacturer_id, name)";
 pub(super) const COLUMNS: &str = "item (item_id, manufacturer_id, name, cost, weight_kg, added_at, retired_at)";
 
-/// An item that may be ordered.
+/// An item that can be ordered.
 #[derive(Debug, Clone)]
 pub(super) struct Item {
     pub(super) key: i64,
-    /// In hundredths.
+    /// In hundredths of the currency.
     pub(super) cost: i64,
     /// In grams.
     pub(super) weight: i64,
-    /// When it may be ordered, in microseconds since 1970; nothing for the end says that it is not retired.
+    /// Period of sale, in microseconds since 1970; without an end if it is not retired.
     pub(super) added: i64,
     pub(super) retired: Option<i64>,
 }
@@ -29,7 +29,7 @@ impl Item {
     }
 }
 
-/// Items to be made.
+/// Items to generate.
 #[derive(Debug)]
 pub(super) struct Catalogue {
     pub(super) first_manufacturer: i64,
@@ -40,8 +40,7 @@ pub(super) struct Catalogue {
 impl Catalogue {
     const ITEMS_PER_MANUFACTURER: usize = 20;
 
-    /// Makes up so many items, whose first keys are these. The `period` is that of the sales; names that are `taken` are
-    /// not given again.
+    /// Generates items with these keys. The `period` is that of the sales; names in `taken` are not reused.
     pub(super) fn new(
         (first_manufacturer, first_item): (i64, i64),
         count: usize,
@@ -67,7 +66,7 @@ impl Catalogue {
 
     pub(super) fn write_items(&self, mut random: Random, rows: &mut Rows) -> Result<(), Stopped> {
         for (number, item) in self.items.iter().enumerate() {
-            // Items of one manufacturer follow each other, so that the number in its name is the only one of it.
+            // Consecutive items share a manufacturer, so the number in the name makes it unique.
             let of_manufacturer = number % Self::ITEMS_PER_MANUFACTURER;
             let model = of_manufacturer as u64 * 40 + random.below(40) + 100;
             rows.row(7)?;
@@ -83,8 +82,8 @@ impl Catalogue {
     }
 }
 
-/// Most items are there when the sales begin, some come later, and a few go before the end. One that `stays` is there all
-/// the time.
+/// Most items are for sale from the beginning, some are added later, and a few are retired before the end. An item that
+/// `stays` is for sale all the time.
 fn make(key: i64, stays: bool, period: &Range<i64>, random: &mut Random) -> Item {
     const DEAREST: f64 = 500_000.0;
     const HEAVIEST: f64 = 80_000.0;
@@ -98,11 +97,11 @@ fn make(key: i64, stays: bool, period: &Range<i64>, random: &mut Random) -> Item
     Item { key, cost, weight, added: period.start + comes * DAY, retired: goes.map(|day| period.start + day * DAY) }
 }
 
-/// The name of a manufacturer, another one for each number.
+/// The name of a manufacturer, unique for each number.
 fn manufacturer(number: u64) -> String {
     let choose = |words: &[&'static str], number: u64| words[(number % words.len() as u64) as usize];
     let [stems, ends, forms] = [&STEMS[..], &ENDS, &FORMS].map(|words| words.len() as u64);
-    // Each word is chosen anew for all combinations of those before, and neighbours have little in common.
+    // Each word is derived from the combination of the previous ones, and similar numbers have different names.
     let stem = choose(&STEMS, number * 7);
     let end = choose(&ENDS, number / stems + number % stems * 5);
     let form = choose(&FORMS, number / (stems * ends) + number % (stems * ends));
@@ -188,13 +187,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_two_manufacturers_have_one_name() {
+    fn manufacturers_have_unique_names() {
         let names: HashSet<_> = (0..10_000).map(manufacturer).collect();
         assert_eq!(names.len(), 10_000);
     }
 
     #[test]
-    fn a_manufacturer_that_is_there_is_not_made_again() {
+    fn an_existing_manufacturer_is_not_created_again() {
         let taken = HashSet::from([manufacturer(0), manufacturer(2)]);
         let catalogue = Catalogue::new((1, 1), 60, &(0..1000 * DAY), &taken, &mut Random::new(1, 0));
         assert_eq!(catalogue.manufacturers, [1, 3, 4].map(manufacturer));

@@ -1,4 +1,4 @@
-//! What is in the database before, and which keys are free.
+//! Existing rows of the database, and its free keys.
 
 use std::collections::HashSet;
 use std::pin::pin;
@@ -12,7 +12,7 @@ use super::items::Item;
 use super::{Generate, Generated};
 use crate::{Error, Result};
 
-/// What is in the database before.
+/// Existing rows of the database.
 #[derive(Debug)]
 pub(super) struct Known {
     pub(super) members: Vec<i64>,
@@ -23,7 +23,7 @@ pub(super) struct Known {
     pub(super) first: FirstKeys,
 }
 
-/// The first keys that are free.
+/// The first free keys.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct FirstKeys {
     pub(super) member: i64,
@@ -44,7 +44,7 @@ impl Known {
         }
         let items = "select item_id, (cost * 100)::bigint, (weight_kg * 1000)::bigint from item
             where retired_at is null order by item_id";
-        // When a known item was added is when it came into this database: it says nothing about the sales.
+        // The time at which an existing item was added to the database says nothing about its sales.
         let items = transaction.query(items, &[]).await?.into_iter().map(|row| Item {
             key: row.get(0),
             cost: row.get(1),
@@ -75,18 +75,18 @@ impl Known {
         }
         if self.members.is_empty() && what.members == 0 {
             return nothing(
-                "there are no members to order",
-                "ask for some with `--members`, or import those of section 1 with `section2 import-members`",
+                "there are no members who could order",
+                "generate some with `--members`, or import section 1's with `section2 import-members`",
             );
         }
         if self.items.is_empty() && what.items == Some(0) {
-            return nothing("there are no items for sale", "ask for some with `--items`");
+            return nothing("there are no items for sale", "generate some with `--items`");
         }
         Ok(())
     }
 }
 
-/// The key after the last one, be its row still there or not.
+/// The key after the last used one, even if its row was deleted.
 async fn first_key(transaction: &Transaction<'_>, table: &str, column: &str) -> Result<i64, ServerError> {
     let query = format!(
         "select 1 + greatest(
@@ -98,7 +98,7 @@ async fn first_key(transaction: &Transaction<'_>, table: &str, column: &str) -> 
     Ok(transaction.query_one(&query, &[]).await?.get(0))
 }
 
-/// Keys are given out from behind those that were written.
+/// Advances the sequences past the written keys.
 pub(super) async fn advance(
     transaction: &Transaction<'_>,
     first: FirstKeys,

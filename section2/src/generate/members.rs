@@ -1,4 +1,4 @@
-//! Members as there might be.
+//! Plausible members.
 
 use chrono::{Datelike, Days, Months, NaiveDate};
 use sha2::{Digest, Sha256};
@@ -11,28 +11,28 @@ use super::random::Random;
 pub(super) const COLUMNS: &str =
     "member (member_id, membership_id, first_name, last_name, birthday, mobile, email, joined_at)";
 
-/// Those who may order: members who are there, and then those who are made.
+/// Members who can order: existing ones, then generated ones.
 #[derive(Debug)]
 pub(super) struct Members {
-    /// Keys of the members who are there. When they joined says nothing: imported ones joined when they were imported.
+    /// Keys of existing members. Their join times are ignored: imported members joined when they were imported.
     pub(super) known: Vec<i64>,
-    /// The key of the first one that is made; the others follow.
+    /// The key of the first generated member; the others follow.
     pub(super) first: i64,
-    /// How many are made.
+    /// Number of generated members.
     pub(super) made: u64,
-    /// The sales begin here, in microseconds since 1970.
+    /// Start of the sales, in microseconds since 1970.
     pub(super) begin: i64,
     /// The day after the sales.
     pub(super) until: NaiveDate,
 }
 
 impl Members {
-    /// Known and made ones.
+    /// Existing and generated members.
     pub(super) fn count(&self) -> usize {
         self.known.len() + self.made as usize
     }
 
-    /// The key of one, by the number from 0.
+    /// The key of a member by its index.
     pub(super) fn key(&self, number: usize) -> i64 {
         match self.known.get(number) {
             Some(&key) => key,
@@ -40,20 +40,20 @@ impl Members {
         }
     }
 
-    /// Whether one may order at a time.
+    /// Whether a member can order at a time.
     pub(super) fn has_joined(&self, number: usize, time: i64) -> bool {
         number < self.known.len() || self.joined((number - self.known.len()) as u64) <= time
     }
 
-    /// When one that is made joined: they come evenly from two years before the sales to the end, and the first one at the
-    /// very beginning, so that there is always somebody to order.
+    /// Join time of a generated member: uniform from two years before the sales to their end; the first one joins at
+    /// the very beginning, so that there is always a member who can order.
     fn joined(&self, number: u64) -> i64 {
         let begin = self.begin - 2 * 365 * DAY;
         let span = midnight(self.until) - begin;
         begin + (i128::from(span) * i128::from(number) / i128::from(self.made)) as i64
     }
 
-    /// Writes those who are made.
+    /// Writes the generated members.
     pub(super) fn write(&self, mut random: Random, rows: &mut Rows) -> Result<(), Stopped> {
         let adult = self.until - Months::new(18 * 12);
         for number in 0..self.made {
@@ -64,7 +64,7 @@ impl Members {
                 same(random.one_of(&FIRST_NAMES))
             };
             let last_name = random.one_of(&LAST_NAMES);
-            // Two draws: there are more young members than old ones.
+            // The maximum of two draws: young members are more frequent.
             let age_in_days = random.below(60 * 365).min(random.below(60 * 365));
             let birthday = adult - Days::new(age_in_days);
             let mobile = [8, 9][random.below(2) as usize] * 10_000_000 + random.below(10_000_000);
@@ -76,7 +76,7 @@ impl Members {
             rows.text(last_name);
             rows.date((birthday - NaiveDate::default()).num_days() as i32);
             rows.text(&mobile.to_string());
-            // The key makes it the only one.
+            // The key makes it unique.
             rows.text(&format!("{mailbox}_{last_name}{key}@{}.{top_level}", random.one_of(&LAST_NAMES)).to_lowercase());
             rows.time(Some(self.joined(number)));
         }
@@ -88,7 +88,7 @@ fn same(name: &str) -> (&str, &str) {
     (name, name)
 }
 
-/// The last name, `_`, and the first five hexadecimal digits of the SHA-256 of the birthday written as yyyymmdd.
+/// The last name, `_`, and the first five hexadecimal digits of the SHA-256 of the birthday as yyyymmdd.
 fn membership_id(last_name: &str, birthday: NaiveDate) -> String {
     let written = format!("{:04}{:02}{:02}", birthday.year(), birthday.month(), birthday.day());
     let digest = Sha256::digest(written.as_bytes());
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn somebody_can_order_at_any_time() {
+    fn a_member_can_order_at_any_time() {
         let until = NaiveDate::from_ymd_opt(2026, 1, 1).unwrap();
         let begin = midnight(until) - 3 * 365 * DAY;
         for made in [1, 2, 1000] {

@@ -1,4 +1,4 @@
-//! How an order is paid: mostly at once and all of it.
+//! Payments of an order: mostly at once and in full.
 
 use std::ops::Range;
 
@@ -8,7 +8,7 @@ use super::random::Random;
 /// A payment. Times are microseconds since 1970.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Payment {
-    /// In hundredths.
+    /// In hundredths of the currency.
     pub(super) amount: i64,
     pub(super) status: &'static str,
     pub(super) created: i64,
@@ -16,7 +16,7 @@ pub(super) struct Payment {
     pub(super) completed: Option<i64>,
 }
 
-/// Of a thousand orders, how many are paid in each way.
+/// Frequencies of payment patterns per thousand orders.
 const WAYS: [(Way, u64); 6] = [
     (Way::AtOnce, 880),
     (Way::FailsFirst, 40),
@@ -36,8 +36,8 @@ enum Way {
     Fails,
 }
 
-/// Pays a total in hundredths for an order that was made at the start of `time`; what is not done by its end is pending.
-/// There is nothing to pay for a total of 0.
+/// Generates the payments of a total in hundredths, for an order at the start of `time`; what is not done by its end is
+/// pending. A total of 0 has no payment.
 pub(super) fn pay(total: i64, time: Range<i64>, random: &mut Random, payments: &mut Vec<Payment>) {
     if total == 0 {
         return;
@@ -57,7 +57,7 @@ pub(super) fn pay(total: i64, time: Range<i64>, random: &mut Random, payments: &
             let parts = random.between(2, 3);
             for part in 0..parts {
                 let created = created + part * 30 * DAY;
-                // The last part has what the division leaves.
+                // The last part includes the remainder of the division.
                 let amount = total / parts + if part == parts - 1 { total % parts } else { 0 };
                 if created < end && amount > 0 {
                     payments.push(settled(amount, created, end, random));
@@ -80,7 +80,7 @@ fn unsettled(amount: i64, status: &'static str, created: i64) -> Payment {
     Payment { amount, status, created, settled: None, completed: None }
 }
 
-/// The money comes soon or within days, and the parcel within ten days more.
+/// The money is received soon or within days, and the parcel is delivered within ten more days.
 fn settled(amount: i64, created: i64, end: i64, random: &mut Random) -> Payment {
     let soon = random.per_mille(850);
     let settled = created + if soon { random.between(SECOND, MINUTE) } else { random.between(HOUR, 3 * DAY) };
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn no_more_is_paid_than_the_order_comes_to() {
+    fn payments_do_not_exceed_the_total_of_the_order() {
         for payments in payments_of(1001, 0..1000 * DAY) {
             let paid = sum(&payments, "settled") + sum(&payments, "refunded");
             assert!(paid == 1001 || paid == 0, "{payments:?}");
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn every_way_to_pay_is_there() {
+    fn every_payment_pattern_occurs() {
         let all = payments_of(1001, 0..1000 * DAY);
         assert!(all.iter().any(|payments| payments.len() == 3));
         assert!(all.iter().any(|payments| payments.len() == 2 && payments[0].status == "failed"));
@@ -138,12 +138,12 @@ mod tests {
     }
 
     #[test]
-    fn what_costs_nothing_is_not_paid() {
+    fn a_total_of_zero_has_no_payment() {
         assert!(payments_of(0, 0..DAY).concat().is_empty());
     }
 
     #[test]
-    fn no_part_is_of_nothing() {
+    fn no_partial_payment_is_zero() {
         assert!(payments_of(1, 0..1000 * DAY).concat().iter().all(|payment| payment.amount == 1));
     }
 }

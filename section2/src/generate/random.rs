@@ -1,15 +1,15 @@
-//! Chance: the same seed gives the same numbers on every machine. Nothing here uses more than the four operations on
-//! floating-point numbers, of which IEEE 754 defines every bit.
+//! Random numbers: the same seed gives the same numbers on every machine. Floating-point code is limited to the four
+//! basic operations, whose every bit IEEE 754 defines.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
-/// Numbers of a seed.
+/// Random numbers of a seed.
 #[derive(Debug, Clone)]
 pub(super) struct Random(ChaCha8Rng);
 
 impl Random {
-    /// The numbers of a seed; those of another `stream` have nothing to do with them.
+    /// The numbers of a seed; different `stream`s are independent.
     pub(super) fn new(seed: u64, stream: u64) -> Self {
         let mut numbers = ChaCha8Rng::seed_from_u64(seed);
         numbers.set_stream(stream);
@@ -18,7 +18,7 @@ impl Random {
 
     /// A number from 0 to below `bound`.
     pub(super) fn below(&mut self, bound: u64) -> u64 {
-        // A remainder would be slower, and no less uneven.
+        // A remainder would be slower and equally biased.
         ((u128::from(self.0.next_u64()) * u128::from(bound)) >> 64) as u64
     }
 
@@ -32,17 +32,17 @@ impl Random {
         (self.0.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
-    /// True in so many of a thousand cases.
+    /// True with a probability of `cases` per mille.
     pub(super) fn per_mille(&mut self, cases: u64) -> bool {
         self.below(1000) < cases
     }
 
-    /// One of some things.
+    /// A random element.
     pub(super) fn one_of<T: Copy>(&mut self, things: &[T]) -> T {
         things[self.below(things.len() as u64) as usize]
     }
 
-    /// The place of one of some weights, chosen by weight.
+    /// A random index, chosen by weight.
     pub(super) fn weighted(&mut self, weights: &[u64]) -> usize {
         let mut left = self.below(weights.iter().sum());
         for (place, &weight) in weights.iter().enumerate() {
@@ -54,8 +54,8 @@ impl Random {
         unreachable!("the number is below the sum of the weights")
     }
 
-    /// Multiplies `middle` by random factors: many are somewhat less or more, few are many times as much, as with a
-    /// log-normal distribution.
+    /// Multiplies `middle` by random factors, approximately log-normal: many results are slightly smaller or larger,
+    /// few are many times larger.
     pub(super) fn spread(&mut self, middle: f64) -> f64 {
         const FACTORS: usize = 6;
         (0..FACTORS).fold(middle, |product, _| {
@@ -71,18 +71,18 @@ impl Random {
     }
 }
 
-/// Chooses among some things of which a few are much more popular than the others: by Zipf and Mandelbrot's law, the
-/// thing of the rank r has the weight 1 / (r + offset). Which one has which rank is left to chance.
+/// A skewed distribution over items, by Zipf and Mandelbrot's law: the item of rank r has the weight 1 / (r + offset).
+/// The ranks are assigned at random.
 ///
-/// The choice takes the same short time for any number of things (Walker's alias method).
+/// A choice takes constant time for any number of items (Walker's alias method).
 #[derive(Debug)]
 pub(super) struct Popularity {
-    /// For every thing, how likely it is kept once hit, and what is chosen instead.
+    /// For every item, the probability that it is kept when hit, and the alternative otherwise.
     columns: Vec<(f32, u32)>,
 }
 
 impl Popularity {
-    /// Of `count` things, of which there is at least one.
+    /// For `count` items, at least one.
     pub(super) fn new(count: usize, offset: f64, random: &mut Random) -> Self {
         let mut weights: Vec<f64> = (0..count).map(|rank| 1.0 / (rank as f64 + 1.0 + offset)).collect();
         let scale = count as f64 / weights.iter().sum::<f64>();
@@ -103,7 +103,7 @@ impl Popularity {
         Self { columns }
     }
 
-    /// Chooses one, by its number from 0.
+    /// Chooses an item by its index.
     pub(super) fn choose(&self, random: &mut Random) -> usize {
         let thing = random.below(self.columns.len() as u64) as usize;
         let (kept, other) = self.columns[thing];

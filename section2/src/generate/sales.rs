@@ -1,4 +1,4 @@
-//! Orders, what is in them, and how they are paid.
+//! Orders, their lines and their payments.
 
 use super::calendar::{Calendar, Times};
 use super::copy::{Rows, Stopped};
@@ -11,8 +11,8 @@ pub(super) const ORDER_COLUMNS: &str = "orders (order_id, member_id, ordered_at)
 pub(super) const LINE_COLUMNS: &str = "orders_item (order_id, item_id, quantity, unit_price, unit_weight_kg)";
 pub(super) const PAYMENT_COLUMNS: &str = "txn (txn_id, order_id, amount, status, created_at, settled_at, completed_at)";
 
-/// All that sales are made from. Each table is written from the same orders, which are made anew for it: that takes less
-/// than a second of a million, and no memory.
+/// Input of the sales. Each table is written from the same orders, which are regenerated for it: that takes less than a
+/// second per million and no memory.
 #[derive(Debug)]
 pub(super) struct Sales {
     pub(super) random: Random,
@@ -44,7 +44,7 @@ struct Order {
 struct Line {
     item: i64,
     quantity: i64,
-    /// In hundredths.
+    /// In hundredths of the currency.
     price: i64,
     /// In grams.
     weight: i64,
@@ -129,14 +129,14 @@ impl Sales {
         pay(total, order.time..self.calendar.period().end, random, &mut order.payments);
     }
 
-    /// Somebody who has joined by then. The first member always has.
+    /// A member who has joined by then. The first member always has.
     fn member(&self, time: i64, random: &mut Random) -> i64 {
         let mut tries = (0..100).map(|_| self.activity.choose(random));
         let number = tries.find(|&number| self.members.has_joined(number, time)).unwrap_or(0);
         self.members.key(number)
     }
 
-    /// Prices rise to the item's cost of the end, and are cut at times.
+    /// Prices rise to the item's final cost, with occasional discounts.
     fn line(&self, item: &Item, time: i64, random: &mut Random) -> Line {
         const QUARTER: i64 = 91 * super::calendar::DAY;
         let quarters = (self.calendar.period().end - time) / QUARTER;
@@ -146,10 +146,10 @@ impl Sales {
     }
 }
 
-/// So often another item is looked for, for each line, in place of one that is not for sale or in the order already. There
-/// may be fewer items than lines.
+/// Number of attempts, per line, to replace an item that is not for sale or already in the order. There may be fewer
+/// items than lines.
 const TRIES: usize = 8;
-/// Of a thousand orders, how many have one line, two, and so on.
+/// Frequencies of 1, 2, 3, ... lines per thousand orders.
 const LINES: [u64; 8] = [200, 240, 205, 145, 90, 55, 38, 27];
-/// Of a thousand lines, how many are about one unit, two, and so on.
+/// Frequencies of 1, 2, 3, ... units per thousand lines.
 const QUANTITIES: [u64; 6] = [700, 180, 60, 35, 15, 10];

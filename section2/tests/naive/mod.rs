@@ -1,8 +1,8 @@
-//! What the summaries have to say, computed from the sales themselves.
+//! The expected contents of the summaries, computed from the sales.
 #![allow(dead_code)] // each test file uses its own part of this
 
-/// How many rows of the summaries differ from what the sales come to, and how many orders from their lines. One statement:
-/// all of it is of the same moment.
+/// The number of summary rows that differ from the sales, and of orders that differ from their lines. One statement, so
+/// everything is from one snapshot.
 pub(crate) const DIFFERENCES: &str = "
     select
         (
@@ -54,7 +54,7 @@ pub(crate) const DIFFERENCES: &str = "
                 is distinct from (naive.lines, naive.price, naive.weight)
         )";
 
-/// The questions, and plain aggregates that answer them.
+/// The queries, and equivalent plain aggregates.
 pub(crate) const QUESTIONS: [(&str, &str); 2] = [
     (include_str!("../../queries/top-members.sql"), include_str!("../../../bench/section2/plain_top_members.sql")),
     (include_str!("../../queries/top-items.sql"), include_str!("../../../bench/section2/plain_top_items.sql")),

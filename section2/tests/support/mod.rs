@@ -1,17 +1,17 @@
-//! A user's session with `section2`, on a real server.
+//! Runs `section2` on a real server.
 #![allow(dead_code)] // each test file uses its own part of this
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use weir_postgres::testing::Cluster;
+use weir_postgres_testing::Cluster;
 
-/// An empty database of its own for one test, on the server that the tests of a file share.
+/// An empty database for one test, on the server that the tests of a file share.
 pub(crate) struct Shop {
     pub(crate) url: String,
 }
 
-/// What a command came to.
+/// Result of a command.
 #[derive(Debug)]
 pub(crate) struct Ran {
     pub(crate) code: Option<i32>,
@@ -20,7 +20,7 @@ pub(crate) struct Ran {
 }
 
 impl Shop {
-    /// A database without anything.
+    /// An empty database.
     pub(crate) fn empty() -> Self {
         Self { url: Cluster::shared().database() }
     }
@@ -36,7 +36,7 @@ impl Shop {
         self.url.rsplit('/').next().unwrap()
     }
 
-    /// Statements, as psql prints them.
+    /// Runs statements; returns the output of psql.
     #[track_caller]
     pub(crate) fn sql(&self, sql: &str) -> String {
         Cluster::shared().sql(self.name(), sql)
@@ -51,7 +51,7 @@ impl Shop {
     }
 }
 
-/// The program, with that database.
+/// The program, connected to that database.
 pub(crate) fn command(url: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_section2"));
     command.args(arguments).env("DATABASE_URL", url).current_dir("/").stdin(Stdio::null());
@@ -65,7 +65,7 @@ impl Ran {
         Self { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
     }
 
-    /// Fails unless the command ended with this exit code and said this, in lines of any width.
+    /// Fails unless the command ended with this exit code and printed this text, regardless of line breaks.
     #[track_caller]
     pub(crate) fn ended(&self, code: i32, said: &str) {
         let one_line = |text: &str| text.split_whitespace().filter(|word| *word != "│").collect::<Vec<_>>().join(" ");
@@ -75,7 +75,7 @@ impl Ran {
     }
 }
 
-/// Writes a file of section 1's output.
+/// Writes a file in the format of section 1's output.
 pub(crate) fn members_file(path: &Path, lines: &[&str]) {
     let header = "first_name,last_name,email,date_of_birth,mobile_no,above_18,membership_id";
     std::fs::write(path, format!("{header}\n{}\n", lines.join("\n"))).unwrap();

@@ -1,4 +1,4 @@
--- One row a country and day: the cases since the day before, and their average over seven days.
+-- One row per country and day: new cases since the previous day, and their 7-day average.
 with total as (
     select
         country,
@@ -24,7 +24,7 @@ day as (
     where date_before is not null
 ),
 
--- Seven days that all exist are seven rows in a row, of a day each.
+-- Seven consecutive days are seven consecutive rows of one day each.
 week as (
     select
         country,

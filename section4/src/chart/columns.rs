@@ -1,24 +1,24 @@
-//! Days put into columns of a chart.
+//! Aggregates days into columns of a chart.
 
 use crate::history::Day;
 
-/// What a column shows: of one day, or of several where there are more days than columns.
+/// Values of a column: of one day, or of several if there are more days than columns.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(super) struct Column {
     /// Whether any of its days has a value.
     pub(super) is_known: bool,
-    /// The most cases of its days, or 0.
+    /// The maximum of its days' cases, or 0.
     pub(super) highest: f64,
-    /// The fewest cases of its days, where they are below 0, or 0.
+    /// The minimum of its days' cases if negative, or 0.
     pub(super) lowest: f64,
     /// The mean of its days' averages.
     pub(super) average: Option<f64>,
 }
 
-/// From the first to the last day, in no more than `most` columns of as many days each as are needed, which is the
-/// second thing returned. Days are sorted. Days that are missing have their places.
+/// Groups the days from the first to the last one into at most `most` columns; also returns the number of days per
+/// column. Days must be sorted. Missing days have a place.
 ///
-/// Neither a peak nor a correction is lost in a column of several days, as their mean would be.
+/// A column of several days keeps its minimum and maximum, because a mean would hide peaks and corrections.
 pub(super) fn columns(days: &[Day], most: usize) -> (Vec<Column>, usize) {
     let (Some(first), Some(last)) = (days.first(), days.last()) else { return (Vec::new(), 1) };
     let place = |day: &Day| usize::try_from((day.date - first.date).num_days()).unwrap_or(0);
@@ -50,7 +50,7 @@ pub(super) mod tests {
 
     use super::*;
 
-    /// Days from 2020-03-01 on, of cases and averages; a day without either is missing.
+    /// Days from 2020-03-01 on, with cases and averages; a day without either is missing.
     pub(crate) fn days(values: &[(Option<i64>, Option<f64>)]) -> Vec<Day> {
         let first = NaiveDate::from_ymd_opt(2020, 3, 1).unwrap();
         let day = |(date, &(cases, average)): (NaiveDate, &(Option<i64>, Option<f64>))| Day {
@@ -65,7 +65,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_day_is_a_column_while_there_is_room() {
+    fn each_day_has_a_column_while_there_is_space() {
         let days = days(&[(Some(3), None), (None, None), (Some(-2), Some(0.5))]);
         let column = |is_known, highest, lowest, average| Column { is_known, highest, lowest, average };
         let expected = vec![column(true, 3.0, 0.0, None), Column::default(), column(true, 0.0, -2.0, Some(0.5))];

@@ -1,4 +1,4 @@
-//! A chart as a picture.
+//! Draws a chart as a picture.
 
 use std::fmt::Display;
 use std::sync::OnceLock;
@@ -18,9 +18,9 @@ use crate::{Error, Result};
 
 const WIDTH: u32 = 1200;
 const HEIGHT: u32 = 600;
-/// Everything is drawn so many times as large and then made smaller: nothing else smooths lines and bars.
+/// Factor by which the picture is drawn larger and then scaled down, for antialiasing.
 const FINER: u32 = 2;
-/// More charts than that would have no room for their numbers.
+/// Maximum number of charts; with more there would be no space for their numbers.
 const MOST_COUNTRIES: usize = 12;
 
 const FONT: &str = "Noto Sans";
@@ -28,22 +28,22 @@ const INK: RGBColor = RGBColor(36, 41, 46);
 const FAINT_INK: RGBColor = RGBColor(106, 115, 125);
 const GRID: RGBColor = RGBColor(232, 234, 237);
 const BAR: RGBColor = RGBColor(158, 197, 240);
-/// Cases of several days in one.
+/// Bars with the cases of several days.
 const LONG_BAR: RGBColor = RGBColor(240, 190, 120);
 const LINE: RGBColor = RGBColor(21, 81, 163);
 
 type Area<'a> = DrawingArea<BitMapBackend<'a>, Shift>;
 type Chart<'a, 'b> = ChartContext<'a, BitMapBackend<'b>, Cartesian2d<DayAxis, RangedCoordf64>>;
 
-/// Draws countries, each in a chart of its own, as a PNG of 1200 by 600 pixels.
+/// Draws countries, each in its own chart, as a PNG of 1200 by 600 pixels.
 ///
 /// # Errors
 /// If there are more than [`MOST_COUNTRIES`].
 pub(crate) fn png(histories: &[History]) -> Result<Vec<u8>> {
     if histories.len() > MOST_COUNTRIES {
         return Err(Error::Usage {
-            message: format!("a picture has room for {MOST_COUNTRIES} countries, not for {}", histories.len()),
-            help: "name fewer of them with --country".to_owned(),
+            message: format!("a picture can have at most {MOST_COUNTRIES} countries, not {}", histories.len()),
+            help: "select fewer with --country".to_owned(),
         });
     }
     load_fonts()?;
@@ -59,7 +59,7 @@ fn failed(error: impl Display) -> Error {
     Error::Picture(error.to_string())
 }
 
-/// The fonts come with the program: a server may have none.
+/// The fonts are embedded in the program: a server may have none.
 fn load_fonts() -> Result<()> {
     static ARE_LOADED: OnceLock<bool> = OnceLock::new();
     let load = || {
@@ -69,7 +69,7 @@ fn load_fonts() -> Result<()> {
     if *ARE_LOADED.get_or_init(load) { Ok(()) } else { Err(failed("its font cannot be read")) }
 }
 
-/// In pixels of the picture as it is drawn.
+/// Converts pixels of the picture to pixels of the drawing.
 const fn px(pixels: u32) -> u32 {
     pixels * FINER
 }
@@ -105,7 +105,7 @@ fn draw(area: &Area<'_>, histories: &[History]) -> Result<()> {
     Ok(())
 }
 
-/// Who published what, and of which days.
+/// The publishers, and the period of the data.
 fn origin(histories: &[History]) -> String {
     let days = || histories.iter().flat_map(|history| &history.days);
     let mut sources: Vec<&str> = days().map(|day| day.source.as_str()).filter(|source| !source.is_empty()).collect();
@@ -140,7 +140,7 @@ fn legend(head: &Area<'_>, histories: &[History]) -> Result<()> {
     Ok(())
 }
 
-/// Days, of which each has its middle at its number; some have labels.
+/// An axis of days, each centred at its number; some have labels.
 struct DayAxis {
     range: (f64, f64),
     labelled: Vec<f64>,
@@ -212,7 +212,7 @@ fn bars(chart: &mut Chart<'_, '_>, days: &[Day]) -> Result<()> {
     let Some(first) = days.first() else { return Ok(()) };
     let (pixels, _) = chart.plotting_area().dim_in_pixel();
     let of_a_pixel = chart.x_range().end / f64::from(pixels) * f64::from(FINER);
-    // There is a gap between bars where there is room for one, and none is thinner than a pixel, or it might get lost.
+    // Bars are separated where there is space, and at least a pixel wide, so that none disappears.
     let half = if of_a_pixel > 0.25 { of_a_pixel.max(1.0) / 2.0 } else { 0.35 };
     let bars = days.iter().filter_map(|day| {
         let x = (day.date - first.date).num_days() as f64;
@@ -223,8 +223,8 @@ fn bars(chart: &mut Chart<'_, '_>, days: &[Day]) -> Result<()> {
     Ok(())
 }
 
-/// Dots so close that they are a line, which is interrupted wherever a day has no average. A path of plotters that is
-/// wider than a pixel has holes where it turns sharply.
+/// Draws dense dots as a line, with gaps where days have no average. A wide path of plotters would have holes at sharp
+/// turns.
 fn line(chart: &mut Chart<'_, '_>, days: &[Day]) -> Result<()> {
     let Some(first) = days.first() else { return Ok(()) };
     let place = |day: &Day| Some(((day.date - first.date).num_days() as f64, day.average?));
@@ -243,7 +243,7 @@ fn line(chart: &mut Chart<'_, '_>, days: &[Day]) -> Result<()> {
     Ok(())
 }
 
-/// From the lowest to the highest value, 0 included, with some air.
+/// The range of values, including 0, with a margin.
 fn extent(days: &[Day]) -> (f64, f64) {
     let values = || days.iter().flat_map(|day| [day.cases.map(|cases| cases as f64), day.average]).flatten();
     let (low, high) = (values().fold(0.0, f64::min), values().fold(0.0, f64::max));
@@ -254,7 +254,7 @@ fn extent(days: &[Day]) -> (f64, f64) {
     }
 }
 
-/// The means of squares of pixels.
+/// Scales down: averages squares of pixels.
 fn smaller(pixels: &[u8]) -> Vec<u8> {
     let (finer, line) = (FINER as usize, (WIDTH * FINER * 3) as usize);
     let mut small = Vec::with_capacity(pixels.len() / (finer * finer));

@@ -1,9 +1,9 @@
-//! What is in a picture, by the colours of its pixels.
+//! Checks pictures by the colours of their pixels.
 
 use super::super::columns::tests::days;
 use super::*;
 
-/// How many pixels of a picture have a colour. It has been made smaller, so edges are of other ones.
+/// Number of pixels of a colour. Edges have other colours, because the picture was scaled down.
 fn area(history: History, colour: RGBColor) -> usize {
     count(history, |pixel| pixel == [colour.0, colour.1, colour.2])
 }
@@ -22,14 +22,14 @@ fn history(values: &[(Option<i64>, Option<f64>)]) -> History {
 }
 
 #[test]
-fn a_correction_takes_as_much_room_as_a_case() {
+fn a_correction_is_drawn_at_the_same_scale_as_cases() {
     let (up, both) = (history(&[(Some(9), None), (Some(0), None)]), history(&[(Some(9), None), (Some(-9), None)]));
     let (up, both) = (area(up, BAR), area(both, BAR));
     assert!(up > 100_000 && both.abs_diff(up) < up / 20, "{up} {both}");
 }
 
 #[test]
-fn no_bar_is_lost_among_more_days_than_there_are_pixels() {
+fn no_bar_disappears_with_more_days_than_pixels() {
     let is_blue = |pixel: &[u8]| i16::from(pixel[2]) > i16::from(pixel[0]) + 30;
     let mut values = vec![(Some(0), None); 5_000];
     let without = count(history(&values), is_blue);
@@ -51,7 +51,7 @@ fn the_line_has_a_gap_where_a_day_or_its_average_is_missing() {
 }
 
 #[test]
-fn cases_of_several_days_are_told_from_those_of_one() {
+fn cases_of_several_days_have_another_colour() {
     let mut history = history(&[(Some(1), None), (None, None), (Some(3), None)]);
     assert_eq!(area(history.clone(), LONG_BAR), 0);
     history.days[1].days_covered = 2;
@@ -72,7 +72,7 @@ fn any_values_can_be_drawn() {
 }
 
 #[test]
-fn more_countries_than_there_is_room_for_are_refused() {
+fn too_many_countries_are_refused() {
     let histories = vec![history(&[(Some(1), None)]); MOST_COUNTRIES + 1];
     assert_eq!(png(&histories).unwrap_err().exit_code(), 2);
     assert!(png(&histories[1..]).is_ok());

@@ -6,28 +6,28 @@ use super::columns::{Column, columns};
 use super::{count, number};
 use crate::history::Day;
 
-/// How many lines the bars have; the axis is one more.
+/// Number of lines of the bars, without the axis.
 const HEIGHT: usize = 8;
-/// From the axis on upwards.
+/// Bars above the axis, in eighths.
 const UPWARDS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
-/// From the axis on downwards. Of what hangs, fonts have only the eighth and the half.
+/// Bars below the axis. Of downward blocks, fonts have only the eighth and the half.
 const DOWNWARDS: [char; 9] = [' ', '▔', '▔', '▀', '▀', '▀', '█', '█', '█'];
 const LINE: char = '━';
-/// A bar with the line across it.
+/// A bar crossed by the line.
 const BOTH: char = '▒';
 const AXIS: char = '─';
 const NO_VALUE: char = '·';
 
-/// Where text is printed.
+/// Properties of the output device.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Terminal {
-    /// In columns.
+    /// Width in columns.
     pub(crate) width: usize,
-    /// Whether it is a terminal that may be sent escape sequences.
+    /// Whether it is a terminal that supports escape sequences.
     pub(crate) has_colours: bool,
 }
 
-/// What stands at a place.
+/// Content of a character cell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Mark {
     Plain(char),
@@ -36,17 +36,16 @@ enum Mark {
     Both,
 }
 
-/// Values and the lines that they fall on: the axis is 0, lines above it count upwards, lines below it downwards.
+/// Maps values to lines: the axis is line 0, lines above it are positive, lines below it negative.
 struct Scale {
     above: usize,
     below: usize,
-    /// What a line stands for.
+    /// Value of one line.
     unit: f64,
 }
 
 impl Terminal {
-    /// Draws days as lines, each with its end, no wider than the terminal: bars, axis, dates, and what the marks mean.
-    /// A day that is missing has its place.
+    /// Draws days as text no wider than the terminal: bars, axis, dates and legend. Missing days have a place.
     pub(crate) fn chart(self, days: &[Day]) -> String {
         let (Some(first), Some(last)) = (days.first(), days.last()) else { return String::new() };
         let values = || days.iter().flat_map(|day| [day.cases.map(|cases| cases as f64), day.average]).flatten();
@@ -54,7 +53,7 @@ impl Terminal {
         let scale = Scale::of(top, bottom);
         let labels = [(top, scale.line_of(top)), (bottom, scale.line_of(bottom)), (0.0, 0)];
         let longest = labels.iter().map(|(value, _)| number(*value).len()).max().unwrap_or(0);
-        // Numbers that leave too little for the bars are left out.
+        // Numbers are omitted if they leave too little space for the bars.
         let margin = if self.width >= longest + 2 + 8 { longest + 2 } else { 0 };
         let room = self.width.saturating_sub(margin).max(1);
         let (columns, days_each) = columns(days, room);
@@ -96,7 +95,7 @@ impl Terminal {
         wrap(&legend, self.width, 2)
     }
 
-    /// Adds a line, without blanks at its end.
+    /// Adds a line without trailing blanks.
     fn push(self, text: &mut String, label: &str, marks: &[Mark]) {
         let end = marks.iter().rposition(|mark| *mark != Mark::Plain(' ')).map_or(0, |last| last + 1);
         let mut line = label.to_owned();
@@ -127,7 +126,7 @@ impl Terminal {
         }
     }
 
-    /// Bars in blue, the line in yellow, and yellow on blue where they meet.
+    /// Bars in blue, the line in yellow, and yellow on blue where they cross.
     fn style(self, mark: Mark) -> &'static str {
         match mark {
             _ if !self.has_colours => "",
@@ -145,7 +144,7 @@ impl Scale {
         let below = match (top > 0.0, depth > 0.0) {
             (_, false) => 0,
             (false, true) => HEIGHT,
-            // Whatever is there has a line of its own.
+            // Each side with values has at least one line.
             (true, true) => ((HEIGHT as f64 * depth / (top + depth)).round() as usize).clamp(1, HEIGHT - 1),
         };
         let above = if top > 0.0 { HEIGHT - below } else { 0 };
@@ -154,12 +153,12 @@ impl Scale {
     }
 
     fn line_of(&self, value: f64) -> isize {
-        // A line is full with what it stands for, which a division may put a little above that.
+        // A value on a boundary belongs to the lower line, although division may round it up slightly.
         let lines = (value.abs() / self.unit - 1e-9).ceil().max(if value == 0.0 { 0.0 } else { 1.0 }) as isize;
         if value < 0.0 { -lines } else { lines }
     }
 
-    /// What of a column is on a line: as many marks as a column is wide.
+    /// The marks of a column on a line: as many as the column is wide.
     fn marks(&self, column: &Column, line: isize, width: usize) -> impl Iterator<Item = Mark> {
         let bar = match line {
             0 if column.is_known => Mark::Plain(AXIS),
@@ -168,7 +167,7 @@ impl Scale {
             _ => block(DOWNWARDS, -column.lowest / self.unit, -line),
         };
         let has_line = column.average.is_some_and(|average| self.line_of(average) == line);
-        // Wide bars have a gap between them.
+        // Wide bars are separated by a gap.
         let bar_width = (width - 1).max(1);
         (0..width).map(move |place| match bar {
             Mark::Bar(_) if place < bar_width => {
@@ -186,10 +185,10 @@ impl Scale {
     }
 }
 
-/// The part of a bar of so many lines that is on a line, which counts from 1 on.
+/// The part of a bar of a height in lines that is on a line, counted from 1.
 fn block(blocks: [char; 9], height: f64, line: isize) -> Mark {
     let eighths = ((height - (line - 1) as f64).clamp(0.0, 1.0) * 8.0).round() as usize;
-    // The least bar is still one.
+    // The smallest bar is still visible.
     let eighths = if line == 1 && height > 0.0 { eighths.max(1) } else { eighths };
     match eighths {
         0 => Mark::Plain(' '),
@@ -205,7 +204,7 @@ fn edge(line: isize, has_label: bool) -> char {
     }
 }
 
-/// The first and the last day at their ends, as far as there is room.
+/// The first and the last day at both ends, if there is space.
 fn dates(first: &str, last: &str, drawn: usize, room: usize) -> Option<String> {
     let between = drawn.saturating_sub(first.len() + last.len()).max(1);
     match room {
@@ -216,7 +215,7 @@ fn dates(first: &str, last: &str, drawn: usize, room: usize) -> Option<String> {
     }
 }
 
-/// Puts things beside each other, so many blanks apart, in lines no longer than `width` where that can be.
+/// Arranges items side by side, separated by `apart` blanks, in lines of at most `width` where possible.
 pub(crate) fn wrap(things: &[String], width: usize, apart: usize) -> String {
     let mut text = String::new();
     let mut used = 0;
@@ -233,7 +232,7 @@ pub(crate) fn wrap(things: &[String], width: usize, apart: usize) -> String {
     text + "\n"
 }
 
-/// The characters of a text that take room: all but those of escape sequences.
+/// The number of visible characters: all except those of escape sequences.
 fn visible(text: &str) -> usize {
     let mut in_escape = false;
     text.chars()

@@ -1,4 +1,4 @@
-//! What is drawn, to the character.
+//! Checks charts character by character.
 
 use super::super::columns::tests::days;
 use super::*;
@@ -11,7 +11,7 @@ fn cases(values: &[i64]) -> Vec<(Option<i64>, Option<f64>)> {
     values.iter().map(|cases| (Some(*cases), None)).collect()
 }
 
-/// The chart under test, with its lines beneath each other.
+/// Compares a chart with the expected lines.
 #[track_caller]
 fn drawn(chart: &str, expected: &[&str]) {
     assert_eq!(chart.lines().collect::<Vec<_>>(), expected, "\n{chart}");
@@ -59,7 +59,7 @@ fn corrections_hang_below_the_axis_at_the_same_scale() {
 }
 
 #[test]
-fn days_without_a_value_are_neither_drawn_nor_taken_for_zero() {
+fn days_without_a_value_differ_from_zero() {
     let values = [(Some(8), Some(4.0)), (None, None), (Some(0), None), (None, Some(8.0)), (Some(8), Some(1.0))];
     drawn(
         &plain(40, &values),
@@ -173,7 +173,7 @@ fn a_narrow_terminal_has_neither_numbers_nor_dates() {
 }
 
 #[test]
-fn more_days_than_columns_share_them_and_peaks_stay() {
+fn several_days_share_a_column_and_peaks_are_kept() {
     let values: Vec<i64> = (0..60)
         .map(|day| {
             if day == 31 {
@@ -216,7 +216,7 @@ fn no_line_is_wider_than_the_terminal() {
 }
 
 #[test]
-fn colours_change_no_more_than_what_is_sent_besides() {
+fn colours_do_not_change_the_visible_text() {
     let values = [(Some(8), Some(4.0)), (Some(-1), None)];
     let coloured = Terminal { width: 40, has_colours: true }.chart(&days(&values));
     assert!(coloured.contains("\x1b[34m█\x1b[0m") && coloured.contains("\x1b[33;44m━"), "{coloured:?}");
@@ -230,12 +230,12 @@ fn colours_change_no_more_than_what_is_sent_besides() {
 }
 
 #[test]
-fn no_days_are_no_chart() {
+fn without_days_there_is_no_chart() {
     assert_eq!(plain(40, &[]), "");
 }
 
 #[test]
-fn things_that_do_not_fit_go_to_the_next_line() {
+fn items_that_do_not_fit_wrap_to_the_next_line() {
     let things = ["one", "two", "\x1b[1mthree\x1b[0m"].map(str::to_owned);
     assert_eq!(wrap(&things, 8, 2), "one  two\n\x1b[1mthree\x1b[0m\n");
     assert_eq!(wrap(&things, 15, 2), "one  two  \x1b[1mthree\x1b[0m\n");

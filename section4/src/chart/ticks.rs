@@ -1,14 +1,14 @@
-//! Where an axis of days has its labels.
+//! Labels of an axis of days.
 
 use chrono::{Datelike, Days, Months, NaiveDate};
 
-/// Days that stand for themselves, in steps of so many days.
+/// Steps in days, for labels of single days.
 const DAYS: [u64; 4] = [1, 2, 7, 14];
-/// Firsts of months, in steps of so many months.
+/// Steps in months, for labels at the first of a month.
 const MONTHS: [u32; 8] = [1, 2, 3, 6, 12, 24, 60, 120];
 
-/// At most `most` days, and their labels, evenly spread from the first to the last day: single days for some weeks, then
-/// firsts of months, and nothing after centuries.
+/// At most `most` days with labels, evenly spaced between the first and the last day: single days for short periods,
+/// otherwise firsts of months; none for periods of centuries.
 pub(super) fn ticks(first: NaiveDate, last: NaiveDate, most: usize) -> Vec<(NaiveDate, String)> {
     let days = DAYS.iter().map(|&step| collect(Some(first), last, most, |day| day.checked_add_days(Days::new(step))));
     let months = MONTHS
@@ -19,7 +19,7 @@ pub(super) fn ticks(first: NaiveDate, last: NaiveDate, most: usize) -> Vec<(Naiv
     all.next().unwrap_or_default()
 }
 
-/// The days from one on, if they are no more than that.
+/// The days from one on, unless there are more than `most`.
 fn collect(
     from: Option<NaiveDate>,
     last: NaiveDate,
@@ -31,7 +31,7 @@ fn collect(
     (days.len() <= most).then_some(days)
 }
 
-/// The first of a month at or after a day, in a month that steps from January on come to.
+/// The first of a month on or after a day, in a month that is a multiple of the step from January.
 fn first_of_step(day: NaiveDate, step: u32) -> Option<NaiveDate> {
     let firsts = std::iter::successors(day.with_day(1), |first| first.checked_add_months(Months::new(1)));
     let is_step = |first: &NaiveDate| {
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn there_are_never_more_than_there_is_room_for() {
+    fn there_are_never_more_labels_than_the_maximum() {
         for days in [0, 1, 10, 40, 100, 1_000, 10_000, 100_000, 2_000_000] {
             let first = NaiveDate::from_ymd_opt(2020, 1, 22).unwrap();
             let last = first + Days::new(days);

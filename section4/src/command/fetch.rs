@@ -10,59 +10,57 @@ use crate::cases::{ask, listed, write};
 use crate::source::{Countries, Source};
 use crate::{Error, Result, output};
 
-/// Get countries' total cases by day as CSV: country,date,total_cases,source. What is odd about them goes to standard
-/// error.
+/// Fetch countries' cumulative cases by day as CSV: country,date,total_cases,source. Warnings go to standard error.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     #[command(flatten)]
     selection: Selection,
     #[command(flatten)]
     manner: Manner,
-    /// The file to write, as a whole or not at all; standard output unless it is named.
+    /// Output file, written atomically; by default standard output.
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
 }
 
-/// What is asked for, and of whom.
+/// Which data to fetch, and from where.
 #[derive(Debug, clap::Args)]
 pub(super) struct Selection {
-    /// Who has the cases [default: disease.sh].
+    /// Data source [default: disease.sh].
     #[arg(long, value_enum)]
     source: Option<Source>,
-    /// The server to ask instead of the source's own; for jhu and owid also the file itself.
+    /// Base URL of the server, if not the source's default one; for jhu and owid also that of the file itself.
     #[arg(long, value_name = "URL")]
     base_url: Option<String>,
-    /// Countries, by names as the source knows them.
+    /// Names of countries in the source.
     #[arg(long, value_name = "NAME", num_args = 1.., conflicts_with = "all")]
     country: Vec<String>,
     /// All countries of the source.
     #[arg(long)]
     all: bool,
-    /// The first day: 2020-01-22.
+    /// First day: 2020-01-22.
     #[arg(long, value_name = "DAY")]
     from: Option<NaiveDate>,
-    /// The last day.
+    /// Last day.
     #[arg(long, value_name = "DAY")]
     to: Option<NaiveDate>,
 }
 
-/// How it is asked for.
+/// How to fetch.
 #[derive(Debug, clap::Args)]
 pub(super) struct Manner {
-    /// How many countries to ask for at the same time [default: 4].
+    /// Number of concurrent requests [default: 4].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=32))]
     at_once: Option<u8>,
-    /// How long one attempt may take [default: 1m].
+    /// Time limit of one attempt [default: 1m].
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     timeout: Option<Duration>,
-    /// How long to try again what may pass by itself, counted from the first attempt on; 0s for a single attempt [default:
-    /// 2m].
+    /// How long to retry transient failures, counted from the first attempt; 0s for a single attempt [default: 2m].
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     retry_for: Option<Duration>,
-    /// The largest answer that is taken [default: 268435456].
+    /// Maximum size of a response, in bytes [default: 268435456].
     #[arg(long, value_name = "BYTES")]
     max_bytes: Option<u64>,
-    /// A folder to keep answers in: what has not changed is not sent again.
+    /// Folder of the HTTP cache: unchanged responses are not transferred again.
     #[arg(long, value_name = "DIR")]
     cache: Option<PathBuf>,
 }
@@ -71,8 +69,8 @@ impl Arguments {
     pub(super) async fn run(self) -> Result<()> {
         if !self.selection.all && self.selection.country.is_empty() {
             return Err(Error::Usage {
-                message: "no country is named".to_owned(),
-                help: "name some (--country NAME...), or ask for all of them (--all)".to_owned(),
+                message: "no country is selected".to_owned(),
+                help: "select some (--country NAME...) or all (--all)".to_owned(),
             });
         }
         let options: Options = self.selection.options().into_iter().chain(self.manner.options()).collect();
@@ -90,7 +88,7 @@ impl Arguments {
 }
 
 impl Selection {
-    /// As options of the source: those that are said.
+    /// The given options, as options of the source.
     pub(super) fn options(&self) -> Vec<(String, String)> {
         let countries = match (self.all, &self.country) {
             (true, _) => Some(Countries::All),
@@ -108,7 +106,7 @@ impl Selection {
 }
 
 impl Manner {
-    /// As options of the source: those that are said.
+    /// The given options, as options of the source.
     pub(super) fn options(&self) -> Vec<(String, String)> {
         let time = |time: Duration| humantime::format_duration(time).to_string();
         said([

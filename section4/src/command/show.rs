@@ -12,32 +12,32 @@ use crate::chart::{self, Terminal};
 use crate::history::{self, Histories, History};
 use crate::{Result, output};
 
-/// Rows of the table, unless somebody says how many.
+/// Default number of table rows.
 const ROWS: usize = 7;
-/// Days of the chart, unless somebody says how many or there is no room for them.
+/// Default number of days in the chart, if there is space for them.
 const DAYS: usize = 56;
-/// Columns of what is no terminal.
+/// Default width if the output is not a terminal.
 const WIDTH: usize = 80;
-/// Columns that the numbers at the chart's axis may need.
+/// Columns reserved for the numbers at the chart's axis.
 const MARGIN: usize = 10;
 
-/// Show countries' daily cases and their 7-day average, from the table covid: the last days as numbers, and a chart.
+/// Show countries' daily cases and their 7-day average from the table covid: the last days as a table and a chart.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// Countries; case, accents and punctuation do not matter. Without any: all if there are no more than five, else the
+    /// Countries; case, accents and punctuation are ignored. By default all if there are at most five, otherwise the
     /// five with the most cases in the last four weeks.
     #[arg(long, value_name = "NAME", num_args = 1..)]
     country: Vec<String>,
-    /// How many of the last days to show. Without it: 7 as numbers, up to 56 in the terminal's chart, and all in the PNG.
+    /// Number of last days to show. By default 7 in the table, up to 56 in the terminal's chart, and all in the PNG.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     last: Option<u32>,
-    /// Also draw the chart into this file, as a whole or not at all: 1200 by 600 pixels, up to twelve countries.
+    /// Also draw the chart to this file, written atomically: 1200 by 600 pixels, up to twelve countries.
     #[arg(long, value_name = "FILE")]
     png: Option<PathBuf>,
-    /// The database, as libpq reads it: postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=verify-full
+    /// Database URL, with libpq's options: postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=verify-full
     #[arg(long, value_name = "URL", env = "DATABASE_URL", hide_env_values = true, default_value = "")]
     database_url: String,
-    /// How long to try again while the server cannot be reached: 30s, 2m.
+    /// How long to retry while the server cannot be reached: 30s, 2m.
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, default_value = "0s")]
     wait: Duration,
 }
@@ -46,7 +46,7 @@ impl Arguments {
     pub(super) async fn run(self) -> Result<()> {
         let database = self.database_url.parse::<Database>()?.application_name("section4");
         let mut client = database.connect(self.wait).await?;
-        // A picture without a limit is of all days, and the terminal has room for fewer.
+        // A picture without a limit has all days, but the terminal has space for fewer.
         let last = match self.png {
             Some(_) => self.last,
             None => self.last.or(u32::try_from(DAYS).ok()),
@@ -64,7 +64,7 @@ impl Arguments {
             let (countries, them) =
                 if histories.others == 1 { ("country is", "it") } else { ("countries are", "them") };
             let others = chart::count(i64::try_from(histories.others).unwrap_or(i64::MAX));
-            let more = format!("{others} more {countries} in the table: name {them} with --country");
+            let more = format!("{others} more {countries} in the table: select {them} with --country");
             let words: Vec<String> = more.split(' ').map(str::to_owned).collect();
             parts.push(chart::wrap(&words, terminal.width, 1));
         }
@@ -82,7 +82,7 @@ impl Arguments {
     }
 }
 
-/// Standard output, as wide as `COLUMNS` says, or else as it is.
+/// Properties of standard output; the width comes from `COLUMNS` or else from the terminal.
 fn terminal() -> Terminal {
     let is_terminal = std::io::stdout().is_terminal();
     let said = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()).filter(|columns| *columns > 0);

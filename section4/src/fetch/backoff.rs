@@ -1,4 +1,4 @@
-//! Pauses between attempts, which grow.
+//! Exponential backoff between attempts.
 
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 const FIRST: Duration = Duration::from_millis(200);
 const LONGEST: Duration = Duration::from_secs(10);
 
-/// The pauses after one failure and the next.
+/// The pauses after successive failures.
 #[derive(Debug)]
 pub(super) struct Backoff(Duration);
 
@@ -17,7 +17,7 @@ impl Default for Backoff {
 }
 
 impl Backoff {
-    /// Half of the pause to all of it, so that clients that lost a server together do not come back together.
+    /// Between half of the pause and all of it, so that clients that lost a server together do not reconnect together.
     pub(super) fn next(&mut self) -> Duration {
         let pause = self.0.mul_f64(0.5 + random() / 2.0);
         self.0 = (self.0 * 2).min(LONGEST);
@@ -25,7 +25,7 @@ impl Backoff {
     }
 }
 
-/// A number from 0 to 1. The keys of a hasher are the randomness that the standard library has.
+/// A random number from 0 to 1. The keys of a hasher are the only source of randomness in the standard library.
 fn random() -> f64 {
     RandomState::new().hash_one(()) as f64 / u64::MAX as f64
 }

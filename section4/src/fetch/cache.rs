@@ -1,4 +1,4 @@
-//! Answers kept in a folder, a file each, so that a server need not send again what has not changed.
+//! HTTP cache: responses in a folder, a file each, so that unchanged ones are not transferred again.
 
 use std::fs;
 use std::io::Write;
@@ -9,26 +9,26 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
 
-/// A folder of answers.
+/// A folder of responses.
 #[derive(Debug, Clone)]
 pub(super) struct Cache {
     folder: PathBuf,
 }
 
-/// An answer, and by what its server knows it again.
+/// A response, and its validators.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Cached {
     head: Head,
     body: Vec<u8>,
 }
 
-/// The first line of a file; behind it is the body.
+/// The first line of a file; the body follows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Head {
     url: String,
     etag: Option<String>,
     last_modified: Option<String>,
-    /// Of the body, in hexadecimal digits.
+    /// Hash of the body, in hexadecimal digits.
     blake3: String,
 }
 
@@ -37,7 +37,7 @@ impl Cache {
         let made = fs::create_dir_all(&folder).map_err(|error| Error::File {
             path: folder.display().to_string(),
             message: error.to_string(),
-            help: "name a folder that you may write to: --cache",
+            help: "choose a writable folder: --cache",
         });
         made.map(|()| Self { folder })
     }
@@ -46,7 +46,7 @@ impl Cache {
         self.folder.join(blake3::hash(url.as_bytes()).to_hex().as_str())
     }
 
-    /// What was kept of an address. A file that is not as it was written counts as none: the answer is had anew.
+    /// The stored response of a URL. A damaged file is ignored: the response is fetched again.
     pub(super) fn find(&self, url: &str) -> Option<Cached> {
         let mut bytes = fs::read(self.path(url)).ok()?;
         let line = bytes.iter().position(|&byte| byte == b'\n')?;
@@ -56,7 +56,7 @@ impl Cache {
         is_whole.then_some(Cached { head, body })
     }
 
-    /// Keeps an answer. That it cannot be kept is no reason not to use it.
+    /// Stores a response. A failure is logged only, because the response can be used anyway.
     pub(super) fn keep(&self, cached: &Cached) {
         let write = || -> std::io::Result<()> {
             let mut file = tempfile::NamedTempFile::new_in(&self.folder)?;
@@ -66,13 +66,13 @@ impl Cache {
             file.persist(self.path(&cached.head.url)).map(drop).map_err(|error| error.error)
         };
         if let Err(error) = write() {
-            tracing::warn!("{}: the answer of {} cannot be kept: {error}", self.folder.display(), cached.head.url);
+            tracing::warn!("{}: the response of {} cannot be cached: {error}", self.folder.display(), cached.head.url);
         }
     }
 }
 
 impl Cached {
-    /// An answer that its server would know again, without its body yet.
+    /// A response with validators, without its body yet.
     pub(super) fn of(url: &str, headers: &HeaderMap) -> Option<Self> {
         let text = |name: HeaderName| headers.get(name)?.to_str().ok().map(str::to_owned);
         let (etag, last_modified) = (text(ETAG), text(LAST_MODIFIED));
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_found_as_it_was_kept_and_for_its_address_only() {
+    fn a_response_is_found_unchanged_and_for_its_url_only() {
         let folder = tempfile::tempdir().unwrap();
         let cache = Cache::open(folder.path().join("made/on/the/way")).unwrap();
         let cached = kept(&cache);
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_answer_counts_as_none() {
+    fn a_damaged_response_is_ignored() {
         let folder = tempfile::tempdir().unwrap();
         let cache = Cache::open(folder.path().to_owned()).unwrap();
         kept(&cache);
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_its_server_would_not_know_again_is_not_kept() {
+    fn a_response_without_validators_is_not_cached() {
         assert_eq!(Cached::of(URL, &HeaderMap::new()), None);
     }
 }

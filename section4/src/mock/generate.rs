@@ -1,7 +1,7 @@
-//! A world that is made up: waves with a weekly rhythm, some countries with provinces, corrections now and then.
+//! Generates cases: waves with a weekly pattern, some countries with provinces, occasional corrections.
 //!
-//! Only sums, products and quotients are used, which every machine works out to the same bits: the same seed gives the
-//! same world everywhere.
+//! The arithmetic is limited to sums, products and quotients, which are bit-exact on every machine: the same seed gives
+//! the same data everywhere.
 
 use chrono::{Datelike, NaiveDate};
 use rand_chacha::ChaCha8Rng;
@@ -10,21 +10,21 @@ use rand_chacha::rand_core::{RngCore, SeedableRng};
 use super::World;
 use crate::source::Record;
 
-/// What to make up.
+/// Parameters of the generator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Generate {
-    /// How many countries; every tenth has provinces.
+    /// Number of countries; every tenth has provinces.
     pub countries: u16,
-    /// How many days, from 2020-01-22 on.
+    /// Number of days, from 2020-01-22 on.
     pub days: u16,
-    /// Another seed gives other cases.
+    /// Seed of the random numbers.
     pub seed: u64,
 }
 
-/// The first day that Johns Hopkins University counted.
+/// The first day of the data of Johns Hopkins University.
 const FIRST_DAY: NaiveDate = NaiveDate::from_ymd_opt(2020, 1, 22).expect("that is a day");
 
-/// Names that no country has, made of a beginning and an end.
+/// Fictional names, composed of a beginning and an end.
 const BEGINNINGS: [&str; 20] = [
     "Al", "Bor", "Cal", "Dra", "El", "Fen", "Gal", "Hor", "Il", "Jor", "Kal", "Lor", "Mar", "Nor", "Or", "Pal", "Quel",
     "Ros", "Sel", "Tar",
@@ -32,11 +32,11 @@ const BEGINNINGS: [&str; 20] = [
 const ENDS: [&str; 12] =
     ["avia", "dovia", "enia", "gard", "imar", "land", "mark", "onia", "ora", "stan", "uria", "vania"];
 
-/// What is reported of a day's cases from Monday on, in per cent: offices rest on weekends and make up for it.
+/// Reported percentage of a day's cases, from Monday on: low on weekends, high afterwards.
 const WEEK: [f64; 7] = [85.0, 120.0, 118.0, 112.0, 108.0, 92.0, 65.0];
 
 impl World {
-    /// Makes up countries with names that no country has.
+    /// Generates countries with fictional names.
     pub fn generate(generate: &Generate) -> Self {
         let mut records = Vec::new();
         for i in 0..generate.countries {
@@ -56,12 +56,12 @@ impl World {
 
 fn name(i: usize) -> String {
     let names = BEGINNINGS.len() * ENDS.len();
-    // Neighbours in the list do not begin alike.
+    // Consecutive names begin differently.
     let name = format!("{}{}", BEGINNINGS[i % BEGINNINGS.len()], ENDS[i / BEGINNINGS.len() % ENDS.len()]);
     if i < names { name } else { format!("{name} {}", i / names + 1) }
 }
 
-/// Two letters for each of the first 676.
+/// A distinct two-letter code for each of the first 676.
 fn code(i: u16) -> String {
     let letter = |i: u16| char::from(b'A' + (i % 26) as u8);
     [letter(i / 26), letter(i)].iter().collect()
@@ -84,7 +84,7 @@ impl Wave {
     }
 }
 
-/// The totals of a place by day.
+/// The cumulative cases of a place by day.
 fn totals(numbers: &mut ChaCha8Rng, days: u16) -> Vec<(NaiveDate, u64)> {
     let size = 1000.0 * (1.0 + 200.0 * random(numbers) * random(numbers) * random(numbers));
     let waves: Vec<Wave> = (0..5)
@@ -106,7 +106,7 @@ fn totals(numbers: &mut ChaCha8Rng, days: u16) -> Vec<(NaiveDate, u64)> {
         if day >= begins {
             total += (expected * noise * WEEK[weekday] / 100.0) as u64;
             if correction < 0.004 {
-                // Cases that were counted twice, or were none.
+                // A downward correction.
                 total -= (total as f64 * 0.002) as u64 + total.min(3);
             }
         }
@@ -115,7 +115,7 @@ fn totals(numbers: &mut ChaCha8Rng, days: u16) -> Vec<(NaiveDate, u64)> {
     all
 }
 
-/// A number from 0 up to 1.
+/// A random number from 0 to 1.
 fn random(numbers: &mut ChaCha8Rng) -> f64 {
     f64::from(numbers.next_u32()) / 4_294_967_296.0
 }
@@ -129,14 +129,14 @@ mod tests {
     const WORLD: Generate = Generate { countries: 500, days: 5, seed: 1 };
 
     #[test]
-    fn countries_have_names_of_their_own() {
+    fn countries_have_unique_names() {
         let world = World::generate(&WORLD);
         assert_eq!(world.countries().len(), 500);
         assert_eq!(world.countries().iter().map(|country| country.name()).collect::<BTreeSet<_>>().len(), 500);
     }
 
     #[test]
-    fn the_same_seed_gives_the_same_world_and_another_another() {
+    fn data_is_determined_by_the_seed() {
         let world = Generate { countries: 3, days: 300, seed: 7 };
         assert_eq!(World::generate(&world), World::generate(&world));
         assert_ne!(World::generate(&world), World::generate(&Generate { seed: 8, ..world }));

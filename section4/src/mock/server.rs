@@ -22,10 +22,10 @@ use crate::source::{Listed, Record};
 use crate::value::Midnight;
 use crate::{Error, Result};
 
-/// What answers under way get to end in when the server is asked to stop.
+/// Time for pending responses to complete on shutdown.
 const FAREWELL: Duration = Duration::from_secs(2);
 
-/// A server that listens.
+/// A listening server.
 #[derive(Debug)]
 pub struct Server {
     listener: TcpListener,
@@ -34,34 +34,34 @@ pub struct Server {
 }
 
 impl Server {
-    /// Listens at an address; with port 0 at any free port.
+    /// Listens on an address; port 0 selects any free port.
     ///
     /// # Errors
-    /// If the address is taken, or not of this machine.
+    /// If the address is in use, or not one of this machine.
     pub async fn listen(address: SocketAddr, world: World) -> Result<Self> {
         let failed = |error: std::io::Error| Error::File {
             path: address.to_string(),
-            message: format!("cannot listen there: {error}"),
-            help: "name another address, or port 0 for any that is free: --listen",
+            message: format!("cannot listen on this address: {error}"),
+            help: "choose another address, or port 0 for any free port: --listen",
         };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         Ok(Self { listener, address, world })
     }
 
-    /// Where it listens.
+    /// The address it listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Serves until a future ends. Answers under way are given.
+    /// Serves until a future completes. Pending responses are completed.
     ///
     /// # Errors
-    /// If the server breaks.
+    /// If the server fails.
     pub async fn run_until(self, end: impl Future<Output = ()>) -> Result<()> {
         let (stop, stopped) = oneshot::channel::<()>();
         let stopped = async {
-            // Without anybody who could say so it is over too.
+            // A dropped sender ends the server too.
             let _ = stopped.await;
         };
         let mut served = axum::serve(self.listener, router(self.world)).with_graceful_shutdown(stopped).into_future();
@@ -72,7 +72,7 @@ impl Server {
         let _ = stop.send(());
         match tokio::time::timeout(FAREWELL, served).await {
             Ok(served) => Ok(served?),
-            // A client that does not read its answer is not waited for.
+            // A client that does not read its response is not waited for.
             Err(_) => Ok(()),
         }
     }
@@ -91,7 +91,7 @@ async fn countries(State(world): State<Arc<World>>, headers: HeaderMap) -> Respo
     answer(&headers, &listed)
 }
 
-/// Both days are included; a time of day counts as its day.
+/// Both days are inclusive; the time of day is ignored.
 #[derive(Deserialize)]
 struct Limits {
     from: Option<String>,
@@ -121,7 +121,7 @@ fn day(text: Option<&str>) -> Result<Option<NaiveDate>, chrono::ParseError> {
     time.or_else(|_| text.parse()).map(Some)
 }
 
-/// An answer in JSON, or word that it is the one that the client has.
+/// A JSON response, or 304 if the client already has it.
 fn answer(headers: &HeaderMap, value: &impl Serialize) -> Response {
     let Ok(body) = serde_json::to_vec(value) else {
         return message(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error");

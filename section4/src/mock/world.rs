@@ -1,4 +1,4 @@
-//! Countries and their records, from a file.
+//! The data of the mock: countries and their records.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -8,7 +8,7 @@ use chrono::NaiveDate;
 use crate::source::{Listed, Malformed, Record, Table};
 use crate::{Error, Result, country};
 
-/// What the server knows, country by country in the order of their slugs.
+/// All countries, sorted by slug.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct World {
     countries: Vec<Country>,
@@ -22,16 +22,16 @@ pub struct Country {
 }
 
 impl World {
-    /// Reads a file: an answer of covid19api, of one country or several one behind the other, or the wide CSV of Johns
+    /// Reads a file: responses of covid19api, of one or several countries, concatenated; or the wide CSV of Johns
     /// Hopkins University.
     ///
     /// # Errors
-    /// If the file cannot be read, or is neither.
+    /// If the file cannot be read, or has neither format.
     pub fn read(path: &Path) -> Result<Self> {
         let bytes = std::fs::read(path).map_err(|error| Error::File {
             path: path.display().to_string(),
             message: error.to_string(),
-            help: "name a file that is there and that you may read: --data",
+            help: "choose an existing, readable file: --data",
         })?;
         let is_json = bytes.trim_ascii_start().starts_with(b"[");
         let records = if is_json { recorded(&bytes) } else { wide(&bytes) };
@@ -51,7 +51,7 @@ impl World {
         Self { countries: countries.into_values().collect() }
     }
 
-    /// All countries, in the order of their slugs.
+    /// All countries, sorted by slug.
     pub fn countries(&self) -> &[Country] {
         &self.countries
     }
@@ -69,12 +69,12 @@ impl Country {
         &self.listed.country
     }
 
-    /// Its name in addresses.
+    /// Its name in URLs.
     pub fn slug(&self) -> &str {
         &self.listed.slug
     }
 
-    /// The total cases of its provinces, one record after the other.
+    /// The cumulative cases of its provinces, record by record.
     pub fn totals(&self) -> impl Iterator<Item = (&str, NaiveDate, u64)> {
         self.records.iter().map(|record| (record.province.as_str(), record.date.0, record.cases.0))
     }

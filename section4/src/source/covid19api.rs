@@ -1,4 +1,4 @@
-//! `GET /country/{slug}/status/confirmed?from&to`: an array with an object for each province (or city) and day.
+//! `GET /country/{slug}/status/confirmed?from&to`: an array with an object per province (or city) and day.
 
 use chrono::NaiveDate;
 use futures::FutureExt;
@@ -12,7 +12,7 @@ use crate::series::{Series, Totals};
 use crate::value::{Cases, Midnight};
 use crate::{Error, Result, country};
 
-/// The confirmed cases of a province, or a city of it, up to and with a day.
+/// The cumulative confirmed cases of a province or city up to and including a day.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct Record {
@@ -28,7 +28,7 @@ pub(crate) struct Record {
     pub(crate) date: Midnight,
 }
 
-/// A country of the listing `GET /countries`.
+/// A country in the list `GET /countries`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct Listed {
@@ -53,7 +53,7 @@ pub(super) async fn fetch(request: &Request, client: &Client) -> Result<Vec<Seri
 async fn one(request: &Request, client: &Client, slug: &str, name: &str) -> Result<Series> {
     let body = match client.get(address(request, slug)).await {
         Err(error) if error.is_status(StatusCode::NOT_FOUND) => {
-            // The country may have another name there, or the server be another one altogether.
+            // The country may have another name in this source, or the server may be a different one.
             let Ok(listed) = countries(request, client).await else { return Err(error) };
             let known = || listed.iter().map(|listed| listed.country.as_str());
             let found = country::find(name, known()).and_then(|of| listed.iter().find(|listed| listed.country == of));
@@ -85,7 +85,7 @@ async fn countries(request: &Request, client: &Client) -> Result<Vec<Listed>> {
     read(client.get(request.address(["countries"])).await?, json)
 }
 
-/// The country's name and totals, if there is anything.
+/// The country's name and totals, if there are any.
 pub(super) fn parse(bytes: &[u8]) -> Result<Option<(String, Totals)>, Malformed> {
     let records: Vec<Record> = json(bytes)?;
     let Some(first) = records.first() else { return Ok(None) };
@@ -97,14 +97,14 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Option<(String, Totals)>, Malformed>
         }
         if record.country != first.country {
             let (one, other) = (crate::value::shown(&first.country), crate::value::shown(&record.country));
-            return Err(wrong(format!("the country is `{other}`, and was `{one}` before")));
+            return Err(wrong(format!("the country is `{other}`, but was `{one}` before")));
         }
         totals.add(&place(record), record.date.0, record.cases).map_err(wrong)?;
     }
     Ok(Some((first.country.clone(), totals)))
 }
 
-/// Cities of the same name are told apart by their codes.
+/// Cities with the same name are distinguished by their codes.
 fn place(record: &Record) -> String {
     let parts = [&record.province, &record.city, &record.city_code];
     parts.into_iter().filter(|part| !part.is_empty()).cloned().collect::<Vec<_>>().join(", ")
@@ -139,7 +139,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_same_place_has_the_same_name_whatever_is_empty() {
+    fn empty_fields_do_not_change_the_name_of_a_place() {
         let record = Record::of_province("US", "US", "Ohio", NaiveDate::from_ymd_opt(2020, 3, 1).unwrap(), 1);
         assert_eq!(place(&record), "Ohio");
         let city = Record { city: "Dayton".to_owned(), city_code: "39113".to_owned(), ..record };

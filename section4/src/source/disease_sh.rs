@@ -1,5 +1,5 @@
-//! `GET /v3/covid-19/historical/{country}?lastdays=all`: an object with a number for each day; for all countries an
-//! array of them, in which some countries come as their provinces.
+//! `GET /v3/covid-19/historical/{country}?lastdays=all`: an object with a number per day; for all countries an array of
+//! them, in which some countries are split into provinces.
 
 use futures::FutureExt;
 use std::fmt;
@@ -19,11 +19,11 @@ use crate::{Error, Result};
 #[derive(Deserialize)]
 struct Entry {
     country: Option<String>,
-    /// A province's name; null, or the names of all provinces that were summed, for a whole country.
+    /// A province's name; for a whole country null, or the names of all summed provinces.
     #[serde(default)]
     province: Value,
     timeline: Option<Timeline>,
-    /// Instead of all that: why there is nothing.
+    /// In an error response instead of all other fields: the message.
     message: Option<String>,
 }
 
@@ -32,7 +32,7 @@ struct Timeline {
     cases: Totals,
 }
 
-/// In the order in which they come, and as often: a map would lose both.
+/// In the order of the response, with duplicates: a map would lose both.
 struct Totals(Vec<(NaiveDate, Cases)>);
 
 impl<'de> Deserialize<'de> for Totals {
@@ -72,24 +72,24 @@ pub(super) async fn fetch(request: &Request, client: &Client) -> Result<Vec<Seri
 
 async fn one(request: &Request, client: &Client, name: &str) -> Result<Series> {
     let unknown = || {
-        let help = "it takes names as `Singapore`, and ISO codes as `SG` or `SGP`; see /v3/covid-19/countries there";
+        let help = "use a name such as `Singapore` or an ISO code such as `SG` or `SGP`; see /v3/covid-19/countries";
         request.unknown(name, help.to_owned())
     };
     let body = match client.get(address(request, Some(name))).await {
-        Err(Error::Status { says, .. }) if says.contains(NOT_FOUND) => return Err(unknown()),
+        Err(Error::Status { detail, .. }) if detail.contains(NOT_FOUND) => return Err(unknown()),
         body => body?,
     };
     let url = body.url().to_owned();
     let mut countries = read(body, parse)?;
     let Some((country, totals)) = countries.pop_first() else { return Err(unknown()) };
     if let Some((other, _)) = countries.first_key_value() {
-        let message = format!("the answer is about {} and {}, not one country", shown(&country), shown(other));
+        let message = format!("the response is about {} and {} instead of one country", shown(&country), shown(other));
         return Err(Malformed::new(message).at(&url));
     }
     Ok(totals.series(&country, request.source, request.days))
 }
 
-/// How the service begins to say that it does not know a country.
+/// The beginning of the service's message about an unknown country.
 const NOT_FOUND: &str = "Country not found";
 
 fn address(request: &Request, name: Option<&str>) -> reqwest::Url {
@@ -100,7 +100,7 @@ fn address(request: &Request, name: Option<&str>) -> reqwest::Url {
     address
 }
 
-/// The service takes what stands between commas for several countries: `Korea, South` is asked for as `South Korea`.
+/// The service splits names at commas: `Korea, South` is requested as `South Korea`.
 fn without_comma(name: &str) -> String {
     match name.split_once(',') {
         Some((last, first)) => format!("{} {}", first.trim(), last.trim()),
@@ -108,7 +108,7 @@ fn without_comma(name: &str) -> String {
     }
 }
 
-/// Nothing if the service does not know the country.
+/// None if the service does not know the country.
 pub(super) fn parse(bytes: &[u8]) -> Result<Parsed, Malformed> {
     let is_array = bytes.trim_ascii_start().starts_with(b"[");
     let entries: Vec<Entry> = if is_array { json(bytes)? } else { vec![json(bytes)?] };
@@ -118,7 +118,9 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Parsed, Malformed> {
         let (country, timeline) = match entry {
             Entry { country: Some(country), timeline: Some(timeline), .. } => (country, timeline),
             Entry { message: Some(message), .. } if message.starts_with(NOT_FOUND) => continue,
-            Entry { message: Some(message), .. } => return Err(wrong(format!("the source says: {}", shown(&message)))),
+            Entry { message: Some(message), .. } => {
+                return Err(wrong(format!("the source responded: {}", shown(&message))));
+            }
             Entry { country: None, .. } => return Err(wrong("missing field `country`".to_owned())),
             Entry { timeline: None, .. } => return Err(wrong("missing field `timeline`".to_owned())),
         };
@@ -140,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_with_a_comma_is_turned_round() {
+    fn a_name_with_a_comma_is_reversed() {
         assert_eq!(without_comma("Korea, South"), "South Korea");
         assert_eq!(without_comma(" Singapore "), "Singapore");
     }

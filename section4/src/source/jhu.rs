@@ -1,4 +1,4 @@
-//! `time_series_covid19_confirmed_global.csv`: a line for each province, a column for each day.
+//! `time_series_covid19_confirmed_global.csv`: a line per province, a column per day.
 
 use chrono::NaiveDate;
 
@@ -11,24 +11,24 @@ use crate::value::{Cases, american_date};
 
 const FILE: &str = "time_series_covid19_confirmed_global.csv";
 
-/// The columns that are no days.
+/// The columns that are not days.
 const NAMES: [&str; 4] = ["Province/State", "Country/Region", "Lat", "Long"];
 
-/// The file as it is.
+/// The unprocessed file.
 #[derive(Debug)]
 pub(crate) struct Table {
     pub(crate) days: Vec<NaiveDate>,
     pub(crate) rows: Vec<Row>,
 }
 
-/// A province, or a country that has none.
+/// A province, or a country without provinces.
 #[derive(Debug)]
 pub(crate) struct Row {
     pub(crate) province: String,
     pub(crate) country: String,
     pub(crate) latitude: String,
     pub(crate) longitude: String,
-    /// As many as there are days; an empty cell is none.
+    /// One per day; an empty cell is none.
     pub(crate) totals: Vec<Option<Cases>>,
     line: u64,
 }
@@ -54,7 +54,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Parsed, Malformed> {
 }
 
 impl Table {
-    /// Reads the file, columns by name.
+    /// Parses the file; columns are matched by name.
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self, Malformed> {
         let mut reader = csv(bytes)?;
         let header = reader.headers()?;

@@ -1,11 +1,11 @@
-//! An answer that is not what its format says.
+//! Errors of responses that do not have their format.
 
 use serde::de::DeserializeOwned;
 
 use crate::Error;
 use crate::value::shown;
 
-/// What is wrong with an answer, and where in it.
+/// What is wrong with a response, and its position.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Malformed {
     message: String,
@@ -13,40 +13,40 @@ pub(crate) struct Malformed {
 }
 
 impl Malformed {
-    /// A value that does not fit the format.
+    /// A value that does not match the format.
     pub(crate) fn new(message: impl Into<String>) -> Self {
-        let help = "nothing was written; the source has a mistake in it, or its format has changed";
+        let help = "nothing was written; the source has an error, or its format has changed";
         Self { message: message.into(), help }
     }
 
     fn cut_off() -> Self {
-        let message = "the answer is cut off: the JSON ends before it is whole".to_owned();
+        let message = "the response is truncated: incomplete JSON".to_owned();
         Self { message, help: "nothing was written; try again later" }
     }
 
-    /// An answer that is no data at all.
+    /// A response that is not data at all.
     fn no_data(bytes: &[u8], expected: &str) -> Option<Self> {
         let start = String::from_utf8_lossy(&bytes[..bytes.len().min(4096)]);
         let start = start.trim_start_matches('\u{feff}').trim_start();
         if start.is_empty() {
-            let message = format!("the answer is empty; it should be {expected}");
-            return Some(Self { message, help: "nothing was written; see what the server is: --base-url" });
+            let message = format!("the response is empty; expected {expected}");
+            return Some(Self { message, help: "nothing was written; check the server: --base-url" });
         }
         start.starts_with('<').then(|| {
-            let message = format!("the answer is an HTML page{} instead of {expected}", titled(start));
-            let help = "nothing was written; a proxy, a login or an error page may be in between: open the address in a \
-                        browser, and see --base-url";
+            let message = format!("the response is an HTML page{} instead of {expected}", titled(start));
+            let help = "nothing was written; it may be a proxy, a login or an error page: open the URL in a \
+                        browser, and check --base-url";
             Self { message, help }
         })
     }
 
-    /// The error of whoever gave the answer.
+    /// The error with the URL of the response.
     pub(crate) fn at(self, url: &str) -> Error {
         Error::Malformed { url: url.to_owned(), message: self.message, help: self.help }
     }
 }
 
-/// A page's title, by which people know it.
+/// The title of a page, to identify it.
 fn titled(page: &str) -> String {
     let lower = page.to_ascii_lowercase();
     let title = lower.find("<title>").and_then(|start| {
@@ -56,7 +56,7 @@ fn titled(page: &str) -> String {
     title.map(|title| format!(" (“{}”)", shown(title))).unwrap_or_default()
 }
 
-/// Reads JSON. A mistake is told with the way to it: `[17].Cases`.
+/// Parses JSON. Errors have their path: `[17].Cases`.
 pub(crate) fn json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Malformed> {
     if let Some(malformed) = Malformed::no_data(bytes, "JSON") {
         return Err(malformed);
@@ -69,20 +69,20 @@ pub(crate) fn json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Malformed> {
         }
         let message = error.to_string();
         if !error.is_data() {
-            return Malformed::new(format!("the answer is not JSON: {}", shown(&message)));
+            return Malformed::new(format!("the response is not JSON: {}", shown(&message)));
         }
-        // The way to it says where; in one long line nobody counts columns.
+        // The path is the position; columns of one long line are useless.
         let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(message, _)| message);
         match path.as_str() {
             "." => Malformed::new(shown(message)),
             path => Malformed::new(format!("{}: {}", shown(path), shown(message))),
         }
     })?;
-    reader.end().map_err(|error| Malformed::new(format!("there is something behind the JSON: {error}")))?;
+    reader.end().map_err(|error| Malformed::new(format!("unexpected text after the JSON: {error}")))?;
     Ok(value)
 }
 
-/// Reads the lines of a CSV; the mark that says UTF-8 is no part of it.
+/// Opens a CSV; a byte order mark is skipped.
 pub(crate) fn csv(bytes: &[u8]) -> Result<::csv::Reader<&[u8]>, Malformed> {
     match Malformed::no_data(bytes, "CSV") {
         Some(malformed) => Err(malformed),
@@ -97,21 +97,21 @@ impl From<::csv::Error> for Malformed {
             ::csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
                 format!("{line}{len} fields instead of {expected_len}")
             }
-            ::csv::ErrorKind::Utf8 { .. } => format!("{line}this is not UTF-8"),
+            ::csv::ErrorKind::Utf8 { .. } => format!("{line}the text is not valid UTF-8"),
             _ => format!("{line}{error}"),
         })
     }
 }
 
-/// Where a column stands in a header.
+/// The position of a column in a header.
 pub(crate) fn column(header: &::csv::StringRecord, names: &[&str]) -> Result<usize, Malformed> {
     let mut found = header.iter().enumerate().filter(|(_, of)| names.contains(of)).map(|(i, _)| i);
     match (found.next(), found.next()) {
         (Some(column), None) => Ok(column),
-        (Some(_), Some(_)) => Err(Malformed::new(format!("line 1: the column `{}` is there twice", names[0]))),
+        (Some(_), Some(_)) => Err(Malformed::new(format!("line 1: duplicate column `{}`", names[0]))),
         (None, _) => {
             let first: Vec<_> = header.iter().take(5).map(shown).collect();
-            let message = format!("line 1: the column `{}` is missing; there is {} …", names[0], first.join(","));
+            let message = format!("line 1: column `{}` is missing; the header is {} …", names[0], first.join(","));
             Err(Malformed::new(message))
         }
     }

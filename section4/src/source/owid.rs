@@ -1,5 +1,5 @@
-//! `owid-covid-data.csv`, and every other CSV of Our World in Data with the columns `location`, `date` and
-//! `total_cases`: a line for each country and day.
+//! `owid-covid-data.csv`, and all other CSVs of Our World in Data with the columns `location`, `date` and
+//! `total_cases`: a line per country and day.
 
 use super::malformed::{Malformed, column, csv};
 use super::{Parsed, Request, read};
@@ -10,7 +10,7 @@ use crate::value::{Cases, iso_date};
 
 const FILE: &str = "owid-covid-data.csv";
 
-/// What stands among the countries and is several of them, or a part of one. It can be had by name; in all countries it
+/// Locations that are aggregates or parts of countries. They can be requested by name, but among all countries they
 /// would count cases twice.
 const NO_COUNTRIES: [&str; 24] = [
     "Africa",
@@ -48,7 +48,7 @@ pub(super) async fn fetch(request: &Request, client: &Client) -> Result<Vec<Seri
 pub(super) fn parse(bytes: &[u8]) -> Result<Parsed, Malformed> {
     let mut reader = csv(bytes)?;
     let header = reader.headers()?;
-    // Newer files name the country so.
+    // Newer files use this name for the column.
     let location = column(header, &["location", "country"])?;
     let (date, total) = (column(header, &["date"])?, column(header, &["total_cases"])?);
     let mut parsed = Parsed::new();
@@ -61,7 +61,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Parsed, Malformed> {
             return Err(wrong("`location` is empty".to_owned()));
         }
         let day = iso_date(&record[date]).map_err(wrong)?;
-        // A country is there even if all its totals are missing.
+        // A country exists even if all its totals are missing.
         let totals = match parsed.get_mut(country) {
             Some(totals) => totals,
             None => parsed.entry(country.to_owned()).or_default(),
@@ -74,7 +74,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Parsed, Malformed> {
     Ok(parsed)
 }
 
-/// The files write whole numbers as floats: `12.0`.
+/// The files write integers as floats: `12.0`.
 fn whole(text: &str) -> &str {
     match text.split_once('.') {
         Some((whole, zeros)) if !zeros.is_empty() && zeros.bytes().all(|digit| digit == b'0') => whole,

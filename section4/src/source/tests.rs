@@ -1,10 +1,10 @@
-//! Whatever a server sends, it is either read or refused with a reason.
+//! Any response is either parsed or refused with a reason.
 
 use proptest::prelude::*;
 
 use super::*;
 
-/// A parser, and an answer that it reads.
+/// A parser, and a valid response for it.
 type Format = (fn(&[u8]) -> Result<(), Malformed>, &'static str);
 
 const FORMATS: [Format; 4] = [
@@ -19,7 +19,7 @@ fn format() -> impl Strategy<Value = Format> {
 }
 
 #[test]
-fn json_is_refused_wherever_it_is_cut_off() {
+fn truncated_json_is_refused() {
     for (parse, answer) in &FORMATS[..2] {
         let answer = answer.trim_end();
         assert_eq!(parse(answer.as_bytes()), Ok(()));
@@ -31,7 +31,7 @@ fn json_is_refused_wherever_it_is_cut_off() {
 
 proptest! {
     #[test]
-    fn damage_is_read_or_refused((parse, answer) in format(), at: prop::sample::Index, with in prop::collection::vec(any::<u8>(), 0..20)) {
+    fn a_damaged_response_is_parsed_or_refused((parse, answer) in format(), at: prop::sample::Index, with in prop::collection::vec(any::<u8>(), 0..20)) {
         let mut bytes = answer.as_bytes().to_vec();
         let at = at.index(bytes.len());
         let end = (at + with.len()).min(bytes.len());
@@ -40,7 +40,7 @@ proptest! {
     }
 
     #[test]
-    fn anything_is_read_or_refused((parse, _) in format(), text in "[<{\\[\u{feff}]?\\PC*(<title>)?\\PC*") {
+    fn any_text_is_parsed_or_refused((parse, _) in format(), text in "[<{\\[\u{feff}]?\\PC*(<title>)?\\PC*") {
         let _ = parse(text.as_bytes());
     }
 }

@@ -1,4 +1,4 @@
-//! A server that answers as it is told, and the program as its users start it.
+//! A test server with configurable responses, and a runner of the program.
 #![allow(dead_code)]
 
 use std::io::{Read, Write};
@@ -8,14 +8,14 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-/// What a server does with a request.
+/// The response of a server to a request.
 #[derive(Debug, Clone)]
 pub(crate) enum Reply {
     /// Sends these bytes and closes.
     Bytes(Vec<u8>),
     /// Sends these bytes and then nothing more, without closing.
     Stall(Vec<u8>),
-    /// Sends these bytes over and over, until the client has enough.
+    /// Sends these bytes repeatedly until the client closes.
     Forever(Vec<u8>),
 }
 
@@ -42,7 +42,7 @@ pub(crate) fn data(name: &str) -> String {
     std::fs::read_to_string(format!("{}/tests/data/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
 }
 
-/// A server of its own for each test. The threads end with the process.
+/// A server for one test. The threads end with the process.
 #[derive(Debug)]
 pub(crate) struct Server {
     address: SocketAddr,
@@ -50,7 +50,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Answers one request after the other with these replies, and from then on with the last one.
+    /// Answers successive requests with these replies; the last one is repeated.
     pub(crate) fn replying(replies: Vec<Reply>) -> Self {
         let served = Mutex::new(0);
         Self::answering(move |_| {
@@ -60,7 +60,7 @@ impl Server {
         })
     }
 
-    /// Answers by the path and query of a request.
+    /// Answers depending on the path and query of a request.
     pub(crate) fn answering(answer: impl Fn(&str) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -93,7 +93,7 @@ impl Server {
         self.requests().iter().map(|head| head.split(' ').nth(1).unwrap().to_owned()).collect()
     }
 
-    /// Runs `section4 fetch` against this server, trying once.
+    /// Runs `section4 fetch` against this server, without retries.
     pub(crate) fn fetch(&self, source: &str, arguments: &[&str]) -> Ran {
         let url = self.url();
         let mut all = vec!["fetch", "--source", source, "--base-url", &url];
@@ -117,7 +117,7 @@ fn serve(mut stream: TcpStream, seen: &Mutex<Vec<String>>, answer: &dyn Fn(&str)
     let head = String::from_utf8(head).unwrap();
     let path = head.split(' ').nth(1).unwrap().to_owned();
     seen.lock().unwrap().push(head);
-    // A client that has enough closes, which is no failure of the server.
+    // A client that has read enough closes, which is not an error of the server.
     match answer(&path) {
         Reply::Bytes(bytes) => {
             let _ = stream.write_all(&bytes);
@@ -130,12 +130,12 @@ fn serve(mut stream: TcpStream, seen: &Mutex<Vec<String>>, answer: &dyn Fn(&str)
     }
 }
 
-/// A port at which nobody listens.
+/// A port on which nothing listens.
 pub(crate) fn closed_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-/// What a command came to.
+/// Result of a command.
 #[derive(Debug)]
 pub(crate) struct Ran {
     pub(crate) code: Option<i32>,
@@ -162,7 +162,7 @@ impl Ran {
         Self { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
     }
 
-    /// Fails unless the command failed with this exit code, wrote nothing and said this, wherever lines were broken.
+    /// Fails unless the command failed with this exit code, wrote nothing and reported this, regardless of line breaks.
     #[track_caller]
     pub(crate) fn failed(&self, code: i32, said: &str) {
         assert_eq!(self.code, Some(code), "{self:#?}");
@@ -170,7 +170,7 @@ impl Ran {
         self.said(said);
     }
 
-    /// Fails unless this stands in what the command said to people.
+    /// Fails unless the command reported this on standard error.
     #[track_caller]
     pub(crate) fn said(&self, said: &str) {
         let bare =
@@ -178,7 +178,7 @@ impl Ran {
         assert!(bare(&self.err).contains(&bare(said)), "`{said}` is not in {self:#?}");
     }
 
-    /// Fails unless the command wrote these lines behind its header, and nothing to people.
+    /// Fails unless the command wrote these lines after its header, and nothing to standard error.
     #[track_caller]
     pub(crate) fn wrote(&self, lines: &[&str]) {
         assert_eq!(self.err, "", "{self:#?}");

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::path::PathBuf;
 
-use super::asked::{Cars, Validation};
+use super::common::{Cars, Validation};
 use super::output;
 use crate::evaluate::{Candidate, Evaluation, Folds};
 use crate::schema::Attribute;
@@ -16,10 +16,10 @@ pub(super) struct Arguments {
     cars: Cars,
     #[command(flatten)]
     validation: Validation,
-    /// Print JSON: all scores, each price's, and the confusion matrices.
+    /// Print JSON: all scores, those per price, and the confusion matrices.
     #[arg(long)]
     json: bool,
-    /// Write the folds as CSV too: row,repeat,fold, counted from 0; rows in the order of `section5 generate`.
+    /// Also write the folds as CSV: row,repeat,fold, counted from 0; rows in the order of `section5 generate`.
     #[arg(long, value_name = "FILE")]
     folds_output: Option<PathBuf>,
 }
@@ -35,17 +35,17 @@ impl Arguments {
         let evaluation = self.validation.evaluate(&table, &Candidate::ALL)?;
         let text = match self.json {
             true => serde_json::to_string_pretty(&evaluation).map_err(|error| Error::Output(error.into()))? + "\n",
-            false => told(&evaluation),
+            false => summary(&evaluation),
         };
         output::print(text.as_bytes())
     }
 }
 
-/// As a table for people, then each price in the best model.
-fn told(evaluation: &Evaluation) -> String {
+/// A human-readable table, followed by the scores per price of the best model.
+fn summary(evaluation: &Evaluation) -> String {
     let mut text = String::new();
     let mut line = |line: std::fmt::Arguments| {
-        // A string takes whatever is written to it.
+        // Writing to a string cannot fail.
         let _ = writeln!(text, "{}", line.to_string().trim_end());
     };
     let settings = evaluation.settings;
@@ -79,7 +79,7 @@ fn told(evaluation: &Evaluation) -> String {
     }
     if let Some(best) = evaluation.best() {
         let name = best.candidate.model.name();
-        line(format_args!("\n{name}, {} features, for each price:\n", best.candidate.feature_set.name()));
+        line(format_args!("\n{name}, {} features, by price:\n", best.candidate.feature_set.name()));
         line(format_args!("{:10}{:>10}{:>8}{:>8}   predicted: {}", "price", "precision", "recall", "F1", prices()));
         for (of_price, row) in best.prices.iter().zip(best.confusion) {
             let row: String = row.iter().map(|count| format!("{count:>7}")).collect();

@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use super::output;
 use crate::{Result, rules};
 
-/// Write the full table of 1,728 cars that the published rules make, as CSV.
+/// Write the full table of 1,728 cars that results from the published rules, as CSV.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// The file to write, as a whole or not at all; standard output unless it is named.
+    /// Output file, written atomically; by default standard output.
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Write the names of the columns first, which the published file has not.
+    /// Write a header first, which the published file does not have.
     #[arg(long)]
     header: bool,
 }

@@ -1,4 +1,4 @@
-//! What verbs write: files as a whole or not at all, and standard output.
+//! Output of the commands: files, written atomically, and standard output.
 
 use std::fs::Permissions;
 use std::io::Write;
@@ -7,7 +7,7 @@ use std::path::Path;
 
 use crate::{Error, Result};
 
-/// Writes to a file if one is named, and prints otherwise.
+/// Writes to a file if one is given, otherwise to standard output.
 pub(super) fn write_or_print(path: Option<&Path>, text: &[u8]) -> Result<()> {
     match path {
         Some(path) => write(path, text),
@@ -15,7 +15,7 @@ pub(super) fn write_or_print(path: Option<&Path>, text: &[u8]) -> Result<()> {
     }
 }
 
-/// Whoever reads no further than the first lines (`head`) has what he wanted.
+/// Prints to standard output. A closed pipe (`head`) is not an error.
 pub(super) fn print(text: &[u8]) -> Result<()> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text).and_then(|()| out.flush()) {
@@ -24,19 +24,19 @@ pub(super) fn print(text: &[u8]) -> Result<()> {
     }
 }
 
-/// Whether a file can be written there at all: to be asked before work that takes a while.
+/// Checks that the folder of a file exists, before work that takes long.
 pub(super) fn expect_folder(path: &Path) -> Result<()> {
     if folder_of(path).is_dir() {
         return Ok(());
     }
     Err(Error::File {
         path: path.display().to_string(),
-        message: "its folder is not there".to_owned(),
-        help: "make the folder first",
+        message: "its folder does not exist".to_owned(),
+        help: "create the folder first",
     })
 }
 
-/// Puts a whole file in the place of another one, so that nobody sees a part of it.
+/// Replaces a file atomically, so that readers never see a partial one.
 pub(super) fn write(path: &Path, text: &[u8]) -> Result<()> {
     let replace = || {
         let mut builder = tempfile::Builder::new();
@@ -48,7 +48,7 @@ pub(super) fn write(path: &Path, text: &[u8]) -> Result<()> {
     replace().map(|_| ()).map_err(|error| Error::File {
         path: path.display().to_string(),
         message: error.to_string(),
-        help: "write to a folder that you may write to",
+        help: "choose a writable folder",
     })
 }
 

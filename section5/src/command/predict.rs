@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::asked::{Car, Cars};
+use super::common::{Car, Cars};
 use super::output;
 use crate::batch::{self, Batch};
 use crate::evaluate::Candidate;
@@ -11,10 +11,10 @@ use crate::predict::Prediction;
 use crate::records;
 use crate::{Error, Result};
 
-/// So many bad rows are told of; all are kept apart.
-const TOLD: usize = 20;
+/// Maximum number of rejected rows that are printed; all are written to the file.
+const MAX_PRINTED: usize = 20;
 
-/// Predict the price of a car of which some attributes are known, or of each car of a CSV file.
+/// Predict the price of a car from some of its attributes, or of each car of a CSV file.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     #[command(flatten)]
@@ -22,17 +22,17 @@ pub(super) struct Arguments {
     /// Print JSON.
     #[arg(long, conflicts_with = "input")]
     json: bool,
-    /// A CSV file of cars: its header names attributes, an empty value is unknown.
+    /// CSV file of cars: its header has attributes, an empty value is unknown.
     #[arg(long, value_name = "FILE", requires = "output")]
     #[arg(conflicts_with_all = ["maint", "doors", "persons", "lug_boot", "safety", "class"])]
     input: Option<PathBuf>,
-    /// Where the cars go with their prices, as a whole or not at all.
+    /// Output file of the predicted cars, written atomically.
     #[arg(long, value_name = "FILE", requires = "input")]
     output: Option<PathBuf>,
-    /// Where bad rows go, with the reason; beside the output as NAME.rejected.csv unless it is given.
+    /// Output file of rejected rows with reasons; by default NAME.rejected.csv next to the output.
     #[arg(long, value_name = "FILE", requires = "input")]
     rejected: Option<PathBuf>,
-    /// A model that `section5 train` has saved, instead of the best one, fitted now.
+    /// Model file of `section5 train`, instead of fitting the best model now.
     #[arg(long, value_name = "FILE", conflicts_with = "data")]
     model: Option<PathBuf>,
     #[command(flatten)]
@@ -62,7 +62,7 @@ impl Arguments {
 
     fn batch(&self, fitted: &Fitted, input: &Path, output: &Path) -> Result<()> {
         let name = input.display().to_string();
-        let text = records::read(input, "name a CSV file of cars")?;
+        let text = records::read(input, "specify a CSV file of cars")?;
         let rejected = self.rejected.clone().unwrap_or_else(|| output.with_extension("rejected.csv"));
         different(&[input, output, &rejected])?;
         let batch = batch::predict(&text, &name, fitted)?;
@@ -70,33 +70,33 @@ impl Arguments {
         output::write(output, &batch.predicted)?;
         warn(&batch, &rejected);
         let Batch { cars, bad_rows, extrapolated, .. } = &batch;
-        let told = format!(
-            "{}: {}, {extrapolated} of them like no training row\n{}: {}\n",
+        let summary = format!(
+            "{}: {}, {extrapolated} of them without a matching training row\n{}: {}\n",
             output.display(),
             number(*cars, "car"),
             rejected.display(),
-            number(bad_rows.len(), "bad row")
+            number(bad_rows.len(), "rejected row")
         );
-        output::print(told.as_bytes())?;
+        output::print(summary.as_bytes())?;
         if *cars > 0 {
             return Ok(());
         }
         Err(Error::Unfit {
-            message: format!("{name}: no row could be read"),
-            help: format!("{} has the reasons", rejected.display()),
+            message: format!("{name}: all rows were rejected"),
+            help: format!("see the reasons in {}", rejected.display()),
         })
     }
 }
 
 fn warn(batch: &Batch, rejected: &Path) {
-    for bad in batch.bad_rows.iter().take(TOLD) {
+    for bad in batch.bad_rows.iter().take(MAX_PRINTED) {
         match bad {
             Error::Table { help, .. } => eprintln!("warning: {bad}; {help}"),
             other => eprintln!("warning: {other}"),
         }
     }
-    if let Some(more) = batch.bad_rows.len().checked_sub(TOLD).filter(|more| *more > 0) {
-        eprintln!("warning: {} more; all are in {}", number(more, "bad row"), rejected.display());
+    if let Some(more) = batch.bad_rows.len().checked_sub(MAX_PRINTED).filter(|more| *more > 0) {
+        eprintln!("warning: {} more; all are in {}", number(more, "rejected row"), rejected.display());
     }
 }
 
@@ -108,8 +108,8 @@ fn different(paths: &[&Path]) -> Result<()> {
     let twice = (1..paths.len()).find(|at| paths[..*at].contains(&paths[*at]));
     twice.map_or(Ok(()), |at| {
         Err(Error::Usage {
-            message: format!("{} is named for two purposes", paths[at].display()),
-            help: "name different files for --input, --output and --rejected".to_owned(),
+            message: format!("{} is given for two options", paths[at].display()),
+            help: "use different files for --input, --output and --rejected".to_owned(),
         })
     })
 }

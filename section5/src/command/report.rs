@@ -2,19 +2,19 @@
 
 use std::path::PathBuf;
 
-use super::asked::{Car, Cars, Validation};
+use super::common::{Car, Cars, Validation};
 use super::output;
 use crate::Result;
 use crate::evaluate::Candidate;
 use crate::report;
 use crate::schema::{Attribute, Known};
 
-/// Write a report for people: data, models, how good they are and why not better, and a prediction.
+/// Write an HTML report: data, models, their scores and limits, and a prediction.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     #[command(flatten)]
     cars: Cars,
-    /// The HTML file to write, as a whole or not at all; it needs no other.
+    /// The self-contained HTML file to write, written atomically.
     #[arg(long, value_name = "FILE")]
     output: PathBuf,
     #[command(flatten)]
@@ -35,7 +35,7 @@ impl Arguments {
     }
 }
 
-/// The car of the report unless another is given: a good one that is dear to maintain, as no training row is.
+/// The default car of the report: a good one with expensive maintenance, which matches no training row.
 fn example() -> Known {
     let levels = [
         (Attribute::Maint, "high"),

@@ -1,4 +1,4 @@
-//! Dividing cars into folds.
+//! Splits cars into folds.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
@@ -8,22 +8,22 @@ use crate::Result;
 use crate::schema::{Attribute, PRICES};
 use crate::table::Table;
 
-/// Which fold each car of a table is in, for each repetition.
+/// The fold of each car of a table, for each repetition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Folds {
     of_cars: Vec<Vec<usize>>,
 }
 
 impl Folds {
-    /// Divides the cars of a table so that each fold has as many as any other, or one less, in total and of each price.
+    /// Splits the cars of a table into folds whose sizes differ by at most one, in total and for each price.
     ///
     /// # Errors
-    /// If there is only one price, or fewer cars of a price than folds; if there are fewer than two folds, or none at
-    /// all.
+    /// If there is only one price, or a price has fewer cars than folds; if there are fewer than two folds or no
+    /// repetitions.
     pub fn new(table: &Table, folds: usize, repeats: usize, seed: u64) -> Result<Self> {
         if folds < 2 || repeats == 0 {
-            let message = format!("{folds} folds, {repeats} times, leave no cars to learn from or none to judge on");
-            return Err(unfit(message, "ask for two folds at least, and once at least"));
+            let message = format!("{folds} folds and {repeats} repetitions leave no training or no test cars");
+            return Err(unfit(message, "use at least two folds and one repetition"));
         }
         check(table.prices(), folds)?;
         let one = |repeat| {
@@ -34,13 +34,13 @@ impl Folds {
         Ok(Self { of_cars: (0..repeats as u64).map(one).collect() })
     }
 
-    /// The places of the cars to learn from, and of those to predict.
+    /// The indices of the training cars and of the test cars.
     pub fn split(&self, repeat: usize, fold: usize) -> (Vec<usize>, Vec<usize>) {
         let of_cars = &self.of_cars[repeat];
         (0..of_cars.len()).partition(|place| of_cars[*place] != fold)
     }
 
-    /// As CSV: the number of each car in the order of [`Table::cars`], and its fold in each repetition; from 0.
+    /// As CSV: the index of each car in [`Table::cars`], and its fold in each repetition; from 0.
     pub fn to_csv(&self) -> String {
         let mut text = "row,repeat,fold\n".to_owned();
         for (repeat, of_cars) in self.of_cars.iter().enumerate() {
@@ -58,21 +58,22 @@ fn check(prices: [usize; PRICES], folds: usize) -> Result<()> {
         let only = there().map(|(price, _)| Attribute::Buying.level_name(price as u8)).collect::<String>();
         let message = match only.is_empty() {
             true => "there are no cars".to_owned(),
-            false => format!("all cars have the price {only}: there is nothing to tell apart"),
+            false => format!("all cars have the price {only}: there is nothing to classify"),
         };
         return Err(unfit(message, "evaluate on a table with several prices"));
     }
     match there().min_by_key(|(_, count)| **count) {
         Some((price, count)) if *count < folds => {
             let name = Attribute::Buying.level_name(price as u8);
-            let message = format!("of the cars {count} have the price {name}: too few for {folds} folds");
-            Err(unfit(message, "give a table with more cars, or ask for fewer folds: --folds"))
+            let message = format!("only {count} cars have the price {name}: too few for {folds} folds");
+            Err(unfit(message, "use a table with more cars, or fewer folds: --folds"))
         }
         _ => Ok(()),
     }
 }
 
-/// Deals the shuffled cars of each price round, going on with the next price where the last one ended.
+/// Assigns the shuffled cars of each price to the folds in turn, continuing with the next price where the last one
+/// ended.
 fn deal(table: &Table, folds: usize, random: &mut ChaCha8Rng) -> Vec<usize> {
     let mut of_cars = vec![0; table.cars().len()];
     let mut next = 0;

@@ -1,40 +1,40 @@
-//! What can be achieved without looking, and what cannot be exceeded.
+//! Lower and upper limits of the accuracy: guessing, and the best possible model.
 
 use serde::{Deserialize, Serialize};
 
 use crate::schema::{Car, PRICES};
 use crate::table::Table;
 
-/// The most prices that any model can name rightly.
+/// The maximum number of prices that any model can predict correctly.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Ceiling {
-    /// How many cars.
+    /// Number of cars.
     pub rows: usize,
     /// Their share of all cars.
     pub accuracy: f64,
 }
 
-/// The share of the commonest price.
+/// The share of the most frequent price.
 pub fn baseline(table: &Table) -> f64 {
     let most = table.prices().into_iter().max().unwrap_or(0);
     most as f64 / table.cars().len().max(1) as f64
 }
 
-/// The cars in groups that are alike in all features: no model can tell those of one group apart.
-pub fn look_alikes(table: &Table) -> Vec<Vec<Car>> {
+/// Groups of cars with equal features, which no model can distinguish.
+pub fn groups_with_equal_features(table: &Table) -> Vec<Vec<Car>> {
     let mut cars = table.cars().to_vec();
     cars.sort_by_key(|car| (car.at_price(0), car.price()));
     cars.chunk_by(|a, b| a.at_price(0) == b.at_price(0)).map(<[Car]>::to_vec).collect()
 }
 
-/// Look-alikes get the same prediction, whatever the model: of these it names at most as many as have the commonest of
-/// their prices.
+/// Cars with equal features get the same prediction from any model, which is correct at most for those with their most
+/// frequent price.
 pub fn ceiling(table: &Table) -> Ceiling {
-    let commonest = |alike: &Vec<Car>| {
+    let most_frequent = |alike: &Vec<Car>| {
         let mut counts = [0; PRICES];
         alike.iter().for_each(|car| counts[car.price()] += 1);
         counts.into_iter().max().unwrap_or(0)
     };
-    let rows = look_alikes(table).iter().map(commonest).sum();
+    let rows = groups_with_equal_features(table).iter().map(most_frequent).sum();
     Ceiling { rows, accuracy: rows as f64 / table.cars().len().max(1) as f64 }
 }

@@ -4,33 +4,33 @@ use serde::{Deserialize, Serialize};
 
 use crate::schema::{Attribute, PRICES};
 
-/// No probability counts as smaller: one that is 0 and comes true would outweigh all others.
+/// Lower bound of probabilities in the log loss: a 0 for the true price would outweigh all others.
 const SMALLEST_PROBABILITY: f64 = 1e-15;
 
-/// What was predicted for one car.
+/// The prediction for one car.
 pub(super) struct Outcome {
-    /// The price that it has.
+    /// The true price.
     pub(super) price: usize,
     pub(super) predicted: usize,
-    /// The probability that was given to the price that it has.
+    /// The predicted probability of the true price.
     pub(super) probability: f64,
 }
 
-/// How often each price is predicted for each true one.
+/// Confusion matrix: the number of predictions of each price for each true one.
 pub(super) type Confusion = [[u64; PRICES]; PRICES];
 
-/// How well one price is told from the others.
+/// Scores of one price against the others.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct OfPrice {
     /// The price.
     pub price: String,
-    /// The share of cars predicted to have it that do; 0 if none is.
+    /// Precision: the share of cars predicted to have it that do; 0 if there are none.
     pub precision: f64,
-    /// The share of cars that have it that are predicted to; 0 if none has.
+    /// Recall: the share of cars with it that are predicted to have it; 0 if there are none.
     pub recall: f64,
-    /// The harmonic mean of both.
+    /// F1: the harmonic mean of both.
     pub f1: f64,
-    /// How many predictions there are for cars that have it, over all repetitions.
+    /// Number of predictions for cars with this price, over all repetitions.
     pub support: u64,
 }
 
@@ -70,7 +70,7 @@ pub(super) fn of_prices(confusion: &Confusion) -> Vec<OfPrice> {
     (0..PRICES).map(one).collect()
 }
 
-/// Over the prices that occur, or are predicted.
+/// Over the prices that occur or are predicted.
 pub(super) fn macro_f1(confusion: &Confusion) -> f64 {
     let occurs = |price: &usize| {
         confusion[*price].iter().sum::<u64>() + confusion.iter().map(|row| row[*price]).sum::<u64>() > 0
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn the_mean_is_over_folds_and_its_error_is_corrected_for_shared_training_cars() {
+    fn the_mean_is_over_folds_and_its_error_is_corrected() {
         let folds = [outcomes(&[(0, 0), (1, 0)]), outcomes(&[(0, 0), (1, 1)]), outcomes(&[(2, 0), (3, 0)])];
         let (mean, error) = accuracy(&folds, 3);
         assert_eq!(mean, 0.5);
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_price_that_was_held_impossible_costs_much_but_not_all() {
+    fn a_zero_probability_of_the_true_price_has_a_bounded_loss() {
         let mut impossible = outcomes(&[(0, 1), (0, 0)]);
         impossible[0].probability = 0.0;
         let expected = (-SMALLEST_PROBABILITY.ln() + 2.0_f64.ln()) / 2.0;

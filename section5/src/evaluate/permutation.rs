@@ -1,4 +1,4 @@
-//! Is a model better than guessing, or was it lucky?
+//! Permutation test: whether a model is significantly better than guessing.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -6,15 +6,15 @@ use rand_chacha::rand_core::SeedableRng;
 use super::folds::shuffle;
 use crate::schema::PRICES;
 
-/// Apart from the streams that folds are dealt from.
+/// Different from the streams of the folds.
 const STREAM: u64 = u64::MAX;
 
-/// How probable at least as many right predictions are if they have nothing to do with the prices: the share of
-/// permutations of the prices, the true one among them, that agree with the predictions at least as often as the true
-/// one does. `votes` has for each car how many repetitions predict each price.
+/// The p-value of the number of correct predictions under the hypothesis that they are independent of the prices: the
+/// share of permutations of the prices, including the true one, that agree with the predictions at least as often as
+/// the true one. `votes` has for each car the number of repetitions that predict each price.
 ///
-/// The models are not fitted to the shuffled prices. Without any relation between features and price a held-out car is
-/// rather of a price that its training cars lack, so that the test says "lucky" too often rather than too rarely.
+/// The models are not fitted to permuted prices. Without any relation between features and price, a held-out car tends
+/// to have a price that its training cars lack, so the test is conservative.
 pub(super) fn p_value(votes: &[[u32; PRICES]], prices: &[usize], permutations: usize, seed: u64) -> f64 {
     let right =
         |prices: &[usize]| -> u64 { votes.iter().zip(prices).map(|(votes, price)| u64::from(votes[*price])).sum() };
@@ -53,17 +53,17 @@ mod tests {
     }
 
     #[test]
-    fn predictions_that_are_all_right_are_no_chance() {
+    fn correct_predictions_are_significant() {
         assert_eq!(p_value(&votes(|price| price), &PRICES_OF_CARS, 999, 1), 0.001);
     }
 
     #[test]
-    fn one_price_for_all_cars_is_as_right_in_any_order() {
+    fn a_constant_prediction_is_not_significant() {
         assert_eq!(p_value(&votes(|_| 2), &PRICES_OF_CARS, 999, 1), 1.0);
     }
 
     #[test]
-    fn predictions_that_are_all_wrong_are_no_better_than_chance() {
+    fn wrong_predictions_are_not_significant() {
         assert_eq!(p_value(&votes(|price| (price + 1) % PRICES), &PRICES_OF_CARS, 999, 1), 1.0);
     }
 }

@@ -1,4 +1,4 @@
-//! The question turned round: the class follows from price and features, the price does not follow from the features.
+//! Bayes inversion: the class depends on price and features, but the price does not depend on the features.
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -8,13 +8,13 @@ use crate::Result;
 use crate::schema::{Attribute, Car, Known, PRICES};
 use crate::table::Table;
 
-/// Learns P(class | price, other features) by multinomial logistic regression and applies Bayes' rule:
+/// Fits P(class | price, other features) by multinomial logistic regression and applies Bayes' rule:
 ///
 /// P(price | class, others) ∝ P(class | price, others) · P(price)
 ///
-/// The prior is uniform by design over the prices that were there to learn from: the table is a full factorial design,
-/// in which every price comes with every combination of the others, so that their shares say nothing of cars. The class
-/// is looked at whether it is among the features or not.
+/// The prior is uniform over the prices in the training data: the table is a full factorial design, which has every
+/// price with every combination of the other attributes, so frequencies of prices carry no information. The class is
+/// used even if it is not among the features.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BayesInversion {
@@ -28,7 +28,7 @@ impl BayesInversion {
         &self.class
     }
 
-    /// How probable the class of a car is at each price.
+    /// The likelihood of a car's class at each price.
     fn likelihood(&self, car: &Car) -> Probabilities {
         let class = usize::from(car.level(Attribute::Class));
         std::array::from_fn(|price| self.class.predict(&car.at_price(price))[class])
@@ -37,7 +37,7 @@ impl BayesInversion {
     fn posterior(&self, likelihood: &Probabilities) -> Probabilities {
         let joint: Probabilities = std::array::from_fn(|price| self.prior[price] * likelihood[price]);
         let evidence: f64 = joint.iter().sum();
-        // A class that is impossible at every price says nothing of the price.
+        // A class that is impossible at every price carries no information about the price.
         if evidence < f64::MIN_POSITIVE { self.prior } else { joint.map(|probability| probability / evidence) }
     }
 }
@@ -56,8 +56,8 @@ impl Model for BayesInversion {
         cars.iter().map(|car| self.posterior(&self.likelihood(car))).collect()
     }
 
-    /// The likelihoods are averaged, not what follows from them: that is what Bayes' rule makes of a feature that is
-    /// not known and does not depend on the price. Without the class there is nothing to learn from.
+    /// The likelihoods are averaged rather than the posteriors: that is Bayes' rule for an unknown feature that is
+    /// independent of the price. Without the class there is no information.
     fn predict_partial(&self, known: &Known, background: &Table) -> Probabilities {
         if known.level(Attribute::Class).is_none() {
             return self.prior;
@@ -81,7 +81,7 @@ impl Model for BayesInversion {
         model.class.check()?;
         match (model.class.target(), model.class.inputs().contains(&Attribute::Buying)) {
             (Attribute::Class, true) => Ok(model),
-            _ => Err("it does not tell the class from the price".to_owned()),
+            _ => Err("it does not predict the class from the price".to_owned()),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Gradient-boosted trees by forust-ml.
+//! Gradient-boosted trees, with forust-ml.
 
 use forust_ml::tree::Tree;
 use forust_ml::{GradientBooster, Matrix};
@@ -10,16 +10,17 @@ use crate::schema::{Attribute, Car, PRICES};
 use crate::table::Table;
 use crate::{Error, Result};
 
-/// Number, rate and depth are scikit-learn's defaults.
+/// Number of trees, learning rate and depth are scikit-learn's defaults.
 const TREES: usize = 100;
 const LEARNING_RATE: f32 = 0.1;
 const MAX_DEPTH: usize = 3;
 
-/// Far beyond what trees say. Without a limit all four probabilities could be 0, and nothing would make them sum to 1.
+/// Far outside the output of real trees. Without a limit all four probabilities could be 0, and could not be
+/// normalized.
 const MOST_LOG_ODDS: f64 = 100.0;
 
-/// One booster a price, which tells it from all others; the probabilities are theirs, made to sum to 1. The features
-/// are the numbers of their levels, which all have an order.
+/// One booster per price, trained one versus rest; the probabilities are normalized. The features are the numbers of
+/// the levels, which are ordered.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GradientBoosting {
@@ -27,11 +28,11 @@ pub struct GradientBoosting {
     prices: [OnePrice; PRICES],
 }
 
-/// What tells one price from the others.
+/// The classifier of one price against the others.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum OnePrice {
-    /// Always the same probability, because there was nothing to tell it by.
+    /// A constant probability, because the training data has only one outcome.
     Constant(f64),
     Trees(Box<GradientBooster>),
 }
@@ -87,12 +88,12 @@ impl Model for GradientBoosting {
     fn load(saved: &RawValue) -> Result<Self, String> {
         let model: Self = saved::from_json(saved)?;
         if !model.features.is_sorted_by(|a, b| a < b) || model.features.contains(&Attribute::Buying) {
-            return Err("its features are not attributes in their order".to_owned());
+            return Err("its features are not attributes in the order of a row".to_owned());
         }
         for one in &model.prices {
             match one {
                 OnePrice::Constant(share) if (0.0..=1.0).contains(share) => {}
-                OnePrice::Constant(_) => return Err("one of its shares is none".to_owned()),
+                OnePrice::Constant(_) => return Err("one of its probabilities is invalid".to_owned()),
                 OnePrice::Trees(booster) => {
                     saved::are_weights([&booster.base_score])?;
                     booster.trees.iter().try_for_each(|tree| check(tree, model.features.len()))?;
@@ -110,12 +111,13 @@ impl std::fmt::Debug for GradientBoosting {
     }
 }
 
-/// The numbers of the levels, one column a feature, one column after the other.
+/// The numbers of the levels, column by column, one column per feature.
 fn columns(cars: &[Car], features: &[Attribute]) -> Vec<f64> {
     features.iter().flat_map(|feature| cars.iter().map(|car| f64::from(car.level(*feature)))).collect()
 }
 
-/// Whether a walk through a tree that was read from a file ends at a leaf, with a number, and looks at features only.
+/// Checks that every path through a tree from a file ends at a leaf with a valid number, and uses only existing
+/// features.
 fn check(tree: &Tree, features: usize) -> Result<(), String> {
     let sound = tree.nodes.iter().enumerate().all(|(at, node)| {
         let further = |child: usize| child > at && child < tree.nodes.len();

@@ -1,4 +1,4 @@
-//! A fitted model as a file: one JSON document that says what it is, which version, and by a hash whether it is whole.
+//! The model file: a JSON document with format name, version, content, and a hash of the content.
 
 use std::path::Path;
 
@@ -13,23 +13,23 @@ use crate::schema::Attribute;
 use crate::table::{Table, hexadecimal};
 use crate::{Error, Result};
 
-/// What such a file says it is.
+/// The format name in such a file.
 pub const FORMAT: &str = "section5 model";
-/// The version of the format that is written, and the newest that can be read.
+/// The version of the format that is written, and the newest one that can be read.
 pub const VERSION: u64 = 1;
 
-/// A model, what it was fitted to, and how good it is.
+/// A fitted model with its training data and scores.
 #[derive(Debug)]
 pub struct Fitted {
-    /// Which one it is.
+    /// The candidate.
     pub candidate: Candidate,
-    /// What it looks at, in the order of a row.
+    /// Its features, in the order of a row.
     pub features: Vec<Attribute>,
-    /// The cars that it was fitted to.
+    /// The training cars.
     pub training: Table,
-    /// How good it is on cars that it has not seen, and how that was found out; none if that was not asked.
+    /// Its cross-validation scores with their settings; none if it was not evaluated.
     pub evaluated: Option<(Settings, Scores)>,
-    /// What predicts.
+    /// The fitted model.
     pub model: Box<dyn Model>,
 }
 
@@ -44,10 +44,10 @@ impl Fitted {
         Ok(Self { candidate, features, training, evaluated: None, model })
     }
 
-    /// The file.
+    /// Serializes as a model file.
     ///
     /// # Errors
-    /// If the model has no form in JSON.
+    /// If the model cannot be represented in JSON.
     pub fn to_json(&self) -> Result<String> {
         let (settings, scores) = self.evaluated.clone().unzip();
         let content = Content {
@@ -70,36 +70,39 @@ impl Fitted {
         Ok(serde_json::to_string(&file).map_err(failed)? + "\n")
     }
 
-    /// Reads such a file.
+    /// Reads a model file.
     ///
     /// # Errors
-    /// If it cannot be read, is something else, was written in a newer format, or is not as it was written.
+    /// If it cannot be read, is not a model file, has a newer format, or is damaged.
     pub fn read(path: &Path) -> Result<Self> {
         let name = path.display().to_string();
-        let text = records::read(path, "name a file that `section5 train` has written")?;
+        let text = records::read(path, "specify a file that `section5 train` has written")?;
         Self::parse(&text).map_err(|(message, help)| Error::Model { path: name, message, help })
     }
 
     fn parse(text: &[u8]) -> Result<Self, (String, &'static str)> {
-        let broken = |message: String| (message, "write it anew: `section5 train`");
+        let broken = |message: String| (message, "create it again: `section5 train`");
         let header = serde_json::from_slice::<Header>(text);
         let version = match header {
             Ok(Header { format: Some(format), version: Some(version) }) if format == FORMAT => version,
-            Err(error) if error.is_eof() => return Err(broken(format!("the file is cut off: {error}"))),
+            Err(error) if error.is_eof() => return Err(broken(format!("the file is truncated: {error}"))),
             Err(_) | Ok(_) => {
-                return Err(("this is no model".to_owned(), "name a file that `section5 train` has written"));
+                return Err((
+                    "this is not a model file".to_owned(),
+                    "specify a file that `section5 train` has written",
+                ));
             }
         };
         if version > VERSION {
-            let message = format!("the model was written in format {version}, and this program reads up to {VERSION}");
-            return Err((message, "use the section5 that wrote it, or a newer one, or train again with this one"));
+            let message = format!("the model has format version {version}, but this program supports up to {VERSION}");
+            return Err((message, "use the section5 that wrote it or a newer one, or train again with this one"));
         }
         let file: File =
-            serde_json::from_slice(text).map_err(|error| broken(format!("the file is broken: {error}")))?;
+            serde_json::from_slice(text).map_err(|error| broken(format!("the file is damaged: {error}")))?;
         if hash(&file.content) != file.sha256 {
-            return Err(broken("the file is not as it was written: its hash is another".to_owned()));
+            return Err(broken("the file is damaged: its hash does not match".to_owned()));
         }
-        Content::restore(&file.content).map_err(|message| broken(format!("the model is broken: {message}")))
+        Content::restore(&file.content).map_err(|message| broken(format!("the model is invalid: {message}")))
     }
 }
 
@@ -114,7 +117,7 @@ struct Header {
 struct File {
     format: String,
     version: u64,
-    /// Of the content's text, as it stands in the file.
+    /// Hash of the content's text in the file.
     sha256: String,
     content: Box<RawValue>,
 }
@@ -125,9 +128,9 @@ struct Content {
     model: Kind,
     feature_set: FeatureSet,
     features: Vec<Attribute>,
-    /// Of the cars without a header.
+    /// Hash of the cars as CSV without a header.
     data_sha256: String,
-    /// The cars as CSV: what is predicted for some may rest on none of them, and that is to be said.
+    /// The training cars as CSV, to detect predictions that match none of them.
     training: String,
     settings: Option<Settings>,
     scores: Option<Scores>,
@@ -140,7 +143,7 @@ impl Content {
         let training =
             Table::parse(fields.training.as_bytes(), "its training cars").map_err(|error| error.to_string())?;
         if training.sha256() != fields.data_sha256 {
-            return Err("its training cars are not those that it names".to_owned());
+            return Err("its training cars do not match their hash".to_owned());
         }
         let candidate = Candidate::new(fields.model, fields.feature_set);
         let model = candidate.model.load(&fields.parameters)?;

@@ -33,7 +33,7 @@ impl Model for Logistic {
         model.check()?;
         match model.target() {
             Attribute::Buying => Ok(Self(model)),
-            other => Err(format!("it tells {}, not the price", other.name())),
+            other => Err(format!("it predicts {}, not the price", other.name())),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The baseline: no feature is looked at.
+//! The baseline, without features.
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -8,7 +8,7 @@ use crate::Result;
 use crate::schema::{Attribute, Car};
 use crate::table::Table;
 
-/// Gives every car the prices' shares of the cars that it has seen.
+/// Predicts the relative frequencies of the prices in the training data for every car.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Majority {

@@ -1,4 +1,4 @@
-//! Multinomial logistic regression on one-hot features, by linfa-logistic.
+//! Multinomial logistic regression on one-hot features, with linfa-logistic.
 
 use linfa::Dataset;
 use linfa::traits::Fit;
@@ -11,23 +11,23 @@ use crate::schema::{Attribute, Car};
 use crate::table::Table;
 use crate::{Error, Result};
 
-/// The weight of the squared norm of the weights in the loss (half of it counts), the same as `C=1` in scikit-learn.
+/// L2 regularization: weight of half the squared norm of the weights in the loss, equal to `C=1` in scikit-learn.
 const L2: f64 = 1.0;
 const MOST_ITERATIONS: u64 = 200;
-/// Of the norm of the gradient of the loss, for each car: the loss is a sum over all cars. scikit-learn's is the same.
+/// Tolerance of the gradient norm per car, because the loss is a sum over all cars; equal to scikit-learn's.
 const GRADIENT_TOLERANCE: f64 = 1e-4;
 
-/// How probable each level of one attribute is, given the levels of others: `softmax(W x + b)`, x one-hot.
+/// The probability of each level of one attribute, given the levels of others: `softmax(W x + b)`, with one-hot x.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Multinomial {
     target: Attribute,
     inputs: Vec<Attribute>,
-    /// The levels of the target that were there to learn from; all others have probability 0.
+    /// The levels of the target in the training data; all others have probability 0.
     levels: Vec<u8>,
-    /// For each of these levels.
+    /// An intercept per level of the target.
     intercept: Vec<f64>,
-    /// For each level of each input, a weight for each level of the target.
+    /// For each level of each input, a weight per level of the target.
     weights: Vec<Vec<f64>>,
 }
 
@@ -41,7 +41,7 @@ impl Multinomial {
         levels.sort_unstable();
         levels.dedup();
         let (intercept, weights) = match levels.len() {
-            // There is nothing to tell apart, and linfa would search in vain.
+            // With one level there is nothing to fit, and linfa would not converge.
             0 | 1 => (vec![0.0; levels.len()], vec![vec![0.0; levels.len()]; width(inputs)]),
             _ => solve(training, target, inputs)?,
         };
@@ -67,38 +67,38 @@ impl Multinomial {
         probabilities
     }
 
-    /// Whether all that was read from a file fits together.
+    /// Checks the consistency of a model that was read from a file.
     ///
     /// # Errors
-    /// What does not.
+    /// What is inconsistent.
     pub(super) fn check(&self) -> Result<(), String> {
         let Self { target, inputs, levels, intercept, weights } = self;
         let fits = |row: &Vec<f64>| row.len() == levels.len();
         if !inputs.is_sorted_by(|a, b| a < b) || inputs.contains(target) {
-            return Err("its inputs are not attributes in their order".to_owned());
+            return Err("its inputs are not attributes in the order of a row".to_owned());
         }
         let known = levels.iter().all(|level| usize::from(*level) < target.levels().len());
         if !levels.is_sorted_by(|a, b| a < b) || levels.is_empty() || !known {
             return Err(format!("its levels are not levels of {}", target.name()));
         }
         if weights.len() != width(inputs) || !weights.iter().all(fits) || !fits(intercept) {
-            return Err("its weights do not fit its inputs".to_owned());
+            return Err("the number of its weights does not match its inputs".to_owned());
         }
         saved::are_weights(weights.iter().flatten().chain(intercept))
     }
 
-    /// What it was fitted to tell.
+    /// The predicted attribute.
     pub fn target(&self) -> Attribute {
         self.target
     }
 
-    /// What it looks at.
+    /// The input attributes.
     pub fn inputs(&self) -> &[Attribute] {
         &self.inputs
     }
 
-    /// For each level of each input its weights for the levels of the target; 0 for those that were not there to learn
-    /// from.
+    /// For each level of each input the weights for all levels of the target; 0 for those that are not in the training
+    /// data.
     pub fn weights(&self) -> impl Iterator<Item = (Attribute, u8, Vec<f64>)> + '_ {
         let rows = self.inputs.iter().flat_map(|input| (0..input.levels().len() as u8).map(|level| (*input, level)));
         rows.zip(&self.weights).map(|((input, level), row)| {
@@ -111,7 +111,7 @@ impl Multinomial {
     }
 }
 
-/// How many columns the inputs have, one a level.
+/// The number of one-hot columns of the inputs.
 fn width(inputs: &[Attribute]) -> usize {
     inputs.iter().map(|input| input.levels().len()).sum()
 }

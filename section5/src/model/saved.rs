@@ -1,4 +1,4 @@
-//! What all models need to be saved and loaded.
+//! Common functions for saving and loading models.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -10,7 +10,7 @@ pub(super) fn to_json(model: &impl Serialize) -> Result<Box<RawValue>, Error> {
     to_raw_value(model).map_err(|error| Error::Fit { model: "a fitted model", message: error.to_string() })
 }
 
-/// JSON has no NaN: where one was written there is `null` now, which is no number.
+/// JSON has no NaN: one is written as `null`, which fails here.
 pub(super) fn from_json<T: DeserializeOwned>(saved: &RawValue) -> Result<T, String> {
     serde_json::from_str(saved.get()).map_err(|error| format!("its parameters cannot be read: {error}"))
 }
@@ -23,10 +23,10 @@ pub(super) fn are_probabilities(values: &[f64]) -> Result<(), String> {
     }
 }
 
-/// Larger numbers are no weights of any model, and their sums might not be finite.
+/// Larger numbers cannot result from fitting, and their sums might not be finite.
 pub(super) fn are_weights<'a>(values: impl IntoIterator<Item = &'a f64>) -> Result<(), String> {
     match values.into_iter().all(|value| value.abs() < 1e6) {
         true => Ok(()),
-        false => Err("a weight is no number that a model has".to_owned()),
+        false => Err("a weight is out of range".to_owned()),
     }
 }

@@ -1,4 +1,4 @@
-//! Horizontal bars, with their names before and their values behind them.
+//! Horizontal bars, with names on the left and values on the right.
 
 use plotters::style::Color;
 
@@ -9,18 +9,18 @@ use crate::evaluate::Evaluation;
 /// One bar.
 pub(super) struct Bar {
     pub(super) name: String,
-    /// From 0 to 1, of the whole width.
+    /// Share of the full width, from 0 to 1.
     pub(super) share: f64,
     pub(super) value: String,
 }
 
-/// Bars one below the other; as much room before them as the longest name needs.
-pub(super) fn bars(says: &str, bars: &[Bar]) -> Result<String> {
+/// Bars in rows; the longest name determines the space on their left.
+pub(super) fn bars(description: &str, bars: &[Bar]) -> Result<String> {
     const ROW: i32 = 24;
     let longest = bars.iter().map(|bar| bar.name.chars().count()).max().unwrap_or(0);
     let left = 8 * longest as i32 + 10;
     let room = WIDTH - left - 64;
-    draw(says, ROW * bars.len() as i32 + 4, |canvas| {
+    draw(description, ROW * bars.len() as i32 + 4, |canvas| {
         for (bar, y) in bars.iter().zip((2..).step_by(ROW as usize)) {
             let middle = y + ROW / 2;
             let width = part(room, bar.share).max(1);
@@ -45,7 +45,7 @@ pub(super) fn comparison(evaluation: &Evaluation) -> Result<String> {
             canvas.line((x, HEAD), (x, bottom), RULE, 1)?;
             canvas.text(&format!("{:.0} %", accuracy * 100.0), (x, bottom + 14), At::Middle, TEXT - 1.0, MUTED)?;
         }
-        // Their names stand away from each other: the two may be close.
+        // The labels point away from each other, because the two lines may be close.
         let limits = [
             ("guessing", evaluation.baseline, CONTRARY, At::End, 4),
             ("ceiling", evaluation.ceiling.accuracy, ACCENT, At::Start, -4),
@@ -71,7 +71,7 @@ pub(super) fn comparison(evaluation: &Evaluation) -> Result<String> {
     })
 }
 
-/// From accuracies to places.
+/// Maps accuracies to positions.
 struct Axis {
     from: f64,
     to: f64,
@@ -79,11 +79,11 @@ struct Axis {
 
 impl Axis {
     const STEP: f64 = 0.05;
-    /// Before it are the names of the models.
+    /// Space for the names of the models.
     const LEFT: i32 = 126;
     const RIGHT: i32 = 16;
 
-    /// From whole step to whole step, around all that is drawn.
+    /// The range of all drawn values, rounded outwards to whole steps.
     fn of(evaluation: &Evaluation) -> Self {
         let limits = [evaluation.baseline, evaluation.ceiling.accuracy];
         let ends = evaluation.models.iter().flat_map(|scores| {
@@ -99,7 +99,7 @@ impl Axis {
 
     fn ticks(&self) -> impl Iterator<Item = f64> + '_ {
         let steps = ((self.to - self.from) / Self::STEP).round() as usize;
-        // Whatever the range, no more numbers than there is room for.
+        // Limits the number of labels, regardless of the range.
         let every = steps.div_ceil(5).max(1);
         (0..=steps).step_by(every).map(|step| self.from + step as f64 * Self::STEP)
     }

@@ -1,4 +1,4 @@
-//! What charts are drawn with: an SVG of plotters whose colours the page may change for a dark screen.
+//! Drawing primitives: an SVG of plotters whose colours the page can change in dark mode.
 
 use plotters::coord::Shift;
 use plotters::prelude::*;
@@ -6,19 +6,19 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use crate::{Error, Result};
 
-/// The width of every chart, in units that are pixels on a narrow screen: texts can be read on any.
+/// The width of every chart, in pixels of a narrow screen, so that texts are readable on any screen.
 pub(super) const WIDTH: i32 = 320;
-/// The usual height of letters, in the same units.
+/// The default height of text, in the same units.
 pub(super) const TEXT: f64 = 12.0;
 
-/// Colours are those of a light screen. The style sheet has a rule for each that changes it on a dark one.
+/// Colours of light mode. The style sheet has a rule for each one that changes it in dark mode.
 pub(super) const INK: RGBColor = RGBColor(0x1F, 0x29, 0x37);
 pub(super) const MUTED: RGBColor = RGBColor(0x6B, 0x72, 0x80);
 pub(super) const RULE: RGBColor = RGBColor(0xE5, 0xE7, 0xEB);
 pub(super) const ACCENT: RGBColor = RGBColor(0x1D, 0x4E, 0xD8);
 pub(super) const CONTRARY: RGBColor = RGBColor(0xC2, 0x41, 0x0C);
 
-/// The most of a colour that a cell has: more, and its text could not be read on light and dark screens alike.
+/// Maximum opacity of a cell's colour: with more, its text would not be readable in both modes.
 const STRONGEST: f64 = 0.45;
 
 /// An SVG that is being drawn.
@@ -28,7 +28,7 @@ pub(super) struct Canvas<'s> {
 
 pub(super) type Drawn = Result<(), DrawingAreaErrorKind<std::io::Error>>;
 
-/// Where a text stands beside its point.
+/// Position of a text relative to its point.
 #[derive(Clone, Copy)]
 pub(super) enum At {
     Start,
@@ -49,25 +49,25 @@ impl Canvas<'_> {
         self.area.draw(&Circle::new(at, radius, colour.filled()))
     }
 
-    /// A text whose middle line goes through the point.
+    /// Draws a text, vertically centred at the point.
     pub(super) fn text(&self, text: &str, point: (i32, i32), at: At, size: f64, colour: RGBColor) -> Drawn {
         let horizontal = match at {
             At::Start => HPos::Left,
             At::Middle => HPos::Center,
             At::End => HPos::Right,
         };
-        // The backend writes sizes of fonts as heights of lines.
+        // The backend writes font sizes as line heights.
         let font = ("sans-serif", size * 1.24).into_font().color(&colour);
         self.area.draw(&Text::new(text.to_owned(), point, font.pos(Pos::new(horizontal, VPos::Center))))
     }
 
-    /// A text that is read upwards, from the point on.
+    /// Draws a text rotated upwards from the point.
     pub(super) fn text_upwards(&self, text: &str, point: (i32, i32), size: f64, colour: RGBColor) -> Drawn {
         let font = ("sans-serif", size * 1.24).into_font().transform(FontTransform::Rotate270).color(&colour);
         self.area.draw(&Text::new(text.to_owned(), point, font.pos(Pos::new(HPos::Left, VPos::Center))))
     }
 
-    /// A cell of a heatmap: a share of a colour, and a text that can be read on it.
+    /// Draws a heatmap cell: a colour with an opacity, and a readable text on it.
     pub(super) fn cell(&self, corner: (i32, i32), size: (i32, i32), colour: RGBColor, share: f64, text: &str) -> Drawn {
         let gap = 1;
         self.rectangle(corner, (size.0 - gap, size.1 - gap), RULE.mix(0.4))?;
@@ -77,19 +77,19 @@ impl Canvas<'_> {
     }
 }
 
-/// Draws a chart. `says` is what it shows, for whoever cannot see it.
-pub(super) fn draw(says: &str, height: i32, how: impl FnOnce(&Canvas) -> Drawn) -> Result<String> {
+/// Draws a chart. `description` is its description for screen readers.
+pub(super) fn draw(description: &str, height: i32, how: impl FnOnce(&Canvas) -> Drawn) -> Result<String> {
     let mut svg = String::new();
     let area = SVGBackend::with_string(&mut svg, (WIDTH as u32, height as u32)).into_drawing_area();
     let canvas = Canvas { area };
     let drawn = how(&canvas).and_then(|()| canvas.area.present());
     drop(canvas);
-    drawn.map_err(|error| Error::Chart { chart: says.to_owned(), message: error.to_string() })?;
-    let label = format!("<svg role=\"img\" aria-label=\"{}\" ", super::page::escape(says));
+    drawn.map_err(|error| Error::Chart { chart: description.to_owned(), message: error.to_string() })?;
+    let label = format!("<svg role=\"img\" aria-label=\"{}\" ", super::page::escape(description));
     Ok(svg.replacen("<svg ", &label, 1))
 }
 
-/// How wide a share of the whole is.
+/// The width of a share of the whole.
 pub(super) fn part(of: i32, share: f64) -> i32 {
     (f64::from(of) * share.clamp(0.0, 1.0)).round() as i32
 }

@@ -1,4 +1,4 @@
-//! The data at a glance.
+//! The section about the data.
 
 use super::bars::{Bar, bars};
 use super::heatmap::{Cell, Heatmap, Row};
@@ -9,29 +9,30 @@ use crate::schema::Attribute;
 use crate::selection::Selection;
 use crate::table::Table;
 
-/// How attributes are distributed, and what they tell of each other.
+/// Distributions of the attributes, and associations between them.
 pub(super) fn section(table: &Table) -> Result<String> {
     let most = Attribute::ALL.iter().flat_map(|attribute| counts(table, *attribute)).max().unwrap_or(1);
     let distributions: String =
         Attribute::ALL.iter().map(|attribute| distribution(table, *attribute, most)).collect::<Result<_>>()?;
     let associations = figure(
         "",
-        "What attributes tell of each other",
+        "Associations between attributes",
         &associations(table)?,
-        "Cramér’s V, corrected for its bias: 0 tells nothing, 1 tells all.",
+        "Cramér’s V with bias correction: 0 is independent, 1 is determined.",
     );
     Ok(format!(
-        "<h2>The data at a glance</h2>\n<p>How many cars have each value of each attribute. Where all bars are equally \
-         long, that is how the data was made: it is no sample of cars on the road.</p>\n\
+        "<h2>Overview of the data</h2>\n<p>Number of cars by value of each attribute. Equally long \
+         bars are due to the design of the data, which is not a sample of real cars.</p>\n\
          <div class=\"grid\">\n{distributions}<div class=\"wide\">\n<p>By itself, only an attribute that is associated \
-         with <code>buying</code> says something of the price. Once it is known, others can add to it: the class follows \
-         from the price and all other attributes together, so what it says of the price depends on them.</p></div>\n</div>\n\
+         with <code>buying</code> is informative about the price. Given it, others can add information: the class \
+         depends on the price and all other attributes together, so its information about the price depends on them.\
+         </p></div>\n</div>\n\
          <div class=\"grid\">\n{associations}{}</div>\n",
         selection(table)
     ))
 }
 
-/// How many cars have each level.
+/// Number of cars with each level.
 fn counts(table: &Table, attribute: Attribute) -> Vec<usize> {
     let mut counts = vec![0; attribute.levels().len()];
     table.cars().iter().for_each(|car| counts[usize::from(car.level(attribute))] += 1);
@@ -45,8 +46,8 @@ fn distribution(table: &Table, attribute: Attribute, most: usize) -> Result<Stri
         value: thousands(count),
     };
     let levels: Vec<Bar> = attribute.levels().iter().zip(counts(table, attribute)).map(bar).collect();
-    let says = format!("How many cars have each value of {}", attribute.name());
-    Ok(figure("", attribute.name(), &bars(&says, &levels)?, ""))
+    let description = format!("Number of cars by value of {}", attribute.name());
+    Ok(figure("", attribute.name(), &bars(&description, &levels)?, ""))
 }
 
 fn associations(table: &Table) -> Result<String> {
@@ -56,7 +57,7 @@ fn associations(table: &Table) -> Result<String> {
     };
     let row = |a: Attribute| Row::Cells(a.name().to_owned(), Attribute::ALL.iter().map(|b| cell(a, *b)).collect());
     let heatmap = Heatmap {
-        says: "Cramér's V of each two attributes",
+        description: "Cramér's V of each pair of attributes",
         axes: None,
         columns: Attribute::ALL.iter().map(|attribute| attribute.name().to_owned()).collect(),
         rows: Attribute::ALL.into_iter().map(row).collect(),
@@ -65,25 +66,28 @@ fn associations(table: &Table) -> Result<String> {
     heatmap.draw()
 }
 
-/// What each feature tells of the price, alone and when it is its turn.
+/// Information of each feature about the price, alone and when it is selected.
 fn selection(table: &Table) -> String {
     let taken = Selection::of(table).taken;
     let row = |feature: &Attribute| {
         let alone = conditional(table, Attribute::Buying, *feature, &[]).mutual_information;
         let turn = taken.iter().position(|(other, _)| other == feature);
-        let told = turn.map_or(("–".to_owned(), "–".to_owned()), |turn| {
+        let when_selected = turn.map_or(("–".to_owned(), "–".to_owned()), |turn| {
             ((turn + 1).to_string(), format!("{:.3}", taken[turn].1.mutual_information))
         });
         let v = cramers_v(table, Attribute::Buying, *feature);
-        (turn.is_some(), vec![feature.name().to_owned(), format!("{alone:.3}"), format!("{v:.2}"), told.0, told.1])
+        (
+            turn.is_some(),
+            vec![feature.name().to_owned(), format!("{alone:.3}"), format!("{v:.2}"), when_selected.0, when_selected.1],
+        )
     };
     let rows: Vec<_> = Attribute::FEATURES.iter().map(row).collect();
-    let head = ["feature", "alone, nats", "Cramér’s V", "taken", "then, nats"];
+    let head = ["feature", "alone, nats", "Cramér’s V", "selected", "then, nats"];
     format!(
-        "<figure class=\"card wide\">\n<h3>Features selected from the data</h3>\n{}<figcaption>Mutual information with the \
-         price. Each time the feature is taken that adds most to those before it, as long as that is not chance \
-         (G-test, 1 % shared among the features). In cross-validation the selection is made anew from the training cars \
-         of each fold.</figcaption></figure>\n",
+        "<figure class=\"card wide\">\n<h3>Features selected from the data</h3>\n{}<figcaption>Mutual information with \
+         the price. Forward selection: the feature that adds most to the previous ones is selected while it is \
+         significant (G-test, 1 % with Bonferroni correction). In cross-validation the selection is repeated on the \
+         training cars of each fold.</figcaption></figure>\n",
         html_table(&head, &rows)
     )
 }

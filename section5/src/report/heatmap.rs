@@ -1,18 +1,18 @@
-//! Tables of numbers whose size is seen.
+//! Heatmaps: tables of numbers with colours.
 
 use plotters::style::RGBColor;
 
 use super::chart::{ACCENT, At, CONTRARY, INK, MUTED, TEXT, WIDTH, draw};
 use crate::Result;
 
-/// A letter is hardly ever wider.
+/// Maximum width of a letter.
 const LETTER: i32 = 7;
 
 /// A table of shares.
 pub(super) struct Heatmap<'h> {
-    /// What it shows, for whoever cannot see it.
-    pub(super) says: &'h str,
-    /// What rows and columns are, if that has to be said.
+    /// Description for screen readers.
+    pub(super) description: &'h str,
+    /// Titles of rows and columns, if needed.
     pub(super) axes: Option<(&'h str, &'h str)>,
     pub(super) columns: Vec<String>,
     pub(super) rows: Vec<Row>,
@@ -25,14 +25,14 @@ pub(super) enum Row {
     Cells(String, Vec<Cell>),
 }
 
-/// A number: how strong it is, from -1 to 1, and how it is written.
+/// A number: its strength from -1 to 1, and its text.
 pub(super) struct Cell {
     pub(super) strength: f64,
     pub(super) text: String,
 }
 
 impl Cell {
-    /// A share of a whole, in percent.
+    /// A share as a percentage.
     pub(super) fn percent(share: f64) -> Self {
         Self { strength: share, text: format!("{:.0} %", share * 100.0) }
     }
@@ -50,7 +50,7 @@ impl Heatmap<'_> {
         let upwards = longest > width;
         let head = if upwards { longest + 8 } else { 24 } + if self.axes.is_some() { 18 } else { 0 };
         let height = head + self.cell_height * self.rows.len() as i32;
-        draw(self.says, height, |canvas| {
+        draw(self.description, height, |canvas| {
             if let Some((rows, columns)) = self.axes {
                 canvas.text(columns, (left + width * self.columns.len() as i32 / 2, 9), At::Middle, TEXT, MUTED)?;
                 canvas.text(rows, (0, head - 12), At::Start, TEXT, MUTED)?;

@@ -1,4 +1,4 @@
-//! What the model that predicts has learned.
+//! The section about the fitted model.
 
 use super::heatmap::{Cell, Heatmap, Row};
 use super::page::figure;
@@ -7,25 +7,25 @@ use crate::model::{BayesInversion, Model};
 use crate::schema::{Attribute, Known};
 use crate::table::Table;
 
-/// The prices that go with each class, and the weights behind them.
+/// The prices by class, and the weights of the model.
 pub(super) fn section(bayes: &BayesInversion, table: &Table) -> Result<String> {
     let prices = figure(
         "",
-        "Price by class, all else averaged out",
+        "Price by class, other features averaged out",
         &prices_by_class(bayes, table)?,
-        "A row for each class: how probable each price is if nothing else is known.",
+        "A row per class: the probability of each price if nothing else is known.",
     );
     let weights = figure(
         "",
         "Weights for the class",
         &weights(bayes)?,
-        "What each value adds to the score of each class, on a scale of logarithms: blue speaks for the class, orange \
-         against it.",
+        "Contribution of each value to the log score of each class: blue increases the probability of the class, \
+         orange decreases it.",
     );
     Ok(format!(
-        "<h2>What the model learned</h2>\n<div class=\"split\">\n<div class=\"column\">\n\
-         <p>The class follows from the price and the other attributes. So the model learns the class, and Bayes’ rule \
-         turns that round. A car that is acceptable although it is dear to maintain must be cheap to buy; one that is \
+        "<h2>Parameters of the model</h2>\n<div class=\"split\">\n<div class=\"column\">\n\
+         <p>The class depends on the price and the other attributes. So the model predicts the class, and Bayes’ rule \
+         inverts it. A car that is acceptable despite expensive maintenance must be cheap to buy; one that is \
          unacceptable because it is unsafe, or seats two, may have any price.</p>\n\
          {prices}</div>\n{weights}</div>\n"
     ))
@@ -37,7 +37,7 @@ fn prices_by_class(bayes: &BayesInversion, table: &Table) -> Result<String> {
         Row::Cells((*name).to_owned(), bayes.predict_partial(&known, table).map(Cell::percent).into())
     };
     let heatmap = Heatmap {
-        says: "Probability of each price, given the class",
+        description: "Probability of each price, given the class",
         axes: Some(("class", "price")),
         columns: Attribute::Buying.levels().iter().map(|price| (*price).to_owned()).collect(),
         rows: (0..).zip(Attribute::Class.levels()).map(row).collect(),
@@ -61,7 +61,7 @@ fn weights(bayes: &BayesInversion) -> Result<String> {
         rows.push(Row::Cells(input.level_name(level).to_owned(), row.into_iter().map(cell).collect()));
     }
     let heatmap = Heatmap {
-        says: "Weight of each value for each class",
+        description: "Weight of each value for each class",
         axes: None,
         columns: Attribute::Class.levels().iter().map(|class| (*class).to_owned()).collect(),
         rows,
@@ -70,7 +70,7 @@ fn weights(bayes: &BayesInversion) -> Result<String> {
     heatmap.draw()
 }
 
-/// With a sign, unless that would be all that is left of it.
+/// With a sign, unless it is rounded to zero.
 fn signed(weight: f64) -> String {
     let text = format!("{weight:+.1}").replace('-', "−");
     if weight.abs() < 0.05 { "0.0".to_owned() } else { text }

@@ -1,33 +1,34 @@
-//! Why no model can do better.
+//! The section about the upper limit of the accuracy.
 
 use super::bars::{Bar, bars};
 use super::page::{figure, percent, thousands};
 use crate::Result;
-use crate::evaluate::{Evaluation, look_alikes};
+use crate::evaluate::{Evaluation, groups_with_equal_features};
 use crate::schema::{Attribute, Car};
 use crate::table::Table;
 
-/// The ceiling in plain words.
+/// Explains the ceiling.
 pub(super) fn section(table: &Table, evaluation: &Evaluation) -> Result<String> {
-    let groups = look_alikes(table);
+    let groups = groups_with_equal_features(table);
     let ceiling = evaluation.ceiling;
     let one_each = ceiling.rows == groups.len();
     let within = match one_each {
-        true => "the cars of a group all have different prices, so whatever price is said, at most one is right",
+        true => "all cars of a group have different prices, so a prediction is correct for at most one of them",
         false => {
-            "whatever price is said, only the cars that have it are right; the commonest is the best that can be said"
+            "a prediction is correct only for cars with that price; the most frequent price is the best prediction"
         }
     };
     let chart = figure(
         "",
-        "Groups of cars that only the price tells apart",
+        "Groups of cars that differ only in the price",
         &sizes(&groups)?,
-        "By the number of cars in a group: the more, the less can be right about them.",
+        "By size of the group: the larger it is, the lower the maximum accuracy.",
     );
     Ok(format!(
-        "<h2>Why {} is the limit</h2>\n<div class=\"split\">\n<div>\n<p>A model sees everything of a car but its price. \
-         Cars that are alike in all of that get the same answer, whatever the model. The {} cars fall into {} groups of \
-         look-alikes, and {within}. That makes {} right answers out of {}: {}.</p>\n{}</div>\n{chart}</div>\n",
+        "<h2>Why {} is the limit</h2>\n<div class=\"split\">\n<div>\n<p>A model uses all attributes of a car \
+         except the price. Cars with equal features get the same prediction from any model. The {} cars form {} \
+         groups with equal features, and {within}. That gives at most {} correct predictions out of {}: {}.</p>\n{}</div>\n\
+         {chart}</div>\n",
         percent(ceiling.accuracy),
         thousands(table.cars().len()),
         thousands(groups.len()),
@@ -38,7 +39,7 @@ pub(super) fn section(table: &Table, evaluation: &Evaluation) -> Result<String> 
     ))
 }
 
-/// The first group with every price, if there is one.
+/// The first group with every price, if one exists.
 fn example(groups: &[Vec<Car>]) -> String {
     let has_all = |group: &&Vec<Car>| {
         let prices = Attribute::Buying.levels().len();
@@ -50,13 +51,13 @@ fn example(groups: &[Vec<Car>]) -> String {
             format!("{}={level}", feature.name())
         });
         format!(
-            "<p>There are, for example, cars with <code>{}</code> at every price, and nothing tells which is which.</p>\n",
+            "<p>For example, cars with <code>{}</code> exist at every price, and nothing distinguishes them.</p>\n",
             levels.join(" ")
         )
     })
 }
 
-/// What a file repeats many times would need no end of bars.
+/// Files with many duplicates would have too many bars.
 const MOST_BARS: usize = 12;
 
 fn sizes(groups: &[Vec<Car>]) -> Result<String> {
@@ -68,5 +69,5 @@ fn sizes(groups: &[Vec<Car>]) -> Result<String> {
         Bar { name: cars, share: same.len() as f64 / groups.len() as f64, value: thousands(same.len()) }
     };
     let all: Vec<Bar> = sizes.chunk_by(|a, b| a == b).map(bar).take(MOST_BARS).collect();
-    bars("How many groups of look-alikes have so many cars", &all)
+    bars("Number of groups with equal features by number of cars", &all)
 }

@@ -1,4 +1,4 @@
-//! How good the models are.
+//! The section about the models' scores.
 
 use super::bars::comparison;
 use super::heatmap::{Cell, Heatmap, Row};
@@ -8,14 +8,14 @@ use crate::evaluate::{Evaluation, Scores};
 use crate::model::Kind;
 use crate::schema::Attribute;
 
-/// The comparison, and what each model takes for what.
+/// The comparison, and the confusion matrices.
 pub(super) fn section(evaluation: &Evaluation) -> Result<String> {
     let settings = evaluation.settings;
     let chart = figure(
         "",
-        "Share of cars whose price is named rightly",
+        "Accuracy",
         &comparison(evaluation)?,
-        "A dot is the mean over all folds, a line reaches one standard error to both sides.",
+        "A dot is the mean over all folds, a line is ± one standard error.",
     );
     let best = evaluation.best();
     let others = evaluation.models.iter().filter(|scores| {
@@ -24,14 +24,14 @@ pub(super) fn section(evaluation: &Evaluation) -> Result<String> {
     let others: String = others.map(confusion).collect::<Result<_>>()?;
     let best = best.map(|best| confusion(best).map(|matrix| matrix + &of_prices(best))).transpose()?;
     Ok(format!(
-        "<h2>The models compared</h2>\n<p>Every model is fitted to {} of {} parts of the cars and judged on the one \
-         that is left, for all parts in turn; that is done {}, with other parts each time. A model that learns the price \
-         directly can do worse than guessing: in a table that has every combination once, the cars that were held out \
-         are just those that the training cars lack. Turning the question round works: learn how probable the class is \
-         at each price, and let Bayes’ rule say how probable each price is, given the class.</p>\n\
+        "<h2>The models compared</h2>\n<p>Every model is fitted to {} of {} folds of the cars and tested on the \
+         remaining one, for all folds in turn; this is done {}, with other folds each time. A model that predicts \
+         the price directly can do worse than guessing: in a table that has every combination once, the held-out cars \
+         are exactly those that the training cars lack. The inversion works: predict the probability of the class \
+         at each price, and compute the probability of each price given the class with Bayes’ rule.</p>\n\
          <div class=\"grid\">\n{chart}{}</div>\n\
-         <h2>What is taken for what</h2>\n<p>A row for each true price, a column for each predicted one, in percent of \
-         the row, over all repetitions. The diagonal is right.</p>\n<div class=\"grid\">\n{}{others}</div>\n",
+         <h2>Confusion matrices</h2>\n<p>A row per true price, a column per predicted one, in percent of \
+         the row, over all repetitions. The diagonal is correct.</p>\n<div class=\"grid\">\n{}{others}</div>\n",
         settings.folds - 1,
         settings.folds,
         times(settings.repeats),
@@ -56,8 +56,8 @@ fn scores_table(evaluation: &Evaluation) -> String {
     let head = ["model, features", "accuracy", "macro F1", "log loss", "p"];
     format!(
         "<figure class=\"card wide\">\n<h3>All scores</h3>\n{}<figcaption>Standard errors are corrected for folds that \
-         share training cars (Nadeau and Bengio). Log loss is in nats; equal probabilities have {:.3}. p is how probable \
-         as many right answers are by chance, from {} permutations of the prices.</figcaption></figure>\n",
+         share training cars (Nadeau and Bengio). Log loss is in nats; equal probabilities have {:.3}. p is the p-value \
+         of a test with {} permutations of the prices.</figcaption></figure>\n",
         table(&head, &rows),
         (Attribute::Buying.levels().len() as f64).ln(),
         super::thousands(evaluation.settings.permutations)
@@ -71,9 +71,9 @@ fn confusion(scores: &Scores) -> Result<String> {
         Row::Cells(price.clone(), counts.iter().map(|count| Cell::percent(*count as f64 / all)).collect())
     };
     let title = title(scores);
-    let says = format!("Confusion matrix of {title}");
+    let description = format!("Confusion matrix of {title}");
     let heatmap = Heatmap {
-        says: &says,
+        description: &description,
         axes: Some(("true", "predicted")),
         columns: prices.clone(),
         rows: prices.iter().zip(&scores.confusion).map(row).collect(),
@@ -89,12 +89,12 @@ fn of_prices(best: &Scores) -> String {
     };
     let rows: Vec<_> = best.prices.iter().map(row).collect();
     format!(
-        "<figure class=\"card wide\">\n<h3>Each price in {}</h3>\n{}</figure>\n",
+        "<figure class=\"card wide\">\n<h3>Scores by price: {}</h3>\n{}</figure>\n",
         escape(&title(best)),
         table(&["price", "precision", "recall", "F1"], &rows)
     )
 }
 
 fn title(scores: &Scores) -> String {
-    format!("{}, {}", scores.candidate.model.name(), scores.candidate.feature_set.told())
+    format!("{}, {}", scores.candidate.model.name(), scores.candidate.feature_set.label())
 }

@@ -1,8 +1,8 @@
-//! The page around the charts: one HTML file that needs no other.
+//! The HTML page of the report, without external resources.
 
 const STYLE: &str = include_str!("style.css");
 
-/// The whole file.
+/// The complete file.
 pub(super) fn page(title: &str, body: &str) -> String {
     let title = escape(title);
     format!(
@@ -14,18 +14,18 @@ pub(super) fn page(title: &str, body: &str) -> String {
     )
 }
 
-/// A chart with its title, and what to see in it.
+/// A chart with a title and a caption.
 pub(super) fn figure(class: &str, title: &str, svg: &str, caption: &str) -> String {
     let caption = if caption.is_empty() { String::new() } else { format!("<figcaption>{caption}</figcaption>\n") };
     format!("<figure class=\"card {class}\">\n<h3>{}</h3>\n{svg}{caption}</figure>\n", escape(title))
 }
 
-/// A number that matters, and what it is.
+/// A key figure with its description.
 pub(super) fn tile(class: &str, number: &str, what: &str) -> String {
     format!("<div class=\"tile {class}\"><b>{}</b><span>{}</span></div>\n", escape(number), escape(what))
 }
 
-/// A table of numbers, the first column of which has names; rows that matter most are marked.
+/// A table of numbers whose first column has names; some rows are highlighted.
 pub(super) fn table(head: &[&str], rows: &[(bool, Vec<String>)]) -> String {
     let heads: String = head.iter().map(|name| format!("<th>{}</th>", escape(name))).collect();
     let row = |(marked, row): &(bool, Vec<String>)| {
@@ -36,17 +36,17 @@ pub(super) fn table(head: &[&str], rows: &[(bool, Vec<String>)]) -> String {
     format!("<div class=\"scroll\"><table>\n<tr>{heads}</tr>\n{rows}</table></div>\n")
 }
 
-/// A text as HTML.
+/// Escapes text for HTML.
 pub(super) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
-/// In percent, with one decimal.
+/// As a percentage with one decimal.
 pub(super) fn percent(share: f64) -> String {
     format!("{:.1} %", share * 100.0)
 }
 
-/// With commas between thousands.
+/// With thousands separators.
 pub(super) fn thousands(number: usize) -> String {
     let digits = number.to_string();
     let mut text = String::new();
@@ -59,7 +59,7 @@ pub(super) fn thousands(number: usize) -> String {
     text
 }
 
-/// How often something is done.
+/// The number of repetitions as text.
 pub(super) fn times(number: usize) -> String {
     if number == 1 { "once".to_owned() } else { format!("{} times", thousands(number)) }
 }

@@ -1,4 +1,4 @@
-//! What the tests share: the program in a folder of its own, and what it said.
+//! Test support: runs the program in a temporary folder.
 #![allow(dead_code)]
 
 use std::path::PathBuf;
@@ -6,10 +6,10 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
-/// A folder to run the program in, which goes when the test ends.
+/// A folder to run the program in, which is removed at the end of the test.
 pub(crate) struct Folder(tempfile::TempDir);
 
-/// How a run of the program ended.
+/// Result of a run of the program.
 #[derive(Debug)]
 pub(crate) struct Ran {
     pub(crate) code: Option<i32>,
@@ -34,18 +34,18 @@ impl Folder {
         std::fs::read_to_string(self.path(name)).unwrap()
     }
 
-    /// Runs `section5` with these arguments, which no space may be in.
+    /// Runs `section5` with these arguments, separated by spaces.
     pub(crate) fn run(&self, arguments: &str) -> Ran {
         self.run_with(&arguments.split_whitespace().collect::<Vec<_>>())
     }
 
     pub(crate) fn run_with(&self, arguments: &[&str]) -> Ran {
         let mut command = Command::new(env!("CARGO_BIN_EXE_section5"));
-        // Errors are not to be wrapped where the tests look for them.
+        // Errors must not be wrapped where the tests search for text.
         Ran::of(command.args(arguments).current_dir(self.0.path()).env("NO_COLOR", "1").output().unwrap())
     }
 
-    /// What a successful run printed, as JSON.
+    /// The output of a successful run, parsed as JSON.
     pub(crate) fn json(&self, arguments: &str) -> Value {
         let ran = self.run(arguments);
         ran.ended(0, "");
@@ -59,7 +59,7 @@ impl Ran {
         Self { code: status.code(), out: text(stdout), err: text(stderr) }
     }
 
-    /// Fails unless it ended with this code and said this, wherever its lines were broken.
+    /// Fails unless it ended with this exit code and printed this text, regardless of line breaks.
     pub(crate) fn ended(&self, code: i32, said: &str) {
         assert_eq!(self.code, Some(code), "{self:#?}");
         let words = |text: &str| {

@@ -111,6 +111,20 @@ pub(super) struct SchemaArgs {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct CompletionsArgs {
+    /// The shell.
+    #[arg(value_name = "SHELL")]
+    pub(super) shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ManArgs {
+    /// Write a page for each command to this folder, in place of the first page to standard output.
+    #[arg(value_name = "DIR")]
+    pub(super) folder: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct StateArgs {
     /// The folder of the ledger, the locks and the scratch files [default: .weir next to the task file].
     #[arg(long, value_name = "DIR", env = "WEIR_STATE")]

@@ -17,6 +17,7 @@ macro_rules! say {
 }
 
 mod args;
+mod completions;
 mod doctor;
 mod init;
 mod plan;
@@ -36,13 +37,17 @@ use std::sync::Arc;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use datafusion::logical_expr::ScalarUDF;
+use miette::Diagnostic;
 
 use crate::engine::Resources;
 use crate::error::{Error, Result};
 use crate::fetch::Fetch;
 use crate::run::Settings;
+use crate::system::allocator::{self, Allocator};
 use crate::watch::{LogFormat, Observers};
-use args::{DoctorArgs, InitArgs, RunArgs, RunVerbArgs, RunsArgs, SchemaArgs, TaskArgs, TestArgs};
+use args::{
+    CompletionsArgs, DoctorArgs, InitArgs, ManArgs, RunArgs, RunVerbArgs, RunsArgs, SchemaArgs, TaskArgs, TestArgs,
+};
 
 /// A command line that runs tasks: `weir` itself, or the command of a section with its own functions.
 ///
@@ -117,6 +122,10 @@ enum Verb {
     Schedule(RunArgs),
     /// Print the format of task files: a JSON schema for editors, or a human-readable reference.
     Schema(SchemaArgs),
+    /// Print completions for a shell, to be put where the shell looks for them.
+    Completions(CompletionsArgs),
+    /// Print the manual page.
+    Man(ManArgs),
 }
 
 impl Cli {
@@ -167,6 +176,13 @@ impl Cli {
     #[must_use]
     pub fn fetch(mut self, fetcher: impl Fetch + 'static) -> Self {
         self.fetchers.push(Arc::new(fetcher));
+        self
+    }
+
+    /// Names the global allocator of the program: a memory limit makes it return what is freed.
+    #[must_use]
+    pub fn allocator(self, allocator: Allocator) -> Self {
+        allocator::set(allocator);
         self
     }
 
@@ -225,7 +241,10 @@ impl Cli {
                 Ok(mut verb) => {
                     let format = verb.log_format();
                     let ready = self.own_params(&matches).map(|params| verb.set_params(params));
-                    (ready.and_then(|()| self.run(&verb).map_err(miette::Report::new)), format)
+                    (
+                        ready.and_then(|()| self.run(&verb).map_err(|error| miette::Report::new(WithoutCause(error)))),
+                        format,
+                    )
                 }
                 Err(error) => {
                     let _ = error.print();
@@ -284,6 +303,8 @@ impl Cli {
             Verb::Doctor(args) => doctor::doctor(self, args),
             Verb::Schedule(args) => schedule::schedule(args),
             Verb::Schema(args) => schema::schema(args),
+            Verb::Completions(args) => completions::completions(self, args),
+            Verb::Man(args) => completions::man(self, args),
         }
     }
 
@@ -313,6 +334,7 @@ impl Verb {
             Self::Run(args) => &mut args.run,
             Self::Doctor(args) => &mut args.run,
             Self::Validate(_) | Self::Test(_) | Self::Runs(_) | Self::Init(_) | Self::Schema(_) => return,
+            Self::Completions(_) | Self::Man(_) => return,
         };
         args.task.params.splice(0..0, params);
     }
@@ -326,8 +348,38 @@ impl Verb {
             Self::Validate(args) => args.log.log_format,
             Self::Test(args) => args.task.log.log_format,
             Self::Runs(args) => args.log.log_format,
-            Self::Schema(_) => LogFormat::Text,
+            Self::Schema(_) | Self::Completions(_) | Self::Man(_) => LogFormat::Text,
         }
+    }
+}
+
+/// An error whose message has the text of its cause already.
+#[derive(Debug)]
+struct WithoutCause(Error);
+
+impl std::fmt::Display for WithoutCause {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for WithoutCause {}
+
+impl Diagnostic for WithoutCause {
+    fn help<'a>(&'a self) -> Option<Box<dyn std::fmt::Display + 'a>> {
+        self.0.help()
+    }
+
+    fn source_code(&self) -> Option<&dyn miette::SourceCode> {
+        self.0.source_code()
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = miette::LabeledSpan> + '_>> {
+        self.0.labels()
+    }
+
+    fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn Diagnostic> + 'a>> {
+        self.0.related()
     }
 }
 
@@ -353,7 +405,8 @@ fn report_error(error: &miette::Report, format: LogFormat) -> u8 {
             tracing::error!(help, "{error}");
         }
     }
-    error.downcast_ref::<Error>().map_or(1, Error::exit_code)
+    let own = error.downcast_ref::<WithoutCause>().map(|WithoutCause(error)| error);
+    own.or_else(|| error.downcast_ref::<Error>()).map_or(1, Error::exit_code)
 }
 
 /// Writes a file atomically: readers see it complete or not at all.
@@ -374,7 +427,7 @@ fn write_whole(path: &Path, content: &[u8]) -> std::io::Result<()> {
 /// The runtime of a command, with the threads that the run may use.
 fn runtime(threads: usize) -> Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build().map_err(|error| {
-        Error::usage(format!("the runtime cannot be started: {error}"), "check the limits of this user's processes")
+        Error::system("the runtime cannot be started", error, "check the limits of this user's processes")
     })
 }
 

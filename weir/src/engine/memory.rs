@@ -17,6 +17,7 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use indicatif::HumanBytes;
 use tokio::sync::Notify;
 
+use crate::system::allocator;
 use crate::system::memory::Resident;
 
 /// The smallest limit with which a run can be expected to succeed, in bytes: the program's own memory, and a thread's
@@ -255,9 +256,9 @@ fn watch(process: &Process, resident: &Resident, stop: &AtomicBool) {
         let is_near = process.is_near();
         if is_near != was_near {
             if is_near {
-                allocator::return_freed()
+                allocator::return_freed();
             } else {
-                allocator::keep_freed()
+                allocator::keep_freed();
             }
             was_near = is_near;
         }
@@ -283,51 +284,6 @@ pub(crate) async fn exceeded(context: &SessionContext) -> (u64, u64) {
         over.await;
     }
     (process.limit, process.resident.load(Ordering::Relaxed))
-}
-
-/// The allocator's handling of freed memory: by default it keeps it for a while, which is fast.
-mod allocator {
-    use std::ffi::{c_int, c_long, c_ulong};
-
-    use mimalloc as _; // links the functions below
-
-    unsafe extern "C" {
-        fn prctl(option: c_int, ...) -> c_int;
-        fn mi_option_set(option: c_int, value: c_long);
-        fn mi_collect(force: bool);
-    }
-
-    /// `mi_option_purge_delay`: for how many milliseconds freed memory is kept.
-    const PURGE_DELAY: c_int = 15;
-    const DEFAULT_MILLISECONDS: c_long = 1000;
-
-    /// Whether the system may back memory with 2 MiB pages: faster, but any byte in a page makes all of it resident.
-    pub(super) fn use_huge_pages(yes: bool) {
-        const PR_SET_THP_DISABLE: c_int = 41;
-        const NONE: c_ulong = 0;
-        // SAFETY: this option takes a number and three zeros, and touches no memory of ours. If it cannot be set, on
-        // another kernel, the process only uses more memory.
-        unsafe { prctl(PR_SET_THP_DISABLE, c_ulong::from(!yes), NONE, NONE, NONE) };
-    }
-
-    /// Returns memory to the system when it is freed.
-    pub(super) fn return_freed() {
-        // SAFETY: options may be set at any time and from any thread.
-        unsafe { mi_option_set(PURGE_DELAY, 0) };
-        collect();
-    }
-
-    /// Keeps freed memory for a while again.
-    pub(super) fn keep_freed() {
-        // SAFETY: as above.
-        unsafe { mi_option_set(PURGE_DELAY, DEFAULT_MILLISECONDS) };
-    }
-
-    /// Returns memory to the system that is freed and still kept.
-    pub(super) fn collect() {
-        // SAFETY: a collection may be requested at any time and from any thread.
-        unsafe { mi_collect(true) };
-    }
 }
 
 #[cfg(test)]

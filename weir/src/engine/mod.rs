@@ -70,7 +70,7 @@ pub(crate) fn session(resources: Resources, scratch: &Path, functions: &[ScalarU
             DiskManagerBuilder::default().with_mode(DiskManagerMode::Directories(vec![scratch.to_path_buf()])),
         )
         .build_arc()
-        .map_err(|error| Error::state(scratch, error, "check that the folder is writable"))?;
+        .map_err(|error| Error::state(scratch, &error, "check that the folder is writable").because(error))?;
     let context = SessionContext::new_with_config_rt(config, runtime);
     context.add_analyzer_rule(Arc::new(checked::rule()));
     context.register_udaf(AggregateUDF::from(sum::CheckedSum::default()));

@@ -1,4 +1,4 @@
-//! What can go wrong, said so that the reader can act on it: what, where, and what to do next.
+//! Errors: what is wrong, where, and what to do next.
 
 mod fetch;
 mod text;
@@ -12,6 +12,9 @@ use miette::Diagnostic;
 pub use fetch::FetchFailed;
 pub(crate) use text::nearest;
 pub use text::{Place, SourceText, TaskError};
+
+/// An error of a library, or of the operating system.
+pub type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 /// The result of everything in this crate that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -53,6 +56,9 @@ pub enum Error {
         /// What to do about it.
         #[help]
         help: String,
+        /// The error that caused it; its text is part of the message.
+        #[source]
+        cause: Option<Cause>,
     },
 
     /// A sink cannot take the rows, or cannot be published.
@@ -67,6 +73,9 @@ pub enum Error {
         /// What to do about it.
         #[help]
         help: String,
+        /// The error that caused it; its text is part of the message.
+        #[source]
+        cause: Option<Cause>,
     },
 
     /// A database cannot be reached, or does not do what it was asked.
@@ -74,7 +83,7 @@ pub enum Error {
     #[diagnostic(transparent)]
     Database(#[from] weir_postgres::Error),
 
-    /// What a section adds to read from elsewhere could not get the rows.
+    /// A fetcher could not get the rows.
     #[error(transparent)]
     #[diagnostic(transparent)]
     Fetch(#[from] FetchFailed),
@@ -89,19 +98,22 @@ pub enum Error {
         /// What to do about it.
         #[help]
         help: String,
+        /// The error that caused it; its text is part of the message.
+        #[source]
+        cause: Option<Cause>,
     },
 
     /// A rule under `fail_unless` did not hold.
-    #[error("table `{table}`: rule `{rule}` must hold, and at least {rows} rows miss it")]
+    #[error("table `{table}`: rule `{rule}` (fail_unless) failed for at least {rows} rows")]
     #[diagnostic(help(
-        "nothing was published; mend the input, or make it a rule that rejects or warns; for example: {samples}"
+        "nothing was published; correct the input, or make it a rule that rejects or warns; for example: {samples}"
     ))]
     RuleFailed {
         /// The judged table.
         table: String,
         /// The rule's name.
         rule: String,
-        /// Rows that miss it, among those that were judged before the run ended.
+        /// Rows for which it does not hold, among those that were judged before the run ended.
         rows: u64,
         /// A few of them. They are shown and not kept.
         samples: String,
@@ -141,6 +153,27 @@ pub enum Error {
         message: String,
     },
 
+    /// The operating system refuses something that is neither a file of the task nor its state.
+    #[error("{message}")]
+    System {
+        /// What is wrong.
+        message: String,
+        /// What to do about it.
+        #[help]
+        help: String,
+        /// The error that caused it; its text is part of the message.
+        #[source]
+        cause: Option<Cause>,
+    },
+
+    /// The engine contradicts itself.
+    #[error("internal error: {message}")]
+    #[diagnostic(help("this is a defect of the engine: please report it with the task file"))]
+    Internal {
+        /// What contradicts what.
+        message: String,
+    },
+
     /// The counts of a run disagree: rows were lost or made up.
     #[error("row counts disagree: {message}")]
     #[diagnostic(help("nothing was published; this is a defect of the engine, please report it with the task file"))]
@@ -152,7 +185,7 @@ pub enum Error {
     /// A run is past its commit record and could not be finished.
     #[error("run {run} is to be published and could not be finished: {message}")]
     #[diagnostic(help(
-        "mend that; then any start of the task in this environment finishes it first. Until then some sinks may hold this run and others the one before"
+        "fix that; then any start of the task in this environment finishes it first. Until then some sinks may hold this run and others the one before"
     ))]
     Unpublished {
         /// The run's id.
@@ -170,7 +203,7 @@ pub enum Error {
 impl Error {
     /// An error about an input.
     pub fn input(path: impl Display, message: impl Display, help: impl Display) -> Self {
-        Self::Input { path: path.to_string(), message: message.to_string(), help: help.to_string() }
+        Self::Input { path: path.to_string(), message: message.to_string(), help: help.to_string(), cause: None }
     }
 
     /// An error about the command line.
@@ -185,12 +218,34 @@ impl Error {
             path: path.display().to_string(),
             message: message.to_string(),
             help: help.to_string(),
+            cause: None,
         }
     }
 
     /// An error about the state folder.
     pub fn state(path: &Path, message: impl Display, help: impl Display) -> Self {
-        Self::State { path: path.display().to_string(), message: message.to_string(), help: help.to_string() }
+        let (path, message, help) = (path.display().to_string(), message.to_string(), help.to_string());
+        Self::State { path, message, help, cause: None }
+    }
+
+    /// An error of the operating system; `what` could not be done.
+    pub fn system(what: impl Display, cause: impl Into<Cause>, help: impl Display) -> Self {
+        let cause = cause.into();
+        Self::System { message: format!("{what}: {cause}"), help: help.to_string(), cause: Some(cause) }
+    }
+
+    /// A defect of the engine.
+    pub(crate) fn internal(message: impl Display) -> Self {
+        Self::Internal { message: message.to_string() }
+    }
+
+    /// Keeps the error that caused this one as its [`source`](std::error::Error::source).
+    #[must_use]
+    pub fn because(mut self, error: impl Into<Cause>) -> Self {
+        if let Self::Input { cause, .. } | Self::Sink { cause, .. } | Self::State { cause, .. } = &mut self {
+            *cause = Some(error.into());
+        }
+        self
     }
 
     /// What DataFusion says of a table's computation; an error of ours that travelled through it comes out as it was.
@@ -264,5 +319,7 @@ fn unwrap_own(error: DataFusionError) -> Result<Error, DataFusionError> {
 /// Adds the path to an I/O error of the state folder.
 pub(crate) fn state_io(path: &Path) -> impl FnOnce(std::io::Error) -> Error {
     let path = PathBuf::from(path);
-    move |error| Error::state(&path, error, "check that the folder exists, is writable and has free space")
+    move |error| {
+        Error::state(&path, &error, "check that the folder exists, is writable and has free space").because(error)
+    }
 }

@@ -15,10 +15,10 @@ pub(crate) mod text;
 pub(crate) mod time_format;
 pub(crate) mod write;
 
-#[cfg(any(test, fuzzing))]
+#[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod testing;
 
-#[cfg(fuzzing)]
+#[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
 
 use std::sync::Arc;

@@ -88,6 +88,7 @@ impl Reading {
     }
 
     /// Queries text files with these bytes.
+    #[cfg(test)]
     pub(crate) fn query<F: TextFormat>(&self, files: &[&[u8]], sql: &str) -> Result<Outcome> {
         let options = self.options;
         self.ask(files, Some(sql), |opener, found, declared| TextFiles::<F>::open(opener, found, declared, options))

@@ -366,7 +366,7 @@ pub(crate) fn failed(path: &Path, error: rusqlite::Error) -> Error {
         Some(Code::DiskFull) => "free some disk space and start the run again",
         _ => "check the state folder; if the ledger is damaged, move it away",
     };
-    Error::state(path, error, help)
+    Error::state(path, &error, help).because(error)
 }
 
 #[cfg(test)]

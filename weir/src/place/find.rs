@@ -11,7 +11,8 @@ use crate::error::{Error, Result};
 /// A local file, under the name that the user knows.
 pub(crate) async fn found(name: String, path: &Path) -> Result<FoundFile> {
     let meta = LocalFileSystem::new().head(&local_path(path)?).await;
-    let meta = meta.map_err(|error| Error::input(&name, error, "check that the file exists and can be read"))?;
+    let meta =
+        meta.map_err(|error| Error::input(&name, &error, "check that the file exists and can be read").because(error))?;
     Ok(FoundFile { name, meta })
 }
 

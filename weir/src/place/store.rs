@@ -79,7 +79,7 @@ impl RangeReader {
     }
 
     fn failed(&self, error: std::io::Error) -> Error {
-        Error::input(&self.name, error, "check the disk of the file, then start the run again")
+        Error::input(&self.name, &error, "check the disk that the file is on; then start the run again").because(error)
     }
 }
 
@@ -108,7 +108,7 @@ fn read_local(file: &std::fs::File, start: u64, end: u64) -> std::io::Result<Byt
 fn read_error(name: &str, error: object_store::Error) -> Error {
     match error {
         object_store::Error::Precondition { .. } | object_store::Error::NotFound { .. } => changed(name),
-        error => Error::input(name, error, "check that the file exists and can be read"),
+        error => Error::input(name, &error, "check that the file exists and can be read").because(error),
     }
 }
 

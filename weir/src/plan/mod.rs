@@ -6,6 +6,7 @@
 //! table is a stage: computed once, judged, and written to all its sinks in one pass.
 
 mod append_once;
+mod description;
 mod draft;
 
 use std::collections::HashMap;
@@ -20,6 +21,7 @@ use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::SessionContext;
 
+pub use description::{PlanDescription, SinkDescription, SourceDescription, StageDescription};
 pub(crate) use draft::Draft;
 
 use crate::error::{Error, Result};

@@ -5,6 +5,7 @@
 
 mod prepare;
 mod recover;
+mod runner;
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher as _;
@@ -14,6 +15,9 @@ use std::time::Instant;
 
 use chrono::Utc;
 use datafusion::logical_expr::ScalarUDF;
+
+pub(crate) use runner::describe;
+pub use runner::{RunError, Runner};
 
 use crate::database::Connector;
 use crate::engine::{self, MemoryWatch, Resources};

@@ -111,8 +111,7 @@ impl Preparation<'_> {
                 return Ok(None);
             }
             bytes += opened.bytes;
-            let without =
-                || Error::Unbalanced { message: format!("source `{}` was opened without rows", source.name()) };
+            let without = || Error::internal(format!("source `{}` was opened without rows", source.name()));
             tables.push(opened.table.ok_or_else(without)?);
         }
         fault::point("inputs_entered");

@@ -88,7 +88,7 @@ impl Scheduler {
                     }
                 }
                 request = stops.changed() => {
-                    request.map_err(|error| Error::usage(error, "start the scheduler again"))?;
+                    request.map_err(|error| Error::system("the signals cannot be received", error, "start the scheduler again"))?;
                     if let (Some(running), 1) = (&running, *stops.borrow()) {
                         tracing::info!(pid = running.job.pid, "stopping after the current run; a second signal stops the run");
                     }

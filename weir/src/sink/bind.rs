@@ -52,7 +52,7 @@ impl BoundSink {
             Some(ColumnLimit { column, kind, .. }) => {
                 let message = format!("column `{column}` is {kind}, and not every value of `{}` fits", self.route);
                 let help = "write a model to the sink: its rows are rejected with a reason if they do not fit";
-                Err(Error::Sink { sink: self.name.clone(), path: self.target.place(), message, help: help.to_owned() })
+                Err(Error::sink(&self.name, self.target.place().as_ref(), message, help))
             }
         }
     }

@@ -229,7 +229,7 @@ const KINDS: [Kind; 2] = [folder::KIND, postgres::KIND];
 impl PendingTarget {
     /// The form in which the ledger keeps it.
     pub(crate) fn of(pending: &dyn Pending) -> Result<Self> {
-        let failed = |error| Error::Unbalanced { message: format!("sink `{}`: {error}", pending.sink()) };
+        let failed = |error| Error::internal(format!("sink `{}`: {error}", pending.sink()));
         let mut target = pending.to_json().map_err(failed)?;
         target["kind"] = pending.kind().into();
         Ok(Self { sink: pending.sink().to_owned(), target: target.to_string() })

@@ -1,5 +1,6 @@
-//! What the operating system is asked: files that last, memory, signals. Points at which tests make it fail.
+//! What the operating system is asked: files that last, memory, the allocator, signals. Points at which tests make it fail.
 
+pub mod allocator;
 pub(crate) mod disk;
 pub(crate) mod fault;
 pub(crate) mod memory;

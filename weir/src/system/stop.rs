@@ -47,7 +47,7 @@ impl Stop {
 
 /// How many times the process was told to stop: by Ctrl-C, SIGTERM or a closed terminal.
 pub(crate) fn count_signals() -> Result<watch::Receiver<u32>> {
-    let failed = |error| Error::usage(format!("signals cannot be handled: {error}"), "start the program again");
+    let failed = |error| Error::system("signals cannot be handled", error, "start the program again");
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
     let mut hangup = signal(SignalKind::hangup()).map_err(failed)?;

@@ -1,4 +1,4 @@
-//! Files as blocks of whole records.
+//! Reads files in blocks of complete records.
 
 use std::fs::{self, File};
 use std::io;
@@ -10,10 +10,10 @@ use memchr::{memchr_iter, memrchr};
 
 use crate::record::Lines;
 
-/// How much is read at a time. A record that is longer makes its block grow.
+/// Bytes per read. A longer record enlarges its block.
 const BLOCK: usize = 1 << 20;
 
-/// The blocks of all CSV files below a folder, for several threads to draw from.
+/// The blocks of all CSV files below a folder, shared by several threads.
 pub(crate) struct Blocks {
     header: &'static str,
     cursor: Mutex<Cursor>,
@@ -86,7 +86,7 @@ impl Blocks {
     }
 }
 
-/// Collect `*.csv` below `folder`, without what is hidden or begins with an underscore.
+/// Collect `*.csv` below `folder`, without hidden files and those that start with an underscore.
 fn find_csv(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
     for entry in fs::read_dir(folder).map_err(|error| named(folder, error))? {
         let path = entry?.path();
@@ -115,7 +115,7 @@ fn fill(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
     Ok(filled)
 }
 
-/// Where the last whole record of a block ends that begins with a record: after the last line feed outside quotes.
+/// The end of the last complete record in a block that starts with a record: after the last line feed outside quotes.
 fn last_record_end(block: &[u8]) -> usize {
     let (mut end, mut from, mut quoted) = (0, 0, false);
     for quote in memchr_iter(b'"', block) {

@@ -1,4 +1,4 @@
-//! Whether two outputs hold the same rows, whatever their order, their files and their quoting.
+//! Compares outputs: row count and checksum, independent of order, files and quoting.
 
 use std::error::Error;
 use std::path::Path;
@@ -36,7 +36,7 @@ fn sum<const N: usize>(
             for line in Lines::of(records) {
                 let Some(fields) = line.fields::<N>(&mut unquoted) else {
                     let line = String::from_utf8_lossy(line.bytes);
-                    return Err(format!("{folder}: not {N} fields: {line}").into());
+                    return Err(format!("{folder}: expected {N} fields: {line}").into());
                 };
                 row.clear();
                 for field in fields {

@@ -1,9 +1,9 @@
-//! The rules of an application.
+//! The validation rules of an application.
 
 use memchr::{memchr, memchr_iter};
 use sha2::{Digest, Sha256};
 
-/// What speaks against an application, in the order in which the reasons are written.
+/// The reasons for a rejection, in the order in which they are written.
 pub(crate) const REASONS: [&str; 6] = [
     "missing_name",
     "incomplete_name",
@@ -20,23 +20,23 @@ const UNDER_18: u8 = 1 << 3;
 const INVALID_MOBILE: u8 = 1 << 4;
 const INVALID_EMAIL: u8 = 1 << 5;
 
-/// Who was born on this day or before is 18 on 2022-01-01.
+/// The latest birthday of applicants who are 18 on 2022-01-01.
 const LAST_ADULT: Day = Day {
     year: 2004,
     month: 1,
     day: 1,
 };
 
-/// An application as it is written when nothing speaks against it.
+/// The output columns of a successful application.
 pub(crate) struct Applicant<'a> {
-    /// All words of the name but the last, white space as it came.
+    /// All words of the name but the last, with unchanged white space.
     pub(crate) first_name: &'a [u8],
     pub(crate) last_name: &'a [u8],
     pub(crate) birthday: Day,
     pub(crate) mobile: [u8; 8],
 }
 
-/// Judge one application; the error has one bit for each reason of [`REASONS`].
+/// Evaluate one application; the error has one bit per reason in [`REASONS`].
 #[inline]
 pub(crate) fn judge<'a>(
     [name, email, birthday, mobile]: [&'a [u8]; 4],
@@ -72,7 +72,7 @@ pub(crate) fn judge<'a>(
     }
 }
 
-/// All words but the last, and the last, of a name without honorifics and suffixes.
+/// The first names and the last name, without honorifics and suffixes.
 #[inline]
 fn first_and_last(name: &[u8]) -> (&[u8], &[u8]) {
     let mut name = name.trim_ascii();
@@ -125,7 +125,7 @@ fn is_suffix(word: &[u8]) -> bool {
     )
 }
 
-/// A word in lower case without full stops, as far as the fifth letter: none that is looked for is so long.
+/// The first five letters of a word in lower case, without full stops: no title is longer than four.
 #[inline]
 fn letters(word: &[u8]) -> ([u8; 5], usize) {
     let (mut letters, mut length) = ([0; 5], 0);
@@ -136,7 +136,7 @@ fn letters(word: &[u8]) -> ([u8; 5], usize) {
     (letters, length)
 }
 
-/// A day of the calendar.
+/// A calendar day.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Day {
     year: u16,
@@ -216,7 +216,7 @@ fn is_email(email: &[u8]) -> bool {
     at > 0 && at + 1 < domain.len() && memchr_iter(b'@', &domain[at + 1..]).next().is_none()
 }
 
-/// The first five hex digits of the SHA-256 of each adult's birthday, worked out when first asked for.
+/// The first five hex digits of the SHA-256 of each adult's birthday, computed on first use.
 pub(crate) struct Digests {
     known: Vec<[u8; 5]>,
 }
@@ -261,13 +261,13 @@ mod tests {
     }
 
     #[test]
-    fn honorifics_and_suffixes_are_no_names() {
+    fn honorifics_and_suffixes_are_not_names() {
         assert_eq!(name("Prof. Dr. Ann Lee Ph.D. MD"), ("Ann", "Lee"));
         assert_eq!(name(" Mr. Jr. "), ("", ""));
     }
 
     #[test]
-    fn a_comma_goes_with_the_suffix_behind_it_only() {
+    fn a_comma_is_removed_only_before_a_suffix() {
         assert_eq!(name("John Smith, MD, Jr."), ("John", "Smith"));
         assert_eq!(name("Ann Lee,"), ("Ann", "Lee,"));
     }

@@ -1,13 +1,13 @@
-//! The lower bound of the section1 benchmark: nothing but this one job, on raw bytes, with two threads.
+//! The lower bound of the section1 benchmark: only this job, on raw bytes, with two threads.
 //!
 //! ```text
-//! section1-floor run INPUT_DIR OUTPUT_DIR    judge the applications
-//! section1-floor checksum OUTPUT_DIR         rows and checksum of each route that any contestant wrote
+//! section1-floor run INPUT_DIR OUTPUT_DIR    process the applications
+//! section1-floor checksum OUTPUT_DIR         rows and checksum of each route in a contestant's output
 //! ```
 //!
-//! It knows the columns, their order and the rules at compile time, does not say which file or line a malformed
-//! record stands in, and neither syncs nor publishes what it writes. What a contestant takes longer is the price
-//! of being more than this.
+//! The columns, their order and the rules are fixed at compile time. It does not report file and line of a malformed
+//! record, and neither syncs nor atomically publishes its output. The additional time of the contestants is the price
+//! of these features.
 
 mod blocks;
 mod checksum;
@@ -19,7 +19,7 @@ use std::error::Error;
 use std::path::Path;
 use std::process::ExitCode;
 
-/// How many threads share the blocks: the machine the benchmark is made for has two cores.
+/// Number of threads that share the blocks: the reference machine has two cores.
 const THREADS: usize = 2;
 
 fn main() -> ExitCode {
@@ -39,7 +39,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Run `work` on every thread and return what each came to; the first error wins.
+/// Run `work` on every thread and return the results; the first error is returned.
 fn on_every_thread<T: Send>(
     work: impl Fn(usize) -> Result<T, Box<dyn Error + Send + Sync>> + Sync,
 ) -> Result<Vec<T>, Box<dyn Error>> {

@@ -1,4 +1,4 @@
-//! Lines of CSV and their fields, as RFC 4180 has them.
+//! CSV records and their fields according to RFC 4180.
 
 use memchr::{memchr, memchr2_iter};
 
@@ -9,7 +9,7 @@ pub(crate) struct Line<'a> {
     pub(crate) has_quotes: bool,
 }
 
-/// The records of a block. Blank lines are none.
+/// The records of a block, without blank lines.
 pub(crate) struct Lines<'a> {
     rest: &'a [u8],
     to_next_quote: usize,
@@ -23,7 +23,7 @@ impl<'a> Lines<'a> {
         }
     }
 
-    /// What has not been handed out yet.
+    /// The unread rest of the block.
     pub(crate) fn rest(&self) -> &'a [u8] {
         self.rest
     }
@@ -58,7 +58,7 @@ impl<'a> Iterator for Lines<'a> {
     }
 }
 
-/// Where the first record of `bytes` ends when quotes stand in it.
+/// The end of the first record of `bytes` if it has quotes.
 fn quoted_end(bytes: &[u8]) -> usize {
     let mut quoted = false;
     for at in memchr2_iter(b'"', b'\n', bytes) {
@@ -72,7 +72,7 @@ fn quoted_end(bytes: &[u8]) -> usize {
 }
 
 impl<'a> Line<'a> {
-    /// Split at the commas; what was quoted is unquoted into `unquoted`.
+    /// Split at the commas; quoted fields are unquoted into `unquoted`.
     /// `None` unless there are exactly `N` fields.
     #[inline]
     pub(crate) fn fields<'b, const N: usize>(
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn another_number_of_fields_is_no_record() {
+    fn a_wrong_number_of_fields_is_not_a_record() {
         assert_eq!(
             records("a\na,b,c\n\"a\"\n\"a\",b,c\n"),
             [None, None, None, None]

@@ -1,4 +1,4 @@
-//! Applications in, two folders of CSV out.
+//! Reads applications and writes two folders of CSV.
 
 use std::error::Error;
 use std::fs::{self, File};
@@ -22,7 +22,7 @@ pub(crate) const ROUTES: [(&str, &str); 2] = [
     ),
 ];
 
-/// Judge all applications of `input`; every thread writes one file for each route below `output`.
+/// Process all applications of `input`; every thread writes one file per route below `output`.
 pub(crate) fn run(input: &Path, output: &Path) -> Result<(), Box<dyn Error>> {
     let blocks = Blocks::below(input, INPUT)?;
     for (folder, _) in ROUTES {
@@ -41,7 +41,7 @@ pub(crate) fn run(input: &Path, output: &Path) -> Result<(), Box<dyn Error>> {
             for line in Lines::of(records) {
                 let Some(fields) = line.fields::<4>(&mut unquoted) else {
                     return Err(format!(
-                        "not four fields: {}",
+                        "expected four fields: {}",
                         String::from_utf8_lossy(line.bytes)
                     )
                     .into());
@@ -59,7 +59,7 @@ pub(crate) fn run(input: &Path, output: &Path) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// What follows the columns of a rejected record.
+/// The reasons column and line end of a rejected record.
 fn ending(against: u8) -> Vec<u8> {
     let reasons: Vec<_> = (0..REASONS.len())
         .filter(|bit| against >> bit & 1 == 1)
@@ -118,7 +118,7 @@ impl Writer {
         self.successful.flush_if_full()
     }
 
-    /// The record as it came, quotes and all, and the reasons.
+    /// Write the unchanged record, including quotes, and the reasons.
     #[inline]
     fn reject(&mut self, line: Line<'_>, against: u8) -> io::Result<()> {
         self.unsuccessful.buffer.extend_from_slice(line.bytes);
@@ -129,7 +129,7 @@ impl Writer {
     }
 }
 
-/// Append what `write` writes; what came without quotes needs none.
+/// Append the output of `write`; fields that were not quoted in the input need no quotes.
 #[inline]
 fn put(out: &mut Vec<u8>, may_need_quotes: bool, write: impl FnOnce(&mut Vec<u8>)) {
     let start = out.len();
@@ -139,7 +139,7 @@ fn put(out: &mut Vec<u8>, may_need_quotes: bool, write: impl FnOnce(&mut Vec<u8>
     }
 }
 
-/// Quote what stands in `out` from `start` on if it needs quotes.
+/// Quote the text from `start` to the end of `out` if needed.
 #[cold]
 fn quote(out: &mut Vec<u8>, start: usize) {
     if !out[start..]

@@ -1,4 +1,4 @@
-//! Days as a table of numbers.
+//! Prints days as a table.
 
 use comfy_table::presets::NOTHING;
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table};
@@ -6,13 +6,13 @@ use comfy_table::{Cell, CellAlignment, ContentArrangement, Table};
 use crate::chart::{count, decimal, wrap};
 use crate::history::Day;
 
-/// What stands where there is no value.
+/// Placeholder for a missing value.
 const NONE: &str = "-";
-/// What stands behind a date whose cases are of several days.
+/// Marks a date whose cases are those of several days.
 const MARK: &str = "*";
 
-/// The days as lines, each with its end. A table that would be wider than `width` has closer columns, and says below
-/// who published the numbers if that is one for all.
+/// The days as lines. If the table would be wider than `width`, its columns are closer, and a common source is printed
+/// below it.
 pub(super) fn table(days: &[Day], width: usize) -> String {
     let wide = lines(days, &["date", "cases", "7-day average", "total", "source"], 2, None);
     let mut text = if wide.iter().all(|line| line.chars().count() <= width) {
@@ -28,7 +28,7 @@ pub(super) fn table(days: &[Day], width: usize) -> String {
     let long = days.iter().filter(|day| day.days_covered > 1);
     let long: Vec<String> = long.map(|day| format!("{} ({})", day.date, count(day.days_covered.into()))).collect();
     if !long.is_empty() {
-        let because = format!("{MARK} cases of several days, as those before are missing:");
+        let because = format!("{MARK} cases of several days, because earlier days are missing:");
         let words: Vec<&str> = because.split(' ').collect();
         let dates = long.join(", ");
         let all: Vec<String> = words.into_iter().chain(dates.split(' ')).map(str::to_owned).collect();
@@ -37,7 +37,7 @@ pub(super) fn table(days: &[Day], width: usize) -> String {
     text
 }
 
-/// Text of the table as it can be shown to people: a terminal would obey control characters.
+/// Removes control characters from text of the table, because a terminal would obey them.
 pub(super) fn plain(text: &str) -> String {
     text.chars().map(|character| if character.is_control() { '\u{fffd}' } else { character }).collect()
 }

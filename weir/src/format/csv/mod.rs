@@ -8,7 +8,7 @@ mod parse;
 mod records;
 pub(crate) mod write;
 
-#[cfg(any(test, fuzzing))]
+#[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod reference;
 #[cfg(test)]
 mod tests;

@@ -53,7 +53,7 @@ struct FolderTarget {
 impl FolderTarget {
     fn bind(task: &Task, name: &str, spec: &SinkSpec, columns: Vec<OutputColumn>) -> Result<Self> {
         let Some(files) = &spec.files else {
-            return Err(Error::Unbalanced { message: format!("sink `{name}` was taken for a folder") });
+            return Err(Error::internal(format!("sink `{name}` was taken for a folder")));
         };
         if spec.mode == Mode::Merge || !spec.primary_key.is_empty() || spec.update_key.is_some() {
             let error = task.error(&spec.from, format!("sink `{name}` is a folder, which has no keys"));

@@ -32,8 +32,8 @@ impl FilePart {
         Ok(Self { sink, target, path, name, layout: layout.clone(), writer, rows: 0 })
     }
 
-    fn error(sink: &str, path: &Path, error: &WriteError) -> Error {
-        Error::sink(sink, path, error, WRITABLE)
+    fn error(sink: &str, path: &Path, error: WriteError) -> Error {
+        Error::sink(sink, path, &error, WRITABLE).because(error)
     }
 
     /// Fails if a chosen row has a value that the format cannot hold.
@@ -64,14 +64,14 @@ impl Part for FilePart {
     fn write(&mut self, batch: &RecordBatch, chosen: Option<&BooleanBuffer>) -> Result<()> {
         self.check(batch, chosen)?;
         let written = self.writer.write(batch, chosen);
-        let rows = written.map_err(|error| Self::error(&self.sink, &self.path, &error))?;
+        let rows = written.map_err(|error| Self::error(&self.sink, &self.path, error))?;
         self.rows += rows;
         Ok(())
     }
 
     fn finish(self: Box<Self>) -> Result<Written> {
         let Self { sink, path, name, writer, rows, .. } = *self;
-        let bytes = writer.finish().map_err(|error| Self::error(&sink, &path, &error))?;
+        let bytes = writer.finish().map_err(|error| Self::error(&sink, &path, error))?;
         Ok(Written { rows, bytes, files: vec![name] })
     }
 }

@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::MARKER;
 use super::manifest::Manifest;
 use crate::database::Connector;
-use crate::error::{Error, Result};
+use crate::error::{Cause, Error, Result};
 use crate::report::LoadReport;
 use crate::sink::{CommitOrder, Pending, Prepared, SinkRun};
 use crate::system::{disk, fault};
@@ -205,8 +205,9 @@ impl Folder {
         })
     }
 
-    pub(super) fn error(&self, path: &Path, error: impl std::fmt::Display) -> Error {
-        Error::sink(&self.sink, path, error, WRITABLE)
+    pub(super) fn error(&self, path: &Path, error: impl Into<Cause>) -> Error {
+        let error = error.into();
+        Error::sink(&self.sink, path, &error, WRITABLE).because(error)
     }
 }
 

@@ -74,7 +74,7 @@ impl Copying {
         // A session that has ended already says why below.
         let _ = self.sender.send(Piece::End).await;
         drop(self.sender);
-        self.task.await.map_err(|panic| Error::Unbalanced { message: format!("the copy broke off: {panic}") })?
+        self.task.await.map_err(|panic| Error::internal(format!("the copy broke off: {panic}")))?
     }
 
     /// Breaks off the copy and ends its session, so that the staging table can be dropped.
@@ -162,7 +162,7 @@ impl TablePart {
     }
 
     fn error(&self, message: String, help: String) -> Error {
-        Error::Sink { sink: self.sink.clone(), path: "postgres".to_owned(), message, help }
+        Error::sink(&self.sink, "postgres".as_ref(), message, help)
     }
 
     /// Hands over what is encoded; waits while the server is busy.

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use weir_postgres::Database;
-use weir_postgres::load::{Column, Load, Mode as LoadMode, Staged, Table, Target as Existing};
+use weir_postgres::load::{Column, Load, Mode as LoadMode, Staged, Table, TargetState};
 
 use super::{Claim, ColumnLimit, Kind, OpenTarget, Parts, Pending, Prepared, SinkRun, Target, Writing, Written};
 use crate::database::SERVER_WAIT;
@@ -47,7 +47,7 @@ struct PostgresTarget {
 impl PostgresTarget {
     fn bind(task: &Task, name: &str, spec: &SinkSpec, columns: Vec<OutputColumn>) -> Result<Self> {
         let Some(table) = &spec.postgres else {
-            return Err(Error::Unbalanced { message: format!("sink `{name}` was taken for a table of PostgreSQL") });
+            return Err(Error::internal(format!("sink `{name}` was taken for a table of PostgreSQL")));
         };
         let known = || columns.iter().map(|column| column.name.as_str());
         let wrong = |message: String| task.error(&spec.from, format!("sink `{name}`: {message}"));
@@ -138,9 +138,11 @@ impl Target for PostgresTarget {
         };
         let database = sink.connector.postgres(&self.connection)?;
         let client = database.connect(SERVER_WAIT).await?;
-        let limits = match load.look(&database, &client).await? {
-            Existing::New => vec![],
-            Existing::There(kinds) => kinds.iter().filter_map(|(column, kind)| limits::of(column, kind)).collect(),
+        let limits = match load.inspect(&database, &client).await? {
+            TargetState::New => vec![],
+            TargetState::Existing(kinds) => {
+                kinds.iter().filter_map(|(column, kind)| limits::of(column, kind)).collect()
+            }
         };
         let load = PostgresLoad {
             sink: sink.sink.to_owned(),
@@ -175,7 +177,7 @@ impl OpenTarget for OpenTable {
     async fn begin(self: Box<Self>) -> Result<Box<dyn Writing>> {
         let Self { load, database, columns, .. } = *self;
         let client = database.connect(SERVER_WAIT).await?;
-        let copy = load.load.stage(&database, &client).await?;
+        let copy = load.load.begin_copy(&database, &client).await?;
         fault::point("staging_made");
         let copying = Copying::start(database.clone(), client, copy);
         let parts = copying.parts(load.sink.clone(), columns);
@@ -207,7 +209,7 @@ impl Writing for WritingTable {
             return Err(Error::Unbalanced { message });
         }
         let mut client = database.connect(SERVER_WAIT).await?;
-        load.staged = load.load.settle(&database, &mut client, copied).await?;
+        load.staged = load.load.deduplicate(&database, &mut client, copied).await?;
         fault::point("prepared");
         Ok((written, Box::new(load)))
     }

@@ -68,7 +68,7 @@ impl Prepared for PostgresLoad {
 
     async fn check(&self, connector: &Connector) -> Result<()> {
         let (database, client) = self.connect(connector).await?;
-        self.load.look(&database, &client).await?;
+        self.load.inspect(&database, &client).await?;
         Ok(())
     }
 
@@ -99,7 +99,7 @@ impl Prepared for PostgresLoad {
     async fn is_lost(&self, connector: &Connector) -> Result<bool> {
         let (database, client) = self.connect(connector).await?;
         let exists = self.load.applied(&database, &client).await?.is_some()
-            || self.load.is_whole(&database, &client, self.staged).await?;
+            || self.load.is_complete(&database, &client, self.staged).await?;
         Ok(!exists)
     }
 }

@@ -38,7 +38,7 @@ impl PostgresTable {
     /// Validates the table that the task declares. No connection is made.
     pub(super) fn declare(task: &Task, spec: &SourceSpec) -> Result<Self> {
         let Some(spec) = &spec.postgres else {
-            return Err(Error::Unbalanced { message: "a source has no `postgres`".to_owned() });
+            return Err(Error::internal("a source was taken for one of PostgreSQL"));
         };
         let connection = &spec.connection;
         if !task.connections.names().any(|name| name == connection.value) {

@@ -1,4 +1,4 @@
-//! Certificates for throwaway servers and their clients.
+//! Certificates for test servers and their clients.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 
 use super::process::Unprivileged;
 
-/// Somebody who signs certificates. Whoever trusts its [`certificate`](Self::certificate) trusts what it signed.
+/// A certificate authority. Clients that trust its [`certificate`](Self::certificate) trust what it signed.
 #[derive(Debug)]
 pub struct Authority {
     certificate: String,
@@ -24,7 +24,7 @@ pub struct Identity {
 }
 
 impl Authority {
-    /// Makes an authority with a key of its own.
+    /// Creates an authority with a key of its own.
     pub fn new(name: &str) -> Self {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -34,8 +34,7 @@ impl Authority {
         Self { certificate, issuer: Issuer::new(params, key) }
     }
 
-    /// Signs a certificate for hosts, each a name or an address, or for a user, by the name that the server knows.
-    /// The first is the common name.
+    /// Signs a certificate for hosts (names or addresses) or for a database user. The first name is the common name.
     pub fn identity(&self, names: &[&str]) -> Identity {
         let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
         let common_name = names.first().cloned().unwrap_or_default();
@@ -46,7 +45,7 @@ impl Authority {
         Identity { certificate: certificate.pem(), key: key.serialize_pem() }
     }
 
-    /// The authority's own certificate, in PEM, as `sslrootcert` takes it.
+    /// The authority's own certificate in PEM, as for `sslrootcert`.
     pub fn certificate(&self) -> &str {
         &self.certificate
     }
@@ -60,8 +59,8 @@ impl Authority {
 }
 
 impl Identity {
-    /// Makes a certificate for hosts that nobody else signed, as PostgreSQL's manual tells to with
-    /// `openssl req -new -x509`: it says of itself that it is an authority's.
+    /// Creates a self-signed certificate for hosts, as PostgreSQL's manual does with `openssl req -new -x509`: it is
+    /// marked as a CA certificate.
     pub fn self_signed(hosts: &[&str]) -> Self {
         let hosts: Vec<_> = hosts.iter().map(|host| (*host).to_owned()).collect();
         let mut params = CertificateParams::new(hosts).expect("the names can be names of hosts");
@@ -82,7 +81,7 @@ impl Identity {
         (certificate, key)
     }
 
-    /// Puts both where the server finds them.
+    /// Writes both to the server's data folder.
     pub(super) fn give_to_server(&self, data: &Path) {
         give_to_server(&data.join("server.crt"), &self.certificate);
         give_to_server(&data.join("server.key"), &self.key);

@@ -1,7 +1,7 @@
-//! Throwaway PostgreSQL servers: real ones, on free ports, gone when the tests are, however these end.
+//! Ephemeral PostgreSQL servers: real ones, on free ports, removed when the tests end, even if these are killed.
 //!
 //! ```no_run
-//! # use weir_postgres::testing::Cluster;
+//! # use weir_postgres_testing::Cluster;
 //! let url = Cluster::shared().database();
 //! assert!(url.starts_with("postgres://owner:"));
 //! ```
@@ -23,15 +23,15 @@ pub use authority::{Authority, Identity};
 use process::Unprivileged;
 pub use process::program;
 
-/// Who owns the databases of a cluster.
+/// Owner of the databases of a cluster.
 pub const USER: &str = "owner";
-/// That user's password.
+/// Password of that user.
 pub const PASSWORD: &str = "correct horse";
 
-/// A server of its own, in a folder of its own.
+/// A PostgreSQL server with a data folder of its own.
 ///
 /// It is stopped and removed when this is dropped, and also when the process ends in any other way, even by SIGKILL.
-/// Everything here panics when it fails, because a test cannot go on then.
+/// All functions panic on failure, because a test cannot continue then.
 #[derive(Debug)]
 pub struct Cluster {
     folder: TempDir,
@@ -53,7 +53,7 @@ impl Cluster {
         let watcher = user.watcher(folder.path());
         let mut cluster = Self { folder, port: 0, watcher };
         cluster.initialise(settings);
-        // Between choosing a port and listening at it, anybody may take it.
+        // Another process may take the port before the server listens on it.
         for _ in 0..10 {
             cluster.port = free_port();
             match cluster.try_launch() {
@@ -101,13 +101,13 @@ impl Cluster {
         self.url_of(USER, PASSWORD, database)
     }
 
-    /// The URL of one of its databases, for somebody.
+    /// The URL of one of its databases, for a user.
     pub fn url_of(&self, user: &str, password: &str, database: &str) -> String {
         let (user, password, database) = (encoded(user), encoded(password), encoded(database));
         format!("postgres://{user}:{password}@127.0.0.1:{}/{database}", self.port)
     }
 
-    /// Makes an empty database of a name that no other test of this process has; returns its URL.
+    /// Creates an empty database with a name that is unique in this process; returns its URL.
     pub fn database(&self) -> String {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let name = format!("test_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
@@ -137,45 +137,45 @@ impl Cluster {
         self.folder.path().join("data")
     }
 
-    /// Stops the server as a power cut would.
+    /// Stops the server without a shutdown checkpoint, like a power failure.
     pub fn kill(&self) {
         self.control(&["stop", "--mode=immediate"]).unwrap_or_else(|log| panic!("the server does not stop: {log}"));
     }
 
-    /// Starts the server again, at the same port.
+    /// Starts the server again, on the same port.
     pub fn launch(&self) {
         self.try_launch().unwrap_or_else(|log| panic!("the server does not start: {log}"));
     }
 
-    /// Ends all sessions and starts the server again, with what was changed in its files.
+    /// Restarts the server, which ends all sessions and reloads its configuration files.
     pub fn restart(&self) {
         self.control(&["stop", "--mode=fast"]).unwrap_or_else(|log| panic!("the server does not stop: {log}"));
         self.launch();
     }
 
-    /// Changes settings, each `name=value`, from the next start on.
+    /// Changes settings, each `name=value`, effective at the next start.
     pub fn set(&self, settings: &[&str]) {
         let file = OpenOptions::new().append(true).open(self.data().join("postgresql.conf"));
         let lines: String = settings.iter().map(|setting| format!("{setting}\n")).collect();
         file.and_then(|mut file| file.write_all(lines.as_bytes())).expect("initdb made the file");
     }
 
-    /// Restarts the server with other rules about who is let in, each a line of `pg_hba.conf`. Its owner needs one, or
-    /// [`sql`](Self::sql) does not work any more.
+    /// Restarts the server with other access rules, each a line of `pg_hba.conf`. They must admit the owner, or
+    /// [`sql`](Self::sql) fails.
     pub fn admit(&self, rules: &[&str]) {
         fs::write(self.data().join("pg_hba.conf"), rules.join("\n") + "\n").expect("initdb made the file");
         self.restart();
     }
 
-    /// Restarts the server with TLS: with a certificate of this authority for these hosts, and ready to take
-    /// certificates of the same authority from clients.
+    /// Restarts the server with TLS, with a certificate of this authority for these hosts; it also accepts client
+    /// certificates of this authority.
     pub fn serve_tls(&self, authority: &Authority, hosts: &[&str]) {
         authority::give_to_server(&self.data().join("root.crt"), authority.certificate());
         self.set(&["ssl_ca_file='root.crt'"]);
         self.serve_tls_as(&authority.identity(hosts));
     }
 
-    /// Restarts the server with TLS and a certificate that is at hand.
+    /// Restarts the server with TLS and an existing certificate.
     pub fn serve_tls_as(&self, identity: &Identity) {
         identity.give_to_server(&self.data());
         self.set(&["ssl=on"]);
@@ -199,7 +199,7 @@ impl Cluster {
     fn control(&self, arguments: &[&str]) -> Result<(), String> {
         let mut command = Unprivileged::user().command("pg_ctl");
         command.arg("--silent").arg("--pgdata").arg(self.data()).args(arguments);
-        // The server keeps what it is given, and would keep a pipe open.
+        // The server inherits the pipes and would keep them open.
         let done = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
         match done.expect("pg_ctl can be started").success() {
             true => Ok(()),
@@ -210,7 +210,7 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        // The watcher sees the end of the pipe, stops the server and removes the folder.
+        // The watcher detects the closed pipe, stops the server and removes the folder.
         drop(self.watcher.stdin.take());
         let _ = self.watcher.wait();
     }
@@ -220,7 +220,7 @@ fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a free port").port()
 }
 
-/// Everything that a URL could take for something else, percent-encoded.
+/// Percent-encodes everything that has a meaning in a URL.
 fn encoded(text: &str) -> String {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
     let encode = |byte: u8| if is_plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };

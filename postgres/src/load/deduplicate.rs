@@ -1,4 +1,4 @@
-//! What is staged, before it is applied: all of it, and one row of each key.
+//! Checks and deduplicates the staging table before it is applied.
 
 use serde::{Deserialize, Serialize};
 use tokio_postgres::error::SqlState;
@@ -8,26 +8,26 @@ use super::{Load, Mode, target};
 use crate::sql::{list, quoted};
 use crate::{Database, Result};
 
-/// What is staged.
+/// Size of the staging table after deduplication. The unit is rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Staged {
-    /// Rows that are left.
+    /// Remaining rows.
     pub rows: u64,
-    /// Rows that went after a newer one of the same key.
+    /// Rows dropped in favour of a newer one of the same key.
     pub superseded: u64,
 }
 
-pub(super) async fn settle(load: &Load, database: &Database, client: &mut Client, rows: u64) -> Result<Staged> {
+pub(super) async fn deduplicate(load: &Load, database: &Database, client: &mut Client, rows: u64) -> Result<Staged> {
     let failed = |error| database.statement_error(&error);
     let mut transaction = client.transaction().await.map_err(failed)?;
-    check_whole(load, database, &transaction, rows).await?;
-    let superseded = leave_one_of_each_key(load, database, &mut transaction).await?;
+    check_complete(load, database, &transaction, rows).await?;
+    let superseded = delete_older_duplicates(load, database, &mut transaction).await?;
     transaction.commit().await.map_err(failed)?;
     Ok(Staged { rows: rows - superseded, superseded })
 }
 
-/// Fails unless all that was staged is there: a crash of the server empties unlogged tables.
-pub(super) async fn check_whole(
+/// Fails unless the staging table has all copied rows: a crash of the server empties unlogged tables.
+pub(super) async fn check_complete(
     load: &Load,
     database: &Database,
     transaction: &Transaction<'_>,
@@ -35,19 +35,19 @@ pub(super) async fn check_whole(
 ) -> Result<()> {
     let failed = |error| database.statement_error(&error);
     let gone = |message: String| {
-        load.error(database, message, "nothing was changed in it; run the task again, which reads its input again")
+        load.error(database, message, "the table is unchanged; run the task again to read its input again")
     };
-    match left(load, transaction).await.map_err(failed)? {
+    match count(load, transaction).await.map_err(failed)? {
         Some(left) if left == rows => Ok(()),
         Some(left) => {
-            Err(gone(format!("{rows} rows were staged for it, and {left} are left, as after a crash of the server")))
+            Err(gone(format!("its staging table has {left} of {rows} rows; the server has probably crashed")))
         }
-        None => Err(gone("what was staged for it is gone".to_owned())),
+        None => Err(gone("its staging table does not exist any more".to_owned())),
     }
 }
 
-/// How many staged rows there are; none if nothing is staged.
-pub(super) async fn left(load: &Load, client: &impl GenericClient) -> Result<Option<u64>, tokio_postgres::Error> {
+/// The number of rows in the staging table; none if it does not exist.
+pub(super) async fn count(load: &Load, client: &impl GenericClient) -> Result<Option<u64>, tokio_postgres::Error> {
     let staging = load.staging();
     if client.query_one("select to_regclass($1) is null", &[&staging]).await?.get(0) {
         return Ok(None);
@@ -56,8 +56,8 @@ pub(super) async fn left(load: &Load, client: &impl GenericClient) -> Result<Opt
     Ok(Some(count.get::<_, i64>(0) as u64))
 }
 
-/// Of several staged rows of one key only the newest is left; gives how many went.
-async fn leave_one_of_each_key(load: &Load, database: &Database, transaction: &mut Transaction<'_>) -> Result<u64> {
+/// Deletes all but the newest of several rows with the same key; returns the number of deleted rows.
+async fn delete_older_duplicates(load: &Load, database: &Database, transaction: &mut Transaction<'_>) -> Result<u64> {
     let failed = |error| database.statement_error(&error);
     let staging = load.staging();
     let key = list(&load.table.primary_key);
@@ -65,7 +65,7 @@ async fn leave_one_of_each_key(load: &Load, database: &Database, transaction: &m
         return Ok(0);
     }
     if !target::exists(&*transaction, &load.table).await.map_err(failed)? {
-        // What is staged becomes the table, and needs the key anyway: it says whether one is there twice.
+        // The staging table becomes the target and needs the key anyway; adding it detects duplicates.
         match add_key(load, transaction).await {
             Ok(()) => return Ok(0),
             Err(error) if error.code() == Some(&SqlState::UNIQUE_VIOLATION) => {}
@@ -75,7 +75,7 @@ async fn leave_one_of_each_key(load: &Load, database: &Database, transaction: &m
     let repeated = |columns: &str, rows: &str| {
         format!("select exists (select from {rows} as staged group by {columns} having count(*) > 1)")
     };
-    if !is(transaction, &repeated(&key, &staging)).await.map_err(failed)? {
+    if !query_bool(transaction, &repeated(&key, &staging)).await.map_err(failed)? {
         return Ok(0);
     }
     let distinct = format!("(select distinct * from {staging})");
@@ -83,11 +83,11 @@ async fn leave_one_of_each_key(load: &Load, database: &Database, transaction: &m
         Mode::Merge { update_key: Some(newer) } => (
             format!("{} desc nulls last", quoted(newer)),
             format!("{key}, {}", quoted(newer)),
-            "reject such rows with the rule `unique`, or let `update_key` tell them apart",
+            "reject such rows with the rule `unique`, or choose an `update_key` that orders them",
         ),
-        _ => ("ctid".to_owned(), key.clone(), "reject such rows with the rule `unique`, or name an `update_key`"),
+        _ => ("ctid".to_owned(), key.clone(), "reject such rows with the rule `unique`, or set an `update_key`"),
     };
-    if is(transaction, &repeated(&apart, &distinct)).await.map_err(failed)? {
+    if query_bool(transaction, &repeated(&apart, &distinct)).await.map_err(failed)? {
         let columns = load.table.primary_key.join(", ");
         let message = format!("rows of this run differ and have the same ({columns})");
         return Err(load.error(database, message, help));
@@ -108,8 +108,8 @@ async fn add_key(load: &Load, transaction: &mut Transaction<'_>) -> Result<(), t
     attempt.commit().await
 }
 
-/// The name of the key that the staging table has already, if it has one.
-pub(super) async fn staged_key(
+/// The name of the staging table's primary key, if it has one already.
+pub(super) async fn primary_key_name(
     load: &Load,
     client: &impl GenericClient,
 ) -> Result<Option<String>, tokio_postgres::Error> {
@@ -117,6 +117,7 @@ pub(super) async fn staged_key(
     Ok(client.query_opt(sql, &[&load.staging()]).await?.map(|row| row.get(0)))
 }
 
-async fn is(transaction: &Transaction<'_>, question: &str) -> Result<bool, tokio_postgres::Error> {
-    Ok(transaction.query_one(question, &[]).await?.get(0))
+/// Runs a query that returns one boolean.
+pub(super) async fn query_bool(transaction: &Transaction<'_>, sql: &str) -> Result<bool, tokio_postgres::Error> {
+    Ok(transaction.query_one(sql, &[]).await?.get(0))
 }

@@ -1,4 +1,4 @@
-//! The server's programs: where they are, whom they run as, and who cleans up behind them.
+//! The server's programs: where they are, the user that runs them, and the cleanup.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, chown};
@@ -6,7 +6,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-/// Whom the server runs as. PostgreSQL does not run as root: there it runs as `nobody`.
+/// The user that runs the server. PostgreSQL refuses to run as root: then it runs as `nobody`.
 pub(super) struct Unprivileged {
     id: Option<u32>,
 }
@@ -18,7 +18,7 @@ impl Unprivileged {
         Self { id: rustix::process::geteuid().is_root().then_some(Self::NOBODY) }
     }
 
-    /// Gives a file or folder to the server's user, and lets nobody else see it.
+    /// Makes the server's user the only one with access to a file or folder.
     pub(super) fn give(&self, path: &Path) {
         let mode = if path.is_dir() { 0o700 } else { 0o600 };
         fs::set_permissions(path, Permissions::from_mode(mode)).expect("the path is ours");
@@ -30,7 +30,7 @@ impl Unprivileged {
     pub(super) fn command(&self, name: &str) -> Command {
         let mut command = Command::new(program(name));
         self.become_of(&mut command);
-        // The folder of the tests may be one that this user cannot enter.
+        // The server's user may not be able to enter the tests' working folder.
         command.current_dir("/");
         command
     }
@@ -41,11 +41,12 @@ impl Unprivileged {
         }
     }
 
-    /// A process that outlives this one by the time that it takes to clean up: it waits for the end of a pipe that only
-    /// this process holds, which comes however this process ends. It leads a group of its own, so that Ctrl-C in a
-    /// terminal does not reach it.
+    /// A process that cleans up after this one: it waits for the end of a pipe that only this process holds, which is
+    /// closed however this process ends. It leads a process group of its own, so that Ctrl-C in a terminal does not
+    /// reach it.
     pub(super) fn watcher(&self, folder: &Path) -> Child {
-        // When this process dies while the server is made or starts, these go on for a moment and may write once more.
+        // If this process dies while the server is being created or started, those programs go on for a moment and may
+        // write again.
         const SCRIPT: &str = r#"
             trap '' INT HUP TERM
             cat >/dev/null
@@ -63,8 +64,8 @@ impl Unprivileged {
     }
 }
 
-/// Where a program of PostgreSQL is. Debian keeps those of a server apart from the search path; the newest version is
-/// taken.
+/// The path of a PostgreSQL program. Debian keeps those of a server outside the search path; the newest version is
+/// used.
 pub fn program(name: &str) -> PathBuf {
     let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let version = |path: &Path| path.file_name().and_then(|name| name.to_str()?.parse::<u32>().ok());

@@ -1,4 +1,4 @@
-//! What several verbs are asked.
+//! Options of several commands.
 
 use std::path::PathBuf;
 
@@ -11,10 +11,10 @@ use crate::schema::{Attribute, Known};
 use crate::table::Table;
 use crate::{Error, Result, rules};
 
-/// Which cars to learn from.
+/// Training data.
 #[derive(Debug, clap::Args)]
 pub(super) struct Cars {
-    /// A CSV file of cars to learn from, instead of the full table.
+    /// CSV file of training cars, instead of the full table.
     #[arg(long, value_name = "FILE")]
     data: Option<PathBuf>,
 }
@@ -25,22 +25,22 @@ impl Cars {
     }
 }
 
-/// How to evaluate.
+/// Settings of the evaluation.
 #[derive(Debug, clap::Args)]
 pub(super) struct Validation {
-    /// Into how many parts to divide the cars.
+    /// Number of folds.
     #[arg(long, value_name = "N", default_value = "10", value_parser = value_parser!(u64).range(2..=1000))]
     folds: u64,
-    /// How often to divide them.
+    /// Number of repetitions of the cross-validation.
     #[arg(long, value_name = "N", default_value = "5", value_parser = value_parser!(u64).range(1..=1000))]
     repeats: u64,
-    /// How often to shuffle the prices for the permutation test.
+    /// Number of permutations of the permutation test.
     #[arg(long, value_name = "N", default_value = "9999", value_parser = value_parser!(u64).range(1..=1_000_000))]
     permutations: u64,
-    /// Another seed divides and shuffles differently.
+    /// Seed of the random numbers.
     #[arg(long, value_name = "S", default_value = "1")]
     seed: u64,
-    /// On how many threads; as many as there are processors unless it is given. The figures do not depend on it.
+    /// Number of threads; by default the number of processors. The results do not depend on it.
     #[arg(long, value_name = "N", value_parser = value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
 }
@@ -51,7 +51,7 @@ impl Validation {
         Settings { folds: folds as usize, repeats: repeats as usize, seed, permutations: permutations as usize }
     }
 
-    /// Evaluates, with a progress bar if somebody watches.
+    /// Evaluates, with a progress bar on a terminal.
     pub(super) fn evaluate(&self, table: &Table, candidates: &[Candidate]) -> Result<Evaluation> {
         let settings = self.settings();
         let bar = ProgressBar::new(evaluate::steps(candidates, settings) as u64);
@@ -61,7 +61,7 @@ impl Validation {
         let threads = usize::from(self.threads.unwrap_or(0));
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().map_err(|error| Error::Usage {
             message: format!("the threads cannot be started: {error}"),
-            help: "ask for fewer: --threads".to_owned(),
+            help: "use fewer: --threads".to_owned(),
         })?;
         let evaluation = pool.install(|| evaluate::evaluate(table, candidates, settings, &|| bar.inc(1)));
         bar.finish_and_clear();
@@ -69,7 +69,7 @@ impl Validation {
     }
 }
 
-/// What is known of a car.
+/// The known attributes of a car.
 #[derive(Debug, clap::Args)]
 pub(super) struct Car {
     /// The price of maintenance.
@@ -78,7 +78,7 @@ pub(super) struct Car {
     /// The number of doors.
     #[arg(long, value_parser = levels(Attribute::Doors))]
     doors: Option<String>,
-    /// How many persons it carries.
+    /// The number of persons.
     #[arg(long, value_parser = levels(Attribute::Persons))]
     persons: Option<String>,
     /// The size of the luggage boot.
@@ -87,7 +87,7 @@ pub(super) struct Car {
     /// The estimated safety.
     #[arg(long, value_parser = levels(Attribute::Safety))]
     safety: Option<String>,
-    /// How acceptable the car is.
+    /// The acceptability of the car.
     #[arg(long, value_parser = levels(Attribute::Class))]
     class: Option<String>,
 }

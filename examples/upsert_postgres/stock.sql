@@ -1,0 +1,1 @@
+select sku, pieces, counted from count

@@ -1,0 +1,79 @@
+#!/usr/bin/env bash
+# Fails when a member alone is built of other units than in the workspace: when a crate has other features with `-p`, or
+# without the tests. Cargo would then compile it, and everything on top of it, a second time. Compiles nothing.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+# `--unit-graph` prints what Cargo would compile. It is unstable, so the compiler's own switch for that allows it.
+RUSTC_BOOTSTRAP=1 exec python3 - <<'PYTHON'
+import json
+import subprocess
+import sys
+
+
+def cargo(*arguments):
+    result = subprocess.run(["cargo", *arguments], stdout=subprocess.PIPE, text=True)
+    if result.returncode != 0:
+        sys.exit(result.returncode)
+    return json.loads(result.stdout)
+
+
+def units(command, *selection):
+    """Every unit of a build by what identifies it: itself with features and profile, and all that it depends on."""
+    graph = cargo(command, "--locked", "--unit-graph", "-Zunstable-options", *selection)["units"]
+    identities = {}
+
+    def identity(index):
+        if index not in identities:
+            unit = graph[index]
+            profile = {key: value for key, value in unit["profile"].items() if key != "name"}
+            own = [unit["pkg_id"], unit["target"], unit["mode"], unit["platform"], unit["features"], profile]
+            dependencies = sorted((each["extern_crate_name"], identity(each["index"])) for each in unit["dependencies"])
+            identities[index] = hash(json.dumps([own, dependencies], sort_keys=True))
+        return identities[index]
+
+    return {identity(index): unit for index, unit in enumerate(graph)}
+
+
+def described(unit):
+    return f"{unit['pkg_id'].rsplit('/', 1)[-1]} ({unit['target']['kind'][0]})"
+
+
+def differences(alone, whole):
+    """What to report: the units whose own features differ, or else all that are not in the workspace's build."""
+    new = [alone[key] for key in alone.keys() - whole.keys()]
+    seen = {}
+    for unit in whole.values():
+        seen.setdefault((described(unit), unit["mode"]), set()).add(frozenset(unit["features"]))
+    lines = []
+    for unit in new:
+        features = frozenset(unit["features"])
+        others = seen.get((described(unit), unit["mode"]), set())
+        for other in others if features not in others else ():
+            words = [f"-{name}" for name in sorted(other - features)] + [f"+{name}" for name in sorted(features - other)]
+            lines.append(f"{described(unit)}: {' '.join(words)}")
+    return sorted(set(lines)) or sorted({described(unit) for unit in new})
+
+
+members = [package["name"] for package in cargo("metadata", "--locked", "--no-deps", "--format-version=1")["packages"]]
+failed = False
+for profile in ("--profile=dev", "--profile=release"):
+    whole = units("test", "--workspace", profile)
+    selections = [("build", "--workspace", profile)]
+    selections += [(command, "--package", member, profile) for member in members for command in ("build", "test")]
+    for selection in selections:
+        lines = differences(units(*selection), whole)
+        if lines:
+            failed = True
+            print(f"cargo {' '.join(selection)} compiles anew, compared with cargo test --workspace:", file=sys.stderr)
+            for line in lines:
+                print(f"    {line}", file=sys.stderr)
+if failed:
+    print(
+        "(- a feature that is missing, + one too many) Request the missing features in the manifest of "
+        "shared-features, or of the member, as the entries there do.",
+        file=sys.stderr,
+    )
+    sys.exit(1)
+print(f"features: {len(members)} members, each built of the same units alone as in the workspace")
+PYTHON

@@ -1,0 +1,46 @@
+//! `completions` and `man`: what a shell and a manual have of the command line.
+
+use std::io::Write;
+use std::path::Path;
+
+use clap_complete::generate;
+use clap_mangen::Man;
+
+use super::{Cli, CompletionsArgs, ManArgs, write_whole};
+use crate::error::{Error, Result};
+
+pub(super) fn completions(cli: &Cli, args: &CompletionsArgs) -> Result<u8> {
+    let mut script = vec![];
+    generate(args.shell, &mut cli.parser(), cli.name, &mut script);
+    // That nobody reads it is no error.
+    let _ = std::io::stdout().write_all(&script);
+    Ok(0)
+}
+
+pub(super) fn man(cli: &Cli, args: &ManArgs) -> Result<u8> {
+    let mut parser = cli.parser().disable_help_subcommand(true);
+    parser.build();
+    let failed = |path: &Path, error: std::io::Error| {
+        let help = "name a folder that can be written to";
+        Error::usage(format!("{}: {error}", path.display()), help)
+    };
+    let Some(folder) = &args.folder else {
+        let mut page = vec![];
+        Man::new(parser).render(&mut page).map_err(|error| failed("the page".as_ref(), error))?;
+        let _ = std::io::stdout().write_all(&page);
+        return Ok(0);
+    };
+    std::fs::create_dir_all(folder).map_err(|error| failed(folder, error))?;
+    let verbs: Vec<clap::Command> = parser.get_subcommands().cloned().collect();
+    let pages = verbs.into_iter().map(|verb| {
+        let name = format!("{}-{}", cli.name, verb.get_name());
+        (name.clone(), verb.name(name))
+    });
+    for (name, command) in std::iter::once((cli.name.to_owned(), parser.clone())).chain(pages) {
+        let path = folder.join(format!("{name}.1"));
+        let mut page = vec![];
+        Man::new(command).render(&mut page).map_err(|error| failed(&path, error))?;
+        write_whole(&path, &page).map_err(|error| failed(&path, error))?;
+    }
+    Ok(0)
+}

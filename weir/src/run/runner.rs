@@ -1,0 +1,233 @@
+//! Tasks run by a program, without a command line.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use datafusion::logical_expr::ScalarUDF;
+use datafusion::physical_plan::displayable;
+use miette::Diagnostic;
+
+use super::{Settings, key_of, run};
+use crate::database::{Connector, Sessions};
+use crate::engine::{self, Resources};
+use crate::error::{Error, Result};
+use crate::ledger::{Ledger, runs_of};
+use crate::plan::{Draft, Plan, PlanDescription, SourceDescription, Tables};
+use crate::report::{Report, RunRecord};
+use crate::source::Opening;
+use crate::source::fetch::Fetch;
+use crate::system::allocator::{self, Allocator};
+use crate::system::stop::Stop;
+use crate::task::Task;
+use crate::watch::{Observer, Observers};
+
+/// Runs tasks. The command line is one user of it.
+///
+/// It needs a multi-threaded Tokio runtime.
+///
+/// ```
+/// use weir::task::ParamChoice;
+/// use weir::{Runner, Task};
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let at = |path: &str| folder.path().join(path);
+/// std::fs::write(at("people.csv"), "name,age\nAnn,30\nBob,17\n")?;
+/// std::fs::write(at("adult.sql"), "select name, age from person")?;
+/// std::fs::write(at("task.yaml"), r#"
+/// name: people
+/// params: {folder: {type: string}}
+/// sources:
+///   person:
+///     files: {path: "${folder}/people.csv", format: csv}
+///     columns: {name: string, age: integer}
+/// models: {adult: adult.sql}
+/// quality:
+///   adult: {reject_unless: {too_young: age >= 18}}
+/// sinks:
+///   good: {from: adult, mode: overwrite, files: {path: "${folder}/good", format: csv}}
+///   bad: {from: adult.rejected, mode: overwrite, files: {path: "${folder}/bad", format: csv}}
+/// "#)?;
+///
+/// let mut params = ParamChoice::default();
+/// params.values.push(("folder".to_owned(), folder.path().display().to_string()));
+/// let task = Task::load(&at("task.yaml"), &params)?;
+/// let runner = Runner::new(at("state")).threads(2);
+/// let runtime = tokio::runtime::Runtime::new()?;
+///
+/// let plan = runtime.block_on(runner.plan(&task))?;
+/// assert_eq!(plan.stages[0].rules, ["too_young"]);
+///
+/// let report = runtime.block_on(runner.run(&task))?;
+/// let adults = report.tables.iter().find(|table| table.table == "adult").unwrap();
+/// assert_eq!((adults.accepted, adults.rejected), (1, 1));
+/// assert_eq!(std::fs::read_to_string(at("good/part-00000.csv"))?, "name,age\nAnn,30\n");
+/// assert_eq!(runner.runs(Some("people"), 10)?[0].id, report.run);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Runner {
+    settings: Settings,
+}
+
+/// A run that ended with an error: the error, and what the run completed before it.
+#[derive(Debug)]
+pub struct RunError {
+    /// The error that ended the run.
+    pub error: Error,
+    /// The counts, samples and steps up to the error.
+    pub report: Report,
+}
+
+impl fmt::Display for RunError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl std::error::Error for RunError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.error.source()
+    }
+}
+
+impl Diagnostic for RunError {
+    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        self.error.help()
+    }
+}
+
+impl Runner {
+    /// Runs tasks with a state folder, which has their ledger, locks and scratch space.
+    pub fn new(state: impl Into<PathBuf>) -> Self {
+        let (state, resources) = (state.into(), Resources::default());
+        let observers = Observers::default();
+        Self { settings: Settings { state, resources, functions: vec![], fetchers: [].into(), observers } }
+    }
+
+    /// Adds SQL functions.
+    #[must_use]
+    pub fn functions(mut self, functions: impl IntoIterator<Item = ScalarUDF>) -> Self {
+        self.settings.functions.extend(functions);
+        self
+    }
+
+    /// Adds a fetcher.
+    #[must_use]
+    pub fn fetch(mut self, fetcher: impl Fetch + 'static) -> Self {
+        let fetcher: Arc<dyn Fetch> = Arc::new(fetcher);
+        self.settings.fetchers = self.settings.fetchers.iter().cloned().chain([fetcher]).collect();
+        self
+    }
+
+    /// Adds an observer of the runs.
+    #[must_use]
+    pub fn observer(mut self, observer: impl Observer + 'static) -> Self {
+        self.settings.observers.add(observer);
+        self
+    }
+
+    /// Sets the threads of a run; one for each core when not set.
+    #[must_use]
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.settings.resources.threads = threads;
+        self
+    }
+
+    /// Sets the bytes of memory that the process may have; half of the machine's when not set.
+    #[must_use]
+    pub fn memory_limit(mut self, bytes: u64) -> Self {
+        self.settings.resources.memory_limit = bytes;
+        self
+    }
+
+    /// Names the global allocator of the program.
+    #[must_use]
+    pub fn allocator(self, allocator: Allocator) -> Self {
+        allocator::set(allocator);
+        self
+    }
+
+    /// Runs a task: all of its sinks are published, or none. A run that is dropped before its end is rolled back, or
+    /// forward, by the next one.
+    ///
+    /// # Errors
+    /// If the task is wrong, another run holds the lock, or anything fails on the way; the error has the report of what was
+    /// done. A bad row is not an error, and neither is a closed gate: see [`Report::outcome`].
+    pub async fn run(&self, task: &Task) -> Result<Report, RunError> {
+        let run = run(task, &self.settings, Stop::never()).await;
+        run.map_err(|failed| RunError { error: failed.error, report: failed.report })
+    }
+
+    /// Describes what a run of the task would do, if it were started now. Nothing is changed.
+    ///
+    /// # Errors
+    /// If such a run would end with an error before it reads a row.
+    pub async fn plan(&self, task: &Task) -> Result<PlanDescription> {
+        describe(task, &self.settings).await
+    }
+
+    /// The newest runs of the state folder first, of one task or of all.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn runs(&self, task: Option<&str>, most: u32) -> Result<Vec<RunRecord>> {
+        runs_of(&self.settings.state, task, most)
+    }
+}
+
+/// The plan of a run that would be started now, with the limits of the sinks' targets, and what it would read.
+pub(crate) async fn describe(task: &Task, settings: &Settings) -> Result<PlanDescription> {
+    let (key, connector, stop) = (key_of(task), Connector::of(task), Stop::never());
+    let session = engine::session(settings.resources, &std::env::temp_dir(), &settings.functions)?;
+    let draft = Draft::of(task, &session, &settings.fetchers).await?;
+    let ledger = Mutex::new(Ledger::read_only(&settings.state)?);
+    let history = |run: &str| match ledger.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
+        Some(ledger) => ledger.state_of(run, &key),
+        None => Ok(None),
+    };
+    let sinks = draft.open_sinks(task, &key, "plan", &connector, &history).await?;
+    let plan = draft.plan(task, &session, &sinks.limits)?;
+    let mut ledger = ledger.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let mut sessions = Sessions::new(connector.clone(), &stop);
+    let (mut tables, mut sources) = (Tables::new(), vec![]);
+    for source in &plan.sources {
+        let mut opening = Opening {
+            key: &key,
+            ledger: ledger.as_mut(),
+            run: None,
+            fetchers: &settings.fetchers,
+            sessions: &mut sessions,
+            scratch: Path::new(""),
+            stop: &stop,
+        };
+        let opened = source.open(&mut opening).await?;
+        if let Some(table) = opened.table {
+            tables.insert(source.name().to_owned(), table);
+        }
+        sources.push(SourceDescription {
+            name: source.name().to_owned(),
+            summary: opened.summary,
+            bytes: opened.bytes,
+            files: opened.files.into_iter().map(|file| (file.name, file.meta.size)).collect(),
+        });
+    }
+    let mut stages = vec![];
+    for bound in plan.bind(&session, &tables).await? {
+        let physical = bound.physical_plan(&session).await?;
+        let physical = displayable(physical.as_ref()).indent(false).to_string();
+        stages.push(plan.describe_stage(&bound.stage, physical));
+    }
+    sessions.end().await;
+    let text = |name: &str| task.params.get(name).map(|param| param.text.clone()).unwrap_or_default();
+    let (Plan { models, .. }, sinks) = (&plan, plan.describe_sinks());
+    Ok(PlanDescription {
+        task: task.name().to_owned(),
+        environment: task.environment.clone(),
+        params: task.params.names().map(|name| (name.to_owned(), text(name))).collect(),
+        sources,
+        models: models.iter().map(|model| model.name.clone()).collect(),
+        stages,
+        sinks,
+    })
+}

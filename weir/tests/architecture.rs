@@ -1,0 +1,114 @@
+//! The modules of `weir` use each other in one order, which `docs/ARCHITECTURE.md` has: a module may use those before it.
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Modules that are not part of the engine: what fuzz targets call.
+const OUTSIDE: [&str; 1] = ["fuzzing"];
+
+/// The modules in their order, as the document has them.
+fn order() -> Vec<String> {
+    let document = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/ARCHITECTURE.md")).unwrap();
+    let block = document.split("```text module-order\n").nth(1).expect("the document has the order of the modules");
+    let lines = block.split("```").next().unwrap().lines();
+    lines.map(|line| line.split(':').next().unwrap().trim().to_owned()).filter(|name| !name.is_empty()).collect()
+}
+
+fn source() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+}
+
+fn files(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+/// The code of a file without comments and without its tests.
+fn production(path: &Path) -> String {
+    let text = fs::read_to_string(path).unwrap();
+    let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
+    text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+}
+
+/// The modules that a text uses: `crate::a::…`, and `crate::{a, b::…}`.
+fn used(text: &str) -> BTreeSet<String> {
+    let name = |text: &str| text.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect::<String>();
+    let mut used = BTreeSet::new();
+    for after in text.split("crate::").skip(1) {
+        match after.strip_prefix('{') {
+            Some(group) => {
+                let (mut depth, mut start) = (0, true);
+                for (at, c) in group.char_indices() {
+                    match c {
+                        '{' => depth += 1,
+                        '}' if depth == 0 => break,
+                        '}' => depth -= 1,
+                        ',' if depth == 0 => start = true,
+                        c if start && c.is_ascii_alphabetic() => {
+                            used.insert(name(&group[at..]));
+                            start = false;
+                        }
+                        _ => {}
+                    }
+                }
+            }
+            None => _ = used.insert(name(after)),
+        }
+    }
+    used
+}
+
+/// The module that a file belongs to; none for `lib.rs` and `main.rs`.
+fn module(path: &Path) -> Option<String> {
+    let path = path.strip_prefix(source()).unwrap();
+    let first = path.components().next().unwrap().as_os_str().to_str().unwrap().to_owned();
+    match first.strip_suffix(".rs") {
+        Some("lib" | "main") => None,
+        Some(name) => Some(name.to_owned()),
+        None => Some(first),
+    }
+}
+
+#[test]
+fn a_module_uses_only_those_before_it() {
+    let order = order();
+    let mut found = vec![];
+    files(&source(), &mut found);
+    let mut wrong = vec![];
+    for path in &found {
+        let Some(module) = module(path).filter(|module| !OUTSIDE.contains(&module.as_str())) else { continue };
+        if path.file_name().is_some_and(|name| name == "tests.rs" || name == "testing.rs") {
+            continue;
+        }
+        let at = order.iter().position(|name| *name == module).unwrap_or_else(|| panic!("`{module}` is in no order"));
+        for other in used(&production(path)) {
+            if order[at..].contains(&other) && other != module {
+                wrong.push(format!("{} uses `{other}`", path.strip_prefix(source()).unwrap().display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "against the order of docs/ARCHITECTURE.md:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_module_is_in_the_order_and_nothing_else_is() {
+    let mut found = vec![];
+    files(&source(), &mut found);
+    let modules: BTreeSet<String> =
+        found.iter().filter_map(|path| module(path)).filter(|module| !OUTSIDE.contains(&module.as_str())).collect();
+    assert_eq!(order().into_iter().collect::<BTreeSet<_>>(), modules);
+}
+
+#[test]
+fn uses_are_found_in_every_form() {
+    let text = "use crate::a::{B, c::D};\nuse crate::{e, f::{g, h}, i::J};\nlet x = crate::k::l();";
+    assert_eq!(used(text).into_iter().collect::<Vec<_>>(), ["a", "e", "f", "i", "k"]);
+}

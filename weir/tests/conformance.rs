@@ -1,0 +1,463 @@
+//! What every kind of target promises. A new kind is a line in [`kinds`]; a new promise is a test here.
+#![allow(clippy::unwrap_used)]
+// The points at which a run can be made to die exist in debug builds only.
+#![cfg(debug_assertions)]
+
+mod support;
+
+use std::fs;
+use std::os::unix::process::ExitStatusExt;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use support::{Project, Ran};
+use weir_postgres_testing::Cluster;
+
+/// A run that fails must have ended after this time, whatever its target is.
+const WATCHDOG: Duration = Duration::from_secs(60);
+
+/// A kind of target, in a project of its own.
+trait Kind {
+    /// The name of the kind.
+    fn name(&self) -> &'static str;
+
+    /// The project with the task.
+    fn project(&self) -> &Project;
+
+    /// The YAML of the target.
+    fn target(&self) -> String;
+
+    /// Whether it can hold rows by their key.
+    fn has_keys(&self) -> bool;
+
+    /// The rows that a reader finds, sorted; none if there is no target.
+    fn rows(&self) -> Option<Vec<String>>;
+
+    /// What is left of a run next to the target.
+    fn left(&self) -> Vec<String>;
+
+    /// Puts content there that no run has written; returns the message with which a run refuses it.
+    fn put_foreign(&self) -> &'static str;
+
+    /// Whether the foreign content is as it was put there.
+    fn has_foreign(&self) -> bool;
+
+    /// Makes the target refuse a run; returns a part of the message.
+    fn refuse(&self) -> &'static str;
+
+    /// Removes what a run has prepared.
+    fn lose_prepared(&self);
+}
+
+/// A new target of every kind.
+fn kinds() -> Vec<Box<dyn Kind>> {
+    vec![Box::new(Folder(Project::empty())), Box::new(Postgres::new())]
+}
+
+struct Folder(Project);
+
+impl Kind for Folder {
+    fn name(&self) -> &'static str {
+        "folder"
+    }
+
+    fn project(&self) -> &Project {
+        &self.0
+    }
+
+    fn target(&self) -> String {
+        "files: {path: out/stock, format: csv}".to_owned()
+    }
+
+    fn has_keys(&self) -> bool {
+        false
+    }
+
+    fn rows(&self) -> Option<Vec<String>> {
+        let folder = self.0.path("out/stock");
+        folder.exists().then(|| support::rows(&folder).into_iter().skip(1).collect())
+    }
+
+    fn left(&self) -> Vec<String> {
+        self.0.left("out").into_iter().filter(|name| name.starts_with('.')).collect()
+    }
+
+    fn put_foreign(&self) -> &'static str {
+        self.0.file("out/stock/diary.txt", "mine");
+        "diary.txt: was not written by a run of this task"
+    }
+
+    fn has_foreign(&self) -> bool {
+        fs::read_to_string(self.0.path("out/stock/diary.txt")).is_ok_and(|text| text == "mine")
+    }
+
+    fn refuse(&self) -> &'static str {
+        let _ = fs::remove_dir_all(self.0.path("out"));
+        self.0.file("out", "a file in the place of the folder");
+        "sink `stock`: "
+    }
+
+    fn lose_prepared(&self) {
+        for name in self.left() {
+            fs::remove_dir_all(self.0.path(&format!("out/{name}"))).unwrap();
+        }
+    }
+}
+
+struct Postgres {
+    project: Project,
+    database: String,
+}
+
+impl Postgres {
+    fn new() -> Self {
+        let url = Cluster::shared().database();
+        let project = Project::empty();
+        project.file("weir.yaml", format!("connections: {{warehouse: {{postgres: '{url}'}}}}"));
+        Self { project, database: url.rsplit('/').next().unwrap().to_owned() }
+    }
+
+    fn sql(&self, sql: &str) -> String {
+        Cluster::shared().sql(&self.database, sql)
+    }
+
+    fn exists(&self) -> bool {
+        self.sql("select to_regclass('stock') is not null") == "t"
+    }
+}
+
+impl Kind for Postgres {
+    fn name(&self) -> &'static str {
+        "postgres"
+    }
+
+    fn project(&self) -> &Project {
+        &self.project
+    }
+
+    fn target(&self) -> String {
+        "postgres: {connection: warehouse, table: stock, create: true}".to_owned()
+    }
+
+    fn has_keys(&self) -> bool {
+        true
+    }
+
+    fn rows(&self) -> Option<Vec<String>> {
+        self.exists().then(|| {
+            let rows = self.sql("select item || ',' || amount from stock");
+            let mut rows: Vec<String> = rows.lines().map(str::to_owned).collect();
+            rows.sort();
+            rows
+        })
+    }
+
+    fn left(&self) -> Vec<String> {
+        let tables = self.sql(
+            "select tablename from pg_tables
+             where schemaname in ('public', 'weir') and tablename not in ('applied', 'stock')",
+        );
+        tables.lines().map(str::to_owned).collect()
+    }
+
+    fn put_foreign(&self) -> &'static str {
+        self.sql("create table stock (page text); insert into stock values ('mine')");
+        "it has no column `item`"
+    }
+
+    fn has_foreign(&self) -> bool {
+        self.sql("select page from stock") == "mine"
+    }
+
+    fn refuse(&self) -> &'static str {
+        self.sql("drop table if exists stock; create view stock as select 'x' as item, 1 as amount");
+        "table stock"
+    }
+
+    fn lose_prepared(&self) {
+        for table in self.left() {
+            self.sql(&format!("drop table weir.\"{table}\""));
+        }
+    }
+}
+
+const SQL: &str = "select item, amount from delivery";
+
+/// Writes a task that brings deliveries into the target.
+fn task(kind: &dyn Kind, mode: &str, quality: &str) {
+    let project = kind.project();
+    let read = if mode.contains("append") { "read: new" } else { "read: all" };
+    let target = kind.target();
+    project.file(
+        "task.yaml",
+        format!(
+            "name: stock
+sources:
+  delivery:
+    files: {{path: 'in/*.csv', format: csv}}
+    {read}
+    columns: {{item: string, amount: bigint}}
+models: {{stock: stock.sql}}
+{quality}
+sinks:
+  stock: {{from: stock, mode: {mode}, {target}}}
+"
+        ),
+    );
+    project.file("stock.sql", SQL);
+}
+
+fn deliver(kind: &dyn Kind, name: &str, lines: &str) {
+    kind.project().file(&format!("in/{name}.csv"), format!("item,amount\n{lines}\n"));
+}
+
+/// Runs, with points at which the process dies. Fails the test if the run hangs.
+#[track_caller]
+fn run_with(kind: &dyn Kind, faults: &str) -> (Ran, Option<i32>) {
+    let mut command = kind.project().command(&["run", "--task-config", "task.yaml", "--state", ".weir"]);
+    let mut child = command.env("WEIR_FAULT", faults).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let started = Instant::now();
+    while child.try_wait().unwrap().is_none() {
+        if started.elapsed() > WATCHDOG {
+            child.kill().unwrap();
+            panic!("{}: the run hangs: {:#?}", kind.name(), Ran::of(child.wait_with_output().unwrap()));
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let output = child.wait_with_output().unwrap();
+    let signal = output.status.signal();
+    (Ran::of(output), signal)
+}
+
+#[track_caller]
+fn run(kind: &dyn Kind) -> Ran {
+    run_with(kind, "").0
+}
+
+#[track_caller]
+fn has(kind: &dyn Kind, rows: &[&str]) {
+    assert_eq!(kind.rows().unwrap_or_default(), rows, "{}", kind.name());
+    assert_eq!(kind.left(), [""; 0], "{}", kind.name());
+    assert_eq!(kind.project().left(".weir/scratch"), [""; 0], "{}", kind.name());
+}
+
+#[test]
+fn overwrite_replaces_all_rows_and_is_idempotent() {
+    for kind in kinds() {
+        let kind = &*kind;
+        task(kind, "overwrite", "");
+        deliver(kind, "a", "bolt,5\nnut,7");
+        for _ in 0..2 {
+            run(kind).ended(0, "done: `stock`");
+            has(kind, &["bolt,5", "nut,7"]);
+        }
+        deliver(kind, "a", "screw,1");
+        run(kind).ended(0, "done: `stock`");
+        has(kind, &["screw,1"]);
+    }
+}
+
+#[test]
+fn append_adds_each_delivery_once() {
+    for kind in kinds() {
+        let kind = &*kind;
+        task(kind, "append", "");
+        deliver(kind, "a", "bolt,5");
+        run(kind).ended(0, "done: `stock`");
+        deliver(kind, "b", "bolt,5");
+        run(kind).ended(0, "done: `stock`");
+        run(kind).ended(0, "nothing to do");
+        has(kind, &["bolt,5", "bolt,5"]);
+    }
+}
+
+#[test]
+fn merge_upserts_by_key_where_there_are_keys() {
+    for kind in kinds() {
+        let kind = &*kind;
+        task(kind, "merge, primary_key: [item]", "");
+        deliver(kind, "a", "bolt,5\nnut,7");
+        if !kind.has_keys() {
+            run(kind).ended(2, "which has no keys");
+            continue;
+        }
+        run(kind).ended(0, "2 inserted");
+        deliver(kind, "a", "bolt,6\nscrew,1");
+        run(kind).ended(0, "1 inserted, 1 updated");
+        run(kind).ended(0, "0 inserted, 0 updated, 2 unchanged");
+        has(kind, &["bolt,6", "nut,7", "screw,1"]);
+    }
+}
+
+#[test]
+fn a_run_that_dies_at_any_step_is_rolled_back_or_forward() {
+    for kind in kinds() {
+        let kind = &*kind;
+        for mode in ["overwrite", "append", "merge, primary_key: [item]"] {
+            if mode.starts_with("merge") && !kind.has_keys() {
+                continue;
+            }
+            task(kind, mode, "");
+            let keeps = mode != "overwrite";
+            let _ = fs::remove_dir_all(kind.project().path("in"));
+            let mut all: Vec<String> = kind.rows().unwrap_or_default();
+            if mode == "append" && kind.name() == "folder" {
+                // A folder is written in one mode only.
+                fs::remove_dir_all(kind.project().path("out")).unwrap();
+                all.clear();
+            }
+            let points = ["begun", "staging_made", "prepared", "decided", "committed", "published", "ended"];
+            for (number, point) in points.iter().enumerate() {
+                let before = all.clone();
+                let row = format!("{}{number},1", &mode[..1]);
+                if !keeps {
+                    all.clear();
+                }
+                all.push(row.clone());
+                all.sort();
+                deliver(kind, if keeps { point } else { "a" }, &row);
+                let (ran, signal) = run_with(kind, point);
+                assert_eq!(signal, Some(9), "{} {mode} {point}: {ran:#?}", kind.name());
+                let found = kind.rows().unwrap_or_default();
+                assert!(found == before || found == all, "{} {mode} {point}: {found:?}", kind.name());
+                run(kind).ended(0, "");
+                has(kind, &all.iter().map(String::as_str).collect::<Vec<_>>());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_failure_while_rows_are_written_ends_the_run_and_leaves_nothing() {
+    let rows: String = (1..=60_000).map(|item| format!("item {item},{item}\n")).collect();
+    for kind in kinds() {
+        let kind = &*kind;
+        task(kind, "overwrite", "");
+        deliver(kind, "a", "bolt,5");
+        run(kind).ended(0, "done: `stock`");
+        let quality = "quality: {stock: {fail_unless: {few: amount < 60000}}}";
+        for (quality, sql, last, said) in [
+            ("", SQL, "nut,many", "a record cannot be read: invalid_amount"),
+            ("", "select item, 10 / amount as amount from delivery", "nut,0", "a row cannot be computed"),
+            (quality, SQL, "nut,60000", "rule `few` (fail_unless) failed for at least"),
+            (
+                "quality: {stock: {reject_unless: {few: amount < 60000}}}",
+                SQL,
+                "nut,60000",
+                "no sink reads `stock.rejected`",
+            ),
+        ] {
+            task(kind, "overwrite", quality);
+            kind.project().file("stock.sql", sql);
+            deliver(kind, "a", &format!("{rows}{last}"));
+            let started = Instant::now();
+            run(kind).ended(1, said);
+            assert!(started.elapsed() < WATCHDOG, "{}: {said}", kind.name());
+            has(kind, &["bolt,5"]);
+        }
+        task(kind, "overwrite", "");
+        deliver(kind, "a", "nut,7");
+        run(kind).ended(0, "done: `stock`");
+        has(kind, &["nut,7"]);
+    }
+}
+
+#[test]
+fn a_closed_gate_publishes_nothing() {
+    for kind in kinds() {
+        let kind = &*kind;
+        task(kind, "overwrite", "");
+        deliver(kind, "a", "bolt,5");
+        run(kind).ended(0, "done: `stock`");
+        task(kind, "overwrite", "quality: {stock: {gate: {min_rows: 2}}}");
+        deliver(kind, "a", "nut,7");
+        run(kind).ended(3, "gate closed: stock: 1 rows");
+        has(kind, &["bolt,5"]);
+    }
+}
+
+#[test]
+fn content_that_no_run_has_written_is_refused_and_stays() {
+    for kind in kinds() {
+        let kind = &*kind;
+        for mode in ["overwrite", "append"] {
+            task(kind, mode, "");
+            deliver(kind, "a", "bolt,5");
+            let said = if mode == "overwrite" { kind.put_foreign() } else { "" };
+            run(kind).ended(1, said);
+            assert!(kind.has_foreign(), "{} {mode}", kind.name());
+            assert_eq!(kind.left(), [""; 0], "{} {mode}", kind.name());
+        }
+    }
+}
+
+#[test]
+fn a_target_that_refuses_ends_the_run_before_anything_is_read() {
+    for kind in kinds() {
+        let kind = &*kind;
+        task(kind, "overwrite", "");
+        // Were it read, this would be the error.
+        deliver(kind, "a", "bolt,many");
+        let said = kind.refuse();
+        run(kind).ended(1, said);
+        assert_eq!(kind.left(), [""; 0], "{}", kind.name());
+    }
+}
+
+#[test]
+fn what_is_lost_behind_the_commit_record_is_reported_and_written_again() {
+    for kind in kinds() {
+        let kind = &*kind;
+        task(kind, "overwrite", "");
+        deliver(kind, "a", "bolt,5");
+        run(kind).ended(0, "done: `stock`");
+        deliver(kind, "a", "nut,7");
+        assert_eq!(run_with(kind, "committed").1, Some(9), "{}", kind.name());
+        kind.lose_prepared();
+        run(kind).ended(0, "what it had prepared is lost for stock; nothing of it is published");
+        has(kind, &["nut,7"]);
+    }
+}
+
+#[test]
+fn a_lost_state_folder_does_no_harm_to_what_is_overwritten() {
+    for kind in kinds() {
+        let kind = &*kind;
+        task(kind, "overwrite", "");
+        deliver(kind, "a", "bolt,5");
+        run(kind).ended(0, "done: `stock`");
+        fs::remove_dir_all(kind.project().path(".weir")).unwrap();
+        deliver(kind, "a", "nut,7");
+        run(kind).ended(0, "done: `stock`");
+        has(kind, &["nut,7"]);
+    }
+}
+
+#[test]
+fn a_failed_run_has_a_report_with_what_it_had_counted() {
+    for kind in kinds() {
+        let kind = &*kind;
+        task(kind, "overwrite", "quality: {stock: {fail_unless: {few: amount < 9}}}");
+        deliver(kind, "a", "bolt,5\nnut,9");
+        let arguments = ["run", "--task-config", "task.yaml", "--state", ".weir", "--report", "report.json"];
+        kind.project().weir(&arguments).ended(1, "rule `few` (fail_unless) failed for at least 1 rows");
+        let record = fs::read_to_string(kind.project().path("report.json")).unwrap();
+        let record: serde_json::Value = serde_json::from_str(&record).unwrap();
+        assert_eq!((record["state"].as_str(), record["task"].as_str()), (Some("failed"), Some("stock")));
+        let report = &record["report"];
+        assert_eq!((report["version"].as_u64(), report["outcome"].as_str()), (Some(1), Some("failed")));
+        let table =
+            |name: &str| report["tables"].as_array().unwrap().iter().find(|table| table["table"] == name).unwrap();
+        assert_eq!(table("delivery")["rows"], 2);
+        let reason = &table("stock")["reasons"][0];
+        assert_eq!((reason["name"].as_str(), reason["effect"].as_str()), (Some("few"), Some("fail")));
+        assert_eq!(reason["samples"][0], "nut, 9");
+        assert_eq!(report["steps"][0]["name"], "find");
+        // The ledger has the same report, without values of rows.
+        let runs = kind.project().weir(&["runs", "--state", ".weir", "--json"]).out;
+        let kept: serde_json::Value = serde_json::from_str(runs.lines().next().unwrap()).unwrap();
+        assert_eq!(kept["id"], record["id"], "{}", kind.name());
+        assert_eq!(kept["report"]["tables"][0]["rows"], 2, "{}", kind.name());
+        assert!(!runs.contains("nut"), "{runs}");
+    }
+}
