@@ -75,7 +75,7 @@ fn a_task_that_has_all_it_needs_has_no_problem_and_nothing_is_left_behind() {
     for about in ["task", "source person", "sink good", "state folder", "lock", "ledger", "disk", "memory"] {
         assert!(ok.iter().any(|(a, _)| a == about), "{about}: {ok:?}");
     }
-    assert!(ok.iter().any(|(_, message)| message.contains("1 files, 37 B, headers fit")), "{ok:?}");
+    assert!(ok.iter().any(|(_, message)| message.contains("1 files, 37 B; can be read, columns match")), "{ok:?}");
     doctor(&project, &["--quiet"]).ended(0, "0 problems");
 }
 
@@ -107,10 +107,10 @@ fn files_that_are_missing_or_do_not_fit_are_problems() {
 #[test]
 fn a_rejected_row_that_no_sink_takes_is_a_warning() {
     let project = Project::people();
-    finds(&project, "warning", "source person", "no sink takes `person.rejected`");
+    finds(&project, "warning", "source person", "no sink reads `person.rejected`");
     project.task("from: adult.rejected", "from: person.rejected");
     project.task("columns: [name, {years: age}, reasons]", "columns: [_line, reasons]");
-    finds(&project, "warning", "model adult", "no sink takes `adult.rejected`: the first rejected row would end a run");
+    finds(&project, "warning", "model adult", "no sink reads `adult.rejected`: the first rejected row would end a run");
 }
 
 #[test]

@@ -78,7 +78,7 @@ fn a_run_can_die_at_every_point() {
     let (invalid, other_device, not_permitted) = ("exchange=22,", "archive_rename=18,", "link=1,");
     for (errors, point) in [
         (invalid, "stepped_aside"),
-        (invalid, "switched"),
+        (invalid, "published"),
         (other_device, "archive_copied"),
         (other_device, "archive_named"),
         (not_permitted, "carried"),
@@ -93,10 +93,10 @@ fn a_run_can_die_at_every_point() {
 fn the_recovery_of_a_dead_run_can_die_at_every_point_too() {
     let mut deliveries = Deliveries::new();
     for (before, points) in [
-        ("committed", ["switched", "cleared", "file_archived", "recovered"].as_slice()),
-        ("switched:2", &["switched", "cleared", "recovered"]),
-        ("staged:2", &["cleared", "recovered"]),
-        ("exchange=22,stepped_aside", &["switched", "cleared"]),
+        ("committed", ["published", "cleared", "file_archived", "recovered"].as_slice()),
+        ("published:2", &["published", "cleared", "recovered"]),
+        ("prepared:2", &["cleared", "recovered"]),
+        ("exchange=22,stepped_aside", &["published", "cleared"]),
         ("archive_rename=18,archive_named", &["file_archived"]),
     ] {
         for point in points {
@@ -114,7 +114,7 @@ fn a_switch_that_fails_behind_the_commit_record_says_so_and_is_finished_by_the_n
     ran.ended(1, "is to be published and could not be finished: sink `every`:");
     ran.ended(1, "Input/output error");
     deliveries.is_whole("after a switch that failed");
-    deliveries.run(&[]).ended(0, "the next start finished publishing");
+    deliveries.run(&[]).ended(0, "the next start rolled it forward");
     deliveries.is_complete("after the next start");
 }
 
@@ -122,8 +122,8 @@ fn a_switch_that_fails_behind_the_commit_record_says_so_and_is_finished_by_the_n
 fn what_somebody_removes_of_a_dead_run_is_read_again_and_added_once() {
     let mut deliveries = Deliveries::new();
     for (fault, said) in [
-        ("committed", "what it had staged is gone for young; nothing of it is published"),
-        ("switched", "what it had staged is gone for young; the other sinks are published"),
+        ("committed", "what it had prepared is lost for young; nothing of it is published"),
+        ("published", "what it had prepared is lost for young; the other sinks are published"),
     ] {
         deliveries.deliver();
         assert!(dies(&deliveries, fault));

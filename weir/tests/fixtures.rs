@@ -250,7 +250,7 @@ fn a_run_can_be_expected_to_end_with_an_error() {
     let project = with_cases(
         "rule:
   given: {sale: [{shop: B, day: 1999-12-31, amount: 1, pieces: 1}]}
-  expect_error: rule `known_year` must hold
+  expect_error: rule `known_year` (fail_unless)
 division:
   given: {sale: [{shop: B, day: 2020-01-01, amount: 1, pieces: 0}]}
   expect_error: \"table `sold`: a row cannot be computed\"
@@ -300,7 +300,7 @@ expected:
     ));
     let ran = project.test(&[]);
     ran.ended(1, "2 cases, 1 FAILED");
-    ran.ended(1, "the run ended with an error: table `sold`: a row is rejected, and no sink takes it");
+    ran.ended(1, "the run ended with an error: table `sold`: a row was rejected, but no sink reads `sold.rejected`");
     let sink = "sinks:\n  bad: {from: sold.rejected, mode: overwrite, files: {path: out/bad, format: csv}}";
     project.task("sinks:", sink);
     project.test(&[]).ended(0, "2 cases, all ok");
@@ -490,7 +490,7 @@ fn a_wrong_fixture_is_refused_at_its_place() {
         ("x: {given: {sael: []}}", "1:13", "`sold` does not read `sael` here", "did you mean `sale`?"),
         ("x: {given: {place: []}}", "1:13", "`sold` does not read `place` here", "known here: sale"),
         ("x: {given: {sold: []}}", "1:13", "`sold` is the model under test", "give the tables that it reads"),
-        ("x: {given: {sale: 5}}", "1:13", "expected a list of rows, or the content of a file as text", ""),
+        ("x: {given: {sale: 5}}", "1:13", "a list of rows, or the content of a file as text, is expected here", ""),
         ("x: {given: {sale: [{shp: A}]}}", "1:21", "`sale` has no column `shp`", "did you mean `shop`?"),
         ("x: {given: {sale: [{day: 2020-02-30}]}}", "1:26", "`sale.day`: `2020-02-30` is not a date", ""),
         ("x: {given: {sale: [{amount: 1.555}]}}", "1:29", "`sale.amount`: `1.555` is not a decimal(12,2)", ""),
@@ -504,7 +504,12 @@ fn a_wrong_fixture_is_refused_at_its_place() {
             "known here: sold, sold.rejected, sale, sale.rejected",
         ),
         ("x: {expect: {sold: [{pric: 1}]}}", "1:22", "`sold` has no column `pric`", "did you mean `price`?"),
-        ("x: {expect: {sold: [{both: 1}]}}", "1:22", "`sold` has no column `both` of a type that a fixture can have", ""),
+        (
+            "x: {expect: {sold: [{both: 1}]}}",
+            "1:22",
+            "`sold` has no column `both` of a type that a fixture can have",
+            "",
+        ),
         ("x: {expect: {sold: [{reasons: x}]}}", "1:22", "`sold` has no column `reasons`", ""),
         ("x: {expect: {sold: [{}]}}", "1:21", "an expected row must name at least one column", ""),
         (
@@ -536,7 +541,7 @@ fn a_wrong_fixture_is_refused_at_its_place() {
             "x: {expect: {sold: []}, expect_error: no}",
             "1:14",
             "`expect` and `expect_error` exclude each other",
-            "keep one of",
+            "remove one of the two",
         ),
         ("x: [", "", "", ""),
     ] {

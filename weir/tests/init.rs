@@ -143,9 +143,7 @@ fn nothing_is_overwritten_and_nothing_is_written_by_half() {
         let project = Project::empty();
         project.file("members.csv", "id\n1\n");
         project.file(there, "mine");
-        project
-            .weir(&["init", "members.csv"])
-            .ended(2, &format!("{there} exists already, and nothing is overwritten"));
+        project.weir(&["init", "members.csv"]).ended(2, &format!("{there} exists already, and nothing is overwritten"));
         assert_eq!(read(&project, there), "mine");
         assert_eq!(project.path("members.yaml").exists(), there == "members.yaml");
     }

@@ -91,10 +91,10 @@ fn a_run_that_died_while_publishing_is_rolled_forward() {
     project.file("in/a.csv", "name,age\nAnn,1\n");
     let ran = project.run(&[]);
     ran.ended(3, "gate closed");
-    assert!(ran.err.contains("finished publishing"), "{}", ran.err);
+    assert!(ran.err.contains("rolled it forward"), "{}", ran.err);
     assert_eq!(project.left("out"), ["bad", "good"]);
     assert_eq!(project.rows("out/good").len(), 3);
-    project.weir(&["runs", "--state", ".weir"]).ended(0, "the next start finished publishing");
+    project.weir(&["runs", "--state", ".weir"]).ended(0, "the next start rolled it forward");
 }
 
 /// Puts the ledger into the state of a run that died behind its commit record, one sink not yet switched; gives
@@ -117,7 +117,7 @@ fn a_run_that_cannot_be_finished_says_so_and_is_finished_when_it_can() {
     project.run(&[]).ended(1, "is to be published and could not be finished");
     assert_eq!(project.left("out/bad"), ["diary.txt"]);
     std::fs::remove_dir_all(project.path("out/bad")).unwrap();
-    project.run(&[]).ended(0, "the next start finished publishing");
+    project.run(&[]).ended(0, "the next start rolled it forward");
     assert_eq!(project.left("out"), ["bad", "good"]);
 }
 
@@ -126,7 +126,7 @@ fn a_run_whose_staged_files_are_gone_is_closed_and_is_not_called_done() {
     let project = Project::people();
     let staged = died_while_publishing(&project);
     std::fs::remove_dir_all(staged).unwrap();
-    project.run(&[]).ended(0, "what it had staged is gone for bad");
+    project.run(&[]).ended(0, "what it had prepared is lost for bad");
     project.weir(&["runs", "--state", ".weir"]).ended(0, "died");
     assert_eq!(project.left("out"), ["bad", "good"]);
 }

@@ -198,7 +198,7 @@ fn a_run_that_dies_anywhere_is_finished_or_taken_back_by_the_next_start() {
     let warehouse = Warehouse::new();
     warehouse.deliver("bolt,0,");
     warehouse.run().ended(0, "1 inserted");
-    let points = ["begun", "staging_made", "staged", "decided", "committed", "switched", "switched:2", "ended"];
+    let points = ["begun", "staging_made", "prepared", "decided", "committed", "published", "published:2", "ended"];
     for (number, point) in points.iter().enumerate() {
         let amount = 2 * number + 1;
         warehouse.deliver(&format!("bolt,{amount},\nnut {number},1,"));
@@ -210,7 +210,7 @@ fn a_run_that_dies_anywhere_is_finished_or_taken_back_by_the_next_start() {
         warehouse.deliver(&format!("bolt,{},", amount + 1));
         warehouse.run().ended(0, "1 updated");
         let is_finished = warehouse.stock().contains(&format!("nut {number}|"));
-        let is_committed = ["committed", "switched", "switched:2", "ended"].contains(point);
+        let is_committed = ["committed", "published", "published:2", "ended"].contains(point);
         assert_eq!(is_finished, is_committed, "{point}");
         assert!(warehouse.stock().contains(&format!("bolt|{}|", amount + 1)), "{point}");
         assert_eq!(warehouse.tables(), "public.stock", "{point}");
@@ -249,8 +249,8 @@ fn a_task_that_makes_no_sense_of_a_table_is_refused() {
         ("primary_key: [item]", "primary_key: [itme]", "it has no column `itme`; did you mean `item`?"),
         ("    primary_key: [item]\n", "", "`mode: merge` needs a `primary_key`"),
         ("mode: merge", "mode: overwrite", "`update_key` is for `mode: merge`"),
-        ("    postgres: {", "    files: {path: x, format: csv}\n    postgres: {", "has two places"),
-        ("files: {path: out/copy, format: csv}", "publish: gated", "has no place"),
+        ("    postgres: {", "    files: {path: x, format: csv}\n    postgres: {", "has two targets"),
+        ("files: {path: out/copy, format: csv}", "publish: gated", "has no target"),
         (
             "mode: overwrite\n    files: {path: out/copy",
             "mode: merge\n    files: {path: out/copy",

@@ -73,8 +73,8 @@ fn a_file_with_other_content_ends_the_run_or_is_read_again_whole() {
     project.file("in/b.csv", "name,age\nDan,50\n");
     let ran = project.run(&[]);
     ran.ended(1, "in/a.csv: its content has changed since run 20");
-    ran.ended(1, "write each delivery under a name of its own");
-    project.weir(&["plan", "--task-config", "task.yaml"]).ended(1, "in/a.csv: has another content");
+    ran.ended(1, "write each delivery under a new name");
+    project.weir(&["plan", "--task-config", "task.yaml"]).ended(1, "in/a.csv: its content has changed");
     assert_eq!(project.rows("out/good").len(), 3);
     project.task("read: new", "read: new\n    if_changed: read");
     project.run(&[]).ended(0, "done");
@@ -98,7 +98,7 @@ fn a_run_that_publishes_nothing_has_read_nothing() {
     project.task("too_young: age >= $least_age", "too_young: {requires: age >= $least_age, max: 0}");
     project.task("    gate:", "    fail_unless:\n      possible: age < 200\n    gate:");
     project.file("in/b.csv", "name,age\nDan,500\n");
-    project.run(&[]).ended(1, "rule `possible` must hold");
+    project.run(&[]).ended(1, "rule `possible` (fail_unless)");
     project.file("in/b.csv", "name,age\nDan,50\n");
     project.run(&[]).ended(3, "gate closed");
     project.file("in/a.csv", "name,age\nAnn,30\n");
@@ -244,21 +244,21 @@ fn a_folder_is_not_mixed_up_by_a_task_that_changed() {
     refused(
         "from: adult\n    mode: append",
         "from: adult\n    mode: overwrite",
-        "out/good: was written with `mode: append`, and the task says overwrite",
-        "say `mode: append` as before",
+        "out/good: was written with `mode: append`, and the task has `overwrite`",
+        "specify `mode: append` as before",
     );
     refused(
         "from: adult.rejected\n    mode: overwrite",
         "from: adult.rejected\n    mode: append",
-        "out/bad: was written with `mode: overwrite`, and the task says append",
-        "move this one's content away",
+        "out/bad: was written with `mode: overwrite`, and the task has `append`",
+        "move the content of this one away",
     );
     let files = "files: {path: out/good, format: csv}\n";
     refused(
         files,
         &format!("{files}    columns: [age, name]\n"),
         "its files have the columns (name string, age Int32), and the sink has (age Int32, name string)",
-        "let `columns` of the sink give the same as before",
+        "let `columns` of the sink return the same as before",
     );
     project.run(&[]).ended(0, "done");
     assert_eq!(project.rows("out/good").len(), 4);
@@ -269,7 +269,7 @@ fn an_appended_folder_needs_the_ledger_that_knows_what_was_read() {
     let project = people();
     project.run(&[]).ended(0, "done");
     let ran = project.run(&["--state", "elsewhere"]);
-    ran.ended(1, "which the ledger does not know");
+    ran.ended(1, "which the ledger does not have");
     ran.ended(1, "rows would be added twice");
     assert_eq!(project.rows("out/good").len(), 3);
 }

@@ -61,7 +61,7 @@ fn a_closed_gate_publishes_only_the_quarantine() {
 fn a_rule_above_its_own_limit_closes_the_gate() {
     let project = Project::people();
     project.task("too_young: age >= $least_age", "too_young: {requires: age >= $least_age, max: 0}");
-    project.run(&[]).ended(3, "rule `too_young` is missed by 1 of 3 rows (33.3%), more than 0");
+    project.run(&[]).ended(3, "rule `too_young` failed for 1 of 3 rows (33.3%), more than 0");
 }
 
 #[test]
@@ -126,7 +126,9 @@ fn a_route_that_no_sink_takes_fails_the_run_at_its_first_row() {
     let project = Project::people();
     let (task, _) = TASK.split_once("  bad:").unwrap();
     project.file("task.yaml", task);
-    project.run(&[]).ended(1, "a row is rejected, and no sink takes it: add one with `from: adult.rejected`");
+    project
+        .run(&[])
+        .ended(1, "a row was rejected, but no sink reads `adult.rejected`: add one with `from: adult.rejected`");
     assert_eq!(project.left("out"), [""; 0]);
     project.file("in/a.csv", "name,age\nAnn,30\n");
     project.run(&[]).ended(0, "");

@@ -157,7 +157,7 @@ mod quick {
         wait_for("a run at work", || is_staging(&project));
         scheduler.signal(Signal::TERM);
         let ran = scheduler.end();
-        ran.ended(0, "the run at hand is finished");
+        ran.ended(0, "stopping after the current run");
         assert_eq!(states(&project).iter().filter(|state| *state == "done").count(), 1);
         assert!(!states(&project).contains(&"interrupted".to_owned()));
     }

@@ -297,7 +297,7 @@ fn what_a_format_cannot_be_or_hold_is_refused_at_its_place() {
     let project = orders();
     project.task("format: jsonl}", "format: jsonl, compression: snappy}");
     let ran = project.run(&[]);
-    ran.ended(2, "task.yaml:20:57: sink `good`: JSON files are not compressed with Snappy, which only Parquet has");
+    ran.ended(2, "task.yaml:20:57: sink `good`: JSON files cannot be compressed with Snappy, which only Parquet has");
     ran.ended(2, "choose gzip, zstd or none");
 
     project.task("format: jsonl, compression: snappy}", "format: jsonl}");

@@ -131,7 +131,7 @@ fn a_value_can_end_the_run_and_is_not_told() {
     let project =
         checked("{name: string, age: {type: integer, on_invalid: fail}}", "name,age\n\"A\nnn\",30\nBob,seventeen\n");
     let ran = project.run(&[]);
-    ran.ended(1, "in/a.csv:4: column `age`: invalid_age, and the task says `on_invalid: fail`");
+    ran.ended(1, "in/a.csv:4: column `age`: invalid_age, and the task specifies `on_invalid: fail`");
     assert!(!ran.err.contains("seventeen") && !ran.out.contains("seventeen"));
     assert_eq!(project.left("out"), [""; 0]);
 }
@@ -146,17 +146,21 @@ fn checks_and_files_that_make_no_sense_are_refused_at_their_place() {
     let age = |spec: &str, said: &str| wrong("age: integer", &format!("age: {{{spec}}}"), said);
     age("type: integer, format: \"%d\"", "task.yaml:8:34: column `age`: a `format` is for dates and timestamps");
     age("type: date, format: \"%d/%m\"", "`%d/%m` does not specify exactly the parts of a date");
-    age("type: date, format: \"%!\"", "`%!` is no format");
+    age("type: date, format: \"%!\"", "`%!` has an unknown conversion");
     age("type: integer, accepted_values: [1, x]", "column `age`: `x` is not a integer");
-    age("type: integer, accepted_values: []", "no value is accepted");
+    age("type: integer, accepted_values: []", "the list of accepted values is empty");
     age("type: integer, not_null: true, on_invalid: set_null", "`on_invalid: set_null` cannot repair a null");
     wrong(
         "format: csv}\n    columns: {name: s",
         "format: csv, compression: snappy}\n    columns: {name: s",
-        "`snappy` is for Parquet",
+        "`snappy` is only for Parquet",
     );
     let parquet = "format: parquet, compression: gzip}\n    columns: {name: s";
-    wrong("format: csv}\n    columns: {name: s", parquet, "task.yaml:7:61: a Parquet file specifies its own compression");
+    wrong(
+        "format: csv}\n    columns: {name: s",
+        parquet,
+        "task.yaml:7:61: a Parquet file specifies its own compression",
+    );
     let nulls = "format: parquet}\n    null_values: [NA]\n    columns: {name: s";
     wrong("format: csv}\n    columns: {name: s", nulls, "`null_values` is not for Parquet files");
 }

@@ -153,7 +153,7 @@ fn wrong_usage_is_said() {
     project.run(&["--param", "least_age=old"]).ended(2, "--param least_age: `old` is not a integer");
     project.run(&["--param", "age=1"]).ended(2, "unknown parameter in task.yaml");
     project.run(&["--env", "prod"]).ended(2, "task.yaml: unknown environment `prod`");
-    project.run(&["--memory-limit", "lots"]).ended(2, "`lots` is no size");
+    project.run(&["--memory-limit", "lots"]).ended(2, "`lots` is not a size");
     project.run(&["--thread", "2"]).ended(2, "unexpected argument '--thread'");
     project.weir(&["run", "--task-config", "tsak.yaml"]).ended(2, "task file tsak.yaml: No such file or directory");
     project.weir(&[]).ended(2, "Usage: weir <COMMAND>");
