@@ -490,7 +490,7 @@ fn a_wrong_fixture_is_refused_at_its_place() {
         ("x: {given: {sael: []}}", "1:13", "`sold` does not read `sael` here", "did you mean `sale`?"),
         ("x: {given: {place: []}}", "1:13", "`sold` does not read `place` here", "known here: sale"),
         ("x: {given: {sold: []}}", "1:13", "`sold` is the model under test", "give the tables that it reads"),
-        ("x: {given: {sale: 5}}", "1:13", "a list of rows, or the content of a file as text, is expected here", ""),
+        ("x: {given: {sale: 5}}", "1:13", "a list of rows, or the content of a file as text is expected here", ""),
         ("x: {given: {sale: [{shp: A}]}}", "1:21", "`sale` has no column `shp`", "did you mean `shop`?"),
         ("x: {given: {sale: [{day: 2020-02-30}]}}", "1:26", "`sale.day`: `2020-02-30` is not a date", ""),
         ("x: {given: {sale: [{amount: 1.555}]}}", "1:29", "`sale.amount`: `1.555` is not a decimal(12,2)", ""),

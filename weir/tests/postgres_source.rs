@@ -366,7 +366,7 @@ fn what_waits_for_a_server_that_is_not_there_can_be_stopped() {
     for (verb, code) in [("run", Some(1)), ("plan", None), ("doctor", None)] {
         let mut waiting = shop.command(verb).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let mut said = std::io::BufReader::new(waiting.stderr.take().unwrap()).lines().map(Result::unwrap);
-        assert!(said.any(|line| line.contains("trying again")), "{verb}");
+        assert!(said.any(|line| line.contains("retrying for up to")), "{verb}");
         let interrupted = Command::new("kill").args(["-INT", &waiting.id().to_string()]).status().unwrap();
         assert!(interrupted.success());
         assert_eq!(waiting.wait().unwrap().code(), code, "{verb}");
@@ -449,7 +449,7 @@ fn a_user_who_may_not_read_a_column_is_told_before_anything_is_read() {
     let shop = Shop { url: Cluster::shared().url_of(&reader, "p", database), ..shop };
     let ran = shop.weir("run");
     ran.ended(1, "permission denied for table item");
-    ran.ended(1, "have the owner grant what is missing");
+    ran.ended(1, "ask the owner for the missing privilege");
     shop.project.task(", made: date", "");
     shop.project.file("cheap.sql", "select id from item");
     shop.weir("run").ended(0, "3");
