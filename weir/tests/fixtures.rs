@@ -1,4 +1,4 @@
-//! `weir test`: cases beside the SQL, what they print, and how they are refused when they are wrong.
+//! `weir test`: cases next to the SQL file, their output, and the errors of invalid cases.
 #![allow(clippy::unwrap_used)]
 
 mod support;
@@ -8,7 +8,7 @@ use std::process::Stdio;
 
 use support::{Project, Ran};
 
-/// Two models, one over the other: every kind of rule, a renamed column, gates that no case would pass.
+/// Two models, one reading the other: every kind of rule, a renamed column, gates that no case would pass.
 const TASK: &str = r#"
 name: shop
 params:
@@ -72,7 +72,7 @@ fn shop() -> Project {
     project
 }
 
-/// A shop with these cases of `sold`, in which `ROW` stands for [`ROW`].
+/// A shop with these cases of `sold`, in which `ROW` is replaced by [`ROW`].
 fn with_cases(cases: &str) -> Project {
     let project = shop();
     project.file("sql/sold.test.yaml", cases.replace("ROW", ROW));
@@ -84,7 +84,7 @@ trait Tested {
 }
 
 impl Tested for Project {
-    /// `weir test` on the task; afterwards nothing may be left of it.
+    /// `weir test` on the task; no files may be left afterwards.
     fn test(&self, more: &[&str]) -> Ran {
         let arguments: Vec<_> = ["test", "--task-config", "task.yaml"].iter().chain(more).copied().collect();
         let ran = Ran::of(self.command(&arguments).env("TMPDIR", self.path("tmp")).output().unwrap());
@@ -94,7 +94,7 @@ impl Tested for Project {
     }
 }
 
-/// The output with the times taken out, which differ from run to run.
+/// The output without durations, which differ from run to run.
 fn without_times(text: &str) -> String {
     let mut out = String::new();
     for line in text.lines() {
@@ -113,7 +113,7 @@ fn without_times(text: &str) -> String {
 }
 
 #[test]
-fn cases_pass_whatever_gates_archives_and_files_the_task_has() {
+fn cases_ignore_the_gates_archives_and_files_of_the_task() {
     let project = with_cases(
         "a_price_is_for_a_piece:
   description: The amount, shared out.
@@ -141,7 +141,7 @@ ok      sold.a_row_has_all_its_reasons
 }
 
 #[test]
-fn a_failure_shows_what_is_missing_what_is_not_expected_and_what_differs() {
+fn a_failure_shows_missing_rows_unexpected_rows_and_differences() {
     let project = with_cases(
         "rows_differ:
   given:
@@ -177,7 +177,7 @@ FAILED  sold.rows_differ (sql/sold.test.yaml:1)
 }
 
 #[test]
-fn null_and_the_empty_text_differ_also_in_a_single_column() {
+fn null_and_the_empty_text_differ_even_in_a_single_column() {
     let project = with_cases(
         "single:
   given: {place: [], sale: [{shop: \"\", day: 2020-01-01, amount: 1, pieces: 1, paid: true}]}
@@ -218,7 +218,7 @@ another_header:
 }
 
 #[test]
-fn a_line_that_cannot_be_read_fails_the_case_unless_it_is_expected() {
+fn an_unreadable_line_fails_the_case_unless_it_is_expected() {
     let project =
         with_cases("unreadable: {given: {sale: \"shop,day,Amount (SGD),pieces,paid\\nB\\n\"}, expect: {sold: []}}\n");
     let ran = project.test(&[]);
@@ -288,7 +288,7 @@ FAILED  sold.unexpected (sql/sold.test.yaml:13)
 }
 
 #[test]
-fn a_row_that_no_sink_of_the_task_takes_ends_a_case_as_it_ends_a_run() {
+fn a_row_that_no_sink_of_the_task_reads_ends_a_case_as_it_ends_a_run() {
     let small = "{shop: A, day: 2020-01-01, amount: 0.5, pieces: 1, paid: true}";
     let zero = "{shop: A, day: 2020-01-01, amount: 1, pieces: 0, paid: true}";
     let project = with_cases(&format!(
@@ -307,7 +307,7 @@ expected:
 }
 
 #[test]
-fn a_model_can_be_given_in_the_place_of_what_it_is_made_of() {
+fn a_model_can_be_given_in_place_of_its_inputs() {
     let project = shop();
     project.file(
         "sql/total.test.yaml",
@@ -335,7 +335,7 @@ whole:
 }
 
 #[test]
-fn what_is_given_for_a_model_has_its_very_types() {
+fn the_rows_given_for_a_model_have_exactly_its_types() {
     let project = shop();
     let types = [
         ("small", "Int8", "5", "5"),
@@ -375,7 +375,7 @@ fn what_is_given_for_a_model_has_its_very_types() {
 }
 
 #[test]
-fn parameters_of_a_case_go_over_all_others() {
+fn parameters_of_a_case_override_all_others() {
     let project = with_cases(
         "least_of_the_task: {given: {sale: [ROW]}, expect: {sold.rejected: []}}
 least_of_the_case: {params: {least: 2}, given: {sale: [ROW]}, expect: {sold.rejected: [{reasons: too_small}]}}
@@ -390,7 +390,7 @@ least_of_the_case: {params: {least: 2}, given: {sale: [ROW]}, expect: {sold.reje
 }
 
 #[test]
-fn cases_are_chosen_by_a_part_of_their_names() {
+fn cases_are_selected_by_a_part_of_their_names() {
     let project = with_cases("first: {expect: {sold: []}}\nsecond: {expect: {sold: []}}\n");
     project.file("sql/total.test.yaml", "first: {expect: {total: []}}\n");
     let cases = |names: &[&str]| {
@@ -410,7 +410,7 @@ fn cases_are_chosen_by_a_part_of_their_names() {
 }
 
 #[test]
-fn json_has_an_object_a_case_and_one_that_sums_up() {
+fn json_has_an_object_per_case_and_a_summary() {
     let project = with_cases(
         "good: {given: {sale: [ROW]}, expect: {sold: [{shop: A}]}}
 bad: {given: {sale: [ROW]}, expect: {sold: [{shop: ~, price: 1}]}, expect_warned: {sold: {unpaid: 3}}}
@@ -457,7 +457,7 @@ failed: {given: {sale: [{day: 1999-01-01, pieces: 1}]}, expect: {sold: []}}
 }
 
 #[test]
-fn junit_has_a_suite_a_model_and_is_written_whole() {
+fn junit_has_a_suite_per_model_and_is_written_atomically() {
     let project = with_cases(
         "good: {given: {sale: [ROW]}, expect: {sold: [{shop: A}]}}
 bad: {given: {sale: [ROW]}, expect: {sold: [{shop: <B>}]}}
@@ -482,7 +482,7 @@ bad: {given: {sale: [ROW]}, expect: {sold: [{shop: <B>}]}}
 }
 
 #[test]
-fn a_wrong_fixture_is_refused_at_its_place() {
+fn a_wrong_fixture_is_an_error_at_its_position() {
     for (case, place, message, help) in [
         ("x: {gven: {}}", "1:5", "unknown key `gven`", "did you mean `given`?"),
         ("x: {given: {}}", "1:1", "case `x` expects nothing", "specify `expect`"),
@@ -555,7 +555,7 @@ fn a_wrong_fixture_is_refused_at_its_place() {
 }
 
 #[test]
-fn a_model_that_is_given_hides_what_is_behind_it() {
+fn a_given_model_hides_its_inputs() {
     let project = shop();
     project.file("sql/total.test.yaml", "x: {given: {sold: [], sale: []}, expect: {total: []}}\n");
     let ran = project.test(&[]);
@@ -568,7 +568,7 @@ fn a_model_that_is_given_hides_what_is_behind_it() {
 }
 
 #[test]
-fn a_task_without_fixtures_or_with_one_that_nothing_reads_is_refused() {
+fn a_task_without_fixtures_or_with_a_stray_fixture_is_an_error() {
     let project = shop();
     let ran = project.test(&[]);
     ran.ended(2, "task.yaml: no model has a fixture");
@@ -581,7 +581,7 @@ fn a_task_without_fixtures_or_with_one_that_nothing_reads_is_refused() {
 }
 
 #[test]
-fn a_wrong_task_is_wrong_usage_and_no_failed_case() {
+fn a_wrong_task_is_wrong_usage_and_not_a_failed_case() {
     let project = with_cases("x: {expect: {sold: []}}\n");
     project.file("sql/sold.sql", "select shp from sale");
     project.test(&[]).ended(2, "sql/sold.sql:1:8: column 'shp' not found");

@@ -1,4 +1,4 @@
-//! `weir init`: a task made from a CSV file is valid, runs as it is, and teaches.
+//! `weir init`: a task created from a CSV file is valid, and runs unchanged.
 #![allow(clippy::unwrap_used)]
 
 mod support;
@@ -10,7 +10,7 @@ const MEMBERS: &str = "\u{feff}id,Full Name,E-Mail,joined,balance,code,order,not
     2,Bob,,2022-02-28,0.00,012,b,\"he said \"\"no\"\"\nand left\"\r\n\
     3,Cid,c@d.com,2024-02-29,-3.25,1,c,\"\"\r\n";
 
-/// A folder with a CSV file, and what `weir init` makes of it.
+/// A folder with a CSV file, and the task that `weir init` creates from it.
 fn made(csv: &str, more: &[&str]) -> Project {
     let project = Project::empty();
     project.file("data/members.csv", csv);
@@ -41,7 +41,7 @@ fn the_task_is_valid_and_runs_on_the_sample_and_on_the_whole_file() {
 }
 
 #[test]
-fn columns_have_the_types_and_the_names_that_fit_them() {
+fn columns_have_matching_types_and_names() {
     let task = read(&made(MEMBERS, &[]), "members.yaml");
     for line in [
         "      id: bigint\n",
@@ -58,7 +58,7 @@ fn columns_have_the_types_and_the_names_that_fit_them() {
 }
 
 #[test]
-fn the_sample_is_the_header_and_the_first_rows_as_they_came() {
+fn the_sample_is_the_header_and_the_first_rows_unchanged() {
     let many: String = (0..5_000).map(|i| format!("{i},name {i}\n")).collect();
     let project = made(&format!("id,Name\n{many}"), &[]);
     let expected: String = (0..10).map(|i| format!("{i},name {i}\n")).collect();
@@ -69,7 +69,7 @@ fn the_sample_is_the_header_and_the_first_rows_as_they_came() {
 }
 
 #[test]
-fn the_cases_are_of_the_rows_and_of_the_rule() {
+fn the_cases_are_of_a_row_and_of_the_rule() {
     let project = made(MEMBERS, &[]);
     let cases: serde_json::Value = serde_saphyr::from_str(&read(&project, "sql/members.test.yaml")).unwrap();
     let kept = &cases["a_row_is_kept_unchanged"];
@@ -80,7 +80,7 @@ fn the_cases_are_of_the_rows_and_of_the_rule() {
     assert_eq!(rejected["expect"]["members.rejected"][0]["reasons"], "missing_id");
 }
 
-/// Names that SQL or YAML means something else by, or that a rejected row has.
+/// Names with a meaning in SQL or YAML, or of columns of rejected rows.
 #[test]
 fn any_header_gives_a_task_that_runs() {
     let headers =
@@ -106,7 +106,7 @@ fn a_file_without_rows_or_without_full_columns_gives_a_task_that_runs() {
 }
 
 #[test]
-fn a_row_behind_the_sample_that_has_another_form_is_kept_as_unreadable() {
+fn a_row_after_the_sample_with_another_form_is_kept_as_unreadable() {
     let many: String = (0..2_000).map(|i| format!("{i}\n")).collect();
     let project = made(&format!("id\n{many}last\n"), &[]);
     project.weir(&["run", "--task-config", "members.yaml", "--param", "input=data/members.csv"]).ended(0, "invalid_id");
@@ -115,7 +115,7 @@ fn a_row_behind_the_sample_that_has_another_form_is_kept_as_unreadable() {
 }
 
 #[test]
-fn a_folder_and_a_name_can_be_given_and_the_next_commands_work_as_they_are_printed() {
+fn a_folder_and_a_name_can_be_given_and_the_next_commands_work_as_printed() {
     let project = Project::empty();
     project.file("it's data/Members (2).csv", "id\n1\n");
     let ran = project.weir(&["init", "it's data/Members (2).csv", "--folder", "tasks/new", "--name", "people"]);
@@ -138,7 +138,7 @@ fn a_folder_and_a_name_can_be_given_and_the_next_commands_work_as_they_are_print
 }
 
 #[test]
-fn nothing_is_overwritten_and_nothing_is_written_by_half() {
+fn nothing_is_overwritten_and_all_files_or_none_are_written() {
     for there in ["members.yaml", "sql/members.sql", "sql/members.test.yaml", "sample/members.csv"] {
         let project = Project::empty();
         project.file("members.csv", "id\n1\n");
@@ -155,7 +155,7 @@ fn nothing_is_overwritten_and_nothing_is_written_by_half() {
 }
 
 #[test]
-fn what_is_no_csv_file_with_named_columns_is_refused() {
+fn a_file_that_is_not_csv_with_named_columns_is_refused() {
     for (csv, said) in [
         ("id,name,id\n", "members.csv: duplicate column `id` in its header"),
         ("id,,name\n", "members.csv: column 2 has no name in its header"),

@@ -1,4 +1,4 @@
-//! `weir run`, as its users run it: files in, a command, what it prints and leaves.
+//! `weir run` as used on the command line: input files, output, and the files that are left.
 #![allow(clippy::unwrap_used)]
 
 mod support;
@@ -33,7 +33,7 @@ fn a_row_has_all_its_reasons_in_the_order_of_the_rules_and_null_never_passes() {
 }
 
 #[test]
-fn the_same_rows_come_out_for_any_number_of_threads() {
+fn the_output_is_the_same_for_any_number_of_threads() {
     let project = Project::people();
     let names = ["Ann", "\"B\nb\"", "Cid", "", "\"D\"\"d\""];
     let line = |i: usize| format!("{},{}\n", names[i % names.len()], i % 90);
@@ -72,7 +72,7 @@ fn too_few_rows_close_the_gate() {
 }
 
 #[test]
-fn a_rule_that_must_hold_ends_the_run_and_nothing_is_published() {
+fn a_failed_fail_unless_rule_ends_the_run_and_nothing_is_published() {
     let project = Project::people();
     project.task("    gate:", "    fail_unless:\n      possible: age < 40\n    gate:");
     let ran = project.run(&[]);
@@ -88,7 +88,7 @@ fn a_rule_that_must_hold_ends_the_run_and_nothing_is_published() {
 }
 
 #[test]
-fn built_in_rules_judge_as_they_say() {
+fn built_in_rules_judge_as_documented() {
     let project = Project::people();
     project.task(
         "too_young: age >= $least_age",
@@ -101,7 +101,7 @@ fn built_in_rules_judge_as_they_say() {
 }
 
 #[test]
-fn repeated_keys_are_warned_of_with_the_keys_and_kept() {
+fn duplicate_keys_are_warned_about_and_kept() {
     let project = Project::people();
     project.task("    gate:", "    warn_unless:\n      twice: {unique: [name]}\n    gate:");
     project.file("in/b.csv", "name,age\nAnn,31\n");
@@ -113,7 +113,7 @@ fn repeated_keys_are_warned_of_with_the_keys_and_kept() {
 }
 
 #[test]
-fn repeated_keys_can_end_the_run() {
+fn duplicate_keys_can_end_the_run() {
     let project = Project::people();
     project.task("    gate:", "    fail_unless:\n      twice: {unique: name}\n    gate:");
     project.run(&[]).ended(0, "");
@@ -122,7 +122,7 @@ fn repeated_keys_can_end_the_run() {
 }
 
 #[test]
-fn a_route_that_no_sink_takes_fails_the_run_at_its_first_row() {
+fn a_route_that_no_sink_reads_fails_the_run_at_its_first_row() {
     let project = Project::people();
     let (task, _) = TASK.split_once("  bad:").unwrap();
     project.file("task.yaml", task);
@@ -135,7 +135,7 @@ fn a_route_that_no_sink_takes_fails_the_run_at_its_first_row() {
 }
 
 #[test]
-fn a_line_that_cannot_be_read_ends_the_run_unless_a_sink_takes_it() {
+fn an_unreadable_line_ends_the_run_unless_a_sink_reads_it() {
     let project = Project::people();
     project.file("in/b.csv", "name,age\nDan,50\nEve\nFay,x\n");
     project.run(&[]).ended(1, "in/b.csv:3: a record cannot be read: too_few_fields");
@@ -151,7 +151,7 @@ fn a_line_that_cannot_be_read_ends_the_run_unless_a_sink_takes_it() {
 }
 
 #[test]
-fn the_gate_of_a_source_counts_the_lines_that_cannot_be_read() {
+fn the_gate_of_a_source_counts_unreadable_lines() {
     let project = Project::people();
     let sink =
         "  broken:\n    from: person.rejected\n    mode: overwrite\n    files: {path: out/broken, format: csv}\n";
@@ -163,7 +163,7 @@ fn the_gate_of_a_source_counts_the_lines_that_cannot_be_read() {
 }
 
 #[test]
-fn columns_that_do_not_fit_end_the_run_before_a_row_is_read() {
+fn unmatched_columns_end_the_run_before_a_row_is_read() {
     let project = Project::people();
     project.file("in/b.csv", "name,years\nDan,50\n");
     project.run(&[]).ended(1, "in/b.csv: column `age` is missing");
@@ -174,7 +174,7 @@ fn columns_that_do_not_fit_end_the_run_before_a_row_is_read() {
 }
 
 #[test]
-fn without_input_a_run_fails_or_does_nothing_or_goes_on_empty() {
+fn without_input_a_run_fails_or_does_nothing_or_continues_with_no_rows() {
     let project = Project::people();
     project.run(&[]).ended(0, "");
     std::fs::remove_file(project.path("in/a.csv")).unwrap();
@@ -206,7 +206,7 @@ fn two_environments_do_not_overwrite_each_other() {
 }
 
 #[test]
-fn a_second_run_is_told_who_runs_and_touches_nothing() {
+fn a_second_run_reports_the_running_one_and_touches_nothing() {
     let project = Project::people();
     project.run(&[]).ended(0, "");
     let lock = std::fs::File::options().write(true).open(project.path(".weir/locks/people.default.lock")).unwrap();
@@ -261,7 +261,7 @@ fn a_recursive_query_reads_its_source_as_often_as_it_needs() {
 }
 
 #[test]
-fn what_a_model_leaves_unread_is_still_accounted_for() {
+fn rows_that_a_model_does_not_read_are_counted() {
     let project = Project::people();
     let sink =
         "  broken:\n    from: person.rejected\n    mode: overwrite\n    files: {path: out/broken, format: csv}\n";
@@ -278,7 +278,7 @@ fn what_a_model_leaves_unread_is_still_accounted_for() {
 }
 
 #[test]
-fn an_input_that_cannot_be_looked_at_is_an_error() {
+fn an_inaccessible_input_is_an_error() {
     let project = Project::people();
     std::os::unix::fs::symlink("nowhere.csv", project.path("in/b.csv")).unwrap();
     project.run(&[]).ended(1, "in/b.csv: No such file or directory");
@@ -326,7 +326,7 @@ fn parameters_are_typed_values_anywhere_in_sql() {
 }
 
 #[test]
-fn a_log_that_cannot_be_written_ends_no_run() {
+fn a_log_that_cannot_be_written_does_not_end_a_run() {
     let project = Project::people();
     let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
     let mut command = project.command(&["run", "--task-config", "task.yaml"]);
@@ -338,7 +338,7 @@ fn a_log_that_cannot_be_written_ends_no_run() {
 #[test]
 fn a_run_can_be_stopped_and_leaves_nothing() {
     let project = Project::people();
-    // A join that would take for ever.
+    // A join that would never end.
     let many: String = (0..40_000).map(|i| format!("n{i},{}\n", i % 90)).collect();
     project.file("in/many.csv", format!("name,age\n{many}"));
     project.file(
@@ -351,11 +351,11 @@ fn a_run_can_be_stopped_and_leaves_nothing() {
     project.weir(&["runs", "--task-config", "task.yaml"]).ended(0, "interrupted");
 }
 
-/// Starts a run that does not end by itself, and stops it when it has begun to write.
+/// Starts a run that does not end by itself, and stops it after it has begun to write.
 fn stop_with(project: &Project, signal: rustix::process::Signal) {
     let mut child = project.command(&["run", "--task-config", "task.yaml", "--quiet"]).spawn().unwrap();
-    let staged = || project.left("out").iter().any(|name| name.contains(".weir-"));
-    while !staged() {
+    let has_begun = || project.left("out").iter().any(|name| name.contains(".weir-"));
+    while !has_begun() {
         assert_eq!(child.try_wait().unwrap(), None, "the run ended by itself");
         std::thread::sleep(std::time::Duration::from_millis(10));
     }

@@ -1,4 +1,4 @@
-//! Wrong task files, wrong SQL and wrong usage: what, where, and what to do next. All end with exit code 2.
+//! Wrong task files, SQL and usage: the problem, its position and the remedy are reported; the exit code is 2.
 #![allow(clippy::unwrap_used)]
 
 mod support;
@@ -6,7 +6,7 @@ mod support;
 use support::Project;
 
 #[test]
-fn an_unknown_key_is_refused_with_its_place_and_the_nearest_one() {
+fn an_unknown_key_is_reported_with_its_position_and_the_nearest_one() {
     let project = Project::people();
     project.task("mode: overwrite", "moed: overwrite");
     let ran = project.run(&[]);
@@ -28,7 +28,7 @@ fn a_sql_error_names_file_line_and_column() {
 }
 
 #[test]
-fn a_column_of_a_model_has_a_name_that_somebody_chose() {
+fn a_column_of_a_model_must_have_an_explicit_name() {
     let project = Project::people();
     project.file("sql/adult.sql", "select name, age,\n  age + 1\nfrom person");
     let ran = project.run(&[]);
@@ -54,7 +54,7 @@ fn a_model_is_one_select() {
 }
 
 #[test]
-fn text_is_not_pasted_into_sql() {
+fn parameters_are_not_pasted_into_sql() {
     let project = Project::people();
     project.file("sql/adult.sql", "select name, age from person\nwhere age > ${least_age}");
     project.run(&[]).ended(2, "sql/adult.sql:2:13: `${…}` is not filled in here");
@@ -65,7 +65,7 @@ fn text_is_not_pasted_into_sql() {
 }
 
 #[test]
-fn models_that_read_each_other_are_refused_and_shown() {
+fn a_cycle_of_models_is_reported() {
     let project = Project::people();
     project.task("models:\n", "models:\n  old: sql/old.sql\n");
     project.file("sql/old.sql", "select name, age from adult");
@@ -74,7 +74,7 @@ fn models_that_read_each_other_are_refused_and_shown() {
 }
 
 #[test]
-fn a_rule_over_an_unknown_column_or_of_the_wrong_kind_is_refused_at_its_place() {
+fn a_rule_on_an_unknown_column_or_of_the_wrong_type_is_an_error_at_its_position() {
     let project = Project::people();
     project.task("age >= $least_age", "agee >= $least_age");
     project.run(&[]).ended(2, "task.yaml:15:18: rule `too_young` of `adult`:");
@@ -128,7 +128,7 @@ fn sinks_do_not_share_a_folder() {
 }
 
 #[test]
-fn what_nothing_reads_is_refused() {
+fn unused_models_are_refused() {
     let project = Project::people();
     project.task("models:\n", "models:\n  lost: sql/lost.sql\n");
     project.file("sql/lost.sql", "select 1 as one");
@@ -147,7 +147,7 @@ fn validate_needs_no_data_and_finds_what_a_run_would_find() {
 }
 
 #[test]
-fn wrong_usage_is_said() {
+fn wrong_usage_is_reported() {
     let project = Project::people();
     project.run(&["--param", "least_age"]).ended(2, "`least_age` is not NAME=VALUE");
     project.run(&["--param", "least_age=old"]).ended(2, "--param least_age: `old` is not a integer");
@@ -161,7 +161,7 @@ fn wrong_usage_is_said() {
 }
 
 #[test]
-fn runs_are_listed_for_people_and_for_machines() {
+fn runs_are_listed_as_text_and_as_json() {
     let project = Project::people();
     project.weir(&["runs", "--task-config", "task.yaml"]).ended(0, "no runs yet");
     project.run(&[]).ended(0, "");
