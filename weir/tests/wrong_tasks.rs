@@ -15,6 +15,28 @@ fn an_unknown_key_is_reported_with_its_position_and_the_nearest_one() {
 }
 
 #[test]
+fn a_value_of_the_wrong_shape_is_described_without_rust_types() {
+    for (from, to, said) in [
+        ("min_rows: 1", "min_rows: few", "a whole number of 0 or more is expected here"),
+        ("min_rows: 1", "min_rows: -1", "a whole number of 0 or more is expected here"),
+        ("models:\n  adult: sql/adult.sql", "models: sql/adult.sql", "a mapping is expected here"),
+        ("columns: [name, {years: age}, reasons]", "columns: name", "a list is expected here"),
+        ("name: people", "name: [people]", "a single value is expected here, not a list or a mapping"),
+        (
+            "{not_null: name}",
+            "[name]",
+            "a SQL condition, or a mapping with a built-in rule is expected here, not a list",
+        ),
+    ] {
+        let project = Project::people();
+        project.task(from, to);
+        let ran = project.run(&[]);
+        ran.ended(2, said);
+        ran.ended(2, "error: task.yaml:");
+    }
+}
+
+#[test]
 fn a_sql_error_names_file_line_and_column() {
     let project = Project::people();
     project.file("sql/adult.sql", "select name,\n       agee\nfrom person");
