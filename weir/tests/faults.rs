@@ -86,7 +86,7 @@ fn a_run_can_die_at_every_point() {
         assert!(walk(&mut deliveries, None, errors, point) > 0, "{errors}{point}");
         missed.remove(point);
     }
-    assert!(missed.is_empty(), "no run came to {missed:?}");
+    assert!(missed.is_empty(), "no run reached {missed:?}");
 }
 
 #[test]

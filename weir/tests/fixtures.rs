@@ -206,7 +206,7 @@ unreadable:
   expect:
     sold: []
     sale.rejected: [{_line: 2, reasons: invalid_amount;invalid_paid}, {_line: 3, reasons: too_few_fields}]
-read_as_it_stands:
+read_unchanged:
   given: {sale: \"shop,day,Amount (SGD),pieces,paid\\nA,2020-01-01,01.5,1,true\\n\"}
   expect: {sale: [{shop: A, amount: 1.5}]}
 another_header:

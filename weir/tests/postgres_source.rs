@@ -415,7 +415,7 @@ fn a_wrong_source_is_reported_with_a_remedy() {
     };
     refused("connection: shop", "connection: shpo", 2, &["unknown connection `shpo`", "did you mean `shop`?"]);
     refused("table: item", "table: itme", 1, &["shop: itme", "no such table or view in owner@127.0.0.1"]);
-    refused("table: item", "table: other.item", 1, &["there is no such table or view"]);
+    refused("table: item", "table: other.item", 1, &["no such table or view"]);
     refused("name: string", "name: {type: string, header: nmae}", 1, &["column `nmae` is missing", "is it `name`?"]);
     let place = "    postgres: {connection: shop, table: item}\n";
     refused(place, "", 2, &["source `item` must have exactly one origin"]);
@@ -425,12 +425,12 @@ fn a_wrong_source_is_reported_with_a_remedy() {
         ("read: new", "`read` is for sources of files"),
         ("if_missing: skip", "`if_missing` is for sources of files"),
         ("archive: done", "`archive` is for sources of files"),
-        ("null_values: [NA]", "`null_values` is for sources of texts"),
-        ("unknown_columns: ignore", "`unknown_columns` is for sources of texts"),
+        ("null_values: [NA]", "`null_values` is for sources of text"),
+        ("unknown_columns: ignore", "`unknown_columns` is for sources of text"),
     ] {
         refused(place, &format!("{place}    {more}\n"), 2, &[said]);
     }
-    refused("made: date", "made: {type: date, format: '%d.%m.%Y'}", 2, &["`format` is for sources of texts"]);
+    refused("made: date", "made: {type: date, format: '%d.%m.%Y'}", 2, &["`format` is for sources of text"]);
     refused(
         "mode: overwrite, files: {path: out/cheap",
         "mode: append, files: {path: out/cheap",
@@ -463,7 +463,7 @@ fn doctor_and_plan_check_the_table_and_validate_needs_no_database() {
     Ran::of(shop.command("validate").env_remove("SHOP").output().unwrap()).ended(0, "is valid");
     Ran::of(shop.command("doctor").env_remove("SHOP").output().unwrap()).ended(1, "SHOP");
     shop.sql("drop table item");
-    shop.weir("doctor").ended(1, "there is no such table or view");
+    shop.weir("doctor").ended(1, "no such table or view");
 }
 
 #[test]

@@ -195,7 +195,7 @@ pub(super) struct Fetching {
 impl Fetching {
     pub(super) fn declare(task: &Task, source: &str, spec: &SourceSpec) -> Result<Self> {
         let Some(spec) = &spec.fetch else {
-            return Err(Error::internal(format!("source `{source}` was taken for a fetched one")));
+            return Err(Error::internal(format!("source `{source}` has no `fetch`")));
         };
         let mut options = BTreeMap::new();
         for (name, value) in &spec.options {

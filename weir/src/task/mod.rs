@@ -111,7 +111,7 @@ impl Task {
     /// Reads and validates a task file. Data and SQL files are not read.
     pub fn load(path: &Path, choice: &ParamChoice) -> Result<Self> {
         let task = Self::parse(path, read(path)?, choice)?;
-        Ok(Self { connections: Connections::beside(&task.folder)?, ..task })
+        Ok(Self { connections: Connections::load(&task.folder)?, ..task })
     }
 
     /// Like `load`, for a text in memory; `path` is the path that errors show.

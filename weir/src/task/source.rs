@@ -118,7 +118,7 @@ pub enum Format {
 }
 
 impl SourceSpec {
-    /// What to do when there is no file to read.
+    /// The effective `if_missing`, default included.
     pub fn if_missing(&self) -> IfMissing {
         let empties = self.read == Read::New || self.archive.is_some();
         self.if_missing.unwrap_or(if empties { IfMissing::Skip } else { IfMissing::Fail })

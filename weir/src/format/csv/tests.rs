@@ -43,7 +43,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
-    fn any_text_is_read_by_the_rules_whatever_the_blocks_and_threads(text in pieces(), block_bytes in 1usize..64, partitions in 1usize..5) {
+    fn any_text_is_read_by_the_rules_for_any_blocks_and_threads(text in pieces(), block_bytes in 1usize..64, partitions in 1usize..5) {
         let expected = reference(&text, 2).sorted();
         let file = format!("c0,c1\n{text}");
         let scan = Reading::texts(2).cut(block_bytes, partitions);
@@ -107,7 +107,7 @@ fn an_unclosed_quote_costs_its_own_line_only() {
 }
 
 #[test]
-fn a_record_above_the_longest_allowed_is_rejected_whatever_the_blocks() {
+fn a_record_above_the_maximum_length_is_rejected_for_any_blocks() {
     let long = "x".repeat(100);
     let file = format!("c0,c1\n1,a\n2,{long}\n3,b\n4,\"{long}\n5,c\n");
     for block_bytes in [1, 10, 64, 1000] {

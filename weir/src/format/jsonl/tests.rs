@@ -114,7 +114,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
-    fn any_lines_are_read_as_serde_json_does_whatever_the_blocks_and_readers(text in lines(), ignore_unknown in any::<bool>(), block_bytes in 1usize..64, partitions in 1usize..5) {
+    fn any_lines_are_read_like_serde_json_for_any_blocks_and_readers(text in lines(), ignore_unknown in any::<bool>(), block_bytes in 1usize..64, partitions in 1usize..5) {
         let expected = reference(&text, ignore_unknown).sorted();
         let reading = Reading { ignore_unknown, ..Reading::texts(2).cut(block_bytes, partitions) };
         prop_assert_eq!(reading.read::<Jsonl>(text.as_bytes()).unwrap().sorted(), expected);
@@ -167,7 +167,7 @@ fn unreadable_lines_are_rejected_with_their_numbers_and_the_rest_is_kept() {
 }
 
 #[test]
-fn a_line_above_the_longest_allowed_is_rejected_whatever_the_blocks() {
+fn a_line_above_the_maximum_length_is_rejected_for_any_blocks() {
     let file = format!("{{\"c0\":1}}\n{{\"c0\":\"{}\"}}\n{{\"c0\":2}}\n", "x".repeat(100));
     for block_bytes in [1, 10, 64, 1000] {
         let mut reading = Reading::texts(1).cut(block_bytes, 1);

@@ -24,10 +24,10 @@ impl Chunks {
         self.0.0.check_unchanged()
     }
 
-    /// An error of the library, or the file's own error behind it.
+    /// An error of the library, or the file's own error that caused it.
     pub(crate) fn failed(&self, error: impl std::fmt::Display) -> Error {
-        let behind = self.0.1.lock().unwrap_or_else(PoisonError::into_inner).take();
-        behind.unwrap_or_else(|| {
+        let cause = self.0.1.lock().unwrap_or_else(PoisonError::into_inner).take();
+        cause.unwrap_or_else(|| {
             let message = format!("is not a Parquet file, or is damaged: {error}");
             Error::input(self.0.0.name(), message, "write the complete file again")
         })
@@ -35,9 +35,9 @@ impl Chunks {
 
     fn read(&self, start: u64, length: u64) -> Result<Bytes, ParquetError> {
         self.0.0.read(start, length).map_err(|error| {
-            let said = ParquetError::General(error.to_string());
+            let general = ParquetError::General(error.to_string());
             *self.0.1.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-            said
+            general
         })
     }
 }

@@ -120,7 +120,7 @@ mod tests {
             let mut zstd = written(Compression::Zstd, pieces);
             assert!(zstd::decode_all(&zstd[..]).unwrap() == whole);
             *zstd.last_mut().unwrap() ^= 1;
-            assert!(zstd::decode_all(&zstd[..]).is_err(), "the checksum at its end is looked at");
+            assert!(zstd::decode_all(&zstd[..]).is_err(), "the checksum at its end is verified");
         }
     }
 }

@@ -38,7 +38,7 @@ impl PostgresTable {
     /// Validates the table that the task declares. No connection is made.
     pub(super) fn declare(task: &Task, spec: &SourceSpec) -> Result<Self> {
         let Some(spec) = &spec.postgres else {
-            return Err(Error::internal("a source was taken for one of PostgreSQL"));
+            return Err(Error::internal("a source has no `postgres`"));
         };
         let connection = &spec.connection;
         if !task.connections.names().any(|name| name == connection.value) {
