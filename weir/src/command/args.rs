@@ -126,7 +126,7 @@ pub(super) struct ManArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct StateArgs {
-    /// The folder of the ledger, the locks and the scratch files [default: .weir next to the task file].
+    /// The folder of the ledger, the locks and the scratch space [default: .weir next to the task file].
     #[arg(long, value_name = "DIR", env = "WEIR_STATE")]
     pub(super) state: Option<PathBuf>,
 }

@@ -172,7 +172,7 @@ impl Cli {
         self
     }
 
-    /// Adds a data provider for `fetch` sources.
+    /// Adds a fetcher for `fetch` sources.
     #[must_use]
     pub fn fetch(mut self, fetcher: impl Fetch + 'static) -> Self {
         self.fetchers.push(Arc::new(fetcher));
