@@ -1,4 +1,4 @@
-//! Input as it should not be: a clear error, or a rejected record with its reason; never a wrong row, and nothing lost.
+//! Invalid input gives a clear error or a rejected record with its reason; never a wrong row, and nothing is lost.
 #![allow(clippy::unwrap_used)]
 
 mod support;
@@ -10,7 +10,7 @@ use std::process::Command;
 
 use support::{Project, Ran, TASK};
 
-/// A project with a sink for the lines that cannot be read.
+/// A project with a sink for unreadable lines.
 fn project() -> Project {
     let project = Project::people();
     let sink =
@@ -20,7 +20,7 @@ fn project() -> Project {
 }
 
 #[test]
-fn an_empty_file_is_an_error_and_a_header_alone_is_no_rows() {
+fn an_empty_file_is_an_error_and_a_header_alone_has_no_rows() {
     let project = project();
     project.file("in/b.csv", "");
     project.run(&[]).ended(1, "in/b.csv: is empty: it has no header line");
@@ -31,7 +31,7 @@ fn an_empty_file_is_an_error_and_a_header_alone_is_no_rows() {
 }
 
 #[test]
-fn a_byte_order_mark_and_line_ends_of_windows_are_no_part_of_the_values() {
+fn a_byte_order_mark_and_crlf_line_ends_are_not_part_of_the_values() {
     let project = project();
     project.file("in/a.csv", "\u{feff}name,age\r\nAnn,30\r\n\r\n\"B\r\nb\",40\r\n");
     project.run(&[]).ended(0, "");
@@ -42,7 +42,7 @@ fn a_byte_order_mark_and_line_ends_of_windows_are_no_part_of_the_values() {
 }
 
 #[test]
-fn what_is_broken_costs_its_own_line_only() {
+fn a_broken_record_loses_only_its_own_line() {
     let project = project();
     project.file("in/a.csv", b"name,age\nAnn,30\n\"Bob,40\nCid\0,50\nD\xff,60\nEve,7\0\n\"Fay\"x,80\nGil,90\n");
     project.run(&[]).ended(0, "");
@@ -81,18 +81,18 @@ fn a_truncated_gzip_file_publishes_nothing() {
     encoder.write_all(format!("name,age\n{text}").as_bytes()).unwrap();
     let whole = encoder.finish().unwrap();
     project.file("in/b.csv.gz", &whole[..whole.len() - 100]);
-    project.run(&[]).ended(1, "in/b.csv.gz: its gzip data is damaged or cut short");
+    project.run(&[]).ended(1, "in/b.csv.gz: its gzip data is damaged or truncated");
     assert_eq!(project.left("out"), [""; 0]);
     project.file("in/b.csv.gz", &whole);
     project.run(&["--param", "least_age=0"]).ended(0, "");
     assert_eq!(project.rows("out/good").len(), 1 + 3 + 200_000);
 }
 
-/// Runs the project's task as a user for whom permissions count.
+/// Runs the project's task as a user without privileges.
 fn run_without_privileges(project: &Project) -> Ran {
     let mut command = project.command(&["run", "--task-config", "task.yaml"]);
     if rustix::process::getuid().is_root() {
-        // Neither the binary nor the project may be where only root looks.
+        // Neither the binary nor the project may be in a folder that only root can read.
         let binary = project.path("weir");
         if !binary.exists() {
             let built = env!("CARGO_BIN_EXE_weir");
@@ -111,7 +111,7 @@ fn allow(path: &std::path::Path, mode: u32) {
 }
 
 #[test]
-fn a_folder_or_file_that_may_not_be_read_is_an_error() {
+fn an_unreadable_folder_or_file_is_an_error() {
     let project = project();
     project.file("in/b.csv", "name,age\nDan,50\n");
     allow(&project.path("in/b.csv"), 0);
@@ -121,6 +121,6 @@ fn a_folder_or_file_that_may_not_be_read_is_an_error() {
     let ran = run_without_privileges(&project);
     allow(&project.path("in"), 0o755);
     ran.ended(1, "Permission denied");
-    ran.ended(1, "give the user of this run the right to read it");
+    ran.ended(1, "give the user that runs weir read access");
     run_without_privileges(&project).ended(0, "");
 }

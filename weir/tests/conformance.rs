@@ -1,4 +1,4 @@
-//! What every kind of target promises. A new kind is a line in [`kinds`]; a new promise is a test here.
+//! The guarantees of every kind of target. A new kind is a line in [`kinds`]; a new guarantee is a test here.
 #![allow(clippy::unwrap_used)]
 // The points at which a run can be made to die exist in debug builds only.
 #![cfg(debug_assertions)]
@@ -33,13 +33,13 @@ trait Kind {
     /// The rows that a reader finds, sorted; none if there is no target.
     fn rows(&self) -> Option<Vec<String>>;
 
-    /// What is left of a run next to the target.
+    /// The files or tables left of a run next to the target.
     fn left(&self) -> Vec<String>;
 
     /// Puts content there that no run has written; returns the message with which a run refuses it.
     fn put_foreign(&self) -> &'static str;
 
-    /// Whether the foreign content is as it was put there.
+    /// Whether the foreign content is unchanged.
     fn has_foreign(&self) -> bool;
 
     /// Makes the target refuse a run; returns a part of the message.
@@ -405,7 +405,7 @@ fn a_target_that_refuses_ends_the_run_before_anything_is_read() {
 }
 
 #[test]
-fn what_is_lost_behind_the_commit_record_is_reported_and_written_again() {
+fn prepared_rows_lost_after_the_commit_record_are_reported_and_written_again() {
     for kind in kinds() {
         let kind = &*kind;
         task(kind, "overwrite", "");

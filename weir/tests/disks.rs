@@ -1,5 +1,5 @@
-//! A disk that fails or is full ends a run with an error that says so, never with half an output, and the next start
-//! leaves each row once.
+//! A failing or full disk ends a run with a clear error, never with a partial output, and after the next start
+//! each row is there once.
 #![allow(clippy::unwrap_used)]
 
 mod support;
@@ -16,7 +16,7 @@ use support::Ran;
 const EIO: i32 = 5;
 const ENOSPC: i32 = 28;
 
-/// The shim that lets calls fail, compiled.
+/// The compiled shim that makes calls fail.
 struct FailingDisk {
     folder: tempfile::TempDir,
 }
@@ -35,13 +35,13 @@ impl FailingDisk {
         self.folder.path().join("failing_disk.so")
     }
 
-    /// Runs the task with the n-th call failing, and those behind it too if the disk stays so; gives how many calls
+    /// Runs the task with the n-th call failing, and all later ones too if `stays`; returns the number of calls
     /// there were.
     fn run(&self, deliveries: &Deliveries, at: u64, error: i32, stays: bool) -> (Ran, u64) {
         let count = self.folder.path().join("count");
         std::fs::write(&count, [0; 8]).unwrap();
         let mut command = deliveries.command(&["--quiet"]);
-        // The project as the system names it: calls on open files are told by that.
+        // The canonical path of the project: the shim filters calls on open files by it.
         command.env("LD_PRELOAD", self.library()).env("FAIL_COUNT", &count);
         command.env("FAIL_UNDER", deliveries.project.path("").canonicalize().unwrap());
         command.env("FAIL_AT", at.to_string()).env("FAIL_ERRNO", error.to_string());
@@ -53,7 +53,7 @@ impl FailingDisk {
     }
 }
 
-/// Fails every call that writes, one a run.
+/// Makes every writing call fail, one per run.
 fn walk(error: i32, stays: bool) {
     let disk = FailingDisk::new();
     let mut deliveries = Deliveries::new();
@@ -66,7 +66,7 @@ fn walk(error: i32, stays: bool) {
     for at in 1..=calls {
         let when = format!("call {at} of {calls} fails with {error}");
         if deliveries.count() > 10 {
-            deliveries = Deliveries::new(); // looking through all of them takes its time
+            deliveries = Deliveries::new(); // checking all of them takes a while
         }
         deliveries.deliver();
         let (ran, _) = disk.run(&deliveries, at, error, stays);
@@ -87,7 +87,7 @@ fn walk(error: i32, stays: bool) {
     assert!(failed > calls / 2, "a failing call should end most runs");
 }
 
-/// The error says what, where, and what to do.
+/// The error has the problem, the place and the remedy.
 fn is_clear(said: &str, when: &str) {
     let error = said.lines().find(|line| line.starts_with("error: ")).unwrap_or_else(|| panic!("{when}: {said}"));
     let is_placed = [".weir", "/out/", "/done/", "in/", "scratch"].iter().any(|place| error.contains(place));
@@ -106,7 +106,7 @@ fn is_clear(said: &str, when: &str) {
 }
 
 #[test]
-fn a_disk_that_is_full_from_any_moment_on_loses_nothing() {
+fn a_disk_that_becomes_full_at_any_call_loses_nothing() {
     walk(ENOSPC, true);
 }
 
@@ -115,9 +115,9 @@ fn a_write_that_fails_loses_nothing() {
     walk(EIO, false);
 }
 
-/// Copies the project in `$PROJECT` to a small disk, fills that up but for `$FREE` KiB, runs the task there, makes room
-/// and runs it again. The disk is in a namespace that goes with its processes; what was there after each of the two
-/// runs is left in `$LEFT`.
+/// Copies the project in `$PROJECT` to a small disk, fills it up to `$FREE` KiB, runs the task there, frees space
+/// and runs it again. The disk is in a namespace that ends with its processes; the files after each of the two
+/// runs are copied to `$LEFT`.
 const ON_A_SMALL_DISK: &str = "
 mkdir $LEFT/disk
 mount -t tmpfs -o size=2m,mode=755 none $LEFT/disk || exit 77
@@ -168,7 +168,7 @@ fn a_real_disk_that_is_full_loses_nothing() {
 }
 
 #[test]
-fn what_cannot_be_written_is_said_before_anything_is_read() {
+fn a_target_that_is_not_writable_is_reported_before_anything_is_read() {
     for (locked, said) in [
         ("out", "sink `every`: {}: Permission denied"),
         ("out/latest", "sink `latest`: {}: Permission denied"),

@@ -1,4 +1,4 @@
-//! `weir doctor`: it finds what a run would stumble over, says what to do, and leaves nothing behind.
+//! `weir doctor` finds what would make a run fail, reports the remedy, and leaves nothing behind.
 #![allow(clippy::unwrap_used)]
 
 mod support;
@@ -14,7 +14,7 @@ fn doctor(project: &Project, more: &[&str]) -> Ran {
     project.weir(&arguments)
 }
 
-/// The findings of a level: what they are about, and what they say.
+/// The findings of a level: their subjects and messages.
 fn findings(project: &Project, level: &str) -> Vec<(String, String)> {
     let text = |finding: &Value, key: &str| finding[key].as_str().unwrap_or_default().to_owned();
     let ran = doctor(project, &["--json"]);
@@ -35,7 +35,7 @@ fn finds(project: &Project, level: &str, about: &str, message: &str) {
     doctor(project, &[]).ended(code, level);
 }
 
-/// A project without anything to find but that no sink takes unreadable lines.
+/// A project without findings, with a sink for unreadable lines.
 fn healthy() -> Project {
     let project = Project::people();
     project.task(
@@ -60,7 +60,7 @@ fn all(folder: &Path) -> Vec<String> {
 }
 
 #[test]
-fn a_task_that_has_all_it_needs_has_no_problem_and_nothing_is_left_behind() {
+fn a_complete_task_has_no_problem_and_nothing_is_left_behind() {
     let project = healthy();
     let before = all(&project.path(""));
     doctor(&project, &[]).ended(0, "0 problems, 0 warnings");
@@ -75,14 +75,14 @@ fn a_task_that_has_all_it_needs_has_no_problem_and_nothing_is_left_behind() {
     for about in ["task", "source person", "sink good", "state folder", "lock", "ledger", "disk", "memory"] {
         assert!(ok.iter().any(|(a, _)| a == about), "{about}: {ok:?}");
     }
-    assert!(ok.iter().any(|(_, message)| message.contains("1 files, 37 B, headers fit")), "{ok:?}");
+    assert!(ok.iter().any(|(_, message)| message.contains("1 files, 37 B; can be read, columns match")), "{ok:?}");
     doctor(&project, &["--quiet"]).ended(0, "0 problems");
 }
 
 #[test]
-fn a_wrong_task_is_a_problem_and_wrong_usage_is_not() {
+fn a_wrong_task_is_a_problem_but_wrong_usage_is_an_error() {
     let project = healthy();
-    doctor(&project, &["--param", "nothing=1"]).ended(2, "has no such parameter");
+    doctor(&project, &["--param", "nothing=1"]).ended(2, "unknown parameter in task.yaml");
     project.file("sql/adult.sql", "select nam, age from person");
     finds(&project, "problem", "task", "sql/adult.sql:1:8: column 'nam' not found");
     project.task("mode: overwrite", "moed: overwrite");
@@ -91,7 +91,7 @@ fn a_wrong_task_is_a_problem_and_wrong_usage_is_not() {
 }
 
 #[test]
-fn files_that_are_missing_or_do_not_fit_are_problems() {
+fn missing_files_and_unmatched_columns_are_problems() {
     let project = healthy();
     project.file("in/b.csv", "name,years\nAnn,30\n");
     finds(&project, "problem", "source person", "in/b.csv: column `age` is missing");
@@ -105,16 +105,16 @@ fn files_that_are_missing_or_do_not_fit_are_problems() {
 }
 
 #[test]
-fn a_rejected_row_that_no_sink_takes_is_a_warning() {
+fn a_rejected_route_that_no_sink_reads_is_a_warning() {
     let project = Project::people();
-    finds(&project, "warning", "source person", "no sink takes `person.rejected`");
+    finds(&project, "warning", "source person", "no sink reads `person.rejected`");
     project.task("from: adult.rejected", "from: person.rejected");
     project.task("columns: [name, {years: age}, reasons]", "columns: [_line, reasons]");
-    finds(&project, "warning", "model adult", "no sink takes `adult.rejected`: the first rejected row would end a run");
+    finds(&project, "warning", "model adult", "no sink reads `adult.rejected`: the first rejected row would end a run");
 }
 
 #[test]
-fn what_stands_in_a_sinks_folder_is_a_problem() {
+fn foreign_content_of_a_sinks_folder_is_a_problem() {
     let project = healthy();
     project.file("out/good/diary.txt", "mine");
     finds(&project, "problem", "sink good", "diary.txt: was not written by a run of this task");
@@ -123,13 +123,13 @@ fn what_stands_in_a_sinks_folder_is_a_problem() {
     symlink("../elsewhere", project.path("out/good")).unwrap();
     finds(&project, "ok", "sink good", "can be replaced, through a link");
     std::fs::remove_dir(project.path("elsewhere")).unwrap();
-    finds(&project, "problem", "sink good", "is a link to nothing");
+    finds(&project, "problem", "sink good", "is a dangling link");
 }
 
 #[test]
-fn a_folder_that_cannot_be_written_is_a_problem() {
+fn a_folder_that_is_not_writable_is_a_problem() {
     if rustix::process::geteuid().is_root() {
-        // Nothing keeps root from writing, except where there is nothing to write to.
+        // Root can write anywhere, except where nothing can be written.
         let project = healthy();
         project.task("path: out/good", "path: /proc/weir/good");
         finds(&project, "problem", "sink good", "/proc");
@@ -167,7 +167,7 @@ fn a_held_lock_and_a_dead_run_are_warnings() {
     );
     drop(lock);
     ledger.execute("update run set state = 'done', started = '2999-01-01T00:00:00Z'", []).unwrap();
-    finds(&project, "warning", "clock", "which is still to come");
+    finds(&project, "warning", "clock", "which is in the future");
 }
 
 #[test]
@@ -176,7 +176,7 @@ fn a_ledger_that_cannot_be_used_is_a_problem() {
     project.run(&[]).ended(0, "");
     let path = project.path(".weir/ledger.sqlite");
     rusqlite::Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
-    finds(&project, "problem", "ledger", "is of version 99, and this program knows version");
+    finds(&project, "problem", "ledger", "has version 99, and this program knows version");
     let mut bytes = std::fs::read(&path).unwrap();
     let end = bytes.len();
     bytes[4096..end].fill(0xa5);
@@ -195,10 +195,10 @@ fn a_memory_limit_above_the_machine_is_a_warning_and_the_schedule_is_shown() {
 }
 
 #[test]
-fn an_archive_is_looked_at() {
+fn an_archive_is_checked() {
     let project = healthy();
     project.task("columns: {name", "archive: done\n    columns: {name");
-    finds(&project, "ok", "source person", "its archive done can be written");
+    finds(&project, "ok", "source person", "its archive done is writable");
     project.task("archive: done", "archive: /proc/weir");
     finds(&project, "problem", "source person", "/proc/weir");
 }

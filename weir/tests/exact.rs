@@ -1,4 +1,4 @@
-//! No silent wrong value: what cannot be computed is rejected by the row, or fails the run.
+//! No silent wrong value: a row that cannot be computed is rejected, or the run fails.
 #![allow(clippy::unwrap_used)]
 
 mod support;
@@ -86,7 +86,7 @@ fn a_row_that_fails_in_a_condition_is_rejected() {
 }
 
 #[test]
-fn a_row_that_fails_behind_a_view_or_in_a_union_is_rejected() {
+fn a_row_that_fails_in_a_view_or_a_union_is_rejected() {
     let project = project("select a, ratio + 1 as more from ratio where a > 0", "1,5,x\n2,0,y\n");
     project.task("models:\n", "models:\n  ratio: sql/ratio.sql\n");
     project.file("sql/ratio.sql", "select a, 10 / b as ratio from number");
@@ -126,13 +126,13 @@ fn an_error_below_a_join_or_an_aggregate_fails_the_run_and_names_the_model() {
 }
 
 #[test]
-fn without_a_sink_that_takes_it_the_first_such_row_ends_the_run() {
+fn without_a_sink_for_it_the_first_such_row_ends_the_run() {
     let project = without_quarantine("select a, 10 / b as share from number", "1,5,x\n");
     project.run(&[]).ended(0, "");
     project.file("in/a.csv", "a,b,c\n1,5,x\n2,0,y\n");
     let ran = project.run(&[]);
     ran.ended(1, "table `result`: a row cannot be computed: Arrow error: Divide by zero");
-    ran.ended(1, "add a sink with `from: result.rejected` that takes such rows");
+    ran.ended(1, "add a sink with `from: result.rejected`");
     assert_eq!(good(&project), ["1,2"], "the former content stays");
 }
 
@@ -143,7 +143,7 @@ fn rows_that_cannot_be_computed_count_against_the_gate() {
     project.task("sinks:", quality);
     project.run(&[]).ended(0, "");
     project.file("in/a.csv", "a,b,c\n1,5,x\n2,0,y\n");
-    project.run(&[]).ended(3, "result: rejected are 1 of 2 rows (50.0%), more than 40%");
+    project.run(&[]).ended(3, "result: rejected: 1 of 2 rows (50.0%), more than 40%");
 }
 
 #[test]
@@ -158,7 +158,7 @@ fn a_model_reads_only_the_rows_that_could_be_computed() {
 }
 
 #[test]
-fn a_rule_that_cannot_be_computed_for_a_row_does_not_hold_for_it() {
+fn a_row_for_which_a_rule_cannot_be_computed_fails_the_rule() {
     let project = project("select a, b from number", &format!("1,5,x\n2,0,y\n{MAX},1,z\n"));
     project.task(
         "sinks:",
@@ -169,11 +169,11 @@ fn a_rule_that_cannot_be_computed_for_a_row_does_not_hold_for_it() {
     assert_eq!(bad(&project), ["2,0,share"]);
     assert_eq!(line_with(&ran, "next")[..3], ["next", "warn", "1"]);
     project.task("warn_unless: {next: a + 1 > 0}", "fail_unless: {next: a + 1 > 0}");
-    project.run(&[]).ended(1, "rule `next` must hold, and at least 1 rows miss it");
+    project.run(&[]).ended(1, "rule `next` (fail_unless) failed for at least 1 rows");
 }
 
 #[test]
-fn sums_that_do_not_fit_are_errors_wherever_they_stand() {
+fn overflowing_sums_are_errors_in_every_position() {
     for sql in [
         "select sum(a) as s from number",
         "select c, sum(a) as s from number group by c",
@@ -190,7 +190,7 @@ fn sums_that_do_not_fit_are_errors_wherever_they_stand() {
 }
 
 #[test]
-fn sums_that_fit_are_right_whatever_was_added_up_on_the_way() {
+fn sums_that_fit_are_right_even_with_overflowing_partial_sums() {
     let lines = format!("{MAX},1,x\n{MAX},2,x\n-{MAX},3,x\n-{MAX},4,x\n5,5,\n,6,\n");
     for (sql, expected) in [
         ("select sum(a) as s from number", vec!["5"]),
@@ -223,7 +223,7 @@ fn sums_that_fit_are_right_whatever_was_added_up_on_the_way() {
 }
 
 #[test]
-fn arithmetic_that_does_not_fit_is_an_error_wherever_it_stands() {
+fn overflowing_arithmetic_is_an_error_in_every_position() {
     let least = i64::MIN;
     for expression in
         ["a + 1", "a - -1", "a * 2", "-(-a - 2)", "cast(a as decimal(38,0)) * 100000000000000000000000000"]
@@ -281,7 +281,7 @@ fn constants_that_cannot_be_computed_are_errors_of_the_sql_file() {
 }
 
 #[test]
-fn what_is_not_a_finite_number_is_rejected_where_that_is_asked() {
+fn a_rule_can_reject_numbers_that_are_not_finite() {
     let sql = "select a, a / cast(b as double) as share, cast(c as double) as size from number";
     let project = project(sql, "1,2,0.5\n1,0,1\n0,0,2\n1,1,inf\n1,1,\n1,1,1e308\n");
     project.task("sinks:", "quality: {result: {reject_unless: {number: {finite: [share, size, a]}}}}\nsinks:");
@@ -292,5 +292,5 @@ fn what_is_not_a_finite_number_is_rejected_where_that_is_asked() {
     project.run(&["--quiet"]).ended(0, "");
     assert_eq!(bad(&project), ["0,NaN,2.0,number", "1,inf,1.0,number"]);
     project.file("sql/result.sql", "select a, c as share from number");
-    project.run(&[]).ended(2, "`finite` is for numbers, and `share` is Utf8View");
+    project.run(&[]).ended(2, "`finite` is for numbers, but `share` is Utf8View");
 }

@@ -1,6 +1,6 @@
 //! A run that dies between any two steps of publishing, or of the recovery that follows, leaves each row once.
 #![allow(clippy::unwrap_used)]
-// The points are there in debug builds only.
+// Fault points exist in debug builds only.
 #![cfg(debug_assertions)]
 
 mod support;
@@ -14,7 +14,7 @@ use std::path::Path;
 
 use deliveries::Deliveries;
 
-/// The points in the sources: none can be forgotten.
+/// The fault points in the sources, so that none can be forgotten.
 fn points() -> BTreeSet<String> {
     fn collect(folder: &Path, points: &mut BTreeSet<String>) {
         for entry in std::fs::read_dir(folder).unwrap() {
@@ -34,21 +34,21 @@ fn points() -> BTreeSet<String> {
     points
 }
 
-/// Starts the task so that it dies at a fault; whether it came there.
+/// Starts the task so that it dies at a fault; returns whether the fault was reached.
 fn dies(deliveries: &Deliveries, fault: &str) -> bool {
     let status = deliveries.command(&["--quiet"]).env("WEIR_FAULT", fault).status().unwrap();
     assert!(status.signal() == Some(9) || status.code() == Some(0), "{fault}: {status}");
-    // Where folders cannot be exchanged there is none for a moment.
+    // Without a rename exchange there is no folder for a moment.
     if !fault.contains("stepped_aside") {
         deliveries.is_whole(fault);
     }
     status.signal().is_some()
 }
 
-/// Runs come by some points more often from delivery to delivery.
+/// The number of times that a run reaches a point can grow with the deliveries.
 const MOST: usize = 4;
 
-/// Dies at a point for the first, the second, … time, as often as a run comes by; gives how often.
+/// Dies at the first, the second, … pass of a point, as often as a run reaches it; returns the number of passes.
 fn walk(deliveries: &mut Deliveries, before: Option<&str>, errors: &str, point: &str) -> usize {
     for time in 1..=MOST {
         let fault = format!("{errors}{point}:{time}");
@@ -74,11 +74,11 @@ fn a_run_can_die_at_every_point() {
     let mut deliveries = Deliveries::new();
     let mut missed = points();
     missed.retain(|point| walk(&mut deliveries, None, "", point) == 0);
-    // The ways of file systems that cannot exchange folders, link files, or lie on another device.
+    // Fallbacks for file systems without rename exchange or hard links, and for an archive on another device.
     let (invalid, other_device, not_permitted) = ("exchange=22,", "archive_rename=18,", "link=1,");
     for (errors, point) in [
         (invalid, "stepped_aside"),
-        (invalid, "switched"),
+        (invalid, "published"),
         (other_device, "archive_copied"),
         (other_device, "archive_named"),
         (not_permitted, "carried"),
@@ -86,17 +86,17 @@ fn a_run_can_die_at_every_point() {
         assert!(walk(&mut deliveries, None, errors, point) > 0, "{errors}{point}");
         missed.remove(point);
     }
-    assert!(missed.is_empty(), "no run came to {missed:?}");
+    assert!(missed.is_empty(), "no run reached {missed:?}");
 }
 
 #[test]
 fn the_recovery_of_a_dead_run_can_die_at_every_point_too() {
     let mut deliveries = Deliveries::new();
     for (before, points) in [
-        ("committed", ["switched", "cleared", "file_archived", "recovered"].as_slice()),
-        ("switched:2", &["switched", "cleared", "recovered"]),
-        ("staged:2", &["cleared", "recovered"]),
-        ("exchange=22,stepped_aside", &["switched", "cleared"]),
+        ("committed", ["published", "cleared", "file_archived", "recovered"].as_slice()),
+        ("published:2", &["published", "cleared", "recovered"]),
+        ("prepared:2", &["cleared", "recovered"]),
+        ("exchange=22,stepped_aside", &["published", "cleared"]),
         ("archive_rename=18,archive_named", &["file_archived"]),
     ] {
         for point in points {
@@ -106,29 +106,30 @@ fn the_recovery_of_a_dead_run_can_die_at_every_point_too() {
 }
 
 #[test]
-fn a_switch_that_fails_behind_the_commit_record_says_so_and_is_finished_by_the_next_start() {
+fn a_commit_that_fails_after_the_commit_record_is_reported_and_rolled_forward_by_the_next_start() {
     let mut deliveries = Deliveries::new();
     deliveries.deliver();
     let ran = deliveries.command(&[]).env("WEIR_FAULT", "exchange=5").output().unwrap();
     let ran = support::Ran::of(ran);
     ran.ended(1, "is to be published and could not be finished: sink `every`:");
     ran.ended(1, "Input/output error");
-    deliveries.is_whole("after a switch that failed");
-    deliveries.run(&[]).ended(0, "the next start finished publishing");
+    deliveries.is_whole("after a commit that failed");
+    deliveries.run(&[]).ended(0, "the next start rolled it forward");
     deliveries.is_complete("after the next start");
 }
 
 #[test]
-fn what_somebody_removes_of_a_dead_run_is_read_again_and_added_once() {
+fn prepared_files_lost_after_a_crash_are_read_again_and_added_once() {
     let mut deliveries = Deliveries::new();
     for (fault, said) in [
-        ("committed", "what it had staged is gone for young; nothing of it is published"),
-        ("switched", "what it had staged is gone for young; the other sinks are published"),
+        ("committed", "what it had prepared is lost for young; nothing of it is published"),
+        ("published", "what it had prepared is lost for young; the other sinks are published"),
     ] {
         deliveries.deliver();
         assert!(dies(&deliveries, fault));
-        let staged = deliveries.project.left("out").into_iter().find(|name| name.starts_with(".young.weir-")).unwrap();
-        std::fs::remove_dir_all(deliveries.project.path(&format!("out/{staged}"))).unwrap();
+        let prepared =
+            deliveries.project.left("out").into_iter().find(|name| name.starts_with(".young.weir-")).unwrap();
+        std::fs::remove_dir_all(deliveries.project.path(&format!("out/{prepared}"))).unwrap();
         deliveries.run(&[]).ended(0, said);
         deliveries.is_complete(fault);
     }

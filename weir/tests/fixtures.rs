@@ -1,4 +1,4 @@
-//! `weir test`: cases beside the SQL, what they print, and how they are refused when they are wrong.
+//! `weir test`: cases next to the SQL file, their output, and the errors of invalid cases.
 #![allow(clippy::unwrap_used)]
 
 mod support;
@@ -8,7 +8,7 @@ use std::process::Stdio;
 
 use support::{Project, Ran};
 
-/// Two models, one over the other: every kind of rule, a renamed column, gates that no case would pass.
+/// Two models, one reading the other: every kind of rule, a renamed column, gates that no case would pass.
 const TASK: &str = r#"
 name: shop
 params:
@@ -72,7 +72,7 @@ fn shop() -> Project {
     project
 }
 
-/// A shop with these cases of `sold`, in which `ROW` stands for [`ROW`].
+/// A shop with these cases of `sold`, in which `ROW` is replaced by [`ROW`].
 fn with_cases(cases: &str) -> Project {
     let project = shop();
     project.file("sql/sold.test.yaml", cases.replace("ROW", ROW));
@@ -84,7 +84,7 @@ trait Tested {
 }
 
 impl Tested for Project {
-    /// `weir test` on the task; afterwards nothing may be left of it.
+    /// `weir test` on the task; no files may be left afterwards.
     fn test(&self, more: &[&str]) -> Ran {
         let arguments: Vec<_> = ["test", "--task-config", "task.yaml"].iter().chain(more).copied().collect();
         let ran = Ran::of(self.command(&arguments).env("TMPDIR", self.path("tmp")).output().unwrap());
@@ -94,7 +94,7 @@ impl Tested for Project {
     }
 }
 
-/// The output with the times taken out, which differ from run to run.
+/// The output without durations, which differ from run to run.
 fn without_times(text: &str) -> String {
     let mut out = String::new();
     for line in text.lines() {
@@ -113,7 +113,7 @@ fn without_times(text: &str) -> String {
 }
 
 #[test]
-fn cases_pass_whatever_gates_archives_and_files_the_task_has() {
+fn cases_ignore_the_gates_archives_and_files_of_the_task() {
     let project = with_cases(
         "a_price_is_for_a_piece:
   description: The amount, shared out.
@@ -141,7 +141,7 @@ ok      sold.a_row_has_all_its_reasons
 }
 
 #[test]
-fn a_failure_shows_what_is_missing_what_is_not_expected_and_what_differs() {
+fn a_failure_shows_missing_rows_unexpected_rows_and_differences() {
     let project = with_cases(
         "rows_differ:
   given:
@@ -177,7 +177,7 @@ FAILED  sold.rows_differ (sql/sold.test.yaml:1)
 }
 
 #[test]
-fn null_and_the_empty_text_differ_also_in_a_single_column() {
+fn null_and_the_empty_text_differ_even_in_a_single_column() {
     let project = with_cases(
         "single:
   given: {place: [], sale: [{shop: \"\", day: 2020-01-01, amount: 1, pieces: 1, paid: true}]}
@@ -206,7 +206,7 @@ unreadable:
   expect:
     sold: []
     sale.rejected: [{_line: 2, reasons: invalid_amount;invalid_paid}, {_line: 3, reasons: too_few_fields}]
-read_as_it_stands:
+read_unchanged:
   given: {sale: \"shop,day,Amount (SGD),pieces,paid\\nA,2020-01-01,01.5,1,true\\n\"}
   expect: {sale: [{shop: A, amount: 1.5}]}
 another_header:
@@ -218,7 +218,7 @@ another_header:
 }
 
 #[test]
-fn a_line_that_cannot_be_read_fails_the_case_unless_it_is_expected() {
+fn an_unreadable_line_fails_the_case_unless_it_is_expected() {
     let project =
         with_cases("unreadable: {given: {sale: \"shop,day,Amount (SGD),pieces,paid\\nB\\n\"}, expect: {sold: []}}\n");
     let ran = project.test(&[]);
@@ -241,7 +241,7 @@ wrong:
 ",
     );
     let ran = project.test(&[]);
-    ran.ended(1, "  sold.unpaid: expected 2 rows to miss it, got 0");
+    ran.ended(1, "  sold.unpaid: expected 2 rows to fail it, got 0");
     ran.ended(1, "3 cases, 1 FAILED");
 }
 
@@ -250,7 +250,7 @@ fn a_run_can_be_expected_to_end_with_an_error() {
     let project = with_cases(
         "rule:
   given: {sale: [{shop: B, day: 1999-12-31, amount: 1, pieces: 1}]}
-  expect_error: rule `known_year` must hold
+  expect_error: rule `known_year` (fail_unless)
 division:
   given: {sale: [{shop: B, day: 2020-01-01, amount: 1, pieces: 0}]}
   expect_error: \"table `sold`: a row cannot be computed\"
@@ -266,18 +266,18 @@ unexpected:
 ",
     );
     let ran = project.test(&["--quiet"]);
-    let rule = "table `sold`: rule `known_year` must hold, and at least 1 rows miss it";
+    let rule = "table `sold`: rule `known_year` (fail_unless) failed for at least 1 rows";
     assert_eq!(
         ran.out,
         format!(
             "
 FAILED  sold.other (sql/sold.test.yaml:7)
-  expected an error that says: ivide by zero
+  expected an error that contains: ivide by zero
   got: {rule}
 
 FAILED  sold.without (sql/sold.test.yaml:10)
-  expected an error that says: rule `known_year`
-  the run ended without one
+  expected an error that contains: rule `known_year`
+  the run ended without an error
 
 FAILED  sold.unexpected (sql/sold.test.yaml:13)
   the run ended with an error: {rule}
@@ -288,11 +288,11 @@ FAILED  sold.unexpected (sql/sold.test.yaml:13)
 }
 
 #[test]
-fn a_row_that_no_sink_of_the_task_takes_ends_a_case_as_it_ends_a_run() {
+fn a_row_that_no_sink_of_the_task_reads_ends_a_case_as_it_ends_a_run() {
     let small = "{shop: A, day: 2020-01-01, amount: 0.5, pieces: 1, paid: true}";
     let zero = "{shop: A, day: 2020-01-01, amount: 1, pieces: 0, paid: true}";
     let project = with_cases(&format!(
-        "untaken: {{given: {{sale: [{small}]}}, expect: {{sold: []}}}}
+        "unrouted: {{given: {{sale: [{small}]}}, expect: {{sold: []}}}}
 expected:
   given: {{sale: [{small}, {zero}]}}
   expect: {{sold.rejected: [{{amount: 1, price: ~, reasons: division_by_zero}}, {{amount: 0.5, price: 0.5, reasons: too_small}}]}}
@@ -300,14 +300,14 @@ expected:
     ));
     let ran = project.test(&[]);
     ran.ended(1, "2 cases, 1 FAILED");
-    ran.ended(1, "the run ended with an error: table `sold`: a row is rejected, and no sink takes it");
+    ran.ended(1, "the run ended with an error: table `sold`: a row was rejected, but no sink reads `sold.rejected`");
     let sink = "sinks:\n  bad: {from: sold.rejected, mode: overwrite, files: {path: out/bad, format: csv}}";
     project.task("sinks:", sink);
     project.test(&[]).ended(0, "2 cases, all ok");
 }
 
 #[test]
-fn a_model_can_be_given_in_the_place_of_what_it_is_made_of() {
+fn a_model_can_be_given_in_place_of_its_inputs() {
     let project = shop();
     project.file(
         "sql/total.test.yaml",
@@ -335,7 +335,7 @@ whole:
 }
 
 #[test]
-fn what_is_given_for_a_model_has_its_very_types() {
+fn the_rows_given_for_a_model_have_exactly_its_types() {
     let project = shop();
     let types = [
         ("small", "Int8", "5", "5"),
@@ -375,7 +375,7 @@ fn what_is_given_for_a_model_has_its_very_types() {
 }
 
 #[test]
-fn parameters_of_a_case_go_over_all_others() {
+fn parameters_of_a_case_override_all_others() {
     let project = with_cases(
         "least_of_the_task: {given: {sale: [ROW]}, expect: {sold.rejected: []}}
 least_of_the_case: {params: {least: 2}, given: {sale: [ROW]}, expect: {sold.rejected: [{reasons: too_small}]}}
@@ -390,7 +390,7 @@ least_of_the_case: {params: {least: 2}, given: {sale: [ROW]}, expect: {sold.reje
 }
 
 #[test]
-fn cases_are_chosen_by_a_part_of_their_names() {
+fn cases_are_selected_by_a_part_of_their_names() {
     let project = with_cases("first: {expect: {sold: []}}\nsecond: {expect: {sold: []}}\n");
     project.file("sql/total.test.yaml", "first: {expect: {total: []}}\n");
     let cases = |names: &[&str]| {
@@ -410,7 +410,7 @@ fn cases_are_chosen_by_a_part_of_their_names() {
 }
 
 #[test]
-fn json_has_an_object_a_case_and_one_that_sums_up() {
+fn json_has_an_object_per_case_and_a_summary() {
     let project = with_cases(
         "good: {given: {sale: [ROW]}, expect: {sold: [{shop: A}]}}
 bad: {given: {sale: [ROW]}, expect: {sold: [{shop: ~, price: 1}]}, expect_warned: {sold: {unpaid: 3}}}
@@ -429,7 +429,7 @@ failed: {given: {sale: [{day: 1999-01-01, pieces: 1}]}, expect: {sold: []}}
         let place = format!("sql/sold.test.yaml:{line}");
         serde_json::json!({"type": "case", "model": "sold", "case": name, "place": place, "ok": ok, "failures": failures})
     };
-    let error = "table `sold`: rule `known_year` must hold, and at least 1 rows miss it";
+    let error = "table `sold`: rule `known_year` (fail_unless) failed for at least 1 rows";
     let expected = [
         case("good", 1, serde_json::json!([])),
         case(
@@ -457,7 +457,7 @@ failed: {given: {sale: [{day: 1999-01-01, pieces: 1}]}, expect: {sold: []}}
 }
 
 #[test]
-fn junit_has_a_suite_a_model_and_is_written_whole() {
+fn junit_has_a_suite_per_model_and_is_written_atomically() {
     let project = with_cases(
         "good: {given: {sale: [ROW]}, expect: {sold: [{shop: A}]}}
 bad: {given: {sale: [ROW]}, expect: {sold: [{shop: <B>}]}}
@@ -482,31 +482,36 @@ bad: {given: {sale: [ROW]}, expect: {sold: [{shop: <B>}]}}
 }
 
 #[test]
-fn a_wrong_fixture_is_refused_at_its_place() {
+fn a_wrong_fixture_is_an_error_at_its_position() {
     for (case, place, message, help) in [
         ("x: {gven: {}}", "1:5", "unknown key `gven`", "did you mean `given`?"),
-        ("x: {given: {}}", "1:1", "case `x` expects nothing", "say what must come out"),
-        ("x: {expect: {sold: []}}\nx: {}", "2:1", "the key `x` stands twice", "keep one of the two"),
-        ("x: {given: {sael: []}}", "1:13", "`sael` is not read by `sold` here", "did you mean `sale`?"),
-        ("x: {given: {place: []}}", "1:13", "`place` is not read by `sold` here", "known here: sale"),
-        ("x: {given: {sold: []}}", "1:13", "`sold` is the model that is tested", "give what it reads"),
-        ("x: {given: {sale: 5}}", "1:13", "expected a list of rows, or the content of a file as text", ""),
+        ("x: {given: {}}", "1:1", "case `x` expects nothing", "specify `expect`"),
+        ("x: {expect: {sold: []}}\nx: {}", "2:1", "duplicate key `x`", "remove one of the two"),
+        ("x: {given: {sael: []}}", "1:13", "`sold` does not read `sael` here", "did you mean `sale`?"),
+        ("x: {given: {place: []}}", "1:13", "`sold` does not read `place` here", "known here: sale"),
+        ("x: {given: {sold: []}}", "1:13", "`sold` is the model under test", "give the tables that it reads"),
+        ("x: {given: {sale: 5}}", "1:13", "a list of rows, or the content of a file as text is expected here", ""),
         ("x: {given: {sale: [{shp: A}]}}", "1:21", "`sale` has no column `shp`", "did you mean `shop`?"),
         ("x: {given: {sale: [{day: 2020-02-30}]}}", "1:26", "`sale.day`: `2020-02-30` is not a date", ""),
         ("x: {given: {sale: [{amount: 1.555}]}}", "1:29", "`sale.amount`: `1.555` is not a decimal(12,2)", ""),
-        ("x: {params: {leats: 1}}", "1:14", "`leats` is no parameter", "did you mean `least`?"),
+        ("x: {params: {leats: 1}}", "1:14", "unknown parameter `leats`", "did you mean `least`?"),
         ("x: {params: {least: much}}", "1:21", "`much` is not a decimal(12,2)", ""),
-        ("x: {expect: {slod: []}}", "1:14", "`slod` is no route of this case", "did you mean `sold`?"),
+        ("x: {expect: {slod: []}}", "1:14", "`slod` is not a route of this case", "did you mean `sold`?"),
         (
             "x: {expect: {total: []}}",
             "1:14",
-            "`total` is no route",
+            "`total` is not a route",
             "known here: sold, sold.rejected, sale, sale.rejected",
         ),
         ("x: {expect: {sold: [{pric: 1}]}}", "1:22", "`sold` has no column `pric`", "did you mean `price`?"),
-        ("x: {expect: {sold: [{both: 1}]}}", "1:22", "`sold` has no column `both` that text can hold", ""),
+        (
+            "x: {expect: {sold: [{both: 1}]}}",
+            "1:22",
+            "`sold` has no column `both` of a type that a fixture can have",
+            "",
+        ),
         ("x: {expect: {sold: [{reasons: x}]}}", "1:22", "`sold` has no column `reasons`", ""),
-        ("x: {expect: {sold: [{}]}}", "1:21", "an expected row names at least one column", ""),
+        ("x: {expect: {sold: [{}]}}", "1:21", "an expected row must name at least one column", ""),
         (
             "x: {expect: {sale.rejected: [{_file: a}]}}",
             "1:31",
@@ -517,7 +522,7 @@ fn a_wrong_fixture_is_refused_at_its_place() {
         (
             "x:\n  expect:\n    sold:\n      - {shop: A, day: ~}\n      - {shop: A}",
             "5:9",
-            "this row names shop, and the first one of `sold` names shop, day",
+            "this row names shop, but the first one of `sold` names shop, day",
             "name the same columns in every row of a route",
         ),
         (
@@ -535,8 +540,8 @@ fn a_wrong_fixture_is_refused_at_its_place() {
         (
             "x: {expect: {sold: []}, expect_error: no}",
             "1:14",
-            "a run that ends with an error has no rows to expect",
-            "keep one of",
+            "`expect` and `expect_error` exclude each other",
+            "remove one of the two",
         ),
         ("x: [", "", "", ""),
     ] {
@@ -550,33 +555,33 @@ fn a_wrong_fixture_is_refused_at_its_place() {
 }
 
 #[test]
-fn a_model_that_is_given_hides_what_is_behind_it() {
+fn a_given_model_hides_its_inputs() {
     let project = shop();
     project.file("sql/total.test.yaml", "x: {given: {sold: [], sale: []}, expect: {total: []}}\n");
     let ran = project.test(&[]);
-    ran.ended(2, "sql/total.test.yaml:1:23: `sale` is not read by `total` here");
+    ran.ended(2, "sql/total.test.yaml:1:23: `total` does not read `sale` here");
     ran.ended(2, "known here: place, sold");
     project.file("sql/total.test.yaml", "x: {given: {sold: text}, expect: {total: []}}\n");
-    project.test(&[]).ended(2, "sql/total.test.yaml:1:19: `sold` is a model, and not read from a file");
+    project.test(&[]).ended(2, "sql/total.test.yaml:1:19: `sold` is a model, which is not read from a file");
     project.file("sql/total.test.yaml", "x: {given: {sold: []}, expect: {sold.rejected: []}}\n");
-    project.test(&[]).ended(2, "`sold.rejected` is no route of this case");
+    project.test(&[]).ended(2, "`sold.rejected` is not a route of this case");
 }
 
 #[test]
-fn a_task_without_fixtures_or_with_one_that_nothing_reads_is_refused() {
+fn a_task_without_fixtures_or_with_a_stray_fixture_is_an_error() {
     let project = shop();
     let ran = project.test(&[]);
     ran.ended(2, "task.yaml: no model has a fixture");
     ran.ended(2, "such as sql/sold.test.yaml");
     project.file("sql/sodl.test.yaml", "x: {expect: {sold: []}}\n");
-    project.test(&[]).ended(2, "sql/sodl.test.yaml: there is no sodl.sql beside it");
+    project.test(&[]).ended(2, "sql/sodl.test.yaml: sodl.sql does not exist in the same folder");
     project.file("sql/sold.test.yaml", "x: {expect: {sold: []}}\n");
     project.file("sql/sodl.sql", "another task's");
     project.test(&[]).ended(0, "1 case, all ok");
 }
 
 #[test]
-fn a_wrong_task_is_wrong_usage_and_no_failed_case() {
+fn a_wrong_task_is_wrong_usage_and_not_a_failed_case() {
     let project = with_cases("x: {expect: {sold: []}}\n");
     project.file("sql/sold.sql", "select shp from sale");
     project.test(&[]).ended(2, "sql/sold.sql:1:8: column 'shp' not found");

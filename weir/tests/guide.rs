@@ -1,4 +1,4 @@
-//! The guide's first chapter, typed word by word into a shell in an empty folder.
+//! The guide's first chapter, run verbatim in a shell in an empty folder.
 #![allow(clippy::unwrap_used)]
 
 mod support;
@@ -18,12 +18,12 @@ fn blocks() -> Vec<String> {
 }
 
 #[test]
-fn every_command_of_the_first_chapter_does_what_it_says() {
+fn every_command_of_the_first_chapter_works_as_described() {
     let project = Project::empty();
     let programs = Path::new(env!("CARGO_BIN_EXE_weir")).parent().unwrap();
     let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());
     let shell = |script: &str| {
-        // Somebody presses Ctrl-C after a while.
+        // The scheduler is stopped by Ctrl-C after a while.
         let script = script.replace("\nweir schedule", "\ntimeout --foreground --signal=INT 2 weir schedule");
         let script = format!("set -eu\n{script}");
         let mut command = Command::new("bash");

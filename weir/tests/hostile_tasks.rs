@@ -1,4 +1,4 @@
-//! Task files that nobody means well by: each ends with exit code 2 and a clear word, at once and in little memory.
+//! Malicious task files: each ends with exit code 2 and a clear message, at once and in little memory.
 #![allow(clippy::unwrap_used)]
 
 mod support;
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use support::{Project, Ran, TASK};
 
-/// Validates a task file within a quarter of a gigabyte of address space beyond what the program itself needs, and
+/// Validates a task file within 256 MiB of address space in addition to the program's own, and
 /// fails the test if that takes long.
 fn validate(project: &Project, path: &str) -> Ran {
     let weir = project.command(&["validate", "--task-config", path]);
@@ -18,7 +18,7 @@ fn validate(project: &Project, path: &str) -> Ran {
     command.current_dir(weir.get_current_dir().unwrap()).env_remove("WEIR_LOG");
     let started = Instant::now();
     let ran = Ran::of(command.output().unwrap());
-    // A second on a quiet machine; tests share theirs.
+    // A second on an idle machine; tests share the machine.
     assert!(started.elapsed() < Duration::from_secs(5), "it took {:?}", started.elapsed());
     assert!(ran.err.len() < 2_000, "{} bytes are no error message", ran.err.len());
     ran
@@ -45,7 +45,7 @@ fn a_task_file_of_a_hundred_megabytes_is_not_read() {
 }
 
 #[test]
-fn what_has_no_end_is_not_opened() {
+fn pipes_and_devices_are_not_opened() {
     let project = Project::people();
     for name in ["pipe", "sql/pipe.sql"] {
         assert!(Command::new("mkfifo").arg(project.path(name)).status().unwrap().success());
@@ -62,7 +62,7 @@ fn what_has_no_end_is_not_opened() {
 #[test]
 fn ten_thousand_levels_of_brackets_are_too_deep() {
     for deep in ["[".repeat(10_000), "{a: ".repeat(10_000), format!("{}{TASK}", "[".repeat(10_000))] {
-        refused(&deep, "no task file is nested deeper than 32 levels");
+        refused(&deep, "the file is nested deeper than 32 levels");
     }
     for deep in ["- ".repeat(10_000), "? ".repeat(10_000)] {
         refused(&deep, "task.yaml:1:");
@@ -78,7 +78,7 @@ fn ten_thousand_levels_of_brackets_are_too_deep() {
 }
 
 #[test]
-fn depth_within_a_value_that_takes_anything_is_bounded() {
+fn the_depth_of_a_value_of_any_shape_is_bounded() {
     let deep = format!("{{requires: x, {}", "matches: {a: ".repeat(1_000));
     refused(with("{not_null: name}", &deep), "task.yaml:");
 }
@@ -96,7 +96,7 @@ fn a_billion_laughs_are_not_expanded() {
     );
     let many: String = (0..40_000).map(|i| format!("  e{i}: {{params: *none}}\n")).collect();
     let aliases = format!("{}environments:\n  none: {{params: &none {{}}}}\n{many}", TASK.trim_start());
-    refused(aliases, "the task file refers to parts of itself too often");
+    refused(aliases, "the file has too many aliases and merge keys");
 }
 
 #[test]
@@ -110,11 +110,11 @@ fn more_values_than_a_task_has_are_refused() {
     let many: String = (0..60_000).map(|i| format!("  p{i}: \n")).collect();
     refused(with("params:\n", &format!("params:\n{many}")), "task.yaml:");
     let many = "a, ".repeat(200_000);
-    refused(with("{not_null: name}", &format!("{{not_null: [{many}]}}")), "no task file has more than 100000 values");
+    refused(with("{not_null: name}", &format!("{{not_null: [{many}]}}")), "the file has more than 100000 values");
 }
 
 #[test]
-fn bytes_that_are_no_text_are_refused_with_their_line() {
+fn bytes_that_are_not_text_are_refused_with_their_line() {
     refused(with("people", "peo\0ple"), "task.yaml:2:10: unexpected character: `\\u{0}'");
     refused([0; 1_000], "task.yaml:1:1: unexpected character: `\\u{0}'");
     refused(with("people", "pe\u{7}ple"), "task.yaml:2:7: unexpected character: `\\u{7}'");
@@ -126,12 +126,12 @@ fn bytes_that_are_no_text_are_refused_with_their_line() {
 }
 
 #[test]
-fn a_tab_is_no_indentation() {
+fn a_tab_is_not_indentation() {
     refused(with("  person:", "\tperson:"), "task.yaml:6:2: tabs disallowed");
 }
 
 #[test]
-fn an_empty_file_is_no_task() {
+fn an_empty_file_is_not_a_task() {
     for empty in ["", "\n\n", "# nothing\n", "---\n", "\u{feff}"] {
         refused(empty, "task.yaml:");
     }
@@ -142,12 +142,12 @@ fn an_empty_file_is_no_task() {
 
 #[test]
 fn a_file_is_one_task() {
-    refused(format!("{TASK}---{TASK}"), "a second document begins here");
-    refused(format!("{TASK}---\n"), "a second document begins here");
+    refused(format!("{TASK}---{TASK}"), "a second YAML document begins here");
+    refused(format!("{TASK}---\n"), "a second YAML document begins here");
 }
 
 #[test]
-fn merge_keys_mean_what_yaml_says_and_do_not_hide_a_wrong_key() {
+fn merge_keys_follow_yaml_and_do_not_hide_a_wrong_key() {
     let project = Project::people();
     let merged = "  good: &good\n    from: adult\n    mode: overwrite\n    files: {path: out/good, format: csv}\n  \
                   more:\n    <<: *good\n    files: {path: out/more, format: csv}\n";
@@ -159,7 +159,7 @@ fn merge_keys_mean_what_yaml_says_and_do_not_hide_a_wrong_key() {
 }
 
 #[test]
-fn huge_numbers_are_refused_where_a_count_is_meant() {
+fn huge_numbers_are_refused_for_counts() {
     for number in ["99999999999999999999999999", "-1", "1e999", "0x1ffffffffffffffffff", ".inf"] {
         refused(with("min_rows: 1", &format!("min_rows: {number}")), "task.yaml:16:");
         refused(with("max_rejected: 60%", &format!("max_rejected: {number}")), "is neither a count of rows (100)");
@@ -171,14 +171,14 @@ fn huge_numbers_are_refused_where_a_count_is_meant() {
 #[test]
 fn a_name_that_no_file_can_have_is_refused() {
     let long = "n".repeat(500_000);
-    refused(with("name: people", &format!("name: {long}")), "cannot be a task's name");
-    refused(with("  good:", &format!("  {}:", &long[..900])), "cannot be a name here");
+    refused(with("name: people", &format!("name: {long}")), "is not a valid task name");
+    refused(with("  good:", &format!("  {}:", &long[..900])), "is not a valid name");
     refused(with("name: people", &format!("{long}: 1\nname: people")), "task.yaml:2:");
-    refused(with("name: people", "name: ../../etc/passwd"), "cannot be a task's name");
+    refused(with("name: people", "name: ../../etc/passwd"), "is not a valid task name");
 }
 
 #[test]
 fn tags_run_nothing_and_include_nothing() {
     refused(with("name: people", "name: !!python/object/apply:os.system [ls]"), "task.yaml:2:");
-    refused(with("name: people", "name: !include /etc/hostname"), "`/etc/hostname` cannot be a task's name");
+    refused(with("name: people", "name: !include /etc/hostname"), "`/etc/hostname` is not a valid task name");
 }

@@ -1,4 +1,4 @@
-//! `weir init`: a task made from a CSV file is valid, runs as it is, and teaches.
+//! `weir init`: a task created from a CSV file is valid, and runs unchanged.
 #![allow(clippy::unwrap_used)]
 
 mod support;
@@ -10,7 +10,7 @@ const MEMBERS: &str = "\u{feff}id,Full Name,E-Mail,joined,balance,code,order,not
     2,Bob,,2022-02-28,0.00,012,b,\"he said \"\"no\"\"\nand left\"\r\n\
     3,Cid,c@d.com,2024-02-29,-3.25,1,c,\"\"\r\n";
 
-/// A folder with a CSV file, and what `weir init` makes of it.
+/// A folder with a CSV file, and the task that `weir init` creates from it.
 fn made(csv: &str, more: &[&str]) -> Project {
     let project = Project::empty();
     project.file("data/members.csv", csv);
@@ -41,7 +41,7 @@ fn the_task_is_valid_and_runs_on_the_sample_and_on_the_whole_file() {
 }
 
 #[test]
-fn columns_have_the_types_and_the_names_that_fit_them() {
+fn columns_have_matching_types_and_names() {
     let task = read(&made(MEMBERS, &[]), "members.yaml");
     for line in [
         "      id: bigint\n",
@@ -58,7 +58,7 @@ fn columns_have_the_types_and_the_names_that_fit_them() {
 }
 
 #[test]
-fn the_sample_is_the_header_and_the_first_rows_as_they_came() {
+fn the_sample_is_the_header_and_the_first_rows_unchanged() {
     let many: String = (0..5_000).map(|i| format!("{i},name {i}\n")).collect();
     let project = made(&format!("id,Name\n{many}"), &[]);
     let expected: String = (0..10).map(|i| format!("{i},name {i}\n")).collect();
@@ -69,10 +69,10 @@ fn the_sample_is_the_header_and_the_first_rows_as_they_came() {
 }
 
 #[test]
-fn the_cases_are_of_the_rows_and_of_the_rule() {
+fn the_cases_are_of_a_row_and_of_the_rule() {
     let project = made(MEMBERS, &[]);
     let cases: serde_json::Value = serde_saphyr::from_str(&read(&project, "sql/members.test.yaml")).unwrap();
-    let kept = &cases["a_row_is_kept_as_it_came"];
+    let kept = &cases["a_row_is_kept_unchanged"];
     assert_eq!(kept["given"]["raw_members"][0]["code"], "1");
     assert_eq!(kept["given"]["raw_members"], kept["expect"]["members"]);
     assert_eq!(kept["expect"]["members.rejected"], serde_json::json!([]));
@@ -80,7 +80,7 @@ fn the_cases_are_of_the_rows_and_of_the_rule() {
     assert_eq!(rejected["expect"]["members.rejected"][0]["reasons"], "missing_id");
 }
 
-/// Names that SQL or YAML means something else by, or that a rejected row has.
+/// Names with a meaning in SQL or YAML, or of columns of rejected rows.
 #[test]
 fn any_header_gives_a_task_that_runs() {
     let headers =
@@ -106,7 +106,7 @@ fn a_file_without_rows_or_without_full_columns_gives_a_task_that_runs() {
 }
 
 #[test]
-fn a_row_behind_the_sample_that_has_another_form_is_kept_as_unreadable() {
+fn a_row_after_the_sample_with_another_form_is_kept_as_unreadable() {
     let many: String = (0..2_000).map(|i| format!("{i}\n")).collect();
     let project = made(&format!("id\n{many}last\n"), &[]);
     project.weir(&["run", "--task-config", "members.yaml", "--param", "input=data/members.csv"]).ended(0, "invalid_id");
@@ -115,7 +115,7 @@ fn a_row_behind_the_sample_that_has_another_form_is_kept_as_unreadable() {
 }
 
 #[test]
-fn a_folder_and_a_name_can_be_given_and_the_next_commands_work_as_they_are_printed() {
+fn a_folder_and_a_name_can_be_given_and_the_next_commands_work_as_printed() {
     let project = Project::empty();
     project.file("it's data/Members (2).csv", "id\n1\n");
     let ran = project.weir(&["init", "it's data/Members (2).csv", "--folder", "tasks/new", "--name", "people"]);
@@ -134,18 +134,16 @@ fn a_folder_and_a_name_can_be_given_and_the_next_commands_work_as_they_are_print
     assert!(output.status.success(), "{script}\n{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(rows(&project.path("tasks/new/out/people")), ["id", "1"]);
     project.file("2 files.csv", "id\n1\n");
-    project.weir(&["init", "2 files.csv"]).ended(2, "`2_files` cannot be a task's name");
+    project.weir(&["init", "2 files.csv"]).ended(2, "`2_files` is not a valid task name");
 }
 
 #[test]
-fn nothing_is_overwritten_and_nothing_is_written_by_half() {
+fn nothing_is_overwritten_and_all_files_or_none_are_written() {
     for there in ["members.yaml", "sql/members.sql", "sql/members.test.yaml", "sample/members.csv"] {
         let project = Project::empty();
         project.file("members.csv", "id\n1\n");
         project.file(there, "mine");
-        project
-            .weir(&["init", "members.csv"])
-            .ended(2, &format!("{there} is there already, and nothing is overwritten"));
+        project.weir(&["init", "members.csv"]).ended(2, &format!("{there} exists already, and nothing is overwritten"));
         assert_eq!(read(&project, there), "mine");
         assert_eq!(project.path("members.yaml").exists(), there == "members.yaml");
     }
@@ -157,15 +155,15 @@ fn nothing_is_overwritten_and_nothing_is_written_by_half() {
 }
 
 #[test]
-fn what_is_no_csv_file_with_named_columns_is_refused() {
+fn a_file_that_is_not_csv_with_named_columns_is_refused() {
     for (csv, said) in [
-        ("id,name,id\n", "members.csv: column `id` stands twice in its header"),
+        ("id,name,id\n", "members.csv: duplicate column `id` in its header"),
         ("id,,name\n", "members.csv: column 2 has no name in its header"),
         ("id, ,name\n", "members.csv: column 2 has no name in its header"),
         ("id;name\n1;Ann\n", "its columns are separated by ';', not by commas"),
         ("id\tname\n1\tAnn\n", "its columns are separated by '\\t', not by commas"),
         ("", "is empty: it has no header line"),
-        ("\"id,name\n1,Ann\n", "has no header line that could be read"),
+        ("\"id,name\n1,Ann\n", "has no readable header line"),
     ] {
         let project = Project::empty();
         project.file("members.csv", csv);
@@ -176,6 +174,6 @@ fn what_is_no_csv_file_with_named_columns_is_refused() {
     project.file("latin.csv", b"id,M\xfcller\n");
     project.weir(&["init", "latin.csv"]).ended(1, "its header line is not UTF-8");
     project.weir(&["init", "nowhere.csv"]).ended(1, "nowhere.csv: No such file or directory");
-    project.weir(&["init", "."]).ended(2, "cannot be a task's name");
+    project.weir(&["init", "."]).ended(2, "is not a valid task name");
     project.weir(&["init", "/dev/zero", "--name", "zero"]).ended(1, "/dev/zero: is not a file");
 }

@@ -1,4 +1,4 @@
-//! A killed run leaves the output of exactly one complete run, the one before or the one after, and the next
+//! A killed run leaves the output of exactly one complete run, the previous one or its own, and the next
 //! start leaves nothing else.
 #![allow(clippy::unwrap_used)]
 
@@ -14,7 +14,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use deliveries::Deliveries;
 use support::{Project, TASK};
 
-/// Random numbers by xorshift, so that a seed gives the same moments again.
+/// Random numbers by xorshift, so that a seed reproduces the times.
 struct Random(u64);
 
 impl Random {
@@ -26,8 +26,8 @@ impl Random {
     }
 }
 
-/// Kills and restarts a task at random moments of a run that takes more than a second; gives how often a dead run was
-/// found by the restart.
+/// Kills and restarts a task at random times of a run that takes more than a second; returns how often the restart
+/// found a dead run.
 fn killed_at_random(seed: u64, kills: u32) -> u32 {
     let mut random = Random(seed | 1);
     let (mut deliveries, whole) = Deliveries::slow();
@@ -44,7 +44,7 @@ fn killed_at_random(seed: u64, kills: u32) -> u32 {
         child.kill().unwrap();
         match child.wait().unwrap().signal() {
             Some(_) => killed += 1,
-            // Something else had slowed down the run by which the moments were chosen.
+            // Something else had slowed down the run that the times were chosen by.
             None => deliveries.grow(),
         }
         deliveries.is_whole(&when);
@@ -58,10 +58,10 @@ fn killed_at_random(seed: u64, kills: u32) -> u32 {
 }
 
 #[test]
-fn each_row_is_there_once_after_a_hundred_kills_at_random_moments() {
+fn each_row_is_there_once_after_a_hundred_kills_at_random_times() {
     let now = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64;
     let seed = std::env::var("WEIR_SEED").map_or_else(|_| now(), |seed| seed.parse().unwrap());
-    println!("WEIR_SEED={seed} gives the same moments again");
+    println!("WEIR_SEED={seed} reproduces the times");
     let found: u32 = std::thread::scope(|scope| {
         let workers = [0, 1].map(|i| scope.spawn(move || killed_at_random(seed.wrapping_add(i << 32), 50)));
         workers.map(|worker| worker.join().unwrap()).iter().sum()
@@ -71,7 +71,7 @@ fn each_row_is_there_once_after_a_hundred_kills_at_random_moments() {
 }
 
 #[test]
-fn of_many_starts_at_the_same_time_one_runs() {
+fn of_many_simultaneous_starts_one_runs() {
     let (mut deliveries, _) = Deliveries::slow();
     deliveries.deliver();
     let start = |_| deliveries.command(&["--quiet"]).stderr(Stdio::null()).spawn().unwrap();
@@ -82,57 +82,57 @@ fn of_many_starts_at_the_same_time_one_runs() {
     deliveries.is_complete("after eight starts");
 }
 
-/// Puts the ledger and the folders into the state of a run that died behind its commit record.
+/// Puts the ledger and the folders into the state of a run that died after its commit record.
 #[test]
 fn a_run_that_died_while_publishing_is_rolled_forward() {
     let project = Project::people();
-    // One sink was switched already, the other was not.
+    // One sink was committed already, the other was not.
     died_while_publishing(&project);
     project.file("in/a.csv", "name,age\nAnn,1\n");
     let ran = project.run(&[]);
     ran.ended(3, "gate closed");
-    assert!(ran.err.contains("finished publishing"), "{}", ran.err);
+    assert!(ran.err.contains("rolled it forward"), "{}", ran.err);
     assert_eq!(project.left("out"), ["bad", "good"]);
     assert_eq!(project.rows("out/good").len(), 3);
-    project.weir(&["runs", "--state", ".weir"]).ended(0, "the next start finished publishing");
+    project.weir(&["runs", "--state", ".weir"]).ended(0, "the next start rolled it forward");
 }
 
-/// Puts the ledger into the state of a run that died behind its commit record, one sink not yet switched; gives
+/// Puts the ledger into the state of a run that died after its commit record, with one sink not yet committed; returns
 /// that sink's staging folder.
 fn died_while_publishing(project: &Project) -> std::path::PathBuf {
     project.run(&[]).ended(0, "");
     let ledger = rusqlite::Connection::open(project.path(".weir/ledger.sqlite")).unwrap();
     let run: String = ledger.query_row("select id from run", [], |row| row.get(0)).unwrap();
     ledger.execute("update run set state = 'publishing', ended = null", []).unwrap();
-    let staged = project.path(&format!("out/.bad.weir-{run}"));
-    std::fs::rename(project.path("out/bad"), &staged).unwrap();
-    staged
+    let prepared = project.path(&format!("out/.bad.weir-{run}"));
+    std::fs::rename(project.path("out/bad"), &prepared).unwrap();
+    prepared
 }
 
 #[test]
-fn a_run_that_cannot_be_finished_says_so_and_is_finished_when_it_can() {
+fn a_commit_that_fails_is_reported_and_rolled_forward_once_it_can_be() {
     let project = Project::people();
     died_while_publishing(&project);
     project.file("out/bad/diary.txt", "mine");
     project.run(&[]).ended(1, "is to be published and could not be finished");
     assert_eq!(project.left("out/bad"), ["diary.txt"]);
     std::fs::remove_dir_all(project.path("out/bad")).unwrap();
-    project.run(&[]).ended(0, "the next start finished publishing");
+    project.run(&[]).ended(0, "the next start rolled it forward");
     assert_eq!(project.left("out"), ["bad", "good"]);
 }
 
 #[test]
-fn a_run_whose_staged_files_are_gone_is_closed_and_is_not_called_done() {
+fn a_run_whose_prepared_files_are_lost_is_closed_and_not_reported_as_done() {
     let project = Project::people();
-    let staged = died_while_publishing(&project);
-    std::fs::remove_dir_all(staged).unwrap();
-    project.run(&[]).ended(0, "what it had staged is gone for bad");
+    let prepared = died_while_publishing(&project);
+    std::fs::remove_dir_all(prepared).unwrap();
+    project.run(&[]).ended(0, "what it had prepared is lost for bad");
     project.weir(&["runs", "--state", ".weir"]).ended(0, "died");
     assert_eq!(project.left("out"), ["bad", "good"]);
 }
 
 #[test]
-fn what_a_run_staged_that_died_before_its_commit_record_is_removed() {
+fn a_run_that_died_before_its_commit_record_is_rolled_back() {
     let project = Project::people();
     project.run(&[]).ended(0, "");
     let ledger = rusqlite::Connection::open(project.path(".weir/ledger.sqlite")).unwrap();
@@ -149,12 +149,12 @@ fn what_a_run_staged_that_died_before_its_commit_record_is_removed() {
 }
 
 #[test]
-fn a_ledger_of_a_newer_version_is_left_alone() {
+fn a_ledger_of_a_newer_version_is_left_unchanged() {
     let project = Project::people();
     project.file("task.yaml", TASK);
     project.run(&[]).ended(0, "");
     let ledger = rusqlite::Connection::open(project.path(".weir/ledger.sqlite")).unwrap();
     ledger.pragma_update(None, "user_version", 99).unwrap();
     drop(ledger);
-    project.run(&[]).ended(1, "is of version 99, and this program knows version 2");
+    project.run(&[]).ended(1, "has version 99, and this program knows version 2");
 }

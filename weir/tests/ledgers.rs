@@ -1,4 +1,4 @@
-//! A ledger that cannot be used ends a run with an error that says so, before anything is read.
+//! A ledger that cannot be used ends a run with a clear error, before anything is read.
 #![allow(clippy::unwrap_used)]
 
 mod support;
@@ -20,7 +20,7 @@ fn ended_with(project: &Project, said: &str, help: &str) {
 }
 
 #[test]
-fn a_damaged_ledger_is_an_error_and_stays_as_it_is() {
+fn a_damaged_ledger_is_an_error_and_is_left_unchanged() {
     let project = Project::people();
     project.run(&[]).ended(0, "");
     let path = project.path(".weir/ledger.sqlite");
@@ -35,7 +35,7 @@ fn a_damaged_ledger_is_an_error_and_stays_as_it_is() {
 }
 
 #[test]
-fn a_ledger_that_another_process_writes_to_is_waited_for() {
+fn a_run_waits_for_another_process_that_writes_to_the_ledger() {
     let project = Project::people();
     project.run(&[]).ended(0, "");
     let mut ledger = Connection::open(project.path(".weir/ledger.sqlite")).unwrap();
@@ -49,7 +49,7 @@ fn a_ledger_that_another_process_writes_to_is_waited_for() {
 }
 
 #[test]
-fn a_lock_file_of_another_form_is_no_hindrance() {
+fn a_lock_file_of_another_format_does_not_prevent_a_run() {
     let project = Project::people();
     project.file(".weir/locks/people.default.lock", "not JSON");
     let lock = File::open(project.path(".weir/locks/people.default.lock")).unwrap();

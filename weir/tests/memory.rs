@@ -1,4 +1,4 @@
-//! `--memory-limit`: what is more than memory goes to disk, and what cannot ends the run.
+//! `--memory-limit`: operators spill to disk near the limit, and a run that exceeds it ends with an error.
 #![allow(clippy::unwrap_used)]
 
 mod support;
@@ -6,7 +6,7 @@ mod support;
 use support::Project;
 
 const ROWS: usize = 300_000;
-/// The rows are some 75 MB as text, and more in memory; a debug build of the program alone takes half of this.
+/// The rows are about 75 MB as text, and more in memory; a debug build of the program alone takes half of this.
 const LIMIT: &str = "224MiB";
 const LIMIT_BYTES: u64 = 224 << 20;
 
@@ -22,7 +22,7 @@ sinks:
   good: {from: result, mode: overwrite, files: {path: out, format: csv}}
 "#;
 
-/// The ids in the order of the file: all of 0..ROWS, well mixed.
+/// The ids in file order: all of 0..ROWS, shuffled.
 fn ids() -> impl Iterator<Item = usize> {
     (0..ROWS).map(|i| i * 7_919 % ROWS)
 }
@@ -104,7 +104,7 @@ fn a_window_over_more_than_memory_ends_the_run_and_nothing_is_published() {
 }
 
 #[test]
-fn a_limit_under_which_nothing_could_run_is_wrong_usage() {
+fn a_limit_below_the_minimum_is_wrong_usage() {
     let project = Project::people();
     let ran = project.run(&["--memory-limit", "100MiB", "--threads", "1"]);
     ran.ended(2, "a memory limit of 100.00 MiB is too small for 1 threads");

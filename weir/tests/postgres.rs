@@ -1,4 +1,4 @@
-//! Sinks that are tables of a real PostgreSQL server.
+//! Sinks that write to tables of a real PostgreSQL server.
 #![allow(clippy::unwrap_used)]
 
 mod support;
@@ -6,7 +6,7 @@ mod support;
 use support::{Project, Ran};
 use weir_postgres_testing::{Cluster, PASSWORD};
 
-/// A database of its own, and a project with a task whose sink is a table of it.
+/// A database of its own, and a project with a task whose sink writes to a table of it.
 struct Warehouse {
     project: Project,
     url: String,
@@ -59,7 +59,7 @@ impl Warehouse {
         self.run_with("")
     }
 
-    /// Runs with points at which the process dies.
+    /// Runs with fault points at which the process dies.
     fn run_with(&self, faults: &str) -> Ran {
         let mut command = self.project.command(&["run", "--task-config", "task.yaml", "--state", ".weir"]);
         Ran::of(command.env("WAREHOUSE", &self.url).env("WEIR_FAULT", faults).output().unwrap())
@@ -73,7 +73,7 @@ impl Warehouse {
         self.sql("select item, amount, counted from stock order by item").replace('\n', " ")
     }
 
-    /// The tables of the database, without the one that says what was applied.
+    /// The tables of the database, except the one of applied runs.
     fn tables(&self) -> String {
         self.sql("select schemaname || '.' || tablename from pg_tables where schemaname in ('public', 'weir') and tablename <> 'applied' order by 1")
     }
@@ -102,7 +102,7 @@ fn rows_are_merged_and_the_same_rows_again_change_nothing() {
 }
 
 #[test]
-fn values_of_every_type_arrive_as_they_are() {
+fn values_of_every_type_survive_a_round_trip() {
     let task = r#"
 name: types
 sources:
@@ -150,13 +150,13 @@ sinks:
         warehouse.sql("select string_agg(format_type(atttypid, atttypmod), ',' order by attnum) from pg_attribute where attrelid = 'types'::regclass and attnum > 0"),
         "integer,boolean,bigint,double precision,numeric(38,10),date,timestamp without time zone,text"
     );
-    // Appending goes by which files were read: nothing comes twice.
+    // Appending depends on the files that were read: nothing is added twice.
     warehouse.run().ended(0, "nothing to do");
     assert_eq!(warehouse.sql("select count(*) from types"), "6");
 }
 
 #[test]
-fn a_row_that_the_table_could_not_hold_is_rejected_with_a_reason() {
+fn a_row_that_the_table_cannot_hold_is_rejected_with_a_reason() {
     let warehouse = Warehouse::new();
     warehouse.sql(
         "create table stock (amount smallint, item varchar(4) primary key, counted timestamp, note text default 'x')",
@@ -180,7 +180,7 @@ fn a_row_that_the_table_could_not_hold_is_rejected_with_a_reason() {
 }
 
 #[test]
-fn a_closed_gate_leaves_the_table_as_it_was() {
+fn a_closed_gate_leaves_the_table_unchanged() {
     let warehouse = Warehouse::new();
     warehouse.deliver("bolt,5,");
     warehouse.run().ended(0, "1 inserted");
@@ -194,23 +194,23 @@ fn a_closed_gate_leaves_the_table_as_it_was() {
 }
 
 #[test]
-fn a_run_that_dies_anywhere_is_finished_or_taken_back_by_the_next_start() {
+fn a_run_that_dies_at_any_point_is_rolled_forward_or_back_by_the_next_start() {
     let warehouse = Warehouse::new();
     warehouse.deliver("bolt,0,");
     warehouse.run().ended(0, "1 inserted");
-    let points = ["begun", "staging_made", "staged", "decided", "committed", "switched", "switched:2", "ended"];
+    let points = ["begun", "staging_made", "prepared", "decided", "committed", "published", "published:2", "ended"];
     for (number, point) in points.iter().enumerate() {
         let amount = 2 * number + 1;
         warehouse.deliver(&format!("bolt,{amount},\nnut {number},1,"));
         let died = warehouse.run_with(point);
         assert_eq!(died.code, None, "{point}: {died:#?}");
-        // Whatever the dead run has come to, the next one finds a whole table, and leaves its own.
+        // Whatever state the dead run left, the next one finds a complete table, and leaves its own.
         let is_in = warehouse.stock().contains(&format!("nut {number}|"));
         assert_eq!(is_in, warehouse.stock().contains(&format!("bolt|{amount}|")), "{point}");
         warehouse.deliver(&format!("bolt,{},", amount + 1));
         warehouse.run().ended(0, "1 updated");
         let is_finished = warehouse.stock().contains(&format!("nut {number}|"));
-        let is_committed = ["committed", "switched", "switched:2", "ended"].contains(point);
+        let is_committed = ["committed", "published", "published:2", "ended"].contains(point);
         assert_eq!(is_finished, is_committed, "{point}");
         assert!(warehouse.stock().contains(&format!("bolt|{}|", amount + 1)), "{point}");
         assert_eq!(warehouse.tables(), "public.stock", "{point}");
@@ -228,7 +228,7 @@ fn rows_of_one_key_that_nothing_tells_apart_end_the_run() {
 }
 
 #[test]
-fn what_is_wrong_with_a_table_is_said_before_anything_is_read() {
+fn an_incompatible_table_is_reported_before_anything_is_read() {
     let warehouse = Warehouse::new();
     warehouse.deliver("bolt,5,");
     warehouse.sql("create table stock (item text, amount uuid)");
@@ -243,14 +243,14 @@ fn what_is_wrong_with_a_table_is_said_before_anything_is_read() {
 }
 
 #[test]
-fn a_task_that_makes_no_sense_of_a_table_is_refused() {
+fn a_task_with_an_inconsistent_table_sink_is_refused() {
     for (from, to, said) in [
-        ("connection: warehouse", "connection: warehuose", "`warehuose` is no connection; did you mean `warehouse`?"),
+        ("connection: warehouse", "connection: warehuose", "unknown connection `warehuose`; did you mean `warehouse`?"),
         ("primary_key: [item]", "primary_key: [itme]", "it has no column `itme`; did you mean `item`?"),
         ("    primary_key: [item]\n", "", "`mode: merge` needs a `primary_key`"),
         ("mode: merge", "mode: overwrite", "`update_key` is for `mode: merge`"),
-        ("    postgres: {", "    files: {path: x, format: csv}\n    postgres: {", "has two places"),
-        ("files: {path: out/copy, format: csv}", "publish: gated", "has no place"),
+        ("    postgres: {", "    files: {path: x, format: csv}\n    postgres: {", "has two targets"),
+        ("files: {path: out/copy, format: csv}", "publish: gated", "has no target"),
         (
             "mode: overwrite\n    files: {path: out/copy",
             "mode: merge\n    files: {path: out/copy",
@@ -273,7 +273,7 @@ fn a_task_that_makes_no_sense_of_a_table_is_refused() {
 }
 
 #[test]
-fn a_table_that_refuses_a_row_gets_none_and_the_run_is_taken_back() {
+fn a_table_that_refuses_a_row_gets_none_and_the_run_is_rolled_back() {
     let warehouse = Warehouse::new();
     warehouse.sql("create table stock (item text primary key, amount bigint constraint unlucky check (amount <> 13), counted timestamp)");
     warehouse.deliver("bolt,5,");
@@ -290,7 +290,7 @@ fn a_table_that_refuses_a_row_gets_none_and_the_run_is_taken_back() {
 }
 
 #[test]
-fn a_run_that_died_and_whose_rows_are_refused_is_taken_back_by_the_next_start() {
+fn a_dead_run_whose_rows_are_refused_is_rolled_back_by_the_next_start() {
     let warehouse = Warehouse::new();
     warehouse.sql("create table stock (item text primary key, amount bigint check (amount <> 13), counted timestamp)");
     warehouse.deliver("bolt,13,");
@@ -304,7 +304,7 @@ fn a_run_that_died_and_whose_rows_are_refused_is_taken_back_by_the_next_start() 
 }
 
 #[test]
-fn a_table_takes_rows_that_are_not_judged_only_if_it_takes_them_all() {
+fn a_table_accepts_rows_of_a_source_only_if_all_values_fit() {
     let warehouse = Warehouse::new();
     warehouse.project.task("    from: stock\n    mode: merge", "    from: delivery\n    mode: merge");
     warehouse.sql("create table stock (item text primary key, amount integer, counted timestamp)");
@@ -342,7 +342,7 @@ fn secrets_are_references_and_are_not_printed() {
 }
 
 #[test]
-fn a_task_can_be_checked_without_the_secrets_of_its_connections() {
+fn a_task_can_be_validated_without_the_secrets_of_its_connections() {
     let warehouse = Warehouse::new();
     let validate = || warehouse.project.weir(&["validate", "--task-config", "task.yaml"]);
     validate().ended(0, "`stock` is valid");
@@ -370,14 +370,14 @@ fn rejected_rows_and_lines_can_go_to_tables_too() {
 }
 
 #[test]
-fn doctor_looks_at_the_table() {
+fn doctor_checks_the_table() {
     let warehouse = Warehouse::new();
     warehouse.deliver("bolt,5,");
     let doctor = || {
         let mut command = warehouse.project.command(&["doctor", "--task-config", "task.yaml", "--state", ".weir"]);
         Ran::of(command.env("WAREHOUSE", &warehouse.url).output().unwrap())
     };
-    doctor().ended(0, "warehouse: stock: can take the rows");
+    doctor().ended(0, "warehouse: stock: accepts the rows");
     warehouse.sql("create table stock (item text)");
     doctor().ended(1, "it has no column `amount`");
     assert_eq!(warehouse.tables(), "public.stock");

@@ -1,4 +1,4 @@
-//! Runs into a table that are killed at any moment, or whose server is: the table is as before or complete.
+//! Runs into a table that are killed at any time, or whose server is: the table is unchanged or complete.
 #![allow(clippy::unwrap_used)]
 
 mod support;
@@ -29,7 +29,7 @@ struct Warehouse<'a> {
     cluster: &'a Cluster,
     database: String,
     project: Project,
-    /// What every row has in the delivery that is there.
+    /// The amount of every row in the current delivery.
     amount: usize,
     random: u64,
 }
@@ -64,7 +64,7 @@ impl<'a> Warehouse<'a> {
         Ran::of(self.start().wait_with_output().unwrap()).ended(0, "done: `stock`");
     }
 
-    /// How long a run takes that merges into a full table.
+    /// The duration of a run that merges into a full table.
     fn time_of_a_merge(&mut self) -> Duration {
         self.run();
         self.deliver();
@@ -78,7 +78,7 @@ impl<'a> Warehouse<'a> {
         most.mul_f64((self.random >> 11) as f64 / (1_u64 << 53) as f64)
     }
 
-    /// The amount that all rows have; fails unless all are there and have the same.
+    /// The amount of all rows; fails unless all rows are there with the same amount.
     #[track_caller]
     fn whole(&self) -> usize {
         let found = self.cluster.sql(&self.database, "select count(*), min(amount), max(amount) from stock");
@@ -87,7 +87,7 @@ impl<'a> Warehouse<'a> {
         found[1]
     }
 
-    /// Fails unless the next run brings its rows, and nothing is left of those that died.
+    /// Fails unless the next run publishes its rows, and nothing is left of the dead runs.
     #[track_caller]
     fn check_the_next_run_is_whole(&mut self) {
         self.deliver();
@@ -101,7 +101,7 @@ impl<'a> Warehouse<'a> {
 }
 
 #[test]
-fn a_run_that_is_killed_at_any_moment_leaves_the_table_as_it_was_or_complete() {
+fn a_run_that_is_killed_at_any_time_leaves_the_table_unchanged_or_complete() {
     let cluster = Cluster::start();
     let mut warehouse = Warehouse::new(&cluster);
     let takes = warehouse.time_of_a_merge();
@@ -114,7 +114,7 @@ fn a_run_that_is_killed_at_any_moment_leaves_the_table_as_it_was_or_complete() {
         run.kill().unwrap();
         run.wait().unwrap();
         let after = warehouse.whole();
-        // The start before it may have been killed behind its commit record: then this one has finished it.
+        // The previous start may have been killed after its commit record: then this one has rolled it forward.
         assert!((before..=warehouse.amount).contains(&after), "{before}, {after}, {}", warehouse.amount);
         applied += usize::from(after > before);
     }
@@ -123,7 +123,7 @@ fn a_run_that_is_killed_at_any_moment_leaves_the_table_as_it_was_or_complete() {
 }
 
 #[test]
-fn a_server_that_is_killed_at_any_moment_leaves_the_table_as_it_was_or_complete() {
+fn a_server_that_is_killed_at_any_time_leaves_the_table_unchanged_or_complete() {
     let cluster = Cluster::start();
     let mut warehouse = Warehouse::new(&cluster);
     let takes = warehouse.time_of_a_merge();

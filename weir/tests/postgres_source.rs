@@ -1,4 +1,4 @@
-//! Sources that are tables of a real PostgreSQL server.
+//! Sources that read tables of a real PostgreSQL server.
 #![allow(clippy::unwrap_used)]
 
 mod support;
@@ -79,7 +79,7 @@ impl Shop {
 }
 
 #[test]
-fn a_table_is_read_by_the_names_of_its_columns() {
+fn columns_of_a_table_are_matched_by_name() {
     let shop = Shop::new(ITEMS);
     shop.weir("run").ended(0, "cheap");
     assert_eq!(shop.rows("cheap"), ["1,bolt,0.50,2024-01-01", "2,nut,0.25,"]);
@@ -90,7 +90,7 @@ fn a_table_is_read_by_the_names_of_its_columns() {
 }
 
 #[test]
-fn values_of_every_type_come_as_they_are() {
+fn values_of_every_type_are_read_without_loss() {
     let tables = "
         create type mood as enum ('sad', 'it''s, \"fine\"');
         create domain short as varchar(9);
@@ -136,23 +136,23 @@ fn values_of_every_type_come_as_they_are() {
 }
 
 #[test]
-fn a_type_that_cannot_be_read_exactly_is_refused_by_its_name() {
+fn a_type_that_cannot_be_read_without_loss_is_refused_by_its_name() {
     let shop = Shop::new("create table item (id bytea, name interval, price numeric(12,4), made timestamp)");
-    shop.weir("run").ended(1, "column `id` is bytea, which cannot be read as bigint without a change");
+    shop.weir("run").ended(1, "column `id` is bytea, which cannot be read as bigint without loss");
     shop.sql("alter table item drop id, add id int");
     shop.weir("run").ended(1, "column `name` is interval, which cannot be read as string");
     shop.sql("alter table item drop name, add name text");
     let ran = shop.weir("run");
     ran.ended(1, "shop: item in ");
-    ran.ended(1, "column `price` is numeric(12,4), which cannot be read as decimal(12,2) without a change");
-    ran.ended(1, "declare it as `decimal(12,4)`, or make what you need of it in a view");
+    ran.ended(1, "column `price` is numeric(12,4), which cannot be read as decimal(12,2) without loss");
+    ran.ended(1, "declare it as `decimal(12,4)`, or convert it in a view");
     shop.sql("alter table item alter price type numeric(12,2)");
     shop.weir("run").ended(1, "column `made` is timestamp without time zone, which cannot be read as date");
     assert_eq!(shop.project.left("out"), [""; 0]);
 }
 
 #[test]
-fn a_value_that_does_not_fit_rejects_its_row() {
+fn an_invalid_value_rejects_its_row() {
     let tables = "create table row (id bigint, price numeric, day date, ratio float8, name text);
         insert into row values
             (1, 1.00, '2024-01-01', 1, 'a'), (2, 1.005, null, null, null), (3, 'NaN', null, null, null),
@@ -180,7 +180,7 @@ fn a_value_that_does_not_fit_rejects_its_row() {
 }
 
 #[test]
-fn what_a_query_does_not_need_stays_on_the_server() {
+fn projections_filters_and_limits_are_pushed_to_the_server() {
     let shop = Shop::new(ITEMS);
     let planned = |sql: &str| {
         shop.project.file("cheap.sql", sql);
@@ -198,10 +198,10 @@ fn what_a_query_does_not_need_stays_on_the_server() {
         planned("select name from item where id > 1 and name = 'nut' and name < 'z'"),
         format!("select \"id\", \"name\" {of} where \"id\" > 1 and \"name\" = E'nut'")
     );
-    // Of rows that may be rejected others may be wanted in their place.
+    // Rows that may be rejected must not count towards the limit.
     shop.project.task("name: string", "name: {type: string, not_null: true}");
     assert_eq!(planned("select id from item limit 2"), format!("select \"id\", \"name\" {of}"));
-    // What becomes null only here is not null there.
+    // A value that becomes null only here is not null on the server.
     shop.project.task("not_null: true", "accepted_values: [saw], on_invalid: set_null");
     assert_eq!(planned("select id from item where name is null"), format!("select \"id\", \"name\" {of}"));
     shop.weir("run").ended(0, "2");
@@ -239,7 +239,7 @@ const CONDITIONS: [&str; 26] = [
 ];
 
 #[test]
-fn a_condition_means_the_same_on_the_server_and_here() {
+fn a_condition_has_the_same_result_on_the_server_and_in_the_engine() {
     let shop = Shop::new(
         "create collation odd (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
          create table t (n int, t text collate odd, c char(2), d date, m numeric(10,3), f float8, b bool, at timestamptz);
@@ -287,7 +287,7 @@ fn a_condition_means_the_same_on_the_server_and_here() {
 }
 
 #[test]
-fn all_that_a_run_reads_is_of_one_moment() {
+fn a_run_reads_a_consistent_snapshot() {
     let shop = Shop::new(
         "create table paid (id int); create table sent (id int);
          insert into paid values (1); insert into sent values (1);
@@ -314,7 +314,7 @@ fn all_that_a_run_reads_is_of_one_moment() {
     assert_eq!(shop.rows("sent"), ["1", "2"]);
 }
 
-/// Somebody who holds the lock that the view waits for, until dropped.
+/// A session that holds the lock that the view waits for, until dropped.
 struct Holder(std::process::Child);
 
 impl Drop for Holder {
@@ -358,7 +358,7 @@ fn a_run_that_waits_for_the_server_can_be_stopped() {
 }
 
 #[test]
-fn what_waits_for_a_server_that_is_not_there_can_be_stopped() {
+fn a_run_that_waits_for_an_unreachable_server_can_be_stopped() {
     use std::io::BufRead;
     let shop = Shop::new("");
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
@@ -366,7 +366,7 @@ fn what_waits_for_a_server_that_is_not_there_can_be_stopped() {
     for (verb, code) in [("run", Some(1)), ("plan", None), ("doctor", None)] {
         let mut waiting = shop.command(verb).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let mut said = std::io::BufReader::new(waiting.stderr.take().unwrap()).lines().map(Result::unwrap);
-        assert!(said.any(|line| line.contains("trying again")), "{verb}");
+        assert!(said.any(|line| line.contains("retrying for up to")), "{verb}");
         let interrupted = Command::new("kill").args(["-INT", &waiting.id().to_string()]).status().unwrap();
         assert!(interrupted.success());
         assert_eq!(waiting.wait().unwrap().code(), code, "{verb}");
@@ -383,7 +383,7 @@ fn a_server_that_dies_in_the_middle_publishes_nothing() {
     shop.project.file("task.yaml", TASK.replace("from: cheap", "from: item"));
     shop.project.task("models:\n  cheap: cheap.sql\n", "");
     shop.project.file("weir.yaml", "connections: {shop: {postgres: '${env:SHOP}'}}");
-    // Slow enough to be met in its middle, and large enough not to be on its way at once.
+    // Slow enough to be killed in the middle, and large enough not to be sent at once.
     cluster.sql(
         database,
         "create table stock as select i as id, repeat('x', 1000) as name from generate_series(1, 20000) i;
@@ -405,7 +405,7 @@ fn a_server_that_dies_in_the_middle_publishes_nothing() {
 }
 
 #[test]
-fn what_is_wrong_with_a_source_is_said_with_what_to_do() {
+fn a_wrong_source_is_reported_with_a_remedy() {
     let shop = Shop::new(ITEMS);
     let refused = |from: &str, to: &str, code: i32, said: &[&str]| {
         shop.project.file("task.yaml", TASK.replace(from, to));
@@ -413,24 +413,24 @@ fn what_is_wrong_with_a_source_is_said_with_what_to_do() {
         let ran = shop.weir("run");
         said.iter().for_each(|said| ran.ended(code, said));
     };
-    refused("connection: shop", "connection: shpo", 2, &["`shpo` is no connection", "did you mean `shop`?"]);
-    refused("table: item", "table: itme", 1, &["shop: itme", "there is no such table or view in owner@127.0.0.1"]);
-    refused("table: item", "table: other.item", 1, &["there is no such table or view"]);
+    refused("connection: shop", "connection: shpo", 2, &["unknown connection `shpo`", "did you mean `shop`?"]);
+    refused("table: item", "table: itme", 1, &["shop: itme", "no such table or view in owner@127.0.0.1"]);
+    refused("table: item", "table: other.item", 1, &["no such table or view"]);
     refused("name: string", "name: {type: string, header: nmae}", 1, &["column `nmae` is missing", "is it `name`?"]);
     let place = "    postgres: {connection: shop, table: item}\n";
-    refused(place, "", 2, &["source `item`: its rows must come from one place"]);
+    refused(place, "", 2, &["source `item` must have exactly one origin"]);
     let two = format!("{place}    files: {{path: x.csv, format: csv}}\n");
-    refused(place, &two, 2, &["source `item`: its rows must come from one place"]);
+    refused(place, &two, 2, &["source `item` must have exactly one origin"]);
     for (more, said) in [
         ("read: new", "`read` is for sources of files"),
         ("if_missing: skip", "`if_missing` is for sources of files"),
         ("archive: done", "`archive` is for sources of files"),
-        ("null_values: [NA]", "`null_values` is for sources of texts"),
-        ("unknown_columns: ignore", "`unknown_columns` is for sources of texts"),
+        ("null_values: [NA]", "`null_values` is for sources of text"),
+        ("unknown_columns: ignore", "`unknown_columns` is for sources of text"),
     ] {
         refused(place, &format!("{place}    {more}\n"), 2, &[said]);
     }
-    refused("made: date", "made: {type: date, format: '%d.%m.%Y'}", 2, &["`format` is for sources of texts"]);
+    refused("made: date", "made: {type: date, format: '%d.%m.%Y'}", 2, &["`format` is for sources of text"]);
     refused(
         "mode: overwrite, files: {path: out/cheap",
         "mode: append, files: {path: out/cheap",
@@ -441,7 +441,7 @@ fn what_is_wrong_with_a_source_is_said_with_what_to_do() {
 }
 
 #[test]
-fn a_user_who_may_not_read_a_column_is_told_before_anything_is_read() {
+fn a_missing_privilege_is_reported_before_anything_is_read() {
     let shop = Shop::new(ITEMS);
     let database = shop.url.rsplit('/').next().unwrap();
     let reader = format!("reader_of_{database}");
@@ -449,21 +449,21 @@ fn a_user_who_may_not_read_a_column_is_told_before_anything_is_read() {
     let shop = Shop { url: Cluster::shared().url_of(&reader, "p", database), ..shop };
     let ran = shop.weir("run");
     ran.ended(1, "permission denied for table item");
-    ran.ended(1, "have the owner grant what is missing");
+    ran.ended(1, "ask the owner for the missing privilege");
     shop.project.task(", made: date", "");
     shop.project.file("cheap.sql", "select id from item");
     shop.weir("run").ended(0, "3");
 }
 
 #[test]
-fn doctor_and_plan_look_at_the_table_and_validate_needs_no_database() {
+fn doctor_and_plan_check_the_table_and_validate_needs_no_database() {
     let shop = Shop::new(ITEMS);
-    shop.weir("doctor").ended(0, "shop: item: can be read, columns fit");
+    shop.weir("doctor").ended(0, "shop: item: can be read, columns match");
     shop.weir("plan").ended(0, "source `item`: shop: item");
     Ran::of(shop.command("validate").env_remove("SHOP").output().unwrap()).ended(0, "is valid");
     Ran::of(shop.command("doctor").env_remove("SHOP").output().unwrap()).ended(1, "SHOP");
     shop.sql("drop table item");
-    shop.weir("doctor").ended(1, "there is no such table or view");
+    shop.weir("doctor").ended(1, "no such table or view");
 }
 
 #[test]
@@ -474,11 +474,11 @@ fn a_case_gives_the_rows_of_a_table() {
     let test = |project: &Project| Ran::of(project.command(&["test", "--task-config", "task.yaml"]).output().unwrap());
     test(&shop.project).ended(0, "1 case, all ok");
     shop.project.file("cheap.test.yaml", case.replace("[{id: 1, price: 9.99}, {id: 2, price: 10}]", "\"id,price\""));
-    test(&shop.project).ended(2, "`item` is not read from texts");
+    test(&shop.project).ended(2, "`item` is not read from text files");
 }
 
 #[test]
-fn a_table_can_be_read_and_merged_into_by_one_run() {
+fn one_run_can_read_a_table_and_merge_into_it() {
     let shop = Shop::new(ITEMS);
     shop.project.file(
         "task.yaml",

@@ -1,4 +1,4 @@
-//! Repeated runs leave each row once: new files, appended folders, archives.
+//! Idempotent and incremental runs leave each row once: new files, appended folders, archives.
 #![allow(clippy::unwrap_used)]
 
 mod support;
@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use support::{Project, TASK};
 
-/// The people of [`TASK`], of new files only; the adults are added to what is there.
+/// The people of [`TASK`], of new files only; the adults are appended.
 fn people() -> Project {
     let project = Project::people();
     project.task("columns: {name: string, age: integer}", "read: new\n    columns: {name: string, age: integer}");
@@ -17,7 +17,7 @@ fn people() -> Project {
 }
 
 #[test]
-fn a_run_reads_what_no_published_run_has_read_and_adds_it() {
+fn a_run_reads_the_files_that_no_published_run_has_read_and_appends_their_rows() {
     let project = people();
     project.run(&[]).ended(0, "done");
     project.file("in/b.csv", "name,age\nDan,50\nEve,3\n");
@@ -25,7 +25,7 @@ fn a_run_reads_what_no_published_run_has_read_and_adds_it() {
     assert_eq!(project.rows("out/good"), ["name,age", "\"Lee, Cid\",44", "Ann,30", "Dan,50"]);
     assert_eq!(project.rows("out/bad"), ["name,years,reasons", "Eve,3,too_young"], "of the last run");
     let ran = project.run(&[]);
-    ran.ended(0, "source `person`: no new files, all 2 that match were read before");
+    ran.ended(0, "source `person`: no new files, all 2 matching ones were read before");
     ran.ended(0, "nothing to do");
     project.weir(&["runs", "--state", ".weir"]).ended(0, "no new files, all 2");
     assert_eq!(project.rows("out/good").len(), 4);
@@ -34,7 +34,7 @@ fn a_run_reads_what_no_published_run_has_read_and_adds_it() {
 }
 
 #[test]
-fn a_file_is_known_wherever_a_run_is_started_from() {
+fn a_file_is_identified_independently_of_the_working_directory() {
     let project = people();
     project.task("sources:", "  folder: {type: string, default: .}\nsources:");
     project.task("in/*.csv", "${folder}/in/*.csv");
@@ -48,7 +48,7 @@ fn a_file_is_known_wherever_a_run_is_started_from() {
 }
 
 #[test]
-fn a_file_that_was_only_touched_is_not_read_again() {
+fn a_file_with_only_another_modification_time_is_not_read_again() {
     let project = people();
     project.run(&[]).ended(0, "done");
     let touch = |seconds| {
@@ -57,24 +57,24 @@ fn a_file_that_was_only_touched_is_not_read_again() {
     };
     for seconds in [1000, 2000] {
         touch(seconds);
-        project.run(&[]).ended(0, "the one that matches was read before");
+        project.run(&[]).ended(0, "the matching one was read before");
     }
-    // Written anew with the same content.
+    // Rewritten with the same content.
     project.file("in/a.csv", "name,age\nAnn,30\nBob,17\n\"Lee, Cid\",44\n");
-    project.run(&[]).ended(0, "the one that matches was read before");
+    project.run(&[]).ended(0, "the matching one was read before");
     assert_eq!(project.rows("out/good").len(), 3);
 }
 
 #[test]
-fn a_file_with_other_content_ends_the_run_or_is_read_again_whole() {
+fn a_file_with_changed_content_ends_the_run_or_is_read_again() {
     let project = people();
     project.run(&[]).ended(0, "done");
     project.file("in/a.csv", "name,age\nAnn,31\nBob,17\n\"Lee, Cid\",44\n"); // of the same size
     project.file("in/b.csv", "name,age\nDan,50\n");
     let ran = project.run(&[]);
-    ran.ended(1, "in/a.csv: has another content than when run 20");
-    ran.ended(1, "write each delivery under a name of its own");
-    project.weir(&["plan", "--task-config", "task.yaml"]).ended(1, "in/a.csv: has another content");
+    ran.ended(1, "in/a.csv: its content has changed since run 20");
+    ran.ended(1, "write each delivery under a new name");
+    project.weir(&["plan", "--task-config", "task.yaml"]).ended(1, "in/a.csv: its content has changed");
     assert_eq!(project.rows("out/good").len(), 3);
     project.task("read: new", "read: new\n    if_changed: read");
     project.run(&[]).ended(0, "done");
@@ -84,7 +84,7 @@ fn a_file_with_other_content_ends_the_run_or_is_read_again_whole() {
 }
 
 #[test]
-fn another_path_is_another_file_whatever_is_in_it() {
+fn another_path_is_another_file_regardless_of_its_content() {
     let project = people();
     project.run(&[]).ended(0, "done");
     hard_link(project.path("in/a.csv"), project.path("in/b.csv")).unwrap();
@@ -98,7 +98,7 @@ fn a_run_that_publishes_nothing_has_read_nothing() {
     project.task("too_young: age >= $least_age", "too_young: {requires: age >= $least_age, max: 0}");
     project.task("    gate:", "    fail_unless:\n      possible: age < 200\n    gate:");
     project.file("in/b.csv", "name,age\nDan,500\n");
-    project.run(&[]).ended(1, "rule `possible` must hold");
+    project.run(&[]).ended(1, "rule `possible` (fail_unless)");
     project.file("in/b.csv", "name,age\nDan,50\n");
     project.run(&[]).ended(3, "gate closed");
     project.file("in/a.csv", "name,age\nAnn,30\n");
@@ -108,7 +108,7 @@ fn a_run_that_publishes_nothing_has_read_nothing() {
 }
 
 #[test]
-fn what_a_closed_gate_has_added_is_replaced_by_the_run_that_reads_it_again() {
+fn rows_that_a_closed_gate_appended_are_replaced_by_the_run_that_reads_them_again() {
     let project = people();
     project.task("from: adult.rejected\n    mode: overwrite", "from: adult.rejected\n    mode: append");
     project.run(&[]).ended(0, "done");
@@ -125,11 +125,11 @@ fn what_a_closed_gate_has_added_is_replaced_by_the_run_that_reads_it_again() {
 }
 
 #[test]
-fn without_new_files_a_run_can_fail_or_go_on_empty() {
+fn without_new_files_a_run_can_fail_or_continue_with_no_rows() {
     let project = people();
     project.run(&[]).ended(0, "done");
     project.task("read: new", "read: new\n    if_missing: fail");
-    project.run(&[]).ended(1, "no new files, the one that matches was read before");
+    project.run(&[]).ended(1, "no new files, the matching one was read before");
     project.task("if_missing: fail", "if_missing: empty");
     project.task(", min_rows: 1", "");
     project.run(&[]).ended(0, "done");
@@ -166,7 +166,7 @@ fn the_report_has_what_a_run_added_and_the_manifest_has_the_sum() {
 }
 
 #[test]
-fn files_go_to_the_archive_once_they_are_published_each_in_its_place() {
+fn files_are_moved_to_the_archive_after_publishing_with_their_relative_paths() {
     let project = people();
     project.task("in/*.csv", "in/**/*.csv");
     project.task("read: new", "read: new\n    archive: done/people");
@@ -180,7 +180,7 @@ fn files_go_to_the_archive_once_they_are_published_each_in_its_place() {
     assert_eq!(project.left("done/people"), ["a.csv", "north"]);
     assert_eq!(project.left("done/people/north"), ["a.csv"]);
     project.run(&[]).ended(0, "no file matches");
-    // The same name comes again: with the same content it was read, with another it is an error.
+    // The same name arrives again: with the same content it counts as read, with another one it is an error.
     project.file("in/north/a.csv", "name,age\nDan,50\n");
     project.run(&[]).ended(0, "no new files");
     project.task("read: new", "read: new\n    if_changed: read");
@@ -208,18 +208,18 @@ fn an_archive_that_would_be_read_again_is_refused() {
     project.task("in/*.csv", "in/**/*.csv");
     project.task("read: new", "read: new\n    archive: in/done");
     let ran = project.weir(&["validate", "--task-config", "task.yaml"]);
-    ran.ended(2, "task.yaml:9:14: `in/done` lies in what `in/**/*.csv` matches");
+    ran.ended(2, "task.yaml:9:14: archived files in `in/done` would match `in/**/*.csv`");
     project.task("archive: in/done", "archive: out/good/done");
     project.run(&[]).ended(2, "the archive of source `person` shares the folder of sink `good`");
-    // What a link hides is found out by the run.
+    // A link is only resolved by the run.
     project.task("archive: out/good/done", "archive: link/done");
     std::os::unix::fs::symlink("in", project.path("link")).unwrap();
-    project.run(&[]).ended(1, "link/done: the archive lies in what the source matches");
+    project.run(&[]).ended(1, "link/done: archived files would match the source's pattern");
     assert_eq!(project.left("out"), [""; 0]);
 }
 
 #[test]
-fn append_without_new_files_is_refused() {
+fn append_without_read_new_is_refused() {
     let project = people();
     project.task("read: new\n    ", "");
     let ran = project.weir(&["validate", "--task-config", "task.yaml"]);
@@ -228,7 +228,7 @@ fn append_without_new_files_is_refused() {
 }
 
 #[test]
-fn a_folder_is_not_mixed_up_by_a_task_that_changed() {
+fn a_changed_task_does_not_mix_its_files_with_the_previous_ones() {
     let project = people();
     project.run(&[]).ended(0, "done");
     project.file("in/b.csv", "name,age\nDan,50\n");
@@ -244,38 +244,38 @@ fn a_folder_is_not_mixed_up_by_a_task_that_changed() {
     refused(
         "from: adult\n    mode: append",
         "from: adult\n    mode: overwrite",
-        "out/good: was written with `mode: append`, and the task says overwrite",
-        "say `mode: append` as before",
+        "out/good: was written with `mode: append`, and the task has `overwrite`",
+        "specify `mode: append` as before",
     );
     refused(
         "from: adult.rejected\n    mode: overwrite",
         "from: adult.rejected\n    mode: append",
-        "out/bad: was written with `mode: overwrite`, and the task says append",
-        "move this one's content away",
+        "out/bad: was written with `mode: overwrite`, and the task has `append`",
+        "move the content of this one away",
     );
     let files = "files: {path: out/good, format: csv}\n";
     refused(
         files,
         &format!("{files}    columns: [age, name]\n"),
         "its files have the columns (name string, age Int32), and the sink has (age Int32, name string)",
-        "let `columns` of the sink give the same as before",
+        "let `columns` of the sink return the same as before",
     );
     project.run(&[]).ended(0, "done");
     assert_eq!(project.rows("out/good").len(), 4);
 }
 
 #[test]
-fn an_appended_folder_needs_the_ledger_that_knows_what_was_read() {
+fn an_appended_folder_needs_the_ledger_of_its_runs() {
     let project = people();
     project.run(&[]).ended(0, "done");
     let ran = project.run(&["--state", "elsewhere"]);
-    ran.ended(1, "which the ledger does not know");
+    ran.ended(1, "which the ledger does not have");
     ran.ended(1, "rows would be added twice");
     assert_eq!(project.rows("out/good").len(), 3);
 }
 
 #[test]
-fn a_former_file_that_is_gone_ends_the_run_before_anything_is_read() {
+fn a_missing_previous_file_ends_the_run_before_anything_is_read() {
     let project = people();
     project.run(&[]).ended(0, "done");
     let part = project.left("out/good").into_iter().find(|name| name.ends_with(".csv")).unwrap();
@@ -288,7 +288,7 @@ fn a_former_file_that_is_gone_ends_the_run_before_anything_is_read() {
 }
 
 #[test]
-fn readers_of_an_appended_folder_keep_what_they_have_open() {
+fn readers_of_an_appended_folder_keep_their_open_files() {
     let project = people();
     project.run(&[]).ended(0, "done");
     let part = project.left("out/good").into_iter().find(|name| name.ends_with(".csv")).unwrap();
@@ -301,7 +301,7 @@ fn readers_of_an_appended_folder_keep_what_they_have_open() {
 }
 
 #[test]
-fn a_ledger_of_version_1_goes_on_and_its_runs_have_used_no_file_up() {
+fn a_ledger_of_version_1_is_migrated_and_its_runs_have_used_no_file_up() {
     let project = people();
     create_dir_all(project.path(".weir")).unwrap();
     let ledger = rusqlite::Connection::open(project.path(".weir/ledger.sqlite")).unwrap();
@@ -319,18 +319,18 @@ fn a_ledger_of_version_1_goes_on_and_its_runs_have_used_no_file_up() {
     drop(ledger);
     project.weir(&["runs", "--state", ".weir"]).ended(0, "old");
     project.run(&[]).ended(0, "done");
-    project.run(&[]).ended(0, "the one that matches was read before");
+    project.run(&[]).ended(0, "the matching one was read before");
 }
 
 #[test]
-fn a_task_that_turns_to_new_files_finds_all_of_them_new_once() {
+fn a_task_changed_to_read_new_finds_all_files_new_once() {
     let project = Project::people();
     project.run(&[]).ended(0, "done");
     project
         .task("    columns: {name: string, age: integer}", "    read: new\n    columns: {name: string, age: integer}");
     project.task("mode: overwrite\n    files: {path: out/good", "mode: append\n    files: {path: out/added");
     project.run(&[]).ended(0, "done");
-    project.run(&[]).ended(0, "the one that matches was read before");
+    project.run(&[]).ended(0, "the matching one was read before");
     assert_eq!(project.rows("out/added"), ["name,age", "\"Lee, Cid\",44", "Ann,30"]);
 }
 

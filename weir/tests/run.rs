@@ -1,4 +1,4 @@
-//! `weir run`, as its users run it: files in, a command, what it prints and leaves.
+//! `weir run` as used on the command line: input files, output, and the files that are left.
 #![allow(clippy::unwrap_used)]
 
 mod support;
@@ -33,7 +33,7 @@ fn a_row_has_all_its_reasons_in_the_order_of_the_rules_and_null_never_passes() {
 }
 
 #[test]
-fn the_same_rows_come_out_for_any_number_of_threads() {
+fn the_output_is_the_same_for_any_number_of_threads() {
     let project = Project::people();
     let names = ["Ann", "\"B\nb\"", "Cid", "", "\"D\"\"d\""];
     let line = |i: usize| format!("{},{}\n", names[i % names.len()], i % 90);
@@ -51,7 +51,7 @@ fn a_closed_gate_publishes_only_the_quarantine() {
     let project = Project::people();
     project.run(&[]).ended(0, "");
     project.file("in/a.csv", "name,age\nAnn,3\nBob,4\n");
-    project.run(&[]).ended(3, "gate closed: adult: rejected are 2 of 2 rows (100.0%), more than 60%");
+    project.run(&[]).ended(3, "gate closed: adult: rejected: 2 of 2 rows (100.0%), more than 60%");
     assert_eq!(project.rows("out/good"), ["name,age", "\"Lee, Cid\",44", "Ann,30"], "the former content stays");
     assert_eq!(project.rows("out/bad"), ["name,years,reasons", "Ann,3,too_young", "Bob,4,too_young"]);
     assert_eq!(project.left("out"), ["bad", "good"]);
@@ -61,22 +61,22 @@ fn a_closed_gate_publishes_only_the_quarantine() {
 fn a_rule_above_its_own_limit_closes_the_gate() {
     let project = Project::people();
     project.task("too_young: age >= $least_age", "too_young: {requires: age >= $least_age, max: 0}");
-    project.run(&[]).ended(3, "rule `too_young` is missed by 1 of 3 rows (33.3%), more than 0");
+    project.run(&[]).ended(3, "rule `too_young` failed for 1 of 3 rows (33.3%), more than 0");
 }
 
 #[test]
 fn too_few_rows_close_the_gate() {
     let project = Project::people();
     project.file("in/a.csv", "name,age\n");
-    project.run(&[]).ended(3, "0 rows, and at least 1 are needed");
+    project.run(&[]).ended(3, "0 rows, fewer than min_rows (1)");
 }
 
 #[test]
-fn a_rule_that_must_hold_ends_the_run_and_nothing_is_published() {
+fn a_failed_fail_unless_rule_ends_the_run_and_nothing_is_published() {
     let project = Project::people();
     project.task("    gate:", "    fail_unless:\n      possible: age < 40\n    gate:");
     let ran = project.run(&[]);
-    ran.ended(1, "rule `possible` must hold, and at least 1 rows miss it");
+    ran.ended(1, "rule `possible` (fail_unless) failed for at least 1 rows");
     ran.ended(1, "for example: Lee, Cid, 44");
     let history = project.weir(&["runs", "--state", ".weir", "--json"]).out;
     assert!(
@@ -88,7 +88,7 @@ fn a_rule_that_must_hold_ends_the_run_and_nothing_is_published() {
 }
 
 #[test]
-fn built_in_rules_judge_as_they_say() {
+fn built_in_rules_judge_as_documented() {
     let project = Project::people();
     project.task(
         "too_young: age >= $least_age",
@@ -101,7 +101,7 @@ fn built_in_rules_judge_as_they_say() {
 }
 
 #[test]
-fn repeated_keys_are_warned_of_with_the_keys_and_kept() {
+fn duplicate_keys_are_warned_about_and_kept() {
     let project = Project::people();
     project.task("    gate:", "    warn_unless:\n      twice: {unique: [name]}\n    gate:");
     project.file("in/b.csv", "name,age\nAnn,31\n");
@@ -113,27 +113,29 @@ fn repeated_keys_are_warned_of_with_the_keys_and_kept() {
 }
 
 #[test]
-fn repeated_keys_can_end_the_run() {
+fn duplicate_keys_can_end_the_run() {
     let project = Project::people();
     project.task("    gate:", "    fail_unless:\n      twice: {unique: name}\n    gate:");
     project.run(&[]).ended(0, "");
     project.file("in/b.csv", "name,age\nAnn,31\n");
-    project.run(&[]).ended(1, "rule `twice` must hold, and at least 2 rows miss it");
+    project.run(&[]).ended(1, "rule `twice` (fail_unless) failed for at least 2 rows");
 }
 
 #[test]
-fn a_route_that_no_sink_takes_fails_the_run_at_its_first_row() {
+fn a_route_that_no_sink_reads_fails_the_run_at_its_first_row() {
     let project = Project::people();
     let (task, _) = TASK.split_once("  bad:").unwrap();
     project.file("task.yaml", task);
-    project.run(&[]).ended(1, "a row is rejected, and no sink takes it: add one with `from: adult.rejected`");
+    project
+        .run(&[])
+        .ended(1, "a row was rejected, but no sink reads `adult.rejected`: add one with `from: adult.rejected`");
     assert_eq!(project.left("out"), [""; 0]);
     project.file("in/a.csv", "name,age\nAnn,30\n");
     project.run(&[]).ended(0, "");
 }
 
 #[test]
-fn a_line_that_cannot_be_read_ends_the_run_unless_a_sink_takes_it() {
+fn an_unreadable_line_ends_the_run_unless_a_sink_reads_it() {
     let project = Project::people();
     project.file("in/b.csv", "name,age\nDan,50\nEve\nFay,x\n");
     project.run(&[]).ended(1, "in/b.csv:3: a record cannot be read: too_few_fields");
@@ -149,7 +151,7 @@ fn a_line_that_cannot_be_read_ends_the_run_unless_a_sink_takes_it() {
 }
 
 #[test]
-fn the_gate_of_a_source_counts_the_lines_that_cannot_be_read() {
+fn the_gate_of_a_source_counts_unreadable_lines() {
     let project = Project::people();
     let sink =
         "  broken:\n    from: person.rejected\n    mode: overwrite\n    files: {path: out/broken, format: csv}\n";
@@ -157,11 +159,11 @@ fn the_gate_of_a_source_counts_the_lines_that_cannot_be_read() {
     project.task("quality:\n", "quality:\n  person:\n    gate: {max_rejected: 0}\n");
     project.run(&[]).ended(0, "");
     project.file("in/b.csv", "name,age\nEve\n");
-    project.run(&[]).ended(3, "person: rejected are 1 of 4 rows (25.0%), more than 0");
+    project.run(&[]).ended(3, "person: rejected: 1 of 4 rows (25.0%), more than 0");
 }
 
 #[test]
-fn columns_that_do_not_fit_end_the_run_before_a_row_is_read() {
+fn unmatched_columns_end_the_run_before_a_row_is_read() {
     let project = Project::people();
     project.file("in/b.csv", "name,years\nDan,50\n");
     project.run(&[]).ended(1, "in/b.csv: column `age` is missing");
@@ -172,7 +174,7 @@ fn columns_that_do_not_fit_end_the_run_before_a_row_is_read() {
 }
 
 #[test]
-fn without_input_a_run_fails_or_does_nothing_or_goes_on_empty() {
+fn without_input_a_run_fails_or_does_nothing_or_continues_with_no_rows() {
     let project = Project::people();
     project.run(&[]).ended(0, "");
     std::fs::remove_file(project.path("in/a.csv")).unwrap();
@@ -204,7 +206,7 @@ fn two_environments_do_not_overwrite_each_other() {
 }
 
 #[test]
-fn a_second_run_is_told_who_runs_and_touches_nothing() {
+fn a_second_run_reports_the_running_one_and_touches_nothing() {
     let project = Project::people();
     project.run(&[]).ended(0, "");
     let lock = std::fs::File::options().write(true).open(project.path(".weir/locks/people.default.lock")).unwrap();
@@ -259,7 +261,7 @@ fn a_recursive_query_reads_its_source_as_often_as_it_needs() {
 }
 
 #[test]
-fn what_a_model_leaves_unread_is_still_accounted_for() {
+fn rows_that_a_model_does_not_read_are_counted() {
     let project = Project::people();
     let sink =
         "  broken:\n    from: person.rejected\n    mode: overwrite\n    files: {path: out/broken, format: csv}\n";
@@ -276,7 +278,7 @@ fn what_a_model_leaves_unread_is_still_accounted_for() {
 }
 
 #[test]
-fn an_input_that_cannot_be_looked_at_is_an_error() {
+fn an_inaccessible_input_is_an_error() {
     let project = Project::people();
     std::os::unix::fs::symlink("nowhere.csv", project.path("in/b.csv")).unwrap();
     project.run(&[]).ended(1, "in/b.csv: No such file or directory");
@@ -324,7 +326,7 @@ fn parameters_are_typed_values_anywhere_in_sql() {
 }
 
 #[test]
-fn a_log_that_cannot_be_written_ends_no_run() {
+fn a_log_that_cannot_be_written_does_not_end_a_run() {
     let project = Project::people();
     let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
     let mut command = project.command(&["run", "--task-config", "task.yaml"]);
@@ -336,7 +338,7 @@ fn a_log_that_cannot_be_written_ends_no_run() {
 #[test]
 fn a_run_can_be_stopped_and_leaves_nothing() {
     let project = Project::people();
-    // A join that would take for ever.
+    // A join that would never end.
     let many: String = (0..40_000).map(|i| format!("n{i},{}\n", i % 90)).collect();
     project.file("in/many.csv", format!("name,age\n{many}"));
     project.file(
@@ -349,11 +351,11 @@ fn a_run_can_be_stopped_and_leaves_nothing() {
     project.weir(&["runs", "--task-config", "task.yaml"]).ended(0, "interrupted");
 }
 
-/// Starts a run that does not end by itself, and stops it when it has begun to write.
+/// Starts a run that does not end by itself, and stops it after it has begun to write.
 fn stop_with(project: &Project, signal: rustix::process::Signal) {
     let mut child = project.command(&["run", "--task-config", "task.yaml", "--quiet"]).spawn().unwrap();
-    let staged = || project.left("out").iter().any(|name| name.contains(".weir-"));
-    while !staged() {
+    let has_begun = || project.left("out").iter().any(|name| name.contains(".weir-"));
+    while !has_begun() {
         assert_eq!(child.try_wait().unwrap(), None, "the run ended by itself");
         std::thread::sleep(std::time::Duration::from_millis(10));
     }

@@ -1,6 +1,6 @@
-//! `weir schedule` on the real binary: what is started, what is missed, and how it ends.
+//! `weir schedule` with the real binary: started runs, missed runs, and the end of the scheduler.
 //!
-//! A debug build takes other times from WEIR_TEST_SCHEDULE (seconds between starts, and the milliseconds of grace for a
+//! A debug build reads its interval from WEIR_TEST_SCHEDULE (seconds between starts, and milliseconds of grace for a
 //! run that is stopped); a release build has only cron's minutes, so most of these tests are for debug builds.
 #![allow(clippy::unwrap_used)]
 
@@ -40,7 +40,7 @@ impl Scheduler {
     }
 }
 
-/// What `weir runs` has, the newest first.
+/// The output of `weir runs`, newest first.
 fn runs(project: &Project) -> Vec<Value> {
     let ran = project.weir(&["runs", "--state=state", "--json", "--last=1000"]);
     ran.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
@@ -59,34 +59,34 @@ fn wait_for(what: &str, mut is_there: impl FnMut() -> bool) {
     }
 }
 
-/// Enough rows that a run is still at work when a test looks at it.
+/// Enough rows for a run to be still working when a test checks it.
 fn many_rows(project: &Project, rows: usize) {
     let rows: String = (0..rows).map(|i| format!("n{i},{}\n", i % 90)).collect();
     project.file("in/many.csv", format!("name,age\n{rows}"));
 }
 
 /// Whether a run has begun to write.
-fn is_staging(project: &Project) -> bool {
+fn has_begun(project: &Project) -> bool {
     project.left("out").iter().any(|name| name.starts_with(".good.weir-"))
 }
 
 #[test]
-fn a_wrong_schedule_is_refused_at_its_place() {
+fn a_wrong_schedule_is_an_error_at_its_position() {
     let project = scheduled("{cron: \"0 * * *\"}");
     let validate = || project.weir(&["validate", "--task-config", "task.yaml"]);
-    validate().ended(2, "task.yaml:3:18: `0 * * *` has 4 fields, and cron has five");
+    validate().ended(2, "task.yaml:3:18: `0 * * *` has 4 fields, but cron has five");
     project.task("0 * * *", "0 25 * * *");
     validate().ended(2, "task.yaml:3:18: `0 25 * * *`: ");
     project.task("{cron: \"0 25 * * *\"}", "{cron: \"0 5 * * *\", timezone: Asia/Singapur}");
-    validate().ended(2, "task.yaml:3:41: `Asia/Singapur` is no time zone: did you mean `Asia/Singapore`?");
+    validate().ended(2, "task.yaml:3:41: `Asia/Singapur` is not a valid time zone: did you mean `Asia/Singapore`?");
     project.task("timezone: Asia/Singapur", "timeout: 90");
-    validate().ended(2, "`90` is no span of time");
+    validate().ended(2, "`90` is not a duration");
     let without = Project::people();
     without.weir(&["schedule", "--task-config", "task.yaml"]).ended(2, "task.yaml has no `schedule`");
 }
 
 #[test]
-fn the_next_time_is_said_and_a_signal_ends_an_idle_scheduler() {
+fn the_next_due_time_is_reported_and_a_signal_ends_an_idle_scheduler() {
     let project = scheduled("{cron: \"30 4 1 1 *\", timezone: Asia/Singapore}");
     let mut command = project.command(&SCHEDULE);
     let scheduler = Scheduler(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
@@ -99,7 +99,7 @@ fn the_next_time_is_said_and_a_signal_ends_an_idle_scheduler() {
 }
 
 #[test]
-fn times_that_passed_while_no_scheduler_was_running_are_entered_as_missed() {
+fn times_that_passed_without_a_scheduler_are_recorded_as_missed() {
     let project = scheduled("{cron: \"0 * * * *\"}");
     project.run(&["--state=state"]).ended(0, "");
     let ledger = rusqlite::Connection::open(project.path("state/ledger.sqlite")).unwrap();
@@ -110,7 +110,7 @@ fn times_that_passed_while_no_scheduler_was_running_are_entered_as_missed() {
         let mut command = project.command(&SCHEDULE);
         let scheduler = Scheduler(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
         wait_for("the missed hours", || states(&project).len() > 2);
-        scheduler.signal(Signal::TERM); // INT may be ignored by whoever started the tests
+        scheduler.signal(Signal::TERM); // INT may be ignored by the parent of the tests
         scheduler.end()
     };
     let ran = start();
@@ -124,7 +124,7 @@ fn times_that_passed_while_no_scheduler_was_running_are_entered_as_missed() {
         assert_eq!(run["message"], "no scheduler was running");
     }
     project.weir(&["runs", "--state=state"]).ended(0, "missed");
-    // A second scheduler does not enter them again.
+    // A second scheduler does not record them again.
     start();
     assert!(runs(&project).len() <= missed.len() + 2);
 }
@@ -134,7 +134,7 @@ mod quick {
     use super::*;
 
     #[test]
-    fn a_run_is_started_at_every_time_and_a_failed_one_does_not_stop_the_scheduler() {
+    fn a_run_is_started_at_every_due_time_and_a_failed_one_does_not_stop_the_scheduler() {
         let project = scheduled("{cron: \"0 * * * *\"}");
         let scheduler = Scheduler::start(&project, "1 30000");
         wait_for("a run", || states(&project).contains(&"done".to_owned()));
@@ -144,30 +144,30 @@ mod quick {
         wait_for("a run after it", || states(&project)[0] == "done");
         scheduler.signal(Signal::TERM);
         let ran = scheduler.end();
-        ran.ended(0, "done: `people`"); // what the runs print goes through
+        ran.ended(0, "done: `people`"); // the output of the runs is passed on
         assert!(ran.err.contains("started") && ran.err.contains("ended without success"), "{}", ran.err);
         assert_eq!(project.rows("out/good"), ["name,age", "Ann,30"]);
     }
 
     #[test]
-    fn a_signal_lets_the_run_at_hand_finish() {
+    fn a_signal_lets_the_current_run_finish() {
         let project = scheduled("{cron: \"0 * * * *\"}");
         many_rows(&project, 400_000);
         let scheduler = Scheduler::start(&project, "1 30000");
-        wait_for("a run at work", || is_staging(&project));
+        wait_for("a run at work", || has_begun(&project));
         scheduler.signal(Signal::TERM);
         let ran = scheduler.end();
-        ran.ended(0, "the run at hand is finished");
+        ran.ended(0, "stopping after the current run");
         assert_eq!(states(&project).iter().filter(|state| *state == "done").count(), 1);
         assert!(!states(&project).contains(&"interrupted".to_owned()));
     }
 
     #[test]
-    fn a_second_signal_stops_the_run_at_hand() {
+    fn a_second_signal_stops_the_current_run() {
         let project = scheduled("{cron: \"0 * * * *\"}");
         many_rows(&project, 400_000);
         let scheduler = Scheduler::start(&project, "1 30000");
-        wait_for("a run at work", || is_staging(&project));
+        wait_for("a run at work", || has_begun(&project));
         scheduler.signal(Signal::TERM);
         std::thread::sleep(Duration::from_millis(100));
         scheduler.signal(Signal::INT);
@@ -177,7 +177,7 @@ mod quick {
     }
 
     #[test]
-    fn a_run_that_takes_too_long_is_stopped_and_entered_as_such() {
+    fn a_run_that_exceeds_its_timeout_is_stopped_and_recorded() {
         let project = scheduled("{cron: \"0 * * * *\", timeout: 800ms}");
         many_rows(&project, 400_000);
         let scheduler = Scheduler::start(&project, "2 30000");
@@ -186,7 +186,7 @@ mod quick {
         scheduler.end().ended(0, "stopped because it took longer than its timeout of 800ms");
         let timed_out = runs(&project).into_iter().find(|run| run["state"] == "timed_out").unwrap();
         assert_eq!(timed_out["message"], "stopped because it took longer than its timeout of 800ms");
-        // The next run may have begun meanwhile, and is finished; of this one nothing is left.
+        // The next run may have begun meanwhile, and be finished; of this one nothing is left.
         let id = timed_out["id"].as_str().unwrap();
         for name in project.left("out") {
             let marker = std::fs::read_to_string(project.path(&format!("out/{name}/_SUCCESS"))).unwrap();
@@ -195,7 +195,7 @@ mod quick {
     }
 
     #[test]
-    fn a_time_at_which_the_former_run_is_still_at_work_is_missed() {
+    fn a_due_time_at_which_the_previous_run_is_still_running_is_missed() {
         let project = scheduled("{cron: \"0 * * * *\"}");
         many_rows(&project, 1_500_000); // more than a second's work on any machine
         let scheduler = Scheduler::start(&project, "1 30000");
@@ -207,7 +207,7 @@ mod quick {
     }
 
     #[test]
-    fn a_time_at_which_another_process_holds_the_lock_is_missed() {
+    fn a_due_time_at_which_another_process_holds_the_lock_is_missed() {
         let project = scheduled("{cron: \"0 * * * *\"}");
         std::fs::create_dir_all(project.path("state/locks")).unwrap();
         let lock = std::fs::File::create(project.path("state/locks/people.default.lock")).unwrap();
@@ -221,7 +221,7 @@ mod quick {
     }
 
     #[test]
-    fn the_flags_of_the_scheduler_are_those_of_its_runs() {
+    fn the_runs_have_the_options_of_the_scheduler() {
         let project = scheduled("{cron: \"0 * * * *\"}");
         let mut command = project.command(&SCHEDULE);
         command.args(["--param", "least_age=40", "--log-format", "json", "--threads", "1", "--memory-limit", "1GB"]);

@@ -1,4 +1,4 @@
-//! `weir schema`: what the engine reads fits the schema, and what it refuses does not.
+//! `weir schema`: task files that the engine accepts are valid by the schema, and those that it refuses are not.
 #![allow(clippy::unwrap_used)]
 
 mod support;
@@ -13,13 +13,13 @@ fn schema() -> Value {
     serde_json::from_str(&ran.out).unwrap()
 }
 
-/// The first thing in a task that does not fit the schema.
-fn misfit(schema: &Value, task: &str) -> Option<String> {
+/// The first violation of the schema in a task.
+fn violation(schema: &Value, task: &str) -> Option<String> {
     let task: Value = serde_saphyr::from_str(task).unwrap();
     fits(schema, schema, &task).err()
 }
 
-/// Holds a value against the keywords that the schema uses; one that is not known here fails the test.
+/// Validates a value against the keywords that the schema uses; an unknown keyword fails the test.
 fn fits(root: &Value, schema: &Value, value: &Value) -> Result<(), String> {
     let wrong = |what: &str| Err(format!("{value}: {what}"));
     for (keyword, of) in schema.as_object().unwrap() {
@@ -99,7 +99,7 @@ fn is_a(kind: &str, value: &Value) -> bool {
     }
 }
 
-/// A task with every key that there is, most of them in their long form.
+/// A task with every key, most of them in their long form.
 const WHOLE: &str = r#"
 name: whole-task
 description: All of it.
@@ -144,17 +144,17 @@ sinks:
 "#;
 
 #[test]
-fn task_files_fit_the_schema() {
+fn task_files_are_valid_by_the_schema() {
     let schema = schema();
     let section1 = concat!(env!("CARGO_MANIFEST_DIR"), "/../section1/conf/applications.yaml");
     for task in [TASK, WHOLE, &std::fs::read_to_string(section1).unwrap()] {
-        assert_eq!(misfit(&schema, task), None);
+        assert_eq!(violation(&schema, task), None);
     }
 }
 
-/// The engine refuses each of these too: the schema is held against what it really reads.
+/// The engine refuses each of these too: the schema is compared with what it really reads.
 #[test]
-fn what_the_engine_refuses_does_not_fit_the_schema() {
+fn invalid_task_files_violate_the_schema() {
     let schema = schema();
     for (from, to) in [
         ("description: All of it.", "descripton: All of it."),
@@ -181,7 +181,7 @@ fn what_the_engine_refuses_does_not_fit_the_schema() {
     ] {
         assert!(WHOLE.contains(from), "{from}");
         let task = WHOLE.replace(from, to);
-        assert!(misfit(&schema, &task).is_some(), "`{to}` fits the schema");
+        assert!(violation(&schema, &task).is_some(), "`{to}` fits the schema");
         let project = Project::empty();
         project.file("task.yaml", task);
         let ran = project.weir(&["validate", "--task-config", "task.yaml"]);

@@ -1,4 +1,4 @@
-//! Every kind of file that a sink can be, written by `weir run` and read back by others.
+//! Every file format of a sink, written by `weir run` and read back by other libraries.
 #![allow(clippy::unwrap_used)]
 
 mod support;
@@ -13,7 +13,7 @@ use parquet::basic::Compression;
 use serde_json::{Value, json};
 use support::Project;
 
-/// A task of one model and one sink, which has all the types.
+/// A task with one model and one sink, with columns of all types.
 const TASK: &str = r#"
 name: orders
 sources:
@@ -68,7 +68,7 @@ fn parquet(project: &Project, file: &str) -> (RecordBatch, Compression) {
 }
 
 #[test]
-fn json_lines_have_every_key_and_every_value_as_it_was() {
+fn json_lines_have_every_key_and_every_value_unchanged() {
     let project = orders();
     project.run(&[]).ended(0, "done");
     let text = String::from_utf8(content(&project, "out/good/part-00000.jsonl")).unwrap();
@@ -82,7 +82,7 @@ fn json_lines_have_every_key_and_every_value_as_it_was() {
 }
 
 #[test]
-fn what_is_written_is_read_back_as_it_was() {
+fn every_format_survives_a_round_trip() {
     let project = orders();
     project.task("path: out/good, format: jsonl}", "path: out/good, format: csv}");
     project.run(&[]).ended(0, "done");
@@ -125,7 +125,7 @@ fn nested_values_become_json_documents() {
 }
 
 #[test]
-fn text_files_are_compressed_whole() {
+fn text_files_are_compressed_completely() {
     let project = orders();
     project.run(&[]).ended(0, "done");
     let plain = content(&project, "out/good/part-00000.jsonl");
@@ -180,7 +180,7 @@ fn parquet_has_the_types_and_the_values() {
 }
 
 #[test]
-fn each_route_can_have_a_form_of_its_own() {
+fn each_route_can_have_a_format_of_its_own() {
     let project = Project::people();
     project.task("path: out/good, format: csv}", "path: out/good, format: parquet}");
     project.task("path: out/bad, format: csv}", "path: out/bad, format: jsonl, compression: gzip}");
@@ -194,7 +194,7 @@ fn each_route_can_have_a_form_of_its_own() {
 }
 
 #[test]
-fn a_sink_without_rows_is_a_file_without_rows() {
+fn a_sink_without_rows_has_a_file_without_rows() {
     let project = orders();
     project.file("sql/checked.sql", "select * from order_line where id < 0");
     project.run(&[]).ended(0, "done");
@@ -248,7 +248,7 @@ fn the_same_rows_are_written_by_any_number_of_threads() {
 }
 
 #[test]
-fn what_json_has_no_word_for_ends_the_run_unless_it_is_rejected() {
+fn a_number_that_json_cannot_represent_ends_the_run_unless_it_is_rejected() {
     let project = orders();
     let sql = "select id, case when id = 2 then 'NaN'::double else ratio end as share from order_line";
     project.file("sql/checked.sql", sql);
@@ -270,7 +270,7 @@ fn what_json_has_no_word_for_ends_the_run_unless_it_is_rejected() {
 }
 
 #[test]
-fn a_day_that_no_source_could_read_ends_the_run_unless_it_is_rejected() {
+fn a_date_that_no_source_could_read_ends_the_run_unless_it_is_rejected() {
     for format in ["csv", "jsonl", "parquet"] {
         let project = orders();
         project
@@ -293,11 +293,11 @@ fn a_day_that_no_source_could_read_ends_the_run_unless_it_is_rejected() {
 }
 
 #[test]
-fn what_a_format_cannot_be_or_hold_is_refused_at_its_place() {
+fn unsupported_compressions_and_types_are_errors_at_their_position() {
     let project = orders();
     project.task("format: jsonl}", "format: jsonl, compression: snappy}");
     let ran = project.run(&[]);
-    ran.ended(2, "task.yaml:20:57: sink `good`: JSON files are not compressed with Snappy, which only Parquet has");
+    ran.ended(2, "task.yaml:20:57: sink `good`: JSON files cannot be compressed with Snappy, which only Parquet has");
     ran.ended(2, "choose gzip, zstd or none");
 
     project.task("format: jsonl, compression: snappy}", "format: jsonl}");

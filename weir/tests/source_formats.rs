@@ -10,7 +10,7 @@ use datafusion::arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use parquet::arrow::ArrowWriter;
 use support::{Project, TASK};
 
-/// A sink for the lines that cannot be read.
+/// A sink for unreadable lines.
 const BROKEN: &str =
     "  broken:\n    from: person.rejected\n    mode: overwrite\n    files: {path: out/broken, format: csv}\n";
 
@@ -28,7 +28,7 @@ fn gzip(text: &str) -> Vec<u8> {
 }
 
 #[test]
-fn json_lines_are_read_as_csv_is() {
+fn json_lines_are_read_like_csv() {
     let project = project();
     project.task("in/*.csv\", format: csv", "in/*.jsonl*\", format: jsonl");
     project.file(
@@ -49,7 +49,7 @@ fn json_lines_are_read_as_csv_is() {
 }
 
 #[test]
-fn compressed_files_are_told_by_their_names_or_by_the_task() {
+fn compression_is_determined_by_file_names_or_by_the_task() {
     let project = project();
     project.task("in/*.csv", "in/*");
     project.file("in/b.csv.gz", gzip("name,age\nDan,50\n"));
@@ -65,7 +65,7 @@ fn compressed_files_are_told_by_their_names_or_by_the_task() {
 }
 
 #[test]
-fn parquet_files_are_read_by_the_names_of_their_columns() {
+fn columns_of_parquet_files_are_matched_by_name() {
     let project = project();
     project.task("in/*.csv\", format: csv", "in/*.parquet\", format: parquet");
     project.task("age: integer", "age: {type: integer, header: Age}");
@@ -92,7 +92,7 @@ fn checked(columns: &str, csv: &str) -> Project {
 }
 
 #[test]
-fn a_value_that_misses_its_columns_checks_rejects_its_row_with_all_reasons() {
+fn an_invalid_value_rejects_its_row_with_all_reasons() {
     let project = checked(
         r#"{name: {type: string, not_null: true}, age: {type: integer, accepted_values: [30, 40]}, day: {type: date, format: "%d/%m/%Y", not_null: true}}"#,
         "day,name,age\n31/01/2022,Ann,30\n2022-01-31,,41\n,Bob,\n01/02/2022,Eve,x\n",
@@ -111,7 +111,7 @@ fn a_value_that_misses_its_columns_checks_rejects_its_row_with_all_reasons() {
 }
 
 #[test]
-fn a_value_can_become_null_and_is_counted() {
+fn an_invalid_value_can_become_null_and_is_counted() {
     let project = checked(
         "{name: {type: string, accepted_values: [Ann, Bob], on_invalid: set_null}, age: {type: integer, on_invalid: set_null}, id: bigint}",
         "name,age,id\nAnn,30,1\nEve,50,2\nBob,x,3\nEve,y,z\n",
@@ -127,17 +127,17 @@ fn a_value_can_become_null_and_is_counted() {
 }
 
 #[test]
-fn a_value_can_end_the_run_and_is_not_told() {
+fn an_invalid_value_can_end_the_run_and_is_not_shown() {
     let project =
         checked("{name: string, age: {type: integer, on_invalid: fail}}", "name,age\n\"A\nnn\",30\nBob,seventeen\n");
     let ran = project.run(&[]);
-    ran.ended(1, "in/a.csv:4: column `age`: invalid_age, and the task says `on_invalid: fail`");
+    ran.ended(1, "in/a.csv:4: column `age`: invalid_age, and the task specifies `on_invalid: fail`");
     assert!(!ran.err.contains("seventeen") && !ran.out.contains("seventeen"));
     assert_eq!(project.left("out"), [""; 0]);
 }
 
 #[test]
-fn checks_and_files_that_make_no_sense_are_refused_at_their_place() {
+fn inconsistent_checks_and_files_are_errors_at_their_position() {
     let wrong = |from: &str, to: &str, said: &str| {
         let project = Project::people();
         project.task(from, to);
@@ -145,18 +145,22 @@ fn checks_and_files_that_make_no_sense_are_refused_at_their_place() {
     };
     let age = |spec: &str, said: &str| wrong("age: integer", &format!("age: {{{spec}}}"), said);
     age("type: integer, format: \"%d\"", "task.yaml:8:34: column `age`: a `format` is for dates and timestamps");
-    age("type: date, format: \"%d/%m\"", "`%d/%m` does not say what a date is");
-    age("type: date, format: \"%!\"", "`%!` is no format");
+    age("type: date, format: \"%d/%m\"", "`%d/%m` does not specify exactly the parts of a date");
+    age("type: date, format: \"%!\"", "`%!` has an unknown conversion");
     age("type: integer, accepted_values: [1, x]", "column `age`: `x` is not a integer");
-    age("type: integer, accepted_values: []", "no value is accepted");
-    age("type: integer, not_null: true, on_invalid: set_null", "a null cannot be mended");
+    age("type: integer, accepted_values: []", "the list of accepted values is empty");
+    age("type: integer, not_null: true, on_invalid: set_null", "`on_invalid: set_null` cannot repair a null");
     wrong(
         "format: csv}\n    columns: {name: s",
         "format: csv, compression: snappy}\n    columns: {name: s",
-        "`snappy` is for Parquet",
+        "`snappy` is only for Parquet",
     );
     let parquet = "format: parquet, compression: gzip}\n    columns: {name: s";
-    wrong("format: csv}\n    columns: {name: s", parquet, "task.yaml:7:61: a Parquet file says itself");
+    wrong(
+        "format: csv}\n    columns: {name: s",
+        parquet,
+        "task.yaml:7:61: a Parquet file specifies its own compression",
+    );
     let nulls = "format: parquet}\n    null_values: [NA]\n    columns: {name: s";
-    wrong("format: csv}\n    columns: {name: s", nulls, "a Parquet file has nulls of its own");
+    wrong("format: csv}\n    columns: {name: s", nulls, "`null_values` is not for Parquet files");
 }

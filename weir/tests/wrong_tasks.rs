@@ -1,4 +1,4 @@
-//! Wrong task files, wrong SQL and wrong usage: what, where, and what to do next. All end with exit code 2.
+//! Wrong task files, SQL and usage: the problem, its position and the remedy are reported; the exit code is 2.
 #![allow(clippy::unwrap_used)]
 
 mod support;
@@ -6,12 +6,34 @@ mod support;
 use support::Project;
 
 #[test]
-fn an_unknown_key_is_refused_with_its_place_and_the_nearest_one() {
+fn an_unknown_key_is_reported_with_its_position_and_the_nearest_one() {
     let project = Project::people();
     project.task("mode: overwrite", "moed: overwrite");
     let ran = project.run(&[]);
     ran.ended(2, "task.yaml:20:5: unknown key `moed`");
     ran.ended(2, "did you mean `mode`?");
+}
+
+#[test]
+fn a_value_of_the_wrong_shape_is_described_without_rust_types() {
+    for (from, to, said) in [
+        ("min_rows: 1", "min_rows: few", "a whole number of 0 or more is expected here"),
+        ("min_rows: 1", "min_rows: -1", "a whole number of 0 or more is expected here"),
+        ("models:\n  adult: sql/adult.sql", "models: sql/adult.sql", "a mapping is expected here"),
+        ("columns: [name, {years: age}, reasons]", "columns: name", "a list is expected here"),
+        ("name: people", "name: [people]", "a single value is expected here, not a list or a mapping"),
+        (
+            "{not_null: name}",
+            "[name]",
+            "a SQL condition, or a mapping with a built-in rule is expected here, not a list",
+        ),
+    ] {
+        let project = Project::people();
+        project.task(from, to);
+        let ran = project.run(&[]);
+        ran.ended(2, said);
+        ran.ended(2, "error: task.yaml:");
+    }
 }
 
 #[test]
@@ -28,7 +50,7 @@ fn a_sql_error_names_file_line_and_column() {
 }
 
 #[test]
-fn a_column_of_a_model_has_a_name_that_somebody_chose() {
+fn a_column_of_a_model_must_have_an_explicit_name() {
     let project = Project::people();
     project.file("sql/adult.sql", "select name, age,\n  age + 1\nfrom person");
     let ran = project.run(&[]);
@@ -54,18 +76,18 @@ fn a_model_is_one_select() {
 }
 
 #[test]
-fn text_is_not_pasted_into_sql() {
+fn parameters_are_not_pasted_into_sql() {
     let project = Project::people();
     project.file("sql/adult.sql", "select name, age from person\nwhere age > ${least_age}");
     project.run(&[]).ended(2, "sql/adult.sql:2:13: `${…}` is not filled in here");
     project.file("sql/adult.sql", "select name, age from person where age > $least_aeg");
     let ran = project.run(&[]);
-    ran.ended(2, "sql/adult.sql:1:42: `$least_aeg` is no parameter");
+    ran.ended(2, "sql/adult.sql:1:42: unknown parameter `$least_aeg`");
     ran.ended(2, "did you mean `least_age`?");
 }
 
 #[test]
-fn models_that_read_each_other_are_refused_and_shown() {
+fn a_cycle_of_models_is_reported() {
     let project = Project::people();
     project.task("models:\n", "models:\n  old: sql/old.sql\n");
     project.file("sql/old.sql", "select name, age from adult");
@@ -74,16 +96,16 @@ fn models_that_read_each_other_are_refused_and_shown() {
 }
 
 #[test]
-fn a_rule_over_an_unknown_column_or_of_the_wrong_kind_is_refused_at_its_place() {
+fn a_rule_on_an_unknown_column_or_of_the_wrong_type_is_an_error_at_its_position() {
     let project = Project::people();
     project.task("age >= $least_age", "agee >= $least_age");
     project.run(&[]).ended(2, "task.yaml:15:18: rule `too_young` of `adult`:");
     project.task("agee >= $least_age", "age + $least_age");
-    project.run(&[]).ended(2, "a condition is true or false, and this is bigint");
+    project.run(&[]).ended(2, "a condition must be true or false, but this is bigint");
     project.task("age + $least_age", "{unique: name}");
     project.run(&[]).ended(2, "`unique` can warn or fail, not reject");
     project.task("{unique: name}", "{matches: {age: x}}");
-    project.run(&[]).ended(2, "`matches` is for text, and `age` is integer");
+    project.run(&[]).ended(2, "`matches` is for text, but `age` is integer");
     project.task("{matches: {age: x}}", "{matches: {name: '['}}");
     project.run(&[]).ended(2, "regex parse error");
     project.task("{matches: {name: '['}}", "age > (select max(age) from person)");
@@ -116,7 +138,7 @@ fn names_of_environments_are_plain() {
     let project = Project::people();
     for name in ["default", "a/b"] {
         project.file("task.yaml", format!("environments: {{{name}: {{}}}}\n{}", support::TASK));
-        project.run(&[]).ended(2, "cannot be an environment's name");
+        project.run(&[]).ended(2, "is not a valid environment name");
     }
 }
 
@@ -128,7 +150,7 @@ fn sinks_do_not_share_a_folder() {
 }
 
 #[test]
-fn what_nothing_reads_is_refused() {
+fn unused_models_are_refused() {
     let project = Project::people();
     project.task("models:\n", "models:\n  lost: sql/lost.sql\n");
     project.file("sql/lost.sql", "select 1 as one");
@@ -147,13 +169,13 @@ fn validate_needs_no_data_and_finds_what_a_run_would_find() {
 }
 
 #[test]
-fn wrong_usage_is_said() {
+fn wrong_usage_is_reported() {
     let project = Project::people();
     project.run(&["--param", "least_age"]).ended(2, "`least_age` is not NAME=VALUE");
     project.run(&["--param", "least_age=old"]).ended(2, "--param least_age: `old` is not a integer");
-    project.run(&["--param", "age=1"]).ended(2, "task.yaml has no such parameter");
-    project.run(&["--env", "prod"]).ended(2, "task.yaml has no environment `prod`");
-    project.run(&["--memory-limit", "lots"]).ended(2, "`lots` is no size");
+    project.run(&["--param", "age=1"]).ended(2, "unknown parameter in task.yaml");
+    project.run(&["--env", "prod"]).ended(2, "task.yaml: unknown environment `prod`");
+    project.run(&["--memory-limit", "lots"]).ended(2, "`lots` is not a size");
     project.run(&["--thread", "2"]).ended(2, "unexpected argument '--thread'");
     project.weir(&["run", "--task-config", "tsak.yaml"]).ended(2, "task file tsak.yaml: No such file or directory");
     project.weir(&[]).ended(2, "Usage: weir <COMMAND>");
@@ -161,13 +183,13 @@ fn wrong_usage_is_said() {
 }
 
 #[test]
-fn runs_are_listed_for_people_and_for_machines() {
+fn runs_are_listed_as_text_and_as_json() {
     let project = Project::people();
     project.weir(&["runs", "--task-config", "task.yaml"]).ended(0, "no runs yet");
     project.run(&[]).ended(0, "");
     project.task("max_rejected: 60%", "max_rejected: 0");
     project.run(&[]).ended(3, "");
-    project.weir(&["runs", "--task-config", "task.yaml"]).ended(0, "rejected are 1 of 3 rows");
+    project.weir(&["runs", "--task-config", "task.yaml"]).ended(0, "rejected: 1 of 3 rows");
     let ran = project.weir(&["runs", "--state", ".weir", "--json"]);
     let runs: Vec<serde_json::Value> = ran.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(runs.iter().map(|run| run["state"].as_str().unwrap()).collect::<Vec<_>>(), ["gate_closed", "done"]);

@@ -119,14 +119,14 @@ pub(super) struct CompletionsArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct ManArgs {
-    /// Write a page for each command to this folder, in place of the first page to standard output.
+    /// Write a page for each command to this folder, instead of the main page to standard output.
     #[arg(value_name = "DIR")]
     pub(super) folder: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct StateArgs {
-    /// The folder of the ledger, the locks and the scratch files [default: .weir next to the task file].
+    /// The folder of the ledger, the locks and the scratch space [default: .weir next to the task file].
     #[arg(long, value_name = "DIR", env = "WEIR_STATE")]
     pub(super) state: Option<PathBuf>,
 }
@@ -160,8 +160,8 @@ impl TaskArgs {
 impl StateArgs {
     /// The state folder. It does not depend on the working directory, so all runs of a task file share it.
     pub(super) fn folder(&self, task_config: &Path) -> PathBuf {
-        let beside = || task_config.parent().unwrap_or(Path::new("")).join(".weir");
-        self.state.clone().unwrap_or_else(beside)
+        let default = || task_config.parent().unwrap_or(Path::new("")).join(".weir");
+        self.state.clone().unwrap_or_else(default)
     }
 }
 

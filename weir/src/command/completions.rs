@@ -1,4 +1,4 @@
-//! `completions` and `man`: what a shell and a manual have of the command line.
+//! `completions` and `man`: shell completions and manual pages of the command line.
 
 use std::io::Write;
 use std::path::Path;
@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 pub(super) fn completions(cli: &Cli, args: &CompletionsArgs) -> Result<u8> {
     let mut script = vec![];
     generate(args.shell, &mut cli.parser(), cli.name, &mut script);
-    // That nobody reads it is no error.
+    // A closed pipe is not an error.
     let _ = std::io::stdout().write_all(&script);
     Ok(0)
 }
@@ -21,7 +21,7 @@ pub(super) fn man(cli: &Cli, args: &ManArgs) -> Result<u8> {
     let mut parser = cli.parser().disable_help_subcommand(true);
     parser.build();
     let failed = |path: &Path, error: std::io::Error| {
-        let help = "name a folder that can be written to";
+        let help = "specify a writable folder";
         Error::usage(format!("{}: {error}", path.display()), help)
     };
     let Some(folder) = &args.folder else {

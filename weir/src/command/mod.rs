@@ -122,7 +122,7 @@ enum Verb {
     Schedule(RunArgs),
     /// Print the format of task files: a JSON schema for editors, or a human-readable reference.
     Schema(SchemaArgs),
-    /// Print completions for a shell, to be put where the shell looks for them.
+    /// Print the completion script of a shell.
     Completions(CompletionsArgs),
     /// Print the manual page.
     Man(ManArgs),
@@ -172,14 +172,14 @@ impl Cli {
         self
     }
 
-    /// Adds a data provider for `fetch` sources.
+    /// Adds a fetcher for `fetch` sources.
     #[must_use]
     pub fn fetch(mut self, fetcher: impl Fetch + 'static) -> Self {
         self.fetchers.push(Arc::new(fetcher));
         self
     }
 
-    /// Names the global allocator of the program: a memory limit makes it return what is freed.
+    /// Sets the global allocator of the program: with a memory limit it returns freed memory to the system.
     #[must_use]
     pub fn allocator(self, allocator: Allocator) -> Self {
         allocator::set(allocator);

@@ -21,7 +21,7 @@ pub(super) fn schedule(args: &RunArgs) -> Result<u8> {
         return Err(Error::usage(format!("{} has no `schedule`", task.source.name()), help));
     };
     let program = std::env::current_exe()
-        .map_err(|error| Error::system("the path of this program is not known", error, "start it by its full path"))?;
+        .map_err(|error| Error::system("the path of this program is unknown", error, "start it with its full path"))?;
     let (times, grace) = quick().unwrap_or((schedule.value.times(&task.source).map_err(Box::new)?, GRACE));
     let scheduler = Scheduler {
         key: key_of(&task),

@@ -51,10 +51,10 @@ impl RowError {
 /// Functions report in words what kernels report as variants.
 fn kind_of(message: &str) -> &'static str {
     let message = message.to_lowercase();
-    let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
-    if says(&["divide by zero", "division by zero"]) {
+    let has = |words: &[&str]| words.iter().any(|word| message.contains(word));
+    if has(&["divide by zero", "division by zero"]) {
         "division_by_zero"
-    } else if says(&["overflow", "too large to store", "too small to store", "out of range"]) {
+    } else if has(&["overflow", "too large to store", "too small to store", "out of range"]) {
         "overflow"
     } else {
         "invalid_value"

@@ -1,4 +1,4 @@
-//! The declared columns of a source, and what must hold of their values.
+//! The declared columns of a source, and the checks of their values.
 
 use std::sync::Arc;
 
@@ -18,14 +18,14 @@ use crate::error::Result;
 use crate::route::SAMPLES;
 use crate::task::{ColumnSpec, OnInvalid, Scalar, SourceSpec, SqlType, Task, UnknownColumns};
 
-/// What a source declares of its files.
+/// The declaration of a source's records.
 #[derive(Debug)]
 pub(crate) struct Declared {
     pub(crate) schema: SchemaRef,
     pub(crate) columns: Vec<Arc<Column>>,
-    /// Whether other columns may stand in the files.
+    /// Whether files may have further columns.
     pub(crate) ignore_unknown: bool,
-    /// Texts that stand for null.
+    /// Texts that mean null.
     pub(crate) null_values: Arc<[String]>,
 }
 
@@ -37,16 +37,16 @@ pub(crate) struct Column {
     /// Its name in the files.
     pub(crate) header: String,
     pub(crate) kind: DataType,
-    /// How its texts are written, where that is not the one form of its type.
+    /// The format of its texts, if it is not the canonical one of its type.
     pub(crate) format: Option<TimeFormat>,
     not_null: bool,
-    /// Whether a value is one of those that are accepted.
+    /// Whether a value is one of the accepted values.
     accepted: Option<Arc<dyn PhysicalExpr>>,
     on_invalid: OnInvalid,
 }
 
 impl Declared {
-    /// Takes the columns as the task declares them.
+    /// Reads the columns as the task declares them.
     pub(crate) fn take(task: &Task, spec: &SourceSpec) -> Result<Self> {
         let columns = spec.columns.iter().map(|(name, column)| Column::take(task, name, column).map(Arc::new));
         Ok(Self::of(
@@ -62,7 +62,7 @@ impl Declared {
         Self { schema, columns, ignore_unknown, null_values }
     }
 
-    /// The names that a file must have.
+    /// The column names that a file must have.
     pub(crate) fn names(&self) -> ExpectedNames {
         let names = self.columns.iter().map(|column| (column.name.clone(), column.header.clone()));
         ExpectedNames { columns: names.collect(), ignore_unknown: self.ignore_unknown }
@@ -70,7 +70,7 @@ impl Declared {
 }
 
 impl Column {
-    /// A column without checks, that has the same name in the files.
+    /// A column without checks, with the same name in the files.
     pub(crate) fn plain(name: &str, kind: DataType) -> Self {
         let (name, header) = (name.to_owned(), name.to_owned());
         Self { name, header, kind, format: None, not_null: false, accepted: None, on_invalid: OnInvalid::Reject }
@@ -82,23 +82,23 @@ impl Column {
         };
         let column = &spec.value;
         if column.not_null && column.on_invalid == OnInvalid::SetNull {
-            let help = "let it be `on_invalid: reject` or `fail`, or leave `not_null` out";
-            return Err(wrong("a null cannot be mended by `on_invalid: set_null`".to_owned(), help).into());
+            let help = "use `on_invalid: reject` or `fail`, or remove `not_null`";
+            return Err(wrong("`on_invalid: set_null` cannot repair a null".to_owned(), help).into());
         }
         let format = match &column.format {
             None => None,
             Some(format) => Some(TimeFormat::new(format, column.sql_type).map_err(|message| {
-                let help = "the conversions are those of strftime, such as %d/%m/%Y or %Y-%m-%d %H:%M:%S%.f";
+                let help = "use strftime conversions, such as %d/%m/%Y or %Y-%m-%d %H:%M:%S%.f";
                 wrong(message, help)
             })?),
         };
-        let accepted = match &column.accepted_values {
-            None => None,
-            Some(values) => Some(
-                accepted(values, column.sql_type)
-                    .map_err(|message| wrong(message, "write every value in the one form of the column's type"))?,
-            ),
-        };
+        let accepted =
+            match &column.accepted_values {
+                None => None,
+                Some(values) => Some(accepted(values, column.sql_type).map_err(|message| {
+                    wrong(message, "write every value in the canonical form of the column's type")
+                })?),
+            };
         Ok(Self {
             name: name.to_owned(),
             header: column.header.clone().unwrap_or_else(|| name.to_owned()),
@@ -110,32 +110,32 @@ impl Column {
         })
     }
 
-    /// Whether a text may be found wanting in this column.
+    /// Whether a text can be invalid in this column.
     pub(crate) fn can_reject_text(&self) -> bool {
         self.kind != DataType::Utf8View || self.has_checks()
     }
 
-    /// Whether more must hold of its values than that they have its type.
+    /// Whether its values have checks other than their type.
     pub(crate) fn has_checks(&self) -> bool {
         self.not_null || self.accepted.is_some()
     }
 
-    /// Whether a value that is found wanting becomes null.
+    /// Whether an invalid value becomes null.
     pub(crate) fn sets_null(&self) -> bool {
         self.on_invalid == OnInvalid::SetNull
     }
 
-    /// The rows whose values are found wanting, in their order, with the reason.
-    fn flaws(&self, typed: &Typed) -> Result<Vec<(usize, &'static str)>, ArrowError> {
-        let mut flaws: Vec<_> = typed.misfits.iter().map(|row| (*row, "invalid_")).collect();
+    /// The rows with invalid values, in order, with the reasons.
+    fn findings(&self, typed: &Typed) -> Result<Vec<(usize, &'static str)>, ArrowError> {
+        let mut findings: Vec<_> = typed.invalid.iter().map(|row| (*row, "invalid_")).collect();
         if !self.has_checks() {
-            return Ok(flaws);
+            return Ok(findings);
         }
-        let fits = |row: &usize| typed.misfits.binary_search(row).is_err();
+        let fits = |row: &usize| typed.invalid.binary_search(row).is_err();
         let values = &typed.values;
         if self.not_null && values.null_count() > 0 {
             let missing = (0..values.len()).filter(|row| values.is_null(*row)).filter(fits);
-            flaws.extend(missing.map(|row| (row, "missing_")));
+            findings.extend(missing.map(|row| (row, "missing_")));
         }
         if let Some(accepted) = &self.accepted {
             let schema = Schema::new(vec![Field::new(VALUE, self.kind.clone(), true)]);
@@ -144,19 +144,19 @@ impl Column {
             let answer = answer.map_err(|error| ArrowError::ExternalError(Box::new(error)))?;
             let answer = answer.as_boolean();
             let other = (0..values.len()).filter(|row| values.is_valid(*row) && !answer.value(*row)).filter(fits);
-            flaws.extend(other.map(|row| (row, "unaccepted_")));
+            findings.extend(other.map(|row| (row, "unaccepted_")));
         }
-        flaws.sort_unstable_by_key(|(row, _)| *row);
-        Ok(flaws)
+        findings.sort_unstable_by_key(|(row, _)| *row);
+        Ok(findings)
     }
 }
 
-/// What a value is called in the expression of its column's accepted values.
+/// The name of a value in the expression of its column's accepted values.
 const VALUE: &str = "value";
 
 fn accepted(values: &[Scalar], sql_type: SqlType) -> Result<Arc<dyn PhysicalExpr>, String> {
     if values.is_empty() {
-        return Err("no value is accepted, so no row would be".to_owned());
+        return Err("the list of accepted values is empty".to_owned());
     }
     let schema = Schema::new(vec![Field::new(VALUE, sql_type.arrow(), true)]);
     let parsed = values.iter().map(|Scalar(text)| {
@@ -170,31 +170,31 @@ fn accepted(values: &[Scalar], sql_type: SqlType) -> Result<Arc<dyn PhysicalExpr
 /// Values of a column's type.
 pub(crate) struct Typed {
     pub(crate) values: ArrayRef,
-    /// The rows whose values, whatever `values` has there, do not fit the type; in their order.
-    pub(crate) misfits: Vec<usize>,
+    /// The rows whose values do not fit the type, in order; `values` may have anything there.
+    pub(crate) invalid: Vec<usize>,
 }
 
-/// The columns that a scan reads: first those that were asked for.
+/// The columns that a scan reads: first the requested ones.
 #[derive(Debug)]
 pub(crate) struct ReadColumns {
     pub(crate) schema: SchemaRef,
     pub(crate) columns: Vec<Arc<Column>>,
-    /// No text of any of them can be found wanting.
+    /// Whether no text of any of them can be invalid.
     pub(crate) are_plain: bool,
-    /// For each of them its place among the declared ones.
+    /// The index of each among the declared columns.
     declared: Vec<usize>,
     asked: usize,
 }
 
-/// Rows that were held against the checks of their columns.
+/// Rows after the checks of their columns.
 pub(crate) struct Checked {
     /// The rows that are kept.
     pub(crate) batch: RecordBatch,
-    /// The others, in their order, with their reasons.
+    /// The rejected rows, in order, with their reasons.
     pub(crate) rejected: Vec<(usize, String)>,
     /// Values of kept rows that became null, by reason.
     pub(crate) nulled: Vec<NulledRows>,
-    /// The first row with a value that ends the run; the column and the reason.
+    /// The first row with a value that ends the run; its column and reason.
     pub(crate) failed: Option<(usize, String, String)>,
 }
 
@@ -202,7 +202,7 @@ pub(crate) struct Checked {
 pub(crate) struct NulledRows {
     pub(crate) reason: String,
     pub(crate) rows: u64,
-    /// A few of the rows.
+    /// A sample of the rows.
     pub(crate) samples: Vec<usize>,
 }
 
@@ -223,12 +223,12 @@ impl ReadColumns {
         })
     }
 
-    /// Where a declared column stands among those that are read.
+    /// The index of a declared column among those that are read.
     pub(crate) fn place(&self, declared: usize) -> Option<usize> {
         self.declared.iter().position(|read| *read == declared)
     }
 
-    /// For each column that is read its place among the declared ones.
+    /// The declared index of each column that is read.
     pub(crate) fn declared(&self) -> &[usize] {
         &self.declared
     }
@@ -237,7 +237,7 @@ impl ReadColumns {
         Ok(Arc::new(self.schema.project(&(0..self.asked).collect::<Vec<_>>())?))
     }
 
-    /// The columns that were asked for, of a batch of those that were read.
+    /// The requested columns of a batch of those that were read.
     pub(crate) fn asked(&self, batch: RecordBatch) -> Result<RecordBatch, ArrowError> {
         match batch.num_columns() == self.asked {
             true => Ok(batch),
@@ -245,22 +245,22 @@ impl ReadColumns {
         }
     }
 
-    /// Holds rows against the checks of their columns.
+    /// Checks rows with the checks of their columns.
     pub(crate) fn check(&self, mut typed: Vec<Typed>, rows: usize) -> Result<Checked, ArrowError> {
         let mut reasons: Vec<Option<String>> = Vec::new();
         let mut nulls: Vec<(String, Vec<usize>)> = Vec::new();
         let mut failed: Option<(usize, String, String)> = None;
-        // In the order in which they are declared: the reasons of a row do not depend on the query.
+        // In declared order: the reasons of a row must not depend on the query.
         let mut places: Vec<usize> = (0..typed.len()).collect();
         places.sort_unstable_by_key(|place| self.declared[*place]);
         for place in places {
             let (column, typed) = (&self.columns[place], &mut typed[place]);
-            let flaws = column.flaws(typed)?;
-            let Some((first, kind)) = flaws.first() else { continue };
+            let findings = column.findings(typed)?;
+            let Some((first, kind)) = findings.first() else { continue };
             match column.on_invalid {
                 OnInvalid::Reject => {
                     reasons.resize(rows, None);
-                    for (row, kind) in flaws {
+                    for (row, kind) in findings {
                         let reasons = reasons[row].get_or_insert_default();
                         if !reasons.is_empty() {
                             reasons.push(';');
@@ -271,10 +271,10 @@ impl ReadColumns {
                 }
                 OnInvalid::SetNull => {
                     let mut wrong = vec![false; rows];
-                    flaws.iter().for_each(|(row, _)| wrong[*row] = true);
+                    findings.iter().for_each(|(row, _)| wrong[*row] = true);
                     typed.values = nullif(&typed.values, &BooleanArray::from(wrong))?;
                     for kind in ["invalid_", "unaccepted_"] {
-                        let rows = flaws.iter().filter(|flaw| flaw.1 == kind).map(|flaw| flaw.0);
+                        let rows = findings.iter().filter(|finding| finding.1 == kind).map(|finding| finding.0);
                         nulls.push((format!("{kind}{}", column.name), rows.collect()));
                     }
                 }

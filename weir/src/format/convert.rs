@@ -1,4 +1,4 @@
-//! Values become values of their column's type, or are found not to fit it.
+//! Converts values to the type of their column, or finds that they do not fit it.
 
 use std::sync::Arc;
 
@@ -10,41 +10,41 @@ use datafusion::scalar::ScalarValue;
 
 use super::columns::{Column, Typed};
 
-/// Reads texts as values of a column.
+/// Parses texts as values of a column.
 pub(crate) fn from_text(text: &ArrayRef, column: &Column) -> Result<Typed, ArrowError> {
     match (&column.format, &column.kind) {
-        (_, DataType::Utf8View) => Ok(Typed { values: text.clone(), misfits: vec![] }),
+        (_, DataType::Utf8View) => Ok(Typed { values: text.clone(), invalid: vec![] }),
         (Some(format), _) => Ok(format.parse(text.as_string_view())),
         (None, kind) => by_form(text, kind),
     }
 }
 
-/// Reads a text as a value, in the one form of its type.
+/// Parses a text as a value in the canonical form of its type.
 pub(crate) fn value(text: &str, kind: &DataType) -> Option<ScalarValue> {
     let array: ArrayRef = Arc::new(StringViewArray::from_iter_values([text]));
     let typed = if kind == &DataType::Utf8View {
-        Typed { values: array, misfits: vec![] }
+        Typed { values: array, invalid: vec![] }
     } else {
         by_form(&array, kind).ok()?
     };
-    typed.misfits.is_empty().then(|| ScalarValue::try_from_array(&typed.values, 0).ok()).flatten()
+    typed.invalid.is_empty().then(|| ScalarValue::try_from_array(&typed.values, 0).ok()).flatten()
 }
 
 fn by_form(text: &ArrayRef, kind: &DataType) -> Result<Typed, ArrowError> {
     let values = cast(text, kind)?;
     let text = text.as_string_view();
-    let misfit = |row: &usize| text.is_valid(*row) && (values.is_null(*row) || !has_form(kind, text.value(*row)));
-    let misfits = (0..text.len()).filter(misfit).collect();
-    Ok(Typed { values, misfits })
+    let is_invalid = |row: &usize| text.is_valid(*row) && (values.is_null(*row) || !has_form(kind, text.value(*row)));
+    let invalid = (0..text.len()).filter(is_invalid).collect();
+    Ok(Typed { values, invalid })
 }
 
-/// The conversion of the engine. What it cannot convert becomes null.
+/// The engine's cast. A value that it cannot convert becomes null.
 pub(crate) fn cast(values: &ArrayRef, kind: &DataType) -> Result<ArrayRef, ArrowError> {
     cast_with_options(values, kind, &CastOptions { safe: true, ..Default::default() })
 }
 
-/// Whether a text has the one form in which values of a type are written. The conversion is more generous: it takes
-/// `ye` for true, rounds 1.005 to two digits, and moves a time with an offset to another day.
+/// Whether a text is in the canonical form of a type. The engine's cast is more lenient: it reads
+/// `ye` as true, rounds 1.005 to two digits, and moves a time with an offset to another day.
 pub(crate) fn has_form(kind: &DataType, text: &str) -> bool {
     let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
     match kind {

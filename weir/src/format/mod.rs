@@ -1,8 +1,8 @@
-//! File formats: the readers and the writer of each format, and what they share.
+//! File formats: the readers and the writer of each format, and their common parts.
 //!
-//! `columns` are the declared columns of a source, `names` matches them with a file's, `convert` gives values their types;
-//! `scan` presents rows to the query engine. `csv` and `jsonl` are texts, which share `text`; `parquet` is not. `write` is a
-//! file that is being written.
+//! `columns` are the declared columns of a source, `names` matches them with a file's, `convert` converts values to
+//! their types; `scan` presents rows to the query engine. `csv` and `jsonl` are text formats, which share `text`;
+//! `parquet` is not. `write` writes a file.
 
 pub(crate) mod columns;
 pub(crate) mod convert;
@@ -40,7 +40,7 @@ use crate::watch::ScanProgress;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Encoding {
     pub(crate) format: Format,
-    /// The compression that the task specifies; else that of each file's name.
+    /// The compression that the task specifies; otherwise by the suffix of each file's name.
     pub(crate) compression: Option<Compression>,
 }
 

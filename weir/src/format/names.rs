@@ -1,20 +1,20 @@
-//! Columns go by name: what a file has is held against what the source declares before a row is read.
+//! Matches a file's columns with the declared ones by name, before a row is read.
 
 use std::collections::HashMap;
 
 use crate::error::{Error, Result};
 
-/// What a file must have.
+/// The columns that a file must have.
 #[derive(Debug, Clone)]
 pub(crate) struct ExpectedNames {
     /// The table's columns: name in the task, name in the files.
     pub(crate) columns: Vec<(String, String)>,
-    /// Whether other columns may stand in the files.
+    /// Whether files may have further columns.
     pub(crate) ignore_unknown: bool,
 }
 
 impl ExpectedNames {
-    /// For each of a file's columns the declared one that it is.
+    /// The declared column of each of a file's columns.
     pub(crate) fn match_with(&self, file: &str, names: &[String]) -> Result<Vec<Option<usize>>> {
         let mut targets = Vec::with_capacity(names.len());
         let mut seen = HashMap::new();
@@ -24,7 +24,7 @@ impl ExpectedNames {
                 && seen.insert(target, name).is_some()
             {
                 let help = "remove one of the two from the file";
-                return Err(Error::input(file, format!("column `{name}` stands twice"), help));
+                return Err(Error::input(file, format!("duplicate column `{name}`"), help));
             }
             targets.push(target);
         }
@@ -34,9 +34,9 @@ impl ExpectedNames {
             let found = format!("the file has: {}", names.join(", "));
             let help = match renamed(header, &unknown) {
                 Some(now) => {
-                    format!("if it is now called `{now}`, declare {column}: {{type: ..., header: \"{now}\"}}; {found}")
+                    format!("if it was renamed to `{now}`, declare {column}: {{type: ..., header: \"{now}\"}}; {found}")
                 }
-                None => format!("mend the file, or the `columns` of the source; {found}"),
+                None => format!("fix the file, or the `columns` of the source; {found}"),
             };
             return Err(Error::input(file, format!("column `{header}` is missing"), help));
         }
@@ -44,14 +44,14 @@ impl ExpectedNames {
             Some(unknown) if !self.ignore_unknown => Err(Error::input(
                 file,
                 format!("column `{unknown}` is not declared"),
-                "declare it under `columns`, or say `unknown_columns: ignore`",
+                "declare it under `columns`, or specify `unknown_columns: ignore`",
             )),
             _ => Ok(targets),
         }
     }
 }
 
-/// The undeclared column that a missing one most likely is.
+/// The undeclared column that a missing one was most likely renamed to.
 fn renamed<'a>(missing: &str, unknown: &[&'a str]) -> Option<&'a str> {
     let plain = |text: &str| text.chars().filter(|c| c.is_alphanumeric()).collect::<String>().to_lowercase();
     let missing = plain(missing);
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn columns_go_by_name() {
+    fn columns_are_matched_by_name() {
         assert_eq!(targets(&["email", "name"], false).unwrap(), [Some(1), Some(0)]);
     }
 
@@ -89,13 +89,13 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_column_is_an_error_that_guesses_its_new_name() {
+    fn a_missing_column_is_an_error_that_suggests_its_new_name() {
         assert!(message(&["name"]).starts_with("in.csv: column `email` is missing"));
-        assert!(message(&["name", "E-Mail"]).contains("if it is now called `E-Mail`"));
+        assert!(message(&["name", "E-Mail"]).contains("if it was renamed to `E-Mail`"));
     }
 
     #[test]
-    fn a_repeated_column_is_an_error() {
-        assert!(message(&["name", "email", "name"]).starts_with("in.csv: column `name` stands twice"));
+    fn a_duplicate_column_is_an_error() {
+        assert!(message(&["name", "email", "name"]).starts_with("in.csv: duplicate column `name`"));
     }
 }

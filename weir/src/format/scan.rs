@@ -1,5 +1,5 @@
-//! A source as a table of the query engine: its partitions take the next piece of the rows when they are done with
-//! their last one.
+//! A source as a table of the query engine: each partition takes the next piece of rows when it has finished its
+//! previous one.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -32,34 +32,34 @@ use crate::watch::ScanProgress;
 /// A source as a table.
 pub(crate) trait SourceTable: TableProvider {
     /// Reads what no query has read, so that every record of every file is counted and every unreadable one is
-    /// passed on: a `limit` has enough at some point, and a join with an empty side never begins. Of a database only what a
-    /// query has begun to read is read to its end.
+    /// reported: a `limit` stops early, and a join with an empty side never begins. Of a database only scans that a
+    /// query has begun are read to the end.
     ///
-    /// To be called when the queries over the table have ended. Gives up when `stopped` says so.
+    /// To be called after the queries over the table have ended. Returns early when `stopped` returns true.
     fn drain(&self, stopped: &dyn Fn() -> bool) -> QueryResult<()>;
 }
 
-/// The rows of a source, opened and held against what the task declares.
+/// The rows of a source, opened and checked against the declaration.
 pub(crate) trait Rows: fmt::Debug + Send + Sync + 'static {
-    /// How they are scanned.
+    /// The type of their scans.
     type Scan: Scan;
 
-    /// What a plan calls a scan.
+    /// The name of a scan in a plan.
     const SCAN: &'static str;
 
-    /// Whether every row is read, even if no query asks for it.
+    /// Whether every row is read, even if no query reads it.
     const ALL: bool = true;
 
-    /// What a plan says of a scan.
+    /// The description of a scan in a plan.
     fn shown(&self, columns: &ReadColumns, pushed: &Pushed) -> String;
 
-    /// How many rows there are.
+    /// The number of rows.
     fn rows(&self) -> Precision<usize>;
 
     /// Whether a value of the column may reject its row.
     fn can_reject(&self, column: usize) -> bool;
 
-    /// Whether a scan can leave rows out for which the filter does not hold. It may leave in some of them.
+    /// Whether a scan can skip rows for which the filter does not hold. It may return some of them.
     fn can_push(&self, _filter: &Expr) -> bool {
         false
     }
@@ -74,26 +74,26 @@ pub(crate) trait Rows: fmt::Debug + Send + Sync + 'static {
     ) -> (Self::Scan, <Self::Scan as Scan>::Cursor);
 }
 
-/// What a scan may leave out.
+/// What a scan may skip.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Pushed {
     /// Rows for which one of these does not hold.
     pub(crate) filters: Vec<Expr>,
-    /// All rows but so many.
+    /// All rows after this number.
     pub(crate) limit: Option<usize>,
 }
 
 /// A scan: rows in pieces, for any number of readers at once.
 pub(crate) trait Scan: fmt::Debug + Send + Sync + 'static {
-    /// How far the rows were handed out. One reader at a time has it.
+    /// The position up to which rows were handed out. One reader at a time has it.
     type Cursor: fmt::Debug + Send + 'static;
-    /// What is handed out.
+    /// A unit of rows handed out to a reader.
     type Piece;
 
-    /// The next piece, or none when all were handed out.
+    /// The next piece; `None` after the last one.
     fn next(&self, cursor: &mut Self::Cursor) -> Result<Option<Self::Piece>>;
 
-    /// Makes a batch of a piece, and passes on what cannot be read. What is left of the piece is handed out again.
+    /// Converts a piece to a batch, and reports unreadable rows. The rest of the piece is handed out again.
     fn read(&self, piece: Self::Piece) -> QueryResult<RecordBatch>;
 }
 
@@ -104,7 +104,7 @@ pub(crate) struct RowsTable<R: Rows> {
     declared: Arc<Declared>,
     rejected: Arc<RejectedRoute>,
     progress: Arc<ScanProgress>,
-    /// The scans that were planned.
+    /// The planned scans.
     scans: Mutex<Vec<Arc<SharedScan<R::Scan>>>>,
 }
 
@@ -122,11 +122,11 @@ impl<R: Rows> RowsTable<R> {
     fn shared(&self, projection: Option<&[usize]>, pushed: Pushed) -> QueryResult<SharedScan<R::Scan>> {
         let all = 0..self.declared.columns.len();
         let asked: Vec<usize> = projection.map_or_else(|| all.clone().collect(), <[usize]>::to_vec);
-        // Whether a record can be read must not depend on the columns that a query happens to ask for: those
+        // Whether a record can be parsed must not depend on the columns that a query reads: columns
         // that may reject it are always read.
         let unasked = all.clone().filter(|column| self.rows.can_reject(*column) && !asked.contains(column));
         let columns = ReadColumns::new(&self.declared, &asked, unasked)?;
-        // Of so many rows some may be rejected, and others be wanted in their place.
+        // Rows that are rejected must not count towards the limit.
         let limit = pushed.limit.filter(|_| !all.clone().any(|column| self.rows.can_reject(column)));
         let pushed = Pushed { limit, ..pushed };
         let schema = columns.asked_schema()?;
@@ -192,7 +192,7 @@ impl<R: Rows> TableProvider for RowsTable<R> {
 
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> QueryResult<Vec<TableProviderFilterPushDown>> {
         let support = |filter: &&Expr| match self.rows.can_push(filter) {
-            // What the database takes for equal may be more than what is.
+            // The database's comparison may match more values than the engine's.
             true => TableProviderFilterPushDown::Inexact,
             false => TableProviderFilterPushDown::Unsupported,
         };
@@ -200,7 +200,7 @@ impl<R: Rows> TableProvider for RowsTable<R> {
     }
 }
 
-/// Reads the rows: every partition takes the next piece when it is done with its last one.
+/// Reads the rows: every partition takes the next piece when it has finished its previous one.
 #[derive(Debug)]
 struct SourceScanExec<S: Scan> {
     name: &'static str,
@@ -209,18 +209,18 @@ struct SourceScanExec<S: Scan> {
     rows: Precision<usize>,
 }
 
-/// What the partitions of one scan share.
+/// The state shared by the partitions of one scan.
 #[derive(Debug)]
 struct SharedScan<S: Scan> {
-    /// The columns that were asked for.
+    /// The requested columns.
     schema: SchemaRef,
-    /// What a plan says of it.
+    /// Its description in a plan.
     shown: String,
     scan: S,
     cursor: Mutex<S::Cursor>,
     /// The partitions that were executed.
     readers: Mutex<BTreeSet<usize>>,
-    /// Readers that have taken a piece and are not done with it. It grows only for who has the cursor.
+    /// Readers that have taken a piece and not finished it. Only the holder of the cursor increments it.
     at_work: AtomicUsize,
 }
 
@@ -229,8 +229,8 @@ impl<S: Scan> SharedScan<S> {
         !self.readers.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 
-    /// Takes note of a reader. A partition is read once: a second time would find the cursor at the end, and give
-    /// no rows without a word.
+    /// Registers a reader. A partition is read once: a second reader would find the cursor at the end, and silently
+    /// return no rows.
     fn begin(&self, partition: usize) -> QueryResult<()> {
         match self.readers.lock().unwrap_or_else(PoisonError::into_inner).insert(partition) {
             true => Ok(()),
@@ -238,7 +238,7 @@ impl<S: Scan> SharedScan<S> {
         }
     }
 
-    /// The next batch, or none when all is handed out.
+    /// The next batch; `None` after the last piece.
     fn next(&self) -> QueryResult<Option<RecordBatch>> {
         self.read_next(self.cursor())
     }
@@ -252,12 +252,12 @@ impl<S: Scan> SharedScan<S> {
         batch.map(Some)
     }
 
-    /// Reads on to the end of the files, and waits for readers that were broken off in the middle of a piece, whose
-    /// rest is read too.
+    /// Reads to the end of the files, and waits for readers that were aborted in the middle of a piece, whose
+    /// rest is read, too.
     fn drain(&self, stopped: &dyn Fn() -> bool) -> QueryResult<()> {
         loop {
             let cursor = self.cursor();
-            // As long as the cursor is held no reader begins, so what is left when none is at work is left for good.
+            // While the cursor is held no reader begins, so pieces left when none is working stay unread otherwise.
             let is_alone = self.at_work.load(Ordering::Acquire) == 0;
             match stopped() {
                 true => drop(cursor),
@@ -274,7 +274,7 @@ impl<S: Scan> SharedScan<S> {
     fn cursor(&self) -> MutexGuard<'_, S::Cursor> {
         match self.cursor.try_lock() {
             Ok(cursor) => cursor,
-            // Another reader is reading its next piece, which is a matter of microseconds for a local file.
+            // Another reader is reading its next piece, which takes microseconds for a local file.
             Err(_) => tokio::task::block_in_place(|| self.cursor.lock().unwrap_or_else(PoisonError::into_inner)),
         }
     }

@@ -1,4 +1,4 @@
-//! Reads files from memory as a source would, for the tests of the formats.
+//! Reads files from memory like a source, for the tests of the formats.
 
 use std::sync::{Arc, LazyLock, Mutex};
 
@@ -30,7 +30,7 @@ static RUNTIME: LazyLock<Runtime> =
 
 pub(crate) type Row = Vec<Option<String>>;
 
-/// What a scan came to: rows in the files' order where one reader read them, else sorted.
+/// The result of a scan: rows in file order if one reader read them, otherwise sorted.
 #[derive(Debug, Default, PartialEq, Eq, Clone)]
 pub(crate) struct Outcome {
     pub(crate) rows: Vec<Row>,
@@ -53,7 +53,7 @@ pub(crate) struct Reading {
     pub(crate) partitions: usize,
     pub(crate) null_values: Vec<String>,
     pub(crate) ignore_unknown: bool,
-    /// The name of every file ends so.
+    /// The suffix of every file's name.
     pub(crate) extension: &'static str,
 }
 
@@ -74,27 +74,27 @@ impl Reading {
         Self::of(&names.iter().map(|name| (name.as_str(), DataType::Utf8View)).collect::<Vec<_>>())
     }
 
-    /// In blocks of so many bytes, by so many readers.
+    /// In blocks of `block_bytes`, with `partitions` readers.
     pub(crate) fn cut(mut self, block_bytes: usize, partitions: usize) -> Self {
         self.options.block_bytes = block_bytes;
         self.partitions = partitions;
         self
     }
 
-    /// Reads one text file of these bytes, without a query.
+    /// Reads one text file with these bytes, without a query.
     pub(crate) fn read<F: TextFormat>(&self, file: &[u8]) -> Result<Outcome> {
         let options = self.options;
         self.ask(&[file], None, |opener, found, declared| TextFiles::<F>::open(opener, found, declared, options))
     }
 
-    /// Asks text files of these bytes.
+    /// Queries text files with these bytes.
     #[cfg(test)]
     pub(crate) fn query<F: TextFormat>(&self, files: &[&[u8]], sql: &str) -> Result<Outcome> {
         let options = self.options;
         self.ask(files, Some(sql), |opener, found, declared| TextFiles::<F>::open(opener, found, declared, options))
     }
 
-    /// Asks Parquet files of these bytes.
+    /// Queries Parquet files with these bytes.
     #[cfg(test)]
     pub(crate) fn query_parquet(&self, files: &[&[u8]], sql: &str) -> Result<Outcome> {
         self.ask(files, Some(sql), ParquetFiles::open)

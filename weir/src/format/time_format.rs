@@ -1,4 +1,4 @@
-//! How the dates and times of a column are written, where the task says so.
+//! Custom formats of dates and times in a column.
 
 use std::fmt::Write;
 
@@ -14,10 +14,10 @@ use crate::task::SqlType;
 #[derive(Debug)]
 pub(crate) struct TimeFormat {
     items: Vec<Item<'static>>,
-    /// So many items, from the first on, have to be written as they would be written out. The others have parts of
-    /// a second, of which texts may have more or fewer digits.
+    /// The first items, up to this number, must be written as formatting would write them. The others have fractions
+    /// of a second, whose number of digits may vary.
     strict: usize,
-    /// What a text says, and how.
+    /// The components of the format.
     kind: Kind,
 }
 
@@ -25,7 +25,7 @@ pub(crate) struct TimeFormat {
 enum Kind {
     Date,
     Timestamp,
-    /// A timestamp with an offset: it is taken to UTC.
+    /// A timestamp with an offset, converted to UTC.
     Instant,
 }
 
@@ -37,23 +37,23 @@ enum Time {
 }
 
 impl TimeFormat {
-    /// Takes a format apart. It must say all that a value of the type is.
+    /// Parses a format. It must determine a value of the type completely.
     pub(crate) fn new(format: &str, sql_type: SqlType) -> Result<Self, String> {
         let items = StrftimeItems::new(format).parse_to_owned();
-        let items = items.map_err(|_| format!("`{format}` is no format: a conversion in it is unknown"))?;
+        let items = items.map_err(|_| format!("`{format}` has an unknown conversion"))?;
         let has = |wanted: fn(&Item<'_>) -> bool| items.iter().any(wanted);
         if has(|item| matches!(item, Item::Fixed(Fixed::TimezoneName))) {
-            return Err(format!("`{format}`: names of time zones cannot be read; offsets can, with %:z"));
+            return Err(format!("`{format}`: time zone names are not supported, only offsets (%:z)"));
         }
         let kind = match sql_type {
             SqlType::Date => Kind::Date,
             SqlType::Timestamp if has(is_offset) => Kind::Instant,
             SqlType::Timestamp => Kind::Timestamp,
-            other => return Err(format!("a `format` is for dates and timestamps, and this is a {other}")),
+            other => return Err(format!("a `format` is for dates and timestamps, but this is a {other}")),
         };
         let strict = items.iter().position(is_fraction).unwrap_or(items.len());
         let format_of = Self { items, strict, kind };
-        // Not every format says everything: that is found out with a time that could not be guessed.
+        // Not every format determines a value: that is tested with a distinctive time.
         let day = NaiveDate::from_ymd_opt(2022, 11, 30).unwrap_or_default();
         let time = day.and_hms_opt(21, 58, 0).unwrap_or_default();
         let sample = match kind {
@@ -64,19 +64,19 @@ impl TimeFormat {
         let mut text = String::new();
         match sample.write(&mut text, &format_of.items).is_ok() && format_of.read(&text) == Some(sample) {
             true => Ok(format_of),
-            false => Err(format!("`{format}` does not say what a {sql_type} is, or says more")),
+            false => Err(format!("`{format}` does not specify exactly the parts of a {sql_type}")),
         }
     }
 
-    /// Reads the texts of a column.
+    /// Parses the texts of a column.
     pub(crate) fn parse(&self, text: &StringViewArray) -> Typed {
-        let mut misfits = Vec::new();
+        let mut invalid = Vec::new();
         let mut written = String::new();
         let mut times = Vec::with_capacity(text.len());
         for (row, text) in text.iter().enumerate() {
             let time = text.and_then(|text| self.read(text).filter(|time| self.is_written(time, text, &mut written)));
             if text.is_some() && time.is_none() {
-                misfits.push(row);
+                invalid.push(row);
             }
             times.push(time);
         }
@@ -88,7 +88,7 @@ impl TimeFormat {
                 times.iter().map(|time| Some(time.as_ref()?.micros())).collect::<TimestampMicrosecondArray>(),
             ),
         };
-        Typed { values, misfits }
+        Typed { values, invalid }
     }
 
     fn read(&self, text: &str) -> Option<Time> {
@@ -99,7 +99,7 @@ impl TimeFormat {
             Kind::Timestamp => Time::Timestamp(parsed.to_naive_datetime_with_offset(0).ok()?),
             Kind::Instant => Time::Instant(parsed.to_datetime().ok()?),
         };
-        // A leap second has no place in a timestamp, nor has a part of a microsecond.
+        // A leap second cannot be represented in a timestamp, nor can a fraction of a microsecond.
         let nanoseconds = match &time {
             Time::Date(_) => 0,
             Time::Timestamp(time) => time.nanosecond(),
@@ -108,8 +108,8 @@ impl TimeFormat {
         (nanoseconds < 1_000_000_000 && nanoseconds.is_multiple_of(1000)).then_some(time)
     }
 
-    /// Whether the text is what the time looks like in this format. Reading is more generous than that: of
-    /// `2022111` it would make the first of November.
+    /// Whether formatting the time gives the text. Parsing is more lenient than that: it would
+    /// read `2022111` as the first of November.
     fn is_written(&self, time: &Time, text: &str, written: &mut String) -> bool {
         written.clear();
         let is_whole = self.strict == self.items.len();
@@ -165,7 +165,7 @@ fn is_offset(item: &Item<'_>) -> bool {
     )
 }
 
-/// Whether an item has, or may have, parts of a second.
+/// Whether an item has, or may have, a fraction of a second.
 fn is_fraction(item: &Item<'_>) -> bool {
     use Fixed::{Nanosecond, Nanosecond3, Nanosecond6, Nanosecond9, RFC2822, RFC3339};
     matches!(
@@ -183,7 +183,7 @@ mod tests {
     fn dates(format: &str, text: &str) -> Option<String> {
         let typed = TimeFormat::new(format, SqlType::Date).unwrap().parse(&StringViewArray::from_iter_values([text]));
         let date = typed.values.as_primitive::<Date32Type>().value_as_date(0)?;
-        typed.misfits.is_empty().then(|| date.to_string())
+        typed.invalid.is_empty().then(|| date.to_string())
     }
 
     fn times(format: &str, text: &str) -> Option<String> {
@@ -191,11 +191,11 @@ mod tests {
         let typed =
             TimeFormat::new(format, SqlType::Timestamp).unwrap().parse(&StringViewArray::from_iter_values([text]));
         let time = typed.values.as_primitive::<TimestampMicrosecondType>();
-        typed.misfits.is_empty().then(|| time.value_as_datetime(0).unwrap().to_string())
+        typed.invalid.is_empty().then(|| time.value_as_datetime(0).unwrap().to_string())
     }
 
     #[test]
-    fn a_date_is_read_as_its_format_says_and_no_other_way() {
+    fn a_date_is_parsed_by_its_format_only() {
         assert_eq!(dates("%d/%m/%Y", "05/11/2022").unwrap(), "2022-11-05");
         assert_eq!(dates("%Y%m%d", "20221105").unwrap(), "2022-11-05");
         assert_eq!(dates("%d %b %y", "05 NOV 22").unwrap(), "2022-11-05");
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn a_format_must_say_all_of_its_type_and_nothing_else() {
+    fn a_format_must_specify_exactly_its_type() {
         for (format, sql_type) in [
             ("%Y-%m", SqlType::Date),
             ("%Y-%m-%d %H:%M", SqlType::Date),

@@ -88,27 +88,27 @@ impl Source {
 
 /// Fails if the task specifies what only sources of files have.
 pub(super) fn not_read_from_files(task: &Task, name: &str, spec: &Spanned<SourceSpec>) -> Result<()> {
-    let said = [
+    let keys = [
         ("read", spec.value.read != Read::All),
         ("if_changed", spec.value.if_changed != IfChanged::Fail),
         ("if_missing", spec.value.if_missing.is_some()),
         ("archive", spec.value.archive.is_some()),
     ];
-    refuse(task, name, spec, &said, "files")
+    refuse(task, name, spec, &keys, "files")
 }
 
 /// Fails if the task specifies what only sources of text have.
 pub(super) fn not_text(task: &Task, name: &str, spec: &Spanned<SourceSpec>) -> Result<()> {
-    let said = [
+    let keys = [
         ("null_values", !spec.value.null_values.is_empty()),
         ("unknown_columns", spec.value.unknown_columns != UnknownColumns::Fail),
         ("format", spec.value.columns.values().any(|column| column.value.format.is_some())),
     ];
-    refuse(task, name, spec, &said, "text")
+    refuse(task, name, spec, &keys, "text")
 }
 
-fn refuse(task: &Task, name: &str, spec: &Spanned<SourceSpec>, said: &[(&str, bool)], of: &str) -> Result<()> {
-    let Some((key, _)) = said.iter().find(|(_, is_said)| *is_said) else { return Ok(()) };
+fn refuse(task: &Task, name: &str, spec: &Spanned<SourceSpec>, keys: &[(&str, bool)], of: &str) -> Result<()> {
+    let Some((key, _)) = keys.iter().find(|(_, is_set)| *is_set) else { return Ok(()) };
     let error = task.error(spec, format!("source `{name}`: `{key}` is for sources of {of}"));
     Err(Box::new(error.with_help("remove it")).into())
 }

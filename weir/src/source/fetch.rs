@@ -1,4 +1,4 @@
-//! Rows from a data provider that the program registers.
+//! Rows from a fetcher that the program registers.
 //!
 //! They are fetched completely, into the run's scratch folder, and read from there like files: so they can be read
 //! twice and by several readers at once, and records that cannot be parsed are rejected with their reasons.
@@ -23,7 +23,7 @@ use crate::place::{FoundFile, Opener, found};
 use crate::system::stop::Stop;
 use crate::task::{Format, SourceSpec, Task};
 
-/// A data provider that a section adds: an API, a device, a format of its own.
+/// A fetcher that a section adds: an API, a device, a format of its own.
 ///
 /// A task refers to it under `fetch`, with the columns that its rows have. [`Cli::fetch`](crate::Cli::fetch) registers
 /// it with the command line:
@@ -178,7 +178,7 @@ pub struct OptionError {
     message: String,
 }
 
-/// The registered providers, by name.
+/// The registered fetchers, by name.
 pub(crate) type Fetchers = Arc<[Arc<dyn Fetch>]>;
 
 /// A fetched source, as the task declares it.
@@ -188,14 +188,14 @@ pub(super) struct Fetching {
     source: String,
     with: String,
     options: Options,
-    /// The error if there is no provider of that name.
+    /// The error if there is no fetcher of that name.
     unknown: TaskError,
 }
 
 impl Fetching {
     pub(super) fn declare(task: &Task, source: &str, spec: &SourceSpec) -> Result<Self> {
         let Some(spec) = &spec.fetch else {
-            return Err(Error::internal(format!("source `{source}` was taken for a fetched one")));
+            return Err(Error::internal(format!("source `{source}` has no `fetch`")));
         };
         let mut options = BTreeMap::new();
         for (name, value) in &spec.options {
@@ -203,11 +203,11 @@ impl Fetching {
             options.insert(name.clone(), task.params.fill(&task.source, &text)?);
         }
         let with = spec.with.value.clone();
-        let unknown = task.error(&spec.with, format!("source `{source}`: unknown data provider `{with}`"));
+        let unknown = task.error(&spec.with, format!("source `{source}`: unknown fetcher `{with}`"));
         Ok(Self { source: source.to_owned(), with, options: Options(options), unknown })
     }
 
-    /// The provider, if this program has it.
+    /// The fetcher, if this program has it.
     fn among<'a>(&self, fetchers: &'a Fetchers) -> Result<&'a dyn Fetch> {
         fetchers.iter().find(|fetcher| fetcher.name() == self.with).map(AsRef::as_ref).ok_or_else(|| {
             let names: Vec<&str> = fetchers.iter().map(|fetcher| fetcher.name()).collect();

@@ -50,7 +50,7 @@ pub struct Connections {
 
 impl Connections {
     /// Reads `weir.yaml` in a task's folder, if it exists.
-    pub(super) fn beside(folder: &Path) -> Result<Self> {
+    pub(super) fn load(folder: &Path) -> Result<Self> {
         let path = folder.join(FILE);
         if !path.exists() {
             return Ok(Self::default());

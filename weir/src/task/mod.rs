@@ -111,7 +111,7 @@ impl Task {
     /// Reads and validates a task file. Data and SQL files are not read.
     pub fn load(path: &Path, choice: &ParamChoice) -> Result<Self> {
         let task = Self::parse(path, read(path)?, choice)?;
-        Ok(Self { connections: Connections::beside(&task.folder)?, ..task })
+        Ok(Self { connections: Connections::load(&task.folder)?, ..task })
     }
 
     /// Like `load`, for a text in memory; `path` is the path that errors show.
@@ -462,6 +462,126 @@ sinks:
     fn an_unknown_type_is_refused_with_the_types() {
         let error = error_of(&TASK.replace("name: string,", "name: text,"));
         assert!(error.contains("unknown type `text`; the types are string, boolean"), "{error}");
+    }
+
+    #[test]
+    fn a_value_of_the_wrong_shape_is_described_in_the_terms_of_a_task_file() {
+        let said = |from: &str, to: &str, said: &str| {
+            assert!(TASK.contains(from), "{from}");
+            let error = error_of(&TASK.replacen(from, to, 1));
+            assert!(error.contains(said), "`{to}`: {error}");
+        };
+        said("min_rows: 1", "min_rows: few", "a whole number of 0 or more is expected here");
+        said("min_rows: 1", "min_rows: [1]", "a single value is expected here");
+        said("models:\n  applicant: sql/applicant.sql", "models: sql", "a mapping is expected here");
+        said("name: applications", "name: {a: b}", "a single value is expected here");
+        said(
+            "{type: \"decimal(12,2)\", header: Amount}",
+            "{type: date, not_null: maybe}",
+            "true or false is expected here",
+        );
+        said("columns: [name, {money: amount}]", "columns: name", "a list is expected here");
+        said(
+            "{requires: amount > 0, max: 5%}",
+            "[amount]",
+            "a SQL condition, or a mapping with a built-in rule is expected here",
+        );
+        said("{requires: amount > 0, max: 5%}", "{between: {amount: [1]}}", "a list of 2 values is expected here");
+    }
+
+    /// Every key with values of every shape: no error of the parser shows the types that tasks are parsed into.
+    #[test]
+    fn an_error_of_yaml_never_names_a_rust_type() {
+        let words = [
+            "struct",
+            "enum ",
+            "tuple",
+            "u32",
+            "u64",
+            "i64",
+            "Spec",
+            "Option",
+            "variant",
+            "newtype",
+            "invalid type",
+            "sequence",
+            "deserialize",
+        ];
+        let places = [
+            ("name: applications", "name: VALUE"),
+            ("name: applications", "name: applications\ndescription: VALUE"),
+            ("name: applications", "name: applications\nschedule: VALUE"),
+            ("name: applications", "name: applications\nschedule: {cron: VALUE}"),
+            ("name: applications", "name: applications\nschedule: {cron: \"0 * * * *\", timeout: VALUE}"),
+            ("{type: string, default: out}", "VALUE"),
+            ("default: out", "default: VALUE"),
+            ("{params: {output: /srv/members}}", "VALUE"),
+            ("{output: /srv/members}", "VALUE"),
+            ("{path: \"in/*.csv\", format: csv}", "VALUE"),
+            ("path: \"in/*.csv\"", "path: VALUE"),
+            ("\"in/*.csv\", format: csv", "in.csv, format: VALUE"),
+            ("\"in/*.csv\", format: csv", "in.csv, format: csv, compression: VALUE"),
+            ("    columns: {name: string", "    null_values: VALUE\n    columns: {name: string"),
+            ("    columns: {name: string", "    read: VALUE\n    columns: {name: string"),
+            ("    columns: {name: string", "    fetch: VALUE\n    columns: {name: string"),
+            ("    columns: {name: string", "    postgres: VALUE\n    columns: {name: string"),
+            ("name: string", "name: VALUE"),
+            ("header: Amount", "not_null: VALUE"),
+            ("header: Amount", "accepted_values: VALUE"),
+            ("header: Amount", "on_invalid: VALUE"),
+            ("sql/applicant.sql", "VALUE"),
+            ("name is not null", "VALUE"),
+            ("requires: amount > 0", "requires: VALUE"),
+            ("requires: amount > 0", "not_null: VALUE"),
+            ("requires: amount > 0", "between: VALUE"),
+            ("requires: amount > 0", "between: {amount: VALUE}"),
+            ("requires: amount > 0", "accepted_values: {name: VALUE}"),
+            ("max: 5%", "max: VALUE"),
+            ("{max_rejected: 95%, min_rows: 1}", "VALUE"),
+            ("min_rows: 1", "min_rows: VALUE"),
+            ("from: applicant", "from: VALUE"),
+            ("mode: overwrite", "mode: VALUE"),
+            ("mode: overwrite", "mode: overwrite\n    publish: VALUE"),
+            ("mode: overwrite", "mode: overwrite\n    primary_key: VALUE"),
+            ("mode: overwrite", "mode: overwrite\n    postgres: {connection: a, table: b, create: VALUE}"),
+            ("mode: overwrite", "mode: overwrite\n    postgres: {connection: a, table: b, indexes: VALUE}"),
+            ("[name, {money: amount}]", "VALUE"),
+            ("{money: amount}", "VALUE"),
+        ];
+        let values = [
+            "5",
+            "-1",
+            "1.5",
+            "1e999",
+            ".inf",
+            "true",
+            "yes",
+            "word",
+            "''",
+            "~",
+            "2020-01-01",
+            "[]",
+            "[1]",
+            "[a, b, c]",
+            "[[a]]",
+            "{}",
+            "{a: b}",
+            "{a: [1]}",
+            "{1: 2}",
+            "!tag x",
+            "!!binary aGk=",
+            "&a [*a]",
+        ];
+        for (from, to) in places {
+            assert!(TASK.contains(from), "{from}");
+            for value in values {
+                let text = TASK.replacen(from, &to.replace("VALUE", value), 1);
+                let Err(error) = parse(&text, &ParamChoice::default()) else { continue };
+                let error = error.to_string();
+                let word = words.iter().find(|word| error.contains(**word));
+                assert_eq!(word, None, "`{to}` with `{value}`: {error}");
+            }
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::sql_type::SqlType;
 use super::text::{Scalar, ShortOrLong, short_or_long};
 
 /// A source: one entry under `sources`, a table that models read in SQL by the source's name. Its rows come from files
-/// (`files`), from a database table (`postgres`), or from a data provider of the program that runs the task (`fetch`);
+/// (`files`), from a database table (`postgres`), or from a fetcher of the program that runs the task (`fetch`);
 /// exactly one of the three is given.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -22,7 +22,7 @@ pub struct SourceSpec {
     /// The database table or view to read.
     #[serde(default)]
     pub postgres: Option<PostgresSourceSpec>,
-    /// The data provider to call.
+    /// The fetcher to call.
     #[serde(default)]
     pub fetch: Option<FetchSpec>,
     /// Which of the matching files are read.
@@ -66,12 +66,12 @@ pub struct PostgresSourceSpec {
     pub table: Spanned<String>,
 }
 
-/// Rows from a data provider that the program registers, such as the APIs of `section4`. `weir` itself has none.
+/// Rows from a fetcher that the program registers, such as the APIs of `section4`. `weir` itself has none.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Fetch")]
 pub struct FetchSpec {
-    /// The name under which the program registers the provider.
+    /// The name under which the program registers the fetcher.
     #[schemars(with = "String", example = &"covid_cases")]
     pub with: Spanned<String>,
     /// The arguments, by name. `${param}` is replaced.
@@ -118,7 +118,7 @@ pub enum Format {
 }
 
 impl SourceSpec {
-    /// What to do when there is no file to read.
+    /// The effective `if_missing`, default included.
     pub fn if_missing(&self) -> IfMissing {
         let empties = self.read == Read::New || self.archive.is_some();
         self.if_missing.unwrap_or(if empties { IfMissing::Skip } else { IfMissing::Fail })

@@ -82,7 +82,7 @@ impl Times {
         }
     }
 
-    /// A time for people in the zone.
+    /// A human-readable time in the zone.
     pub(crate) fn show(&self, time: DateTime<Utc>) -> String {
         match self {
             Self::Clock { zone, .. } => format!("{} {zone}", time.with_timezone(zone).format("%Y-%m-%d %H:%M")),

@@ -1,5 +1,5 @@
-//! A task of all that repeated runs rest on: new files only, two appended folders, one that is replaced, and an
-//! archive. Each delivery must be in its folders exactly once, whatever happens on the way.
+//! A task with every feature of incremental runs: new files only, two appended folders, one that is overwritten, and an
+//! archive. Each delivery must be in its folders exactly once, whatever happens meanwhile.
 #![allow(dead_code)] // each test file uses its own part of this
 
 use std::process::Command;
@@ -35,11 +35,11 @@ sinks:
     files: {path: out/young, format: csv}
 "#;
 
-/// Of so many rows that are read one is kept: a run can take long, and what it leaves is looked through quickly.
+/// One of this many rows is kept: a run can take long, and its output is checked quickly.
 const READ_FOR_ONE: usize = 200;
 const KEPT: usize = 40;
 
-/// The folder of such a task and what was delivered to it.
+/// The folder of such a task and its deliveries.
 pub(crate) struct Deliveries {
     pub(crate) project: Project,
     /// Rows that are read for one that is kept.
@@ -48,7 +48,7 @@ pub(crate) struct Deliveries {
 }
 
 impl Deliveries {
-    /// With one delivery that is published.
+    /// With one published delivery.
     pub(crate) fn new() -> Self {
         let project = Project::empty();
         project.file("task.yaml", TASK);
@@ -60,7 +60,7 @@ impl Deliveries {
         deliveries
     }
 
-    /// Deliveries that take more than a second to read, and how long that is.
+    /// Deliveries that take more than a second to read, and that duration.
     pub(crate) fn slow() -> (Self, std::time::Duration) {
         let mut deliveries = Self::new();
         deliveries.read_for_one = READ_FOR_ONE;
@@ -75,12 +75,12 @@ impl Deliveries {
         }
     }
 
-    /// Lets later deliveries take half as long again to read.
+    /// Makes later deliveries take half as long again to read.
     pub(crate) fn grow(&mut self) {
         self.read_for_one += self.read_for_one / 2;
     }
 
-    /// Puts a delivery of two files there.
+    /// Writes a delivery of two files.
     pub(crate) fn deliver(&mut self) {
         let number = self.delivered;
         for (file, kept) in [("a", 0..KEPT / 2), ("b", KEPT / 2..KEPT)] {
@@ -91,13 +91,13 @@ impl Deliveries {
         self.delivered += 1;
     }
 
-    /// How many deliveries there were.
+    /// The number of deliveries.
     pub(crate) fn count(&self) -> usize {
         self.delivered
     }
 
     pub(crate) fn command(&self, more: &[&str]) -> Command {
-        // One thread: two tests run side by side then, and system calls come in one order.
+        // One thread: two tests run in parallel, and system calls come in one order.
         let run = ["run", "--task-config", "task.yaml", "--threads", "1"];
         self.project.command(&[&run, more].concat())
     }
@@ -106,7 +106,7 @@ impl Deliveries {
         Ran::of(self.command(more).output().unwrap())
     }
 
-    /// Fails unless every folder holds either all but the last delivery, or all: what a reader may see at any time.
+    /// Fails unless every folder has all deliveries, or all but the last one: what a reader may see at any time.
     #[track_caller]
     pub(crate) fn is_whole(&self, when: &str) {
         for sink in ["every", "latest", "young"] {
@@ -116,7 +116,7 @@ impl Deliveries {
         }
     }
 
-    /// Fails unless every delivery is in its folders once, and nothing else is anywhere.
+    /// Fails unless every delivery is in its folders once, and there is nothing else.
     #[track_caller]
     pub(crate) fn is_complete(&self, when: &str) {
         let project = &self.project;
@@ -146,7 +146,7 @@ fn row(number: usize, i: usize) -> String {
     format!("n{number}-{i},{}", i % KEPT)
 }
 
-/// The rows of a sink after so many deliveries, sorted.
+/// The rows of a sink after `delivered` deliveries, sorted.
 fn expected(sink: &str, delivered: usize) -> Vec<String> {
     let deliveries = if sink == "latest" { delivered - 1..delivered } else { 0..delivered };
     let (ages, reasons) = if sink == "young" { (0..20, ",too_young") } else { (20..KEPT, "") };

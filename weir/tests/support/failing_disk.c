@@ -1,11 +1,11 @@
 /*
- * Lets calls that write fail, for the files below one folder; to be loaded in front of the C library (LD_PRELOAD).
+ * Makes writing calls fail for the files below one folder; loaded before the C library (LD_PRELOAD).
  *
  * FAIL_UNDER  the folder
- * FAIL_AT     the number of the call that fails, from 1; 0 for none
+ * FAIL_AT     the number of the failing call, from 1; 0 for none
  * FAIL_ERRNO  the error it fails with
- * FAIL_ON     if set, all calls after it fail as well: a full disk stays full
- * FAIL_COUNT  a file of 8 bytes that counts the calls
+ * FAIL_ON     if set, all later calls fail as well: a full disk stays full
+ * FAIL_COUNT  a file of 8 bytes with the number of calls
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -46,7 +46,7 @@ __attribute__((constructor)) static void start(void)
         abort();
 }
 
-/* Whether this call is to fail. */
+/* Whether this call must fail. */
 static int fails(const char *path)
 {
     char absolute[PATH_MAX];

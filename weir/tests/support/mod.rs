@@ -1,15 +1,15 @@
-//! A user's folder: files in, a command, what it prints and leaves.
+//! A user's folder: input files, commands, their output and the files that are left.
 #![allow(dead_code)] // each test file uses its own part of this
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-/// A folder of its own for one test, with a task in it.
+/// A temporary folder for one test, with a task in it.
 pub(crate) struct Project {
     folder: tempfile::TempDir,
 }
 
-/// What a command came to.
+/// The result of a command.
 #[derive(Debug)]
 pub(crate) struct Ran {
     pub(crate) code: Option<i32>,
@@ -17,7 +17,7 @@ pub(crate) struct Ran {
     pub(crate) err: String,
 }
 
-/// A task that sorts people by whether they have a name and an age.
+/// A task that accepts people with a name and a sufficient age.
 pub(crate) const TASK: &str = r#"
 name: people
 params:
@@ -48,7 +48,7 @@ sinks:
 "#;
 
 impl Project {
-    /// A folder without anything.
+    /// An empty folder.
     pub(crate) fn empty() -> Self {
         Self { folder: tempfile::tempdir().unwrap() }
     }
@@ -90,7 +90,7 @@ impl Project {
         Ran::of(self.command(arguments).output().unwrap())
     }
 
-    /// Puts what is in another folder in the place of all that is in this one.
+    /// Replaces the content of this folder by that of another one.
     pub(crate) fn replace(&self, by: &Path) {
         for name in self.left("") {
             let path = self.path(&name);
@@ -101,14 +101,14 @@ impl Project {
         assert!(copied.unwrap().success());
     }
 
-    /// The command as a user whom permissions bind, as root is not, and everything here free for that user.
+    /// The command as a user without privileges, if the tests run as root, with write access to everything here.
     pub(crate) fn bound_by_permissions(&self, command: Command) -> Command {
         use std::os::unix::{fs::MetadataExt, process::CommandExt};
         const NOBODY: u32 = 65534;
         if std::fs::metadata(self.folder.path()).unwrap().uid() != 0 {
             return command;
         }
-        // That user may be kept from the folder that the command is built in.
+        // That user may have no access to the folder of the command's binary.
         let program = self.path(".program");
         if std::fs::hard_link(command.get_program(), &program).is_err() {
             std::fs::copy(command.get_program(), &program).unwrap();
@@ -131,7 +131,7 @@ impl Project {
         rows(&self.path(sink))
     }
 
-    /// Every file and folder below the project but those of the ledger, by name.
+    /// Every file and folder below the project except those of the ledger, by name.
     pub(crate) fn left(&self, path: &str) -> Vec<String> {
         let mut names: Vec<_> = std::fs::read_dir(self.path(path))
             .map(|entries| entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect())
@@ -168,7 +168,7 @@ impl Ran {
         }
     }
 
-    /// Fails the test unless the command ended with this code and said this.
+    /// Fails the test unless the command ended with this code and its output contains this text.
     #[track_caller]
     pub(crate) fn ended(&self, code: i32, said: &str) {
         assert_eq!(self.code, Some(code), "{}{}", self.out, self.err);

@@ -3,14 +3,14 @@
 mod places;
 mod state;
 
+use std::path::Path;
+
 use comfy_table::{Attribute, Cell, Color, ColumnConstraint};
 use miette::Diagnostic;
 use serde::Serialize;
 
 use super::summary::{bytes, count, table};
 use super::{Cli, DoctorArgs, runtime, validate};
-use std::path::Path;
-
 use crate::database::{Connector, Sessions};
 use crate::engine::Resources;
 use crate::error::{Error, Result};

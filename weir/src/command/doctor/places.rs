@@ -103,7 +103,7 @@ fn try_sink(sink: &str, path: &Path, target: &Path) -> Result<&'static str, Trou
 pub(super) struct Needs {
     /// Bytes of input.
     pub(super) input: u64,
-    /// By device: a folder on it, and whether it holds outputs and scratch files.
+    /// By device: a folder on it, and whether it holds outputs and scratch space.
     devices: BTreeMap<u64, (PathBuf, bool, bool)>,
 }
 
@@ -128,16 +128,16 @@ impl Needs {
         Some(self.devices.entry(device).or_insert((folder, false, false)))
     }
 
-    /// The outputs together are about as large as the input, and so may be the scratch files. Previous outputs
+    /// The outputs together are about as large as the input, and so may be the scratch space. Previous outputs
     /// are kept until the new ones are complete.
     pub(super) fn check(&self, findings: &mut Findings) {
         for (folder, output, scratch) in self.devices.values() {
             let need = self.input * (u64::from(*output) + u64::from(*scratch));
             let Some(free) = free_bytes(folder) else { continue };
             let what = match (output, scratch) {
-                (true, true) => "outputs and scratch files",
+                (true, true) => "outputs and scratch space",
                 (true, false) => "outputs",
-                _ => "scratch files",
+                _ => "scratch space",
             };
             let message = format!("{} free at {}; {what} may need {}", bytes(free), folder.display(), bytes(need));
             if free < need {

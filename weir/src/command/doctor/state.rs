@@ -37,7 +37,7 @@ fn check_ledger(ledger: &Inspection, is_running: bool, findings: &mut Findings) 
         return findings.problem("ledger", &Error::state(path, format!("is damaged: {}", damage.join("; ")), help));
     }
     if version > known_version {
-        let message = format!("has version {version}, but this program supports version {known_version}");
+        let message = format!("has version {version}, and this program knows version {known_version}");
         let help = "use the newer version of the program, or another state folder";
         return findings.problem("ledger", &Error::state(path, message, help));
     }

@@ -66,7 +66,7 @@ description: {description}
 
 params:                               # another value: --param input=FILE
   input: {{type: string, default: sample/{name}.csv, description: "The CSV file, relative to the working directory."}}
-  output: {{type: string, default: out, description: The folder that takes the outputs.}}
+  output: {{type: string, default: out, description: The output folder.}}
 
 sources:
   raw_{name}:

@@ -1,4 +1,4 @@
-//! The header line of a file, and which of its fields is which column.
+//! The header line of a file, and the mapping of its fields to columns.
 
 use std::fmt::Display;
 use std::path::Path;
@@ -14,10 +14,10 @@ use crate::format::columns::Declared;
 use crate::format::text::{Beginning, Codec, HEAD_BYTES, TextStream, byte_order_mark, check_text};
 use crate::place::{Opener, local_path, wait};
 
-/// A header longer than this is taken for something else.
+/// The maximum length of a header in bytes; a longer one is not a header.
 const MAX_HEADER_BYTES: usize = 4 << 20;
 
-/// Reads a file's header and works out which field is which column.
+/// Reads a file's header and maps its fields to columns.
 pub(crate) fn begin(stream: &mut TextStream, name: &str, declared: &Declared) -> Result<Beginning<Layout>> {
     let (head, data_start, fields) = read_fields(stream, name)?;
     check_separator(name, &fields, declared.columns.len())?;
@@ -25,10 +25,10 @@ pub(crate) fn begin(stream: &mut TextStream, name: &str, declared: &Declared) ->
     Ok(Beginning { head, data_start, layout })
 }
 
-/// The names in the header of a local file, for who has declared none yet.
+/// The names in the header of a local file without a declaration.
 pub(crate) fn names(path: &Path) -> Result<Vec<String>> {
     let name = path.display().to_string();
-    let unreadable = |error: &dyn Display| Error::input(&name, error, "name a CSV file that this user can read");
+    let unreadable = |error: &dyn Display| Error::input(&name, error, "specify a CSV file that this user can read");
     let metadata = std::fs::metadata(path).map_err(|error| unreadable(&error))?;
     if !metadata.is_file() {
         return Err(unreadable(&"is not a file"));
@@ -38,25 +38,21 @@ pub(crate) fn names(path: &Path) -> Result<Vec<String>> {
     let meta = wait(opener.store.head(&local_path(&path)?)).map_err(|error| unreadable(&error))?;
     let mut stream = TextStream::open(&opener, &name, &meta, Codec::of(&name, None))?;
     let (_, _, fields) = read_fields(&mut stream, &name)?;
-    // A single column may hold anything, but hardly ever does it hold another separator.
+    // A single column's name may contain anything, but another separator is very unlikely.
     check_separator(&name, &fields, usize::MAX)?;
     Ok(fields)
 }
 
-/// The beginning of the file, where in it the header line ends, and the names in that.
+/// The beginning of the file, the end of its header line, and the names in it.
 fn read_fields(stream: &mut TextStream, name: &str) -> Result<(Bytes, usize, Vec<String>)> {
     let (head, end) = read_header(stream, name)?;
     let fields = fields(&head[..end]).map_err(|what| {
-        Error::input(
-            name,
-            format!("its header line {what}"),
-            "mend the header; it names the columns, separated by commas",
-        )
+        Error::input(name, format!("its header line {what}"), "fix the header: column names separated by commas")
     })?;
     Ok((head, end, fields))
 }
 
-/// The beginning of the file, and where in it the header line ends.
+/// The beginning of the file, and the end of its header line.
 fn read_header(stream: &mut TextStream, name: &str) -> Result<(Bytes, usize)> {
     let mut length = HEAD_BYTES;
     loop {
@@ -71,13 +67,13 @@ fn read_header(stream: &mut TextStream, name: &str) -> Result<(Bytes, usize)> {
         }
         if is_whole || length >= MAX_HEADER_BYTES {
             let help = "check that the file is CSV with a header line, and that quotes in the header are closed";
-            return Err(Error::input(name, "has no header line that could be read", help));
+            return Err(Error::input(name, "has no readable header line", help));
         }
         length *= 4;
     }
 }
 
-/// The index behind the header's line feed, or the end of a file that has nothing else.
+/// The index after the header's line feed, or the end of a file that has only a header.
 fn header_end(head: &[u8], complete: bool) -> Option<usize> {
     let mut at = byte_order_mark(head);
     loop {
@@ -124,13 +120,13 @@ fn fields(line: &[u8]) -> Result<Vec<String>, String> {
     }
 }
 
-/// Refuses a file whose columns are plainly separated by something else.
+/// Rejects a file whose columns are clearly separated by something else.
 fn check_separator(name: &str, fields: &[String], expected: usize) -> Result<()> {
     if let ([only], true) = (fields, expected > 1)
         && let Some(separator) = [';', '\t', '|'].into_iter().find(|separator| only.contains(*separator))
     {
         let message = format!("its columns are separated by {separator:?}, not by commas");
-        return Err(Error::input(name, message, "write the file with commas, and quotes where a value holds one"));
+        return Err(Error::input(name, message, "separate columns by commas, and quote values that contain one"));
     }
     Ok(())
 }
@@ -145,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn another_separator_is_named() {
+    fn another_separator_is_reported() {
         let error = check_separator("in.csv", &["name;email".to_owned()], 2).unwrap_err();
         assert!(error.to_string().starts_with("in.csv: its columns are separated by ';', not by commas"));
     }

@@ -1,7 +1,7 @@
-//! CSV files: by name, in parallel within a file, and exact.
+//! CSV files: columns matched by name, parallel within a file, and exact.
 //!
-//! `header` holds each file against the declared columns; `records` says where records end; `parse` takes a block of
-//! them apart.
+//! `header` checks each file against the declared columns; `records` finds where records end; `parse` splits a block of
+//! them into fields.
 
 mod header;
 mod parse;
@@ -26,15 +26,15 @@ use crate::error::Result;
 #[derive(Debug)]
 pub(crate) struct Csv;
 
-/// What the fields of one file's records mean.
+/// The mapping of the fields of one file's records.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Layout {
-    /// For each field of a record, in the file's order, the column that takes it.
+    /// For each field of a record, in file order, its column.
     targets: Vec<Option<usize>>,
 }
 
 impl Layout {
-    /// Fields that are the columns in their order; those behind the last column, if there must be more, are none.
+    /// Fields that are the columns in order; fields after the last column, up to `least`, are ignored.
     pub(crate) fn in_order(columns: usize, least: usize) -> Self {
         Self { targets: (0..columns.max(least)).map(|field| (field < columns).then_some(field)).collect() }
     }

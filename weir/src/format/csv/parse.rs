@@ -1,4 +1,4 @@
-//! A block of whole records becomes a batch of string views that point into the block: no value is copied.
+//! Parses a block of whole records into string views that point into the block: no value is copied.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ pub(crate) fn parse(block: &Bytes, layout: &Layout, shape: &Shape) -> Parsed {
     Parsed { columns: finish(columns, rows, block, extra), rows, spans, rejected, lines }
 }
 
-/// The records of a text without header, as so many columns of text.
+/// The records of a text without header, as `columns` columns of text.
 pub(crate) fn texts(block: &Bytes, columns: usize) -> Result<Vec<ArrayRef>, String> {
     let column = |i| Arc::new(Column::plain(&format!("c{i}"), DataType::Utf8View));
     let declared = Declared::of((0..columns).map(column).collect(), false, Arc::new([]));
@@ -47,7 +47,7 @@ struct Reader<'a> {
     spans: Vec<Span>,
     rejected: Vec<Rejected>,
     lines: u64,
-    /// Texts that had to be unescaped: the second buffer of the views.
+    /// Unescaped texts: the second buffer of the views.
     extra: Vec<u8>,
 }
 
@@ -73,9 +73,9 @@ impl<'a> Reader<'a> {
     fn read(&mut self) {
         let data = self.data;
         let mut marks = Marks::new(data);
-        let mut record = 0; // where the record begins
-        let mut start = 0; // where the field begins
-        let mut field = 0; // which field of the record it is
+        let mut record = 0; // the start of the record
+        let mut start = 0; // the start of the field
+        let mut field = 0; // the index of the field in its record
         let mut lines_in_record = 0;
         while record < data.len() {
             let mark = marks.next().unwrap_or(data.len());
@@ -89,7 +89,7 @@ impl<'a> Reader<'a> {
                         QuotedEnd::Closed(closing) => {
                             lines_in_record += memchr_iter(b'\n', &data[start..closing]).count() as u64;
                             self.quoted(field, start + 1, closing);
-                            // What follows is a comma or the record's end: the empty rest of the field is passed over.
+                            // A comma or the record's end follows: the empty rest of the field is skipped.
                             marks.skip_to(closing + 1);
                             let next = marks.next().unwrap_or(data.len());
                             if data.get(next) == Some(&b',') {
@@ -112,7 +112,7 @@ impl<'a> Reader<'a> {
                 _ => {
                     let end = if mark > start && data[mark - 1] == b'\r' { mark - 1 } else { mark };
                     if field == 0 && end == start {
-                        self.lines += u64::from(mark < data.len()); // a blank line is no record
+                        self.lines += u64::from(mark < data.len()); // a blank line is not a record
                     } else {
                         self.plain(field, start, end);
                         self.end_record(record, mark, field + 1, lines_in_record);
@@ -123,7 +123,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Takes a plain field. Without text it is null.
+    /// Adds a plain field. An empty one is null.
     #[inline(always)]
     fn plain(&mut self, field: usize, start: usize, end: usize) {
         let Some(Some(target)) = self.layout.targets.get(field).copied() else { return };
@@ -132,7 +132,7 @@ impl<'a> Reader<'a> {
         self.push(target, view, is_null);
     }
 
-    /// Takes a quoted field. Without text it is the empty text, not null.
+    /// Adds a quoted field. An empty one is the empty text, not null.
     fn quoted(&mut self, field: usize, start: usize, end: usize) {
         let Some(Some(target)) = self.layout.targets.get(field).copied() else { return };
         if memchr(b'"', &self.data[start..end]).is_none() {
@@ -142,7 +142,7 @@ impl<'a> Reader<'a> {
         let mut rest = &self.data[start..end];
         while let Some(quote) = memchr(b'"', rest) {
             self.extra.extend_from_slice(&rest[..=quote]);
-            rest = &rest[quote + 2..]; // every quote inside is doubled, or the field had ended there
+            rest = &rest[quote + 2..]; // every quote inside is doubled, or the field would have ended there
         }
         self.extra.extend_from_slice(rest);
         let view = view(&self.extra, from, self.extra.len(), 1);
@@ -160,7 +160,7 @@ impl<'a> Reader<'a> {
             && self.shape.null_values.iter().any(|null| null.as_bytes() == &self.data[start..end])
     }
 
-    /// Closes a record of `fields` fields that ends before the line feed at `end`, or takes it back.
+    /// Closes a record of `fields` fields that ends before the line feed at `end`, or rejects it.
     #[inline(always)]
     fn end_record(&mut self, record: usize, end: usize, fields: usize, lines_in_record: u64) {
         let reason = if fields < self.layout.targets.len() {

@@ -1,26 +1,26 @@
-//! Where records and fields begin and end, in bytes.
+//! Byte positions of records and fields.
 //!
-//! The rules are RFC 4180's, held strictly: a field that starts with a quote ends with one, and what follows
-//! is a comma or the end of the line. A record for which that does not hold is *broken*: its first line is
-//! rejected and reading picks up at the next line. The same rules, in the same functions, say where a block
-//! may be cut and how it is parsed, so that the rows do not depend on how a file is cut into blocks.
+//! The rules are RFC 4180, strictly: a field that starts with a quote ends with one, followed by a comma or the end of
+//! the line. A record that violates this is *broken*: its first line is rejected and parsing resumes at the next line.
+//! The same functions determine where a block may be cut and how it is parsed, so that the rows do not depend on how a
+//! file is cut into blocks.
 
 use memchr::{memchr, memrchr};
 
 /// How a quoted field ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum QuotedEnd {
-    /// The closing quote stands at this index.
+    /// The closing quote is at this index.
     Closed(usize),
     /// It is not closed, or text follows the closing quote.
     Broken,
-    /// It goes on behind the data at hand.
+    /// It continues after the available data.
     Unknown,
 }
 
 /// Finds the end of a quoted field whose text begins at `from`, in a record that begins at `record`.
 ///
-/// `complete` says that the data ends where a record ends, so that nothing behind it can matter.
+/// `complete` means that the data ends at a record's end, so that following data cannot matter.
 pub(crate) fn quoted_end(data: &[u8], record: usize, from: usize, complete: bool, max_record: usize) -> QuotedEnd {
     let limit = record.saturating_add(max_record);
     let within = &data[..data.len().min(limit)];
@@ -43,9 +43,9 @@ pub(crate) fn quoted_end(data: &[u8], record: usize, from: usize, complete: bool
     }
 }
 
-/// The end of the last record that is whole within `data`, which starts at a record's start; 0 if none is.
+/// The end of the last complete record in `data`, which starts at a record's start; 0 if there is none.
 pub(crate) fn last_record_end(data: &[u8], max_record: usize) -> usize {
-    let mut end = 0; // of the last whole record, so the start of the one at hand
+    let mut end = 0; // of the last complete record, so the start of the current one
     let mut at = 0; // outside quotes
     loop {
         let Some(quote) = memchr(b'"', &data[at..]).map(|i| at + i) else {
@@ -69,7 +69,7 @@ pub(crate) fn last_record_end(data: &[u8], max_record: usize) -> usize {
     }
 }
 
-/// The index behind the first line feed at or after `from`.
+/// The index after the first line feed at or after `from`.
 pub(crate) fn line_end(data: &[u8], from: usize) -> Option<usize> {
     memchr(b'\n', &data[from..]).map(|i| from + i + 1)
 }
@@ -77,9 +77,9 @@ pub(crate) fn line_end(data: &[u8], from: usize) -> Option<usize> {
 /// Finds commas, line feeds and quotes, 64 bytes at a time.
 pub(crate) struct Marks<'a> {
     data: &'a [u8],
-    /// Where the chunk that `mask` speaks of begins.
+    /// The start of the chunk of `mask`.
     chunk: usize,
-    /// A bit for each mark in the chunk that was not given out yet.
+    /// A bit for each mark in the chunk that was not returned yet.
     mask: u64,
 }
 
@@ -89,7 +89,7 @@ impl<'a> Marks<'a> {
         Self { data, chunk: 0, mask: chunk_marks(data) }
     }
 
-    /// Goes on with the first mark at or after `at`, which lies behind every mark that was given out.
+    /// Continues with the first mark at or after `at`, which is after every returned mark.
     pub(crate) fn skip_to(&mut self, at: usize) {
         if at & !63 == self.chunk {
             self.mask &= u64::MAX << (at & 63);
@@ -98,7 +98,7 @@ impl<'a> Marks<'a> {
         }
     }
 
-    /// Goes on with the first mark at or after `at`, wherever that is.
+    /// Continues with the first mark at or after `at`, anywhere in the data.
     pub(crate) fn restart(&mut self, at: usize) {
         self.chunk = at & !63;
         self.mask = self.data.get(self.chunk..).map_or(0, chunk_marks) & (u64::MAX << (at & 63));
@@ -140,7 +140,7 @@ fn marks_of_64(chunk: &[u8; 64]) -> u64 {
     use std::arch::x86_64::{_mm_cmpeq_epi8, _mm_loadu_si128, _mm_movemask_epi8, _mm_or_si128, _mm_set1_epi8};
     let mut mask = 0;
     for part in 0..4 {
-        // SAFETY: SSE2 is part of x86_64, and 16 bytes from `part * 16` lie within the 64 of the chunk.
+        // SAFETY: SSE2 is part of x86_64, and 16 bytes from `part * 16` are within the 64 of the chunk.
         let bits = unsafe {
             let bytes = _mm_loadu_si128(chunk.as_ptr().add(part * 16).cast());
             let comma = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(b',' as i8));
@@ -181,14 +181,14 @@ mod tests {
     }
 
     #[test]
-    fn a_newline_inside_quotes_ends_no_record() {
+    fn a_newline_inside_quotes_does_not_end_a_record() {
         assert_eq!(last_record_end(b"a,b\n\"c\nd\",e", 100), 4);
         assert_eq!(last_record_end(b"a,b\n\"c\nd\",e\nf", 100), 12);
         assert_eq!(last_record_end(b"a,b\n\"c\nd", 100), 4);
     }
 
     #[test]
-    fn after_a_broken_record_reading_picks_up_at_the_next_line() {
+    fn after_a_broken_record_parsing_resumes_at_the_next_line() {
         assert_eq!(last_record_end(b"\"a\"x\nb\nc", 100), 7);
     }
 

@@ -1,12 +1,12 @@
-//! The rules of CSV, read plainly, for the tests of the parser: one record after the other, one byte after the other.
+//! The rules of CSV in a simple implementation for the tests of the parser: record by record, byte by byte.
 
 use crate::format::testing::{Outcome, Row};
 
-/// What stands behind the header of a file of so many columns of text.
+/// The records after the header of a file with `columns` columns of text.
 pub(crate) fn reference(text: &str, columns: usize) -> Outcome {
     let mut outcome = Outcome::default();
     let mut rest = text;
-    let mut line = 2; // behind the header
+    let mut line = 2; // after the header
     while !rest.is_empty() {
         let Some((record, length)) = strict_record(rest) else {
             let length = rest.find('\n').map_or(rest.len(), |i| i + 1);
@@ -33,7 +33,7 @@ fn without_line_end(raw: &str) -> &str {
     raw.strip_suffix('\r').unwrap_or(raw)
 }
 
-/// The fields of the first record and its length with its line end; none if its quotes are broken.
+/// The fields of the first record and its length with its line end; `None` if its quotes are broken.
 fn strict_record(text: &str) -> Option<(Row, usize)> {
     let mut fields = Vec::new();
     let mut rest = text;
@@ -63,7 +63,7 @@ fn strict_record(text: &str) -> Option<(Row, usize)> {
     }
 }
 
-/// The text of a quoted field, and what stands behind its closing quote.
+/// The text of a quoted field, and the text after its closing quote.
 fn quoted_field(text: &str) -> Option<(String, &str)> {
     let (mut field, mut rest) = (String::new(), text);
     loop {

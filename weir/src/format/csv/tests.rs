@@ -1,4 +1,4 @@
-//! The scan against the `csv` crate and against a plain reading of the rules, byte by byte.
+//! The scan compared with the `csv` crate and with a simple implementation of the rules.
 
 use datafusion::arrow::datatypes::DataType;
 use proptest::prelude::*;
@@ -8,7 +8,7 @@ use super::reference::reference;
 use crate::format::testing::{Reading, plain};
 use crate::route::{Findings, RejectedRoute};
 
-/// What the `csv` crate makes of it: an unquoted empty field and a quoted one are the same to it.
+/// The records by the `csv` crate, which does not distinguish an unquoted empty field from a quoted one.
 fn csv_crate(text: &str) -> Vec<Vec<String>> {
     let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text.as_bytes());
     reader.records().map(|record| record.unwrap().iter().map(str::to_owned).collect()).collect()
@@ -43,7 +43,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
-    fn any_text_is_read_by_the_rules_whatever_the_blocks_and_threads(text in pieces(), block_bytes in 1usize..64, partitions in 1usize..5) {
+    fn any_text_is_read_by_the_rules_for_any_blocks_and_threads(text in pieces(), block_bytes in 1usize..64, partitions in 1usize..5) {
         let expected = reference(&text, 2).sorted();
         let file = format!("c0,c1\n{text}");
         let scan = Reading::texts(2).cut(block_bytes, partitions);
@@ -107,7 +107,7 @@ fn an_unclosed_quote_costs_its_own_line_only() {
 }
 
 #[test]
-fn a_record_above_the_longest_allowed_is_rejected_whatever_the_blocks() {
+fn a_record_above_the_maximum_length_is_rejected_for_any_blocks() {
     let long = "x".repeat(100);
     let file = format!("c0,c1\n1,a\n2,{long}\n3,b\n4,\"{long}\n5,c\n");
     for block_bytes in [1, 10, 64, 1000] {
@@ -136,7 +136,7 @@ fn a_query_reads_only_the_columns_it_names_and_counts_without_any() {
 }
 
 #[test]
-fn what_a_query_does_not_read_is_still_counted_and_its_bad_records_are_passed_on() {
+fn rows_that_a_query_does_not_read_are_counted_and_their_bad_records_passed_on() {
     let file: String = (0..1000).map(|i| if i % 10 == 9 { "x\n".to_owned() } else { format!("{i},b\n") }).collect();
     let file = format!("c0,c1\n{file}");
     let scan = Reading::texts(2).cut(50, 3);
@@ -165,7 +165,7 @@ fn a_text_that_does_not_fit_its_type_rejects_its_record() {
 }
 
 #[test]
-fn a_value_has_the_one_form_of_its_type_or_its_record_is_rejected() {
+fn a_value_in_another_form_than_its_types_rejects_its_record() {
     let amount = DataType::Decimal128(12, 2);
     let scan = Reading::of(&[("yes", DataType::Boolean), ("day", DataType::Date32), ("amount", amount)]);
     let good = ["true,2022-01-31,1.50", "FALSE,0001-01-01,-7", "true,9999-12-31,1.500"];
@@ -195,7 +195,7 @@ fn numbers_are_finite_and_times_are_not_changed() {
 }
 
 #[test]
-fn without_a_taker_the_first_unreadable_record_ends_the_run() {
+fn without_a_sink_the_first_unreadable_record_ends_the_run() {
     let rejected = RejectedRoute::new("application");
     let record = crate::route::RejectedRecord {
         file: "in/a.csv".into(),

@@ -1,6 +1,6 @@
-//! Rows become CSV as RFC 4180 has it: straight from string views into a buffer.
+//! Writes rows as CSV (RFC 4180): directly from string views into a buffer.
 //!
-//! Null is an empty field and the empty text is `""`, so that what was read is written back as it came.
+//! Null is an empty field and the empty text is `""`, so that values survive a round trip.
 
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::__m128i;
@@ -31,7 +31,7 @@ pub(crate) fn header<'a>(names: impl Iterator<Item = &'a str>, out: &mut Vec<u8>
     out.push(b'\n');
 }
 
-/// Appends the chosen rows, or all; gives how many.
+/// Appends the chosen rows, or all; returns their number.
 pub(crate) fn rows(
     batch: &RecordBatch,
     columns: &[usize],
@@ -41,7 +41,7 @@ pub(crate) fn rows(
     let columns = columns.iter().map(|column| Column::new(batch.column(*column))).collect::<Result<Vec<_>, _>>()?;
     let only = columns.len() == 1;
     let mut rows = 0;
-    // Room for the batch as it most often is, so that no value has to ask for more.
+    // Space for a typical batch, so that single values need not reserve any.
     out.reserve(columns.iter().map(|column| column.length() + batch.num_rows() * SLACK).sum::<usize>().min(MAX_ROOM));
     let mut row = |row: usize| {
         let start = out.len();
@@ -50,7 +50,7 @@ pub(crate) fn rows(
             out.push(b',');
         }
         if only && out.len() == start + 1 {
-            // A blank line would be passed over when it is read again.
+            // A blank line would be skipped when it is read again.
             out.splice(start.., *b"\"\",");
         }
         if let Some(last) = out.last_mut() {
@@ -92,10 +92,10 @@ fn write(column: &Column, row: usize, out: &mut Vec<u8>) {
     }
 }
 
-/// Bytes that a value takes beyond its own: a comma.
+/// Bytes per value in addition to its own: a comma.
 const SLACK: usize = 1;
 
-/// What has to be quoted: commas, quotes and line ends.
+/// The characters that need quoting: commas, quotes and line ends.
 struct Csv;
 
 impl Special for Csv {
@@ -115,7 +115,7 @@ impl Special for Csv {
     }
 }
 
-/// Appends a text, in quotes where it has to be.
+/// Appends a text, quoted if necessary.
 #[inline(always)]
 fn text(value: &[u8], out: &mut Vec<u8>) {
     if has_any::<Csv>(value) { quoted(value, out) } else { out.extend_from_slice(value) }
@@ -171,14 +171,14 @@ mod tests {
     }
 
     #[test]
-    fn a_null_alone_in_its_row_is_no_blank_line() {
+    fn a_null_alone_in_its_row_is_not_a_blank_line() {
         let batch = batch(vec![Arc::new(StringViewArray::from(vec![None::<&str>]))]);
         assert_eq!(written(&batch, None), "\"\"\n");
     }
 
     proptest! {
         #[test]
-        fn what_has_to_be_quoted_is_found_wherever_it_stands(value in "[a-z\\-é]{0,40}", at in 0usize..40, with in 0usize..4) {
+        fn special_characters_are_found_at_every_position(value in "[a-z\\-é]{0,40}", at in 0usize..40, with in 0usize..4) {
             prop_assert!(!has_any::<Csv>(value.as_bytes()));
             let mut value = value.into_bytes();
             value.insert(at.min(value.len()), b",\"\n\r"[with]);
@@ -189,7 +189,7 @@ mod tests {
         }
 
         #[test]
-        fn what_is_written_is_what_the_csv_crate_reads(values in proptest::collection::vec(("[a,\"\r\n é]{0,20}", "[a-z,]{0,14}"), 1..20)) {
+        fn the_csv_crate_reads_what_is_written(values in proptest::collection::vec(("[a,\"\r\n é]{0,20}", "[a-z,]{0,14}"), 1..20)) {
             let left = StringViewArray::from_iter_values(values.iter().map(|(a, _)| a));
             let right = StringViewArray::from_iter_values(values.iter().map(|(_, b)| b));
             let text = written(&batch(vec![Arc::new(left), Arc::new(right)]), None);

@@ -1,6 +1,6 @@
-//! JSON Lines: one object a line, its keys the columns' names.
+//! JSON Lines: one object per line, its keys the columns' names.
 //!
-//! A value becomes its text, and the text becomes a value of the column's type by the very rules of CSV.
+//! A value is converted to its text, which is parsed as the column's type by the rules of CSV.
 
 mod parse;
 pub(crate) mod write;
@@ -18,18 +18,18 @@ use super::columns::Declared;
 use super::text::{Beginning, HEAD_BYTES, Parsed, Shape, TextFormat, TextStream, byte_order_mark, check_text};
 use crate::error::Result;
 
-/// One JSON object a line.
+/// One JSON object per line.
 #[derive(Debug)]
 pub(crate) struct Jsonl;
 
-/// What the keys of an object mean.
+/// The mapping of the keys of an object.
 #[derive(Debug, Clone)]
 pub(crate) struct Layout {
-    /// The declared columns' keys, in their order.
+    /// The declared columns' keys, in order.
     keys: Arc<[String]>,
-    /// From a key to its place among them.
+    /// From a key to its index among them.
     places: Arc<HashMap<String, usize>>,
-    /// For each of the keys the column that takes its value.
+    /// The column of each key.
     targets: Vec<Option<usize>>,
     ignore_unknown: bool,
 }
@@ -61,7 +61,7 @@ impl TextFormat for Jsonl {
         Layout { targets: layout.targets.iter().map(|column| column.and_then(target)).collect(), ..layout.clone() }
     }
 
-    /// A line feed inside a text is written `\n`: every real one ends a line.
+    /// A line feed inside a text is written as `\n`: every literal one ends a line.
     fn last_record_end(data: &[u8], _: usize) -> usize {
         memrchr(b'\n', data).map_or(0, |end| end + 1)
     }

@@ -1,4 +1,4 @@
-//! A block of whole lines becomes columns of texts. What is written without escapes is not copied.
+//! Parses a block of whole lines into columns of texts. Texts without escapes are not copied.
 
 use std::fmt;
 
@@ -50,14 +50,14 @@ struct Reader<'a> {
     shape: &'a Shape,
     columns: Vec<Views>,
     rows: usize,
-    /// Texts that had to be unescaped: the second buffer of the views.
+    /// Unescaped texts: the second buffer of the views.
     extra: Vec<u8>,
-    /// For each declared key the line, counted from 1, that had it last.
+    /// For each declared key the last line that had it, counted from 1.
     seen: Vec<usize>,
 }
 
 impl<'a> Reader<'a> {
-    /// Takes a line as a row, or says why it is none.
+    /// Adds a line as a row, or returns why it is not one.
     fn line(&mut self, line: &'a [u8], is_utf8: bool) -> Result<(), &'static str> {
         if line.len() > self.shape.max_record {
             return Err("record_too_long");
@@ -68,11 +68,11 @@ impl<'a> Reader<'a> {
             false => simdutf8::basic::from_utf8(line).map_err(|_| "invalid_utf8")?,
         };
         let mut json = serde_json::Deserializer::from_str(text);
-        let mut object = Object { reader: self, guess: 0, flaw: None };
+        let mut object = Object { reader: self, guess: 0, problem: None };
         let read = json.deserialize_map(&mut object).and_then(|()| json.end());
-        let flaw = if read.is_err() { Some("invalid_json") } else { object.flaw };
+        let problem = if read.is_err() { Some("invalid_json") } else { object.problem };
         let row = self.rows;
-        if let Some(reason) = flaw {
+        if let Some(reason) = problem {
             self.columns.iter_mut().for_each(|column| column.truncate(row));
             self.seen.fill(0);
             return Err(reason);
@@ -82,7 +82,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// Takes the value of a declared key.
+    /// Adds the value of a declared key.
     fn value(&mut self, key: usize, value: &'a RawValue) -> Result<(), serde_json::Error> {
         let json = value.get().as_bytes();
         let start = json.as_ptr() as usize - self.block.as_ptr() as usize;
@@ -107,7 +107,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// The view of a text in the block, or among those that had to be unescaped, unless it stands for null.
+    /// The view of a text in the block, or among the unescaped ones, unless it means null.
     fn text(&self, start: usize, end: usize, buffer: u32) -> (u128, bool) {
         let data = if buffer == 0 { self.block } else { &self.extra };
         match self.shape.null_values.iter().any(|null| null.as_bytes() == &data[start..end]) {
@@ -117,13 +117,13 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// An object's keys and values, as they come.
+/// An object's keys and values, in file order.
 struct Object<'r, 'a> {
     reader: &'r mut Reader<'a>,
-    /// The key that most likely comes next: lines mostly have them in one order.
+    /// The key that is most likely the next one: most lines have the same order.
     guess: usize,
-    /// Why the line is no row, although it is JSON.
-    flaw: Option<&'static str>,
+    /// Why the line is not a row, although it is JSON.
+    problem: Option<&'static str>,
 }
 
 impl<'a> Visitor<'a> for &mut Object<'_, 'a> {
@@ -139,7 +139,7 @@ impl<'a> Visitor<'a> for &mut Object<'_, 'a> {
             let Some(key) = key else {
                 check_escapes(value).map_err(M::Error::custom)?;
                 if !self.reader.layout.ignore_unknown {
-                    self.flaw.get_or_insert("unknown_column");
+                    self.problem.get_or_insert("unknown_column");
                 }
                 continue;
             };
@@ -147,7 +147,7 @@ impl<'a> Visitor<'a> for &mut Object<'_, 'a> {
             let row = self.reader.rows + 1;
             if std::mem::replace(&mut self.reader.seen[key], row) == row {
                 check_escapes(value).map_err(M::Error::custom)?;
-                self.flaw.get_or_insert("repeated_key");
+                self.problem.get_or_insert("repeated_key");
                 continue;
             }
             self.reader.value(key, value).map_err(M::Error::custom)?;
@@ -156,7 +156,7 @@ impl<'a> Visitor<'a> for &mut Object<'_, 'a> {
     }
 }
 
-/// A key, as its place among the declared ones.
+/// A key, as its index among the declared ones.
 struct Key<'a> {
     layout: &'a Layout,
     guess: usize,
@@ -185,8 +185,8 @@ impl Visitor<'_> for Key<'_> {
     }
 }
 
-/// Fails if an escape stands for no character: a value as it is written may still have half of a surrogate pair.
-/// That is looked for in the values, too, that nobody reads: whether a line can be read must not depend on the query.
+/// Fails if an escape is not a character: the text of a value may contain half of a surrogate pair. The values of
+/// ignored keys are checked, too: whether a line can be parsed must not depend on the query.
 fn check_escapes(value: &RawValue) -> Result<(), serde_json::Error> {
     match memchr(b'\\', value.get().as_bytes()) {
         None => Ok(()),
@@ -194,7 +194,7 @@ fn check_escapes(value: &RawValue) -> Result<(), serde_json::Error> {
     }
 }
 
-/// A JSON value whose texts are looked at and not kept.
+/// A JSON value whose texts are checked and dropped.
 struct Checked;
 
 impl<'de> serde::Deserialize<'de> for Checked {

@@ -1,4 +1,4 @@
-//! JSON Lines against `serde_json`, line by line.
+//! JSON Lines compared with `serde_json`, line by line.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use super::Jsonl;
 use crate::format::columns::Column;
 use crate::format::testing::{Outcome, Reading, Row, plain};
 
-/// The rules, read plainly, for files of texts `c0` and `c1`.
+/// A simple implementation of the rules, for files of texts `c0` and `c1`.
 fn reference(text: &str, ignore_unknown: bool) -> Outcome {
     let mut outcome = Outcome::default();
     for (line, raw) in (1..).zip(text.split('\n')) {
@@ -28,7 +28,7 @@ fn reference(text: &str, ignore_unknown: bool) -> Outcome {
 
 fn row(line: &str, ignore_unknown: bool) -> Result<Row, &'static str> {
     let Ok(Value::Object(object)) = serde_json::from_str::<Value>(line) else { return Err("invalid_json") };
-    // `serde_json` takes the last of repeated keys: how often one stands there is found out by counting them.
+    // `serde_json` keeps the last of duplicate keys: they are found by counting.
     let keys = keys_of(line);
     let mut seen = Vec::new();
     for key in &keys {
@@ -49,7 +49,7 @@ fn row(line: &str, ignore_unknown: bool) -> Result<Row, &'static str> {
     Ok(vec![text("c0"), text("c1")])
 }
 
-/// The keys of an object as they stand there.
+/// The keys of an object, duplicates included.
 fn keys_of(line: &str) -> Vec<String> {
     struct Keys(Vec<String>);
     impl<'de> serde::Deserialize<'de> for Keys {
@@ -74,7 +74,7 @@ fn keys_of(line: &str) -> Vec<String> {
     serde_json::from_str::<Keys>(line).unwrap().0
 }
 
-/// Lines that mostly are objects, from pieces that are compact JSON: then a value's text is what it is written with.
+/// Lines that are mostly objects, from pieces of compact JSON, in which a value's text is its spelling.
 fn lines() -> impl Strategy<Value = String> {
     let value = prop::sample::select(vec![
         "1",
@@ -114,7 +114,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
-    fn any_lines_are_read_as_serde_json_does_whatever_the_blocks_and_readers(text in lines(), ignore_unknown in any::<bool>(), block_bytes in 1usize..64, partitions in 1usize..5) {
+    fn any_lines_are_read_like_serde_json_for_any_blocks_and_readers(text in lines(), ignore_unknown in any::<bool>(), block_bytes in 1usize..64, partitions in 1usize..5) {
         let expected = reference(&text, ignore_unknown).sorted();
         let reading = Reading { ignore_unknown, ..Reading::texts(2).cut(block_bytes, partitions) };
         prop_assert_eq!(reading.read::<Jsonl>(text.as_bytes()).unwrap().sorted(), expected);
@@ -122,7 +122,7 @@ proptest! {
 }
 
 #[test]
-fn a_value_is_its_text_and_the_text_goes_by_the_rules_of_its_type() {
+fn a_value_is_converted_to_text_and_parsed_by_the_rules_of_its_type() {
     let columns =
         [("t", DataType::Utf8View), ("n", DataType::Int64), ("yes", DataType::Boolean), ("d", DataType::Date32)];
     let file = concat!(
@@ -167,7 +167,7 @@ fn unreadable_lines_are_rejected_with_their_numbers_and_the_rest_is_kept() {
 }
 
 #[test]
-fn a_line_above_the_longest_allowed_is_rejected_whatever_the_blocks() {
+fn a_line_above_the_maximum_length_is_rejected_for_any_blocks() {
     let file = format!("{{\"c0\":1}}\n{{\"c0\":\"{}\"}}\n{{\"c0\":2}}\n", "x".repeat(100));
     for block_bytes in [1, 10, 64, 1000] {
         let mut reading = Reading::texts(1).cut(block_bytes, 1);
@@ -189,13 +189,13 @@ fn null_values_are_null_and_an_empty_file_is_an_empty_table() {
 }
 
 #[test]
-fn a_text_of_no_utf_8_is_an_error() {
+fn a_text_that_is_not_utf_8_is_an_error() {
     let error = Reading::texts(1).read::<Jsonl>(&[0xff, 0xfe, b'{', 0]).unwrap_err();
     assert!(error.to_string().ends_with("is UTF-16, not UTF-8"), "{error}");
 }
 
 #[test]
-fn rows_of_columns_that_are_not_asked_for_are_held_against_their_types() {
+fn columns_that_are_not_requested_are_checked_too() {
     let mut reading = Reading::texts(1);
     reading.columns.push(Arc::new(Column::plain("n", DataType::Int32)));
     let outcome = reading.query::<Jsonl>(&[b"{\"n\":1}\n{\"n\":\"x\"}\n"], "select c0 from t").unwrap();

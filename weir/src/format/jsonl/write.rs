@@ -1,6 +1,6 @@
-//! Rows become JSON Lines: one object a line, its keys in the order of the columns and all of them there.
+//! Writes rows as JSON Lines: one object per line, with all keys in the order of the columns.
 //!
-//! Text is escaped where RFC 8259 demands it and nowhere else. Values that JSON cannot hold were looked for before.
+//! Text is escaped only where RFC 8259 requires it. Values that JSON cannot represent are searched for before.
 
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::__m128i;
@@ -14,7 +14,7 @@ use datafusion::arrow::error::ArrowError;
 
 use crate::format::write::{Column, MAX_ROOM, Special, has_any, mask, push_lowest, push_plain};
 
-/// What stands before the values of an object: its brace or a comma, the name and a colon.
+/// The bytes before the values of an object: its brace or a comma, the name and a colon.
 pub(crate) struct Keys(Vec<Key>);
 
 impl Keys {
@@ -23,7 +23,7 @@ impl Keys {
     }
 }
 
-/// Appends the chosen rows, or all; gives how many.
+/// Appends the chosen rows, or all; returns their number.
 pub(crate) fn rows(
     batch: &RecordBatch,
     columns: &[usize],
@@ -50,7 +50,7 @@ pub(crate) fn rows(
     Ok(rows)
 }
 
-/// Bytes that a value takes beyond its own: two quotes.
+/// Bytes per value in addition to its own: two quotes.
 const SLACK: usize = 2;
 
 /// Whether values of a type can be written as JSON and read again.
@@ -71,7 +71,7 @@ pub(crate) fn can_hold(kind: &DataType) -> bool {
     }
 }
 
-/// The bytes before a value, in pieces that are copied whole.
+/// The bytes before a value, in pieces that are copied as a whole.
 struct Key {
     pieces: Vec<u128>,
     length: usize,
@@ -103,7 +103,7 @@ enum Value {
     Nested(Nested, Option<NullBuffer>),
 }
 
-/// A column of values that hold others. A range says which of them are a row's.
+/// A column of nested values. A range has the indices of a row's values.
 enum Nested {
     List { items: Box<Value>, ranges: Vec<Range<usize>> },
     Map { names: StringViewArray, values: Box<Value>, ranges: Vec<Range<usize>> },
@@ -132,7 +132,7 @@ impl Value {
         Ok(Self::Nested(nested, column.nulls().cloned()))
     }
 
-    /// The bytes of all values, before anything in them is escaped; without what holds nested ones together.
+    /// The bytes of all values before escaping, without the punctuation of nested ones.
     fn length(&self) -> usize {
         match self {
             Self::Single(column) => column.length(),
@@ -147,7 +147,7 @@ impl Value {
             Self::Single(Column::Text(values)) if values.is_valid(row) => {
                 let view = values.views()[row];
                 let length = view as u32 as usize;
-                // The zeros behind a text that stands in its view are none of its bytes.
+                // The zeros after a text that is inlined in its view are not part of it.
                 if length <= 12 && mask::<Json>(view >> 32) & ((1 << length) - 1) == 0 {
                     let quote = u128::from(b'"');
                     push_lowest(quote | view >> 32 << 8 | quote << (8 * length + 8), length + 2, out);
@@ -214,7 +214,7 @@ impl Nested {
     }
 }
 
-/// The items of a list's rows, and which are whose, for each way in which Arrow keeps them.
+/// The items of a list's rows, and the range of each row, for each of Arrow's list layouts.
 fn list(column: &ArrayRef) -> Option<(&ArrayRef, Vec<Range<usize>>)> {
     let sized = |start: usize, length: usize| start..start + length;
     Some(match column.data_type() {
@@ -244,7 +244,7 @@ fn between<O: OffsetSizeTrait>(offsets: &[O]) -> Vec<Range<usize>> {
     offsets.windows(2).map(|pair| pair[0].as_usize()..pair[1].as_usize()).collect()
 }
 
-/// What has to be escaped: quotes, backslashes and control characters.
+/// The characters that need escaping: quotes, backslashes and control characters.
 struct Json;
 
 impl Special for Json {
@@ -265,7 +265,7 @@ impl Special for Json {
     }
 }
 
-/// Appends a text in quotes, escaped where it has to be.
+/// Appends a text in quotes, escaped if necessary.
 #[inline(always)]
 fn text(value: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
@@ -364,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn lists_are_arrays_however_they_are_kept() {
+    fn lists_are_arrays_in_every_layout() {
         let rows = [Some(vec![Some(1), None]), None, Some(vec![])];
         let expected = "{\"a\":[1,null]}\n{\"a\":null}\n{\"a\":[]}\n";
         let list = ListArray::from_iter_primitive::<Int64Type, _, _>(rows.clone());
@@ -410,7 +410,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_and_keys_that_are_no_text_are_refused() {
+    fn bytes_and_keys_that_are_not_text_are_refused() {
         let list = |kind| DataType::List(Arc::new(Field::new("item", kind, true)));
         assert!(can_hold(&list(DataType::Int64)) && !can_hold(&DataType::Binary) && !can_hold(&list(DataType::Binary)));
         let map = |key| {
@@ -422,14 +422,14 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_escaped_that_need_not_be() {
+    fn nothing_is_escaped_without_need() {
         let text = "a/b é \u{7f} \u{2028} '<>& 😀";
         assert_eq!(one(Arc::new(StringViewArray::from(vec![text]))), format!("{{\"a\":\"{text}\"}}\n"));
     }
 
     proptest! {
         #[test]
-        fn what_has_to_be_escaped_is_found_wherever_it_stands(value in "[a-z /é\u{7f}]{0,40}", at in 0usize..40, with in 0usize..5) {
+        fn special_characters_are_found_at_every_position(value in "[a-z /é\u{7f}]{0,40}", at in 0usize..40, with in 0usize..5) {
             prop_assert!(!has_any::<Json>(value.as_bytes()));
             let special = [b'"', b'\\', 0, 0x1f, b'\n'][with];
             let mut value = value.into_bytes();
@@ -441,7 +441,7 @@ mod tests {
         }
 
         #[test]
-        fn what_is_written_is_what_serde_json_reads(
+        fn serde_json_reads_what_is_written(
             rows in proptest::collection::vec(
                 (
                     proptest::option::of("[a\"\\\\\\x00-\\x1f/é\u{7f}]{0,20}"),
@@ -470,7 +470,7 @@ mod tests {
                 prop_assert_eq!(object.keys().collect::<Vec<_>>(), names.clone());
                 let value = |at: usize| serde_json::from_str::<serde_json::Value>(object[at].get()).unwrap();
                 prop_assert_eq!((value(0), value(1), value(2)), (json!(row.0), json!(row.1), json!(row.2)));
-                // (serde_json itself reads numbers with a point to the last digit but one.)
+                // (serde_json itself reads numbers with a point exactly except for the last digit.)
                 prop_assert_eq!(object[3].get().parse::<f64>().ok(), row.3);
                 prop_assert_eq!(value(4), json!(row.4));
             }

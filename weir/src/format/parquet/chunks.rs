@@ -1,4 +1,4 @@
-//! A file as the Parquet library reads it.
+//! A file as a reader of the Parquet library.
 
 use std::io::{BufReader, Read};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,7 +10,7 @@ use parquet::file::reader::{ChunkReader, Length};
 use crate::error::{Error, Result};
 use crate::place::RangeReader;
 
-/// An open file. What goes wrong below the library is kept, to be said in place of what the library makes of it.
+/// An open file. Its own errors are kept, to be reported instead of the library's.
 #[derive(Debug, Clone)]
 pub(crate) struct Chunks(Arc<(RangeReader, Mutex<Option<Error>>)>);
 
@@ -19,25 +19,25 @@ impl Chunks {
         Self(Arc::new((reader, Mutex::default())))
     }
 
-    /// Fails if the file is not what it was when the run began.
+    /// Fails if the file is not the version that it was when the run began.
     pub(crate) fn check_unchanged(&self) -> Result<()> {
         self.0.0.check_unchanged()
     }
 
-    /// An error of the library, or what is behind it.
+    /// An error of the library, or the file's own error that caused it.
     pub(crate) fn failed(&self, error: impl std::fmt::Display) -> Error {
-        let behind = self.0.1.lock().unwrap_or_else(PoisonError::into_inner).take();
-        behind.unwrap_or_else(|| {
-            let message = format!("is no Parquet file, or a damaged one: {error}");
-            Error::input(self.0.0.name(), message, "write the file again, whole")
+        let cause = self.0.1.lock().unwrap_or_else(PoisonError::into_inner).take();
+        cause.unwrap_or_else(|| {
+            let message = format!("is not a Parquet file, or is damaged: {error}");
+            Error::input(self.0.0.name(), message, "write the complete file again")
         })
     }
 
     fn read(&self, start: u64, length: u64) -> Result<Bytes, ParquetError> {
         self.0.0.read(start, length).map_err(|error| {
-            let said = ParquetError::General(error.to_string());
+            let general = ParquetError::General(error.to_string());
             *self.0.1.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-            said
+            general
         })
     }
 }
@@ -59,12 +59,12 @@ impl ChunkReader for Chunks {
         let bytes = self.read(start, length as u64)?;
         match bytes.len() == length {
             true => Ok(bytes),
-            false => Err(ParquetError::EOF(format!("{length} bytes at {start} reach beyond the end"))),
+            false => Err(ParquetError::EOF(format!("{length} bytes at {start} are beyond the end of the file"))),
         }
     }
 }
 
-/// The file from a place on.
+/// The file from a position on.
 #[derive(Debug)]
 pub(crate) struct From {
     chunks: Chunks,

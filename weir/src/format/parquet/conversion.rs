@@ -1,4 +1,4 @@
-//! How a column of a file becomes a column of the declared type.
+//! Conversion of a file's column to the declared type.
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray};
 use datafusion::arrow::compute::kernels::cmp::distinct;
@@ -11,11 +11,11 @@ use crate::format::convert::{cast, from_text};
 /// How a column of a file is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Conversion {
-    /// As it is.
+    /// Unchanged.
     Same,
-    /// Every value has its like in the declared type.
+    /// Every value has an equal one in the declared type.
     Widened,
-    /// Values that have none are found out: they do not come back as they were.
+    /// Values without an equal one are detected: they do not survive a round trip.
     Checked,
     /// Bytes, which are text if they are UTF-8.
     Bytes,
@@ -24,7 +24,7 @@ pub(crate) enum Conversion {
 }
 
 impl Conversion {
-    /// How values of a file's type become values of the declared one; none if the two have nothing in common.
+    /// The conversion from a file's type to the declared one; `None` if there is none.
     pub(crate) fn plan(file: &DataType, declared: &DataType) -> Option<Self> {
         use DataType::{
             Binary, Boolean, Date32, Decimal32, Decimal64, Decimal128, Decimal256, Float16, Float32, Float64, Int8,
@@ -51,7 +51,7 @@ impl Conversion {
         })
     }
 
-    /// Whether a value may be found not to fit.
+    /// Whether a value may be invalid.
     pub(crate) fn can_reject(self, declared: &DataType) -> bool {
         match self {
             Self::Same | Self::Widened => false,
@@ -62,20 +62,20 @@ impl Conversion {
 
     /// Converts a column of a file.
     pub(crate) fn convert(self, values: &ArrayRef, column: &Column) -> Result<Typed, ArrowError> {
-        // A timestamp with a zone is one of UTC, whatever zone the writer had.
+        // A timestamp with a zone is in UTC, whatever the writer's zone was.
         let values = match values.data_type() {
             DataType::Timestamp(unit, Some(_)) => &cast(values, &DataType::Timestamp(*unit, None))?,
             _ => values,
         };
-        let fits = |typed: ArrayRef| Typed { values: typed, misfits: vec![] };
+        let fits = |typed: ArrayRef| Typed { values: typed, invalid: vec![] };
         match self {
             Self::Same => Ok(fits(values.clone())),
             Self::Widened => Ok(fits(cast(values, &column.kind)?)),
             Self::Text => from_text(values, column),
             Self::Bytes => {
                 let typed = cast(values, &column.kind)?;
-                let misfits = (0..values.len()).filter(|row| values.is_valid(*row) && typed.is_null(*row)).collect();
-                Ok(Typed { values: typed, misfits })
+                let invalid = (0..values.len()).filter(|row| values.is_valid(*row) && typed.is_null(*row)).collect();
+                Ok(Typed { values: typed, invalid })
             }
             Self::Checked => {
                 let typed = cast(values, &column.kind)?;
@@ -84,8 +84,8 @@ impl Conversion {
                 let finite = typed.as_primitive_opt::<Float64Type>();
                 let is_finite =
                     |row: usize| finite.is_none_or(|typed| typed.is_null(row) || typed.value(row).is_finite());
-                let misfits = (0..values.len()).filter(|row| other.value(*row) || !is_finite(*row)).collect();
-                Ok(Typed { values: typed, misfits })
+                let invalid = (0..values.len()).filter(|row| other.value(*row) || !is_finite(*row)).collect();
+                Ok(Typed { values: typed, invalid })
             }
         }
     }

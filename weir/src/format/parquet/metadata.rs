@@ -1,4 +1,4 @@
-//! What a Parquet file says of itself, held against what is declared.
+//! The metadata of Parquet files, checked against the declaration.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use crate::place::Opener;
 use crate::route::RejectedRoute;
 use crate::watch::ScanProgress;
 
-/// The Parquet files of a source, their metadata read.
+/// The Parquet files of a source, with their metadata.
 #[derive(Debug)]
 pub(crate) struct ParquetFiles {
     opener: Opener,
@@ -28,15 +28,15 @@ pub(crate) struct ParquetFiles {
     files: Arc<[ParquetFile]>,
 }
 
-/// A Parquet file whose columns fit the task.
+/// A Parquet file whose columns match the task.
 #[derive(Debug)]
 pub(crate) struct ParquetFile {
     /// The name as the user would write it.
     pub(crate) name: Arc<str>,
-    /// Where the store has it, and what it was like when the run began.
+    /// Its location in the store, and its version when the run began.
     pub(crate) meta: ObjectMeta,
     pub(crate) metadata: ArrowReaderMetadata,
-    /// For each declared column its place in the file, and how it is read.
+    /// For each declared column its index in the file, and its conversion.
     pub(crate) columns: Vec<(usize, Conversion)>,
     pub(crate) groups: Vec<Group>,
 }
@@ -47,7 +47,7 @@ pub(crate) struct Group {
     /// Rows of the file before it.
     pub(crate) first_row: u64,
     pub(crate) rows: u64,
-    /// Its length in the file.
+    /// Its bytes in the file.
     pub(crate) bytes: u64,
 }
 
@@ -63,8 +63,8 @@ impl ParquetFiles {
 impl ParquetFile {
     fn open(opener: &Opener, FoundFile { name, meta }: FoundFile, declared: &Declared) -> Result<Self> {
         let chunks = Chunks::new(opener.open(&name, &meta)?);
-        // The schema that Arrow leaves beside Parquet's own says how the writer had the values in memory, which is
-        // of no interest here: times in a zone of the writer's, and texts in dictionaries.
+        // The Arrow schema that is stored in addition to Parquet's own describes the writer's memory layout, which does
+        // not matter here: times in a zone of the writer's, and texts in dictionaries.
         let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
         let plain = ArrowReaderMetadata::load(&chunks, options).map_err(|error| chunks.failed(error))?;
         let options = ArrowReaderOptions::new().with_schema(read_schema(plain.schema(), plain.parquet_schema()));
@@ -83,7 +83,7 @@ impl ParquetFile {
     }
 }
 
-/// As what the columns of a file are read: texts without copying them, and INT96 without overflow.
+/// The types as which the columns of a file are read: texts without copying, and INT96 without overflow.
 fn read_schema(schema: &SchemaRef, parquet: &SchemaDescriptor) -> SchemaRef {
     let fields = schema.fields().iter().zip(parquet.root_schema().get_fields()).map(|(field, in_file)| {
         let kind = match field.data_type() {
@@ -107,8 +107,8 @@ fn match_columns(name: &str, schema: &SchemaRef, declared: &Declared) -> Result<
         let conversion = Conversion::plan(kind, &column.kind).ok_or_else(|| {
             Error::input(
                 name,
-                format!("column `{}` is {kind} in the file, and cannot be read as {}", column.header, column.kind),
-                "declare another type for the column, or write the file with another one",
+                format!("column `{}` is {kind} in the file, which cannot be read as {}", column.header, column.kind),
+                "declare another type for the column, or write the file with the declared one",
             )
         })?;
         Ok((place, conversion))
@@ -125,7 +125,7 @@ impl Rows for ParquetFiles {
         format!("files={}", self.files.len())
     }
 
-    /// As many as the files say, unless some may be rejected.
+    /// The number of rows in the metadata; an estimate if some may be rejected.
     fn rows(&self) -> Precision<usize> {
         let groups = self.files.iter().flat_map(|file| &file.groups);
         let rows = groups.map(|group| group.rows as usize).sum();

@@ -1,6 +1,6 @@
 //! Parquet files: row groups, read in batches by any number of readers.
 //!
-//! `metadata` opens a file and holds its columns against the declared ones; `conversion` says how a file's type becomes
+//! `metadata` opens a file and checks its columns against the declared ones; `conversion` converts a file's type to
 //! the declared one; `scan` reads row groups; `raw` shows rejected rows as JSON.
 
 mod chunks;

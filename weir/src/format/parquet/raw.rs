@@ -1,4 +1,4 @@
-//! Rows of a Parquet file as JSON: what a person sees of a row that was rejected.
+//! Rejected rows of a Parquet file as human-readable JSON.
 
 use datafusion::arrow::array::{Array, RecordBatch};
 use datafusion::arrow::datatypes::DataType;
@@ -11,8 +11,8 @@ use super::metadata::ParquetFile;
 use super::scan::BATCH_ROWS;
 use crate::error::Result;
 
-/// Reads rows of a row group, counted within it and in their order, with all the columns of the file: what a row
-/// looks like must not depend on the query. They come in batches.
+/// Reads rows of a row group, by ascending index, with all the columns of the file: the text of a row
+/// must not depend on the query. They are returned in batches.
 pub(crate) fn rows<'a>(
     chunks: &'a Chunks,
     file: &ParquetFile,
@@ -46,7 +46,7 @@ fn write_rows(batch: &RecordBatch) -> Result<Vec<String>, ArrowError> {
         for ((field, column), values) in schema.fields().iter().zip(&columns).zip(batch.columns()) {
             let separator = if text.len() > 1 { "," } else { "" };
             let value = column.value(row).to_string();
-            // A number that JSON has is written as one; anything else, such as a date or NaN, as a text.
+            // A number that JSON can represent is written as one; anything else, such as a date or NaN, as a text.
             let is_bare = (values.data_type().is_numeric() || values.data_type() == &DataType::Boolean)
                 && serde_json::from_str::<&serde_json::value::RawValue>(&value).is_ok();
             let value = match (values.is_null(row), is_bare) {

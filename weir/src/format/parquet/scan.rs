@@ -18,10 +18,10 @@ use crate::place::Opener;
 use crate::route::{FailedRecord, Findings, NulledValues, RejectedRecord, RejectedRoute, SAMPLES};
 use crate::watch::ScanProgress;
 
-/// Rows of a batch.
+/// Rows per batch.
 pub(crate) const BATCH_ROWS: usize = 8192;
 
-/// Which row group is the next.
+/// The position of the next row group.
 #[derive(Debug, Default)]
 pub(crate) struct Cursor {
     file: usize,
@@ -36,11 +36,11 @@ pub(crate) struct ParquetScan {
     columns: ReadColumns,
     rejected: Arc<RejectedRoute>,
     progress: Arc<ScanProgress>,
-    /// Row groups that were begun and that no reader is at.
+    /// Row groups that were begun and are not being read.
     idle: Mutex<Vec<Piece>>,
 }
 
-/// A row group, or what is left of one.
+/// A row group, or the rest of one.
 #[derive(Debug)]
 pub(crate) enum Piece {
     Fresh { file: usize, group: usize },
@@ -54,17 +54,17 @@ pub(crate) struct OpenGroup {
     group: Group,
     chunks: Chunks,
     reader: ParquetRecordBatchReader,
-    /// For each column that is read its place in the reader's batches.
+    /// The index of each column that is read in the reader's batches.
     places: Vec<usize>,
     rows_read: u64,
     found: FoundRows,
 }
 
-/// What was found wanting in a row group; rows are counted within it.
+/// The invalid values of a row group; rows are counted within it.
 #[derive(Debug, Default)]
 struct FoundRows {
     rejected: Vec<(usize, Arc<str>)>,
-    /// Reason, rows, some of them.
+    /// Reason, number of rows, a sample of them.
     nulled: Vec<(String, u64, Vec<usize>)>,
     failed: Option<(usize, String, String)>,
 }
@@ -90,7 +90,7 @@ impl ParquetScan {
             .with_batch_size(BATCH_ROWS)
             .build()
             .map_err(|error| chunks.failed(error))?;
-        // The reader has the columns in the order of the file.
+        // The reader returns the columns in file order.
         let mut sorted = roots.clone();
         sorted.sort_unstable();
         roots.iter_mut().for_each(|root| *root = sorted.partition_point(|other| other < root));
@@ -101,7 +101,7 @@ impl ParquetScan {
     /// The next rows of a row group.
     fn batch(&self, open: &mut OpenGroup) -> QueryResult<RecordBatch> {
         let rows = open.reader.next().transpose().map_err(|error| open.chunks.failed(error))?;
-        let short = || open.chunks.failed(format!("row group {} has fewer rows than it says", open.index));
+        let short = || open.chunks.failed(format!("row group {} has fewer rows than its metadata", open.index));
         let rows = rows.filter(|rows| rows.num_rows() > 0).ok_or_else(short)?;
         let conversions = self.columns.declared().iter().map(|column| self.files[open.file].columns[*column].1);
         let typed = conversions.zip(&open.places).zip(&self.columns.columns);
@@ -119,7 +119,7 @@ impl ParquetScan {
         Ok(self.columns.asked(batch)?)
     }
 
-    /// Passes on what was found in a row group that was read to its end.
+    /// Reports the findings in a row group that was read to its end.
     fn end(&self, open: Box<OpenGroup>) -> Result<()> {
         open.chunks.check_unchanged()?;
         self.progress.bytes.fetch_add(open.group.bytes, Ordering::Relaxed);
@@ -144,7 +144,7 @@ impl ParquetScan {
                 self.rejected.send(Findings { rejected: records, ..Findings::default() })?;
             }
             if left.next().is_some() {
-                return Err(open.chunks.failed("its rows are not the same when they are read again"));
+                return Err(open.chunks.failed("its rows differ when they are read again"));
             }
         }
         for (reason, rows, shown) in nulled {
@@ -162,7 +162,7 @@ impl ParquetScan {
 impl FoundRows {
     fn add(&mut self, rejected: Vec<(usize, String)>, before: usize) {
         for (row, reason) in rejected {
-            // Most rows have the reason of the one before.
+            // Most rows have the same reason as the previous one.
             let reason = match self.rejected.last() {
                 Some((_, last)) if **last == *reason => last.clone(),
                 _ => reason.into(),

@@ -1,4 +1,4 @@
-//! Parquet files as others write them.
+//! Parquet files as other programs write them.
 
 use std::sync::Arc;
 
@@ -37,7 +37,7 @@ fn read(values: impl datafusion::arrow::array::Array + 'static, kind: DataType) 
 const MICROS: DataType = DataType::Timestamp(TimeUnit::Microsecond, None);
 
 #[test]
-fn a_value_becomes_one_of_the_declared_type_or_its_row_is_rejected() {
+fn a_value_is_converted_to_the_declared_type_or_its_row_is_rejected() {
     let big = i64::from(i32::MAX) + 1;
     assert_eq!(
         read(Int64Array::from(vec![Some(7), None, Some(big)]), DataType::Int32),
@@ -57,7 +57,7 @@ fn a_value_becomes_one_of_the_declared_type_or_its_row_is_rejected() {
 }
 
 #[test]
-fn texts_go_by_the_rules_of_csv_whatever_their_encoding() {
+fn texts_are_parsed_by_the_rules_of_csv_in_any_encoding() {
     let words: DictionaryArray<Int32Type> =
         vec!["12", "x", "12", "a text of more than twelve bytes"].into_iter().collect();
     assert_eq!(read(words.clone(), DataType::Utf8View).0.len(), 4);
@@ -66,7 +66,7 @@ fn texts_go_by_the_rules_of_csv_whatever_their_encoding() {
 }
 
 #[test]
-fn times_are_those_of_utc_and_none_is_cut() {
+fn times_are_in_utc_and_none_is_truncated() {
     let second = 1_643_630_399_i64; // 2022-01-31 11:59:59
     let zoned = TimestampMillisecondArray::from(vec![second * 1000 + 5]).with_timezone("+08:00");
     assert_eq!(read(zoned, MICROS).0, ["2022-01-31T11:59:59.005"]);
@@ -158,7 +158,7 @@ fn the_common_codecs_are_read() {
 }
 
 #[test]
-fn columns_go_by_name_and_wrong_ones_are_errors_that_name_the_file() {
+fn columns_are_matched_by_name_and_wrong_ones_are_errors_that_name_the_file() {
     let small = |name: &str| file(vec![(name, Arc::new(Int32Array::from(vec![1])))], WriterProperties::default());
     let error = |file: &[u8], kind| {
         let reading = Reading::of(&[("n", kind)]);
@@ -172,7 +172,7 @@ fn columns_go_by_name_and_wrong_ones_are_errors_that_name_the_file() {
     assert_eq!(error(&two, DataType::Int32), "0: column `m` is not declared");
     assert_eq!(
         error(&small("n"), DataType::Date32),
-        "0: column `n` is Int32 in the file, and cannot be read as Date32"
+        "0: column `n` is Int32 in the file, which cannot be read as Date32"
     );
     let nested = StructArray::from(vec![(
         Arc::new(Field::new("a", DataType::Int32, true)),
@@ -187,12 +187,12 @@ fn a_file_that_is_cut_short_or_damaged_is_an_error_that_names_it_and_never_a_wro
     let whole = many(Compression::SNAPPY);
     for wrong in [&whole[..whole.len() / 2], &whole[..whole.len() - 1], b"", b"PAR1", b"id,name,n\n1,x,2\n"] {
         let error = reading(1).query_parquet(&[wrong], "select * from t").unwrap_err().to_string();
-        assert!(error.starts_with("0: is no Parquet file, or a damaged one: "), "{error}");
+        assert!(error.starts_with("0: is not a Parquet file, or is damaged: "), "{error}");
     }
     // A page in the middle that is overwritten.
     let mut damaged = whole.clone();
     let middle = damaged.len() / 3;
     damaged[middle..middle + 400].fill(0xff);
     let error = reading(1).query_parquet(&[&damaged], "select * from t").unwrap_err().to_string();
-    assert!(error.starts_with("0: is no Parquet file, or a damaged one: "), "{error}");
+    assert!(error.starts_with("0: is not a Parquet file, or is damaged: "), "{error}");
 }

@@ -1,4 +1,4 @@
-//! Rows become a Parquet file, of row groups that are small enough to be put together in memory.
+//! Writes rows as a Parquet file, in row groups small enough to be built in memory.
 
 use std::sync::Arc;
 
@@ -15,26 +15,26 @@ use parquet::file::properties::WriterProperties;
 use crate::format::write::{GZIP_LEVEL, Output, ZSTD_LEVEL};
 use crate::task::Compression;
 
-/// A row group is closed when it has so many rows, or about so many bytes as they will be in the file. Until then it
+/// The limits at which a row group is closed: rows, and estimated bytes in the file. Until then it
 /// is in memory, one for each part that is written.
 const ROW_GROUP_ROWS: usize = 1 << 20;
 const ROW_GROUP_BYTES: usize = 16 << 20;
 
-/// A page's size before it is compressed: small enough to stay in a processor's cache meanwhile.
+/// Bytes of a page before compression: small enough for a processor's cache.
 const PAGE_BYTES: usize = 128 << 10;
 
-/// Each value of a column is written once until its values take more than this. Columns of more are given up early:
-/// to look a value up costs more than to write it.
+/// Maximum bytes of a column's dictionary. Columns of more distinct values are written without one from then on:
+/// a lookup costs more than writing the value.
 const DICTIONARY_BYTES: usize = 256 << 10;
 
-/// Batches with less than half as many rows are put together first.
+/// Batches with fewer than half as many rows are combined first.
 const BATCH_ROWS: usize = 8 << 10;
 
 /// A Parquet file that is being written.
 pub(crate) struct ParquetFile {
     schema: SchemaRef,
     columns: Vec<usize>,
-    /// Rows of batches of which few were chosen, if those can be put together without holding on to their batches.
+    /// Rows of batches of which few were chosen, combined so that their batches need not be kept.
     few: Option<BatchCoalescer>,
     writer: ArrowWriter<Box<dyn Output>>,
 }
@@ -51,7 +51,7 @@ impl ParquetFile {
             .map(|(name, at, kind)| (at, Field::new(name, stored(kind).unwrap_or_else(|| kind.clone()), true)))
             .unzip();
         let schema = Arc::new(Schema::new(fields));
-        // Without Arrow's own schema beside Parquet's a text is a text, whatever way of keeping it the engine chose.
+        // Without the Arrow schema in addition to Parquet's own, a text is a text in whatever layout the engine had it.
         let options =
             ArrowWriterOptions::new().with_properties(properties(compression)?).with_skip_arrow_metadata(true);
         let writer = ArrowWriter::try_new_with_options(out, schema.clone(), options)?;
@@ -60,7 +60,7 @@ impl ParquetFile {
         Ok(Self { schema, columns, few, writer })
     }
 
-    /// Takes the chosen rows, or all; gives how many.
+    /// Adds the chosen rows, or all; returns their number.
     pub(crate) fn write(&mut self, batch: &RecordBatch, chosen: Option<&BooleanBuffer>) -> Result<u64> {
         let columns = self.columns.iter().zip(self.schema.fields()).map(|(column, field)| {
             let column = batch.column(*column);
@@ -84,13 +84,13 @@ impl ParquetFile {
         Ok(rows as u64)
     }
 
-    /// Writes what is left and waits until all is on disk; gives the file's size.
+    /// Writes the rest and waits until all of it is durable; returns the file's size in bytes.
     pub(crate) fn finish(mut self) -> Result<u64> {
         self.encode_few(true)?;
         Ok(self.writer.into_inner()?.finish()?)
     }
 
-    /// Writes the rows that were put together, once they are enough or when they are all that there will be.
+    /// Writes the combined rows, once there are enough of them or if there will be no more.
     fn encode_few(&mut self, all: bool) -> Result<()> {
         let Some(few) = &mut self.few else { return Ok(()) };
         if all {
@@ -125,7 +125,7 @@ pub(crate) fn can_hold(kind: &DataType) -> bool {
     stored(kind).is_some_and(|stored| stored == *kind || can_cast_types(kind, &stored))
 }
 
-/// The type of which a column's values are in the file, where Parquet has a type with that meaning.
+/// The type of a column's values in the file, if Parquet has a type with that meaning.
 fn stored(kind: &DataType) -> Option<DataType> {
     let inside = |field: &FieldRef| Some(Arc::new(field.as_ref().clone().with_data_type(stored(field.data_type())?)));
     Some(match kind {
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn types_are_read_back_by_what_parquet_says_of_them() {
+    fn types_survive_a_round_trip_without_the_arrow_schema() {
         let decimal = Decimal128Array::from(vec![Some(-1230), None]).with_precision_and_scale(12, 2).unwrap();
         let list = ListArray::from_iter_primitive::<Int32Type, _, _>([Some(vec![Some(1), None]), None]);
         let columns: Vec<ArrayRef> = vec![
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn spans_of_time_and_structs_of_nothing_are_refused() {
+    fn durations_and_empty_structs_are_refused() {
         for kind in
             [DataType::Duration(TimeUnit::Second), DataType::Struct(Default::default()), DataType::Decimal128(5, -2)]
         {
@@ -258,7 +258,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(40))]
         #[test]
-        fn the_chosen_rows_are_read_back_in_their_order(
+        fn the_chosen_rows_are_read_back_in_order(
             texts in proptest::collection::vec((proptest::option::of("[a-zé\"]{0,20}"), any::<bool>()), 1..40),
             codec in 0usize..4,
             repeats in 1usize..400,
@@ -272,7 +272,7 @@ mod tests {
             };
             let chosen = BooleanBuffer::from_iter(texts.iter().map(|(_, chosen)| *chosen));
             let many: Vec<_> = texts.iter().cycle().take(BATCH_ROWS).cloned().collect();
-            // Few rows that are put together, many that are not, and few again.
+            // Few rows that are combined, then many, and few again.
             let mut batches = vec![(rows(&texts), Some(chosen)); repeats];
             batches.extend([(rows(&many), None), (rows(&texts), None)]);
             let chosen = texts.iter().filter(|(_, chosen)| *chosen);

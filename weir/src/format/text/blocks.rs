@@ -1,4 +1,4 @@
-//! Files are handed out as blocks of whole records, to any number of readers.
+//! Splits files into blocks of whole records, for any number of readers.
 
 use std::sync::Arc;
 
@@ -10,27 +10,27 @@ use super::stream::{Codec, OpenText, TextStream};
 use crate::error::Result;
 use crate::place::Opener;
 
-/// A text: a file whose header was checked, or what another origin returns.
+/// A text: a file with a checked header, or the result of another origin.
 #[derive(Debug, Clone)]
 pub(crate) struct Text {
     /// The name as the user would write it.
     pub(crate) name: String,
     pub(crate) place: Place,
-    /// Where the first record begins.
+    /// The offset of the first record.
     pub(crate) data_start: u64,
     /// Lines before the first record.
     pub(crate) header_lines: u64,
-    /// About how many records it has.
+    /// The estimated number of records.
     pub(crate) estimated_rows: usize,
 }
 
-/// Where a text comes from.
+/// The location of a text.
 #[derive(Debug, Clone)]
 pub(crate) enum Place {
-    /// A file: where the store has it, what it was like when the run began, and how it is compressed. All offsets are in
+    /// A file: its location in the store, its version when the run began, and its compression. All offsets are in
     /// the decompressed text.
     File { opener: Opener, meta: ObjectMeta, codec: Codec },
-    /// Another origin, which returns the text from its beginning to its end.
+    /// Another origin, which returns the text from beginning to end.
     Stream(Arc<dyn OpenText>),
 }
 
@@ -48,36 +48,36 @@ impl Text {
     }
 }
 
-/// What a reader gets.
+/// A block that is handed out to a reader.
 #[derive(Debug)]
 pub(crate) struct Block {
-    /// Which file it is of.
+    /// The index of its file.
     pub(crate) file: usize,
-    /// Which block of that file it is, from 0.
+    /// The index of the block in its file, from 0.
     pub(crate) sequence: usize,
-    /// Whole records; or the beginning of a single one that is too long to be read.
+    /// Whole records, or the beginning of a single one that is too long.
     pub(crate) bytes: Bytes,
-    /// The block is the beginning of a record that is too long.
+    /// Whether the block is the beginning of a record that is too long.
     pub(crate) too_long: bool,
-    /// Bytes of the file, as it stands on the disk, that were read for it.
+    /// Bytes of the file on disk that were read for it.
     pub(crate) taken: u64,
 }
 
-/// Finds the end of the last record that is whole within the data, given the length of the longest record.
+/// Finds the end of the last complete record in the data, given the maximum length of a record.
 pub(crate) type RecordEnd = fn(&[u8], usize) -> usize;
 
-/// The one place in the files that all readers of a scan share.
+/// The position in the files, shared by all readers of a scan.
 #[derive(Debug)]
 pub(crate) struct Cursor {
     files: Arc<[Text]>,
     record_end: RecordEnd,
     block_bytes: usize,
     max_record: usize,
-    /// The file at hand, once it is open.
+    /// The current file, once it is open.
     stream: Option<TextStream>,
     file: usize,
     sequence: usize,
-    /// Where the next block begins, in the file's text.
+    /// The start of the next block in the file's text.
     offset: u64,
 }
 
@@ -86,7 +86,7 @@ impl Cursor {
         Self { files, record_end, block_bytes, max_record, stream: None, file: 0, sequence: 0, offset: 0 }
     }
 
-    /// The next block, or none after the last file.
+    /// The next block; `None` after the last file.
     pub(crate) fn next(&mut self) -> Result<Option<Block>> {
         let files = self.files.clone();
         while let Some(file) = files.get(self.file) {
@@ -108,7 +108,7 @@ impl Cursor {
         Ok(None)
     }
 
-    /// Reads from the offset on until there is a whole record, and cuts behind the last one.
+    /// Reads from the offset until there is a whole record, and cuts after the last one.
     fn cut(&mut self, stream: &mut TextStream) -> Result<Option<Block>> {
         let mut length = self.block_bytes;
         loop {
@@ -136,7 +136,7 @@ impl Cursor {
         block
     }
 
-    /// How far it is to the end of the line at the offset.
+    /// The number of bytes to the end of the line at the offset.
     fn skip_line(&self, stream: &mut TextStream) -> Result<u64> {
         let mut skipped = 0;
         loop {

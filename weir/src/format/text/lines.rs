@@ -1,8 +1,8 @@
-//! Line numbers of records that were found wanting, at no cost for a file that has none.
+//! Line numbers of invalid records, without a cost for files that have none.
 //!
-//! A parsed block knows how many line feeds it has. Blocks are handed out in the file's order, so a block's
+//! A parsed block knows its number of line feeds. Blocks are handed out in file order, so a block's
 //! first line is known as soon as all blocks before it are parsed; until then its findings wait. At
-//! most one block a reader is outstanding.
+//! most one block per reader is outstanding.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,11 +11,11 @@ use super::blocks::Text;
 use super::{Found, Rejected};
 use crate::route::{FailedRecord, Findings, NulledValues, RejectedRecord};
 
-/// What is known about the lines of one file.
+/// The known lines of one file.
 #[derive(Debug)]
 pub(crate) struct FileLines {
     name: Arc<str>,
-    /// The first block whose first line is not known yet is this one's successor in line.
+    /// The first block whose first line is not known yet.
     next: usize,
     /// Lines before block `next`.
     lines: u64,
@@ -27,7 +27,7 @@ impl FileLines {
         Self { name: file.name.as_str().into(), next: 0, lines: file.header_lines, done: BTreeMap::new() }
     }
 
-    /// Takes note of a parsed block, and gives what was found in records whose lines are known now.
+    /// Registers a parsed block, and returns the findings whose lines are known now.
     pub(crate) fn finish(&mut self, sequence: usize, lines: u64, found: Found) -> Findings {
         self.done.insert(sequence, (lines, found));
         let mut ready = Findings::default();

@@ -1,8 +1,8 @@
-//! What the text formats share: files are opened, cut into blocks of whole records, parsed and typed, and the lines of
-//! records that cannot be read are numbered.
+//! The common parts of the text formats: files are opened, split into blocks of whole records, parsed and converted,
+//! and the lines of unreadable records are numbered.
 //!
-//! `stream` gives the text of a file; `blocks` cuts it; `views` holds the columns of a parsed block; `lines` numbers
-//! lines. A format says where a file's records begin, where one ends, and how a block of them is parsed.
+//! `stream` reads the text of a file; `blocks` splits it; `views` are the columns of a parsed block; `lines` numbers
+//! lines. A format defines where a file's records begin, where one ends, and how a block of them is parsed.
 
 mod blocks;
 mod lines;
@@ -37,14 +37,14 @@ use lines::FileLines;
 pub(crate) use stream::{Codec, Fill, OpenText, TextStream};
 pub(crate) use views::{Views, finish, view};
 
-/// So much of a file is parsed at once: large enough that handing it out costs nothing, small enough that a
-/// block and the columns made of it stay in the processor's cache.
+/// Bytes per block: large enough that handing it out costs nothing, small enough that a
+/// block and its columns stay in the processor's cache.
 const BLOCK_BYTES: usize = 256 << 10;
 
-/// A record longer than this is broken or too long: a lost quote must not swallow a file.
+/// The maximum length of a record in bytes: an unclosed quote must not swallow a file.
 pub(crate) const MAX_RECORD_BYTES: usize = 16 << 20;
 
-/// So much of a file is read at first, to find its header and to guess how long its lines are.
+/// Bytes that are read first, to find the header and to estimate the length of lines.
 pub(crate) const HEAD_BYTES: usize = 64 << 10;
 
 /// A text format.
@@ -52,16 +52,16 @@ pub(crate) trait TextFormat: Debug + Send + Sync + 'static {
     /// What the parser must know of one file.
     type Layout: Debug + Clone + Send + Sync;
 
-    /// What a plan calls its scan.
+    /// The name of its scan in a plan.
     const SCAN: &'static str;
 
-    /// Looks at the beginning of a file.
+    /// Reads the beginning of a file.
     fn begin(stream: &mut TextStream, name: &str, declared: &Declared) -> Result<Beginning<Self::Layout>>;
 
-    /// The layout for a scan that reads some of the columns: `target` says which place a declared one has.
+    /// The layout for a scan that reads some of the columns: `target` maps a declared column to its index there.
     fn project(layout: &Self::Layout, target: &dyn Fn(usize) -> Option<usize>) -> Self::Layout;
 
-    /// The end of the last record that is whole within `data`, which starts at a record's start; 0 if none is.
+    /// The end of the last complete record in `data`, which starts at a record's start; 0 if there is none.
     fn last_record_end(data: &[u8], max_record: usize) -> usize;
 
     /// Parses a block of whole records.
@@ -70,64 +70,64 @@ pub(crate) trait TextFormat: Debug + Send + Sync + 'static {
 
 /// The beginning of a file.
 pub(crate) struct Beginning<L> {
-    /// What was read of it.
+    /// The bytes that were read.
     pub(crate) head: Bytes,
-    /// Where in it the first record begins.
+    /// The offset of the first record in them.
     pub(crate) data_start: usize,
     pub(crate) layout: L,
 }
 
-/// What is the same for all files of a scan.
+/// The settings of all files of a scan.
 #[derive(Debug)]
 pub(crate) struct Shape {
     pub(crate) columns: ReadColumns,
-    /// Texts that stand for null.
+    /// Texts that mean null.
     pub(crate) null_values: Arc<[String]>,
-    /// Records longer than this are rejected.
+    /// Longer records are rejected, in bytes.
     pub(crate) max_record: usize,
 }
 
-/// A block, parsed: texts of the columns that are read.
+/// A parsed block: texts of the columns that are read.
 pub(crate) struct Parsed {
     pub(crate) columns: Vec<ArrayRef>,
     pub(crate) rows: usize,
-    /// Where each row's record stands, unless no row can be found wanting.
+    /// The position of each row's record, unless no row can be invalid.
     pub(crate) spans: Vec<Span>,
-    /// The records that could not be read.
+    /// The unreadable records.
     pub(crate) rejected: Vec<Rejected>,
     /// Line feeds in the block.
     pub(crate) lines: u64,
 }
 
-/// Where a row's record stands in the block.
+/// The position of a row's record in the block.
 pub(crate) struct Span {
     pub(crate) start: u32,
     pub(crate) end: u32,
     pub(crate) line: u64,
 }
 
-/// A record that could not be read.
+/// An unreadable record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Rejected {
     /// Line feeds in the block before it.
     pub(crate) line: u64,
-    /// The record as it came, without its line end.
+    /// The original record, without its line end.
     pub(crate) raw: Bytes,
-    /// Why.
+    /// The reason.
     pub(crate) reason: String,
 }
 
-/// What was found wanting in a block.
+/// The findings in a block.
 #[derive(Debug, Default)]
 struct Found {
     rejected: Vec<Rejected>,
-    /// Reason, rows, some of them.
+    /// Reason, number of rows, a sample of them.
     nulled: Vec<(String, u64, Vec<Rejected>)>,
     /// Line feeds in the block before it, column, reason.
     failed: Option<(u64, String, String)>,
 }
 
-/// The files of a source in a text format, their beginnings looked at.
+/// The files of a source in a text format, their beginnings checked.
 #[derive(Debug)]
 pub(crate) struct TextFiles<F: TextFormat> {
     declared: Arc<Declared>,
@@ -136,13 +136,13 @@ pub(crate) struct TextFiles<F: TextFormat> {
     layouts: Vec<F::Layout>,
 }
 
-/// How text files are read.
+/// The settings of a scan.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct TextOptions {
     pub(crate) compression: Option<Compression>,
-    /// Bytes handed out at once.
+    /// Bytes per block.
     pub(crate) block_bytes: usize,
-    /// Records longer than this are rejected.
+    /// Longer records are rejected, in bytes.
     pub(crate) max_record: usize,
 }
 
@@ -153,7 +153,7 @@ impl Default for TextOptions {
 }
 
 impl<F: TextFormat> TextFiles<F> {
-    /// Looks at the beginning of every file. No record is read.
+    /// Checks the beginning of every file. No record is read.
     pub(crate) fn open(
         opener: Opener,
         found: Vec<FoundFile>,
@@ -181,7 +181,7 @@ impl<F: TextFormat> TextFiles<F> {
     }
 }
 
-/// Refuses what is plainly no text in UTF-8.
+/// Rejects a text that is clearly not UTF-8.
 pub(crate) fn check_text(head: &[u8], name: &str) -> Result<()> {
     if head.starts_with(&[0xff, 0xfe]) || head.starts_with(&[0xfe, 0xff]) {
         let help = "convert it to UTF-8, for example with `iconv -f UTF-16 -t UTF-8`";
@@ -192,7 +192,7 @@ pub(crate) fn check_text(head: &[u8], name: &str) -> Result<()> {
         Some((_, codec, extension)) => Err(Error::input(
             name,
             format!("is compressed with {codec}"),
-            format!("let its name end with {extension}, or say `compression: {codec}` beside the path"),
+            format!("use the suffix {extension} in its name, or specify `compression: {codec}` next to the path"),
         )),
         None => Ok(()),
     }
@@ -223,7 +223,7 @@ impl<F: TextFormat> Rows for TextFiles<F> {
         Precision::Inexact(self.files.iter().map(|file| file.estimated_rows).sum())
     }
 
-    /// A text may not fit the type of its column.
+    /// A text may be invalid for the type of its column.
     fn can_reject(&self, column: usize) -> bool {
         self.declared.columns[column].can_reject_text()
     }
@@ -295,7 +295,7 @@ impl<F: TextFormat> Scan for TextScan<F> {
         cursor.next()
     }
 
-    /// Makes a batch of a block, and passes its unreadable records on.
+    /// Converts a block to a batch, and reports its unreadable records.
     fn read(&self, block: Block) -> QueryResult<RecordBatch> {
         self.progress.bytes.fetch_add(block.taken, Ordering::Relaxed);
         let (file, sequence) = (block.file, block.sequence);

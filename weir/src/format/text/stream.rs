@@ -1,4 +1,4 @@
-//! The text of a file from its beginning to its end, whether it is compressed or not.
+//! The text of a file from beginning to end, compressed or not.
 
 use std::fmt::Debug;
 use std::io::{BufRead, Read};
@@ -11,10 +11,10 @@ use crate::error::{Error, Result};
 use crate::place::{Opener, RangeReader};
 use crate::task::Compression;
 
-/// So much of a compressed file is read at once.
+/// Bytes per read of a compressed file.
 const COMPRESSED_BYTES: u64 = 128 << 10;
 
-/// How a text file is compressed.
+/// The compression of a text file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Codec {
     Plain,
@@ -23,7 +23,7 @@ pub(crate) enum Codec {
 }
 
 impl Codec {
-    /// What the task says, or else what the file's name says.
+    /// By the task, or by the suffix of the file's name.
     pub(crate) fn of(name: &str, declared: Option<Compression>) -> Self {
         let extension = name.rsplit_once('.').map(|(_, extension)| extension.to_ascii_lowercase());
         match (declared, extension.as_deref()) {
@@ -42,7 +42,7 @@ impl Codec {
     }
 }
 
-/// An open file, or the text of another origin. It is read forwards; what was read last can be read again.
+/// An open file, or the text of another origin. It is read forwards; the last bytes can be read again.
 #[derive(Debug)]
 pub(crate) enum TextStream {
     Plain(RangeReader),
@@ -59,12 +59,12 @@ impl TextStream {
         }
     }
 
-    /// A text that is read from its beginning to its end, once.
+    /// A text that is read from beginning to end, once.
     pub(crate) fn forward(text: Box<dyn Fill>) -> Self {
         Self::Forward(Box::new(Forward::new(text)))
     }
 
-    /// The text from `start` on, `length` bytes of it or all that there is; and whether it ends there for sure.
+    /// The text from `start`, `length` bytes of it or all there is; and whether it certainly ends there.
     pub(crate) fn read(&mut self, start: u64, length: usize) -> Result<(Bytes, bool)> {
         match self {
             Self::Plain(reader) => {
@@ -77,7 +77,7 @@ impl TextStream {
         }
     }
 
-    /// Bytes of the file that were read since this was asked last, for `advance` bytes of text.
+    /// Bytes of the file that were read since the previous call, for `advance` bytes of text.
     pub(crate) fn taken(&mut self, advance: u64) -> u64 {
         match self {
             Self::Plain(_) | Self::Forward(_) => advance,
@@ -88,7 +88,7 @@ impl TextStream {
         }
     }
 
-    /// About how long the whole text is, judged by what was read of it.
+    /// The estimated length of the whole text, from the part that was read.
     pub(crate) fn estimated_length(&self) -> u64 {
         match self {
             Self::Plain(reader) => reader.size(),
@@ -101,7 +101,7 @@ impl TextStream {
         }
     }
 
-    /// Fails if the file is not what it was when the run began.
+    /// Fails if the file is not the version that it was when the run began.
     pub(crate) fn check_unchanged(&self) -> Result<()> {
         match self {
             Self::Plain(reader) => reader.check_unchanged(),
@@ -111,13 +111,13 @@ impl TextStream {
     }
 }
 
-/// A text that comes from its beginning to its end, once.
+/// A text that arrives from beginning to end, once.
 pub(crate) trait Fill: Debug + Send {
-    /// Adds text until there are `length` bytes, or a few more, or the end is reached; says whether it is.
+    /// Appends text until there are `length` bytes, or a few more, or the end is reached; returns whether it is.
     fn fill(&mut self, bytes: &mut Vec<u8>, length: usize) -> Result<bool>;
 }
 
-/// Opens such a text: the answer of a database, a response over the network.
+/// Opens such a text: the result of a database query, a response over the network.
 pub(crate) trait OpenText: Debug + Send + Sync {
     /// Opens it at its beginning.
     fn open(&self) -> Result<Box<dyn Fill>>;
@@ -129,11 +129,11 @@ impl Fill for Box<dyn Fill> {
     }
 }
 
-/// Remembers what was read last of such a text: the cursor comes back for what it did not use of it.
+/// Buffers the last bytes of such a text: the cursor re-reads those that it did not use.
 #[derive(Debug)]
 pub(crate) struct Forward<S> {
     source: S,
-    /// What was read last, which begins at `start`.
+    /// The last bytes, which begin at `start`.
     last: Bytes,
     start: u64,
     is_at_end: bool,
@@ -145,7 +145,7 @@ impl<S: Fill> Forward<S> {
     }
 
     fn read(&mut self, start: u64, length: usize) -> Result<(Bytes, bool)> {
-        // The header was read when the file was checked, and is passed over when its records are.
+        // The header was read when the file was checked, and is skipped when its records are read.
         while self.end() < start && !self.is_at_end {
             let length = (start - self.end()).min(COMPRESSED_BYTES) as usize;
             let mut passed = Vec::with_capacity(length);
@@ -166,7 +166,7 @@ impl<S: Fill> Forward<S> {
         Ok((rest, is_last))
     }
 
-    /// Where the text ends that was read last.
+    /// The end of the buffered text.
     fn end(&self) -> u64 {
         self.start + self.last.len() as u64
     }
@@ -177,7 +177,7 @@ impl<S: Fill> Forward<S> {
 pub(crate) struct Decompressed {
     decoder: Decoder,
     codec: Codec,
-    /// Bytes of the file that were spoken of already.
+    /// Bytes of the file that were reported already.
     reported: u64,
 }
 
@@ -189,7 +189,7 @@ enum Decoder {
 impl Decompressed {
     fn new(reader: RangeReader, codec: Codec) -> Result<Self> {
         if reader.size() == 0 {
-            let message = format!("is empty, and no {} file is", codec.name());
+            let message = format!("is empty, which is not valid for a {} file", codec.name());
             return Err(Error::input(reader.name(), message, "remove the file, or write it again"));
         }
         let name = reader.name().to_owned();
@@ -212,12 +212,12 @@ impl Decompressed {
         }
     }
 
-    /// An error of the decoder; one of ours, from the file under it, comes out as it was.
+    /// An error of the decoder; an error of the underlying file is returned unchanged.
     fn failed(&self, error: std::io::Error) -> Error {
-        let message = format!("its {} data is damaged or cut short: {error}", self.codec.name());
+        let message = format!("its {} data is damaged or truncated: {error}", self.codec.name());
         match error.downcast::<Error>() {
             Ok(own) => own,
-            Err(_) => Error::input(self.file().reader.name(), message, "write the file again, whole"),
+            Err(_) => Error::input(self.file().reader.name(), message, "write the complete file again"),
         }
     }
 }
@@ -245,11 +245,11 @@ impl Debug for Decoder {
     }
 }
 
-/// A compressed file from its beginning to its end.
+/// A compressed file from beginning to end.
 #[derive(Debug)]
 struct Compressed {
     reader: RangeReader,
-    /// Where the next chunk begins.
+    /// The offset of the next chunk.
     at: u64,
     chunk: Bytes,
 }

@@ -1,4 +1,4 @@
-//! Compressed files against plain ones, and files that change while they are read.
+//! Compressed files compared with plain ones, and files that change while they are read.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::format::jsonl::Jsonl;
 use crate::format::testing::{Reading, plain};
 use crate::place::{Opener, local_path};
 
-/// Compresses a text as several members, or frames, one behind the other.
+/// Compresses a text as several consecutive members, or frames.
 fn compressed(parts: &[&[u8]], codec: Codec) -> Vec<u8> {
     let compress = |part: &&[u8]| match codec {
         Codec::Plain => part.to_vec(),
@@ -86,13 +86,13 @@ fn a_compressed_file_that_is_cut_short_or_damaged_is_an_error_that_names_it() {
 }
 
 #[test]
-fn a_compressed_file_without_its_name_is_told_from_text() {
+fn a_compressed_file_without_its_suffix_is_detected() {
     let error = Reading::texts(1).read::<Csv>(&compressed(&[b"c0\n"], Codec::Gzip)).unwrap_err();
     assert_eq!(error.to_string(), "0: is compressed with gzip");
 }
 
 #[test]
-fn blocks_of_a_file_that_unpacks_to_much_are_bounded() {
+fn blocks_of_a_decompression_bomb_are_bounded() {
     let bomb = compressed(&[b"c0\n", &vec![b'x'; 64 << 20]], Codec::Zstd);
     assert!(bomb.len() < 1 << 20);
     let reading = Reading { extension: ".zst", ..Reading::texts(1) };
@@ -102,7 +102,7 @@ fn blocks_of_a_file_that_unpacks_to_much_are_bounded() {
     assert_eq!(raw.len(), super::MAX_RECORD_BYTES + 1);
 }
 
-/// A cursor over a local file, which has given one block.
+/// A cursor over a local file, which has returned one block.
 fn begun(folder: &std::path::Path, content: &[u8], codec: Codec) -> (std::path::PathBuf, Cursor) {
     let path = folder.join("in.csv");
     std::fs::write(&path, content).unwrap();

@@ -1,4 +1,4 @@
-//! Columns of texts that point into the block they were read from: no value is copied.
+//! Columns of texts that point into their block: no value is copied.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ impl Views {
         Self { views: Vec::with_capacity(rows), nulls: Vec::new() }
     }
 
-    /// Takes the value of row `row`.
+    /// Sets the value of row `row`.
     #[inline(always)]
     pub(crate) fn push(&mut self, row: usize, view: u128, is_null: bool) {
         if is_null {
@@ -27,12 +27,12 @@ impl Views {
         self.views.push(view);
     }
 
-    /// How many rows it has.
+    /// The number of rows.
     pub(crate) fn len(&self) -> usize {
         self.views.len()
     }
 
-    /// Takes back what it has beyond `rows` rows.
+    /// Removes the rows after the first `rows`.
     pub(crate) fn truncate(&mut self, rows: usize) {
         self.views.truncate(rows);
         while self.nulls.last().is_some_and(|row| *row as usize >= rows) {
@@ -53,7 +53,7 @@ impl Views {
     }
 }
 
-/// Makes arrays of the columns of a block. `extra` holds the texts that had to be unescaped.
+/// Builds arrays from the columns of a block. `extra` has the unescaped texts.
 pub(crate) fn finish(columns: Vec<Views>, rows: usize, block: &Bytes, extra: Vec<u8>) -> Vec<ArrayRef> {
     let buffers: Arc<[Buffer]> = match extra.is_empty() {
         true => Arc::new([Buffer::from(block.clone())]),
@@ -62,14 +62,14 @@ pub(crate) fn finish(columns: Vec<Views>, rows: usize, block: &Bytes, extra: Vec
     columns.into_iter().map(|column| column.finish(rows, buffers.clone())).collect()
 }
 
-/// The view of a range of a buffer, as Arrow lays it out: texts of up to 12 bytes stand in the view itself.
+/// The view of a range of a buffer in Arrow's layout: texts of up to 12 bytes are inlined.
 #[inline(always)]
 pub(crate) fn view(data: &[u8], start: usize, end: usize, buffer: u32) -> u128 {
     let length = end - start;
     let Some(head) = data.get(start..start + 16) else {
         return make_view(&data[start..end], buffer, start as u32);
     };
-    // The 16 bytes from `start` are loaded whatever the length is, and what is too much is masked out.
+    // The 16 bytes from `start` are loaded whatever the length is, and the excess is masked out.
     let head = u128::from_le_bytes(head.try_into().unwrap_or_default());
     if length <= 12 {
         (length as u128) | ((head & ((1 << (length * 8)) - 1)) << 32)

@@ -7,7 +7,7 @@ use datafusion::arrow::error::ArrowError;
 
 use super::digits;
 
-/// More room than this is not made at once: few rows may be chosen of a large batch.
+/// The maximum of bytes reserved at once: only a few rows of a large batch may be chosen.
 pub(crate) const MAX_ROOM: usize = 1 << 20;
 
 /// A column of single values.
@@ -15,9 +15,9 @@ pub(crate) enum Column {
     Text(StringViewArray),
     Boolean(BooleanArray),
     Number(StringViewArray),
-    /// Days, times and spans of time, which hold nothing that has to be quoted or escaped.
+    /// Dates, times and durations, which have no characters that need quoting or escaping.
     Time(StringViewArray),
-    /// Nothing but nulls.
+    /// Only nulls.
     Null,
 }
 
@@ -29,7 +29,7 @@ impl Column {
             DataType::Boolean => Self::Boolean(column.as_boolean().clone()),
             DataType::Null => Self::Null,
             DataType::Dictionary(_, values) => Self::new(&cast(column, values)?)?,
-            // The types of task files go the short way.
+            // The types of task files are handled without a cast.
             DataType::Int64 => Self::Number(digits::integers(column.as_primitive())),
             DataType::Int8
             | DataType::Int16
@@ -53,7 +53,7 @@ impl Column {
         })
     }
 
-    /// Whether a column of this type is one of single values that have a text.
+    /// Whether a column of this type has single values with a text form.
     pub(crate) fn takes(kind: &DataType) -> bool {
         match kind {
             DataType::Dictionary(_, values) => Self::takes(values),
@@ -62,7 +62,7 @@ impl Column {
         }
     }
 
-    /// The bytes of all values, before anything in them is quoted or escaped.
+    /// The bytes of all values before quoting or escaping.
     pub(crate) fn length(&self) -> usize {
         match self {
             Self::Text(values) | Self::Number(values) | Self::Time(values) => {
@@ -74,7 +74,7 @@ impl Column {
     }
 }
 
-/// Appends the lowest `length` bytes, all sixteen at once, of which those are kept.
+/// Appends the lowest `length` bytes: all sixteen are copied at once, and `length` of them kept.
 #[inline(always)]
 pub(crate) fn push_lowest(bytes: u128, length: usize, out: &mut Vec<u8>) {
     let end = out.len() + length;
@@ -82,7 +82,7 @@ pub(crate) fn push_lowest(bytes: u128, length: usize, out: &mut Vec<u8>) {
     out.truncate(end);
 }
 
-/// Appends a text of which nothing has to be quoted or escaped.
+/// Appends a text without characters that need quoting or escaping.
 #[inline(always)]
 pub(crate) fn push_plain(values: &StringViewArray, row: usize, out: &mut Vec<u8>) {
     let view = values.views()[row];

@@ -1,4 +1,4 @@
-//! The bytes of a text file: as they are, or compressed.
+//! The bytes of a text file, plain or compressed.
 
 use std::io::{Result, Write};
 
@@ -10,17 +10,17 @@ use crate::task::Compression;
 /// Bytes per call of the compressor.
 const CHUNK_BYTES: usize = 128 << 10;
 
-/// The tools' own defaults.
+/// The default levels of the command-line tools.
 pub(crate) const GZIP_LEVEL: u32 = 6;
 pub(crate) const ZSTD_LEVEL: i32 = 3;
 
-/// A new file of text, with a buffer in front of it.
+/// A new text file with a buffer.
 pub(crate) enum TextFile {
     Plain(Box<dyn Output>),
     Compressed { buffer: Vec<u8>, encoder: Box<Encoder> },
 }
 
-/// What compresses. The file is complete only when it is finished.
+/// The encoder. The file is complete only when it is finished.
 pub(crate) enum Encoder {
     Gzip(GzEncoder<Box<dyn Output>>),
     Zstd(zstd::Encoder<'static, Box<dyn Output>>),
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_compressed_is_read_back_to_its_checked_end() {
+    fn a_compressed_file_is_read_back_to_its_checksum() {
         let (small, large) = (vec![b'x'; 1000], (0..3_000_000_u32).flat_map(u32::to_le_bytes).collect::<Vec<_>>());
         for pieces in [&[][..], &[&small[..]], &[&small, &large, &small]] {
             let whole = pieces.concat();
@@ -120,7 +120,7 @@ mod tests {
             let mut zstd = written(Compression::Zstd, pieces);
             assert!(zstd::decode_all(&zstd[..]).unwrap() == whole);
             *zstd.last_mut().unwrap() ^= 1;
-            assert!(zstd::decode_all(&zstd[..]).is_err(), "the checksum at its end is looked at");
+            assert!(zstd::decode_all(&zstd[..]).is_err(), "the checksum at its end is verified");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Numbers, days and times as text. All of it is ASCII and most of it short enough to stand in a view.
+//! Numbers, dates and times as text. All of it is ASCII and most of it short enough to be inlined in a view.
 
 use datafusion::arrow::array::{Array, Date32Array, Decimal128Array, Int64Array, StringViewArray, make_view};
 use datafusion::arrow::buffer::{Buffer, NullBuffer};
@@ -8,12 +8,12 @@ use crate::function::view;
 
 const SECONDS_OF_DAY: i64 = 86_400;
 
-/// Whole numbers.
+/// Integers.
 pub(crate) fn integers(values: &Int64Array) -> StringViewArray {
     texts(values.values(), values.nulls(), |value, text| text.signed(u128::from(value.unsigned_abs()), *value < 0))
 }
 
-/// Decimals: as many digits behind the point as their scale has, which is not negative.
+/// Decimals, with as many digits after the point as their scale, which is not negative.
 pub(crate) fn decimals(values: &Decimal128Array) -> StringViewArray {
     let scale = usize::from(values.scale().unsigned_abs());
     texts(values.values(), values.nulls(), |value, text| {
@@ -39,13 +39,13 @@ pub(crate) fn decimals(values: &Decimal128Array) -> StringViewArray {
     })
 }
 
-/// Days from 1970-01-01, as `2022-01-31`; those of other years than 0 to 9999 come out wrong.
+/// Days since 1970-01-01, as `2022-01-31`; years outside 0 to 9999 give wrong texts.
 pub(crate) fn days(values: &Date32Array) -> StringViewArray {
     texts(values.values(), values.nulls(), |day, text| text.day(*day))
 }
 
-/// Times from 1970-01-01, as `2022-01-31T23:59:59.123456`, with no fraction or one of 3, 6 or 9 digits; in units of
-/// which a second has so many. Those of other years than 0 to 9999 come out wrong.
+/// Times since 1970-01-01, as `2022-01-31T23:59:59.123456`, with a fraction of 0, 3, 6 or 9 digits; in units of
+/// `1 / units` of a second. Years outside 0 to 9999 give wrong texts.
 pub(crate) fn times(values: &[i64], nulls: Option<&NullBuffer>, units: i64) -> StringViewArray {
     texts(values, nulls, |time, text| {
         let nanoseconds = time.rem_euclid(units) * (1_000_000_000 / units);
@@ -66,7 +66,7 @@ pub(crate) fn times(values: &[i64], nulls: Option<&NullBuffer>, units: i64) -> S
     })
 }
 
-/// An array of what is written of each value.
+/// An array of the texts of the values.
 #[inline(always)]
 fn texts<T>(values: &[T], nulls: Option<&NullBuffer>, write: impl Fn(&T, &mut Text)) -> StringViewArray {
     let mut views = Vec::with_capacity(values.len());
@@ -80,7 +80,7 @@ fn texts<T>(values: &[T], nulls: Option<&NullBuffer>, write: impl Fn(&T, &mut Te
             long.extend_from_slice(text);
         }
     }
-    // SAFETY: every view was made of ASCII, which stands in it or in the only buffer at that offset: there are at
+    // SAFETY: every view was made of ASCII, inlined in it or in the only buffer at that offset: there are at
     // most as many bytes as a batch has values times `ROOM`. `nulls` are those of an array of the same length.
     unsafe { view::array(views, vec![Buffer::from_vec(long)], nulls.cloned()) }
 }
@@ -96,10 +96,10 @@ const PAIRS: [[u8; 2]; 100] = {
     pairs
 };
 
-/// More than the longest text has: 38 digits, a point, a zero before it and a sign.
+/// The bytes reserved per text, more than the longest needs: 38 digits, a point, a zero before it and a sign.
 const ROOM: usize = 48;
 
-/// A text that is put together from its end.
+/// A text that is built from its end.
 struct Text {
     bytes: [u8; ROOM],
     start: usize,
@@ -112,7 +112,7 @@ impl Text {
         self.bytes[self.start] = byte;
     }
 
-    /// At least so many digits.
+    /// Pads to a minimum number of digits.
     #[inline(always)]
     fn padded(&mut self, mut number: u64, digits: usize) {
         let end = self.start;
@@ -129,7 +129,7 @@ impl Text {
         }
     }
 
-    /// At least so many digits.
+    /// Pads to a minimum number of digits.
     #[inline(always)]
     fn wide(&mut self, mut number: u128, digits: usize) {
         const UNIT: u128 = 10_u128.pow(18);
@@ -170,7 +170,7 @@ mod tests {
     use datafusion::arrow::datatypes::DataType;
     use proptest::prelude::*;
 
-    /// What Arrow writes, value by value.
+    /// The texts by Arrow, value by value.
     fn by_arrow(values: ArrayRef) -> StringViewArray {
         cast(&values, &DataType::Utf8View).unwrap().as_string_view().clone()
     }
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn the_least_and_the_greatest_numbers_are_whole() {
+    fn the_least_and_the_greatest_numbers_are_complete() {
         let ends = Int64Array::from(vec![i64::MIN, i64::MAX, 0, -1, 10, 100, 101]);
         assert_eq!(integers(&ends), by_arrow(Arc::new(ends)));
         let end = 10_i128.pow(38) - 1;
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lies_outside_the_calendar_is_no_panic() {
+    fn values_outside_the_calendar_do_not_panic() {
         days(&Date32Array::from(vec![i32::MIN, i32::MAX]));
         for units in [1, 1_000, 1_000_000, 1_000_000_000] {
             times(&[i64::MIN, i64::MAX], None, units);

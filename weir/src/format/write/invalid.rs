@@ -1,5 +1,5 @@
-//! Values that a type has and a file does not: days outside the calendar of four-digit years, and for JSON floating-
-//! point numbers that are none.
+//! Values that a type can hold but a file cannot: dates outside the years 1 to 9999, and for JSON non-finite floating-
+//! point numbers.
 
 use std::ops::RangeInclusive;
 
@@ -13,25 +13,25 @@ use datafusion::arrow::datatypes::{
 /// Why a value cannot be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum InvalidValue {
-    /// A day or time outside the years 1 to 9999.
+    /// A date or time outside the years 1 to 9999.
     Year,
     /// NaN or an infinity.
     NotFinite,
 }
 
-/// 0001-01-01 to 9999-12-31, in days from 1970-01-01.
+/// 0001-01-01 to 9999-12-31, in days since 1970-01-01.
 const DAYS: RangeInclusive<i32> = -719_162..=2_932_896;
 
 /// The first second of those days to the last one of them.
 const SECONDS: RangeInclusive<i64> = *DAYS.start() as i64 * 86_400..=(*DAYS.end() as i64 + 1) * 86_400 - 1;
 
-/// Looks for a chosen value that cannot be written.
+/// Searches for a chosen value that cannot be written.
 pub(crate) fn invalid_value(
     column: &ArrayRef,
     chosen: Option<&BooleanBuffer>,
     must_be_finite: bool,
 ) -> Option<InvalidValue> {
-    // Almost always nothing is found, and then it does not matter which rows are chosen.
+    // Almost always none is found, and then it does not matter which rows are chosen.
     fast_check(column, must_be_finite)?;
     let at = |row| invalid_at(column, row, must_be_finite);
     match chosen {
@@ -40,7 +40,7 @@ pub(crate) fn invalid_value(
     }
 }
 
-/// An invalid value of any row, also one that is null and has a value all the same, or that is not chosen.
+/// An invalid value of any row, including rows that are null or not chosen.
 fn fast_check(column: &dyn Array, must_be_finite: bool) -> Option<InvalidValue> {
     let year = |fits: bool| (!fits).then_some(InvalidValue::Year);
     let finite = |fits: bool| (!fits).then_some(InvalidValue::NotFinite);
@@ -96,14 +96,14 @@ fn invalid_at(column: &dyn Array, row: usize, must_be_finite: bool) -> Option<In
     }
 }
 
-/// Whether all times are of the calendar's years, in units of which a second has so many.
+/// Whether all times are within the calendar's years, with `units` per second.
 fn within(times: &[i64], units: i64) -> bool {
     let first = SECONDS.start().saturating_mul(units);
     let last = SECONDS.end().saturating_mul(units).saturating_add(units - 1);
     all(times, |time| (first..=last).contains(time))
 }
 
-/// Whether all values are so; looks at every one, without a branch.
+/// Whether all values pass; checks every one, without a branch.
 fn all<T>(values: &[T], is_so: impl Fn(&T) -> bool) -> bool {
     values.iter().fold(true, |so, value| so & is_so(value))
 }
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_inside_lists_and_structs_counts_too() {
+    fn values_inside_lists_and_structs_count_too() {
         let days: ArrayRef = Arc::new(Date32Array::from(vec![Some(0), None, Some(i32::MAX)]));
         let field = Arc::new(Field::new("item", DataType::Date32, true));
         let offsets = datafusion::arrow::buffer::OffsetBuffer::from_lengths([2, 1]);

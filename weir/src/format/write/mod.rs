@@ -1,4 +1,4 @@
-//! A file that is being written: rows of a route, encoded in a format, compressed, brought to their place.
+//! Writes a file: rows of a route are encoded in a format, compressed and stored.
 
 mod column;
 mod compressed;
@@ -46,7 +46,7 @@ pub(crate) struct FileLayout {
 }
 
 impl FileLayout {
-    /// The end of the files' names, without the first dot.
+    /// The suffix of the files' names, without the first dot.
     pub(crate) fn extension(&self) -> String {
         let format = self.format.extension();
         match (self.format, self.compression) {
@@ -61,7 +61,7 @@ impl FileLayout {
     }
 }
 
-/// The usual name of a format.
+/// The display name of a format.
 pub(crate) fn name_of(format: Format) -> &'static str {
     match format {
         Format::Csv => "CSV",

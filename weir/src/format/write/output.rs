@@ -1,9 +1,9 @@
-//! Where the bytes of a file go.
+//! The destination of a file's bytes.
 
 use std::fmt::Debug;
 use std::io::{Result, Write};
 
-/// A file that is being written: on a disk, or wherever a kind of sink keeps its files. It has a buffer in front of it.
+/// A file that is being written, on a disk or in another storage of a sink. It has a buffer.
 pub(crate) trait Output: Write + Send + Debug {
     /// The buffer, to append to.
     fn buffer(&mut self) -> &mut Vec<u8>;

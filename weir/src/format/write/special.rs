@@ -1,4 +1,4 @@
-//! Bytes of a text that a format cannot take as they are, looked for sixteen at a time.
+//! Finds bytes of a text that a format has to quote or escape, sixteen at a time.
 
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::{__m128i, _mm_movemask_epi8, _mm_set_epi64x};
@@ -8,7 +8,7 @@ pub(crate) trait Special {
     /// Whether a byte is one of them.
     fn has(byte: u8) -> bool;
 
-    /// All bits of the bytes that are.
+    /// All bits of the special bytes are set.
     #[cfg(target_arch = "x86_64")]
     fn find(bytes: __m128i) -> __m128i;
 }

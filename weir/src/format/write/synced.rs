@@ -9,11 +9,11 @@ use super::Output;
 
 /// Bytes per write.
 const WRITE_BYTES: usize = 1 << 20;
-/// Bytes after which the system starts to bring what it has to the disk, while further rows are encoded: the end of the file
-/// then has little to wait for.
+/// Bytes after which the system starts to write to the disk, while further rows are encoded, so that little remains to
+/// be written at the end of the file.
 const SYNC_BYTES: u64 = 32 << 20;
 
-/// A new file with a buffer in front of it.
+/// A new file with a buffer.
 #[derive(Debug)]
 pub(crate) struct SyncedFile {
     file: File,
@@ -39,12 +39,12 @@ impl SyncedFile {
         Ok(())
     }
 
-    /// Takes the outcome of the synchronisation under way: the system tells of a failed write only once.
+    /// Returns the result of the current synchronisation: the system reports a failed write only once.
     fn join(&mut self) -> Result<()> {
         match self.sync.take().map(JoinHandle::join) {
             None => Ok(()),
             Some(Ok(outcome)) => outcome,
-            Some(Err(_)) => Err(Error::other("a synchronisation with the disk broke off")),
+            Some(Err(_)) => Err(Error::other("a synchronisation with the disk was aborted")),
         }
     }
 }

@@ -30,7 +30,7 @@ impl FileSet {
     /// Validates the files that the task declares.
     pub(super) fn declare(task: &Task, source: &str, spec: &SourceSpec) -> Result<Self> {
         let Some(files) = &spec.files else {
-            return Err(Error::internal(format!("source `{source}` was taken for one of files")));
+            return Err(Error::internal(format!("source `{source}` has no `files`")));
         };
         let pattern = task.params.fill_with(&task.source, &files.path, glob::Pattern::escape)?;
         if pattern.contains("://") {

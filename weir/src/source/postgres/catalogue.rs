@@ -32,7 +32,7 @@ pub(super) struct Column {
 
 impl Found {
     /// Looks up the table; returns `None` if it does not exist.
-    pub(super) async fn look(snapshot: &Snapshot, schema: Option<&str>, table: &str) -> Result<Option<Self>> {
+    pub(super) async fn find(snapshot: &Snapshot, schema: Option<&str>, table: &str) -> Result<Option<Self>> {
         let failed = |error| snapshot.database().statement_error(&error);
         let name = schema.iter().copied().chain([table]).map(quoted).collect::<Vec<_>>().join(".");
         let sql = "select c.oid, n.nspname, c.relname, c.reltuples::float8, \

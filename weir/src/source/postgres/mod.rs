@@ -38,7 +38,7 @@ impl PostgresTable {
     /// Validates the table that the task declares. No connection is made.
     pub(super) fn declare(task: &Task, spec: &SourceSpec) -> Result<Self> {
         let Some(spec) = &spec.postgres else {
-            return Err(Error::internal("a source was taken for one of PostgreSQL"));
+            return Err(Error::internal("a source has no `postgres`"));
         };
         let connection = &spec.connection;
         if !task.connections.names().any(|name| name == connection.value) {
@@ -63,7 +63,7 @@ impl Origin for PostgresTable {
             Snapshot::begin(connector.postgres(connection)?, stop).await
         };
         let snapshot = opening.sessions.of(connection, begin).await?;
-        let found = Found::look(&snapshot, self.schema.as_deref(), &self.table).await?;
+        let found = Found::find(&snapshot, self.schema.as_deref(), &self.table).await?;
         let found = found.ok_or_else(|| {
             let message = format!("no such table or view in {}", snapshot.database());
             Error::input(self.shown(), message, "check the name, its schema, and the connection in weir.yaml")

@@ -80,7 +80,7 @@ impl Rows for TableRows {
 
     const SCAN: &'static str = "PostgresScanExec";
 
-    /// A projection without columns reads no rows.
+    /// Rows that no query reads stay in the database.
     const ALL: bool = false;
 
     fn shown(&self, columns: &ReadColumns, pushed: &Pushed) -> String {
