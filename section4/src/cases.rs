@@ -153,7 +153,7 @@ mod tests {
             (("source", "who"), "`source`: `who`: invalid variant: who"),
             (("from", "yesterday"), "`from`: `yesterday`: input contains invalid characters"),
             (("timeout", "soon"), "`timeout`: `soon`: "),
-            (("nation", "x"), "unknown option `nation`; there are source, base_url"),
+            (("nation", "x"), "unknown option `nation`; known options: source, base_url"),
         ] {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             let error = runtime.block_on(ask(&options(&[option]))).unwrap_err();
