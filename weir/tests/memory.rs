@@ -108,7 +108,7 @@ fn a_limit_below_the_minimum_is_wrong_usage() {
     let project = Project::people();
     let ran = project.run(&["--memory-limit", "100MiB", "--threads", "1"]);
     ran.ended(2, "a memory limit of 100.00 MiB is too small for 1 threads");
-    ran.ended(2, "--memory-limit 112.00 MiB");
+    ran.ended(2, "set --memory-limit to at least 112.00 MiB");
     project.run(&["--memory-limit", "127MiB", "--threads", "2"]).ended(2, "128.00 MiB");
     project.run(&["--memory-limit", "128MiB", "--threads", "2"]).ended(0, "");
 }

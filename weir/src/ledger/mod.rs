@@ -42,8 +42,6 @@ pub(crate) const BUSY: Duration = Duration::from_secs(10);
 pub(crate) struct Ledger {
     path: PathBuf,
     connection: Connection,
-    /// The version of its tables, which is an older one only where it is opened to be read.
-    version: i64,
 }
 
 /// What a sink needs to commit or to abort, as the sink's kind has written it.
@@ -94,7 +92,7 @@ impl Ledger {
         let (connection, version) = open().map_err(|error| failed(&path, error))?;
         match version {
             0 => Ok(None), // another process is about to create its tables
-            ..=VERSION => Ok(Some(Self { path, connection, version })),
+            ..=VERSION => Ok(Some(Self { path, connection })),
             newer => Err(too_new(&path, newer)),
         }
     }
@@ -105,7 +103,7 @@ impl Ledger {
         // A commit record counts only when it is on disk, the removal of its journal included.
         connection.pragma_update(None, "synchronous", "EXTRA")?;
         connection.pragma_update(None, "foreign_keys", true)?;
-        Ok(Self { path: path.to_owned(), connection, version: VERSION })
+        Ok(Self { path: path.to_owned(), connection })
     }
 
     fn migrated(mut self) -> Result<Self> {
@@ -230,15 +228,6 @@ impl Ledger {
             )?;
             let rows = query.query_map(params![task, most], record)?;
             rows.collect()
-        })
-    }
-
-    /// One run, if the ledger has it.
-    pub(crate) fn run(&self, id: &str) -> Result<Option<RunRecord>> {
-        self.ask(|c| {
-            let query = "select id, task, environment, started, ended, state, message, seconds, peak_memory, report
-                         from run where id = ?1";
-            c.query_row(query, [id], record).optional()
         })
     }
 

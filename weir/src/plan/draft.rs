@@ -144,11 +144,6 @@ impl Draft {
         Ok(open)
     }
 
-    /// The sinks, in the order of the task file.
-    pub(crate) fn sinks(&self) -> &[BoundSink] {
-        &self.sinks
-    }
-
     /// Plans the stages, with the rules of the task and what the targets can hold.
     pub(crate) fn plan(mut self, task: &Task, context: &SessionContext, limits: &ColumnLimits) -> Result<Plan> {
         let (mut stages, mut source_gates) = (Vec::new(), Vec::new());

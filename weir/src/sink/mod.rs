@@ -14,7 +14,7 @@ mod postgres;
 mod shared;
 
 use std::fmt::Debug;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -90,14 +90,6 @@ impl Claim {
         match (self, other) {
             (Self::Folder(one), Self::Folder(other)) => one.starts_with(other) || other.starts_with(one),
             (one, other) => one == other,
-        }
-    }
-
-    /// The folder, if it is one.
-    pub(crate) fn folder(&self) -> Option<&Path> {
-        match self {
-            Self::Folder(folder) => Some(folder),
-            Self::Table(_) => None,
         }
     }
 }

@@ -284,7 +284,7 @@ fn described(expected: &str) -> String {
         ("field" | "identifier", _) | ("a", "string key") => "a key",
         ("enum" | "variant" | "unit" | "newtype" | "option" | "consumed" | "tagged" | "binary", _)
         | ("string" | "scalar" | "value" | "single", _)
-        | ("a", "string" | "borrowed string" | "character") => "a single value",
+        | ("a", "string" | "borrowed string" | "character" | "span-aware newtype wrapper") => "a single value",
         // One of the descriptions that the task's own types give.
         _ => expected,
     };
