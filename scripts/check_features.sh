@@ -32,6 +32,8 @@ def units(command, *selection):
             identities[index] = hash(json.dumps([own, dependencies], sort_keys=True))
         return identities[index]
 
+    for index, unit in enumerate(graph):
+        unit["on"] = [identity(each["index"]) for each in unit["dependencies"]]
     return {identity(index): unit for index, unit in enumerate(graph)}
 
 
@@ -40,19 +42,21 @@ def described(unit):
 
 
 def differences(alone, whole):
-    """What to report: the units whose own features differ, or else all that are not in the workspace's build."""
-    new = [alone[key] for key in alone.keys() - whole.keys()]
-    seen = {}
+    """Where a difference begins: the units that are not in the workspace's build, while all that they depend on is."""
+    variants = {}
     for unit in whole.values():
-        seen.setdefault((described(unit), unit["mode"]), set()).add(frozenset(unit["features"]))
-    lines = []
-    for unit in new:
+        variants.setdefault((described(unit), unit["mode"]), set()).add(frozenset(unit["features"]))
+    lines = set()
+    for key in alone.keys() - whole.keys():
+        unit = alone[key]
+        if not all(each in whole for each in unit["on"]):
+            continue
         features = frozenset(unit["features"])
-        others = seen.get((described(unit), unit["mode"]), set())
-        for other in others if features not in others else ():
-            words = [f"-{name}" for name in sorted(other - features)] + [f"+{name}" for name in sorted(features - other)]
-            lines.append(f"{described(unit)}: {' '.join(words)}")
-    return sorted(set(lines)) or sorted({described(unit) for unit in new})
+        for other in variants.get((described(unit), unit["mode"]), {features}):
+            words = [f"-{name}" for name in sorted(other - features)]
+            words += [f"+{name}" for name in sorted(features - other)]
+            lines.add(f"{described(unit)}: {' '.join(words) or 'another profile, or a dependency more or less'}")
+    return sorted(lines)
 
 
 members = [package["name"] for package in cargo("metadata", "--locked", "--no-deps", "--format-version=1")["packages"]]

@@ -1,20 +1,20 @@
 //! A small, fast batch-pipeline engine: a task file in YAML and SQL goes in; validated, gated, atomically
 //! published data comes out.
 //!
-//! # The way of the data
+//! # Data flow
 //!
-//! A task names **sources** (files whose columns are declared), **models** (SQL files, each a table),
-//! **quality** rules (what must hold of a table's rows, and when the gate closes) and **sinks** (where accepted
-//! and rejected rows go). A run finds the files and checks their headers, computes each table once, judges it,
-//! and writes every route in the same pass beside its place; then it publishes all sinks or none.
+//! A task names **sources** (files, tables or fetchers, with declared columns), **models** (SQL files, each a table),
+//! **quality** rules (what must hold of a table's rows, and when the gate closes) and **sinks** (targets of accepted and
+//! rejected rows). A run opens the sources and checks their columns, computes each table once, judges it, and writes every
+//! route in the same pass; then it publishes all sinks or none.
 //!
-//! The modules are in that order: [`task`] is what the user wrote; sources, models, stages, rules, sinks and
-//! runs follow, and are private: a task file is the interface.
+//! [`Runner`] runs a [`Task`] and returns its [`Report`]; [`Cli`] is a command line on top of it. `docs/ARCHITECTURE.md` has
+//! the modules and their order.
 //!
 //! # A command line
 //!
-//! The `weir` command runs tasks that need no functions of their own. A section adds its own to the same command
-//! line:
+//! The `weir` command runs tasks that need no functions of their own. A program adds its functions, fetchers and verbs to the
+//! same command line:
 //!
 //! ```no_run
 //! use std::process::ExitCode;

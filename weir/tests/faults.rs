@@ -147,8 +147,14 @@ fn an_appended_folder_that_loses_the_rows_of_a_closed_gate_is_replaced_whole() {
     for link in ["", "link=1,"] {
         let mut deliveries = Deliveries::new();
         let project = &deliveries.project;
-        project.task("sql/chosen.sql\nquality:\n  chosen:\n", "sql/chosen.sql\nquality:\n  chosen:\n    gate: {max_rejected: 60%}\n");
-        project.task("from: chosen.rejected\n    mode: append", "from: chosen.rejected\n    mode: append\n    publish: always");
+        project.task(
+            "sql/chosen.sql\nquality:\n  chosen:\n",
+            "sql/chosen.sql\nquality:\n  chosen:\n    gate: {max_rejected: 60%}\n",
+        );
+        project.task(
+            "from: chosen.rejected\n    mode: append",
+            "from: chosen.rejected\n    mode: append\n    publish: always",
+        );
         deliveries.deliver();
         deliveries.run(&[]).ended(0, "done");
         // A gate that this delivery does not pass: its rows are in `young`, and its files are read again.

@@ -347,7 +347,10 @@ fn a_task_can_be_validated_without_the_secrets_of_its_connections() {
     let validate = || warehouse.project.weir(&["validate", "--task-config", "task.yaml"]);
     validate().ended(0, "`stock` is valid");
     warehouse.deliver("bolt,5,");
-    warehouse.project.weir(&["run", "--task-config", "task.yaml"]).ended(2, "the environment variable `WAREHOUSE` is not set");
+    warehouse
+        .project
+        .weir(&["run", "--task-config", "task.yaml"])
+        .ended(2, "the environment variable `WAREHOUSE` is not set");
 }
 
 #[test]

@@ -44,7 +44,7 @@ impl Ledger {
     }
 
     /// Says of the newest run of a process that it was stopped because it took too long. One that was killed stays
-    /// open, so that the next start takes back what it has staged.
+    /// open, so that the next start rolls it back.
     pub(crate) fn timed_out(&mut self, pid: u32, message: &str) -> Result<()> {
         self.write(|t| {
             t.execute(
@@ -91,13 +91,13 @@ mod tests {
         ledger.begin("1", &people(), "{}", &[]).unwrap();
         ledger.timed_out(std::process::id(), "killed because it took too long").unwrap();
         let dead = ledger.unfinished(&people()).unwrap();
-        assert_eq!(dead.len(), 1, "the next start has to take it back");
-        ledger.recovered(&dead[0], false, "taken back").unwrap();
+        assert_eq!(dead.len(), 1, "the next start has to roll it back");
+        ledger.recovered(&dead[0], false, "rolled back").unwrap();
         ledger.timed_out(std::process::id(), "a run that has ended is left alone").unwrap();
         let entry = ledger.runs(None, 1).unwrap().remove(0);
         assert_eq!(
             (entry.state.as_str(), entry.message.as_deref()),
-            ("died", Some("killed because it took too long; taken back"))
+            ("died", Some("killed because it took too long; rolled back"))
         );
     }
 }

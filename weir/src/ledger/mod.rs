@@ -2,7 +2,7 @@
 //!
 //! It also holds the commit record. A run enters where it will stage before it writes anything; when all is
 //! staged one transaction says what is to be published, and from then on the run can only go forward. What a
-//! dead run has left is found here and finished or taken back.
+//! dead run has left is found here, and rolled forward or back.
 
 mod inputs;
 mod inspect;
@@ -295,7 +295,7 @@ fn close(t: &Transaction<'_>, id: &str, state: State, message: Option<&str>) -> 
     Ok(())
 }
 
-/// Enters what a run came to, in place of what was entered of it before.
+/// Enters the report of a run, in place of the one that was entered before.
 fn enter_report(t: &Transaction<'_>, report: &Report) -> rusqlite::Result<()> {
     let id = &report.run;
     t.execute("update run set report = ?2 where id = ?1", params![id, json(report)?])?;

@@ -1,4 +1,4 @@
-//! What runs ask of the file system beside reading and writing.
+//! File system operations besides reading and writing.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read};

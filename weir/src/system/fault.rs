@@ -1,10 +1,10 @@
 //! Points at which a debug build can be told to die or to fail, so that tests can walk through them all.
 //!
-//! `WEIR_FAULT=switched` kills the process where it comes to the point `switched`, `switched:2` where it comes there
+//! `WEIR_FAULT=published` kills the process where it reaches the point `published`, `published:2` where it reaches it
 //! for the second time, and `exchange=22` makes the system call at that point fail with that error. Several are
 //! separated by commas. A release build has none of this.
 
-/// A point that a run comes to.
+/// A point that a run reaches.
 #[cfg(debug_assertions)]
 pub(crate) fn point(name: &'static str) {
     if wanted::is_kill(name) {

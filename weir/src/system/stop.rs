@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 pub(crate) struct Stop(watch::Receiver<bool>);
 
 impl Stop {
-    /// Ctrl-C, SIGTERM and a closed terminal stop a run, which takes back what it has staged; a second one ends the process
+    /// Ctrl-C, SIGTERM and a closed terminal stop a run, which then rolls back; a second one ends the process
     /// at once.
     pub(crate) fn on_signal() -> Result<Self> {
         let mut signals = count_signals()?;
@@ -20,7 +20,7 @@ impl Stop {
                 let _ = sender.send(true);
             }
             if signals.wait_for(|count| *count > 1).await.is_ok() {
-                // Somebody is in a hurry. What is left behind is taken back by the next start.
+                // The next start rolls back what is left.
                 std::process::exit(130);
             }
         });

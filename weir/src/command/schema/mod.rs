@@ -1,4 +1,4 @@
-//! `schema`: prints the format of task files, for editors and for people.
+//! `schema`: prints the format of task files, as a JSON schema or as a human-readable reference.
 
 mod markdown;
 

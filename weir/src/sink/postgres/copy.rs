@@ -103,7 +103,7 @@ async fn send(
             }
         }
     }
-    Ok(0) // the run ended without an end: what was sent is taken back with the session
+    Ok(0) // the run ended without an end: the server rolls back with the session
 }
 
 /// Creates the parts of a table.

@@ -21,7 +21,7 @@ pub(super) enum Field {
     Big(PrimitiveArray<Int64Type>),
     Real(PrimitiveArray<Float32Type>),
     Double(PrimitiveArray<Float64Type>),
-    /// With so many digits behind the point.
+    /// With the number of digits after the point.
     Numeric(Decimal128Array, u8),
     Text(StringViewArray),
     Date(PrimitiveArray<Date32Type>),
