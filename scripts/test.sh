@@ -125,6 +125,12 @@ check_dependencies() {
     "$(tools_folder)/tools/bin/cargo-deny" --locked check --allow no-license-field bans licenses sources
 }
 
+# Built alone, a member must have the units that the workspace's build has: nothing is compiled twice.
+check_features() {
+    step "features"
+    scripts/check_features.sh
+}
+
 # Warnings are errors here and in CI; they are not in a build in the middle of a change.
 check_lints() {
     step "lints"
@@ -134,6 +140,8 @@ check_lints() {
 test_units() {
     step "unit tests"
     cargo test --workspace --lib --locked
+    # What holds of the sources themselves.
+    cargo test -p weir --test architecture --test public_api --locked
 }
 
 test_all() {
@@ -167,6 +175,7 @@ static_checks() {
     check_format
     check_scripts
     check_dependencies
+    check_features
     check_lints
 }
 

@@ -374,6 +374,14 @@ mod tests {
         assert_eq!(help, "another process is writing to it: try again");
     }
 
+    /// Targets as they were before they had a tag.
+    const FOLDER_V1: &str = r#"{"task":"t.default","sink":"files","run":"2","target":"/out/a","staging":"/out/.a.weir-2",
+        "after":null}"#;
+    const TABLE_V1: &str = r#"{"sink":"rows","connection":"warehouse","load":{"run":"2","sink":"rows","staging":"stage_2_0",
+        "table":{"schema":null,"name":"stock","columns":[{"name":"item","kind":"text","not_null":false,"comment":null}],
+        "primary_key":["item"],"indexes":[],"comment":null},"mode":{"merge":{"update_key":null}},"create":true},
+        "staged":{"rows":1,"superseded":0}}"#;
+
     #[test]
     fn the_tables_of_version_1_become_those_of_today_and_keep_their_rows() {
         let (old, fresh) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
@@ -382,7 +390,12 @@ mod tests {
         let row = "insert into run (id, task, environment, started, state, pid, parameters) \
                    values ('1', 't', 'default', '2026-01-01T00:00:00Z', 'done', 1, '{}')";
         connection.execute_batch(row).unwrap();
+        connection.execute_batch(&row.replace("'1'", "'2'").replace("'done'", "'publishing'")).unwrap();
         connection.execute_batch("insert into input values ('1', 's', 'a.csv', 3, 'then')").unwrap();
+        for (sink, target) in [("files", FOLDER_V1), ("rows", TABLE_V1)] {
+            let sql = "insert into output (run, sink, folder, publish) values ('2', ?1, ?2, 1)";
+            connection.execute(sql, [sink, target]).unwrap();
+        }
         drop(connection);
         let tables = |ledger: &Ledger| {
             let all = ledger.ask(|c| {
@@ -395,7 +408,12 @@ mod tests {
         };
         let old = Ledger::open(old.path()).unwrap();
         assert_eq!(tables(&old), tables(&Ledger::open(fresh.path()).unwrap()));
-        assert_eq!(old.runs(None, 9).unwrap()[0].id, "1");
+        assert_eq!(old.runs(None, 9).unwrap()[1].id, "1");
+        // A run that the older program left behind its commit record can be finished: its targets have their kinds.
+        let dead = old.unfinished(&RunKey::new("t", "default")).unwrap().remove(0);
+        let sinks = dead.targets.iter().map(|(target, publish)| (target.read().unwrap(), *publish));
+        let sinks: Vec<_> = sinks.map(|(sink, publish)| (sink.sink().to_owned(), sink.kind(), publish)).collect();
+        assert_eq!(sinks, [("files".to_owned(), "folder", true), ("rows".to_owned(), "postgres", true)]);
         let input = old.ask(|c| c.query_row("select path, hash from input", [], |row| Ok((row.get(0)?, row.get(1)?))));
         assert_eq!(input.unwrap(), ("a.csv".to_owned(), None::<String>));
     }
