@@ -1,9 +1,12 @@
 //! The modules of `weir` use each other in one order, which `docs/ARCHITECTURE.md` has: a module may use those before it.
 #![allow(clippy::unwrap_used)]
 
+#[path = "support/sources.rs"]
+mod sources;
+
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Modules that are not part of the engine: what fuzz targets call.
 const OUTSIDE: [&str; 1] = ["fuzzing"];
@@ -16,25 +19,9 @@ fn order() -> Vec<String> {
     lines.map(|line| line.split(':').next().unwrap().trim().to_owned()).filter(|name| !name.is_empty()).collect()
 }
 
-fn source() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
-}
-
-fn files(folder: &Path, found: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            files(&path, found);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            found.push(path);
-        }
-    }
-}
-
 /// The code of a file without comments and without its tests.
 fn production(path: &Path) -> String {
-    let text = fs::read_to_string(path).unwrap();
-    let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
+    let text = sources::without_tests(path);
     text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
 }
 
@@ -68,7 +55,7 @@ fn used(text: &str) -> BTreeSet<String> {
 
 /// The module that a file belongs to; none for `lib.rs` and `main.rs`.
 fn module(path: &Path) -> Option<String> {
-    let path = path.strip_prefix(source()).unwrap();
+    let path = path.strip_prefix(sources::folder()).unwrap();
     let first = path.components().next().unwrap().as_os_str().to_str().unwrap().to_owned();
     match first.strip_suffix(".rs") {
         Some("lib" | "main") => None,
@@ -80,8 +67,7 @@ fn module(path: &Path) -> Option<String> {
 #[test]
 fn a_module_uses_only_those_before_it() {
     let order = order();
-    let mut found = vec![];
-    files(&source(), &mut found);
+    let found = sources::files();
     let mut wrong = vec![];
     for path in &found {
         let Some(module) = module(path).filter(|module| !OUTSIDE.contains(&module.as_str())) else { continue };
@@ -91,7 +77,7 @@ fn a_module_uses_only_those_before_it() {
         let at = order.iter().position(|name| *name == module).unwrap_or_else(|| panic!("`{module}` is in no order"));
         for other in used(&production(path)) {
             if order[at..].contains(&other) && other != module {
-                wrong.push(format!("{} uses `{other}`", path.strip_prefix(source()).unwrap().display()));
+                wrong.push(format!("{} uses `{other}`", path.strip_prefix(sources::folder()).unwrap().display()));
             }
         }
     }
@@ -100,8 +86,7 @@ fn a_module_uses_only_those_before_it() {
 
 #[test]
 fn every_module_is_in_the_order_and_nothing_else_is() {
-    let mut found = vec![];
-    files(&source(), &mut found);
+    let found = sources::files();
     let modules: BTreeSet<String> =
         found.iter().filter_map(|path| module(path)).filter(|module| !OUTSIDE.contains(&module.as_str())).collect();
     assert_eq!(order().into_iter().collect::<BTreeSet<_>>(), modules);

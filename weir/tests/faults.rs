@@ -7,29 +7,22 @@ mod support;
 
 #[path = "support/deliveries.rs"]
 mod deliveries;
+#[path = "support/sources.rs"]
+mod sources;
 
 use std::collections::BTreeSet;
 use std::os::unix::process::ExitStatusExt;
-use std::path::Path;
 
 use deliveries::Deliveries;
 
 /// The fault points in the sources, so that none can be forgotten.
 fn points() -> BTreeSet<String> {
-    fn collect(folder: &Path, points: &mut BTreeSet<String>) {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                collect(&path, points);
-            } else {
-                let text = std::fs::read_to_string(&path).unwrap();
-                let calls = text.split("fault::point(\"").skip(1);
-                points.extend(calls.map(|call| call.split('"').next().unwrap().to_owned()));
-            }
-        }
-    }
     let mut points = BTreeSet::new();
-    collect(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut points);
+    for path in sources::files() {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let calls = text.split("fault::point(\"").skip(1);
+        points.extend(calls.map(|call| call.split('"').next().unwrap().to_owned()));
+    }
     assert!(points.contains("committed"), "{points:?}");
     points
 }

@@ -3,23 +3,14 @@
 //! A lint (`unreachable_pub`) sees to it that whatever is `pub` in the sources can be reached from outside.
 #![allow(clippy::unwrap_used)]
 
-use std::fs;
-use std::path::{Path, PathBuf};
+#[path = "support/sources.rs"]
+mod sources;
 
-fn files(folder: &Path, found: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            files(&path, found);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            found.push(path);
-        }
-    }
-}
+use std::fs;
+use std::path::Path;
 
 /// The public items of a file, one a line: an item as far as its body, in one form of white space.
 fn items(text: &str) -> Vec<String> {
-    let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
     let mut items = vec![];
     let mut lines = text.lines();
     while let Some(line) = lines.next() {
@@ -28,7 +19,8 @@ fn items(text: &str) -> Vec<String> {
             continue;
         }
         let mut item = line.to_owned();
-        let is_field = !["pub fn", "pub async", "pub unsafe", "pub const", "pub use"].iter().any(|it| line.starts_with(it));
+        let is_field =
+            !["pub fn", "pub async", "pub unsafe", "pub const", "pub use"].iter().any(|it| line.starts_with(it));
         // A signature, or a list of names, may go on over lines.
         while !is_field && !item.ends_with('{') && !item.ends_with(';') && !item.ends_with("where") {
             item.push(' ');
@@ -43,12 +35,10 @@ fn items(text: &str) -> Vec<String> {
 #[test]
 fn the_public_surface_is_the_one_that_was_reviewed() {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut found = vec![];
-    files(&package.join("src"), &mut found);
-    found.sort();
+    let found = sources::files();
     let mut surface = String::new();
     for path in found.iter().filter(|path| !path.ends_with("fuzzing.rs")) {
-        let items = items(&fs::read_to_string(path).unwrap());
+        let items = items(&sources::without_tests(path));
         if !items.is_empty() {
             surface += &format!("{}\n", path.strip_prefix(package).unwrap().display());
             items.iter().for_each(|item| surface += &format!("    {item}\n"));
