@@ -11,7 +11,7 @@ scripts/package.sh [--profile NAME] [--check-only]
 
 Builds into dist/, all with the same statically linked program:
 
-  weir-VERSION-TARGET.tar.gz     the program, man page, shell completions, licences
+  weir-VERSION-TARGET.tar.gz     the program, man pages, shell completions, licences
   weir_VERSION_ARCH.deb          a Debian package
   weir_cli-VERSION-….whl         a Python wheel: pip install puts `weir` on the path
 
@@ -74,27 +74,15 @@ build_program() {
     say "$(stat --format %s "$program") bytes"
 }
 
-# `generate FILE ARGUMENT…`: FILE is what the program prints, if it has the command.
-generate() {
-    local file=$1
-    shift
-    mkdir -p "$(dirname "$file")"
-    if ! "$program" "$@" >"$file" 2>/dev/null; then
-        warn "without ${file##*/}: the program has no command \`$*\`"
-        rm "$file"
-    fi
-}
-
 # What belongs to the program, in the folders of a Debian system.
 build_files() {
-    mkdir -p "$share/doc/weir"
+    mkdir -p "$share"/{doc/weir,man/man1,bash-completion/completions,zsh/vendor-completions,fish/vendor_completions.d}
     install -m 644 LICENSE README.md "$share/doc/weir"
     python3 packaging/third_party.py "$rust_target" >"$share/doc/weir/THIRD-PARTY"
-    generate "$share/bash-completion/completions/weir" completions bash
-    generate "$share/zsh/vendor-completions/_weir" completions zsh
-    generate "$share/fish/vendor_completions.d/weir.fish" completions fish
-    generate "$share/man/man1/weir.1" man
-    find "$share" -type d -empty -delete
+    "$program" man "$share/man/man1"
+    "$program" completions bash >"$share/bash-completion/completions/weir"
+    "$program" completions zsh >"$share/zsh/vendor-completions/_weir"
+    "$program" completions fish >"$share/fish/vendor_completions.d/weir.fish"
 }
 
 # The packages -------------------------------------------------------------------------------------
@@ -107,7 +95,7 @@ build_tarball() {
     install -D -m 755 "$program" "$folder/bin/weir"
     cp -r "$share" "$folder/share"
     # Outside of /usr zsh looks here.
-    [ ! -d "$folder/share/zsh" ] || mv "$folder/share/zsh/vendor-completions" "$folder/share/zsh/site-functions"
+    mv "$folder/share/zsh/vendor-completions" "$folder/share/zsh/site-functions"
     tar --directory "$work" --create --sort=name --owner=0 --group=0 --numeric-owner --mtime="@$epoch" \
         --mode=u+rw,go-w,a+rX "$name" | gzip --no-name >"$dist/$name.tar.gz"
 }
@@ -154,11 +142,13 @@ build_packages() {
 
 # The checks ---------------------------------------------------------------------------------------
 
-# `in_container COMMAND`: in an empty Debian, with dist/ and the check mounted, and a neighbour on its network.
+# `in_container COMMAND [HOST…]`: in an empty Debian, with dist/ and the check mounted, and a neighbour on its network.
 in_container() {
+    local command=$1
+    shift
     docker run --rm --pull never --network "$network" --add-host listed.test:127.0.0.1 \
         --volume "$dist:/dist:ro" --volume "$root/packaging/check.sh:/check.sh:ro" "$DEBIAN_IMAGE" \
-        sh -euc "$1; exec /check.sh $version listed.test neighbour"
+        sh -euc "$command; exec /check.sh $version $*"
 }
 
 check_in_containers() {
@@ -170,7 +160,8 @@ check_in_containers() {
     docker run --detach --pull never --name "$network" --network "$network" --network-alias neighbour "$DEBIAN_IMAGE" \
         sleep infinity >/dev/null
     step "checking the tarball in $DEBIAN_IMAGE"
-    in_container 'tar --directory /usr/local --extract --gzip --strip-components 1 --file /dist/weir-*.tar.gz'
+    in_container 'tar --directory /usr/local --extract --gzip --strip-components 1 --file /dist/weir-*.tar.gz' \
+        listed.test neighbour
     step "checking the Debian package in $DEBIAN_IMAGE"
     in_container 'dpkg --install /dist/weir_*.deb >/dev/null'
 }
