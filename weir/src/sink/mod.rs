@@ -203,6 +203,9 @@ pub(crate) enum CommitOrder {
     Rename,
 }
 
+/// Binds the sink of a name to columns.
+type Bind = fn(&Task, &str, &SinkSpec, Vec<OutputColumn>) -> Result<Box<dyn Target>>;
+
 /// A kind of target.
 struct Kind {
     /// The key of a sink under which the task declares it.
@@ -210,7 +213,7 @@ struct Kind {
     /// The tag of its pending targets in the ledger.
     tag: &'static str,
     is_declared: fn(&SinkSpec) -> bool,
-    bind: fn(&Task, &str, &SinkSpec, Vec<OutputColumn>) -> Result<Box<dyn Target>>,
+    bind: Bind,
     /// Reads back what was written to the ledger.
     read: fn(Value) -> serde_json::Result<Box<dyn Prepared>>,
 }

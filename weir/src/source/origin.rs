@@ -66,12 +66,15 @@ pub(crate) struct Opened {
     pub(crate) nothing_to_do: Option<String>,
 }
 
+/// Takes the source of a name as the task declares it.
+type Declare = fn(&Task, &str, &Spanned<SourceSpec>) -> Result<Box<dyn Origin>>;
+
 /// A kind of origin: how a task declares it.
 pub(super) struct Kind {
     /// The key of a source under which the task declares it.
     key: &'static str,
     is_declared: fn(&SourceSpec) -> bool,
-    declare: fn(&Task, &str, &Spanned<SourceSpec>) -> Result<Box<dyn Origin>>,
+    declare: Declare,
 }
 
 /// All kinds of origins.

@@ -82,7 +82,7 @@ pub(super) fn doctor(cli: &Cli, args: &DoctorArgs) -> Result<u8> {
     let shown = findings.0.iter().filter(|finding| !args.run.task.log.quiet || finding.level != Level::Ok);
     if args.json {
         for finding in shown {
-            say!("{}", serde_json::to_string(finding).map_err(|error| Error::internal(error))?);
+            say!("{}", serde_json::to_string(finding).map_err(Error::internal)?);
         }
     } else {
         show(shown);
