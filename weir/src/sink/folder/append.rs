@@ -45,9 +45,9 @@ impl Former {
 impl OpenFolder {
     /// Fails if the folder could not be committed as things are. Nothing is changed.
     pub(super) fn new(mut folder: Folder, mode: Mode, layout: FileLayout, history: &History<'_>) -> Result<Self> {
-        folder.check()?;
+        let manifest = folder.check()?;
         let mut former = Former::default();
-        let Some(manifest) = folder.manifest()? else { return Ok(Self { folder, mode, layout, former }) };
+        let Some(manifest) = manifest else { return Ok(Self { folder, mode, layout, former }) };
         let refused = |message: String, help: &str| Err(Error::sink(&folder.sink, &folder.target, message, help));
         if manifest.mode != mode_name(mode) {
             let message = format!("was written with `mode: {}`, and the task has `{}`", manifest.mode, mode_name(mode));
@@ -86,12 +86,11 @@ impl OpenFolder {
         }
         // A file stays if the run that added it has used up its input. What a run with a closed gate has written is read
         // again, and would be there twice: then the folder is replaced by one without it.
+        // That run has asked the same of all runs before it.
         let added = manifest.added.len();
-        for addition in manifest.added {
-            if history(&addition.run)?.is_none_or(|state| state == State::Done) {
-                former.additions.push(addition);
-            }
-        }
+        let is_used_up = history(&manifest.run)?.is_none_or(|state| state == State::Done);
+        former.additions = manifest.added;
+        former.additions.retain(|addition| is_used_up || addition.run != manifest.run);
         folder.in_place = former.additions.len() == added && !former.is_empty();
         former.is_carried = !folder.in_place;
         folder.after = Some(manifest.run);

@@ -58,8 +58,8 @@ impl Folder {
         Ok(Self { task, sink, run, target, staging, after: None, in_place: false })
     }
 
-    /// Fails if the folder cannot be committed, or holds anything that no run has written.
-    pub(super) fn check(&self) -> Result<()> {
+    /// Fails if the folder cannot be committed, or holds anything that no run has written. Returns its manifest.
+    pub(super) fn check(&self) -> Result<Option<Manifest>> {
         let device = |path: &Path| fs::metadata(path).map(|metadata| metadata.dev()).ok();
         let parent = self.target.parent().and_then(device);
         if let (Some(own), Some(parent)) = (device(&self.target), parent)
@@ -77,10 +77,10 @@ impl Folder {
         self.check_own()
     }
 
-    pub(super) fn check_own(&self) -> Result<()> {
+    pub(super) fn check_own(&self) -> Result<Option<Manifest>> {
         let entries = match fs::read_dir(&self.target) {
             Ok(entries) => entries,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(self.error(&self.target, error)),
         };
         let manifest = self.manifest()?;
@@ -103,7 +103,7 @@ impl Folder {
                 return Err(Error::sink(&self.sink, &path, "was not written by a run of this task", help));
             }
         }
-        Ok(())
+        Ok(manifest)
     }
 
     /// Fails if another run has written the folder since this one looked at it.
@@ -174,13 +174,12 @@ impl Folder {
     }
 
     pub(super) fn commit(&self) -> Result<()> {
-        if self.is_committed()? {
+        let manifest = self.manifest()?;
+        if manifest.as_ref().is_some_and(|manifest| manifest.run == self.run) {
             return self.remove_staging(); // what is left there is the former content
         }
         let committed = if self.in_place {
-            if let Some(manifest) = self.manifest()? {
-                self.check_follows(&manifest)?;
-            }
+            manifest.iter().try_for_each(|manifest| self.check_follows(manifest))?;
             self.move_in()
         } else {
             self.check_own()?;
@@ -237,7 +236,11 @@ impl Prepared for Folder {
     }
 
     async fn check(&self, _: &Connector) -> Result<()> {
-        Self::check(self)
+        match self.in_place {
+            // Nothing is removed, so that it does not matter what else is in the folder.
+            true => self.manifest()?.iter().try_for_each(|manifest| self.check_follows(manifest)),
+            false => Self::check(self).map(drop),
+        }
     }
 
     async fn commit(&self, _: &Connector) -> Result<Option<LoadReport>> {
