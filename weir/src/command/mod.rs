@@ -44,7 +44,7 @@ use crate::error::{Error, Result};
 use crate::fetch::Fetch;
 use crate::run::Settings;
 use crate::system::allocator::{self, Allocator};
-use crate::watch::{LogFormat, Observers};
+use crate::watch::{LogFormat, Observer, Observers};
 use args::{
     CompletionsArgs, DoctorArgs, InitArgs, ManArgs, RunArgs, RunVerbArgs, RunsArgs, SchemaArgs, TaskArgs, TestArgs,
 };
@@ -66,6 +66,7 @@ pub struct Cli {
     default_task: Option<&'static str>,
     functions: Vec<ScalarUDF>,
     fetchers: Vec<Arc<dyn Fetch>>,
+    observers: Observers,
     aliases: Vec<(&'static str, &'static str)>,
     options: Option<OwnOptions>,
     own: Vec<OwnCommand>,
@@ -138,6 +139,7 @@ impl Cli {
             default_task: None,
             functions: vec![],
             fetchers: vec![],
+            observers: Observers::default(),
             aliases: vec![],
             options: None,
             own: vec![],
@@ -176,6 +178,13 @@ impl Cli {
     #[must_use]
     pub fn fetch(mut self, fetcher: impl Fetch + 'static) -> Self {
         self.fetchers.push(Arc::new(fetcher));
+        self
+    }
+
+    /// Adds an observer of the runs that `run` starts: for metrics, alerts or lineage.
+    #[must_use]
+    pub fn observer(mut self, observer: impl Observer + 'static) -> Self {
+        self.observers.add(observer);
         self
     }
 
@@ -321,7 +330,7 @@ impl Cli {
             resources,
             functions: self.functions.clone(),
             fetchers: self.fetchers.clone().into(),
-            observers: Observers::default(),
+            observers: self.observers.clone(),
         }
     }
 }

@@ -7,8 +7,8 @@
 mod inputs;
 mod inspect;
 mod lock;
+mod migrations;
 mod missed;
-mod schema;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -21,7 +21,7 @@ pub(crate) use inputs::{Input, ReadBefore, Touched};
 pub(crate) use inspect::{Inspection, inspect};
 use lock::is_held;
 pub(crate) use lock::{Lock, holder};
-use schema::VERSION;
+use migrations::VERSION;
 
 use crate::error::{Error, Result};
 use crate::report::{Outcome, Report, RunKey, RunRecord, State};
@@ -114,7 +114,7 @@ impl Ledger {
                 self.write(|t| {
                     // Another process may have been quicker.
                     let version: i64 = t.pragma_query_value(None, "user_version", |row| row.get(0))?;
-                    if version < VERSION { schema::migrate(t, version) } else { Ok(()) }
+                    if version < VERSION { migrations::migrate(t, version) } else { Ok(()) }
                 })?;
                 Ok(self)
             }

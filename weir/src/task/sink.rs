@@ -12,7 +12,7 @@ use super::source::FilesSpec;
 use super::text::{ShortOrLong, short_or_long};
 
 /// A sink: one entry under `sinks`. It writes the rows of one route to a folder (`files`) or to a database table
-/// (`postgres`); exactly one of the two is given.
+/// (`postgres`); exactly one of them is given.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Sink")]
