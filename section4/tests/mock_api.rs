@@ -141,22 +141,21 @@ fn an_unknown_country_is_reported_through_the_mock() {
 }
 
 #[test]
-fn a_file_that_cannot_be_served_is_named() {
+fn a_file_that_cannot_be_served_is_reported() {
     section4(&["mock-api", "--data", "/nowhere.json"]).failed(1, "/nowhere.json: No such file or directory");
     let path = format!("{}/tests/data/owid.csv", env!("CARGO_MANIFEST_DIR"));
-    section4(&["mock-api", "--data", &path])
-        .failed(1, &format!("{path}: line 1: the column `Province/State` is missing"));
+    section4(&["mock-api", "--data", &path]).failed(1, &format!("{path}: line 1: column `Province/State` is missing"));
 }
 
 #[test]
-fn an_address_that_is_taken_is_named() {
+fn an_address_in_use_is_reported() {
     let mock = Mock::start(&["--countries", "1", "--days", "1"]);
     let address = mock.url().strip_prefix("http://").unwrap();
-    section4(&["mock-api", "--listen", address]).failed(1, &format!("{address}: cannot listen there: "));
+    section4(&["mock-api", "--listen", address]).failed(1, &format!("{address}: cannot listen on this address: "));
 }
 
 #[test]
-fn it_ends_well_when_it_is_asked_to_even_if_a_client_lingers() {
+fn a_signal_ends_it_cleanly_even_if_a_client_lingers() {
     for signal in [Signal::TERM, Signal::INT] {
         let mut mock = Mock::start(&["--countries", "2", "--days", "2"]);
         let _lingering = TcpStream::connect(mock.url().strip_prefix("http://").unwrap()).unwrap();
