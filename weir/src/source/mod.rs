@@ -1,7 +1,7 @@
 //! Declared sources: their origins and their columns.
 //!
 //! `declared` is a source as the task declares it. An `origin` is where its rows come from; each kind of origin is a
-//! module of its own, and a line in [`origin::KINDS`]: `files`, `postgres`, `fetch`.
+//! module of its own, and a line in `KINDS` of `origin`: `files`, `postgres`, `fetch`.
 
 mod declared;
 pub(crate) mod fetch;
