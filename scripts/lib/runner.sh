@@ -103,7 +103,7 @@ wait_until_well() {
             name=$(docker inspect --format '{{slice .Name 1}}' "$id") state=$(state_of "$id")
             # A container that exits repeatedly will not recover.
             if [ "$(docker inspect --format '{{.RestartCount}}' "$id")" -ge 3 ] && [ "$state" != 'running healthy' ]; then
-                state='restarting repeatedly'
+                state='in a restart loop'
             fi
             # A health check whose output begins with `failed` will not recover.
             if [ "$state" = 'running starting' ] && said=$(last_check "$id") && [[ $said == failed* ]]; then
