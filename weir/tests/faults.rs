@@ -111,7 +111,7 @@ fn a_commit_that_fails_after_the_commit_record_is_reported_and_rolled_forward_by
     deliveries.deliver();
     let ran = deliveries.command(&[]).env("WEIR_FAULT", "exchange=5").output().unwrap();
     let ran = support::Ran::of(ran);
-    ran.ended(1, "is to be published and could not be finished: sink `latest`:");
+    ran.ended(1, "has a commit record, but not all of its sinks could be committed: sink `latest`:");
     ran.ended(1, "Input/output error");
     deliveries.is_whole("after a commit that failed");
     deliveries.run(&[]).ended(0, "the next start rolled it forward");

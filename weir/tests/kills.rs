@@ -114,7 +114,7 @@ fn a_commit_that_fails_is_reported_and_rolled_forward_once_it_can_be() {
     let project = Project::people();
     died_while_publishing(&project);
     project.file("out/bad/diary.txt", "mine");
-    project.run(&[]).ended(1, "is to be published and could not be finished");
+    project.run(&[]).ended(1, "has a commit record, but not all of its sinks could be committed");
     assert_eq!(project.left("out/bad"), ["diary.txt"]);
     std::fs::remove_dir_all(project.path("out/bad")).unwrap();
     project.run(&[]).ended(0, "the next start rolled it forward");

@@ -34,7 +34,7 @@ pub(super) fn runs(args: &RunsArgs) -> Result<u8> {
                 serde_json::to_string(entry).map_err(|error| Error::state(
                     &state,
                     error,
-                    "this is a defect, please report it"
+                    "this is a bug in weir: please report it"
                 ))?
             );
         }

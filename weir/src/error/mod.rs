@@ -168,7 +168,7 @@ pub enum Error {
 
     /// The engine contradicts itself.
     #[error("internal error: {message}")]
-    #[diagnostic(help("this is a defect of the engine: please report it with the task file"))]
+    #[diagnostic(help("this is a bug in weir: please report it with the task file"))]
     Internal {
         /// What contradicts what.
         message: String,
@@ -176,16 +176,16 @@ pub enum Error {
 
     /// The counts of a run disagree: rows were lost or made up.
     #[error("row counts disagree: {message}")]
-    #[diagnostic(help("nothing was published; this is a defect of the engine, please report it with the task file"))]
+    #[diagnostic(help("nothing was published; this is a bug in weir: please report it with the task file"))]
     Unbalanced {
         /// Which counts, and by how much.
         message: String,
     },
 
-    /// A run is past its commit record and could not be finished.
-    #[error("run {run} is to be published and could not be finished: {message}")]
+    /// A run has a commit record, and not all of its sinks could be committed.
+    #[error("run {run} has a commit record, but not all of its sinks could be committed: {message}")]
     #[diagnostic(help(
-        "fix that; then any start of the task in this environment finishes it first. Until then some sinks may hold this run and others the one before"
+        "fix that; the next run of the task in this environment first commits the rest. Until then some sinks may hold this run and others the one before"
     ))]
     Unpublished {
         /// The run's id.
@@ -234,7 +234,7 @@ impl Error {
         Self::System { message: format!("{what}: {cause}"), help: help.to_string(), cause: Some(cause) }
     }
 
-    /// A defect of the engine.
+    /// A bug in the engine.
     pub(crate) fn internal(message: impl Display) -> Self {
         Self::Internal { message: message.to_string() }
     }
