@@ -1,4 +1,4 @@
-"""Load the real COVID-19 files through the mock API into a throwaway PostgreSQL, twice, and check what they come to."""
+"""Load the real COVID-19 files through the mock API into a temporary PostgreSQL, twice, and check the results."""
 
 import pathlib
 import subprocess

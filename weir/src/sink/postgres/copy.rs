@@ -179,7 +179,7 @@ impl TablePart {
 
 fn has_nul(column: &dyn Array, chosen: Option<&BooleanBuffer>) -> bool {
     let Some(values) = column.as_string_view_opt() else { return false };
-    // Short values stand in their views with zeros behind them, so that a glance at all bytes would not do.
+    // A view pads a short value with zeros: a search in the bytes of the views would find those.
     let at = |row: usize| values.is_valid(row) && memchr::memchr(0, values.value(row).as_bytes()).is_some();
     match chosen {
         Some(chosen) => chosen.set_indices().any(at),
