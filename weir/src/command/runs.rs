@@ -1,6 +1,6 @@
 //! `runs`: shows the ledger's entries of earlier runs.
 
-use comfy_table::{Cell, ColumnConstraint};
+use comfy_table::{Cell, ContentArrangement};
 
 use super::RunsArgs;
 use super::summary::{bytes, count, table};
@@ -61,9 +61,8 @@ pub(super) fn runs(args: &RunsArgs) -> Result<u8> {
             Cell::new(entry.peak_memory.map_or(String::new(), bytes)),
         ]);
     }
-    if let Some(run) = table.column_mut(0) {
-        run.set_constraint(ColumnConstraint::ContentWidth); // an id must be complete to be copied
-    }
+    // A line per run, for grep, with complete ids and numbers: a narrow terminal breaks the lines by itself.
+    table.set_content_arrangement(ContentArrangement::Disabled);
     say!("{table}");
     for entry in &entries {
         if let Some(message) = &entry.message {

@@ -81,7 +81,11 @@ pub(crate) fn print(report: &Report) -> std::io::Result<()> {
 /// A table without lines, at most as wide as the terminal.
 pub(crate) fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
-    table.load_preset(NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    table.load_preset(NOTHING);
+    // Some terminals, such as those of CI services, report 0 columns.
+    if table.width() != Some(0) {
+        table.set_content_arrangement(ContentArrangement::Dynamic);
+    }
     let bold = |name: &&str| {
         let cell = Cell::new(name);
         if std::io::stdout().is_terminal() { cell.add_attribute(Attribute::Bold) } else { cell }
