@@ -71,6 +71,11 @@ def arguments(description: str, rows: int, contestants: list[str]) -> argparse.A
     return parser
 
 
+def add_former(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--former", type=absolute, metavar="PATH",
+                        help="the built binary of an earlier version, as a further contestant")
+
+
 def one_or_more_of(known: list[str]):
     def names(text: str) -> list[str]:
         chosen = text.split(",")

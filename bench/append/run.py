@@ -1,4 +1,4 @@
-"""Appends to one folder many times: the cost of an append must not depend on what the folder holds.
+"""Appends to one folder many times: how much the cost of an append depends on what the folder holds.
 
     cargo build --release -p weir && python3 bench/append/run.py
 

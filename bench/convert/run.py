@@ -39,6 +39,8 @@ def main() -> int:
         for form in options.formats:
             say(FORMATS[form])
             contestants = [contestant(name, form, weir, python) for name in options.only]
+            if options.former:
+                contestants.append(own_contestant("former", form, options.former))
             sizes = compete(contestants, form, data, wanted, python, options)
             reports.append({
                 "format": form,
@@ -60,16 +62,21 @@ def parse_arguments():
     parser.add_argument("--formats", type=harness.one_or_more_of(list(FORMATS)), default=list(FORMATS),
                         metavar="NAMES", help=f"formats, separated by commas (default: {','.join(FORMATS)})")
     parser.add_argument("--weir", type=harness.absolute, metavar="PATH", help="a built binary instead of building one")
+    harness.add_former(parser)
     return parser.parse_args()
 
 
 def contestant(name: str, form: str, weir: pathlib.Path, python: pathlib.Path) -> Contestant:
     if name == "weir":
-        command = [weir, "run", "--task-config", HERE / f"weir_{form}.yaml", "--param", "input=INPUT",
-                   "--param", "output=OUTPUT", "--state", "STATE", "--quiet"]
-        return Contestant(name, harness.version_of_program(weir), [str(part) for part in command])
+        return own_contestant(name, form, weir)
     command = [str(python), str(HERE / f"{name}_job.py"), form, "INPUT", "OUTPUT"]
     return Contestant(name, harness.version_of_package(python, name), command)
+
+
+def own_contestant(name: str, form: str, weir: pathlib.Path) -> Contestant:
+    command = [weir, "run", "--task-config", HERE / f"weir_{form}.yaml", "--param", "input=INPUT",
+               "--param", "output=OUTPUT", "--state", "STATE", "--quiet"]
+    return Contestant(name, harness.version_of_program(weir), [str(part) for part in command])
 
 
 def compete(contestants, form, data, wanted, python, options) -> dict[str, int]:

@@ -36,6 +36,8 @@ def main() -> int:
             return print_startup(tools, options)
         data = options.data or generated(tools["section1"], options.rows, options.cache)
         contestants = [contestant(name, tools) for name in options.only]
+        if options.former:
+            contestants.append(own_contestant("former", options.former))
         work = pathlib.Path(tempfile.mkdtemp(prefix="run-", dir=options.cache))
         try:
             wanted = reference(tools["floor"], data, work)
@@ -65,6 +67,7 @@ def parse_arguments():
     parser = harness.arguments(__doc__, 10_000_000, CONTESTANTS)
     parser.add_argument("--data", type=harness.absolute, metavar="DIR", help="a folder of CSV files instead of generated ones")
     parser.add_argument("--section1", type=harness.absolute, metavar="PATH", help="a built binary instead of building one")
+    harness.add_former(parser)
     parser.add_argument("--startup", action="store_true",
                         help=f"only time section1 on {STARTUP_ROWS:,} rows, median of {STARTUP_RUNS} runs")
     return parser.parse_args()
@@ -96,14 +99,15 @@ def contestant(name: str, tools: dict[str, pathlib.Path]) -> Contestant:
     if name == "floor":
         return Contestant(name, "hand-written", [str(tools["floor"]), "run", "INPUT", "OUTPUT"])
     if name == "section1":
-        return Contestant(name, harness.version_of_program(tools["section1"]), section1_command(tools["section1"]))
+        return own_contestant(name, tools["section1"])
     version = harness.version_of_package(tools["python"], name)
     return Contestant(name, version, [str(tools["python"]), str(HERE / f"{name}_job.py"), "INPUT", "OUTPUT"])
 
 
-def section1_command(section1: pathlib.Path) -> list[str]:
-    return [str(section1), "run", "--task-config", "section1/conf/applications.yaml",
-            "--param", "input=INPUT", "--param", "output=OUTPUT", "--state", "STATE", "--quiet"]
+def own_contestant(name: str, section1: pathlib.Path) -> Contestant:
+    command = [str(section1), "run", "--task-config", "section1/conf/applications.yaml",
+               "--param", "input=INPUT", "--param", "output=OUTPUT", "--state", "STATE", "--quiet"]
+    return Contestant(name, harness.version_of_program(section1), command)
 
 
 # ---- Comparison of rows
