@@ -8,10 +8,11 @@ use datafusion::arrow::array::{ArrayRef, RecordBatch, StringViewArray, make_view
 use datafusion::arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, ScalarBuffer};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::execution::SessionState;
+use serde::{Deserialize, Serialize};
 use serde_saphyr::Spanned;
 
 use super::rule::{Effect, Rule, Scope};
-use super::unique::{Duplicates, UniqueRule};
+use super::unique::{KeyWriter, Keys, UniqueRule};
 use crate::error::{Error, Result};
 use crate::route::{Counted, Shown};
 use crate::task::{GateSpec, QualitySpec, Requirement, RuleSpec, Task, TaskError};
@@ -41,15 +42,20 @@ pub(crate) struct Verdict {
 }
 
 /// The counts of one table, or of one reader's part of it.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Tally {
     pub(crate) rows: u64,
     pub(crate) accepted: u64,
     pub(crate) rejected: u64,
     /// The rows that failed each rule.
     pub(crate) failed: Vec<Counted>,
-    /// The keys seen so far, for each `unique` rule.
-    pub(crate) keys: Vec<Duplicates>,
+}
+
+/// What one reader judges with: its counts, the keys that it has seen, and the texts of reasons.
+#[derive(Debug)]
+pub(crate) struct Judging {
+    pub(crate) tally: Tally,
+    keys: Vec<KeyWriter>,
     texts: HashMap<u64, u128>,
     text: Vec<u8>,
 }
@@ -101,17 +107,24 @@ impl Judge {
         Ok(Self { table: table.to_owned(), rules, unique, gate: spec.gate, shown })
     }
 
-    /// Zero counts. Keys that do not fit in memory spill to `scratch`.
-    pub(crate) fn tally(&self, scratch: &Path) -> Tally {
-        Tally {
-            failed: vec![Counted::default(); self.rules.len()],
-            keys: self.unique.iter().map(|rule| rule.keys(scratch)).collect(),
-            ..Tally::default()
+    /// Zero counts.
+    pub(crate) fn tally(&self) -> Tally {
+        Tally { failed: vec![Counted::default(); self.rules.len()], ..Tally::default() }
+    }
+
+    /// Begins to judge the rows of one reader. Keys go to files in the folder.
+    pub(crate) fn begin(&self, folder: &Path) -> Judging {
+        Judging {
+            tally: self.tally(),
+            keys: self.unique.iter().map(|rule| rule.writer(folder)).collect(),
+            texts: HashMap::new(),
+            text: Vec::new(),
         }
     }
 
     /// Judges a batch and counts its rows.
-    pub(crate) fn judge(&self, batch: &RecordBatch, tally: &mut Tally) -> Result<Verdict> {
+    pub(crate) fn judge(&self, batch: &RecordBatch, judging: &mut Judging) -> Result<Verdict> {
+        let tally = &mut judging.tally;
         let rows = batch.num_rows();
         let mut accepted = BooleanBuffer::new_set(rows);
         let mut reasons: Vec<u64> = Vec::new();
@@ -145,10 +158,10 @@ impl Judge {
         tally.rows += rows as u64;
         tally.accepted += accepted_rows as u64;
         tally.rejected += rejected_rows as u64;
-        for (rule, keys) in self.unique.iter().zip(&mut tally.keys) {
+        for (rule, keys) in self.unique.iter().zip(&mut judging.keys) {
             keys.add(rule, batch, &accepted).map_err(|error| Error::query(&self.table, error))?;
         }
-        let reasons = (rejected_rows > 0).then(|| self.reasons(&reasons, &accepted, tally));
+        let reasons = (rejected_rows > 0).then(|| self.reasons(&reasons, &accepted, judging));
         Ok(Verdict { accepted, accepted_rows, reasons })
     }
 
@@ -162,8 +175,8 @@ impl Judge {
     }
 
     /// The reasons of each row as text. Few combinations occur, so each is written once per batch.
-    fn reasons(&self, masks: &[u64], accepted: &BooleanBuffer, tally: &mut Tally) -> ArrayRef {
-        let Tally { texts, text, .. } = tally;
+    fn reasons(&self, masks: &[u64], accepted: &BooleanBuffer, judging: &mut Judging) -> ArrayRef {
+        let Judging { texts, text, .. } = judging;
         let mut view_of = |mask: u64| {
             *texts.entry(mask).or_insert_with(|| {
                 let names = (0..self.rules.len()).take(MAX_REJECT_RULES).filter(|i| mask >> i & 1 == 1);
@@ -194,9 +207,14 @@ impl Tally {
         self.accepted += other.accepted;
         self.rejected += other.rejected;
         self.failed.iter_mut().zip(other.failed).for_each(|(counted, other)| counted.merge(other));
-        for (keys, others) in self.keys.iter_mut().zip(other.keys) {
-            keys.merge(others);
-        }
+    }
+}
+
+impl Judging {
+    /// The counts, and the keys for each `unique` rule.
+    pub(crate) fn finish(self) -> Result<(Tally, Vec<Keys>)> {
+        let keys = self.keys.into_iter().map(KeyWriter::finish).collect::<Result<_>>()?;
+        Ok((self.tally, keys))
     }
 }
 

@@ -10,5 +10,6 @@ mod rule;
 mod unique;
 
 pub(crate) use gate::{breaches, of_table};
-pub(crate) use judge::{Judge, Tally};
+pub(crate) use judge::{Judge, Judging, Tally};
 pub(crate) use rule::Effect;
+pub(crate) use unique::Keys;

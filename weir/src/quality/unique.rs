@@ -1,7 +1,7 @@
 //! `unique`: exact for any number of rows, in bounded memory.
 //!
-//! Keys are distributed over buckets by their hash, so that equal keys are in the same bucket. Keys that do not fit
-//! the memory of a reader spill to its scratch file; at the end the buckets are counted one after the other.
+//! Keys are distributed over buckets by their hash, so that equal keys are in the same bucket. Each reader writes its keys
+//! to a scratch file; at the end the buckets of all files are counted one after the other.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -9,6 +9,7 @@ use std::io::Write;
 use std::ops::RangeInclusive;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use datafusion::arrow::array::{Array, BooleanArray, RecordBatch};
 use datafusion::arrow::buffer::BooleanBuffer;
@@ -16,15 +17,16 @@ use datafusion::arrow::compute::filter_record_batch;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::arrow::row::{RowConverter, SortField};
 use datafusion::error::DataFusionError;
+use serde::{Deserialize, Serialize};
 use serde_saphyr::Spanned;
 
 use super::rule::{Effect, Scope};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, number_of, state_io};
 use crate::route::{Counted, SAMPLES, Shown};
 use crate::task::{Limit, RuleSpec};
 
 const BUCKETS: usize = 64;
-/// The bytes of keys that a reader keeps before it spills them, and the bytes of distinct keys counted at once.
+/// The bytes of keys that a reader keeps before it writes them, and the bytes of distinct keys counted at once.
 const MEMORY_BYTES: usize = 4 << 20;
 /// Bytes of a bucket that are read at once.
 const READ_BYTES: usize = 256 << 10;
@@ -43,23 +45,26 @@ pub(crate) struct UniqueRule {
     kinds: Vec<DataType>,
 }
 
-/// The keys of the rows seen so far.
+/// The keys that one reader has seen.
 #[derive(Debug)]
-pub(crate) struct Duplicates {
+pub(crate) struct KeyWriter {
     /// In each bucket key after key: its length, then its bytes.
     buckets: Vec<Vec<u8>>,
     bytes: usize,
-    /// Rows with a null in their key, which is never unique.
-    nulls: u64,
-    spills: Vec<Spill>,
-    scratch: PathBuf,
+    folder: PathBuf,
+    file: Option<File>,
+    keys: Keys,
 }
 
-/// A reader's scratch file, with the positions of the buckets in it.
-#[derive(Debug)]
-struct Spill {
-    file: File,
+/// The keys of one reader in a scratch file, once all are there.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Keys {
+    /// Rows with a null in their key, which is never unique.
+    nulls: u64,
+    /// The name of the file in the scratch folder; none if there is no key.
+    file: Option<String>,
     length: u64,
+    /// The position and length of each piece of each bucket in the file, in bytes.
     extents: Vec<Vec<(u64, usize)>>,
 }
 
@@ -80,14 +85,14 @@ impl UniqueRule {
         Ok(Self { name: name.to_owned(), effect, max: spec.value.max, columns, kinds })
     }
 
-    /// An empty set of keys.
-    pub(super) fn keys(&self, scratch: &Path) -> Duplicates {
-        Duplicates {
+    /// An empty set of keys, which writes to the folder.
+    pub(super) fn writer(&self, folder: &Path) -> KeyWriter {
+        KeyWriter {
             buckets: vec![Vec::new(); BUCKETS],
             bytes: 0,
-            nulls: 0,
-            spills: Vec::new(),
-            scratch: scratch.to_path_buf(),
+            folder: folder.to_path_buf(),
+            file: None,
+            keys: Keys { nulls: 0, file: None, length: 0, extents: vec![Vec::new(); BUCKETS] },
         }
     }
 
@@ -104,7 +109,7 @@ fn converter(kinds: &[DataType]) -> Result<RowConverter, DataFusionError> {
     Ok(RowConverter::new(kinds.iter().cloned().map(SortField::new).collect())?)
 }
 
-impl Duplicates {
+impl KeyWriter {
     /// Adds the keys of the chosen rows.
     pub(super) fn add(
         &mut self,
@@ -118,7 +123,7 @@ impl Duplicates {
                 known = &known & valid.inner();
             }
         }
-        self.nulls += (chosen.count_set_bits() - known.count_set_bits()) as u64;
+        self.keys.nulls += (chosen.count_set_bits() - known.count_set_bits()) as u64;
         let keys = filter_record_batch(&batch.project(&rule.columns)?, &BooleanArray::new(known, None))?;
         let rows = converter(&rule.kinds)?.convert_columns(keys.columns())?;
         for row in &rows {
@@ -135,15 +140,19 @@ impl Duplicates {
     }
 
     fn spill(&mut self) -> std::io::Result<()> {
-        if self.spills.is_empty() {
-            let file = tempfile(&self.scratch)?;
-            self.spills.push(Spill { file, length: 0, extents: vec![Vec::new(); BUCKETS] });
-        }
-        if let Some(spill) = self.spills.first_mut() {
-            for (bucket, extents) in self.buckets.iter_mut().zip(&mut spill.extents) {
-                spill.file.write_all(bucket)?;
-                extents.push((spill.length, bucket.len()));
-                spill.length += bucket.len() as u64;
+        let file = match &mut self.file {
+            Some(file) => file,
+            none => {
+                let (name, file) = create_file(&self.folder)?;
+                self.keys.file = Some(name);
+                none.insert(file)
+            }
+        };
+        for (bucket, extents) in self.buckets.iter_mut().zip(&mut self.keys.extents) {
+            if !bucket.is_empty() {
+                file.write_all(bucket)?;
+                extents.push((self.keys.length, bucket.len()));
+                self.keys.length += bucket.len() as u64;
                 bucket.clear();
             }
         }
@@ -151,25 +160,26 @@ impl Duplicates {
         Ok(())
     }
 
-    /// Adds another reader's keys.
-    pub(super) fn merge(&mut self, other: Self) {
-        self.nulls += other.nulls;
-        self.bytes += other.bytes;
-        for (bucket, more) in self.buckets.iter_mut().zip(other.buckets) {
-            bucket.extend(more);
+    /// Writes what is left.
+    pub(super) fn finish(mut self) -> Result<Keys> {
+        if self.bytes > 0 {
+            self.spill().map_err(state_io(&self.folder))?;
         }
-        self.spills.extend(other.spills);
+        Ok(self.keys)
     }
+}
 
-    /// Counts the rows whose keys are not unique.
-    pub(crate) fn count(mut self, table: &str, rule: &UniqueRule) -> Result<Counted> {
-        let mut rows = self.nulls;
+impl UniqueRule {
+    /// Counts the rows whose keys are not unique, over all readers.
+    pub(crate) fn count(&self, table: &str, folder: &Path, keys: &[Keys]) -> Result<Counted> {
+        let nulls = keys.iter().map(|keys| keys.nulls).sum();
+        let files = keys.iter().filter_map(|keys| KeyFile::open(folder, keys)).collect::<Result<Vec<_>>>()?;
+        let mut rows = nulls;
         let mut repeated: Vec<Vec<u8>> = Vec::new();
         for bucket in 0..BUCKETS {
             let mut ranges = vec![0..=u64::MAX];
             while let Some(mut range) = ranges.pop() {
-                let counts = self.count_range(bucket, &mut range, &mut ranges);
-                let counts = counts.map_err(crate::error::state_io(&self.scratch))?;
+                let counts = count_range(&files, bucket, &mut range, &mut ranges)?;
                 for (key, count) in counts.into_iter().filter(|(_, count)| *count > 1) {
                     rows += count;
                     // The smallest keys are shown, so that every run shows the same ones.
@@ -180,59 +190,70 @@ impl Duplicates {
                     }
                 }
             }
-            self.buckets[bucket] = Vec::new();
         }
-        let mut samples = rule.show(&repeated).map_err(|error| Error::query(table, error))?;
-        if self.nulls > 0 {
-            samples.push(Shown::message(&format!("{} rows with a null in the key", self.nulls)));
+        let mut samples = self.show(&repeated).map_err(|error| Error::query(table, error))?;
+        if nulls > 0 {
+            samples.push(Shown::message(&format!("{} with a null in the key", number_of(nulls, "row"))));
         }
         Ok(Counted { rows, samples })
-    }
-
-    /// Counts the keys of a bucket whose hashes are in the range. With too many distinct ones the range is halved,
-    /// and the other half is counted later.
-    fn count_range(
-        &self,
-        bucket: usize,
-        range: &mut RangeInclusive<u64>,
-        aside: &mut Vec<RangeInclusive<u64>>,
-    ) -> std::io::Result<Counts> {
-        let mut counts = Counts::default();
-        let mut bytes = 0;
-        let mut add = |keys_of: &[u8]| {
-            for key in keys(keys_of) {
-                let hash = HASH.hash_one(key);
-                if !range.contains(&hash) {
-                    continue;
-                }
-                if let Some(count) = counts.get_mut(key) {
-                    *count += 1;
-                    continue;
-                }
-                while bytes > MEMORY_BYTES && range.start() < range.end() {
-                    let middle = range.start() + (range.end() - range.start()) / 2;
-                    aside.push(middle + 1..=*range.end());
-                    *range = *range.start()..=middle;
-                    counts.retain(|key, _| range.contains(&HASH.hash_one(&**key)));
-                    bytes = counts.keys().map(|key| key.len() + ENTRY_BYTES).sum();
-                }
-                if range.contains(&hash) {
-                    bytes += key.len() + ENTRY_BYTES;
-                    counts.insert(key.into(), 1);
-                }
-            }
-        };
-        add(&self.buckets[bucket]);
-        for spill in &self.spills {
-            spill.read(bucket, &mut add)?;
-        }
-        Ok(counts)
     }
 }
 
 type Counts = HashMap<Box<[u8]>, u64, ahash::RandomState>;
 
-impl Spill {
+/// Counts the keys of a bucket whose hashes are in the range. With too many distinct ones the range is halved, and the
+/// other half is counted later.
+fn count_range(
+    files: &[KeyFile<'_>],
+    bucket: usize,
+    range: &mut RangeInclusive<u64>,
+    aside: &mut Vec<RangeInclusive<u64>>,
+) -> Result<Counts> {
+    let mut counts = Counts::default();
+    let mut bytes = 0;
+    let mut add = |keys_of: &[u8]| {
+        for key in keys(keys_of) {
+            let hash = HASH.hash_one(key);
+            if !range.contains(&hash) {
+                continue;
+            }
+            if let Some(count) = counts.get_mut(key) {
+                *count += 1;
+                continue;
+            }
+            while bytes > MEMORY_BYTES && range.start() < range.end() {
+                let middle = range.start() + (range.end() - range.start()) / 2;
+                aside.push(middle + 1..=*range.end());
+                *range = *range.start()..=middle;
+                counts.retain(|key, _| range.contains(&HASH.hash_one(&**key)));
+                bytes = counts.keys().map(|key| key.len() + ENTRY_BYTES).sum();
+            }
+            if range.contains(&hash) {
+                bytes += key.len() + ENTRY_BYTES;
+                counts.insert(key.into(), 1);
+            }
+        }
+    };
+    for file in files {
+        file.read(bucket, &mut add).map_err(state_io(&file.path))?;
+    }
+    Ok(counts)
+}
+
+/// An open file of keys.
+struct KeyFile<'a> {
+    path: PathBuf,
+    file: File,
+    extents: &'a [Vec<(u64, usize)>],
+}
+
+impl<'a> KeyFile<'a> {
+    fn open(folder: &Path, keys: &'a Keys) -> Option<Result<Self>> {
+        let path = folder.join(keys.file.as_ref()?);
+        let file = File::open(&path).map_err(state_io(&path));
+        Some(file.map(|file| Self { path, file, extents: &keys.extents }))
+    }
+
     /// Passes on the keys of a bucket, one piece at a time.
     fn read(&self, bucket: usize, add: &mut impl FnMut(&[u8])) -> std::io::Result<()> {
         let mut piece = Vec::new();
@@ -261,14 +282,12 @@ fn keys(mut bucket: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// A file without a name: it is removed when it is closed, even if the process dies.
-fn tempfile(folder: &Path) -> std::io::Result<File> {
-    static NUMBER: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
-    let number = NUMBER.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-    let path = folder.join(format!("keys-{}-{number}", std::process::id()));
-    let file = File::options().read(true).write(true).create_new(true).open(&path)?;
-    std::fs::remove_file(&path)?;
-    Ok(file)
+/// A new file in the scratch folder, which is removed when the run ends.
+fn create_file(folder: &Path) -> std::io::Result<(String, File)> {
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    let name = format!("keys-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+    let file = File::create_new(folder.join(&name))?;
+    Ok((name, file))
 }
 
 #[cfg(test)]
@@ -302,22 +321,21 @@ mod tests {
     /// Counts batches that two readers read in turns.
     fn count(rule: &UniqueRule, batches: &[RecordBatch]) -> Counted {
         let scratch = tempfile::tempdir().unwrap();
-        let mut readers = [rule.keys(scratch.path()), rule.keys(scratch.path())];
+        let mut readers = [rule.writer(scratch.path()), rule.writer(scratch.path())];
         for (i, batch) in batches.iter().enumerate() {
             readers[i % 2].add(rule, batch, &BooleanBuffer::new_set(batch.num_rows())).unwrap();
         }
-        let [mut one, other] = readers;
-        one.merge(other);
-        let repeated = one.count("t", rule).unwrap();
-        assert_eq!(std::fs::read_dir(scratch.path()).unwrap().count(), 0, "scratch files have no name");
-        repeated
+        let keys = readers.map(|reader| reader.finish().unwrap());
+        // As they travel in a receipt.
+        let keys: Vec<Keys> = serde_json::from_value(serde_json::to_value(keys).unwrap()).unwrap();
+        rule.count("t", scratch.path(), &keys).unwrap()
     }
 
     #[test]
     fn equal_keys_of_different_readers_are_counted_together() {
         let text = |values: Vec<Option<&str>>| batch(vec![Arc::new(StringViewArray::from(values))]);
         let batches = [text(vec![Some("a"), Some("b"), None]), text(vec![Some("b"), Some("c")]), text(vec![Some("b")])];
-        let expected = counted(4, &["b", "1 rows with a null in the key"]);
+        let expected = counted(4, &["b", "1 row with a null in the key"]);
         assert_eq!(count(&rule(&[DataType::Utf8View]), &batches), expected, "three times b, and null is never unique");
     }
 

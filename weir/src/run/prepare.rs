@@ -224,7 +224,7 @@ impl Preparation<'_> {
             parts[sink].push(written);
         }
         let mut reasons = reasons(stage, &pass);
-        let mut tally = pass.tally;
+        let Pass { tally, keys, .. } = pass;
         let Some(judge) = &stage.judge else {
             if !reasons.is_empty() {
                 report.tables.push(table_report(stage, &tally, reasons));
@@ -232,8 +232,9 @@ impl Preparation<'_> {
             return Ok(());
         };
         let mut unique = Vec::new();
-        for (rule, keys) in judge.unique.iter().zip(std::mem::take(&mut tally.keys)) {
-            let repeated = keys.count(&stage.table, rule)?;
+        for (number, rule) in judge.unique.iter().enumerate() {
+            let keys = keys.get(number).map_or(&[][..], Vec::as_slice);
+            let repeated = rule.count(&stage.table, self.scratch.path(), keys)?;
             let rows = repeated.rows;
             let error = (rule.effect == Effect::Fail && rows > 0).then(|| judge.failed(&rule.name, &repeated));
             unique.push(rows);
@@ -317,7 +318,7 @@ impl Preparation<'_> {
             }
         }
         if stage.scratch.is_some() {
-            balanced(&stage.table, tally.accepted, pass.kept)?;
+            balanced(&stage.table, tally.accepted, pass.kept.iter().map(|kept| kept.rows).sum())?;
         }
         Ok(())
     }

@@ -4,4 +4,4 @@ mod folder;
 mod table;
 
 pub(crate) use folder::ScratchFolder;
-pub(crate) use table::{ScratchTable, ScratchWriter};
+pub(crate) use table::{ScratchRows, ScratchTable, ScratchWriter};

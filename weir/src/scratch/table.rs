@@ -20,6 +20,7 @@ use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::streaming::PartitionStream;
+use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 
@@ -31,6 +32,14 @@ pub(crate) struct ScratchTable {
     next: AtomicUsize,
 }
 
+/// A complete file of a table.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct ScratchRows {
+    /// Its name in the scratch folder.
+    pub(crate) file: String,
+    pub(crate) rows: u64,
+}
+
 impl ScratchTable {
     pub(crate) fn new(schema: SchemaRef) -> Self {
         Self { schema, files: Mutex::default(), next: AtomicUsize::new(0) }
@@ -38,30 +47,34 @@ impl ScratchTable {
 
     /// Starts a file in the folder.
     pub(crate) fn writer(&self, folder: &Path, table: &str) -> Result<ScratchWriter> {
-        let path = folder.join(format!("{table}-{}.arrow", self.next.fetch_add(1, Ordering::Relaxed)));
+        let name = format!("{table}-{}.arrow", self.next.fetch_add(1, Ordering::Relaxed));
+        let path = folder.join(&name);
         let file = File::create_new(&path).map_err(crate::error::state_io(&path))?;
         let writer = StreamWriter::try_new(BufWriter::with_capacity(1 << 20, file), &self.schema)
             .map_err(|error| crate::Error::query(table, error.into()))?;
-        Ok(ScratchWriter { path, writer, rows: 0 })
+        Ok(ScratchWriter { name, writer, rows: 0 })
     }
 
-    /// Takes a complete file; gives its rows.
-    pub(crate) fn add(&self, writer: ScratchWriter) -> QueryResult<u64> {
-        let ScratchWriter { path, mut writer, rows } = writer;
-        writer.finish()?;
-        self.files.lock().unwrap_or_else(PoisonError::into_inner).push(path);
-        Ok(rows)
+    /// Takes a complete file of the folder.
+    pub(crate) fn add(&self, folder: &Path, rows: &ScratchRows) {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner).push(folder.join(&rows.file));
     }
 }
 
 /// A file that is being written.
 pub(crate) struct ScratchWriter {
-    path: PathBuf,
+    name: String,
     writer: StreamWriter<BufWriter<File>>,
     rows: u64,
 }
 
 impl ScratchWriter {
+    /// Completes the file.
+    pub(crate) fn finish(mut self) -> QueryResult<ScratchRows> {
+        self.writer.finish()?;
+        Ok(ScratchRows { file: self.name, rows: self.rows })
+    }
+
     pub(crate) fn write(&mut self, batch: &RecordBatch) -> QueryResult<()> {
         // A view points into a block of the input; without this every batch would drag its whole block along.
         let columns = batch.columns().iter().map(compact).collect();

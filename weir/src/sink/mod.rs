@@ -20,6 +20,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::buffer::BooleanBuffer;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub(crate) use bind::BoundSink;
@@ -138,7 +139,7 @@ pub(crate) trait Part: Send {
 }
 
 /// What was written.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Written {
     pub(crate) rows: u64,
     pub(crate) bytes: u64,

@@ -1,0 +1,117 @@
+//! What takes the rows of a pass.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use datafusion::arrow::array::{BooleanArray, RecordBatch};
+use datafusion::arrow::buffer::BooleanBuffer;
+use datafusion::arrow::compute::filter_record_batch;
+
+use super::receipt::Receipt;
+use crate::error::{Error, Result};
+use crate::plan::Stage;
+use crate::scratch::{ScratchTable, ScratchWriter};
+use crate::sink::{Part, Parts};
+
+/// Takes the rows of one partition of a pass: writes them, keeps them, or measures them.
+pub(super) trait Taker: Send {
+    /// Takes the rows of a batch.
+    fn take(&mut self, rows: &RoutedRows<'_>) -> Result<()>;
+
+    /// Completes what it has done, and enters it in the receipt of the partition.
+    fn finish(self: Box<Self>, receipt: &mut Receipt) -> Result<()>;
+}
+
+/// The rows of a batch by their route.
+pub(super) struct RoutedRows<'a> {
+    pub(super) accepted: Option<ChosenRows<'a>>,
+    /// With their reasons.
+    pub(super) rejected: Option<ChosenRows<'a>>,
+}
+
+/// Some of the rows of a batch.
+#[derive(Clone, Copy)]
+pub(super) struct ChosenRows<'a> {
+    pub(super) batch: &'a RecordBatch,
+    /// Which; `None` means all.
+    pub(super) chosen: Option<&'a BooleanBuffer>,
+}
+
+/// The takers of one partition of a stage.
+pub(super) fn takers(stage: &Stage, sinks: &Arc<[Arc<dyn Parts>]>, scratch: &Path) -> Vec<Box<dyn Taker>> {
+    let sink = |rejected: bool| {
+        move |number: &usize| {
+            Box::new(SinkTaker { number: *number, rejected, sink: sinks[*number].clone(), part: None })
+                as Box<dyn Taker>
+        }
+    };
+    let kept = stage.scratch.iter().map(|table| {
+        Box::new(ScratchTaker {
+            name: stage.table.clone(),
+            table: table.clone(),
+            folder: scratch.to_path_buf(),
+            writer: None,
+        }) as Box<dyn Taker>
+    });
+    stage.accepted.iter().map(sink(false)).chain(stage.rejected.iter().map(sink(true))).chain(kept).collect()
+}
+
+/// Writes the rows of a route to a part of a sink, which begins with its first row.
+struct SinkTaker {
+    /// The position of the sink.
+    number: usize,
+    rejected: bool,
+    sink: Arc<dyn Parts>,
+    part: Option<Box<dyn Part>>,
+}
+
+impl Taker for SinkTaker {
+    fn take(&mut self, rows: &RoutedRows<'_>) -> Result<()> {
+        let rows = if self.rejected { rows.rejected } else { rows.accepted };
+        let Some(ChosenRows { batch, chosen }) = rows else { return Ok(()) };
+        let part = match &mut self.part {
+            Some(part) => part,
+            none => none.insert(self.sink.part()?),
+        };
+        part.write(batch, chosen)
+    }
+
+    fn finish(self: Box<Self>, receipt: &mut Receipt) -> Result<()> {
+        if let Some(part) = self.part {
+            receipt.parts.push((self.number, part.finish()?));
+        }
+        Ok(())
+    }
+}
+
+/// Keeps the accepted rows for the models that read them.
+struct ScratchTaker {
+    /// The name of the stage's table.
+    name: String,
+    table: Arc<ScratchTable>,
+    folder: PathBuf,
+    writer: Option<ScratchWriter>,
+}
+
+impl Taker for ScratchTaker {
+    fn take(&mut self, rows: &RoutedRows<'_>) -> Result<()> {
+        let Some(ChosenRows { batch, chosen }) = rows.accepted else { return Ok(()) };
+        let writer = match &mut self.writer {
+            Some(writer) => writer,
+            none => none.insert(self.table.writer(&self.folder, &self.name)?),
+        };
+        let written = match chosen {
+            None => writer.write(batch),
+            Some(chosen) => filter_record_batch(batch, &BooleanArray::new(chosen.clone(), None))
+                .map_err(Into::into)
+                .and_then(|batch| writer.write(&batch)),
+        };
+        written.map_err(|error| Error::query(&self.name, error))
+    }
+
+    fn finish(self: Box<Self>, receipt: &mut Receipt) -> Result<()> {
+        let kept = self.writer.map(ScratchWriter::finish).transpose();
+        receipt.kept = kept.map_err(|error| Error::query(&self.name, error))?;
+        Ok(())
+    }
+}
