@@ -31,7 +31,7 @@ use scan::{RowsTable, SourceTable};
 use text::{TextFiles, TextOptions};
 
 use crate::error::Result;
-use crate::place::{FoundFile, Opener};
+use crate::place::FoundFile;
 use crate::route::RejectedRoute;
 use crate::task::{Compression, Format};
 use crate::watch::ScanProgress;
@@ -46,7 +46,6 @@ pub(crate) struct Encoding {
 
 /// Checks files against the declared columns and presents them as a table.
 pub(crate) fn open(
-    opener: Opener,
     found: Vec<FoundFile>,
     encoding: Encoding,
     declared: &Arc<Declared>,
@@ -57,15 +56,15 @@ pub(crate) fn open(
     let (declared, rejected, progress) = (declared.clone(), rejected.clone(), progress.clone());
     Ok(match encoding.format {
         Format::Csv => {
-            let files = TextFiles::<Csv>::open(opener, found, declared.clone(), options)?;
+            let files = TextFiles::<Csv>::open(found, declared.clone(), options)?;
             Arc::new(RowsTable::new(files, declared, rejected, progress))
         }
         Format::Jsonl => {
-            let files = TextFiles::<Jsonl>::open(opener, found, declared.clone(), options)?;
+            let files = TextFiles::<Jsonl>::open(found, declared.clone(), options)?;
             Arc::new(RowsTable::new(files, declared, rejected, progress))
         }
         Format::Parquet => {
-            let files = ParquetFiles::open(opener, found, declared.clone())?;
+            let files = ParquetFiles::open(found, declared.clone())?;
             Arc::new(RowsTable::new(files, declared, rejected, progress))
         }
     })

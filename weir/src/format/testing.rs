@@ -9,9 +9,9 @@ use datafusion::catalog::TableProvider;
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::physical_plan::collect;
 use datafusion::prelude::{SessionConfig, SessionContext};
-use object_store::ObjectStoreExt;
 use object_store::memory::InMemory;
 use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt};
 use tokio::runtime::Runtime;
 
 use super::columns::{Column, Declared};
@@ -21,7 +21,6 @@ use super::scan::{Rows, RowsTable, SourceTable};
 use super::text::{TextFiles, TextFormat, TextOptions};
 use crate::error::Result;
 use crate::place::FoundFile;
-use crate::place::Opener;
 use crate::route::RejectedRoute;
 
 /// Started once: fuzzers and property tests read thousands of files.
@@ -84,14 +83,14 @@ impl Reading {
     /// Reads one text file with these bytes, without a query.
     pub(crate) fn read<F: TextFormat>(&self, file: &[u8]) -> Result<Outcome> {
         let options = self.options;
-        self.ask(&[file], None, |opener, found, declared| TextFiles::<F>::open(opener, found, declared, options))
+        self.ask(&[file], None, |found, declared| TextFiles::<F>::open(found, declared, options))
     }
 
     /// Queries text files with these bytes.
     #[cfg(test)]
     pub(crate) fn query<F: TextFormat>(&self, files: &[&[u8]], sql: &str) -> Result<Outcome> {
         let options = self.options;
-        self.ask(files, Some(sql), |opener, found, declared| TextFiles::<F>::open(opener, found, declared, options))
+        self.ask(files, Some(sql), |found, declared| TextFiles::<F>::open(found, declared, options))
     }
 
     /// Queries Parquet files with these bytes.
@@ -104,15 +103,16 @@ impl Reading {
         &self,
         files: &[&[u8]],
         sql: Option<&str>,
-        open: impl FnOnce(Opener, Vec<FoundFile>, Arc<Declared>) -> Result<T>,
+        open: impl FnOnce(Vec<FoundFile>, Arc<Declared>) -> Result<T>,
     ) -> Result<Outcome> {
         RUNTIME.block_on(async {
-            let store = Arc::new(InMemory::new());
+            let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
             let mut found = Vec::new();
             for (i, file) in files.iter().enumerate() {
                 let path = Path::from(format!("{i}{}", self.extension));
                 store.put(&path, Bytes::copy_from_slice(file).into()).await.unwrap();
-                found.push(FoundFile { name: path.to_string(), meta: store.head(&path).await.unwrap() });
+                let name = path.to_string();
+                found.push(FoundFile::of(store.clone(), name.clone(), name, &path).await.unwrap());
             }
             let declared = Declared::of(self.columns.clone(), self.ignore_unknown, self.null_values.clone().into());
             let declared = Arc::new(declared);
@@ -123,7 +123,7 @@ impl Reading {
                 takes.lock().unwrap().extend(rejected_records(batch));
                 Ok(())
             }));
-            let files = open(Opener { store }, found, declared.clone())?;
+            let files = open(found, declared.clone())?;
             let table = Arc::new(RowsTable::new(files, declared, rejected, Arc::default()));
             let config = SessionConfig::new().with_target_partitions(self.partitions);
             let state = SessionStateBuilder::new().with_config(config);

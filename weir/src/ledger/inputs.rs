@@ -37,12 +37,12 @@ pub(crate) struct Touched {
 
 /// The last published run that has read a file as a new one. A run that reads all files every time, and has no hash of
 /// them, uses none up: a task that says `read: new` from some day on finds them all new.
-const READ_BEFORE: &str = "
+const READ_BEFORE: &str = r#"
     select run.id, input.bytes, input.modified, input.hash, input.rowid
     from input join run on run.id = input.run
     where input.path = ?1 and input.source = ?2 and input.hash is not null
-      and run.task = ?3 and run.environment = ?4 and run.state = 'done'
-    order by input.rowid desc limit 1";
+      and run.task = ?3 and run.environment = ?4 and run."window" is ?5 and run.state = 'done'
+    order by input.rowid desc limit 1"#;
 
 impl Ledger {
     /// For each of the files the last published run that has read it.
@@ -56,7 +56,7 @@ impl Ledger {
             let t = c.unchecked_transaction()?; // one view of the ledger, and one lock, for all of them
             let mut query = t.prepare(READ_BEFORE)?;
             let before = |file: &FoundFile| {
-                let of = params![file.path(), source, key.task, key.environment];
+                let of = params![file.path, source, key.task, key.environment, key.window];
                 let row = query.query_row(of, |row| {
                     Ok(ReadBefore {
                         run: row.get(0)?,
@@ -77,7 +77,7 @@ impl Ledger {
         self.write(|t| {
             let mut insert = t.prepare("insert into input values (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?;
             for Input { file, hash, archive } in inputs {
-                insert.execute(params![id, source, file.path(), file.meta.size, file.modified(), hash, archive])?;
+                insert.execute(params![id, source, file.path, file.size(), file.modified(), hash, archive])?;
             }
             // The next run then need not look into the file.
             let mut update = t.prepare("update input set modified = ?2 where rowid = ?1")?;
@@ -95,8 +95,7 @@ impl Ledger {
                 "select path, archive, bytes, modified from input where run = ?1 and archive is not null order by rowid",
             )?;
             let moves = query.query_map([id], |row| {
-                let (from, to): (String, String) = (row.get(0)?, row.get(1)?);
-                Ok(Move { from: from.into(), to: to.into(), bytes: row.get(2)?, modified: row.get(3)? })
+                Ok(Move { from: row.get(0)?, to: row.get(1)?, bytes: row.get(2)?, modified: row.get(3)? })
             })?;
             moves.collect()
         })
@@ -113,7 +112,7 @@ mod tests {
         let ledger = Ledger::open(folder.path()).unwrap();
         let explained = ledger.ask(|c| {
             let mut query = c.prepare(&format!("explain query plan {READ_BEFORE}"))?;
-            let lines = query.query_map(["", "", "", ""], |row| row.get::<_, String>(3))?;
+            let lines = query.query_map(["", "", "", "", ""], |row| row.get::<_, String>(3))?;
             lines.collect::<rusqlite::Result<Vec<_>>>()
         });
         let explained = explained.unwrap().join("\n");

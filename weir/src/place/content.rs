@@ -1,20 +1,20 @@
 //! Hashes of the content of files.
 
-use std::fs::File;
-use std::io::Read;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::FoundFile;
 use crate::error::{Error, Result};
 
-const READ_BYTES: usize = 1 << 20;
+const READ_BYTES: u64 = 1 << 20;
 
-/// BLAKE3 hashes of the content of files, in hex, several files at a time. The scan that follows reads each file in
-/// the version that was found: one that changes meanwhile ends the run.
+/// BLAKE3 hashes of the content of files, in hex, several files at a time, each in the version that was found. Must be
+/// called on a thread of the runtime.
 pub(crate) fn hashes(files: &[&FoundFile], stopped: &(dyn Fn() -> bool + Sync)) -> Result<Vec<String>> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(files.len());
     let next = AtomicUsize::new(0);
+    let runtime = tokio::runtime::Handle::current();
     let work = || -> Result<Vec<(usize, String)>> {
+        let _runtime = runtime.enter();
         let mut hashes = Vec::new();
         while let Some((i, file)) = Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|i| Some((i, files.get(i)?))) {
             hashes.push((i, hash(file, stopped)?));
@@ -32,29 +32,29 @@ pub(crate) fn hashes(files: &[&FoundFile], stopped: &(dyn Fn() -> bool + Sync)) 
 }
 
 fn hash(file: &FoundFile, stopped: &dyn Fn() -> bool) -> Result<String> {
-    let failed = |error| Error::input(&file.name, error, "check that the file exists and can be read");
-    let mut content = File::open(file.path()).map_err(failed)?;
+    let content = file.open()?;
     let mut hasher = blake3::Hasher::new();
-    let mut buffer = vec![0; READ_BYTES];
-    loop {
-        match content.read(&mut buffer).map_err(failed)? {
-            0 => return Ok(hasher.finalize().to_hex().to_string()),
-            length => _ = hasher.update(&buffer[..length]),
-        }
+    let mut read = 0;
+    while read < content.size() {
         if stopped() {
             return Err(Error::Interrupted);
         }
+        let bytes = content.read(read, READ_BYTES)?;
+        hasher.update(&bytes);
+        read += bytes.len() as u64;
     }
+    content.check_unchanged()?;
+    Ok(hasher.finalize().to_hex().to_string())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn each_file_has_the_hash_of_its_own_content() {
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn each_file_has_the_hash_of_its_own_content() {
         let root = tempfile::tempdir().unwrap();
-        let contents: Vec<Vec<u8>> = (0..20).map(|i| vec![i; (READ_BYTES / 7) * usize::from(i)]).collect();
+        let contents: Vec<Vec<u8>> = (0..20).map(|i| vec![i; (READ_BYTES as usize / 7) * usize::from(i)]).collect();
         let files: Vec<FoundFile> = contents
             .iter()
             .enumerate()

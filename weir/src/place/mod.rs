@@ -1,48 +1,93 @@
-//! Files and their locations: matched by a pattern, opened in one version, identified by content, moved to an archive.
+//! Where files are: found by a pattern, opened in one version, identified by content, moved to an archive.
+//!
+//! Each kind of file system is a module of its own, and a line in [`KINDS`]: `local`. `store` reads a file by ranges and
+//! `content` hashes it, whatever file system it is on.
 
-mod archive;
 mod content;
-mod find;
+mod local;
 mod store;
 
+use std::fmt::Debug;
 use std::path::Path;
+use std::sync::Arc;
 
-use object_store::ObjectMeta;
+use async_trait::async_trait;
 
-pub(crate) use archive::{Archive, Move, finish_moves};
 pub(crate) use content::hashes;
-pub(crate) use find::{found, matching};
-pub(crate) use store::{Opener, RangeReader, local_path, wait};
+pub(crate) use local::found;
+pub(crate) use store::{FoundFile, RangeReader, wait};
 
-use crate::system::disk;
+use crate::error::Result;
+use crate::task::Task;
 
-/// A file that a source reads.
-#[derive(Debug, Clone)]
-pub(crate) struct FoundFile {
-    /// The name as the user would write it.
-    pub(crate) name: String,
-    /// Its location in the store, its size and its version.
-    pub(crate) meta: ObjectMeta,
+/// A file system, or an object store.
+#[async_trait]
+pub(crate) trait FileSystem: Debug + Send + Sync {
+    /// Fails if a pattern is not valid.
+    fn check(&self, pattern: &str) -> Result<(), String>;
+
+    /// The files that match a pattern, sorted by name, without hidden ones. One that matches and cannot be accessed is an
+    /// error: skipping it would lose its rows.
+    async fn find(&self, pattern: &str) -> Result<Vec<FoundFile>>;
+
+    /// A folder to which the files that match the pattern are moved once they are read. Fails if they would be found there
+    /// again.
+    fn archive(&self, pattern: &str, folder: &str) -> Result<Box<dyn Archive>, String>;
+
+    /// Moves files that a run has read, if they are not moved yet, and makes that durable. Safe to repeat after a crash at
+    /// any point. A file that has changed since it was read stays.
+    async fn finish_moves(&self, run: &str, moves: &[Move]) -> Result<()>;
 }
 
-impl FoundFile {
-    /// Its absolute path, the ledger's key for it, independent of the working directory of a run.
-    pub(crate) fn path(&self) -> String {
-        disk::absolute(Path::new(&self.name)).display().to_string()
-    }
+/// A folder to which the files of a source are moved after the run that has read them is published.
+pub(crate) trait Archive: Debug + Send + Sync {
+    /// The folder, as an absolute path.
+    fn folder(&self) -> &Path;
 
-    /// The file at a path, in its current version.
-    #[cfg(test)]
-    pub(crate) fn at(path: &Path) -> Self {
-        let metadata = std::fs::metadata(path).unwrap();
-        let location = local_path(path).unwrap();
-        let last_modified = metadata.modified().unwrap().into();
-        let meta = ObjectMeta { location, last_modified, size: metadata.len(), e_tag: None, version: None };
-        Self { name: path.display().to_string(), meta }
-    }
+    /// The destination of a file.
+    fn destination(&self, file: &FoundFile) -> String;
 
-    /// Its modification time, as the ledger has it.
-    pub(crate) fn modified(&self) -> String {
-        self.meta.last_modified.to_rfc3339()
+    /// Fails if the files could not be moved there now. Nothing is changed.
+    fn check(&self, files: &[&FoundFile]) -> Result<()>;
+}
+
+/// A file to move. The ledger has it before the commit record.
+#[derive(Debug, Clone)]
+pub(crate) struct Move {
+    /// Its path when it was read.
+    pub(crate) from: String,
+    pub(crate) to: String,
+    /// Its size then, and its modification time: a file that arrives under the same name is another one.
+    pub(crate) bytes: u64,
+    pub(crate) modified: String,
+}
+
+/// A kind of file system.
+struct Kind {
+    /// What it holds, in messages.
+    name: &'static str,
+    /// Whether a path or pattern is one of this kind.
+    holds: fn(&str) -> bool,
+    open: fn(&Task) -> Arc<dyn FileSystem>,
+}
+
+/// All kinds of file systems.
+const KINDS: [Kind; 1] = [local::KIND];
+
+/// The file system of a path or pattern.
+pub(crate) fn file_system(task: &Task, location: &str) -> Result<Arc<dyn FileSystem>, String> {
+    let kind = KINDS.iter().find(|kind| (kind.holds)(location));
+    let known = || KINDS.iter().map(|kind| kind.name).collect::<Vec<_>>().join(" and ");
+    kind.map(|kind| (kind.open)(task)).ok_or_else(|| format!("`{location}`: only {} can be read", known()))
+}
+
+/// Moves files that a run has read to their archives.
+pub(crate) async fn finish_moves(task: &Task, run: &str, moves: &[Move]) -> Result<()> {
+    for kind in &KINDS {
+        let of_kind: Vec<Move> = moves.iter().filter(|of| (kind.holds)(&of.from)).cloned().collect();
+        if !of_kind.is_empty() {
+            (kind.open)(task).finish_moves(run, &of_kind).await?;
+        }
     }
+    Ok(())
 }

@@ -1,18 +1,23 @@
-//! Range reads of files, in one version each: a file that changes during the run is an error, not a wrong row.
+//! Files, read by ranges in one version each: a file that changes during the run is an error, not a wrong row.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
-use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{GetOptions, GetRange, GetResultPayload, ObjectMeta, ObjectStore, ObjectStoreExt};
 
 use crate::error::{Error, Result};
 
-/// Opens files in one version.
+/// A file that a source reads.
 #[derive(Debug, Clone)]
-pub(crate) struct Opener {
-    pub(crate) store: Arc<dyn ObjectStore>,
+pub(crate) struct FoundFile {
+    /// The name as the user would write it.
+    pub(crate) name: String,
+    /// Its absolute path, the ledger's key for it, independent of the working directory of a run.
+    pub(crate) path: String,
+    store: Arc<dyn ObjectStore>,
+    /// Its location in the store, its size in bytes and its version.
+    meta: ObjectMeta,
 }
 
 /// An open file, read by ranges.
@@ -25,21 +30,42 @@ pub(crate) struct RangeReader {
     local: Option<std::fs::File>,
 }
 
-impl Opener {
-    /// Opens local files.
-    pub(crate) fn local() -> Self {
-        Self { store: Arc::new(LocalFileSystem::new()) }
+impl FoundFile {
+    /// The current version of a file.
+    pub(crate) async fn of(store: Arc<dyn ObjectStore>, name: String, path: String, location: &Path) -> Result<Self> {
+        match store.head(location).await {
+            Ok(meta) => Ok(Self { name, path, store, meta }),
+            Err(error) => Err(unreadable(&name, error)),
+        }
     }
 
-    /// Opens the version of the file that the metadata describes.
-    pub(crate) fn open(&self, name: &str, meta: &ObjectMeta) -> Result<RangeReader> {
-        let options = GetOptions { if_match: meta.e_tag.clone(), ..Default::default() };
-        let opened = wait(self.store.get_opts(&meta.location, options)).map_err(|error| read_error(name, error))?;
+    /// Its size in bytes.
+    pub(crate) fn size(&self) -> u64 {
+        self.meta.size
+    }
+
+    /// Its modification time, as the ledger has it.
+    pub(crate) fn modified(&self) -> String {
+        self.meta.last_modified.to_rfc3339()
+    }
+
+    /// Opens the version that was found.
+    pub(crate) fn open(&self) -> Result<RangeReader> {
+        let options = GetOptions { if_match: self.meta.e_tag.clone(), ..Default::default() };
+        let opened = wait(self.store.get_opts(&self.meta.location, options));
+        let opened = opened.map_err(|error| read_error(&self.name, error))?;
         let local = match opened.payload {
             GetResultPayload::File(file, _) => Some(file),
             GetResultPayload::Stream(_) => None,
         };
-        Ok(RangeReader { store: self.store.clone(), name: name.to_owned(), meta: meta.clone(), local })
+        Ok(RangeReader { store: self.store.clone(), name: self.name.clone(), meta: self.meta.clone(), local })
+    }
+
+    /// The file at a path, in its current version.
+    #[cfg(test)]
+    pub(crate) fn at(path: &std::path::Path) -> Self {
+        let found = super::found(path.display().to_string(), path);
+        futures::executor::block_on(found).unwrap()
     }
 }
 
@@ -108,8 +134,12 @@ fn read_local(file: &std::fs::File, start: u64, end: u64) -> std::io::Result<Byt
 fn read_error(name: &str, error: object_store::Error) -> Error {
     match error {
         object_store::Error::Precondition { .. } | object_store::Error::NotFound { .. } => changed(name),
-        error => Error::input(name, &error, "check that the file exists and can be read").because(error),
+        error => unreadable(name, error),
     }
+}
+
+fn unreadable(name: &str, error: object_store::Error) -> Error {
+    Error::input(name, &error, "check that the file exists and can be read").because(error)
 }
 
 fn changed(name: &str) -> Error {
@@ -118,10 +148,4 @@ fn changed(name: &str) -> Error {
         "changed or vanished while it was being read",
         "write a file under another name and rename it when it is complete; then start the run again",
     )
-}
-
-/// The path of a file for an object store on the root of the local file system.
-pub(crate) fn local_path(path: &std::path::Path) -> Result<Path> {
-    Path::from_filesystem_path(path)
-        .map_err(|error| Error::input(path.display(), error, "check that the file exists and can be read"))
 }

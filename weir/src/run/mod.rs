@@ -101,7 +101,7 @@ impl Run<'_> {
         let _lock = Lock::take(&settings.state, key, id)?;
         fault::point("locked");
         let mut ledger = Ledger::open(&settings.state)?;
-        recover::recover(&mut ledger, key, connector).await?;
+        recover::recover(&mut ledger, task, key, connector).await?;
         fault::point("recovered");
 
         let scratch = ScratchFolder::create(&settings.state, key)?;
@@ -159,7 +159,7 @@ impl Run<'_> {
         let publish = async {
             self.commit(&sinks, report).await?;
             if report.outcome == Outcome::Done {
-                finish_moves(self.id, &ledger.moves(self.id)?)?;
+                finish_moves(self.task, self.id, &ledger.moves(self.id)?).await?;
                 fault::point("archived");
             }
             self.step(report, "publish", publishing);

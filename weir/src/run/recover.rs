@@ -6,16 +6,17 @@ use crate::ledger::{Ledger, Unfinished};
 use crate::place::finish_moves;
 use crate::report::{Outcome, RunKey};
 use crate::sink::Prepared;
+use crate::task::Task;
 
 /// A sink of a dead run, and whether it was to be published.
 type Sink = (Box<dyn Prepared>, bool);
 
 /// Rolls every dead run of a key forward, if its commit record exists, or back. The caller holds the lock of the key, so a
 /// run that the ledger has open is dead.
-pub(super) async fn recover(ledger: &mut Ledger, key: &RunKey, connector: &Connector) -> Result<()> {
+pub(super) async fn recover(ledger: &mut Ledger, task: &Task, key: &RunKey, connector: &Connector) -> Result<()> {
     for run in ledger.unfinished(key)? {
         let ended = match run.is_committed {
-            true => roll_forward(ledger, connector, &run).await.map_err(|error| error.while_publishing(&run.id)),
+            true => roll_forward(ledger, task, connector, &run).await.map_err(|error| error.while_publishing(&run.id)),
             false => roll_back(connector, &run).await,
         };
         let (is_whole, message) = ended?;
@@ -30,7 +31,12 @@ async fn roll_back(connector: &Connector, run: &Unfinished) -> Result<(bool, Str
     Ok((false, "it died before its commit record; the next start rolled it back".to_owned()))
 }
 
-async fn roll_forward(ledger: &mut Ledger, connector: &Connector, run: &Unfinished) -> Result<(bool, String)> {
+async fn roll_forward(
+    ledger: &mut Ledger,
+    task: &Task,
+    connector: &Connector,
+    run: &Unfinished,
+) -> Result<(bool, String)> {
     let sinks = sinks(run)?;
     let (mut lost, mut committed) = (Vec::new(), 0);
     for (sink, _) in sinks.iter().filter(|(_, is_published)| *is_published) {
@@ -66,7 +72,7 @@ async fn roll_forward(ledger: &mut Ledger, connector: &Connector, run: &Unfinish
         return Ok((false, message));
     }
     if run.outcome == Some(Outcome::Done) {
-        finish_moves(&run.id, &ledger.moves(&run.id)?)?;
+        finish_moves(task, &run.id, &ledger.moves(&run.id)?).await?;
     }
     Ok((true, "it did not end after its commit record; the next start rolled it forward".to_owned()))
 }

@@ -66,7 +66,7 @@ impl Source {
     }
 
     /// The archive to which its files go once they are read.
-    pub(crate) fn archive(&self) -> Option<&Archive> {
+    pub(crate) fn archive(&self) -> Option<&dyn Archive> {
         self.origin.archive()
     }
 

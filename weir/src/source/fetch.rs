@@ -19,7 +19,7 @@ use super::Source;
 use super::origin::{Opened, Opening, Origin};
 use crate::error::{Error, FetchFailed, Result, TaskError, state_io};
 use crate::format::{self, Encoding};
-use crate::place::{FoundFile, Opener, found};
+use crate::place::{FoundFile, found};
 use crate::system::stop::Stop;
 use crate::task::{Format, SourceSpec, Task};
 
@@ -250,9 +250,9 @@ impl Origin for Fetching {
         let mut opened = Opened { table: None, bytes: 0, summary, files: vec![], nothing_to_do: None };
         if opening.run.is_some() {
             let (file, encoding) = self.fetch(opening.fetchers, opening.scratch, opening.stop).await?;
-            opened.bytes = file.meta.size;
+            opened.bytes = file.size();
             let Source { declared, rejected, progress, .. } = source;
-            opened.table = Some(format::open(Opener::local(), vec![file], encoding, declared, rejected, progress)?);
+            opened.table = Some(format::open(vec![file], encoding, declared, rejected, progress)?);
         }
         Ok(opened)
     }

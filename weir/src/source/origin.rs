@@ -32,7 +32,7 @@ pub(crate) trait Origin: Debug + Send + Sync {
     }
 
     /// The archive to which its files go once the run is published.
-    fn archive(&self) -> Option<&Archive> {
+    fn archive(&self) -> Option<&dyn Archive> {
         None
     }
 }

@@ -5,14 +5,13 @@ use std::path::Path;
 
 use bytes::Bytes;
 use memchr::memchr;
-use object_store::ObjectStoreExt;
 
 use super::Layout;
 use super::records::{QuotedEnd, quoted_end};
 use crate::error::{Error, Result};
 use crate::format::columns::Declared;
 use crate::format::text::{Beginning, Codec, HEAD_BYTES, TextStream, byte_order_mark, check_text};
-use crate::place::{Opener, local_path, wait};
+use crate::place::{found, wait};
 
 /// The maximum length of a header in bytes; a longer one is not a header.
 const MAX_HEADER_BYTES: usize = 4 << 20;
@@ -34,9 +33,7 @@ pub(crate) fn names(path: &Path) -> Result<Vec<String>> {
         return Err(unreadable(&"is not a file"));
     }
     let path = std::path::absolute(path).map_err(|error| unreadable(&error))?;
-    let opener = Opener::local();
-    let meta = wait(opener.store.head(&local_path(&path)?)).map_err(|error| unreadable(&error))?;
-    let mut stream = TextStream::open(&opener, &name, &meta, Codec::of(&name, None))?;
+    let mut stream = TextStream::open(&wait(found(name.clone(), &path))?, Codec::of(&name, None))?;
     let (_, _, fields) = read_fields(&mut stream, &name)?;
     // A single column's name may contain anything, but another separator is very unlikely.
     check_separator(&name, &fields, usize::MAX)?;

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use datafusion::common::stats::Precision;
-use object_store::ObjectMeta;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::basic::Type;
 use parquet::schema::types::SchemaDescriptor;
@@ -16,14 +15,12 @@ use crate::error::{Error, Result};
 use crate::format::columns::{Declared, ReadColumns};
 use crate::format::scan::{Pushed, Rows};
 use crate::place::FoundFile;
-use crate::place::Opener;
 use crate::route::RejectedRoute;
 use crate::watch::ScanProgress;
 
 /// The Parquet files of a source, with their metadata.
 #[derive(Debug)]
 pub(crate) struct ParquetFiles {
-    opener: Opener,
     declared: Arc<Declared>,
     files: Arc<[ParquetFile]>,
 }
@@ -34,7 +31,7 @@ pub(crate) struct ParquetFile {
     /// The name as the user would write it.
     pub(crate) name: Arc<str>,
     /// Its location in the store, and its version when the run began.
-    pub(crate) meta: ObjectMeta,
+    pub(crate) file: FoundFile,
     pub(crate) metadata: ArrowReaderMetadata,
     /// For each declared column its index in the file, and its conversion.
     pub(crate) columns: Vec<(usize, Conversion)>,
@@ -53,16 +50,16 @@ pub(crate) struct Group {
 
 impl ParquetFiles {
     /// Reads the metadata of every file. No row is read.
-    pub(crate) fn open(opener: Opener, found: Vec<FoundFile>, declared: Arc<Declared>) -> Result<Self> {
-        let files = found.into_iter().map(|file| ParquetFile::open(&opener, file, &declared));
+    pub(crate) fn open(found: Vec<FoundFile>, declared: Arc<Declared>) -> Result<Self> {
+        let files = found.into_iter().map(|file| ParquetFile::open(file, &declared));
         let files = files.collect::<Result<Vec<_>>>()?.into();
-        Ok(Self { opener, declared, files })
+        Ok(Self { declared, files })
     }
 }
 
 impl ParquetFile {
-    fn open(opener: &Opener, FoundFile { name, meta }: FoundFile, declared: &Declared) -> Result<Self> {
-        let chunks = Chunks::new(opener.open(&name, &meta)?);
+    fn open(file: FoundFile, declared: &Declared) -> Result<Self> {
+        let chunks = Chunks::new(file.open()?);
         // The Arrow schema that is stored in addition to Parquet's own describes the writer's memory layout, which does
         // not matter here: times in a zone of the writer's, and texts in dictionaries.
         let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
@@ -70,7 +67,7 @@ impl ParquetFile {
         let options = ArrowReaderOptions::new().with_schema(read_schema(plain.schema(), plain.parquet_schema()));
         let metadata = ArrowReaderMetadata::try_new(plain.metadata().clone(), options);
         let metadata = metadata.map_err(|error| chunks.failed(error))?;
-        let columns = match_columns(&name, metadata.schema(), declared)?;
+        let columns = match_columns(&file.name, metadata.schema(), declared)?;
         let mut first_row = 0;
         let groups = metadata.metadata().row_groups().iter().map(|group| {
             let rows = group.num_rows().max(0) as u64;
@@ -79,7 +76,7 @@ impl ParquetFile {
             group
         });
         let groups = groups.collect();
-        Ok(Self { name: name.into(), meta, metadata, columns, groups })
+        Ok(Self { name: file.name.as_str().into(), file, metadata, columns, groups })
     }
 }
 
@@ -147,7 +144,7 @@ impl Rows for ParquetFiles {
         rejected: Arc<RejectedRoute>,
         progress: Arc<ScanProgress>,
     ) -> (ParquetScan, Cursor) {
-        let scan = ParquetScan::new(self.opener.clone(), self.files.clone(), columns, rejected, progress);
+        let scan = ParquetScan::new(self.files.clone(), columns, rejected, progress);
         (scan, Cursor::default())
     }
 }

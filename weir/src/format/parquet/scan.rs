@@ -14,7 +14,6 @@ use super::raw;
 use crate::error::Result;
 use crate::format::columns::{Checked, ReadColumns};
 use crate::format::scan::Scan;
-use crate::place::Opener;
 use crate::route::{FailedRecord, Findings, NulledValues, RejectedRecord, RejectedRoute, SAMPLES};
 use crate::watch::ScanProgress;
 
@@ -31,7 +30,6 @@ pub(crate) struct Cursor {
 /// A scan of Parquet files.
 #[derive(Debug)]
 pub(crate) struct ParquetScan {
-    opener: Opener,
     files: Arc<[ParquetFile]>,
     columns: ReadColumns,
     rejected: Arc<RejectedRoute>,
@@ -71,18 +69,17 @@ struct FoundRows {
 
 impl ParquetScan {
     pub(crate) fn new(
-        opener: Opener,
         files: Arc<[ParquetFile]>,
         columns: ReadColumns,
         rejected: Arc<RejectedRoute>,
         progress: Arc<ScanProgress>,
     ) -> Self {
-        Self { opener, files, columns, rejected, progress, idle: Mutex::default() }
+        Self { files, columns, rejected, progress, idle: Mutex::default() }
     }
 
     fn open(&self, file: usize, index: usize) -> Result<Box<OpenGroup>> {
         let of = &self.files[file];
-        let chunks = Chunks::new(self.opener.open(&of.name, &of.meta)?);
+        let chunks = Chunks::new(of.file.open()?);
         let mut roots: Vec<usize> = self.columns.declared().iter().map(|column| of.columns[*column].0).collect();
         let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(chunks.clone(), of.metadata.clone())
             .with_projection(ProjectionMask::roots(of.metadata.parquet_schema(), roots.iter().copied()))

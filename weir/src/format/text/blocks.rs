@@ -4,18 +4,17 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use memchr::memchr;
-use object_store::ObjectMeta;
 
 use super::stream::{Codec, OpenText, TextStream};
 use crate::error::Result;
-use crate::place::Opener;
+use crate::place::FoundFile;
 
 /// A text: a file with a checked header, or the result of another origin.
 #[derive(Debug, Clone)]
 pub(crate) struct Text {
     /// The name as the user would write it.
     pub(crate) name: String,
-    pub(crate) place: Place,
+    pub(crate) place: TextPlace,
     /// The offset of the first record.
     pub(crate) data_start: u64,
     /// Lines before the first record.
@@ -26,10 +25,9 @@ pub(crate) struct Text {
 
 /// The location of a text.
 #[derive(Debug, Clone)]
-pub(crate) enum Place {
-    /// A file: its location in the store, its version when the run began, and its compression. All offsets are in
-    /// the decompressed text.
-    File { opener: Opener, meta: ObjectMeta, codec: Codec },
+pub(crate) enum TextPlace {
+    /// A file, and its compression. All offsets are in the decompressed text.
+    File { file: FoundFile, codec: Codec },
     /// Another origin, which returns the text from beginning to end.
     Stream(Arc<dyn OpenText>),
 }
@@ -37,13 +35,13 @@ pub(crate) enum Place {
 impl Text {
     /// The text of another origin, without a header.
     pub(crate) fn of_stream(name: String, text: Arc<dyn OpenText>) -> Self {
-        Self { name, place: Place::Stream(text), data_start: 0, header_lines: 0, estimated_rows: 0 }
+        Self { name, place: TextPlace::Stream(text), data_start: 0, header_lines: 0, estimated_rows: 0 }
     }
 
     fn open(&self) -> Result<TextStream> {
         match &self.place {
-            Place::File { opener, meta, codec } => TextStream::open(opener, &self.name, meta, *codec),
-            Place::Stream(text) => Ok(TextStream::forward(text.open()?)),
+            TextPlace::File { file, codec } => TextStream::open(file, *codec),
+            TextPlace::Stream(text) => Ok(TextStream::forward(text.open()?)),
         }
     }
 }

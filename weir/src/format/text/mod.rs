@@ -28,11 +28,10 @@ use super::convert;
 use super::scan::{Pushed, Rows, Scan};
 use crate::error::{Error, Result};
 use crate::place::FoundFile;
-use crate::place::Opener;
 use crate::route::RejectedRoute;
 use crate::task::Compression;
 use crate::watch::ScanProgress;
-use blocks::{Block, Cursor, Place, Text};
+use blocks::{Block, Cursor, Text, TextPlace};
 use lines::FileLines;
 pub(crate) use stream::{Codec, Fill, OpenText, TextStream};
 pub(crate) use views::{Views, finish, view};
@@ -154,18 +153,13 @@ impl Default for TextOptions {
 
 impl<F: TextFormat> TextFiles<F> {
     /// Checks the beginning of every file. No record is read.
-    pub(crate) fn open(
-        opener: Opener,
-        found: Vec<FoundFile>,
-        declared: Arc<Declared>,
-        options: TextOptions,
-    ) -> Result<Self> {
+    pub(crate) fn open(found: Vec<FoundFile>, declared: Arc<Declared>, options: TextOptions) -> Result<Self> {
         let mut files = Vec::with_capacity(found.len());
         let mut layouts = Vec::with_capacity(found.len());
-        for FoundFile { name, meta } in found {
-            let codec = Codec::of(&name, options.compression);
-            let mut stream = TextStream::open(&opener, &name, &meta, codec)?;
-            let Beginning { head, data_start, layout } = F::begin(&mut stream, &name, &declared)?;
+        for file in found {
+            let codec = Codec::of(&file.name, options.compression);
+            let mut stream = TextStream::open(&file, codec)?;
+            let Beginning { head, data_start, layout } = F::begin(&mut stream, &file.name, &declared)?;
             let (header, sample) = head.split_at(data_start);
             let mean_line = (sample.len() / memchr_iter(b'\n', sample).count().max(1)).max(1) as u64;
             layouts.push(layout);
@@ -173,8 +167,8 @@ impl<F: TextFormat> TextFiles<F> {
                 estimated_rows: (stream.estimated_length().saturating_sub(data_start as u64) / mean_line) as usize,
                 data_start: data_start as u64,
                 header_lines: memchr_iter(b'\n', header).count() as u64,
-                name,
-                place: Place::File { opener: opener.clone(), meta, codec },
+                name: file.name.clone(),
+                place: TextPlace::File { file, codec },
             });
         }
         Ok(Self { declared, options, files: files.into(), layouts })

@@ -5,10 +5,9 @@ use std::io::{BufRead, Read};
 
 use bytes::{Buf, Bytes};
 use flate2::bufread::MultiGzDecoder;
-use object_store::ObjectMeta;
 
 use crate::error::{Error, Result};
-use crate::place::{Opener, RangeReader};
+use crate::place::{FoundFile, RangeReader};
 use crate::task::Compression;
 
 /// Bytes per read of a compressed file.
@@ -51,8 +50,8 @@ pub(crate) enum TextStream {
 }
 
 impl TextStream {
-    pub(crate) fn open(opener: &Opener, name: &str, meta: &ObjectMeta, codec: Codec) -> Result<Self> {
-        let reader = opener.open(name, meta)?;
+    pub(crate) fn open(file: &FoundFile, codec: Codec) -> Result<Self> {
+        let reader = file.open()?;
         match codec {
             Codec::Plain => Ok(Self::Plain(reader)),
             codec => Ok(Self::Compressed(Box::new(Forward::new(Decompressed::new(reader, codec)?)))),

@@ -9,12 +9,12 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use proptest::prelude::*;
 
-use super::blocks::{Cursor, Place, Text};
+use super::blocks::{Cursor, Text, TextPlace};
 use super::stream::Codec;
 use crate::format::csv::Csv;
 use crate::format::jsonl::Jsonl;
 use crate::format::testing::{Reading, plain};
-use crate::place::{Opener, local_path};
+use crate::place::FoundFile;
 
 /// Compresses a text as several consecutive members, or frames.
 fn compressed(parts: &[&[u8]], codec: Codec) -> Vec<u8> {
@@ -106,9 +106,9 @@ fn blocks_of_a_decompression_bomb_are_bounded() {
 fn begun(folder: &std::path::Path, content: &[u8], codec: Codec) -> (std::path::PathBuf, Cursor) {
     let path = folder.join("in.csv");
     std::fs::write(&path, content).unwrap();
-    let store: Arc<dyn ObjectStore> = Arc::new(object_store::local::LocalFileSystem::new());
-    let meta = tokio::runtime::Handle::current().block_on(store.head(&local_path(&path).unwrap())).unwrap();
-    let place = Place::File { opener: Opener { store }, meta, codec };
+    let mut file = FoundFile::at(&path);
+    file.name = "in.csv".into();
+    let place = TextPlace::File { file, codec };
     let file = Text { name: "in.csv".into(), place, data_start: 0, header_lines: 0, estimated_rows: 0 };
     let record_end = |data: &[u8], _| memchr::memrchr(b'\n', data).map_or(0, |end| end + 1);
     let mut cursor = Cursor::new([file].into(), record_end, 64, 1000);
@@ -172,8 +172,9 @@ fn a_file_of_an_object_store_that_vanishes_is_an_error() {
     let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
     let at = Path::from("in.csv");
     runtime.block_on(store.put(&at, Bytes::from_static(b"c0\n1\n").into())).unwrap();
-    let meta = runtime.block_on(store.head(&at)).unwrap();
+    let found = FoundFile::of(store.clone(), "in.csv".into(), "in.csv".into(), &at);
+    let file = runtime.block_on(found).unwrap();
     runtime.block_on(store.delete(&at)).unwrap();
-    let opened = runtime.spawn_blocking(move || Opener { store }.open("in.csv", &meta).unwrap_err().to_string());
+    let opened = runtime.spawn_blocking(move || file.open().unwrap_err().to_string());
     assert_eq!(runtime.block_on(opened).unwrap(), "in.csv: changed or vanished while it was being read");
 }

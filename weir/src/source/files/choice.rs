@@ -98,7 +98,7 @@ impl FileSet {
 }
 
 fn is_untouched(file: &FoundFile, before: &ReadBefore) -> bool {
-    (before.bytes, &before.modified) == (file.meta.size, &file.modified())
+    (before.bytes, &before.modified) == (file.size(), &file.modified())
 }
 
 fn changed(file: &FoundFile, before: &ReadBefore) -> Error {

@@ -2,14 +2,16 @@
 
 mod choice;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
-use indicatif::{HumanBytes, HumanCount};
+use indicatif::HumanBytes;
 
 use super::Source;
 use super::origin::{Opened, Opening, Origin};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, number_of};
 use crate::format::{self, Encoding};
-use crate::place::{Archive, FoundFile, Opener, found, matching};
+use crate::place::{Archive, FileSystem, FoundFile, file_system};
 use crate::task::{Compression, FilesSpec, Format, IfChanged, IfMissing, Read, SourceSpec, Task, TaskError};
 
 /// The files of a source, as the task declares them. Nothing is accessed before [`FileSet::find`].
@@ -19,11 +21,12 @@ pub(crate) struct FileSet {
     source: String,
     /// The path or pattern, parameters filled in.
     pattern: String,
+    file_system: Arc<dyn FileSystem>,
     encoding: Encoding,
     read: Read,
     if_changed: IfChanged,
     if_missing: IfMissing,
-    archive: Option<Archive>,
+    archive: Option<Box<dyn Archive>>,
 }
 
 impl FileSet {
@@ -33,19 +36,15 @@ impl FileSet {
             return Err(Error::internal(format!("source `{source}` has no `files`")));
         };
         let pattern = task.params.fill_with(&task.source, &files.path, glob::Pattern::escape)?;
-        if pattern.contains("://") {
-            let error = task.error(&files.path, format!("`{pattern}`: only local paths can be read"));
-            return Err(Box::new(error).into());
-        }
-        if let Err(error) = glob::Pattern::new(&pattern) {
-            let error = task.error(&files.path, format!("`{pattern}` is not a valid pattern: {error}"));
-            return Err(Box::new(error).into());
-        }
+        let refused = |message: String| Error::from(Box::new(task.error(&files.path, message)));
+        let file_system = file_system(task, &pattern).map_err(refused)?;
+        file_system.check(&pattern).map_err(refused)?;
         check_format(task, spec, files).map_err(Box::new)?;
         Ok(Self {
             source: source.to_owned(),
-            archive: Archive::declare(task, &pattern, spec)?,
+            archive: declare_archive(task, &*file_system, &pattern, spec)?,
             pattern,
+            file_system,
             encoding: Encoding { format: files.format, compression: files.compression() },
             read: spec.read,
             if_changed: spec.if_changed,
@@ -55,10 +54,7 @@ impl FileSet {
 
     /// The files that match now, sorted by name.
     async fn find(&self) -> Result<Vec<FoundFile>> {
-        let mut files = Vec::new();
-        for path in matching(&self.pattern)? {
-            files.push(found(path.display().to_string(), &path).await?);
-        }
+        let files = self.file_system.find(&self.pattern).await?;
         if files.is_empty() && self.if_missing == IfMissing::Fail {
             return Err(Error::input(
                 &self.pattern,
@@ -78,7 +74,7 @@ impl Origin for FileSet {
         let nothing_to_do = self.nothing_to_do(&choice)?;
         if let Some(run) = opening.run {
             if let Some(archive) = &self.archive {
-                archive.check(choice.files.iter().map(|(file, _)| file))?;
+                archive.check(&choice.files.iter().map(|(file, _)| file).collect::<Vec<_>>())?;
             }
             if let Some(ledger) = &mut opening.ledger {
                 ledger.inputs(run, &self.source, &self.inputs(&choice, &is_stopped)?, &choice.touched)?;
@@ -88,29 +84,40 @@ impl Origin for FileSet {
             }
         }
         let files: Vec<FoundFile> = choice.files.into_iter().map(|(file, _)| file).collect();
-        let bytes = files.iter().map(|file| file.meta.size).sum();
+        let bytes = files.iter().map(FoundFile::size).sum();
         let before = match choice.before {
             0 => String::new(),
             before => format!(" ({before} more were read by earlier runs)"),
         };
         let table = match &nothing_to_do {
             Some(_) if opening.run.is_some() => None,
-            _ => Some(format::open(
-                Opener::local(),
-                files.clone(),
-                self.encoding,
-                &source.declared,
-                &source.rejected,
-                &source.progress,
-            )?),
+            _ => {
+                Some(format::open(files.clone(), self.encoding, &source.declared, &source.rejected, &source.progress)?)
+            }
         };
-        let summary = format!("{} files, {}{before}", HumanCount(files.len() as u64), HumanBytes(bytes));
+        let summary = format!("{}, {}{before}", number_of(files.len(), "file"), HumanBytes(bytes));
         Ok(Opened { table, bytes, summary, files, nothing_to_do })
     }
 
-    fn archive(&self) -> Option<&Archive> {
-        self.archive.as_ref()
+    fn archive(&self) -> Option<&dyn Archive> {
+        self.archive.as_deref()
     }
+}
+
+/// The archive that a source declares, if any.
+fn declare_archive(
+    task: &Task,
+    file_system: &dyn FileSystem,
+    pattern: &str,
+    spec: &SourceSpec,
+) -> Result<Option<Box<dyn Archive>>> {
+    let Some(archive) = &spec.archive else { return Ok(None) };
+    let folder = task.params.fill(&task.source, archive)?;
+    let declared = file_system.archive(pattern, &folder).map_err(|message| {
+        let help = "specify a folder next to the one that is read, on the same file system";
+        Box::new(task.error(archive, message).with_help(help))
+    });
+    Ok(Some(declared?))
 }
 
 /// The keys of a source must be consistent with its files.

@@ -1,4 +1,4 @@
-//! The archive: where files are moved after the run that read them is published.
+//! The archive of local files.
 //!
 //! Files and destinations are in the ledger before the commit record. Moving can be repeated after a crash at any
 //! point, and moves only the version that was read: a file that arrived under the same name meanwhile stays.
@@ -11,14 +11,13 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, Utc};
 use glob::Pattern;
 
-use super::FoundFile;
+use super::{Archive, FoundFile, Move};
 use crate::error::{Error, Result};
 use crate::system::{disk, fault};
-use crate::task::{SourceSpec, Task};
 
-/// The archive of a source.
+/// A folder on the same file system.
 #[derive(Debug)]
-pub(crate) struct Archive {
+pub(super) struct LocalArchive {
     folder: PathBuf,
     /// The pattern's folder up to the first wildcard: files keep their relative path below it.
     base: PathBuf,
@@ -26,41 +25,20 @@ pub(crate) struct Archive {
     rest: Vec<String>,
 }
 
-impl Archive {
-    /// The archive that a source declares, if any.
-    pub(crate) fn declare(task: &Task, pattern: &str, spec: &SourceSpec) -> Result<Option<Self>> {
-        let Some(archive) = &spec.archive else { return Ok(None) };
-        let folder = task.params.fill(&task.source, archive)?;
-        let refused = |message: String| {
-            let error = task.error(archive, message);
-            Error::from(Box::new(
-                error.with_help("specify a folder next to the one that is read, on the same file system"),
-            ))
-        };
-        let (base, rest) = split(&disk::absolute(Path::new(pattern)));
-        let archive = Self { folder: disk::absolute(Path::new(&folder)), base, rest };
-        if meet(&archive.pattern(&archive.base), &archive.pattern(&archive.folder)) {
-            return Err(refused(format!("archived files in `{folder}` would match `{pattern}` and be read again")));
-        }
-        Ok(Some(archive))
-    }
-
-    /// The folder, as an absolute path.
-    pub(crate) fn folder(&self) -> &Path {
+impl Archive for LocalArchive {
+    fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// The destination of a file.
-    pub(crate) fn destination(&self, file: &FoundFile) -> String {
-        let path = PathBuf::from(file.path());
-        let kept = path.strip_prefix(&self.base).ok().or(path.file_name().map(Path::new)).unwrap_or(&path);
+    fn destination(&self, file: &FoundFile) -> String {
+        let path = Path::new(&file.path);
+        let kept = path.strip_prefix(&self.base).ok().or(path.file_name().map(Path::new)).unwrap_or(path);
         self.folder.join(kept).display().to_string()
     }
 
-    /// Fails if the files could not be moved there now. Nothing is changed.
-    pub(crate) fn check<'a>(&self, files: impl Iterator<Item = &'a FoundFile>) -> Result<()> {
+    fn check(&self, files: &[&FoundFile]) -> Result<()> {
         let mut folders: BTreeSet<PathBuf> =
-            files.filter_map(|file| Some(Path::new(&file.path()).parent()?.to_path_buf())).collect();
+            files.iter().filter_map(|file| Some(Path::new(&file.path).parent()?.to_path_buf())).collect();
         folders.insert(self.folder.clone());
         for folder in &folders {
             disk::check_writable(folder).map_err(|(at, error)| {
@@ -74,6 +52,17 @@ impl Archive {
             return Err(Error::input(self.folder.display(), message, "specify a folder next to the one that is read"));
         }
         Ok(())
+    }
+}
+
+impl LocalArchive {
+    pub(super) fn new(pattern: &str, folder: &str) -> Result<Self, String> {
+        let (base, rest) = split(&disk::absolute(Path::new(pattern)));
+        let archive = Self { folder: disk::absolute(Path::new(folder)), base, rest };
+        if meet(&archive.pattern(&archive.base), &archive.pattern(&archive.folder)) {
+            return Err(format!("archived files in `{folder}` would match `{pattern}` and be read again"));
+        }
+        Ok(archive)
     }
 
     /// The pattern of the archived files below a folder, from that of the source's files.
@@ -140,28 +129,19 @@ fn real(path: &Path) -> PathBuf {
     found.map_or_else(|| path.to_path_buf(), |(there, rest)| there.join(rest))
 }
 
-/// A file to move: its path, its destination, and its version when it was read.
-#[derive(Debug)]
-pub(crate) struct Move {
-    pub(crate) from: PathBuf,
-    pub(crate) to: PathBuf,
-    pub(crate) bytes: u64,
-    pub(crate) modified: String,
-}
-
 /// Moves the files that a run has read, if they are not moved yet, and makes that durable.
-pub(crate) fn finish_moves(run: &str, moves: &[Move]) -> Result<()> {
+pub(super) fn finish_moves(run: &str, moves: &[Move]) -> Result<()> {
     let failed = |of: &Move, error| {
-        let message = format!("cannot be moved to the archive as {}: {error}", of.to.display());
-        Error::input(of.from.display(), message, "check that both folders are writable and have free space")
+        let message = format!("cannot be moved to the archive as {}: {error}", of.to);
+        Error::input(&of.from, message, "check that both folders are writable and have free space")
     };
     for of in moves {
-        of.finish(run).map_err(|error| failed(of, error))?;
+        LocalMove::of(of, run).finish().map_err(|error| failed(of, error))?;
     }
     // If a file were back in its place after a power failure, it would be read again.
     let mut synced = BTreeSet::new();
     for of in moves {
-        for folder in [&of.to, &of.from].into_iter().filter_map(|path| path.parent()) {
+        for folder in [&of.to, &of.from].into_iter().filter_map(|path| Path::new(path).parent()) {
             if synced.insert(folder) && folder.exists() {
                 disk::sync_folder(folder).map_err(|error| failed(of, error))?;
             }
@@ -170,31 +150,47 @@ pub(crate) fn finish_moves(run: &str, moves: &[Move]) -> Result<()> {
     Ok(())
 }
 
-impl Move {
-    fn finish(&self, run: &str) -> io::Result<()> {
-        remove_if_there(&self.copy_of(run))?; // an incomplete copy
-        match fs::metadata(&self.from) {
+/// A move of a run.
+struct LocalMove<'a> {
+    from: &'a Path,
+    to: &'a Path,
+    of: &'a Move,
+    run: &'a str,
+    /// The name of a copy until it is complete.
+    copy: PathBuf,
+}
+
+impl<'a> LocalMove<'a> {
+    fn of(of: &'a Move, run: &'a str) -> Self {
+        let to = Path::new(&of.to);
+        let name = to.file_name().unwrap_or_default().to_string_lossy();
+        Self { from: Path::new(&of.from), to, of, run, copy: to.with_file_name(format!(".{name}.weir-{run}")) }
+    }
+
+    fn finish(&self) -> io::Result<()> {
+        remove_if_there(&self.copy)?; // an incomplete copy
+        match fs::metadata(self.from) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
             metadata => {
                 let metadata = metadata?;
                 let modified = DateTime::<Utc>::from(metadata.modified()?).to_rfc3339();
-                if (metadata.len(), modified) != (self.bytes, self.modified.clone()) {
-                    tracing::warn!(file = %self.from.display(), "changed after it was read: it is not moved");
+                if (metadata.len(), &modified) != (self.of.bytes, &self.of.modified) {
+                    tracing::warn!(file = self.of.from, "changed after it was read: it is not moved");
                     return Ok(());
                 }
             }
         }
         self.to.parent().map_or(Ok(()), disk::make_folder)?;
-        for to in [self.to.clone(), with_run(&self.to, run)] {
-            let renamed = fault::call("archive_rename").and_then(|()| disk::rename_new(&self.from, &to));
+        for to in [self.to.to_path_buf(), with_run(self.to, self.run)] {
+            let renamed = fault::call("archive_rename").and_then(|()| disk::rename_new(self.from, &to));
             let moved = match renamed {
-                Err(error) if error.kind() == ErrorKind::CrossesDevices => self.copy(&to, run),
+                Err(error) if error.kind() == ErrorKind::CrossesDevices => self.copy(&to),
                 renamed => renamed,
             };
             match moved {
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                    if disk::same_content(&self.from, &to)? {
-                        return fs::remove_file(&self.from);
+                    if disk::same_content(self.from, &to)? {
+                        return fs::remove_file(self.from);
                     }
                 }
                 moved => {
@@ -207,25 +203,19 @@ impl Move {
     }
 
     /// The copy is renamed when it is on disk, and only then the original is removed.
-    fn copy(&self, to: &Path, run: &str) -> io::Result<()> {
-        let copy = self.copy_of(run);
-        let copied = disk::copy(&self.from, &copy).and_then(|()| {
+    fn copy(&self, to: &Path) -> io::Result<()> {
+        let copied = disk::copy(self.from, &self.copy).and_then(|()| {
             fault::point("archive_copied");
-            disk::rename_new(&copy, to)?;
+            disk::rename_new(&self.copy, to)?;
             to.parent().map_or(Ok(()), disk::sync_folder)?;
             fault::point("archive_named");
-            fs::remove_file(&self.from)
+            fs::remove_file(self.from)
         });
         if copied.is_err() {
             // The error to report is the first one; the next attempt removes the copy, too.
-            let _ = remove_if_there(&copy);
+            let _ = remove_if_there(&self.copy);
         }
         copied
-    }
-
-    /// The name of a copy until it is complete.
-    fn copy_of(&self, run: &str) -> PathBuf {
-        self.to.with_file_name(format!(".{}.weir-{run}", self.to.file_name().unwrap_or_default().to_string_lossy()))
     }
 }
 
@@ -289,6 +279,7 @@ mod tests {
     fn move_of(from: PathBuf, to: PathBuf) -> Move {
         let metadata = fs::metadata(&from).unwrap();
         let modified = DateTime::<Utc>::from(metadata.modified().unwrap()).to_rfc3339();
+        let [from, to] = [from, to].map(|path| path.display().to_string());
         Move { from, to, bytes: metadata.len(), modified }
     }
 
