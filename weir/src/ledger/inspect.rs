@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, params};
 
 use super::{BUSY, FILE, VERSION, failed};
 use crate::error::Result;
@@ -59,8 +59,9 @@ fn read(path: &Path, key: &RunKey) -> rusqlite::Result<Inspection> {
     if version == 0 || version > VERSION || !inspection.damage.is_empty() {
         return Ok(inspection);
     }
-    let mut query = connection.prepare("select id, state, started from run where task = ?1 and environment = ?2")?;
-    let mut rows = query.query([&key.task, &key.environment])?;
+    let query = "select id, state, started from run where task = ?1 and environment = ?2 and \"window\" is ?3";
+    let mut query = connection.prepare(query)?;
+    let mut rows = query.query(params![key.task, key.environment, key.window])?;
     while let Some(row) = rows.next()? {
         let (id, state, started): (String, State, String) = (row.get(0)?, super::state(row, 1)?, row.get(2)?);
         inspection.latest = inspection.latest.max(started.parse().ok());

@@ -8,31 +8,32 @@ use crate::error::Result;
 use crate::report::{RunKey, State};
 
 impl Ledger {
-    /// When a task was started last in an environment, or missed.
+    /// When a key was started last, or missed.
     pub(crate) fn last_start(&self, key: &RunKey) -> Result<Option<DateTime<Utc>>> {
         let last: Option<String> = self.ask(|c| {
-            let query = "select started from run where task = ?1 and environment = ?2 order by started desc limit 1";
-            c.query_row(query, [&key.task, &key.environment], |row| row.get(0)).optional()
+            let query = "select started from run where task = ?1 and environment = ?2 and \"window\" is ?3
+                         order by started desc limit 1";
+            c.query_row(query, params![key.task, key.environment, key.window], |row| row.get(0)).optional()
         })?;
         Ok(last.and_then(|text| text.parse().ok()))
     }
 
-    /// Enters times at which a run was due and none was started. Entering one again changes nothing.
-    pub(crate) fn missed(&mut self, key: &RunKey, due: &[DateTime<Utc>], reason: &str) -> Result<()> {
-        let part = ahash::RandomState::with_seeds(1, 2, 3, 4).hash_one((&key.task, &key.environment)) >> 16;
+    /// Enters runs that were due at a time and were not started. Entering one again changes nothing.
+    pub(crate) fn missed(&mut self, due: &[(RunKey, DateTime<Utc>)], reason: &str) -> Result<()> {
         self.write(|t| {
             let mut insert = t.prepare(
-                "insert or ignore into run (id, task, environment, started, ended, state, message, pid, parameters)
-                 values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, '{}')",
+                "insert or ignore into run
+                 (id, task, environment, \"window\", started, ended, state, message, pid, parameters)
+                 values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, '{}')",
             )?;
-            for due in due {
-                let id = format!("{}-{part:012x}-missed", due.format("%Y%m%dT%H%M%SZ"));
-                let started = due.to_rfc3339_opts(SecondsFormat::Secs, true);
+            for (key, at) in due {
+                let part = ahash::RandomState::with_seeds(1, 2, 3, 4).hash_one(key) >> 16;
                 insert.execute(params![
-                    id,
+                    format!("{}-{part:012x}-missed", at.format("%Y%m%dT%H%M%SZ")),
                     key.task,
                     key.environment,
-                    started,
+                    key.window,
+                    at.to_rfc3339_opts(SecondsFormat::Secs, true),
                     super::now(),
                     State::Missed.as_str(),
                     reason,
@@ -72,16 +73,18 @@ mod tests {
         assert_eq!(ledger.last_start(&people()).unwrap(), None);
         let due: Vec<DateTime<Utc>> =
             ["2026-01-01T00:00:00Z", "2026-01-01T01:00:00Z"].map(|t| t.parse().unwrap()).to_vec();
-        ledger.missed(&people(), &due, "asleep").unwrap();
-        ledger.missed(&people(), &due[1..], "another reason").unwrap();
-        ledger.missed(&RunKey::new("people", "prod"), &due[..1], "asleep").unwrap();
+        ledger.missed(&due.iter().map(|due| (people(), *due)).collect::<Vec<_>>(), "asleep").unwrap();
+        ledger.missed(&[(people(), due[1])], "another reason").unwrap();
+        let prod = (RunKey::new("people", "prod"), due[0]);
+        let january = (RunKey { window: Some("2026-01".into()), ..people() }, due[1]);
+        ledger.missed(&[prod, january], "asleep").unwrap();
         assert_eq!(ledger.last_start(&people()).unwrap(), Some(due[1]));
         assert_eq!(ledger.last_start(&RunKey::new("people", "prod")).unwrap(), Some(due[0]));
         let entries = ledger.runs(Some("people"), 10).unwrap();
         let shown: Vec<_> =
             entries.iter().map(|e| (e.started.as_str(), e.state.as_str(), e.message.as_deref())).collect();
-        assert_eq!(shown.len(), 3);
-        assert_eq!(shown[1], ("2026-01-01T01:00:00Z", "missed", Some("asleep")));
+        assert_eq!(shown.len(), 4);
+        assert_eq!(shown[2], ("2026-01-01T01:00:00Z", "missed", Some("asleep")));
     }
 
     #[test]

@@ -215,15 +215,16 @@ impl Ledger {
 
     /// How a run of a key ended, if the ledger has it.
     pub(crate) fn state_of(&self, id: &str, key: &RunKey) -> Result<Option<State>> {
-        let query = "select state from run where id = ?1 and task = ?2 and environment = ?3";
-        self.ask(|c| c.query_row(query, [id, &key.task, &key.environment], |row| state(row, 0)).optional())
+        let query = "select state from run where id = ?1 and task = ?2 and environment = ?3 and \"window\" is ?4";
+        let of = params![id, key.task, key.environment, key.window];
+        self.ask(|c| c.query_row(query, of, |row| state(row, 0)).optional())
     }
 
     /// The newest runs first.
     pub(crate) fn runs(&self, task: Option<&str>, most: u32) -> Result<Vec<RunRecord>> {
         self.ask(|c| {
             let mut query = c.prepare(
-                "select id, task, environment, started, ended, state, message, seconds, peak_memory, report from run
+                "select id, task, environment, \"window\", started, ended, state, message, seconds, peak_memory, report from run
                  where ?1 is null or task = ?1 order by rowid desc limit ?2",
             )?;
             let rows = query.query_map(params![task, most], record)?;
@@ -251,7 +252,7 @@ pub(crate) fn runs_of(state: &Path, task: Option<&str>, most: u32) -> Result<Vec
     let Some(ledger) = Ledger::read_only(state)? else { return Ok(vec![]) };
     let mut runs = ledger.runs(task, most)?;
     for run in runs.iter_mut().filter(|run| run.state.is_open()) {
-        if !is_held(state, &RunKey::new(&run.task, &run.environment)) {
+        if !is_held(state, &run.key()) {
             let died = format!("it did not end while {}; the next start rolls it back or forward", run.state);
             run.message = Some(run.message.take().map_or(died.clone(), |why| format!("{why}; {died}")));
             run.state = State::Died;
@@ -265,13 +266,14 @@ fn record(row: &Row<'_>) -> rusqlite::Result<RunRecord> {
         id: row.get(0)?,
         task: row.get(1)?,
         environment: row.get(2)?,
-        started: row.get(3)?,
-        ended: row.get(4)?,
-        state: state(row, 5)?,
-        message: row.get(6)?,
-        seconds: row.get(7)?,
-        peak_memory: row.get(8)?,
-        report: row.get::<_, Option<String>>(9)?.as_deref().map(from_json).transpose()?,
+        window: row.get(3)?,
+        started: row.get(4)?,
+        ended: row.get(5)?,
+        state: state(row, 6)?,
+        message: row.get(7)?,
+        seconds: row.get(8)?,
+        peak_memory: row.get(9)?,
+        report: row.get::<_, Option<String>>(10)?.as_deref().map(from_json).transpose()?,
     })
 }
 

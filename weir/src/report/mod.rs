@@ -31,6 +31,9 @@ pub struct RunRecord {
     pub task: String,
     /// The environment.
     pub environment: String,
+    /// The window of time that it covers; none for a task without windows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<String>,
     /// Start of the run, RFC 3339 in UTC.
     pub started: String,
     /// End of the run; none while it is running, or if its process died.
@@ -60,6 +63,9 @@ pub struct Report {
     pub task: String,
     /// The environment.
     pub environment: String,
+    /// The window of time that it covers; none for a task without windows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<String>,
     /// How it ended.
     pub outcome: Outcome,
     /// The reason why a run was skipped.
@@ -181,6 +187,7 @@ impl Report {
             run: run.to_owned(),
             task: key.task.clone(),
             environment: key.environment.clone(),
+            window: key.window.clone(),
             outcome: Outcome::Failed,
             note: None,
             error: None,
@@ -229,12 +236,18 @@ impl Report {
 }
 
 impl RunRecord {
+    /// What it is a run of.
+    pub fn key(&self) -> RunKey {
+        RunKey { window: self.window.clone(), ..RunKey::new(&self.task, &self.environment) }
+    }
+
     /// The record of a run that has ended.
     pub(crate) fn of(report: Report, started: String, ended: String) -> Self {
         Self {
             id: report.run.clone(),
             task: report.task.clone(),
             environment: report.environment.clone(),
+            window: report.window.clone(),
             started,
             ended: Some(ended),
             state: report.outcome.into(),

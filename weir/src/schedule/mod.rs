@@ -1,14 +1,16 @@
 //! `weir schedule`: starts a task at its due times, one run at a time.
 //!
-//! Every due time has exactly one outcome: a run, or a missed run: an entry `missed` in the ledger with the reason.
+//! Every due time has exactly one outcome: a run, or a missed run: an entry `missed` in the ledger with the reason. `queue`
+//! says what is due, `job` is a process that runs it.
 
 mod job;
+mod queue;
 
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use tokio::sync::watch;
 
 use crate::error::{Error, Result};
@@ -16,12 +18,7 @@ use crate::ledger::{Ledger, holder};
 use crate::report::RunKey;
 use crate::task::Times;
 use job::{End, Job};
-
-/// The maximum number of missed times that are recorded one by one; after a long downtime there can be more.
-const MOST_MISSED: usize = 100;
-
-/// A due time that has passed by less than this is started late; otherwise it is missed.
-const LATE: TimeDelta = TimeDelta::seconds(60);
+use queue::{DueRun, Queue};
 
 /// The interval at which a clock change or a suspended machine is noticed.
 const LOOK_AT_CLOCK: Duration = Duration::from_secs(10);
@@ -43,9 +40,9 @@ pub(crate) struct Scheduler {
     pub(crate) arguments: Vec<String>,
 }
 
-/// A running run, and the due time that it was started for.
+/// A due run, and the process that runs it.
 struct Running {
-    due: DateTime<Utc>,
+    due: DueRun,
     job: Job,
 }
 
@@ -54,14 +51,14 @@ impl Scheduler {
     /// second one stops it. Returns the exit code.
     pub(crate) async fn serve(&self, mut stops: watch::Receiver<u32>) -> Result<u8> {
         let started = Utc::now();
-        let mut last = match Ledger::open(&self.state)?.last_start(&self.key)? {
-            // An entry from a clock that was ahead must not delay the scheduler until its time.
-            Some(last) => self.pass(last.min(started), started, "no scheduler was running"),
-            None => started,
-        };
+        let last = Ledger::open(&self.state)?.last_start(&self.key)?;
+        // An entry from a clock that was ahead must not delay the scheduler until its time.
+        let from = last.map_or(started, |last| last.min(started));
+        let mut queue = Queue::new(self.key.clone(), self.times.clone(), from);
+        self.pass(&mut queue, started, "no scheduler was running");
         let mut running: Option<Running> = None;
         let mut forced = false;
-        self.announce(last);
+        self.announce(&queue);
         loop {
             let stopping = *stops.borrow_and_update() > 0;
             match &running {
@@ -72,19 +69,18 @@ impl Scheduler {
                 }
                 _ => {}
             }
-            let next = if stopping { None } else { self.times.after(last) };
+            let next = if stopping { None } else { queue.next() };
             tokio::select! {
                 end = end_of(&mut running) => {
                     if let Some(ended) = running.take() {
                         self.ended(&ended, end);
                     }
                 }
-                due = until(next) => {
-                    last = self.pass(last, due, "the machine was asleep, or its clock was set");
-                    if last < due {
-                        last = due;
+                at = until(next) => {
+                    self.pass(&mut queue, at, "the machine was asleep, or its clock was set");
+                    if let Some(due) = queue.take(at) {
                         self.start(due, &mut running);
-                        self.announce(due);
+                        self.announce(&queue);
                     }
                 }
                 request = stops.changed() => {
@@ -97,18 +93,18 @@ impl Scheduler {
         }
     }
 
-    fn announce(&self, last: DateTime<Utc>) {
-        match self.times.after(last) {
+    fn announce(&self, queue: &Queue) {
+        match queue.next() {
             Some(next) => tracing::info!(task = self.key.task, "next: {}", self.times.show(next)),
             None => tracing::warn!(task = self.key.task, "the schedule has no further due time"),
         }
     }
 
-    fn start(&self, due: DateTime<Utc>, running: &mut Option<Running>) {
+    fn start(&self, due: DueRun, running: &mut Option<Running>) {
         if let Some(Running { due: former, job }) = running {
             let reason = format!(
                 "the run that was due at {} is still running, as process {}",
-                self.times.show(*former),
+                self.times.show(former.at),
                 job.pid
             );
             return self.missed(&[due], &reason);
@@ -116,7 +112,7 @@ impl Scheduler {
         let mut command = Command::new(&self.program);
         match Job::start(command.args(&self.arguments), self.timeout, self.grace) {
             Ok(job) => {
-                tracing::info!(task = self.key.task, due = self.times.show(due), pid = job.pid, "started");
+                tracing::info!(task = due.key.task, due = self.times.show(due.at), pid = job.pid, "started");
                 *running = Some(Running { due, job });
             }
             Err(error) => self.missed(&[due], &format!("{} could not be started: {error}", self.program.display())),
@@ -133,33 +129,33 @@ impl Scheduler {
                 self.enter(|ledger| ledger.timed_out(job.pid, &message));
             }
             End { code: Some(LOCKED), .. } => {
-                let holder = holder(&self.state, &self.key);
+                let holder = holder(&self.state, &due.key);
                 let holder = holder.unwrap_or_else(|| "another process was running the task".to_owned());
-                self.missed(&[*due], &format!("the lock was held: {holder}"));
+                self.missed(std::slice::from_ref(due), &format!("the lock was held: {holder}"));
             }
             End { code: Some(0), .. } => tracing::info!(task = self.key.task, code = 0, "ended"),
             End { code, signal, .. } => tracing::error!(task = self.key.task, code, signal, "ended without success"),
         }
     }
 
-    /// Records the due times after `last` that are too late to start at `now`; returns the time up to which all are
-    /// handled.
-    fn pass(&self, last: DateTime<Utc>, now: DateTime<Utc>, reason: &str) -> DateTime<Utc> {
-        let (times, more) = self.times.passed(last, now.max(Utc::now()) - LATE, MOST_MISSED);
-        if more && let Some(first) = times.first() {
-            let (last, first) = (self.times.show(last), self.times.show(*first));
+    /// Records the due runs that are too late to start at `now`.
+    fn pass(&self, queue: &mut Queue, now: DateTime<Utc>, reason: &str) {
+        let missed = queue.missed(now.max(Utc::now()));
+        if let Some((last, first)) = missed.more {
+            let (last, first) = (self.times.show(last), self.times.show(first));
             tracing::warn!(task = self.key.task, "missed: further times between {last} and {first}: {reason}");
         }
-        let Some(latest) = times.last() else { return last };
-        self.missed(&times, reason);
-        *latest
+        if !missed.runs.is_empty() {
+            self.missed(&missed.runs, reason);
+        }
     }
 
-    fn missed(&self, times: &[DateTime<Utc>], reason: &str) {
-        for time in times {
-            tracing::warn!(task = self.key.task, due = self.times.show(*time), "missed: {reason}");
+    fn missed(&self, runs: &[DueRun], reason: &str) {
+        for DueRun { key, at } in runs {
+            tracing::warn!(task = key.task, due = self.times.show(*at), "missed: {reason}");
         }
-        self.enter(|ledger| ledger.missed(&self.key, times, reason));
+        let due: Vec<_> = runs.iter().map(|DueRun { key, at }| (key.clone(), *at)).collect();
+        self.enter(|ledger| ledger.missed(&due, reason));
     }
 
     /// Changes the ledger. A failure is logged: it must not prevent the next run.
