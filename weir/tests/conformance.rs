@@ -379,7 +379,7 @@ fn a_closed_gate_publishes_nothing() {
         run(kind).ended(0, "done: `stock`");
         task(kind, "overwrite", "quality: {stock: {gate: {min_rows: 2}}}");
         deliver(kind, "a", "nut,7");
-        run(kind).ended(3, "gate closed: stock: 1 rows");
+        run(kind).ended(3, "gate closed: stock: 1 row");
         has(kind, &["bolt,5"]);
     }
 }
@@ -448,7 +448,7 @@ fn a_failed_run_has_a_report_with_what_it_had_counted() {
         task(kind, "overwrite", "quality: {stock: {fail_unless: {few: amount < 9}}}");
         deliver(kind, "a", "bolt,5\nnut,9");
         let arguments = ["run", "--task-config", "task.yaml", "--state", ".weir", "--report", "report.json"];
-        kind.project().weir(&arguments).ended(1, "rule `few` (fail_unless) failed for at least 1 rows");
+        kind.project().weir(&arguments).ended(1, "rule `few` (fail_unless) failed for at least 1 row");
         let record = fs::read_to_string(kind.project().path("report.json")).unwrap();
         let record: serde_json::Value = serde_json::from_str(&record).unwrap();
         assert_eq!((record["state"].as_str(), record["task"].as_str()), (Some("failed"), Some("stock")));

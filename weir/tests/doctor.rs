@@ -75,7 +75,7 @@ fn a_complete_task_has_no_problem_and_nothing_is_left_behind() {
     for about in ["task", "source person", "sink good", "state folder", "lock", "ledger", "disk", "memory"] {
         assert!(ok.iter().any(|(a, _)| a == about), "{about}: {ok:?}");
     }
-    assert!(ok.iter().any(|(_, message)| message.contains("1 files, 37 B; can be read, columns match")), "{ok:?}");
+    assert!(ok.iter().any(|(_, message)| message.contains("1 file, 37 B; can be read, columns match")), "{ok:?}");
     doctor(&project, &["--quiet"]).ended(0, "0 problems");
 }
 
@@ -121,7 +121,7 @@ fn foreign_content_of_a_sinks_folder_is_a_problem() {
     std::fs::remove_dir_all(project.path("out/good")).unwrap();
     std::fs::create_dir_all(project.path("elsewhere")).unwrap();
     symlink("../elsewhere", project.path("out/good")).unwrap();
-    finds(&project, "ok", "sink good", "can be replaced, through a link");
+    finds(&project, "ok", "sink good", "can be written, through a link");
     std::fs::remove_dir(project.path("elsewhere")).unwrap();
     finds(&project, "problem", "sink good", "is a dangling link");
 }

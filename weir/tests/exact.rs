@@ -169,7 +169,7 @@ fn a_row_for_which_a_rule_cannot_be_computed_fails_the_rule() {
     assert_eq!(bad(&project), ["2,0,share"]);
     assert_eq!(line_with(&ran, "next")[..3], ["next", "warn", "1"]);
     project.task("warn_unless: {next: a + 1 > 0}", "fail_unless: {next: a + 1 > 0}");
-    project.run(&[]).ended(1, "rule `next` (fail_unless) failed for at least 1 rows");
+    project.run(&[]).ended(1, "rule `next` (fail_unless) failed for at least 1 row");
 }
 
 #[test]

@@ -45,7 +45,7 @@ fn csv_becomes_parquet_and_what_cannot_be_read_is_kept() {
 #[test]
 fn deliveries_are_appended_once() {
     let (project, ran) = typed("incremental_append", &[]);
-    ran.ended(0, "no input, nothing to do");
+    ran.ended(0, "nothing to do: source");
     assert_eq!(project.rows("out/orders"), ["id,amount", "1,9.50", "2,3.00", "3,7.25"]);
     assert_eq!(project.left("archive"), ["monday.csv", "tuesday.csv"]);
     assert_eq!(project.left("incoming"), [""; 0]);

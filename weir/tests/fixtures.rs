@@ -266,7 +266,7 @@ unexpected:
 ",
     );
     let ran = project.test(&["--quiet"]);
-    let rule = "table `sold`: rule `known_year` (fail_unless) failed for at least 1 rows";
+    let rule = "table `sold`: rule `known_year` (fail_unless) failed for at least 1 row";
     assert_eq!(
         ran.out,
         format!(
@@ -429,7 +429,7 @@ failed: {given: {sale: [{day: 1999-01-01, pieces: 1}]}, expect: {sold: []}}
         let place = format!("sql/sold.test.yaml:{line}");
         serde_json::json!({"type": "case", "model": "sold", "case": name, "place": place, "ok": ok, "failures": failures})
     };
-    let error = "table `sold`: rule `known_year` (fail_unless) failed for at least 1 rows";
+    let error = "table `sold`: rule `known_year` (fail_unless) failed for at least 1 row";
     let expected = [
         case("good", 1, serde_json::json!([])),
         case(

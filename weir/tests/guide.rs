@@ -43,7 +43,7 @@ fn every_command_of_the_first_chapter_works_as_described() {
         "1003,2026-02-01,,45.00,missing_customer",
         "incoming/monday.csv,5,\"1004,2026-02-30,dee@example.com,19.90\",invalid_ordered_on",
         "2 cases, all ok",
-        "no input, nothing to do",
+        "nothing to do: source",
         "monday.csv\ntuesday.csv",
         "0 problems",
     ] {

@@ -29,7 +29,7 @@ fn read(project: &Project, path: &str) -> String {
 fn the_task_is_valid_and_runs_on_the_sample_and_on_the_whole_file() {
     let project = made(MEMBERS, &[]);
     let task = ["--task-config", "members.yaml"];
-    project.weir(&["validate", task[0], task[1]]).ended(0, "`members` is valid: 1 sources, 1 models, 1 rules, 3 sinks");
+    project.weir(&["validate", task[0], task[1]]).ended(0, "`members` is valid: 1 source, 1 model, 1 rule, 3 sinks");
     project.weir(&["run", task[0], task[1]]).ended(0, "done: `members`");
     let sample = project.rows("out/members");
     project.weir(&["run", task[0], task[1], "--param", "input=data/members.csv"]).ended(0, "done: `members`");

@@ -76,7 +76,7 @@ fn a_failed_fail_unless_rule_ends_the_run_and_nothing_is_published() {
     let project = Project::people();
     project.task("    gate:", "    fail_unless:\n      possible: age < 40\n    gate:");
     let ran = project.run(&[]);
-    ran.ended(1, "rule `possible` (fail_unless) failed for at least 1 rows");
+    ran.ended(1, "rule `possible` (fail_unless) failed for at least 1 row");
     ran.ended(1, "for example: Lee, Cid, 44");
     let history = project.weir(&["runs", "--state", ".weir", "--json"]).out;
     assert!(
@@ -180,7 +180,7 @@ fn without_input_a_run_fails_or_does_nothing_or_continues_with_no_rows() {
     std::fs::remove_file(project.path("in/a.csv")).unwrap();
     project.run(&[]).ended(1, "in/*.csv: no file matches");
     project.task("    columns: {name", "    if_missing: skip\n    columns: {name");
-    project.run(&[]).ended(0, "no input, nothing to do");
+    project.run(&[]).ended(0, "nothing to do: source");
     assert_eq!(project.rows("out/good").len(), 3, "the former content stays");
     project.task("if_missing: skip", "if_missing: empty");
     project.task(", min_rows: 1", "");

@@ -162,7 +162,7 @@ fn validate_needs_no_data_and_finds_what_a_run_would_find() {
     let project = Project::people();
     std::fs::remove_dir_all(project.path("in")).unwrap();
     let validate = || project.weir(&["validate", "--task-config", "task.yaml"]);
-    validate().ended(0, "task.yaml: `people` is valid: 1 sources, 1 models, 2 rules, 2 sinks");
+    validate().ended(0, "task.yaml: `people` is valid: 1 source, 1 model, 2 rules, 2 sinks");
     project.file("sql/adult.sql", "select nam, age from person");
     validate().ended(2, "sql/adult.sql:1:8");
     assert_eq!(project.left(".weir"), [""; 0], "nothing is written either");

@@ -23,6 +23,9 @@ fn show(plan: &PlanDescription) {
             say!("  {file}  {}", bytes(*size));
         }
     }
+    if let Some(why) = &plan.nothing_to_do {
+        say!("\na run would be skipped now: {why}");
+    }
     if !plan.models.is_empty() {
         say!("\nmodels in order: {}", plan.models.join(" -> "));
     }

@@ -10,6 +10,10 @@ use crate::report::{Outcome, Report};
 /// Prints the result of a run on standard output.
 pub(crate) fn print(report: &Report) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
+    if report.outcome == Outcome::Skipped {
+        let why = report.note.as_deref().unwrap_or_default();
+        return writeln!(out, "nothing to do: {why}\nskipped: `{}`, run {}", report.task, report.run);
+    }
     let mut rows = table(&["table", "rows", "accepted", "rejected", "share"]);
     for of in &report.tables {
         let share =
@@ -54,9 +58,6 @@ pub(crate) fn print(report: &Report) -> std::io::Result<()> {
     if !report.outputs.is_empty() {
         writeln!(out, "{outputs}\n")?;
     }
-    if let Some(note) = &report.note {
-        writeln!(out, "{note}")?;
-    }
     for breach in &report.breaches {
         writeln!(out, "gate closed: {breach}")?;
     }
@@ -66,7 +67,7 @@ pub(crate) fn print(report: &Report) -> std::io::Result<()> {
         "{} `{}` in {:.2} s, {} rows/s, peak memory {}, run {}",
         match report.outcome {
             Outcome::Done => "done:",
-            Outcome::Skipped => "no input, nothing to do:",
+            Outcome::Skipped => "skipped:",
             Outcome::GateClosed => "gate closed, only sinks with `publish: always` were published:",
             Outcome::Failed | Outcome::Interrupted => "failed:",
         },
@@ -105,21 +106,10 @@ fn number(number: u64) -> Cell {
 
 /// A count with thousands separators: 1,234,567.
 pub(crate) fn count(number: u64) -> String {
-    let digits = number.to_string();
-    let groups: Vec<&str> =
-        digits.as_bytes().rchunks(3).rev().filter_map(|group| std::str::from_utf8(group).ok()).collect();
-    groups.join(",")
+    indicatif::HumanCount(number).to_string()
 }
 
 /// A size in the fitting unit.
 pub(crate) fn bytes(size: u64) -> String {
     indicatif::HumanBytes(size).to_string()
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn thousands_are_separated() {
-        assert_eq!([0, 999, 1_000, 1_234_567].map(super::count), ["0", "999", "1,000", "1,234,567"]);
-    }
 }

@@ -1,9 +1,8 @@
 //! `validate`: checks everything that can be checked without data.
 
-use super::summary::count;
 use super::{Cli, TaskArgs, runtime};
 use crate::engine::{self, Resources};
-use crate::error::Result;
+use crate::error::{Result, number_of};
 use crate::plan::{Draft, Plan, Tables};
 use crate::sink::ColumnLimits;
 use crate::source::Fetchers;
@@ -15,15 +14,14 @@ pub(super) fn validate(cli: &Cli, args: &TaskArgs) -> Result<u8> {
     if args.log.quiet {
         return Ok(0);
     }
-    say!(
-        "{}: `{}` is valid: {} sources, {} models, {} rules, {} sinks",
-        args.task_config.display(),
-        task.name(),
-        count(plan.sources.len() as u64),
-        count(plan.models.len() as u64),
-        count(plan.rules() as u64),
-        count(plan.sinks.len() as u64),
-    );
+    let counts = [
+        (plan.sources.len(), "source"),
+        (plan.models.len(), "model"),
+        (plan.rules(), "rule"),
+        (plan.sinks.len(), "sink"),
+    ];
+    let counts = counts.map(|(count, of)| number_of(count, of)).join(", ");
+    say!("{}: `{}` is valid: {counts}", args.task_config.display(), task.name());
     Ok(0)
 }
 

@@ -10,8 +10,8 @@ use datafusion::error::DataFusionError;
 use miette::Diagnostic;
 
 pub use fetch::FetchFailed;
-pub(crate) use text::nearest;
 pub use text::{Place, SourceText, TaskError};
+pub(crate) use text::{nearest, number_of};
 
 /// An error of a library, or of the operating system.
 pub type Cause = Box<dyn std::error::Error + Send + Sync>;
@@ -104,7 +104,7 @@ pub enum Error {
     },
 
     /// A rule under `fail_unless` did not hold.
-    #[error("table `{table}`: rule `{rule}` (fail_unless) failed for at least {rows} rows")]
+    #[error("table `{table}`: rule `{rule}` (fail_unless) failed for at least {}", number_of(*rows, "row"))]
     #[diagnostic(help(
         "nothing was published; correct the input, or make it a rule that rejects or warns; for example: {samples}"
     ))]

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
+use indicatif::HumanCount;
 use miette::{Diagnostic, LabeledSpan, NamedSource, SourceCode, SourceSpan};
 use serde_saphyr::Location;
 
@@ -91,6 +92,12 @@ impl TaskError {
     pub fn place(&self) -> Option<Place> {
         self.place
     }
+}
+
+/// A count with its noun: `1 file`, `1,200 files`.
+pub(crate) fn number_of(count: impl TryInto<u64>, noun: &str) -> String {
+    let count = count.try_into().unwrap_or(u64::MAX);
+    format!("{} {noun}{}", HumanCount(count), if count == 1 { "" } else { "s" })
 }
 
 /// The known word that a mistyped one most likely means.

@@ -14,6 +14,8 @@ pub struct PlanDescription {
     pub environment: String,
     /// The parameters, as text.
     pub params: Vec<(String, String)>,
+    /// The reason why a run would be skipped, if it would.
+    pub nothing_to_do: Option<String>,
     /// The sources, in the order of the task file.
     pub sources: Vec<SourceDescription>,
     /// The models in the order in which they are computed.

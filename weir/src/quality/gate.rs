@@ -1,6 +1,9 @@
 //! The quality gate: limits on rejected rows and row counts, above or below which nothing is published.
 
+use indicatif::HumanCount;
+
 use super::judge::{Judge, Tally};
+use crate::error::number_of;
 use crate::task::{GateSpec, Limit};
 
 /// The reasons why the gate of a judged table closes; empty if it is open. `unique` has the rows that each `unique`
@@ -20,14 +23,17 @@ pub(crate) fn breaches(judge: &Judge, tally: &Tally, unique: &[u64]) -> Vec<Stri
 /// The limits of a `gate` itself that a table exceeds.
 pub(crate) fn of_table(gate: &GateSpec, rows: u64, rejected: u64) -> Vec<String> {
     let rejected = over(gate.max_rejected, rejected, rows).map(|share| format!("rejected: {share}"));
-    let few = gate.min_rows.filter(|min| rows < *min).map(|min| format!("{rows} rows, fewer than min_rows ({min})"));
+    let few = gate
+        .min_rows
+        .filter(|min| rows < *min)
+        .map(|min| format!("{}, fewer than min_rows ({min})", number_of(rows, "row")));
     rejected.into_iter().chain(few).collect()
 }
 
 fn over(max: Option<Limit>, part: u64, whole: u64) -> Option<String> {
     let max = max.filter(|max| max.is_exceeded(part, whole))?;
     let percent = part as f64 * 100.0 / whole.max(1) as f64;
-    Some(format!("{part} of {whole} rows ({percent:.1}%), more than {max}"))
+    Some(format!("{} of {} ({percent:.1}%), more than {max}", HumanCount(part), number_of(whole, "row")))
 }
 
 #[cfg(test)]

@@ -190,7 +190,7 @@ pub(crate) async fn describe(task: &Task, settings: &Settings) -> Result<PlanDes
     let plan = draft.plan(task, &session, &sinks.limits)?;
     let mut ledger = ledger.into_inner().unwrap_or_else(PoisonError::into_inner);
     let mut sessions = Sessions::new(connector.clone(), &stop);
-    let (mut tables, mut sources) = (Tables::new(), vec![]);
+    let (mut tables, mut sources, mut nothing_to_do) = (Tables::new(), vec![], None);
     for source in &plan.sources {
         let mut opening = Opening {
             key: &key,
@@ -205,11 +205,12 @@ pub(crate) async fn describe(task: &Task, settings: &Settings) -> Result<PlanDes
         if let Some(table) = opened.table {
             tables.insert(source.name().to_owned(), table);
         }
+        nothing_to_do = nothing_to_do.or(opened.nothing_to_do);
         sources.push(SourceDescription {
             name: source.name().to_owned(),
             summary: opened.summary,
             bytes: opened.bytes,
-            files: opened.files.into_iter().map(|file| (file.name, file.meta.size)).collect(),
+            files: opened.files.into_iter().map(|file| (file.name.clone(), file.size())).collect(),
         });
     }
     let mut stages = vec![];
@@ -225,6 +226,7 @@ pub(crate) async fn describe(task: &Task, settings: &Settings) -> Result<PlanDes
         task: task.name().to_owned(),
         environment: task.environment.clone(),
         params: task.params.names().map(|name| (name.to_owned(), text(name))).collect(),
+        nothing_to_do,
         sources,
         models: models.iter().map(|model| model.name.clone()).collect(),
         stages,

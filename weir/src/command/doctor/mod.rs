@@ -9,11 +9,11 @@ use comfy_table::{Attribute, Cell, Color, ColumnConstraint};
 use miette::Diagnostic;
 use serde::Serialize;
 
-use super::summary::{bytes, count, table};
+use super::summary::{bytes, table};
 use super::{Cli, DoctorArgs, runtime, validate};
 use crate::database::{Connector, Sessions};
 use crate::engine::Resources;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, number_of};
 use crate::ledger::{Inspection, inspect};
 use crate::plan::Plan;
 use crate::run::{Settings, key_of};
@@ -87,7 +87,8 @@ pub(super) fn doctor(cli: &Cli, args: &DoctorArgs) -> Result<u8> {
     } else {
         show(shown);
         let (problems, warnings) = (findings.count(Level::Problem), findings.count(Level::Warning));
-        say!("\n{problems} problems, {warnings} warnings, {} checks", findings.0.len());
+        let counts = [(problems, "problem"), (warnings, "warning"), (findings.0.len(), "check")];
+        say!("\n{}", counts.map(|(count, of)| number_of(count, of)).join(", "));
     }
     Ok(u8::from(findings.count(Level::Problem) > 0))
 }
@@ -114,8 +115,8 @@ async fn examine(cli: &Cli, task: &Task, settings: &Settings, findings: &mut Fin
     let ledger = inspect(&settings.state, &key_of(task));
     match validate::plan(cli, task).await {
         Ok(plan) => {
-            let models = count(plan.models.len() as u64);
-            findings.ok("task", format!("{} and its SQL are valid: {models} models", task.source.name()));
+            let models = number_of(plan.models.len(), "model");
+            findings.ok("task", format!("{} and its SQL are valid: {models}", task.source.name()));
             check_routes(task, findings);
             let (key, connector, stop) = (key_of(task), Connector::of(task), Stop::never());
             let mut sessions = Sessions::new(connector.clone(), &stop);

@@ -95,7 +95,7 @@ fn try_sink(sink: &str, path: &Path, target: &Path) -> Result<&'static str, Trou
         let message = format!("{}: its file system cannot exchange two folders in one step", parent.display());
         return Err(Trouble::Warning(message, "readers may find no folder for an instant while a run is published"));
     }
-    Ok(if is_link { "can be replaced, through a link" } else { "can be replaced" })
+    Ok(if is_link { "can be written, through a link" } else { "can be written" })
 }
 
 /// The disk space that a run needs.
