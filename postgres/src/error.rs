@@ -66,6 +66,24 @@ pub enum Error {
         help: String,
     },
 
+    /// A table refuses a row, by a constraint.
+    #[error("{database}: table {table} refuses a row: {message}")]
+    Refused {
+        /// User, host, port and database.
+        database: String,
+        /// The table.
+        table: String,
+        /// The server's message, without the values of rows.
+        message: String,
+        /// The keys of refused rows, where they could be found. They are values, so they are not in the message.
+        rows: Vec<String>,
+        /// What to do about it.
+        #[help]
+        help: String,
+        /// The server's error in parts.
+        server: Box<ServerError>,
+    },
+
     /// The connection broke. It is unknown whether the pending statement was executed; a transaction whose commit was
     /// not pending was rolled back.
     #[error("{database}: the connection broke: {message}")]
@@ -138,8 +156,8 @@ impl Error {
     }
 
     /// Whether a retry may succeed, from the beginning of the transaction and, if the [connection is
-    /// lost](Self::is_connection_lost), in a new session: serialization conflicts (40001), deadlocks (40P01), lost
-    /// connections, and servers that stayed unreachable for the whole wait.
+    /// lost](Self::is_connection_lost), in a new session: serialization conflicts (40001), deadlocks (40P01), locks
+    /// that are held for too long (55P03), lost connections, and servers that stayed unreachable for the whole wait.
     ///
     /// Retry only idempotent work: if the connection is lost during `commit`, it is unknown whether the commit took
     /// effect.
@@ -148,9 +166,14 @@ impl Error {
             Self::Lost { .. } => true,
             Self::Connect { reason, .. } => reason.is_transient(),
             Self::Statement { .. } => {
-                matches!(self.sqlstate(), Some(&SqlState::T_R_SERIALIZATION_FAILURE | &SqlState::T_R_DEADLOCK_DETECTED))
+                let conflicts = [
+                    &SqlState::T_R_SERIALIZATION_FAILURE,
+                    &SqlState::T_R_DEADLOCK_DETECTED,
+                    &SqlState::LOCK_NOT_AVAILABLE,
+                ];
+                self.sqlstate().is_some_and(|code| conflicts.contains(&code))
             }
-            Self::Url { .. } | Self::Table { .. } => false,
+            Self::Url { .. } | Self::Table { .. } | Self::Refused { .. } => false,
         }
     }
 
@@ -163,6 +186,7 @@ impl Error {
     pub fn server(&self) -> Option<&ServerError> {
         match self {
             Self::Statement { server, .. } => server.as_deref(),
+            Self::Refused { server, .. } => Some(server),
             _ => None,
         }
     }

@@ -14,6 +14,10 @@ use crate::error::Error;
 const CLASSES_WITH_PLAIN_DETAIL: [&str; 14] =
     ["08", "0A", "25", "28", "2B", "3D", "3F", "40", "42", "53", "54", "55", "57", "58"];
 
+/// The errors whose DETAIL begins with the key of the row: `Key (email)=(ann@example.com) already exists.`
+const KEYED: [SqlState; 3] =
+    [SqlState::UNIQUE_VIOLATION, SqlState::FOREIGN_KEY_VIOLATION, SqlState::EXCLUSION_VIOLATION];
+
 /// Quotation marks of the languages in which servers report errors.
 const QUOTES: [char; 13] = ['"', '«', '»', '“', '”', '„', '‹', '›', '「', '」', '‘', '’', '\''];
 
@@ -27,6 +31,7 @@ pub struct ServerError {
     code: SqlState,
     message: String,
     detail: Option<String>,
+    row: Option<String>,
     hint: Option<String>,
     place: Option<String>,
     schema: Option<String>,
@@ -43,6 +48,7 @@ impl ServerError {
             code: error.code().clone(),
             message: if class == "22" { without_quoted(error.message()) } else { error.message().to_owned() },
             detail: owned(error.detail().filter(|_| CLASSES_WITH_PLAIN_DETAIL.contains(&class))),
+            row: owned(error.detail()).filter(|_| KEYED.contains(error.code())).and_then(|detail| key_of(&detail)),
             hint: owned(error.hint()),
             place: error.where_().and_then(copy_place),
             schema: owned(error.schema()),
@@ -65,6 +71,12 @@ impl ServerError {
     /// The DETAIL, where it cannot show the values of rows.
     pub fn detail(&self) -> Option<&str> {
         self.detail.as_deref()
+    }
+
+    /// The key of the refused row, of a unique or foreign key: `(email)=(ann@example.com)`. It has values, so it is part of
+    /// no message.
+    pub fn row(&self) -> Option<&str> {
+        self.row.as_deref()
     }
 
     /// The server's HINT.
@@ -97,7 +109,8 @@ impl ServerError {
         self.constraint.as_deref()
     }
 
-    fn text(&self) -> String {
+    /// The message with its detail, SQLSTATE and constraint.
+    pub(crate) fn text(&self) -> String {
         let mut text = self.message.clone();
         for more in [&self.detail, &self.place].into_iter().flatten() {
             let _ = write!(text, "; {more}");
@@ -118,7 +131,9 @@ impl ServerError {
             }
             None if code == "42501" => "ask the owner for the missing privilege, or connect as another user".to_owned(),
             None if code.starts_with("40") => "run the transaction again".to_owned(),
-            None => format!("see error code {code} in appendix A of PostgreSQL's manual"),
+            None => {
+                "compare the task with the table and the rights of its user; the server's log may have more".to_owned()
+            }
         }
     }
 }
@@ -185,6 +200,13 @@ fn without_quoted(message: &str) -> String {
         }
         _ => message.to_owned(),
     }
+}
+
+/// The key in `Key (parent)=(7) is not present in table "p".`, whatever the language is.
+fn key_of(detail: &str) -> Option<String> {
+    let key = &detail[detail.find('(')?..];
+    let end = key.rfind(')')?;
+    Some(key[..=end].to_owned())
 }
 
 /// `COPY members, line 3, column birthday: "1990-02-30"` without the quoted value.

@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use weir_postgres::load::{Column, Counts, Kind, Load, Mode, Staged, Table, TargetState};
+use weir_postgres::load::{self, Column, Counts, Existing, Kind, Load, Mode, Staged, Table, TargetState};
 use weir_postgres::tokio_postgres::Client;
 use weir_postgres::tokio_postgres::binary_copy::BinaryCopyInWriter;
 use weir_postgres::tokio_postgres::types::{ToSql, Type};
@@ -45,7 +45,22 @@ impl Session {
 
     async fn load(&mut self, load: &Load, rows: &[Row]) -> Result<Counts> {
         let staged = self.write(load, rows).await?;
-        load.apply(&self.database, &mut self.client, staged).await
+        self.apply(&[(load, staged)]).await.map(|counts| counts[0])
+    }
+
+    /// Applies loads in one transaction.
+    async fn apply(&self, loads: &[(&Load, Staged)]) -> Result<Vec<Counts>> {
+        let counts = load::begin(&self.database, &self.client, loads).await?;
+        load::commit(&self.database, &self.client).await?;
+        Ok(counts)
+    }
+
+    /// What the target is; it must exist.
+    async fn existing(&self, load: &Load) -> Existing {
+        match self.inspect(load).await.unwrap() {
+            TargetState::Existing(existing) => existing,
+            TargetState::New => panic!("there is no table"),
+        }
     }
 
     async fn inspect(&self, load: &Load) -> Result<TargetState> {
@@ -87,6 +102,8 @@ fn load(run: &str, mode: Mode) -> Load {
         },
         mode,
         create: true,
+        task: Some("stock.default".to_owned()),
+        durable: false,
     }
 }
 
@@ -139,7 +156,7 @@ async fn a_missing_table_is_created_as_described() {
     );
     let keys = format!("select conname from pg_constraint where contype = 'p' and conrelid = to_regclass($${name}$$)");
     assert_eq!(session.text(&keys).await, "(\"the 'items'_pkey\")", "it is not named after the staging table");
-    assert_eq!(session.inspect(&load).await.unwrap(), TargetState::Existing(vec![]));
+    assert_eq!(session.existing(&load).await.narrower, []);
     assert_eq!(session.text("select tablename from pg_tables where schemaname = 'weir'").await, "(applied)");
 }
 
@@ -153,7 +170,7 @@ async fn a_load_that_is_applied_again_changes_nothing() {
     assert_eq!(counts, Counts { inserted: 2, ..NOTHING });
     assert_eq!(two.applied(&session.database, &session.client).await.unwrap(), Some(counts));
     // As after a crash before the outcome was recorded; once with rows copied again.
-    assert_eq!(two.apply(&session.database, &mut session.client, Staged::default()).await.unwrap(), counts);
+    assert_eq!(session.apply(&[(&two, Staged::default())]).await.unwrap(), [counts]);
     assert_eq!(session.load(&two, &[(7, None, None)]).await.unwrap(), counts);
     assert_eq!(session.target().await, "(1,a,) (1,a,) (2,,)");
     assert_eq!(session.text("select tablename from pg_tables where schemaname = 'weir'").await, "(applied)");
@@ -258,7 +275,7 @@ async fn incompatible_columns_are_reported_before_anything_is_copied() {
     assert!(session.inspect(&merged).await.unwrap_err().to_string().contains("unique index on exactly (key)"));
     session.sql("create unique index whole on item (key)").await;
     let limited = vec![("value".to_owned(), Kind::Varchar(3)), ("version".to_owned(), Kind::Integer)];
-    assert_eq!(session.inspect(&merged).await.unwrap(), TargetState::Existing(limited));
+    assert_eq!(session.existing(&merged).await.narrower, limited);
 }
 
 #[tokio::test]
@@ -298,8 +315,8 @@ async fn concurrent_applies_of_one_load_apply_it_once() {
     let two = without_key("two", Mode::Append);
     let staged = session.write(&two, &[(2, None, None)]).await.unwrap();
     let applied = (0..4).map(|_| async {
-        let mut session = Session::with(&url).await;
-        two.apply(&session.database, &mut session.client, staged).await.unwrap()
+        let session = Session::with(&url).await;
+        session.apply(&[(&two, staged)]).await.unwrap()[0]
     });
     assert_eq!(futures::future::join_all(applied).await, [Counts { inserted: 1, ..NOTHING }; 4]);
     assert_eq!(session.target().await, "(1,,) (2,,)");
@@ -340,17 +357,170 @@ async fn a_staging_table_emptied_by_a_crash_is_detected_and_a_durable_one_is_app
     cluster.kill();
     cluster.launch();
     let mut session = Session::with(&url).await;
-    let counts = first.apply(&session.database, &mut session.client, staged).await.unwrap();
-    assert_eq!(counts, Counts { inserted: 1, ..NOTHING });
+    let counts = session.apply(&[(&first, staged)]).await.unwrap();
+    assert_eq!(counts, [Counts { inserted: 1, ..NOTHING }]);
 
     let staged = session.write(&second, &[(1, Some("b"), None)]).await.unwrap();
     cluster.kill();
     cluster.launch();
     let mut session = Session::with(&url).await;
-    let error = second.apply(&session.database, &mut session.client, staged).await.unwrap_err();
+    let error = session.apply(&[(&second, staged)]).await.unwrap_err();
     assert!(text_of(&error).contains("its staging table has 0 of 1 rows"), "{error}");
     assert_eq!(session.target().await, "(1,a,)");
     assert_eq!(session.load(&second, &[(1, Some("b"), None)]).await.unwrap(), Counts { updated: 1, ..NOTHING });
+
+    let third = Load { durable: true, ..load("three", merge()) };
+    let staged = session.write(&third, &[(1, Some("c"), None)]).await.unwrap();
+    cluster.kill();
+    cluster.launch();
+    let session = Session::with(&url).await;
+    assert_eq!(session.apply(&[(&third, staged)]).await.unwrap(), [Counts { updated: 1, ..NOTHING }]);
+}
+
+/// A load into another table with the columns of `item`.
+fn into(table: &str, run: &str, mode: Mode) -> Load {
+    let mut load = load(run, mode);
+    (load.sink, load.staging) = (table.to_owned(), format!("stage_{run}_{table}"));
+    load.table.name = table.to_owned();
+    load
+}
+
+const ORDERS: &str = "
+    create table customer (key int primary key, value text, version bigint);
+    create table purchase (key int primary key, value text, version bigint references customer (key))";
+
+#[tokio::test]
+async fn foreign_keys_between_the_targets_hold_whatever_the_order_of_the_loads_is() {
+    let mut session = Session::new().await;
+    session.sql(ORDERS).await;
+    for (number, order) in ["parent", "child"].into_iter().enumerate() {
+        let (customer, purchase) = (
+            into("customer", &format!("a{number}"), Mode::Overwrite),
+            into("purchase", &format!("a{number}"), Mode::Overwrite),
+        );
+        // Each run has another customer, whose predecessor is deleted together with the purchase of it.
+        let key = number as i32;
+        let parent = session.write(&customer, &[(key, None, None)]).await.unwrap();
+        let child = session.write(&purchase, &[(key, None, Some(key.into()))]).await.unwrap();
+        let mut loads = [(&customer, parent), (&purchase, child)];
+        if order == "child" {
+            loads.reverse();
+        }
+        session.apply(&loads).await.unwrap();
+        assert_eq!(session.text("select key from customer").await, format!("({key})"), "{order} first");
+        assert_eq!(session.text("select version from purchase").await, format!("({key})"), "{order} first");
+    }
+}
+
+#[tokio::test]
+async fn one_table_that_refuses_a_row_leaves_all_tables_as_they_were() {
+    let mut session = Session::new().await;
+    session.sql(ORDERS).await;
+    session.sql("alter table purchase add check (value <> 'free'), add unique (value)").await;
+    for (rows, named) in [
+        ([(1, Some("a"), Some(1)), (2, Some("b"), Some(7))], "(version)=(7)"),
+        ([(1, Some("a"), Some(1)), (2, Some("free"), Some(1))], "key = 2"),
+        ([(1, Some("a"), Some(1)), (2, Some("a"), Some(1))], "(value)=(a)"),
+    ] {
+        let (customer, purchase) = (into("customer", "one", merge()), into("purchase", "one", merge()));
+        let parent = session.write(&customer, &[(1, None, None)]).await.unwrap();
+        let child = session.write(&purchase, &rows).await.unwrap();
+        let error = session.apply(&[(&customer, parent), (&purchase, child)]).await.unwrap_err();
+        assert!(!error.to_string().contains(named), "values are in no message: {error}");
+        let Error::Refused { table, rows, .. } = &error else { panic!("{error:?}") };
+        assert_eq!((table.as_str(), rows.as_slice()), ("purchase", [named.to_owned()].as_slice()), "{error}");
+        assert_eq!(session.text("select * from customer").await, "");
+        assert_eq!(session.text("select * from purchase").await, "");
+        assert_eq!(session.text("select run from weir.applied").await, "");
+        for load in [customer, purchase] {
+            load.discard(&session.database, &session.client).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_visible_before_the_commit_and_deferred_constraints_are_checked_before_it() {
+    let mut session = Session::new().await;
+    session.sql(ORDERS).await;
+    session.sql("alter table purchase alter constraint purchase_version_fkey deferrable").await;
+    let purchase = into("purchase", "one", merge());
+    let staged = session.write(&purchase, &[(1, None, Some(7))]).await.unwrap();
+    let error = load::begin(&session.database, &session.client, &[(&purchase, staged)]).await.unwrap_err();
+    assert!(matches!(error, Error::Refused { .. }), "{error}");
+
+    let customer = into("customer", "one", merge());
+    let parent = session.write(&customer, &[(7, None, None)]).await.unwrap();
+    let loads = [(&purchase, staged), (&customer, parent)];
+    load::begin(&session.database, &session.client, &loads).await.unwrap();
+    let count = "select count(*) from customer";
+    let other =
+        Session { client: session.database.connect(Duration::ZERO).await.unwrap(), database: session.database.clone() };
+    assert_eq!(other.text(count).await, "(0)");
+    load::commit(&session.database, &session.client).await.unwrap();
+    assert_eq!(other.text(count).await, "(1)");
+}
+
+#[tokio::test]
+async fn a_change_of_case_is_an_update_under_a_collation_that_ignores_case() {
+    let mut session = Session::new().await;
+    session
+        .sql(
+            "create collation caseless (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+             create table item (key int primary key, value text collate caseless, version bigint)",
+        )
+        .await;
+    session.load(&load("one", merge()), &[(1, Some("ann"), None)]).await.unwrap();
+    let counts = session.load(&load("two", merge()), &[(1, Some("Ann"), None)]).await.unwrap();
+    assert_eq!((counts.updated, session.target().await), (1, "(1,Ann,)".to_owned()));
+    let counts = session.load(&load("three", merge()), &[(1, Some("Ann"), None)]).await.unwrap();
+    assert_eq!(counts.unchanged, 1);
+}
+
+#[tokio::test]
+async fn rows_that_a_trigger_keeps_out_fail_the_load() {
+    let mut session = Session::new().await;
+    session.load(&load("one", merge()), &[(1, Some("a"), None), (2, Some("b"), None)]).await.unwrap();
+    session
+        .sql(
+            "create function keep_out() returns trigger language plpgsql as
+                 'begin if new.key > 1 then return null; end if; return new; end';
+             create trigger keep_out before insert or update on item for each row execute function keep_out()",
+        )
+        .await;
+    for (mode, rows) in
+        [(merge(), [(2, Some("c"), None)]), (merge(), [(3, None, None)]), (Mode::Append, [(4, None, None)])]
+    {
+        let error = session.load(&load("two", mode), &rows).await.unwrap_err();
+        assert!(text_of(&error).contains("a trigger or a rule keeps rows out"), "{error}");
+    }
+    assert_eq!(session.target().await, "(1,a,) (2,b,)");
+}
+
+#[tokio::test]
+async fn a_table_that_is_dropped_while_a_load_waits_is_not_made_anew_unless_asked_for() {
+    let mut session = Session::new().await;
+    session.load(&load("one", merge()), &[(1, Some("a"), None)]).await.unwrap();
+    let two = Load { create: false, ..load("two", merge()) };
+    let staged = session.write(&two, &[(1, Some("b"), None)]).await.unwrap();
+    session.sql("drop table item").await;
+    let error = session.apply(&[(&two, staged)]).await.unwrap_err();
+    assert!(text_of(&error).contains("does not exist any more; nothing was changed"), "{error}");
+}
+
+#[tokio::test]
+async fn the_inspection_names_who_has_written_the_table() {
+    let mut session = Session::new().await;
+    let one = load("one", merge());
+    session.load(&one, &[(1, Some("a"), None)]).await.unwrap();
+    let found = session.existing(&load("two", merge())).await;
+    assert!(!found.is_empty);
+    assert_eq!(found.own.map(|own| own.run).as_deref(), Some("one"));
+    let mut other = load("three", merge());
+    other.task = Some("stock.prod".to_owned());
+    other.table.schema = Some("public".to_owned());
+    let of_other = session.existing(&other).await;
+    assert_eq!((of_other.identity, of_other.own), (found.identity, None), "the same table under another name");
+    assert_eq!(of_other.last.and_then(|last| last.task).as_deref(), Some("stock.default"));
 }
 
 #[tokio::test]
@@ -364,10 +534,10 @@ async fn a_server_that_dies_while_a_load_is_applied_leaves_the_table_as_it_was()
     // It has begun, and waits for the table, which another session has locked.
     let other = Session::with(&url).await;
     other.sql("begin; lock table item in share mode").await;
-    let pending = tokio::spawn(async move { two.apply(&session.database, &mut session.client, staged).await });
+    let pending = tokio::spawn(async move { session.apply(&[(&two, staged)]).await });
     // A transaction would see the same snapshot of pg_stat_activity forever.
     let watcher = Session::with(&url).await;
-    let waits = "select 1 from pg_stat_activity where wait_event_type = 'Lock' and query like 'analyze%'";
+    let waits = "select 1 from pg_stat_activity where wait_event_type = 'Lock' and query like 'lock table%'";
     let waited = tokio::time::timeout(Duration::from_secs(60), async {
         while watcher.text(waits).await.is_empty() {
             tokio::time::sleep(Duration::from_millis(10)).await;

@@ -281,7 +281,10 @@ fn a_table_that_refuses_a_row_gets_none_and_the_run_is_rolled_back() {
     warehouse.deliver("bolt,6,\nnut,13,");
     let ran = warehouse.run();
     ran.ended(1, "violates check constraint");
+    ran.ended(1, "for example: item = nut");
     assert!(!ran.err.contains("13,"), "{}", ran.err);
+    let runs = warehouse.project.weir(&["runs", "--state", ".weir", "--json"]).out;
+    assert!(runs.contains("constraint `unlucky`") && !runs.contains("nut"), "{runs}");
     assert_eq!(warehouse.stock(), "bolt|5|");
     assert_eq!(warehouse.project.rows("out/copy").len(), 2);
     warehouse.deliver("bolt,6,\nnut,12,");
@@ -292,9 +295,10 @@ fn a_table_that_refuses_a_row_gets_none_and_the_run_is_rolled_back() {
 #[test]
 fn a_dead_run_whose_rows_are_refused_is_rolled_back_by_the_next_start() {
     let warehouse = Warehouse::new();
-    warehouse.sql("create table stock (item text primary key, amount bigint check (amount <> 13), counted timestamp)");
+    warehouse.sql("create table stock (item text primary key, amount bigint, counted timestamp)");
     warehouse.deliver("bolt,13,");
     assert_eq!(warehouse.run_with("committed").code, None);
+    warehouse.sql("alter table stock add check (amount <> 13)");
     warehouse.deliver("bolt,5,");
     let ran = warehouse.run();
     ran.ended(0, "1 inserted");
@@ -384,4 +388,194 @@ fn doctor_checks_the_table() {
     warehouse.sql("create table stock (item text)");
     doctor().ended(1, "it has no column `amount`");
     assert_eq!(warehouse.tables(), "public.stock");
+}
+
+/// Two tables, the child first, and a folder.
+const ORDERS: &str = r#"
+name: orders
+sources:
+  customer: {files: {path: in/customers.csv, format: csv}, columns: {id: bigint}}
+  order: {files: {path: in/orders.csv, format: csv}, columns: {id: bigint, customer: bigint}}
+sinks:
+  order: {from: order, mode: overwrite, primary_key: [id], postgres: {connection: warehouse, table: orders}}
+  customer: {from: customer, mode: overwrite, primary_key: [id], postgres: {connection: warehouse, table: customers}}
+  copy: {from: order, mode: overwrite, files: {path: out/copy, format: csv}}
+  lines: {from: customer.rejected, mode: overwrite, files: {path: out/customer_lines, format: csv}}
+  order_lines: {from: order.rejected, mode: overwrite, files: {path: out/order_lines, format: csv}}
+"#;
+
+struct Orders(Warehouse);
+
+impl Orders {
+    fn new() -> Self {
+        let warehouse = Warehouse::with(ORDERS, "");
+        warehouse.sql(
+            "create table customers (id bigint primary key);
+             create table orders (id bigint primary key, customer bigint references customers (id))",
+        );
+        Self(warehouse)
+    }
+
+    /// One customer and one order of it.
+    fn deliver(&self, id: u32, customer: u32) {
+        self.0.project.file("in/customers.csv", format!("id\n{id}\n"));
+        self.0.project.file("in/orders.csv", format!("id,customer\n{id},{customer}\n"));
+    }
+
+    /// What each target holds: customers, orders, the folder.
+    fn all(&self) -> [String; 3] {
+        let copy = self.0.project.path("out/copy");
+        let copy = if copy.exists() { support::rows(&copy).split_off(1).join(" ") } else { String::new() };
+        let ids = |table: &str| self.0.sql(&format!("select id from {table}"));
+        [ids("customers"), ids("orders"), copy]
+    }
+}
+
+#[test]
+fn all_tables_of_a_connection_are_published_in_one_transaction_whatever_their_order_is() {
+    let orders = Orders::new();
+    for id in 1..=3 {
+        orders.deliver(id, id);
+        orders.0.run().ended(0, "1 inserted");
+        assert_eq!(orders.all(), [format!("{id}"), format!("{id}"), format!("{id},{id}")]);
+    }
+    assert_eq!(orders.0.sql("select count(distinct applied_at) from weir.applied"), "3");
+}
+
+#[test]
+fn one_table_that_refuses_a_row_leaves_all_targets_as_they_were_and_the_next_run_works() {
+    let orders = Orders::new();
+    orders.deliver(1, 1);
+    orders.0.run().ended(0, "");
+    let before = orders.all();
+    orders.deliver(2, 7);
+    let ran = orders.0.run();
+    ran.ended(1, "constraint `orders_customer_fkey`");
+    ran.ended(1, "for example: (customer)=(7)");
+    assert_eq!(orders.all(), before);
+    assert_eq!(orders.0.tables(), "public.customers\npublic.orders");
+    assert_eq!(orders.0.project.left("out"), ["copy", "customer_lines", "order_lines"]);
+    orders.deliver(3, 3);
+    orders.0.run().ended(0, "");
+    assert_eq!(orders.all(), ["3", "3", "3,3"].map(str::to_owned));
+}
+
+#[test]
+fn a_run_that_dies_before_or_after_its_commit_leaves_all_tables_new_or_all_as_they_were() {
+    let orders = Orders::new();
+    orders.deliver(1, 1);
+    orders.0.run().ended(0, "");
+    for (id, point) in
+        ["prepared", "decided", "committed", "published"].into_iter().enumerate().map(|(n, p)| (n + 2, p))
+    {
+        orders.deliver(id as u32, id as u32);
+        let [customers, _, _] = orders.all();
+        assert_eq!(orders.0.run_with(point).code, None, "{point}");
+        // Until the dead session is gone its locks are held.
+        let [after, its_orders, _] = orders.all();
+        assert_eq!(after, its_orders, "{point}");
+        assert_eq!(after != customers, point == "published", "{point}");
+        orders.0.run().ended(0, "");
+        assert_eq!(orders.all(), [format!("{id}"), format!("{id}"), format!("{id},{id}")], "{point}");
+        assert_eq!(orders.0.tables(), "public.customers\npublic.orders", "{point}");
+    }
+}
+
+#[test]
+fn a_locked_table_is_waited_for_and_then_nothing_is_published() {
+    let orders = Orders::new();
+    orders.deliver(1, 1);
+    orders.0.run().ended(0, "");
+    let before = orders.all();
+    orders.deliver(2, 2);
+    let cluster = Cluster::shared();
+    let database = orders.0.url.rsplit('/').next().unwrap().to_owned();
+    let lock = |seconds: u32| {
+        let sql = format!("begin; lock orders in share row exclusive mode; select pg_sleep({seconds}); commit");
+        let database = database.clone();
+        std::thread::spawn(move || cluster.sql(&database, &sql))
+    };
+    // A lock that ends is waited for.
+    let locked = lock(8);
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    let ran = orders.0.run();
+    ran.ended(0, "");
+    ran.ended(0, "trying again");
+    locked.join().unwrap();
+    assert_ne!(orders.all(), before);
+    // One that does not end: nothing is published, the folder included.
+    let before = orders.all();
+    orders.deliver(3, 3);
+    let locked = lock(40);
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    orders.0.run().ended(1, "lock timeout");
+    locked.join().unwrap();
+    assert_eq!(orders.all(), before);
+    orders.0.run().ended(0, "");
+}
+
+#[test]
+fn a_table_that_no_run_has_written_is_not_overwritten_unless_it_is_adopted() {
+    let warehouse = Warehouse::new();
+    warehouse.project.task(
+        "    mode: merge
+    primary_key: [item]
+    update_key: counted
+",
+        "    mode: overwrite
+",
+    );
+    warehouse
+        .sql("create table stock (item text, amount bigint, counted timestamp); insert into stock values ('mine', 1)");
+    warehouse.deliver("bolt,5,");
+    let ran = warehouse.run();
+    ran.ended(1, "has rows that no run of this task has written");
+    ran.ended(1, "adopt: true");
+    assert_eq!(warehouse.stock(), "mine|1|");
+    warehouse.project.task("    mode: overwrite\n    postgres", "    mode: overwrite\n    adopt: true\n    postgres");
+    warehouse.run().ended(0, "1 inserted");
+    warehouse.project.task("    adopt: true\n", "");
+    warehouse.deliver("nut,7,");
+    warehouse.run().ended(0, "1 inserted");
+    assert_eq!(warehouse.stock(), "nut|7|");
+    // Another environment is another owner.
+    warehouse.project.task("name: stock\n", "name: stock\nenvironments: {dev: {}}\n");
+    let mut command =
+        warehouse.project.command(&["run", "--task-config", "task.yaml", "--state", ".weir", "--env", "dev"]);
+    let ran = Ran::of(command.env("WAREHOUSE", &warehouse.url).output().unwrap());
+    ran.ended(1, "was written by sink `stock` of task `stock.default`, and `mode: overwrite` would replace its rows");
+    assert_eq!(warehouse.stock(), "nut|7|");
+}
+
+#[test]
+fn rows_are_not_appended_when_the_ledger_of_earlier_runs_is_lost() {
+    let warehouse = Warehouse::new();
+    warehouse.project.task("    mode: merge\n    primary_key: [item]\n    update_key: counted\n", "    mode: append\n");
+    warehouse.project.task(
+        "    files: {path: \"in/*.csv\", format: csv}",
+        "    read: new\n    files: {path: \"in/*.csv\", format: csv}",
+    );
+    warehouse.deliver("bolt,5,");
+    warehouse.run().ended(0, "1 inserted");
+    std::fs::remove_dir_all(warehouse.project.path(".weir")).unwrap();
+    warehouse.run().ended(1, "which the ledger does not have");
+    assert_eq!(warehouse.stock(), "bolt|5|");
+    warehouse.sql("truncate stock");
+    warehouse.run().ended(0, "1 inserted");
+}
+
+#[test]
+fn two_sinks_cannot_be_one_table_under_two_names() {
+    let orders = Orders::new();
+    orders.0.project.task("table: customers}", "table: public.orders}");
+    orders.0.project.task("columns: {id: bigint}}", "columns: {id: bigint, customer: bigint}}");
+    orders.deliver(1, 1);
+    orders.0.project.file("in/customers.csv", "id,customer\n1,1\n");
+    orders
+        .0
+        .run()
+        .ended(1, "sink `customer`: warehouse: public.orders: is the table of sink `order` under another name");
+    let long = "x".repeat(64);
+    orders.0.project.task("table: public.orders}", &format!("table: {long}}}"));
+    orders.0.run().ended(2, "is longer than the 63 bytes that PostgreSQL keeps of it");
 }

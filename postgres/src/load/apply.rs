@@ -1,9 +1,11 @@
-//! The transaction that moves the staging table's rows into the target.
+//! The transaction that moves the staging tables' rows into their targets.
 
-use tokio_postgres::{Client, GenericClient, Transaction};
+use std::collections::HashMap;
+
+use tokio_postgres::{Client, GenericClient};
 
 use super::deduplicate::{self, Staged, check_complete, query_bool};
-use super::{Load, Mode, target};
+use super::{Kind, Load, Mode, refused, target};
 use crate::sql::{list, list_of, literal, quoted};
 use crate::{Database, Result};
 
@@ -22,6 +24,9 @@ pub struct Counts {
     pub deleted: u64,
 }
 
+/// How long a statement waits for a lock that another session holds.
+const LOCK_TIMEOUT: &str = "5s";
+
 /// DDL of the ledger of applied loads.
 pub(super) const LEDGER: &str = "
     begin;
@@ -39,6 +44,7 @@ pub(super) const LEDGER: &str = "
         deleted bigint not null default 0,
         primary key (run, sink)
     );
+    alter table weir.applied add column if not exists task text;
     comment on schema weir is 'Staging tables of weir, and the ledger of its applied runs.';
     comment on table weir.applied is 'Ledger of applied runs: each is recorded by the transaction that writes its rows.';
     commit";
@@ -60,62 +66,139 @@ pub(super) async fn recorded_counts(
     }))
 }
 
-pub(super) async fn apply(load: &Load, database: &Database, client: &mut Client, staged: Staged) -> Result<Counts> {
+/// Applies loads in one transaction, and leaves it open: see [`super::begin`].
+pub(super) async fn begin(database: &Database, client: &Client, loads: &[(&Load, Staged)]) -> Result<Vec<Counts>> {
     let failed = |error| database.statement_error(&error);
-    let transaction = client.transaction().await.map_err(failed)?;
-    // A concurrent `apply` of the same load waits here for the end of this transaction.
-    let enter = "insert into weir.applied (run, sink, target) values ($1, $2, $3) on conflict do nothing";
-    let entered = transaction.execute(enter, &[&load.run, &load.sink, &load.table.shown()]).await.map_err(failed)?;
-    if entered == 0 {
-        let counts = recorded_counts(load, &transaction).await.map_err(failed)?;
-        transaction.rollback().await.map_err(failed)?;
-        load.discard(database, client).await?;
-        return Ok(counts.unwrap_or_default());
+    let begin = format!(
+        "begin;
+         select set_config('lock_timeout', '{LOCK_TIMEOUT}', true) where current_setting('lock_timeout') = '0';
+         set constraints all deferred"
+    );
+    client.batch_execute(&begin).await.map_err(failed)?;
+    match apply(database, client, loads).await {
+        Ok(counts) => Ok(counts),
+        Err(error) => {
+            // A session that is lost has no transaction any more.
+            let _ = client.batch_execute("rollback").await;
+            let loads: Vec<_> = loads.iter().map(|(load, _)| *load).collect();
+            Err(refused::name_row(database, client, &loads, error).await)
+        }
     }
-    check_complete(load, database, &transaction, staged.rows).await?;
-    let transfer = Transfer { load, transaction: &transaction };
-    let counts = if target::exists(&transaction, &load.table).await.map_err(failed)? {
-        transfer.apply_to_existing(staged.rows).await
-    } else {
-        transfer.promote_staging_table(staged.rows).await
-    };
-    let counts = counts.map_err(failed)?;
-    let counts = Counts { superseded: counts.superseded + staged.superseded, ..counts };
-    record_counts(load, &transaction, counts).await.map_err(failed)?;
-    transaction.commit().await.map_err(failed)?;
+}
+
+/// The recorded or new counts of each load.
+async fn apply(database: &Database, client: &Client, loads: &[(&Load, Staged)]) -> Result<Vec<Counts>> {
+    let failed = |error| database.statement_error(&error);
+    let mut counts = vec![Counts::default(); loads.len()];
+    let mut transfers = Vec::new();
+    for (number, (load, staged)) in loads.iter().enumerate() {
+        // Another session that applies the same load is waited for here.
+        let enter = "insert into weir.applied (run, sink, target, task) values ($1, $2, $3, $4) on conflict do nothing";
+        let values: [&(dyn tokio_postgres::types::ToSql + Sync); 4] =
+            [&load.run, &load.sink, &load.table.shown(), &load.task];
+        if client.execute(enter, &values).await.map_err(failed)? == 0 {
+            counts[number] = recorded_counts(load, client).await.map_err(failed)?.unwrap_or_default();
+            client.batch_execute(&load.drop_staging()).await.map_err(failed)?;
+            continue;
+        }
+        check_complete(load, database, client, staged.rows).await?;
+        let identity = target::identity(client, &load.table).await.map_err(failed)?;
+        if identity.is_none() && !load.create {
+            let help = "nothing was changed; create the table again, and run the task again";
+            return Err(load.error(database, "does not exist any more", help));
+        }
+        transfers.push(Transfer { number, load, client, rows: staged.rows, oid: identity });
+    }
+    // Other writers are blocked, so the counts are exact; readers are not. Always in the same order, so that two runs with
+    // the same tables do not block each other.
+    let mut targets: Vec<_> = transfers.iter().filter_map(|of| Some((of.oid?, of.load.table.name()))).collect();
+    targets.sort_unstable();
+    for (_, target) in targets {
+        let lock = format!("lock table {target} in share row exclusive mode");
+        client.batch_execute(&lock).await.map_err(failed)?;
+    }
+    parents_first(client, &mut transfers).await.map_err(failed)?;
+    for transfer in transfers.iter().rev().filter(|transfer| transfer.oid.is_some()) {
+        let analyze = format!("analyze {}", transfer.load.staging());
+        client.batch_execute(&analyze).await.map_err(failed)?;
+        counts[transfer.number].deleted = transfer.delete().await.map_err(failed)?;
+    }
+    for transfer in &transfers {
+        let staged = loads[transfer.number].1;
+        let Counts { deleted, .. } = counts[transfer.number];
+        let written = match transfer.oid {
+            Some(_) => transfer.write(database).await?,
+            None => transfer.promote_staging_table().await.map_err(failed)?,
+        };
+        let superseded = written.superseded + staged.superseded;
+        counts[transfer.number] = Counts { deleted, superseded, ..written };
+        transfer.record(counts[transfer.number]).await.map_err(failed)?;
+    }
+    client.batch_execute("set constraints all immediate").await.map_err(failed)?;
     Ok(counts)
 }
 
-async fn record_counts(
-    load: &Load,
-    transaction: &Transaction<'_>,
-    counts: Counts,
-) -> Result<(), tokio_postgres::Error> {
-    let Counts { inserted, updated, unchanged, superseded, deleted } = counts;
-    let [inserted, updated, unchanged, superseded, deleted] =
-        [inserted, updated, unchanged, superseded, deleted].map(|count| count as i64);
-    let sql = "update weir.applied set inserted = $3, updated = $4, unchanged = $5, superseded = $6, deleted = $7 \
-               where run = $1 and sink = $2";
-    transaction.execute(sql, &[&load.run, &load.sink, &inserted, &updated, &unchanged, &superseded, &deleted]).await?;
+/// Sorts loads so that a table comes after those that its foreign keys refer to, as far as that is possible.
+async fn parents_first(client: &Client, transfers: &mut Vec<Transfer<'_>>) -> QueryResult<()> {
+    let oids: Vec<u32> = transfers.iter().filter_map(|transfer| transfer.oid).collect();
+    if oids.len() < 2 {
+        return Ok(());
+    }
+    let sql = "select conrelid, confrelid from pg_constraint
+               where contype = 'f' and conrelid = any ($1) and confrelid = any ($1) and conrelid <> confrelid";
+    let mut parents: HashMap<u32, Vec<u32>> = HashMap::new();
+    for row in client.query(sql, &[&oids]).await? {
+        parents.entry(row.get(0)).or_default().push(row.get(1));
+    }
+    let mut sorted: Vec<Transfer<'_>> = Vec::with_capacity(transfers.len());
+    while !transfers.is_empty() {
+        let waits = |transfer: &Transfer<'_>| {
+            let parents = transfer.oid.and_then(|oid| parents.get(&oid));
+            parents.is_some_and(|parents| {
+                transfers.iter().any(|other| other.oid.is_some_and(|oid| parents.contains(&oid)))
+            })
+        };
+        // Tables that refer to each other in a circle have deferrable constraints, or nobody could fill them.
+        let next = transfers.iter().position(|transfer| !waits(transfer)).unwrap_or_default();
+        sorted.push(transfers.remove(next));
+    }
+    *transfers = sorted;
     Ok(())
 }
 
 /// A load within its transaction.
 struct Transfer<'a> {
+    /// Its position among the loads.
+    number: usize,
     load: &'a Load,
-    transaction: &'a Transaction<'a>,
+    client: &'a Client,
+    /// Rows in the staging table.
+    rows: u64,
+    /// The target's identity, if it exists.
+    oid: Option<u32>,
 }
 
 type QueryResult<T> = Result<T, tokio_postgres::Error>;
 
 impl Transfer<'_> {
+    async fn record(&self, counts: Counts) -> QueryResult<()> {
+        let Counts { inserted, updated, unchanged, superseded, deleted } = counts;
+        let [inserted, updated, unchanged, superseded, deleted] =
+            [inserted, updated, unchanged, superseded, deleted].map(|count| count as i64);
+        let sql = "update weir.applied set inserted = $3, updated = $4, unchanged = $5, superseded = $6, deleted = $7
+                   where run = $1 and sink = $2";
+        let Load { run, sink, .. } = self.load;
+        self.client.execute(sql, &[run, sink, &inserted, &updated, &unchanged, &superseded, &deleted]).await?;
+        Ok(())
+    }
+
     /// Turns the staging table into the target.
-    async fn promote_staging_table(&self, rows: u64) -> QueryResult<Counts> {
-        let Self { load, transaction } = self;
+    async fn promote_staging_table(&self) -> QueryResult<Counts> {
+        let Self { load, client, .. } = self;
         let (staging, name) = (load.staging(), quoted(&load.table.name));
         let schema = match &load.table.schema {
             Some(schema) => quoted(schema),
-            None => quoted(transaction.query_one("select current_schema()::text", &[]).await?.get(0)),
+            None => quoted(client.query_one("select current_schema()::text", &[]).await?.get(0)),
         };
         let staged = format!("weir.{name}");
         // The target was dropped in the meantime: the staging table becomes the target and must be durable.
@@ -123,62 +206,74 @@ impl Transfer<'_> {
             "select relpersistence = 'u' from pg_class where oid = to_regclass('{}')",
             staging.replace('\'', "''")
         );
-        if query_bool(transaction, &is_unlogged).await? {
-            transaction.batch_execute(&format!("alter table {staging} set logged")).await?;
+        if query_bool(*client, &is_unlogged).await? {
+            client.batch_execute(&format!("alter table {staging} set logged")).await?;
         }
-        let key = deduplicate::primary_key_name(load, *transaction).await?;
+        let key = deduplicate::primary_key_name(load, *client).await?;
         let moved = format!("alter table {staging} rename to {name}; alter table {staged} set schema {schema}");
-        transaction.batch_execute(&moved).await?;
+        client.batch_execute(&moved).await?;
         match &key {
             // The key is named after the staging table; it gets the usual name unless that is taken.
             Some(key) => {
                 let usual = quoted(&format!("{}_pkey", load.table.name));
                 let is_free = format!("select to_regclass({}) is null", literal(&format!("{schema}.{usual}")));
-                if query_bool(transaction, &is_free).await? {
+                if query_bool(*client, &is_free).await? {
                     let renamed = format!("alter table {schema}.{name} rename constraint {} to {usual}", quoted(key));
-                    transaction.batch_execute(&renamed).await?;
+                    client.batch_execute(&renamed).await?;
                 }
             }
-            None => transaction.batch_execute(&load.table.key(&load.table.name()).unwrap_or_default()).await?,
+            None => client.batch_execute(&load.table.key(&load.table.name()).unwrap_or_default()).await?,
         }
         for statement in load.table.post_create_ddl() {
-            transaction.batch_execute(&statement).await?;
+            client.batch_execute(&statement).await?;
         }
-        Ok(Counts { inserted: rows, ..Counts::default() })
+        Ok(Counts { inserted: self.rows, ..Counts::default() })
     }
 
-    /// Applies the rows to an existing target.
-    async fn apply_to_existing(&self, rows: u64) -> QueryResult<Counts> {
-        let Self { load, transaction } = self;
-        let (staging, target) = (load.staging(), load.table.name());
-        // Other writers are blocked, so the counts are exact; readers are not.
-        let ready = format!("analyze {staging}; lock table {target} in share row exclusive mode");
-        transaction.batch_execute(&ready).await?;
-        let has_key = !load.table.primary_key.is_empty();
+    /// Deletes the rows of an existing target that the load replaces and does not have; returns their number.
+    async fn delete(&self) -> QueryResult<u64> {
+        if self.load.mode != Mode::Overwrite {
+            return Ok(0);
+        }
+        let (staging, target) = (self.load.staging(), self.load.table.name());
+        let kept = match self.load.table.primary_key.is_empty() {
+            true => String::new(),
+            false => format!("where not exists (select from {staging} as staged where {})", self.same_key()),
+        };
+        self.client.execute(&format!("delete from {target} as target {kept}"), &[]).await
+    }
+
+    /// Writes the rows to an existing target.
+    async fn write(&self, database: &Database) -> Result<Counts> {
+        let failed = |error| database.statement_error(&error);
         let mut counts = Counts::default();
-        match &load.mode {
-            Mode::Append => counts.inserted = self.insert().await?,
-            Mode::Overwrite if !has_key => {
-                counts.deleted = transaction.execute(&format!("delete from {target}"), &[]).await?;
-                counts.inserted = self.insert().await?;
+        match &self.load.mode {
+            Mode::Overwrite if !self.load.table.primary_key.is_empty() => {
+                (counts.updated, counts.inserted) = self.merge(database, None).await?;
+                counts.unchanged = self.rows - counts.updated - counts.inserted;
             }
-            Mode::Overwrite => {
-                let same = self.same_key();
-                let delete = format!(
-                    "delete from {target} as target where not exists (select from {staging} as staged where {same})"
-                );
-                counts.deleted = transaction.execute(&delete, &[]).await?;
-                (counts.updated, counts.inserted) = self.merge(None).await?;
-                counts.unchanged = rows - counts.updated - counts.inserted;
+            Mode::Append | Mode::Overwrite => {
+                counts.inserted = self.insert().await.map_err(failed)?;
+                self.check(database, "inserted", self.rows, counts.inserted)?;
             }
             Mode::Merge { update_key } => {
-                counts.superseded = self.older(update_key.as_deref()).await?;
-                (counts.updated, counts.inserted) = self.merge(update_key.as_deref()).await?;
-                counts.unchanged = rows - counts.superseded - counts.updated - counts.inserted;
+                counts.superseded = self.older(update_key.as_deref()).await.map_err(failed)?;
+                (counts.updated, counts.inserted) = self.merge(database, update_key.as_deref()).await?;
+                counts.unchanged = self.rows - counts.superseded - counts.updated - counts.inserted;
             }
         }
-        transaction.batch_execute(&format!("drop table {staging}")).await?;
+        self.client.batch_execute(&self.load.drop_staging()).await.map_err(failed)?;
         Ok(counts)
+    }
+
+    /// Fails if a statement has written other rows than it was given: a trigger or a rule has swallowed some.
+    fn check(&self, database: &Database, done: &str, given: u64, written: u64) -> Result<()> {
+        if given == written {
+            return Ok(());
+        }
+        let message = format!("{given} rows were to be {done}, and {written} were: a trigger or a rule keeps rows out");
+        let help = "nothing was changed; drop the trigger or the rule, or reject such rows in the task";
+        Err(self.load.error(database, message, help))
     }
 
     /// Inserts all rows of the staging table.
@@ -186,12 +281,12 @@ impl Transfer<'_> {
         let columns: Vec<_> = self.load.table.columns().collect();
         let (target, columns) = (self.load.table.name(), list(&columns));
         let insert = format!("insert into {target} ({columns}) select {columns} from {}", self.load.staging());
-        self.transaction.execute(&insert, &[]).await
+        self.client.execute(&insert, &[]).await
     }
 
     /// Updates the rows that differ from the staging table and are not newer, and inserts the missing ones; returns
     /// both counts. The two tables are joined once, because most rows are often unchanged.
-    async fn merge(&self, update_key: Option<&str>) -> QueryResult<(u64, u64)> {
+    async fn merge(&self, database: &Database, update_key: Option<&str>) -> Result<(u64, u64)> {
         let table = &self.load.table;
         let (target, same) = (table.name(), self.same_key());
         let others: Vec<_> = table.others().collect();
@@ -207,8 +302,8 @@ impl Transfer<'_> {
             true => "false".to_owned(),
             false => format!(
                 "row({}) is distinct from row({}){not_newer}",
-                list_of("target", others.iter().copied()),
-                list_of("staged", others.iter().copied())
+                self.compared("target", &others),
+                self.compared("staged", &others)
             ),
         };
         let set = others.iter().map(|name| format!("{0} = staged.{0}", quoted(name))).collect::<Vec<_>>().join(", ");
@@ -228,14 +323,17 @@ impl Transfer<'_> {
              inserted as (
                  insert into {target} ({}) select {} from changed as staged where not staged.{row_exists} returning 1
              )
-             select (select count(*) from updated), (select count(*) from inserted)",
+             select (select count(*) from updated), (select count(*) from inserted),
+                 (select count(*) from changed where {row_exists}), (select count(*) from changed where not {row_exists})",
             self.load.staging(),
             list(&all),
             list_of("staged", all.iter().copied()),
         );
-        let row = self.transaction.query_one(&merge, &[]).await?;
-        let count = |column: usize| row.get::<_, i64>(column) as u64;
-        Ok((count(0), count(1)))
+        let row = self.client.query_one(&merge, &[]).await.map_err(|error| database.statement_error(&error))?;
+        let [updated, inserted, to_update, to_insert] = [0, 1, 2, 3].map(|column| row.get::<_, i64>(column) as u64);
+        self.check(database, "updated", to_update, updated)?;
+        self.check(database, "inserted", to_insert, inserted)?;
+        Ok((updated, inserted))
     }
 
     /// The number of rows in the staging table that are older than the target's.
@@ -248,7 +346,17 @@ impl Transfer<'_> {
             self.same_key(),
             is_older(newer)
         );
-        Ok(self.transaction.query_one(&count, &[]).await?.get::<_, i64>(0) as u64)
+        Ok(self.client.query_one(&count, &[]).await?.get::<_, i64>(0) as u64)
+    }
+
+    /// Columns of one of the two tables as they are compared: text by its bytes, whatever a column's collation holds equal.
+    fn compared(&self, table: &str, columns: &[&str]) -> String {
+        let compared = |name: &&str| {
+            let column = self.load.table.columns.iter().find(|column| column.name == **name);
+            let by_bytes = if column.is_some_and(|of| of.kind == Kind::Text) { "::text collate \"C\"" } else { "" };
+            format!("{table}.{}{by_bytes}", quoted(name))
+        };
+        columns.iter().map(compared).collect::<Vec<_>>().join(", ")
     }
 
     fn same_key(&self) -> String {

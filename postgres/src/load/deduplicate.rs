@@ -30,14 +30,14 @@ pub(super) async fn deduplicate(load: &Load, database: &Database, client: &mut C
 pub(super) async fn check_complete(
     load: &Load,
     database: &Database,
-    transaction: &Transaction<'_>,
+    client: &impl GenericClient,
     rows: u64,
 ) -> Result<()> {
     let failed = |error| database.statement_error(&error);
     let gone = |message: String| {
         load.error(database, message, "the table is unchanged; run the task again to read its input again")
     };
-    match count(load, transaction).await.map_err(failed)? {
+    match count(load, client).await.map_err(failed)? {
         Some(left) if left == rows => Ok(()),
         Some(left) => {
             Err(gone(format!("its staging table has {left} of {rows} rows; the server has probably crashed")))
@@ -64,7 +64,7 @@ async fn delete_older_duplicates(load: &Load, database: &Database, transaction: 
     if load.table.primary_key.is_empty() {
         return Ok(0);
     }
-    if !target::exists(&*transaction, &load.table).await.map_err(failed)? {
+    if target::identity(&*transaction, &load.table).await.map_err(failed)?.is_none() {
         // The staging table becomes the target and needs the key anyway; adding it detects duplicates.
         match add_key(load, transaction).await {
             Ok(()) => return Ok(0),
@@ -75,7 +75,7 @@ async fn delete_older_duplicates(load: &Load, database: &Database, transaction: 
     let repeated = |columns: &str, rows: &str| {
         format!("select exists (select from {rows} as staged group by {columns} having count(*) > 1)")
     };
-    if !query_bool(transaction, &repeated(&key, &staging)).await.map_err(failed)? {
+    if !query_bool(&*transaction, &repeated(&key, &staging)).await.map_err(failed)? {
         return Ok(0);
     }
     let distinct = format!("(select distinct * from {staging})");
@@ -87,7 +87,7 @@ async fn delete_older_duplicates(load: &Load, database: &Database, transaction: 
         ),
         _ => ("ctid".to_owned(), key.clone(), "reject such rows with the rule `unique`, or set an `update_key`"),
     };
-    if query_bool(transaction, &repeated(&apart, &distinct)).await.map_err(failed)? {
+    if query_bool(&*transaction, &repeated(&apart, &distinct)).await.map_err(failed)? {
         let columns = load.table.primary_key.join(", ");
         let message = format!("rows of this run differ and have the same ({columns})");
         return Err(load.error(database, message, help));
@@ -118,6 +118,6 @@ pub(super) async fn primary_key_name(
 }
 
 /// Runs a query that returns one boolean.
-pub(super) async fn query_bool(transaction: &Transaction<'_>, sql: &str) -> Result<bool, tokio_postgres::Error> {
-    Ok(transaction.query_one(sql, &[]).await?.get(0))
+pub(super) async fn query_bool(client: &impl GenericClient, sql: &str) -> Result<bool, tokio_postgres::Error> {
+    Ok(client.query_one(sql, &[]).await?.get(0))
 }

@@ -1,19 +1,21 @@
 //! Transactional loads: all rows of a run become visible in a table at once, and each run is applied exactly once.
 //!
 //! Rows are first copied into a staging table ([`Load::begin_copy`]), which is then deduplicated by primary key
-//! ([`Load::deduplicate`]). One transaction moves them into the target ([`Load::apply`]) and records the run in the
-//! ledger table `weir.applied`: if a run is applied again because the outcome of its commit is unknown, it is found
-//! there. The staging table outlives its session and its process, so the next start can finish a run that died before
-//! `apply`.
+//! ([`Load::deduplicate`]). One transaction moves the rows of all loads of a database into their targets ([`begin`],
+//! [`commit`]) and records the run in the ledger table `weir.applied`: if a run is applied again because the outcome of its
+//! commit is unknown, it is found there. A staging table outlives its session and its process, so the next start can finish
+//! a run that died before `commit`.
 //!
-//! `apply` blocks other writers of the target, but not readers. Unchanged rows are not written.
+//! Within the transaction, rows are deleted from children before parents and written to parents before children, and
+//! deferrable constraints are deferred to its end: foreign keys between the targets hold whatever the order of the loads is.
+//! It blocks other writers of the targets, but not readers. Unchanged rows are not written.
 //!
 //! ```no_run
 //! # use std::{pin::pin, time::Duration};
 //! # use bytes::Bytes;
 //! # use futures::SinkExt;
-//! use weir_postgres::load::{Column, Kind, Load, Mode, Table};
-//! # async fn load() -> Result<(), Box<dyn std::error::Error>> {
+//! use weir_postgres::load::{self, Column, Kind, Load, Mode, Table};
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! let database: weir_postgres::Database = "postgres://loader@db.example/sales".parse()?;
 //! let mut client = database.connect(Duration::ZERO).await?;
 //! let load = Load {
@@ -28,13 +30,16 @@
 //!     },
 //!     mode: Mode::Merge { update_key: None },
 //!     create: true,
+//!     task: None,
+//!     durable: false,
 //! };
 //! let mut copy = pin!(load.begin_copy(&database, &client).await?);
 //! copy.send(Bytes::from_static(b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0\xff\xff")).await?;
 //! let rows = copy.finish().await?;
 //! let staged = load.deduplicate(&database, &mut client, rows).await?;
-//! let counts = load.apply(&database, &mut client, staged).await?;
-//! println!("{} inserted, {} updated", counts.inserted, counts.updated);
+//! let counts = load::begin(&database, &client, &[(&load, staged)]).await?;
+//! load::commit(&database, &client).await?;
+//! println!("{} inserted, {} updated", counts[0].inserted, counts[0].updated);
 //! # Ok(())
 //! # }
 //! ```
@@ -42,6 +47,7 @@
 mod apply;
 mod deduplicate;
 mod kind;
+mod refused;
 mod table;
 mod target;
 
@@ -53,7 +59,7 @@ pub use apply::Counts;
 pub use deduplicate::Staged;
 pub use kind::{Fit, Kind};
 pub use table::{Column, Table};
-pub use target::TargetState;
+pub use target::{Applied, Existing, TargetState};
 
 use crate::{Database, Error, Result};
 
@@ -87,6 +93,31 @@ pub struct Load {
     pub mode: Mode,
     /// Whether to create the table if it does not exist.
     pub create: bool,
+    /// What the run is a run of; recorded with it.
+    #[serde(default)]
+    pub task: Option<String>,
+    /// Whether the staging table survives a crash of the server. It is written twice then.
+    #[serde(default)]
+    pub durable: bool,
+}
+
+/// Moves the rows of the staging tables into the targets in one transaction, and leaves it open in the session: all that can
+/// be refused has been done, and nothing is visible until [`commit`]. Returns the counts of each load; those of a load that
+/// was applied before are the recorded ones.
+///
+/// # Errors
+/// [`Error::Refused`] or [`Error::Statement`] if a target refuses a row; [`Error::Table`] if rows of a staging table are
+/// missing. Nothing is changed then, and no transaction is open.
+pub async fn begin(database: &Database, client: &Client, loads: &[(&Load, Staged)]) -> Result<Vec<Counts>> {
+    apply::begin(database, client, loads).await
+}
+
+/// Commits what [`begin`] has left open.
+///
+/// # Errors
+/// After [`Error::Lost`] the outcome is unknown; to begin and commit again in a new session is safe.
+pub async fn commit(database: &Database, client: &Client) -> Result<()> {
+    client.batch_execute("commit").await.map_err(|error| database.statement_error(&error))
 }
 
 /// The schema of the staging tables and of the ledger table `applied`.
@@ -113,10 +144,10 @@ impl Load {
         self.create_ledger(client).await.map_err(failed)?;
         // An unlogged table is written once instead of twice, but is empty after a crash of the server, which `apply`
         // detects. If the target will be created, the staging table becomes the target and must be durable.
-        let exists = target::exists(client, &self.table).await.map_err(failed)?;
+        let exists = target::identity(client, &self.table).await.map_err(failed)?.is_some();
         let staging = self.staging();
         let columns = self.table.column_definitions();
-        let unlogged = if exists { "unlogged " } else { "" };
+        let unlogged = if exists && !self.durable { "unlogged " } else { "" };
         let make = format!("drop table if exists {staging}; create {unlogged}table {staging} ({columns})");
         client.batch_execute(&make).await.map_err(failed)?;
         let copy = format!("copy {staging} from stdin (format binary)");
@@ -129,15 +160,6 @@ impl Load {
     /// [`Error::Table`] if it is undefined which row is the newest, or if copied rows are missing.
     pub async fn deduplicate(&self, database: &Database, client: &mut Client, rows: u64) -> Result<Staged> {
         deduplicate::deduplicate(self, database, client, rows).await
-    }
-
-    /// Moves the staging table's rows into the target in one transaction; does nothing if the load was applied before.
-    ///
-    /// # Errors
-    /// [`Error::Table`] if rows of the staging table are missing; [`Error::Statement`] if the target refuses a row. The
-    /// target is unchanged then. After [`Error::Lost`] the outcome is unknown; applying again in a new session is safe.
-    pub async fn apply(&self, database: &Database, client: &mut Client, staged: Staged) -> Result<Counts> {
-        apply::apply(self, database, client, staged).await
     }
 
     /// The counts of the load if it was applied.
@@ -154,17 +176,23 @@ impl Load {
 
     /// Drops the staging table.
     pub async fn discard(&self, database: &Database, client: &Client) -> Result<()> {
-        let dropped = client.batch_execute(&format!("drop table if exists {}", self.staging())).await;
+        let dropped = client.batch_execute(&self.drop_staging()).await;
         dropped.map_err(|error| database.statement_error(&error))
     }
 
     async fn create_ledger(&self, client: &Client) -> Result<(), tokio_postgres::Error> {
-        let exists = client.query_one("select to_regclass('weir.applied') is not null", &[]).await?;
-        if exists.get(0) {
+        let is_current = "select exists (
+            select from pg_attribute where attrelid = to_regclass('weir.applied') and attname = 'task'
+        )";
+        if client.query_one(is_current, &[]).await?.get(0) {
             return Ok(());
         }
         // If two sessions did this at once, both would find no table, and one of them would fail.
         client.batch_execute(apply::LEDGER).await
+    }
+
+    fn drop_staging(&self) -> String {
+        format!("drop table if exists {}", self.staging())
     }
 
     fn staging(&self) -> String {

@@ -12,8 +12,34 @@ use crate::{Database, Result};
 pub enum TargetState {
     /// It does not exist and will be created.
     New,
-    /// It exists; the listed columns have narrower types than the rows, so not all values fit.
-    Existing(Vec<(String, Kind)>),
+    /// It exists.
+    Existing(Existing),
+}
+
+/// A target that exists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Existing {
+    /// The server, database and table, whatever name it is addressed by.
+    pub identity: String,
+    /// The columns with narrower types than the rows, so that not all values fit.
+    pub narrower: Vec<(String, Kind)>,
+    /// Whether it has no rows.
+    pub is_empty: bool,
+    /// The load that was applied to it last; none if there was none.
+    pub last: Option<Applied>,
+    /// The last one of the same task and sink.
+    pub own: Option<Applied>,
+}
+
+/// A load that was applied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Applied {
+    /// Id of the run.
+    pub run: String,
+    /// Name of the sink.
+    pub sink: String,
+    /// The task; none if it was not recorded, before version 2 of the ledger table.
+    pub task: Option<String>,
 }
 
 /// A column of an existing table.
@@ -25,21 +51,20 @@ struct ExistingColumn {
     is_generated: bool,
 }
 
-/// Whether a table exists.
-pub(super) async fn exists(client: &impl GenericClient, table: &Table) -> Result<bool, tokio_postgres::Error> {
-    let row = client.query_one("select to_regclass($1) is not null", &[&table.name()]).await?;
-    Ok(row.get(0))
+/// The identity of a table in its database, if it exists.
+pub(super) async fn identity(client: &impl GenericClient, table: &Table) -> Result<Option<u32>, tokio_postgres::Error> {
+    Ok(client.query_one("select to_regclass($1)::oid", &[&table.name()]).await?.get(0))
 }
 
 pub(super) async fn inspect(load: &Load, database: &Database, client: &Client) -> Result<TargetState> {
     let failed = |error| database.statement_error(&error);
-    if !exists(client, &load.table).await.map_err(failed)? {
+    let Some(oid) = identity(client, &load.table).await.map_err(failed)? else {
         if load.create {
             return Ok(TargetState::New);
         }
         let help = "create it, or set `create: true` in the sink";
         return Err(load.error(database, "does not exist", help));
-    }
+    };
     let found = columns(client, &load.table).await.map_err(failed)?;
     let mut differences = Vec::new();
     let mut limited = Vec::new();
@@ -69,11 +94,49 @@ pub(super) async fn inspect(load: &Load, database: &Database, client: &Client) -
         let key = load.table.primary_key.join(", ");
         differences.push(format!("it has no primary key or unique index on exactly ({key})"));
     }
-    if differences.is_empty() {
-        return Ok(TargetState::Existing(limited));
+    if !differences.is_empty() {
+        let help = "change the table or the columns of the sink";
+        return Err(load.error(database, differences.join("; "), help));
     }
-    let help = "change the table or the columns of the sink";
-    Err(load.error(database, differences.join("; "), help))
+    let about =
+        "select (pg_postmaster_start_time(), (select oid from pg_database where datname = current_database()))::text,
+                     relnamespace::regnamespace::text, relname::text from pg_class where oid = $1";
+    let about = client.query_one(about, &[&oid]).await.map_err(failed)?;
+    let (server, schema, name): (String, String, String) = (about.get(0), about.get(1), about.get(2));
+    let is_empty = format!("select not exists (select from {})", load.table.name());
+    let is_empty = client.query_one(&is_empty, &[]).await.map_err(failed)?.get(0);
+    let applied =
+        applied(client, &[load.table.shown(), name.clone(), format!("{schema}.{name}")]).await.map_err(failed)?;
+    let is_own = |of: &&Applied| of.sink == load.sink && (of.task.is_none() || of.task == load.task);
+    let (last, own) = (applied.first().cloned(), applied.iter().find(is_own).cloned());
+    Ok(TargetState::Existing(Existing {
+        identity: format!("{server}, table {oid}"),
+        narrower: limited,
+        is_empty,
+        last,
+        own,
+    }))
+}
+
+/// The loads that were applied to a table under one of its names, the last of each task and sink, newest first.
+async fn applied(client: &Client, names: &[String]) -> Result<Vec<Applied>, tokio_postgres::Error> {
+    let task =
+        "select exists (select from pg_attribute where attrelid = to_regclass('weir.applied') and attname = 'task'),
+                    to_regclass('weir.applied') is not null";
+    let row = client.query_one(task, &[]).await?;
+    let (has_task, exists): (bool, bool) = (row.get(0), row.get(1));
+    if !exists {
+        return Ok(vec![]);
+    }
+    let task = if has_task { "task" } else { "null::text" };
+    let sql = format!(
+        "select run, sink, task from (
+             select distinct on (sink, {task}) run, sink, {task} as task, applied_at
+             from weir.applied where target = any ($1) order by sink, {task}, applied_at desc
+         ) as last order by applied_at desc"
+    );
+    let rows = client.query(&sql, &[&names]).await?;
+    Ok(rows.iter().map(|row| Applied { run: row.get(0), sink: row.get(1), task: row.get(2) }).collect())
 }
 
 async fn columns(client: &Client, table: &Table) -> Result<Vec<ExistingColumn>, tokio_postgres::Error> {

@@ -276,7 +276,13 @@ impl Error {
 
     /// Whether a table refuses what is staged for it, and would do so again.
     pub(crate) fn is_refusal(&self) -> bool {
-        matches!(self, Self::Database(error) if !error.is_transient() && error.sqlstate().is_some())
+        use weir_postgres::Error::{Refused, Statement, Table};
+        matches!(self, Self::Database(error @ (Refused { .. } | Statement { .. } | Table { .. })) if !error.is_transient())
+    }
+
+    /// Whether the session with a server is lost, so that it is unknown what it has done last.
+    pub(crate) fn is_lost(&self) -> bool {
+        matches!(self, Self::Database(error) if error.is_connection_lost())
     }
 
     /// The exit code of a process that ends with this error: 2 wrong usage or task file, 4 locked, 1 anything else.

@@ -1,6 +1,6 @@
 //! A task planned over tables without rows: what can be known before anything is accessed.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
@@ -136,8 +136,17 @@ impl Draft {
         history: &History<'_>,
     ) -> Result<OpenSinks> {
         let mut open = OpenSinks { targets: vec![], limits: ColumnLimits::new() };
+        let servers: HashSet<&str> = self.sinks.iter().filter_map(|sink| sink.target.server()).collect();
+        let has_several_servers = servers.len() > 1;
+        let mut identities: HashMap<String, &str> = HashMap::new();
         for (number, sink) in self.sinks.iter().enumerate() {
-            let target = sink.open(task, &SinkRun { sink: &sink.name, number, key, run, connector, history }).await?;
+            let sink_run = SinkRun { sink: &sink.name, number, key, run, connector, has_several_servers, history };
+            let target = sink.open(task, &sink_run).await?;
+            if let Some(other) = target.identity().and_then(|of| identities.insert(of.to_owned(), &sink.name)) {
+                let message = format!("is the table of sink `{other}` under another name");
+                let help = "combine their rows in a model";
+                return Err(Error::sink(&sink.name, sink.target.place().as_ref(), message, help));
+            }
             open.limits.insert(sink.name.clone(), target.limits().to_vec());
             open.targets.push(target);
         }

@@ -27,7 +27,7 @@ use crate::place::finish_moves;
 use crate::plan::{Draft, Plan};
 use crate::report::{Outcome, Report, RunKey, State};
 use crate::scratch::ScratchFolder;
-use crate::sink::{Pending, Prepared};
+use crate::sink::{self, OpenTransaction, Pending, Prepared, Transaction};
 use crate::source::Fetchers;
 use crate::system::stop::Stop;
 use crate::system::{fault, memory};
@@ -95,6 +95,12 @@ struct Decided {
     is_published: bool,
 }
 
+/// A transaction that has begun.
+struct Begun {
+    transaction: Box<dyn Transaction>,
+    open: Box<dyn OpenTransaction>,
+}
+
 impl Run<'_> {
     async fn execute(&self, report: &mut Report, stop: Stop) -> Result<()> {
         let Self { id, key, task, settings, connector, .. } = *self;
@@ -118,12 +124,13 @@ impl Run<'_> {
         settings.observers.event(&Event::Started { run: id, key });
         fault::point("begun");
         let watch = MemoryWatch::start(&session);
+        let waits = stop.clone();
         let preparation =
             Preparation { run: self, plan: &plan, session: &session, scratch: &scratch, ledger: &mut ledger, stop };
         let prepared = preparation.prepare(sinks.targets, report).await;
         drop(watch);
         match prepared {
-            Ok(PreparedRun::Sinks(sinks)) => self.publish(&plan, sinks, &pending, &mut ledger, report).await,
+            Ok(PreparedRun::Sinks(sinks)) => self.publish(&plan, sinks, &pending, &mut ledger, report, waits).await,
             Ok(PreparedRun::NothingToDo) => {
                 self.close(report);
                 ledger.end(report, None)
@@ -143,21 +150,30 @@ impl Run<'_> {
         pending: &[Box<dyn Pending>],
         ledger: &mut Ledger,
         report: &mut Report,
+        stop: Stop,
     ) -> Result<()> {
-        let sinks = match self.decide(plan, sinks, report).await {
-            Ok(sinks) => sinks,
+        let decided = self.decide(plan, sinks, report).await;
+        let begun = match decided {
+            Ok(sinks) => self.begin(&sinks, stop).await.map(|transactions| (sinks, transactions)),
+            Err(error) => Err(error),
+        };
+        let (sinks, transactions) = match begun {
+            Ok(begun) => begun,
             Err(error) => {
+                report.outputs.iter_mut().for_each(|output| output.published = false);
                 self.abort(pending, ledger, report, &error).await;
                 return Err(error);
             }
         };
         fault::point("decided");
         let publishing = Instant::now();
-        self.commit_record(&sinks, pending, ledger, report).await?;
+        if let Err(error) = self.commit_record(&sinks, ledger, report) {
+            return Err(self.without_record(transactions, pending, ledger, report, error).await);
+        }
         fault::point("committed");
         // From here on the run only goes forward: if something fails, the next start finishes it.
         let publish = async {
-            self.commit(&sinks, report).await?;
+            self.commit(&sinks, transactions, report).await?;
             if report.outcome == Outcome::Done {
                 finish_moves(self.task, self.id, &ledger.moves(self.id)?).await?;
                 fault::point("archived");
@@ -182,37 +198,69 @@ impl Run<'_> {
             output.published = report.outcome == Outcome::Done || bound.publish == Publish::Always;
             decided.push(Decided { sink, is_published: output.published });
         }
-        decided.sort_by_key(|decided| decided.sink.order());
         for sink in published(&decided) {
             sink.check(self.connector).await?;
         }
         Ok(decided)
     }
 
-    /// Enters the commit record, or aborts.
-    async fn commit_record(
+    /// Begins the transactions of what is published: what can be refused is refused here, before the commit record.
+    async fn begin(&self, sinks: &[Decided], mut stop: Stop) -> Result<Vec<Begun>> {
+        let mut begun: Vec<Begun> = Vec::new();
+        for transaction in sink::transactions(published(sinks)) {
+            let open = tokio::select! {
+                open = transaction.begin(self.connector) => open,
+                () = stop.wanted() => Err(Error::Interrupted),
+            };
+            match open {
+                Ok(open) => begun.push(Begun { transaction, open }),
+                Err(error) => {
+                    roll_back(begun).await;
+                    return Err(error);
+                }
+            }
+        }
+        Ok(begun)
+    }
+
+    /// Enters the commit record.
+    fn commit_record(&self, sinks: &[Decided], ledger: &mut Ledger, report: &Report) -> Result<()> {
+        ledger.commit(report, &in_ledger(published(sinks).map(|sink| sink as &dyn Pending))?)
+    }
+
+    /// The error of a commit record that could not be entered. The record may exist all the same: where not even that can be
+    /// told, the next start can.
+    async fn without_record(
         &self,
-        sinks: &[Decided],
+        transactions: Vec<Begun>,
         pending: &[Box<dyn Pending>],
         ledger: &mut Ledger,
         report: &Report,
-    ) -> Result<()> {
-        let targets = in_ledger(published(sinks).map(|sink| sink as &dyn Pending))?;
-        let Err(error) = ledger.commit(report, &targets) else { return Ok(()) };
-        // The record may exist all the same: where not even that can be told, the next start can.
+        error: Error,
+    ) -> Error {
+        roll_back(transactions).await;
         match ledger.state_of(self.id, self.key) {
             Ok(Some(State::Running)) => self.abort(pending, ledger, report, &error).await,
-            _ => return Err(error.while_publishing(self.id)),
+            _ => return error.while_publishing(self.id),
         }
-        Err(error)
+        error
     }
 
     /// Commits what is published, and aborts the rest.
-    async fn commit(&self, sinks: &[Decided], report: &mut Report) -> Result<()> {
-        for sink in published(sinks) {
-            let loaded = sink.commit(self.connector).await?;
-            if let Some(output) = report.outputs.iter_mut().find(|output| output.sink == sink.sink()) {
-                output.loaded = loaded;
+    async fn commit(&self, sinks: &[Decided], transactions: Vec<Begun>, report: &mut Report) -> Result<()> {
+        for Begun { transaction, open } in transactions {
+            let loads = match open.commit().await {
+                // The commit may have reached the server or not: the server tells, once it is asked again.
+                Err(error) if error.is_lost() => {
+                    tracing::warn!("{error}; trying again");
+                    sink::commit(&*transaction, self.connector).await?
+                }
+                committed => committed?,
+            };
+            for (sink, load) in loads {
+                if let Some(output) = report.outputs.iter_mut().find(|output| output.sink == sink) {
+                    output.loaded = Some(load);
+                }
             }
         }
         for Decided { sink, .. } in sinks.iter().filter(|decided| !decided.is_published) {
@@ -272,6 +320,12 @@ impl Run<'_> {
     fn close(&self, report: &mut Report) {
         report.seconds = self.started.elapsed().as_secs_f64();
         report.peak_memory = memory::peak_memory();
+    }
+}
+
+async fn roll_back(transactions: Vec<Begun>) {
+    for Begun { open, .. } in transactions {
+        open.roll_back().await;
     }
 }
 

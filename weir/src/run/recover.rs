@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::ledger::{Ledger, Unfinished};
 use crate::place::finish_moves;
 use crate::report::{Outcome, RunKey};
-use crate::sink::Prepared;
+use crate::sink::{self, Prepared};
 use crate::task::Task;
 
 /// A sink of a dead run, and whether it was to be published.
@@ -52,12 +52,9 @@ async fn roll_forward(
             format!("what it had prepared is lost for {}; nothing of it is published", lost.join(", ")),
         ));
     }
-    for (sink, is_published) in &sinks {
-        if !is_published || lost.contains(&sink.sink()) {
-            sink.abort(connector).await?;
-            continue;
-        }
-        match sink.commit(connector).await {
+    let is_kept = |(sink, is_published): &&Sink| *is_published && !lost.contains(&sink.sink());
+    for transaction in sink::transactions(sinks.iter().filter(is_kept).map(|(sink, _)| &**sink)) {
+        match sink::commit(&*transaction, connector).await {
             Ok(_) => committed += 1,
             // It would be refused at every start, and nothing of the run is published.
             Err(error) if committed == 0 && error.is_refusal() => {
@@ -66,6 +63,9 @@ async fn roll_forward(
             }
             Err(error) => return Err(error),
         }
+    }
+    for (sink, _) in sinks.iter().filter(|sink| !is_kept(sink)) {
+        sink.abort(connector).await?;
     }
     if !lost.is_empty() {
         let message = format!("what it had prepared is lost for {}; the other sinks are published", lost.join(", "));
@@ -77,12 +77,9 @@ async fn roll_forward(
     Ok((true, "it did not end after its commit record; the next start rolled it forward".to_owned()))
 }
 
-/// The sinks of a run, in the order in which they are committed.
+/// The sinks of a run.
 fn sinks(run: &Unfinished) -> Result<Vec<Sink>> {
-    let sinks = run.targets.iter().map(|(target, is_published)| Ok((target.read()?, *is_published)));
-    let mut sinks = sinks.collect::<Result<Vec<Sink>>>()?;
-    sinks.sort_by_key(|(sink, _)| sink.order());
-    Ok(sinks)
+    run.targets.iter().map(|(target, is_published)| Ok((target.read()?, *is_published))).collect()
 }
 
 async fn abort_all(connector: &Connector, sinks: &[Sink]) -> Result<()> {

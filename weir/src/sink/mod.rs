@@ -13,6 +13,7 @@ mod limit;
 mod postgres;
 mod shared;
 
+use std::any::Any;
 use std::fmt::Debug;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -46,6 +47,11 @@ pub(crate) trait Target: Debug + Send + Sync {
     /// What no other sink of the task may write to.
     fn claim(&self) -> Claim;
 
+    /// The server that it is on, by the name of its connection.
+    fn server(&self) -> Option<&str> {
+        None
+    }
+
     /// The columns in which no value may be missing.
     fn key(&self) -> &[String] {
         &[]
@@ -70,6 +76,8 @@ pub(crate) struct SinkRun<'a> {
     /// The run's id.
     pub(crate) run: &'a str,
     pub(crate) connector: &'a Connector,
+    /// Whether the sinks of the task are on more than one server.
+    pub(crate) has_several_servers: bool,
     pub(crate) history: &'a History<'a>,
 }
 
@@ -101,6 +109,11 @@ pub(crate) trait OpenTarget: Debug + Send + Sync {
     /// What this target can hold, in place of the limits of its kind.
     fn limits(&self) -> &[ColumnLimit] {
         &[]
+    }
+
+    /// What it is, whatever name it is addressed by. Two sinks of a task must not be the same.
+    fn identity(&self) -> Option<&str> {
+        None
     }
 
     /// What it takes to abort it from now on.
@@ -179,14 +192,11 @@ pub(crate) trait Pending: Debug + Send + Sync {
 /// A sink that can be committed.
 #[async_trait]
 pub(crate) trait Prepared: Pending {
-    /// When it is committed, compared with the other sinks of the run.
-    fn order(&self) -> CommitOrder;
+    /// For its kind, to know it again.
+    fn as_any(&self) -> &dyn Any;
 
     /// Fails if it could not be committed as things are.
     async fn check(&self, connector: &Connector) -> Result<()>;
-
-    /// Commits it; returns the result of the load, of a table. Safe to repeat after a crash at any point.
-    async fn commit(&self, connector: &Connector) -> Result<Option<LoadReport>>;
 
     /// Whether it was committed by this run.
     async fn is_committed(&self, connector: &Connector) -> Result<bool>;
@@ -195,13 +205,40 @@ pub(crate) trait Prepared: Pending {
     async fn is_lost(&self, connector: &Connector) -> Result<bool>;
 }
 
-/// The order in which sinks are committed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum CommitOrder {
-    /// First, because a server may refuse, or lose what was prepared.
-    Transaction,
-    /// Then what a rename commits.
-    Rename,
+/// Sinks of one run that are committed together: those on one server, or all folders.
+#[async_trait]
+pub(crate) trait Transaction: Debug + Send + Sync {
+    /// Does all that can be refused, and takes all locks. Nothing is visible yet. If it fails, nothing is changed.
+    async fn begin(&self, connector: &Connector) -> Result<Box<dyn OpenTransaction>>;
+}
+
+/// A transaction of which nothing is left to do but the commit.
+#[async_trait]
+pub(crate) trait OpenTransaction: Debug + Send + Sync {
+    /// Makes it visible; returns the results of the loads into tables by sink. If it fails, it may be committed in part: to
+    /// begin and commit again is safe.
+    async fn commit(self: Box<Self>) -> Result<Vec<(String, LoadReport)>>;
+
+    /// Undoes it.
+    async fn roll_back(self: Box<Self>);
+}
+
+/// The transactions of prepared sinks, in the order in which they are committed: servers first, because one may be lost or
+/// refuse.
+pub(crate) fn transactions<'a>(sinks: impl Iterator<Item = &'a dyn Prepared>) -> Vec<Box<dyn Transaction>> {
+    let sinks: Vec<&dyn Prepared> = sinks.collect();
+    let servers_first = KINDS.iter().filter(|kind| kind.is_server).chain(KINDS.iter().filter(|kind| !kind.is_server));
+    servers_first.flat_map(|kind| (kind.transactions)(&sinks)).collect()
+}
+
+/// The sink, if it is of this kind.
+fn of_kind<'a, K: 'static>(sink: &'a dyn Prepared) -> Option<&'a K> {
+    sink.as_any().downcast_ref()
+}
+
+/// Begins a transaction and commits it.
+pub(crate) async fn commit(transaction: &dyn Transaction, connector: &Connector) -> Result<Vec<(String, LoadReport)>> {
+    transaction.begin(connector).await?.commit().await
 }
 
 /// Binds the sink of a name to columns.
@@ -215,6 +252,10 @@ struct Kind {
     tag: &'static str,
     is_declared: fn(&SinkSpec) -> bool,
     bind: Bind,
+    /// Whether it is on a server, which may be lost or refuse.
+    is_server: bool,
+    /// The transactions of those among prepared sinks that are of this kind.
+    transactions: fn(&[&dyn Prepared]) -> Vec<Box<dyn Transaction>>,
     /// Reads back what was written to the ledger.
     read: fn(Value) -> serde_json::Result<Box<dyn Prepared>>,
 }

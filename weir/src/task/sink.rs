@@ -40,6 +40,10 @@ pub struct SinkSpec {
     /// one. Without it, different rows with the same key in one run end the run.
     #[serde(default)]
     pub update_key: Option<String>,
+    /// For a table, whether `mode: overwrite` may replace rows that no run of the task has written. Without it such a table is
+    /// refused, unless it is empty.
+    #[serde(default)]
+    pub adopt: bool,
     /// The columns in order, renamed where an entry is `{new_name: column}`. Default: all columns of the route.
     #[serde(default)]
     #[schemars(with = "Option<Vec<OutputColumnSpec>>", example = json!(["name", {"mobile_no": "mobile"}]))]

@@ -205,7 +205,15 @@ async fn check_sinks(
     let history = |run: &str| Ok(ledger.and_then(|ledger| ledger.states.get(run)).copied());
     for (number, sink) in plan.sinks.iter().enumerate() {
         let about = format!("sink {}", sink.name);
-        let run = SinkRun { sink: &sink.name, number, key: &key, run: "doctor", connector, history: &history };
+        let run = SinkRun {
+            sink: &sink.name,
+            number,
+            key: &key,
+            run: "doctor",
+            connector,
+            has_several_servers: false,
+            history: &history,
+        };
         match (sink.open(task, &run).await, sink.target.claim()) {
             (Err(error), _) => findings.problem(about, &error),
             (Ok(_), Claim::Folder(folder)) => {

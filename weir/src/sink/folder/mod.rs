@@ -39,6 +39,8 @@ pub(super) const KIND: Kind = Kind {
     tag: pending::TAG,
     is_declared: |spec| spec.files.is_some(),
     bind: |task, name, spec, columns| Ok(Box::new(FolderTarget::bind(task, name, spec, columns)?)),
+    is_server: false,
+    transactions: pending::transactions,
     read: |json| Ok(Box::new(serde_json::from_value::<Folder>(json)?)),
 };
 
@@ -58,6 +60,10 @@ impl FolderTarget {
         if spec.mode == Mode::Merge || !spec.primary_key.is_empty() || spec.update_key.is_some() {
             let error = task.error(&spec.from, format!("sink `{name}` is a folder, which has no keys"));
             return Err(Box::new(error.with_help("`mode: merge` and keys are for tables")).into());
+        }
+        if spec.adopt {
+            let error = task.error(&spec.from, format!("sink `{name}` is a folder, and `adopt` is for tables"));
+            return Err(Box::new(error.with_help("move what is in the folder away, or name another one")).into());
         }
         for OutputColumn { name: column, kind, .. } in &columns {
             if !can_hold(files.format, kind) {

@@ -1,5 +1,6 @@
 //! What it takes to commit or abort a folder, in a form that outlives the process.
 
+use std::any::Any;
 use std::collections::HashSet;
 use std::fs;
 use std::io::ErrorKind;
@@ -16,7 +17,7 @@ use super::manifest::Manifest;
 use crate::database::Connector;
 use crate::error::{Cause, Error, Result};
 use crate::report::LoadReport;
-use crate::sink::{CommitOrder, Pending, Prepared, SinkRun};
+use crate::sink::{OpenTransaction, Pending, Prepared, SinkRun, Transaction, of_kind};
 use crate::system::{disk, fault};
 
 /// The tag of a folder in the ledger.
@@ -134,10 +135,9 @@ impl Folder {
         }
     }
 
-    /// Moves the run's files into the folder, and then its manifest, which makes them count.
+    /// Moves the run's files into the folder. They count once its manifest is there.
     fn move_in(&self) -> std::io::Result<()> {
-        let staged = self.staging.join(MARKER);
-        let text = fs::read_to_string(&staged)?;
+        let text = fs::read_to_string(self.staging.join(MARKER))?;
         let manifest: Manifest = serde_json::from_str(&text)?;
         for file in manifest.added.iter().filter(|addition| addition.run == self.run).flat_map(|own| &own.files) {
             let (from, to) = (self.staging.join(file), self.target.join(file));
@@ -148,9 +148,23 @@ impl Folder {
             }
             fault::point("file_moved");
         }
-        disk::sync_folder(&self.target)?;
-        fs::rename(&staged, self.target.join(MARKER))?;
         disk::sync_folder(&self.target)
+    }
+
+    /// The one rename that makes the run's content the folder's.
+    fn switch(&self) -> std::io::Result<()> {
+        match self.in_place {
+            true => fs::rename(self.staging.join(MARKER), self.target.join(MARKER)),
+            false => self.exchange(),
+        }
+    }
+
+    /// Makes the rename last.
+    fn sync(&self) -> std::io::Result<()> {
+        match self.in_place {
+            true => disk::sync_folder(&self.target),
+            false => self.target.parent().map_or(Ok(()), disk::sync_folder),
+        }
     }
 
     /// Where the former content goes on file systems that cannot exchange two folders.
@@ -173,21 +187,13 @@ impl Folder {
         Ok(self.manifest()?.is_some_and(|manifest| manifest.run == self.run))
     }
 
-    pub(super) fn commit(&self) -> Result<()> {
-        let manifest = self.manifest()?;
-        if manifest.as_ref().is_some_and(|manifest| manifest.run == self.run) {
-            return self.remove_staging(); // what is left there is the former content
+    /// Fails if it could not be switched as things are.
+    fn check_switch(&self) -> Result<()> {
+        match self.in_place {
+            // Nothing is removed, so that it does not matter what else is in the folder.
+            true => self.manifest()?.iter().try_for_each(|manifest| self.check_follows(manifest)),
+            false => self.check_own().map(drop),
         }
-        let committed = if self.in_place {
-            manifest.iter().try_for_each(|manifest| self.check_follows(manifest))?;
-            self.move_in()
-        } else {
-            self.check_own()?;
-            self.exchange().and_then(|()| self.target.parent().map_or(Ok(()), disk::sync_folder))
-        };
-        committed.map_err(|error| self.error(&self.target, error))?;
-        fault::point("published");
-        self.remove_staging()
     }
 
     /// The folder's manifest, if it has one.
@@ -231,20 +237,15 @@ impl Pending for Folder {
 
 #[async_trait]
 impl Prepared for Folder {
-    fn order(&self) -> CommitOrder {
-        CommitOrder::Rename
+    fn as_any(&self) -> &dyn Any {
+        self
     }
 
     async fn check(&self, _: &Connector) -> Result<()> {
         match self.in_place {
-            // Nothing is removed, so that it does not matter what else is in the folder.
-            true => self.manifest()?.iter().try_for_each(|manifest| self.check_follows(manifest)),
+            true => self.check_switch(),
             false => Self::check(self).map(drop),
         }
-    }
-
-    async fn commit(&self, _: &Connector) -> Result<Option<LoadReport>> {
-        Self::commit(self).map(|()| None)
     }
 
     async fn is_committed(&self, _: &Connector) -> Result<bool> {
@@ -254,4 +255,53 @@ impl Prepared for Folder {
     async fn is_lost(&self, _: &Connector) -> Result<bool> {
         Ok(!self.staging.exists() && !Self::is_committed(self)?)
     }
+}
+
+/// The folders of a run.
+#[derive(Debug, Clone)]
+struct Folders(Vec<Folder>);
+
+/// The folders among the sinks of a run, as one transaction.
+pub(super) fn transactions(sinks: &[&dyn Prepared]) -> Vec<Box<dyn Transaction>> {
+    let folders: Vec<Folder> = sinks.iter().filter_map(|sink| of_kind(*sink).cloned()).collect();
+    if folders.is_empty() { vec![] } else { vec![Box::new(Folders(folders))] }
+}
+
+#[async_trait]
+impl Transaction for Folders {
+    /// All that can be done before a rename has been done when the folders were prepared.
+    async fn begin(&self, _: &Connector) -> Result<Box<dyn OpenTransaction>> {
+        Ok(Box::new(self.clone()))
+    }
+}
+
+#[async_trait]
+impl OpenTransaction for Folders {
+    /// Switches the folders one right after the other, so that a reader sees the old and the new ones side by side for as
+    /// short a time as possible: what takes longer is done before or afterwards.
+    async fn commit(self: Box<Self>) -> Result<Vec<(String, LoadReport)>> {
+        let mut open = Vec::with_capacity(self.0.len());
+        for folder in &self.0 {
+            // What is left in the staging folder of one that was switched is its former content.
+            if !folder.is_committed()? {
+                folder.check_switch()?;
+                open.push(folder);
+            }
+        }
+        let each = |folders: &[&Folder], step: fn(&Folder) -> std::io::Result<()>| {
+            let mut folders = folders.iter();
+            folders.try_for_each(|folder| step(folder).map_err(|error| folder.error(&folder.target, error)))
+        };
+        each(&open.iter().copied().filter(|folder| folder.in_place).collect::<Vec<_>>(), Folder::move_in)?;
+        each(&open, |folder| {
+            folder.switch()?;
+            fault::point("published");
+            Ok(())
+        })?;
+        each(&open, Folder::sync)?;
+        self.0.iter().try_for_each(Folder::remove_staging)?;
+        Ok(vec![])
+    }
+
+    async fn roll_back(self: Box<Self>) {}
 }

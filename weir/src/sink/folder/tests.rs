@@ -20,6 +20,13 @@ fn connector() -> crate::database::Connector {
     crate::database::Connector::of(&task.unwrap())
 }
 
+async fn commit(sink: &dyn Prepared) -> Result<()> {
+    for transaction in crate::sink::transactions(std::iter::once(sink)) {
+        crate::sink::commit(&*transaction, &connector()).await?;
+    }
+    Ok(())
+}
+
 fn folder(target: &Path, run: &str) -> Folder {
     let (key, connector) = (RunKey::new("applications", "default"), connector());
     let sink = SinkRun {
@@ -28,6 +35,7 @@ fn folder(target: &Path, run: &str) -> Folder {
         key: &key,
         run,
         connector: &connector,
+        has_several_servers: false,
         history: &|_| Ok(Some(State::Done)),
     };
     Folder::new(&sink, target).unwrap()
@@ -54,7 +62,7 @@ async fn prepared(target: &Path, run: &str, mode: Mode, values: &[&str]) -> Box<
 }
 
 async fn committed(target: &Path, run: &str, mode: Mode, values: &[&str]) {
-    prepared(target, run, mode, values).await.commit(&connector()).await.unwrap();
+    commit(&*prepared(target, run, mode, values).await).await.unwrap();
 }
 
 fn run_of(target: &Path) -> String {
@@ -79,11 +87,11 @@ async fn a_commit_can_be_repeated_after_a_crash_before_and_after_the_exchange() 
     let target = root.path().join("members");
     committed(&target, "1", Mode::Overwrite, &[]).await;
     let second = prepared(&target, "2", Mode::Overwrite, &[]).await;
-    second.commit(&connector()).await.unwrap();
+    commit(&*second).await.unwrap();
     // As if the process had died between the exchange and the clean-up.
     let staging = folder(&target, "2").staging;
     fs::create_dir(&staging).unwrap();
-    second.commit(&connector()).await.unwrap();
+    commit(&*second).await.unwrap();
     assert_eq!(run_of(&target), "2");
     assert!(!staging.exists());
 }
@@ -117,7 +125,7 @@ async fn an_append_that_died_between_two_moves_is_finished() {
     fs::rename(staging.join("part-2-00000.csv"), target.join("part-2-00000.csv")).unwrap();
     assert!(!second.is_committed(&connector()).await.unwrap());
     assert!(!second.is_lost(&connector()).await.unwrap());
-    second.commit(&connector()).await.unwrap();
+    commit(&*second).await.unwrap();
     assert_eq!(run_of(&target), "2");
     assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1);
 }
@@ -131,7 +139,7 @@ async fn a_foreign_file_stops_the_sink_and_stays() {
     fs::write(target.join("diary.txt"), "mine").unwrap();
     let error = open(&target, "1", Mode::Overwrite).unwrap_err().to_string();
     assert!(error.contains("diary.txt: was not written by a run of this task"), "{error}");
-    assert!(prepared.commit(&connector()).await.is_err());
+    assert!(commit(&*prepared).await.is_err());
     assert_eq!(fs::read_to_string(target.join("diary.txt")).unwrap(), "mine");
 }
 

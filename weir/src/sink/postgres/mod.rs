@@ -8,12 +8,13 @@ mod encode;
 mod fields;
 mod limits;
 mod pending;
+mod transaction;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use weir_postgres::Database;
-use weir_postgres::load::{Column, Load, Mode as LoadMode, Staged, Table, TargetState};
+use weir_postgres::load::{Column, Existing, Load, Mode as LoadMode, Staged, Table, TargetState};
 
 use super::{Claim, ColumnLimit, Kind, OpenTarget, Parts, Pending, Prepared, SinkRun, Target, Writing, Written};
 use crate::database::SERVER_WAIT;
@@ -21,7 +22,7 @@ use crate::database::postgres::kind_of;
 use crate::error::{Error, Result};
 use crate::format::write::OutputColumn;
 use crate::system::fault;
-use crate::task::{Mode, SinkSpec, Task};
+use crate::task::{Mode, Publish, SinkSpec, Task};
 use copy::Copying;
 use pending::PostgresLoad;
 
@@ -30,8 +31,13 @@ pub(super) const KIND: Kind = Kind {
     tag: pending::TAG,
     is_declared: |spec| spec.postgres.is_some(),
     bind: |task, name, spec, columns| Ok(Box::new(PostgresTarget::bind(task, name, spec, columns)?)),
+    is_server: true,
+    transactions: transaction::transactions,
     read: |json| Ok(Box::new(serde_json::from_value::<PostgresLoad>(json)?)),
 };
+
+/// Bytes of a name. The server cuts off the rest.
+const MAX_NAME: usize = 63;
 
 /// A table as the task declares it.
 #[derive(Debug)]
@@ -40,6 +46,8 @@ struct PostgresTarget {
     table: Table,
     mode: LoadMode,
     create: bool,
+    /// Whether rows that no run of the task has written may be replaced.
+    adopt: bool,
     /// The columns of the route, in the order of the table's.
     columns: Vec<OutputColumn>,
 }
@@ -76,12 +84,23 @@ impl PostgresTarget {
             (Mode::Append, None) => LoadMode::Append,
             (Mode::Overwrite, None) => LoadMode::Overwrite,
         };
+        if spec.mode == Mode::Append && spec.publish == Publish::Always {
+            let message = "`publish: always` cannot append to a table: after a closed gate the same input is read again, \
+                           and its rows would be there twice";
+            let help = "specify `mode: merge` with a `primary_key`, or `mode: overwrite`";
+            return Err(Box::new(wrong(message.to_owned()).with_help(help)).into());
+        }
         let connection = &table.connection;
         if !task.connections.names().any(|name| name == connection.value) {
             return Err(Box::new(task.unknown_connection(connection)).into());
         }
         let (connection, create) = (connection.value.clone(), table.create);
         let (schema, table_name) = task.params.fill_table(&task.source, &table.table)?;
+        let names = columns.iter().map(|column| &column.name).chain(&schema).chain([&table_name]);
+        if let Some(long) = names.into_iter().find(|name| name.len() > MAX_NAME) {
+            let message = format!("the name `{long}` is longer than the {MAX_NAME} bytes that PostgreSQL keeps of it");
+            return Err(Box::new(wrong(message).with_help("choose a shorter name")).into());
+        }
         let mut kinds = Vec::new();
         for column in &columns {
             let Some(kind) = kind_of(&column.kind) else {
@@ -100,7 +119,7 @@ impl PostgresTarget {
             indexes: table.indexes.clone(),
             comment: table.comment.clone(),
         };
-        Ok(Self { connection, table, mode, create, columns })
+        Ok(Self { connection, table, mode, create, adopt: spec.adopt, columns })
     }
 }
 
@@ -118,6 +137,10 @@ impl Target for PostgresTarget {
         Claim::Table(self.place())
     }
 
+    fn server(&self) -> Option<&str> {
+        Some(&self.connection)
+    }
+
     fn key(&self) -> &[String] {
         &self.table.primary_key
     }
@@ -128,29 +151,63 @@ impl Target for PostgresTarget {
 
     /// Only a run that writes needs the secrets of the connection.
     async fn open(&self, sink: &SinkRun<'_>) -> Result<Box<dyn OpenTarget>> {
-        let load = Load {
+        let mut load = Load {
             run: sink.run.to_owned(),
             sink: sink.sink.to_owned(),
             staging: format!("stage_{}_{}", sink.run, sink.number),
             table: self.table.clone(),
             mode: self.mode.clone(),
             create: self.create,
+            task: Some(sink.key.to_string()),
+            // With several servers one may crash when another has committed already.
+            durable: sink.has_several_servers,
         };
         let database = sink.connector.postgres(&self.connection)?;
         let client = database.connect(SERVER_WAIT).await?;
-        let limits = match load.inspect(&database, &client).await? {
-            TargetState::New => vec![],
-            TargetState::Existing(kinds) => {
-                kinds.iter().filter_map(|(column, kind)| limits::of(column, kind)).collect()
-            }
-        };
+        let (mut limits, mut identity) = (vec![], None);
+        if let TargetState::Existing(existing) = load.inspect(&database, &client).await? {
+            self.check_own(&existing, sink)?;
+            // If it is dropped meanwhile, it is not made anew: its rights and all else that is not declared would be gone.
+            load.create = false;
+            limits = existing.narrower.iter().filter_map(|(column, kind)| limits::of(column, kind)).collect();
+            identity = Some(existing.identity);
+        }
         let load = PostgresLoad {
             sink: sink.sink.to_owned(),
             connection: self.connection.clone(),
             load,
             staged: Staged::default(),
         };
-        Ok(Box::new(OpenTable { load, database, columns: self.columns.clone(), limits }))
+        Ok(Box::new(OpenTable { load, database, columns: self.columns.clone(), limits, identity }))
+    }
+}
+
+impl PostgresTarget {
+    /// Fails if rows would be replaced that no run of the task has written, or added that an earlier one has added.
+    fn check_own(&self, existing: &Existing, sink: &SinkRun<'_>) -> Result<()> {
+        if existing.is_empty || self.adopt {
+            return Ok(());
+        }
+        let refused = |message: String, help: &str| Err(Error::sink(sink.sink, self.place().as_ref(), message, help));
+        match (&self.mode, &existing.last, &existing.own) {
+            (LoadMode::Overwrite, None, _) => refused(
+                "has rows that no run of this task has written, and `mode: overwrite` would replace them".to_owned(),
+                "specify `adopt: true` in the sink if they may be replaced, or name another table",
+            ),
+            (LoadMode::Overwrite, Some(last), own) if own.as_ref() != Some(last) => {
+                let task = last.task.as_ref().map(|task| format!(" of task `{task}`")).unwrap_or_default();
+                refused(
+                    format!("was written by sink `{}`{task}, and `mode: overwrite` would replace its rows", last.sink),
+                    "specify `adopt: true` in the sink if they may be replaced, or name another table",
+                )
+            }
+            (LoadMode::Append, _, Some(own)) if (sink.history)(&own.run)?.is_none() => refused(
+                format!("was written by run {}, which the ledger does not have", own.run),
+                "that ledger has what the sources have read, and without it rows would be added twice: use its state \
+                 folder (--state); or empty the table, and the next run begins a new one",
+            ),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -161,12 +218,18 @@ struct OpenTable {
     database: Database,
     columns: Vec<OutputColumn>,
     limits: Vec<ColumnLimit>,
+    /// The table on its server, if it exists.
+    identity: Option<String>,
 }
 
 #[async_trait]
 impl OpenTarget for OpenTable {
     fn limits(&self) -> &[ColumnLimit] {
         &self.limits
+    }
+
+    fn identity(&self) -> Option<&str> {
+        self.identity.as_deref()
     }
 
     fn pending(&self) -> Box<dyn Pending> {

@@ -1,24 +1,20 @@
 //! What it takes to commit or abort a load into a table, in a form that outlives the process.
 
-use std::time::Duration;
+use std::any::Any;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use weir_postgres::Database;
-use weir_postgres::load::{Counts, Load, Staged};
+use weir_postgres::load::{Load, Staged};
 
 use crate::database::{Connector, SERVER_WAIT};
 use crate::error::Result;
-use crate::report::LoadReport;
-use crate::sink::{CommitOrder, Pending, Prepared};
+use crate::sink::{Pending, Prepared};
 use crate::system::fault;
 
 /// The tag of such a table in the ledger.
 pub(super) const TAG: &str = "postgres";
-
-/// Attempts at a transaction that conflicts with others.
-const ATTEMPTS: u32 = 5;
 
 /// A load. The connection is kept by its name, because its URL may hold a secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,33 +58,14 @@ impl Pending for PostgresLoad {
 
 #[async_trait]
 impl Prepared for PostgresLoad {
-    fn order(&self) -> CommitOrder {
-        CommitOrder::Transaction
+    fn as_any(&self) -> &dyn Any {
+        self
     }
 
     async fn check(&self, connector: &Connector) -> Result<()> {
         let (database, client) = self.connect(connector).await?;
         self.load.inspect(&database, &client).await?;
         Ok(())
-    }
-
-    async fn commit(&self, connector: &Connector) -> Result<Option<LoadReport>> {
-        let mut attempt = 1;
-        loop {
-            let (database, mut client) = self.connect(connector).await?;
-            match self.load.apply(&database, &mut client, self.staged).await {
-                Ok(counts) => {
-                    fault::point("published");
-                    return Ok(Some(report(counts)));
-                }
-                Err(error) if error.is_transient() && attempt < ATTEMPTS => {
-                    tracing::warn!(sink = %self.sink, "{error}; trying again");
-                    tokio::time::sleep(Duration::from_millis(100 << attempt)).await;
-                    attempt += 1;
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
     }
 
     async fn is_committed(&self, connector: &Connector) -> Result<bool> {
@@ -102,9 +79,4 @@ impl Prepared for PostgresLoad {
             || self.load.is_complete(&database, &client, self.staged).await?;
         Ok(!exists)
     }
-}
-
-fn report(counts: Counts) -> LoadReport {
-    let Counts { inserted, updated, unchanged, superseded, deleted } = counts;
-    LoadReport { inserted, updated, unchanged, superseded, deleted }
 }

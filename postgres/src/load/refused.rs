@@ -1,0 +1,65 @@
+//! Which row a server has refused: its key, for the person who has to correct it.
+
+use tokio_postgres::error::SqlState;
+use tokio_postgres::{Client, SimpleQueryMessage};
+
+use super::Load;
+use crate::sql::{list, quoted};
+use crate::{Database, Error};
+
+/// How many rows are named.
+const ROWS: usize = 3;
+
+/// The error of a server that has refused a row, with the keys of such rows where they can be found. The transaction has
+/// been rolled back, so that the staging tables are as they were.
+pub(super) async fn name_row(database: &Database, client: &Client, loads: &[&Load], error: Error) -> Error {
+    let Some(server) = error.server() else { return error };
+    if !server.code().code().starts_with("23") {
+        return error;
+    }
+    let (Some(table), message) = (server.table().map(str::to_owned), server.text()) else { return error };
+    let found = loads.iter().filter(|load| load.table.name == table);
+    let mut rows = server.row().map(|row| vec![row.to_owned()]).unwrap_or_default();
+    for load in found.filter(|load| !load.table.primary_key.is_empty()) {
+        // Only the first error counts: what follows is a courtesy.
+        if let Some(found) = find(client, load, server.code(), server.column(), server.constraint()).await
+            && !found.is_empty()
+        {
+            rows = found;
+        }
+    }
+    let which = if rows.is_empty() { String::new() } else { format!("; for example: {}", rows.join(" | ")) };
+    let help = format!("nothing was changed; reject such rows in the task, or correct them{which}");
+    Error::Refused { database: database.to_string(), table, message, rows, help, server: Box::new(server.clone()) }
+}
+
+/// The keys of staged rows that miss a `check` or `not null` constraint.
+async fn find(
+    client: &Client,
+    load: &Load,
+    code: &SqlState,
+    column: Option<&str>,
+    constraint: Option<&str>,
+) -> Option<Vec<String>> {
+    let condition = match (column, constraint) {
+        (Some(column), _) if *code == SqlState::NOT_NULL_VIOLATION => format!("{} is null", quoted(column)),
+        (_, Some(constraint)) if *code == SqlState::CHECK_VIOLATION => {
+            let sql = "select pg_get_expr(conbin, conrelid) from pg_constraint
+                       where conrelid = to_regclass($1) and conname = $2 and contype = 'c'";
+            let row = client.query_opt(sql, &[&load.table.name(), &constraint]).await.ok()??;
+            format!("not ({})", row.get::<_, Option<String>>(0)?)
+        }
+        _ => return None,
+    };
+    let key = list(&load.table.primary_key);
+    let sql = format!("select {key} from {} where {condition} order by {key} limit {ROWS}", load.staging());
+    let answer = client.simple_query(&sql).await.ok()?;
+    let rows = answer.iter().filter_map(|message| match message {
+        SimpleQueryMessage::Row(row) => {
+            let value = |(place, name): (usize, &String)| format!("{name} = {}", row.get(place).unwrap_or("null"));
+            Some(load.table.primary_key.iter().enumerate().map(value).collect::<Vec<_>>().join(", "))
+        }
+        _ => None,
+    });
+    Some(rows.collect())
+}
