@@ -67,22 +67,9 @@ pub enum Error {
     },
 
     /// A table refuses a row, by a constraint.
-    #[error("{database}: table {table} refuses a row: {message}")]
-    Refused {
-        /// User, host, port and database.
-        database: String,
-        /// The table.
-        table: String,
-        /// The server's message, without the values of rows.
-        message: String,
-        /// The keys of refused rows, where they could be found. They are values, so they are not in the message.
-        rows: Vec<String>,
-        /// What to do about it.
-        #[help]
-        help: String,
-        /// The server's error in parts.
-        server: Box<ServerError>,
-    },
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Refused(Box<Refusal>),
 
     /// The connection broke. It is unknown whether the pending statement was executed; a transaction whose commit was
     /// not pending was rolled back.
@@ -96,6 +83,26 @@ pub enum Error {
         #[help]
         help: String,
     },
+}
+
+/// A row that a table refuses.
+#[derive(Debug, thiserror::Error, Diagnostic)]
+#[error("{database}: table {table} refuses a row: {message}")]
+#[non_exhaustive]
+pub struct Refusal {
+    /// User, host, port and database.
+    pub database: String,
+    /// The table.
+    pub table: String,
+    /// The server's message, without the values of rows.
+    pub message: String,
+    /// The keys of refused rows, where they could be found. They are values, so they are not in the message.
+    pub rows: Vec<String>,
+    /// What to do about it.
+    #[help]
+    pub help: String,
+    /// The server's error in parts.
+    pub server: ServerError,
 }
 
 /// Why a session could not be opened.
@@ -173,7 +180,7 @@ impl Error {
                 ];
                 self.sqlstate().is_some_and(|code| conflicts.contains(&code))
             }
-            Self::Url { .. } | Self::Table { .. } | Self::Refused { .. } => false,
+            Self::Url { .. } | Self::Table { .. } | Self::Refused(_) => false,
         }
     }
 
@@ -186,7 +193,7 @@ impl Error {
     pub fn server(&self) -> Option<&ServerError> {
         match self {
             Self::Statement { server, .. } => server.as_deref(),
-            Self::Refused { server, .. } => Some(server),
+            Self::Refused(refusal) => Some(&refusal.server),
             _ => None,
         }
     }

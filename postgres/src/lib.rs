@@ -31,6 +31,6 @@ mod tls;
 mod verifier;
 
 pub use database::Database;
-pub use error::{Error, Reason, Result};
+pub use error::{Error, Reason, Refusal, Result};
 pub use statement::ServerError;
 pub use tokio_postgres;

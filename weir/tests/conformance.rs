@@ -105,7 +105,7 @@ impl Kind for Folder {
     }
 
     fn lose_prepared(&self) {
-        for name in self.left() {
+        for name in self.left().into_iter().filter(|name| !name.ends_with("-lock")) {
             fs::remove_dir_all(self.0.path(&format!("out/{name}"))).unwrap();
         }
     }
@@ -468,4 +468,92 @@ fn a_failed_run_has_a_report_with_what_it_had_counted() {
         assert_eq!(kept["report"]["tables"][0]["rows"], 2, "{}", kind.name());
         assert!(!runs.contains("nut"), "{runs}");
     }
+}
+
+#[test]
+fn rows_are_not_replaced_by_nothing_unless_asked_for() {
+    for kind in kinds() {
+        let kind = &*kind;
+        let positive = "reject_unless: {positive: amount > 0}";
+        let sinks = "  refused: {from: stock.rejected, mode: overwrite, publish: always, files: {path: aside/refused, format: csv}}
+  unreadable: {from: delivery.rejected, mode: overwrite, publish: always, files: {path: aside/unreadable, format: csv}}
+";
+        let with = |gate: &str| {
+            task(kind, "overwrite", &format!("quality: {{stock: {{{positive}, gate: {{{gate}}}}}}}"));
+            let path = kind.project().path("task.yaml");
+            fs::write(&path, fs::read_to_string(&path).unwrap() + sinks).unwrap();
+        };
+        with("");
+        deliver(kind, "a", "bolt,5");
+        run(kind).ended(0, "done: `stock`");
+        // No row, only rejected rows, only unreadable records.
+        let emptied = "no row for sink `stock`, whose rows would be replaced by nothing";
+        for (lines, said) in
+            [("", emptied), ("bolt,-1", emptied), ("bolt,many\nnut,many", "all 2 records were rejected")]
+        {
+            deliver(kind, "a", lines);
+            run(kind).ended(3, said);
+            has(kind, &["bolt,5"]);
+        }
+        // Unreadable records are rows that a model did not get.
+        with("max_rejected: 40%");
+        deliver(kind, "a", "bolt,6\nnut,many");
+        run(kind)
+            .ended(3, "rejected: 1 of 2 rows (50.0%), more than 40%; 1 unreadable record of its sources among them");
+        has(kind, &["bolt,5"]);
+        with("min_rows: 0");
+        deliver(kind, "a", "");
+        run(kind).ended(0, "done: `stock`");
+        has(kind, &[]);
+    }
+}
+
+#[test]
+fn a_dead_run_can_be_seen_finished_and_abandoned() {
+    for kind in kinds() {
+        let kind = &*kind;
+        let weir = |arguments: &[&str]| {
+            let common = ["--task-config", "task.yaml", "--state", ".weir"];
+            kind.project().weir(&[arguments, &common].concat())
+        };
+        task(kind, "overwrite", "");
+        deliver(kind, "a", "bolt,5");
+        run(kind).ended(0, "done: `stock`");
+        weir(&["recover"]).ended(0, "all runs of `stock.default` have ended");
+        deliver(kind, "a", "nut,7");
+        assert_eq!(run_with(kind, "committed").1, Some(9), "{}", kind.name());
+        let shown = weir(&["recover"]);
+        shown.ended(1, "died after its commit record; --retry publishes the rest, --abandon");
+        weir(&["doctor"]).ended(1, "did not end while publishing");
+        has_rows(kind, &["bolt,5"]);
+        weir(&["recover", "--retry"]).ended(0, "the next start rolled it forward");
+        has(kind, &["nut,7"]);
+        weir(&["doctor"]).ended(0, "0 problems");
+
+        deliver(kind, "a", "screw,1");
+        assert_eq!(run_with(kind, "committed").1, Some(9), "{}", kind.name());
+        let dead = weir(&["recover"]).out;
+        let dead = dead.split(':').next().unwrap();
+        weir(&["recover", "--abandon", "another"]).ended(2, "is not waiting for its end");
+        weir(&["recover", "--abandon", dead]).ended(0, "abandoned: published: none; not published: stock");
+        has(kind, &["nut,7"]);
+        run(kind).ended(0, "done: `stock`");
+        has(kind, &["screw,1"]);
+
+        // Recovery goes by what the ledger has: the task file may be broken since then.
+        deliver(kind, "a", "washer,2");
+        assert_eq!(run_with(kind, "committed").1, Some(9), "{}", kind.name());
+        let path = kind.project().path("task.yaml");
+        fs::write(&path, fs::read_to_string(&path).unwrap() + "nonsense: [\n").unwrap();
+        let ran = run(kind);
+        ran.ended(2, "task.yaml");
+        ran.ended(2, "the next start rolled it forward");
+        has(kind, &["washer,2"]);
+    }
+}
+
+/// Whatever a dead run has left next to them.
+#[track_caller]
+fn has_rows(kind: &dyn Kind, rows: &[&str]) {
+    assert_eq!(kind.rows().unwrap_or_default(), rows, "{}", kind.name());
 }

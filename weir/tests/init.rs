@@ -95,7 +95,7 @@ fn any_header_gives_a_task_that_runs() {
 #[test]
 fn a_file_without_rows_or_without_full_columns_gives_a_task_that_runs() {
     let project = made("id,name\n", &[]);
-    project.weir(&["run", "--task-config", "members.yaml"]).ended(0, "done");
+    project.weir(&["run", "--task-config", "members.yaml"]).ended(3, "0 rows, fewer than min_rows (1)");
     let project = made("id,name\n1,\n,Ann\n", &[]);
     project.weir(&["run", "--task-config", "members.yaml"]).ended(0, "done");
     assert_eq!(project.rows("out/members").len(), 3);

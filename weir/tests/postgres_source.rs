@@ -269,7 +269,7 @@ fn a_condition_has_the_same_result_on_the_server_and_in_the_engine() {
             );
             models += &format!("  {kind}{number}: {kind}{number}.sql\n");
             sinks += &format!(
-                "  {kind}{number}: {{from: {kind}{number}, mode: overwrite, files: {{path: out/{kind}{number}, format: csv}}}}\n"
+                "  {kind}{number}: {{from: {kind}{number}, mode: overwrite, publish: always, files: {{path: out/{kind}{number}, format: csv}}}}\n"
             );
         }
     }

@@ -183,7 +183,7 @@ fn without_input_a_run_fails_or_does_nothing_or_continues_with_no_rows() {
     project.run(&[]).ended(0, "nothing to do: source");
     assert_eq!(project.rows("out/good").len(), 3, "the former content stays");
     project.task("if_missing: skip", "if_missing: empty");
-    project.task(", min_rows: 1", "");
+    project.task("min_rows: 1", "min_rows: 0");
     project.run(&[]).ended(0, "");
     assert_eq!(project.rows("out/good"), ["name,age"]);
 }
@@ -265,7 +265,7 @@ fn rows_that_a_model_does_not_read_are_counted() {
     let project = Project::people();
     let sink =
         "  broken:\n    from: person.rejected\n    mode: overwrite\n    files: {path: out/broken, format: csv}\n";
-    project.file("task.yaml", format!("{TASK}{sink}"));
+    project.file("task.yaml", format!("{}{sink}", TASK.replace("max_rejected: 60%, ", "")));
     let many: String = (0..100_000).map(|i| if i % 3 == 0 { "x\n".to_owned() } else { format!("n{i},50\n") }).collect();
     project.file("in/a.csv", format!("name,age\n{many}"));
     for sql in ["select name, age from person limit 10", "select name, age from person where name = 'n1' limit 1"] {
@@ -363,4 +363,17 @@ fn stop_with(project: &Project, signal: rustix::process::Signal) {
     assert_eq!(child.wait().unwrap().code(), Some(1));
     assert_eq!(project.left("out"), [""; 0]);
     assert_eq!(project.left(".weir/scratch"), [""; 0]);
+}
+
+#[test]
+fn a_folder_that_a_run_with_another_state_folder_writes_is_refused() {
+    let project = Project::people();
+    std::fs::create_dir(project.path("out")).unwrap();
+    let lock = std::fs::File::create(project.path("out/.good.weir-lock")).unwrap();
+    lock.lock().unwrap();
+    project.run(&[]).ended(4, "out/good is being written by another run, with another state folder");
+    assert!(!project.path("out/good").exists());
+    drop(lock);
+    project.run(&[]).ended(0, "done");
+    assert!(project.left("out").iter().all(|name| !name.starts_with('.')), "{:?}", project.left("out"));
 }

@@ -197,6 +197,7 @@ fn each_route_can_have_a_format_of_its_own() {
 fn a_sink_without_rows_has_a_file_without_rows() {
     let project = orders();
     project.file("sql/checked.sql", "select * from order_line where id < 0");
+    project.task("sinks:", "quality: {checked: {gate: {min_rows: 0}}}\nsinks:");
     project.run(&[]).ended(0, "done");
     assert_eq!(content(&project, "out/good/part-00000.jsonl"), b"");
     project.task("format: jsonl}", "format: parquet}");

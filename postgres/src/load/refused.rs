@@ -4,6 +4,7 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, SimpleQueryMessage};
 
 use super::Load;
+use crate::error::Refusal;
 use crate::sql::{list, quoted};
 use crate::{Database, Error};
 
@@ -30,7 +31,8 @@ pub(super) async fn name_row(database: &Database, client: &Client, loads: &[&Loa
     }
     let which = if rows.is_empty() { String::new() } else { format!("; for example: {}", rows.join(" | ")) };
     let help = format!("nothing was changed; reject such rows in the task, or correct them{which}");
-    Error::Refused { database: database.to_string(), table, message, rows, help, server: Box::new(server.clone()) }
+    let (database, server) = (database.to_string(), server.clone());
+    Error::Refused(Box::new(Refusal { database, table, message, rows, help, server }))
 }
 
 /// The keys of staged rows that miss a `check` or `not null` constraint.

@@ -80,6 +80,20 @@ pub(super) struct RunsArgs {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct RecoverArgs {
+    #[command(flatten)]
+    pub(super) task: TaskArgs,
+    #[command(flatten)]
+    pub(super) state: StateArgs,
+    /// Roll every run that did not end forward, if it has a commit record, or back; what the next start does first.
+    #[arg(long)]
+    pub(super) retry: bool,
+    /// End this run without publishing the rest of it.
+    #[arg(long, value_name = "RUN", conflicts_with = "retry")]
+    pub(super) abandon: Option<String>,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct InitArgs {
     /// The CSV file: its header names the columns, and its first rows determine their types.
     #[arg(value_name = "FILE.csv")]

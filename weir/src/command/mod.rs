@@ -21,6 +21,7 @@ mod completions;
 mod doctor;
 mod init;
 mod plan;
+mod recover;
 mod run;
 mod runs;
 mod schedule;
@@ -46,7 +47,8 @@ use crate::run::Settings;
 use crate::system::allocator::{self, Allocator};
 use crate::watch::{LogFormat, Observer, Observers};
 use args::{
-    CompletionsArgs, DoctorArgs, InitArgs, ManArgs, RunArgs, RunVerbArgs, RunsArgs, SchemaArgs, TaskArgs, TestArgs,
+    CompletionsArgs, DoctorArgs, InitArgs, ManArgs, RecoverArgs, RunArgs, RunVerbArgs, RunsArgs, SchemaArgs, TaskArgs,
+    TestArgs,
 };
 
 /// A command line that runs tasks: `weir` itself, or the command of a section with its own functions.
@@ -115,6 +117,8 @@ enum Verb {
     Plan(RunArgs),
     /// Show earlier runs.
     Runs(RunsArgs),
+    /// Show the runs that did not end, and end them.
+    Recover(RecoverArgs),
     /// Create a new task from a CSV file. Nothing is overwritten.
     Init(InitArgs),
     /// Check everything the task needs on this machine: files, disk, memory, ledger and lock. Nothing is changed.
@@ -308,6 +312,7 @@ impl Cli {
             Verb::Test(args) => test::test(self, args),
             Verb::Plan(args) => plan::plan(self, args),
             Verb::Runs(args) => runs::runs(args),
+            Verb::Recover(args) => recover::recover(args),
             Verb::Init(args) => init::init(self, args),
             Verb::Doctor(args) => doctor::doctor(self, args),
             Verb::Schedule(args) => schedule::schedule(args),
@@ -342,6 +347,10 @@ impl Verb {
             Self::Plan(args) | Self::Schedule(args) => args,
             Self::Run(args) => &mut args.run,
             Self::Doctor(args) => &mut args.run,
+            Self::Recover(args) => {
+                args.task.params.splice(0..0, params);
+                return;
+            }
             Self::Validate(_) | Self::Test(_) | Self::Runs(_) | Self::Init(_) | Self::Schema(_) => return,
             Self::Completions(_) | Self::Man(_) => return,
         };
@@ -355,6 +364,7 @@ impl Verb {
             Self::Init(args) => args.log.log_format,
             Self::Doctor(args) => args.run.task.log.log_format,
             Self::Validate(args) => args.log.log_format,
+            Self::Recover(args) => args.task.log.log_format,
             Self::Test(args) => args.task.log.log_format,
             Self::Runs(args) => args.log.log_format,
             Self::Schema(_) | Self::Completions(_) | Self::Man(_) => LogFormat::Text,

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use chrono::{SecondsFormat, Utc};
 
+use super::recover::recover_without_task;
 use super::summary;
 use super::{Cli, RunVerbArgs, runtime, write_whole};
 use crate::error::{Error, Result};
@@ -44,7 +45,10 @@ fn execute(cli: &Cli, args: &RunVerbArgs) -> Result<Report, (Box<Report>, Error)
         report.fail(&error);
         (Box::new(report), error)
     };
-    let task = args.run.task.load().map_err(without_task)?;
+    let task = args.run.task.load().map_err(|error| {
+        recover_without_task(&args.run.task, &args.run.state.folder(&args.run.task.task_config));
+        without_task(error)
+    })?;
     let mut settings = cli.settings(&args.run);
     settings.observers.add(StepLog);
     if let Some(bar) = (!args.run.task.log.quiet).then(ProgressBar::on_terminal).flatten() {

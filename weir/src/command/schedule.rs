@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use super::{RunArgs, runtime};
+use crate::database::Connector;
 use crate::error::{Error, Result};
-use crate::run::key_of;
+use crate::run::{RunOwner, key_of, recover_all};
 use crate::schedule::Scheduler;
 use crate::system::stop::count_signals;
-use crate::task::Times;
+use crate::task::{Task, Times};
 use crate::watch::start_service_log;
 
 /// How long a run that is stopped has to roll back.
@@ -32,7 +33,19 @@ pub(super) fn schedule(args: &RunArgs) -> Result<u8> {
         program,
         arguments: args.to_arguments(),
     };
+    recover_dead_runs(&task, &scheduler)?;
     runtime(1)?.block_on(async { scheduler.serve(count_signals()?).await })
+}
+
+/// Ends what an earlier run has left, which would otherwise wait for the next due time.
+fn recover_dead_runs(task: &Task, scheduler: &Scheduler) -> Result<()> {
+    let connector = Connector::of(task);
+    let owner = RunOwner { key: &scheduler.key, connections: &task.connections, connector: &connector };
+    match runtime(1)?.block_on(recover_all(&scheduler.state, &owner)) {
+        Ok(_) | Err(Error::Locked { .. }) => {}
+        Err(error) => tracing::error!(%error, "an earlier run could not be recovered; the next run tries again"),
+    }
+    Ok(())
 }
 
 impl RunArgs {

@@ -26,6 +26,11 @@ impl Connector {
         Self { connections: task.connections.clone(), params: task.params.clone() }
     }
 
+    /// Connections without a task: of what a run has left.
+    pub(crate) fn new(connections: Connections, params: Params) -> Self {
+        Self { connections, params }
+    }
+
     /// The PostgreSQL database of a connection.
     pub(crate) fn postgres(&self, name: &str) -> Result<weir_postgres::Database> {
         let database = self.connections.resolve(name, &self.params, |spec| spec.postgres.as_ref(), |url| url.parse());

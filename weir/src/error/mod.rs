@@ -277,7 +277,7 @@ impl Error {
     /// Whether a table refuses what is staged for it, and would do so again.
     pub(crate) fn is_refusal(&self) -> bool {
         use weir_postgres::Error::{Refused, Statement, Table};
-        matches!(self, Self::Database(error @ (Refused { .. } | Statement { .. } | Table { .. })) if !error.is_transient())
+        matches!(self, Self::Database(error @ (Refused(_) | Statement { .. } | Table { .. })) if !error.is_transient())
     }
 
     /// Whether the session with a server is lost, so that it is unknown what it has done last.

@@ -18,7 +18,7 @@ pub(crate) use local::found;
 pub(crate) use store::{FoundFile, RangeReader, wait};
 
 use crate::error::Result;
-use crate::task::Task;
+use crate::task::{Connections, Task};
 
 /// A file system, or an object store.
 #[async_trait]
@@ -68,7 +68,8 @@ struct Kind {
     name: &'static str,
     /// Whether a path or pattern is one of this kind.
     holds: fn(&str) -> bool,
-    open: fn(&Task) -> Arc<dyn FileSystem>,
+    /// Its settings are next to the connections.
+    open: fn(&Connections) -> Arc<dyn FileSystem>,
 }
 
 /// All kinds of file systems.
@@ -78,15 +79,15 @@ const KINDS: [Kind; 1] = [local::KIND];
 pub(crate) fn file_system(task: &Task, location: &str) -> Result<Arc<dyn FileSystem>, String> {
     let kind = KINDS.iter().find(|kind| (kind.holds)(location));
     let known = || KINDS.iter().map(|kind| kind.name).collect::<Vec<_>>().join(" and ");
-    kind.map(|kind| (kind.open)(task)).ok_or_else(|| format!("`{location}`: only {} can be read", known()))
+    kind.map(|kind| (kind.open)(&task.connections)).ok_or_else(|| format!("`{location}`: only {} can be read", known()))
 }
 
 /// Moves files that a run has read to their archives.
-pub(crate) async fn finish_moves(task: &Task, run: &str, moves: &[Move]) -> Result<()> {
+pub(crate) async fn finish_moves(connections: &Connections, run: &str, moves: &[Move]) -> Result<()> {
     for kind in &KINDS {
         let of_kind: Vec<Move> = moves.iter().filter(|of| (kind.holds)(&of.from)).cloned().collect();
         if !of_kind.is_empty() {
-            (kind.open)(task).finish_moves(run, &of_kind).await?;
+            (kind.open)(connections).finish_moves(run, &of_kind).await?;
         }
     }
     Ok(())

@@ -1,7 +1,6 @@
 //! What a task must specify so that its runs are idempotent.
 
-use std::collections::HashSet;
-
+use super::upstream;
 use crate::error::Result;
 use crate::model::Model;
 use crate::sink::{BoundSink, Claim};
@@ -35,16 +34,4 @@ pub(super) fn check(task: &Task, models: &[Model], sources: &[Source], sinks: &[
         }
     }
     Ok(())
-}
-
-/// A table and all that it is made of.
-fn upstream<'a>(table: &'a str, models: &'a [Model]) -> HashSet<&'a str> {
-    let (mut all, mut open) = (HashSet::new(), vec![table]);
-    while let Some(table) = open.pop() {
-        if all.insert(table) {
-            let model = models.iter().find(|model| model.name == table);
-            open.extend(model.into_iter().flat_map(|model| model.reads.iter().map(String::as_str)));
-        }
-    }
-    all
 }

@@ -155,12 +155,12 @@ impl Draft {
 
     /// Plans the stages, with the rules of the task and what the targets can hold.
     pub(crate) fn plan(mut self, task: &Task, context: &SessionContext, limits: &ColumnLimits) -> Result<Plan> {
-        let (mut stages, mut source_gates) = (Vec::new(), Vec::new());
+        let mut stages = Vec::new();
+        let gates = task.spec.quality.iter().map(|(table, quality)| (table.clone(), quality.value.gate)).collect();
         for source in &self.sources {
             let name = source.name();
             if let Some(quality) = task.spec.quality.get(name) {
                 check_source_quality(task, name, quality)?;
-                source_gates.push((name.to_owned(), quality.value.gate));
             }
             if self.readers(name) > 1 || self.sinks.iter().any(|sink| sink.route == accepted_route(name)) {
                 stages.push(Arc::new(self.stage(task, context, name, None)?));
@@ -175,7 +175,7 @@ impl Draft {
             }
         }
         let models = std::mem::take(&mut self.models);
-        Ok(Plan { sources: self.sources, models, stages, sinks: self.sinks, source_gates })
+        Ok(Plan { sources: self.sources, models, stages, sinks: self.sinks, gates })
     }
 
     fn stage(

@@ -9,7 +9,7 @@ mod append_once;
 mod description;
 mod draft;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::SchemaRef;
@@ -42,8 +42,8 @@ pub(crate) struct Plan {
     pub(crate) stages: Vec<Arc<Stage>>,
     /// The sinks, in the order of the task file.
     pub(crate) sinks: Vec<BoundSink>,
-    /// The gates of sources.
-    pub(crate) source_gates: Vec<(String, GateSpec)>,
+    /// The gates of sources and models.
+    pub(crate) gates: HashMap<String, GateSpec>,
 }
 
 /// A table that is computed once.
@@ -111,6 +111,16 @@ impl Plan {
         judges.map(|judge| judge.rules.len() + judge.unique.len()).sum()
     }
 
+    /// The gate of a table.
+    pub(crate) fn gate(&self, table: &str) -> GateSpec {
+        self.gates.get(table).copied().unwrap_or_default()
+    }
+
+    /// A table and all that it is made of.
+    pub(crate) fn upstream<'a>(&'a self, table: &'a str) -> HashSet<&'a str> {
+        upstream(table, &self.models)
+    }
+
     fn stage(&self, table: &str) -> Option<&Arc<Stage>> {
         self.stages.iter().find(|stage| stage.table == table)
     }
@@ -140,6 +150,18 @@ impl BoundStage {
         let message = format!("its columns were planned as {schema:?} and are {real:?}");
         Err(Error::Query { table: table.clone(), message })
     }
+}
+
+/// A table and all that it is made of.
+fn upstream<'a>(table: &'a str, models: &'a [Model]) -> HashSet<&'a str> {
+    let (mut all, mut open) = (HashSet::new(), vec![table]);
+    while let Some(table) = open.pop() {
+        if all.insert(table) {
+            let model = models.iter().find(|model| model.name == table);
+            open.extend(model.into_iter().flat_map(|model| model.reads.iter().map(String::as_str)));
+        }
+    }
+    all
 }
 
 fn register(context: &SessionContext, name: &str, table: Arc<dyn TableProvider>) -> Result<()> {

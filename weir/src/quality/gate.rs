@@ -6,9 +6,9 @@ use super::judge::{Judge, Tally};
 use crate::error::number_of;
 use crate::task::{GateSpec, Limit};
 
-/// The reasons why the gate of a judged table closes; empty if it is open. `unique` has the rows that each `unique`
-/// rule counted.
-pub(crate) fn breaches(judge: &Judge, tally: &Tally, unique: &[u64]) -> Vec<String> {
+/// The reasons why the gate of a judged table closes; empty if it is open. `unique` has the rows that each `unique` rule
+/// counted, `unreadable` the records of the table's sources that could not be read: they would have been rows of it.
+pub(crate) fn breaches(judge: &Judge, tally: &Tally, unique: &[u64], unreadable: u64) -> Vec<String> {
     let counted =
         judge.rules.iter().map(|rule| (&rule.name, rule.max)).zip(tally.failed.iter().map(|counted| counted.rows));
     let unique = judge.unique.iter().map(|rule| (&rule.name, rule.max)).zip(unique.iter().copied());
@@ -16,18 +16,26 @@ pub(crate) fn breaches(judge: &Judge, tally: &Tally, unique: &[u64]) -> Vec<Stri
         over(max, rows, tally.rows).map(|share| format!("rule `{name}` failed for {share}"))
     });
     let mut messages: Vec<String> = exceeded.collect();
-    messages.extend(of_table(&judge.gate, tally.rows, tally.rejected));
+    let Tally { rows, rejected, .. } = tally;
+    messages.extend(few(&judge.gate, *rows));
+    let share = over(judge.gate.max_rejected, rejected + unreadable, rows + unreadable);
+    let of_sources = match unreadable {
+        0 => String::new(),
+        _ => format!("; {} of its sources among them", number_of(unreadable, "unreadable record")),
+    };
+    messages.extend(share.map(|share| format!("rejected: {share}{of_sources}")));
     messages
 }
 
 /// The limits of a `gate` itself that a table exceeds.
 pub(crate) fn of_table(gate: &GateSpec, rows: u64, rejected: u64) -> Vec<String> {
     let rejected = over(gate.max_rejected, rejected, rows).map(|share| format!("rejected: {share}"));
-    let few = gate
-        .min_rows
-        .filter(|min| rows < *min)
-        .map(|min| format!("{}, fewer than min_rows ({min})", number_of(rows, "row")));
-    rejected.into_iter().chain(few).collect()
+    rejected.into_iter().chain(few(gate, rows)).collect()
+}
+
+fn few(gate: &GateSpec, rows: u64) -> Option<String> {
+    let min = gate.min_rows.filter(|min| rows < *min)?;
+    Some(format!("{}, fewer than min_rows ({min})", number_of(rows, "row")))
 }
 
 fn over(max: Option<Limit>, part: u64, whole: u64) -> Option<String> {

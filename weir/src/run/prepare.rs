@@ -8,7 +8,7 @@ use datafusion::prelude::SessionContext;
 
 use super::Run;
 use crate::database::Sessions;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, number_of};
 use crate::format::scan::SourceTable;
 use crate::ledger::Ledger;
 use crate::plan::{Plan, Stage, Tables};
@@ -39,6 +39,14 @@ pub(super) enum PreparedRun {
     Sinks(Vec<Box<dyn Prepared>>),
     /// There is nothing to read, and the task specifies to do nothing then.
     NothingToDo,
+}
+
+/// A stage with rules, and its counts.
+struct JudgedStage {
+    stage: Arc<Stage>,
+    tally: Tally,
+    /// The rows that each `unique` rule counted.
+    unique: Vec<u64>,
 }
 
 /// The tables of the sources, in the order of the sources.
@@ -131,7 +139,8 @@ impl Preparation<'_> {
         let sinks: Arc<[Arc<dyn Parts>]> = writing.iter().map(|sink| sink.parts()).collect();
         let mut parts: Vec<Vec<Written>> = vec![Vec::new(); sinks.len()];
         let mut scanned = HashMap::new();
-        let computed = self.compute(tables, &sinks, &mut parts, &mut scanned, report).await;
+        let mut judged = Vec::new();
+        let computed = self.compute(tables, &sinks, &mut parts, &mut scanned, &mut judged, report).await;
         let sources = self.plan.sources.iter().map(|source| match &computed {
             Ok(()) => self.source_report(source, &parts, &scanned),
             // How far the others had come when one failed.
@@ -145,11 +154,7 @@ impl Preparation<'_> {
                 return Err(error);
             }
         };
-        for (name, gate) in &self.plan.source_gates {
-            let of_source = sources.iter().filter(|table| table.table == *name);
-            let messages = of_source.flat_map(|table| quality::of_table(gate, table.rows, table.rejected));
-            report.breaches.extend(messages.map(|message| format!("{name}: {message}")));
-        }
+        self.ask_gates(&sources, &judged, &parts, report);
         report.tables.splice(0..0, sources);
         Ok(parts)
     }
@@ -160,6 +165,7 @@ impl Preparation<'_> {
         sinks: &Arc<[Arc<dyn Parts>]>,
         parts: &mut [Vec<Written>],
         scanned: &mut HashMap<String, u64>,
+        judged: &mut Vec<JudgedStage>,
         report: &mut Report,
     ) -> Result<()> {
         let names = self.plan.sources.iter().map(|source| source.name().to_owned());
@@ -178,7 +184,7 @@ impl Preparation<'_> {
             };
             self.check_counts(stage, &pass)?;
             scanned.insert(stage.table.clone(), pass.tally.rows);
-            self.judged(stage, pass, parts, report)?;
+            judged.extend(self.judged(stage, pass, parts, report)?);
             self.run.step(report, &stage.table, started);
         }
         self.drain(tables, report)?;
@@ -218,8 +224,44 @@ impl Preparation<'_> {
         all
     }
 
-    /// Takes the parts of a stage, counts what is left to count, and asks the gate.
-    fn judged(&self, stage: &Stage, mut pass: Pass, parts: &mut [Vec<Written>], report: &mut Report) -> Result<()> {
+    /// Asks the gates, once all sources are read to their end.
+    fn ask_gates(&self, sources: &[TableReport], judged: &[JudgedStage], parts: &[Vec<Written>], report: &mut Report) {
+        let plan = self.plan;
+        let mut breaches = Vec::new();
+        for source in sources {
+            let gate = plan.gate(&source.table);
+            let mut messages = quality::of_table(&gate, source.rows, source.rejected);
+            if source.rows > 0 && source.accepted == 0 && gate.min_rows != Some(0) {
+                messages.push(format!("all {} were rejected", number_of(source.rows, "record")));
+            }
+            breaches.extend(messages.into_iter().map(|message| (&source.table, message)));
+        }
+        for JudgedStage { stage, tally, unique } in judged {
+            let Some(judge) = &stage.judge else { continue };
+            let upstream = plan.upstream(&stage.table);
+            let of_sources = sources.iter().filter(|source| upstream.contains(source.table.as_str()));
+            let unreadable = of_sources.map(|source| source.rejected).sum();
+            let messages = quality::breaches(judge, tally, unique, unreadable);
+            breaches.extend(messages.into_iter().map(|message| (&stage.table, message)));
+        }
+        for (sink, parts) in plan.sinks.iter().zip(parts) {
+            let is_emptied = sink.replaces_rows() && parts.iter().all(|part| part.rows == 0);
+            if is_emptied && plan.gate(&sink.route.table).min_rows != Some(0) {
+                let message = format!("no row for sink `{}`, whose rows would be replaced by nothing", sink.name);
+                breaches.push((&sink.route.table, message));
+            }
+        }
+        report.breaches.extend(breaches.into_iter().map(|(table, message)| format!("{table}: {message}")));
+    }
+
+    /// Takes the parts of a stage, and counts what is left to count.
+    fn judged(
+        &self,
+        stage: &Arc<Stage>,
+        mut pass: Pass,
+        parts: &mut [Vec<Written>],
+        report: &mut Report,
+    ) -> Result<Option<JudgedStage>> {
         for (sink, written) in std::mem::take(&mut pass.parts) {
             parts[sink].push(written);
         }
@@ -229,7 +271,7 @@ impl Preparation<'_> {
             if !reasons.is_empty() {
                 report.tables.push(table_report(stage, &tally, reasons));
             }
-            return Ok(());
+            return Ok(None);
         };
         let mut unique = Vec::new();
         for (number, rule) in judge.unique.iter().enumerate() {
@@ -246,10 +288,8 @@ impl Preparation<'_> {
                 return Err(error);
             }
         }
-        let closed = quality::breaches(judge, &tally, &unique);
-        report.breaches.extend(closed.into_iter().map(|message| format!("{}: {message}", stage.table)));
         report.tables.push(table_report(stage, &tally, reasons));
-        Ok(())
+        Ok(Some(JudgedStage { stage: stage.clone(), tally, unique }))
     }
 
     /// Completes every sink: after this they only have to be committed.

@@ -1,29 +1,94 @@
 //! Recovery: rolls a run forward or back whose process died.
 
+use std::path::Path;
+
 use crate::database::Connector;
-use crate::error::Result;
-use crate::ledger::{Ledger, Unfinished};
+use crate::error::{Error, Result};
+use crate::ledger::{Ledger, Lock, Unfinished};
 use crate::place::finish_moves;
 use crate::report::{Outcome, RunKey};
+use crate::scratch::ScratchFolder;
 use crate::sink::{self, Prepared};
-use crate::task::Task;
+use crate::task::Connections;
 
 /// A sink of a dead run, and whether it was to be published.
 type Sink = (Box<dyn Prepared>, bool);
 
+/// The key of some runs, and what their targets and inputs are reached with. It does not need the task: that may be broken
+/// or changed since then.
+pub(crate) struct RunOwner<'a> {
+    pub(crate) key: &'a RunKey,
+    pub(crate) connections: &'a Connections,
+    pub(crate) connector: &'a Connector,
+}
+
+/// A dead run that was ended.
+#[derive(Debug)]
+pub(crate) struct Recovered {
+    pub(crate) run: String,
+    pub(crate) message: String,
+}
+
 /// Rolls every dead run of a key forward, if its commit record exists, or back. The caller holds the lock of the key, so a
 /// run that the ledger has open is dead.
-pub(super) async fn recover(ledger: &mut Ledger, task: &Task, key: &RunKey, connector: &Connector) -> Result<()> {
-    for run in ledger.unfinished(key)? {
+pub(super) async fn recover(ledger: &mut Ledger, owner: &RunOwner<'_>) -> Result<Vec<Recovered>> {
+    let mut all = Vec::new();
+    for run in ledger.unfinished(owner.key)? {
         let ended = match run.is_committed {
-            true => roll_forward(ledger, task, connector, &run).await.map_err(|error| error.while_publishing(&run.id)),
-            false => roll_back(connector, &run).await,
+            true => roll_forward(ledger, owner, &run).await.map_err(|error| error.while_publishing(&run.id)),
+            false => roll_back(owner.connector, &run).await,
         };
         let (is_whole, message) = ended?;
         tracing::warn!(run = %run.id, "an earlier run did not end: {message}");
         ledger.recovered(&run, is_whole, &message)?;
+        all.push(Recovered { run: run.id, message });
     }
-    Ok(())
+    Ok(all)
+}
+
+/// Takes the lock of a key and recovers its dead runs.
+pub(crate) async fn recover_all(state: &Path, owner: &RunOwner<'_>) -> Result<Vec<Recovered>> {
+    if unfinished(state, owner.key)?.is_empty() {
+        return Ok(vec![]);
+    }
+    let _lock = Lock::take(state, owner.key, "recover")?;
+    let recovered = recover(&mut Ledger::open(state)?, owner).await?;
+    remove_scratch(state, owner.key)?;
+    Ok(recovered)
+}
+
+/// Removes what dead runs have left on disk for themselves.
+fn remove_scratch(state: &Path, key: &RunKey) -> Result<()> {
+    ScratchFolder::create(state, key).map(drop)
+}
+
+/// The runs of a key that have no end: their ids, and whether each has a commit record. They are dead if nobody holds the lock
+/// of the key.
+pub(crate) fn unfinished(state: &Path, key: &RunKey) -> Result<Vec<(String, bool)>> {
+    let Some(ledger) = Ledger::read_only(state)? else { return Ok(vec![]) };
+    Ok(ledger.unfinished(key)?.into_iter().map(|run| (run.id, run.is_committed)).collect())
+}
+
+/// Ends a dead run without committing anything more of it: what it has prepared is removed. Returns what became of its sinks.
+pub(crate) async fn abandon(state: &Path, owner: &RunOwner<'_>, run: &str) -> Result<Recovered> {
+    let _lock = Lock::take(state, owner.key, "recover")?;
+    let mut ledger = Ledger::open(state)?;
+    let Some(dead) = ledger.unfinished(owner.key)?.into_iter().find(|dead| dead.id == run) else {
+        let help = "`weir recover` without options lists the runs that did not end";
+        return Err(Error::usage(format!("run {run} of `{}` is not waiting for its end", owner.key), help));
+    };
+    let sinks = sinks(&dead)?;
+    let (mut committed, mut others) = (vec![], vec![]);
+    for (sink, _) in sinks.iter().filter(|(_, is_published)| *is_published) {
+        let of = if sink.is_committed(owner.connector).await? { &mut committed } else { &mut others };
+        of.push(sink.sink());
+    }
+    abort_all(owner.connector, &sinks).await?;
+    let of = |sinks: &[&str]| if sinks.is_empty() { "none".to_owned() } else { sinks.join(", ") };
+    let message = format!("abandoned: published: {}; not published: {}", of(&committed), of(&others));
+    ledger.recovered(&dead, false, &message)?;
+    remove_scratch(state, owner.key)?;
+    Ok(Recovered { run: dead.id, message })
 }
 
 async fn roll_back(connector: &Connector, run: &Unfinished) -> Result<(bool, String)> {
@@ -31,12 +96,8 @@ async fn roll_back(connector: &Connector, run: &Unfinished) -> Result<(bool, Str
     Ok((false, "it died before its commit record; the next start rolled it back".to_owned()))
 }
 
-async fn roll_forward(
-    ledger: &mut Ledger,
-    task: &Task,
-    connector: &Connector,
-    run: &Unfinished,
-) -> Result<(bool, String)> {
+async fn roll_forward(ledger: &mut Ledger, owner: &RunOwner<'_>, run: &Unfinished) -> Result<(bool, String)> {
+    let connector = owner.connector;
     let sinks = sinks(run)?;
     let (mut lost, mut committed) = (Vec::new(), 0);
     for (sink, _) in sinks.iter().filter(|(_, is_published)| *is_published) {
@@ -72,7 +133,7 @@ async fn roll_forward(
         return Ok((false, message));
     }
     if run.outcome == Some(Outcome::Done) {
-        finish_moves(task, &run.id, &ledger.moves(&run.id)?).await?;
+        finish_moves(owner.connections, &run.id, &ledger.moves(&run.id)?).await?;
     }
     Ok((true, "it did not end after its commit record; the next start rolled it forward".to_owned()))
 }

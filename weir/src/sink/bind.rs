@@ -7,13 +7,14 @@ use datafusion::arrow::datatypes::SchemaRef;
 use super::{ColumnLimit, KINDS, OpenTarget, SinkRun, Target};
 use crate::error::{Error, Result};
 use crate::format::write::OutputColumn;
-use crate::task::{OutputColumnSpec, Publish, Route, SinkSpec, Task};
+use crate::task::{Mode, OutputColumnSpec, Publish, Route, SinkSpec, Task};
 
 /// A sink as the task declares it, bound to the columns of its route.
 #[derive(Debug)]
 pub(crate) struct BoundSink {
     pub(crate) name: String,
     pub(crate) route: Route,
+    pub(crate) mode: Mode,
     pub(crate) publish: Publish,
     pub(crate) target: Box<dyn Target>,
 }
@@ -35,7 +36,13 @@ impl BoundSink {
                 return Err(Box::new(error.with_help(help)).into());
             }
         };
-        Ok(Self { name: name.to_owned(), route: spec.from.value.clone(), publish: spec.publish, target })
+        let (route, mode, publish) = (spec.from.value.clone(), spec.mode, spec.publish);
+        Ok(Self { name: name.to_owned(), route, mode, publish, target })
+    }
+
+    /// Whether accepted rows replace those of the run before.
+    pub(crate) fn replaces_rows(&self) -> bool {
+        self.mode == Mode::Overwrite && self.publish == Publish::Gated && !self.route.rejected
     }
 
     /// The positions in the route that the sink takes.

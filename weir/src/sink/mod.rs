@@ -232,7 +232,7 @@ pub(crate) fn transactions<'a>(sinks: impl Iterator<Item = &'a dyn Prepared>) ->
 }
 
 /// The sink, if it is of this kind.
-fn of_kind<'a, K: 'static>(sink: &'a dyn Prepared) -> Option<&'a K> {
+fn of_kind<K: 'static>(sink: &dyn Prepared) -> Option<&K> {
     sink.as_any().downcast_ref()
 }
 
@@ -243,6 +243,9 @@ pub(crate) async fn commit(transaction: &dyn Transaction, connector: &Connector)
 
 /// Binds the sink of a name to columns.
 type Bind = fn(&Task, &str, &SinkSpec, Vec<OutputColumn>) -> Result<Box<dyn Target>>;
+
+/// Groups the sinks of one kind into transactions.
+type Transactions = fn(&[&dyn Prepared]) -> Vec<Box<dyn Transaction>>;
 
 /// A kind of target.
 struct Kind {
@@ -255,7 +258,7 @@ struct Kind {
     /// Whether it is on a server, which may be lost or refuse.
     is_server: bool,
     /// The transactions of those among prepared sinks that are of this kind.
-    transactions: fn(&[&dyn Prepared]) -> Vec<Box<dyn Transaction>>,
+    transactions: Transactions,
     /// Reads back what was written to the ledger.
     read: fn(Value) -> serde_json::Result<Box<dyn Prepared>>,
 }

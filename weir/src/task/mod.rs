@@ -144,6 +144,30 @@ pub(crate) fn name_in(path: &Path) -> Result<String> {
     Ok(parse_spec(&SourceText::new(path, read(path)?))?.name.value)
 }
 
+/// What the runs of a task are found by, as far as it can be read: its name, the connections next to it, and its parameters.
+/// A run that died must be recovered also when the task file was broken since then.
+#[derive(Debug)]
+pub(crate) struct TaskOwner {
+    pub(crate) name: String,
+    pub(crate) connections: Connections,
+    pub(crate) params: Params,
+}
+
+impl TaskOwner {
+    pub(crate) fn read(path: &Path, choice: &ParamChoice) -> Result<Self> {
+        match Task::load(path, choice) {
+            Ok(task) => Ok(Self { name: task.name().to_owned(), connections: task.connections, params: task.params }),
+            Err(error) => {
+                let text = read(path)?;
+                let name = text.lines().find_map(|line| line.strip_prefix("name:")).ok_or(error)?;
+                let name = name.split('#').next().unwrap_or_default().trim().trim_matches(['"', '\'']).to_owned();
+                let connections = Connections::load(path.parent().unwrap_or(Path::new("")))?;
+                Ok(Self { name, connections, params: Params::default() })
+            }
+        }
+    }
+}
+
 fn read(path: &Path) -> Result<String> {
     read_text(path).map_err(|what| {
         let help = "pass a task file with --task-config FILE; `weir init` creates one to start from";

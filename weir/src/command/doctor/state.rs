@@ -6,6 +6,7 @@ use super::Findings;
 use super::places::check_writable;
 use crate::error::{Error, Result, state_io};
 use crate::ledger::{Inspection, holder};
+use crate::report::State;
 use crate::run::key_of;
 use crate::task::Task;
 
@@ -45,7 +46,13 @@ fn check_ledger(ledger: &Inspection, is_running: bool, findings: &mut Findings) 
     if !is_running {
         for (id, state) in ledger.unfinished() {
             let message = format!("run {id} did not end while {state}");
-            findings.warn("ledger", message, "the next start rolls it back or forward");
+            if *state == State::Publishing {
+                let help = "some sinks may hold this run and others the one before: `weir recover --retry` publishes the \
+                            rest, and so does the next start; `weir recover --abandon RUN` ends it as it is";
+                findings.problem("ledger", &Error::state(path, message, help));
+            } else {
+                findings.warn("ledger", message, "the next start rolls it back, and so does `weir recover --retry`");
+            }
         }
     }
     if let Some(latest) = latest

@@ -81,7 +81,7 @@ quality:
     reject_unless:                    # reason: requirement; a rejected row has all its reasons
       {rule}: {requirement}
     # warn_unless: {{repeated: {{unique: {first}}}}}     # counted and sampled, and kept
-    # gate: {{max_rejected: 5%, min_rows: 1}}     # publish nothing if too many rows are rejected
+    gate: {{max_rejected: 10%, min_rows: 1}}      # publish nothing if too many rows are rejected, or there are none
 
 sinks:                                # published atomically: all folders or none
   {name}:

@@ -6,6 +6,7 @@
 //! other file was written by somebody else, and then the folder is left alone.
 
 mod append;
+mod lock;
 mod manifest;
 mod part;
 mod pending;
@@ -29,7 +30,7 @@ use crate::task::{Compression, FilesSpec, Format, Mode, SinkSpec, Task, type_nam
 use append::Former;
 use manifest::{Addition, Manifest, ManifestColumn};
 use part::FilePart;
-use pending::Folder;
+use pending::{Folder, part_prefix};
 
 /// The marker of a complete folder.
 const MARKER: &str = "_SUCCESS";
@@ -73,8 +74,13 @@ impl FolderTarget {
                 return Err(Box::new(task.error(&spec.from, message).with_help(help)).into());
             }
         }
+        let path = task.params.fill(&task.source, &files.path)?;
+        if path.contains("://") {
+            let error = task.error(&files.path, format!("`{path}`: only local folders can be written"));
+            return Err(Box::new(error.with_help("name a folder; a program such as rclone copies it elsewhere")).into());
+        }
         let layout = FileLayout { format: files.format, compression: compression(task, name, files)?, columns };
-        Ok(Self { path: task.params.fill(&task.source, &files.path)?, mode: spec.mode, layout })
+        Ok(Self { path, mode: spec.mode, layout })
     }
 }
 
@@ -107,6 +113,7 @@ impl Target for FolderTarget {
 
     async fn open(&self, sink: &SinkRun<'_>) -> Result<Box<dyn OpenTarget>> {
         let folder = Folder::new(sink, Path::new(&self.path))?;
+        folder.check_lock()?;
         Ok(Box::new(OpenFolder::new(folder, self.mode, self.layout.clone(), sink.history)?))
     }
 }
@@ -128,7 +135,10 @@ impl OpenTarget for OpenFolder {
     }
 
     /// Creates the staging folder, with former files that have to be carried along.
-    async fn begin(self: Box<Self>) -> Result<Box<dyn Writing>> {
+    async fn begin(mut self: Box<Self>) -> Result<Box<dyn Writing>> {
+        let parent = self.folder.target.parent().unwrap_or(&self.folder.target);
+        disk::make_folder(parent).map_err(|error| self.folder.error(&self.folder.staging, error))?;
+        self.folder.lock()?;
         let staging = &self.folder.staging;
         disk::make_folder(staging).map_err(|error| self.folder.error(staging, error))?;
         fault::point("staging_made");
@@ -160,8 +170,8 @@ impl Parts for FolderParts {
     fn part(&self) -> Result<Box<dyn Part>> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         // Next to the files of other runs a name says which run wrote it.
-        let of_run = if self.mode == Mode::Append { format!("{}-", self.folder.run) } else { String::new() };
-        let name = format!("part-{of_run}{number:05}.{}", self.layout.extension());
+        let prefix = if self.mode == Mode::Append { part_prefix(&self.folder.run) } else { "part-".to_owned() };
+        let name = format!("{prefix}{number:05}.{}", self.layout.extension());
         Ok(Box::new(FilePart::create(&self.folder, name, &self.layout)?))
     }
 }

@@ -6,6 +6,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::MARKER;
+use super::lock::FolderLock;
 use super::manifest::Manifest;
 use crate::database::Connector;
 use crate::error::{Cause, Error, Result};
@@ -26,8 +28,13 @@ pub(super) const TAG: &str = "folder";
 /// The help of an error of the disk.
 pub(super) const WRITABLE: &str = "check that the folder is writable and has free space; then start the run again";
 
+/// What the names of the files that a run appends begin with.
+pub(super) fn part_prefix(run: &str) -> String {
+    format!("part-{run}-")
+}
+
 /// A folder, and the staging folder with its next content.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Folder {
     /// The key of the run: the task and its environment.
     pub(super) task: String,
@@ -41,6 +48,9 @@ pub(super) struct Folder {
     /// Whether the files are moved into the target, which stays what it is.
     #[serde(default)]
     pub(super) in_place: bool,
+    /// From the beginning of the run's writing to its end.
+    #[serde(skip)]
+    pub(super) lock: Option<Arc<FolderLock>>,
 }
 
 impl Folder {
@@ -56,7 +66,28 @@ impl Folder {
         };
         let staging = parent.join(format!(".{}.weir-{run}", folder.to_string_lossy()));
         let (task, sink, run) = (key.to_string(), (*name).to_owned(), (*run).to_owned());
-        Ok(Self { task, sink, run, target, staging, after: None, in_place: false })
+        Ok(Self { task, sink, run, target, staging, after: None, in_place: false, lock: None })
+    }
+
+    /// Takes the folder's lock, if it is not held.
+    pub(super) fn lock(&mut self) -> Result<()> {
+        if self.lock.is_none() {
+            let lock = FolderLock::take(&self.target).map_err(|error| self.not_locked(error))?;
+            self.lock = Some(Arc::new(lock));
+        }
+        Ok(())
+    }
+
+    /// Fails if another run has the folder's lock.
+    pub(super) fn check_lock(&self) -> Result<()> {
+        FolderLock::check(&self.target).map_err(|error| self.not_locked(error))
+    }
+
+    fn not_locked(&self, error: std::io::Error) -> Error {
+        match error.kind() {
+            ErrorKind::WouldBlock => FolderLock::held(&self.sink, &self.target),
+            _ => self.error(&self.staging, error),
+        }
     }
 
     /// Fails if the folder cannot be committed, or holds anything that no run has written. Returns its manifest.
@@ -151,6 +182,27 @@ impl Folder {
         disk::sync_folder(&self.target)
     }
 
+    /// Removes the run's files from a folder whose manifest does not have them.
+    fn move_out(&self) -> Result<()> {
+        if !self.in_place || self.is_committed()? {
+            return Ok(());
+        }
+        let own = part_prefix(&self.run);
+        let remove = || -> std::io::Result<()> {
+            for entry in fs::read_dir(&self.target)? {
+                let entry = entry?;
+                if entry.file_name().to_string_lossy().starts_with(&own) {
+                    fs::remove_file(entry.path())?;
+                }
+            }
+            Ok(())
+        };
+        match remove() {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(self.error(&self.target, error)),
+            _ => Ok(()),
+        }
+    }
+
     /// The one rename that makes the run's content the folder's.
     fn switch(&self) -> std::io::Result<()> {
         match self.in_place {
@@ -231,7 +283,11 @@ impl Pending for Folder {
     }
 
     async fn abort(&self, _: &Connector) -> Result<()> {
-        self.remove_staging()
+        self.move_out()?;
+        self.remove_staging()?;
+        // Of a dead run. A lock that is held stays.
+        let _ = FolderLock::check(&self.target);
+        Ok(())
     }
 }
 
@@ -271,7 +327,9 @@ pub(super) fn transactions(sinks: &[&dyn Prepared]) -> Vec<Box<dyn Transaction>>
 impl Transaction for Folders {
     /// All that can be done before a rename has been done when the folders were prepared.
     async fn begin(&self, _: &Connector) -> Result<Box<dyn OpenTransaction>> {
-        Ok(Box::new(self.clone()))
+        let mut folders = self.clone();
+        folders.0.iter_mut().try_for_each(Folder::lock)?;
+        Ok(Box::new(folders))
     }
 }
 

@@ -126,6 +126,7 @@ async fn an_append_that_died_between_two_moves_is_finished() {
     assert!(!second.is_committed(&connector()).await.unwrap());
     assert!(!second.is_lost(&connector()).await.unwrap());
     commit(&*second).await.unwrap();
+    drop(second);
     assert_eq!(run_of(&target), "2");
     assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1);
 }

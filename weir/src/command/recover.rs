@@ -1,0 +1,67 @@
+//! `recover`: shows or ends the runs that did not end, without starting one.
+
+use std::path::Path;
+
+use super::{RecoverArgs, TaskArgs, runtime};
+use crate::database::Connector;
+use crate::error::Result;
+use crate::report::RunKey;
+use crate::run::{Recovered, RunOwner, abandon, recover_all, unfinished};
+use crate::task::TaskOwner;
+use crate::watch::start_log;
+
+pub(super) fn recover(args: &RecoverArgs) -> Result<u8> {
+    start_log(args.task.log.log_format, args.task.log.quiet);
+    let owner = TaskOwner::read(&args.task.task_config, &args.task.choice())?;
+    let key = RunKey::new(&owner.name, args.task.environment());
+    let state = args.state.folder(&args.task.task_config);
+    let connector = Connector::new(owner.connections.clone(), owner.params);
+    let owner = RunOwner { key: &key, connections: &owner.connections, connector: &connector };
+    let ended = match &args.abandon {
+        Some(run) => vec![runtime(1)?.block_on(abandon(&state, &owner, run))?],
+        None if args.retry => runtime(1)?.block_on(recover_all(&state, &owner))?,
+        None => return show(&state, &key),
+    };
+    for Recovered { run, message } in &ended {
+        say!("{run}: {message}");
+    }
+    if ended.is_empty() {
+        say!("all runs of `{key}` have ended");
+    }
+    Ok(0)
+}
+
+/// Shows what is pending; the exit code is 1 if something is.
+fn show(state: &Path, key: &RunKey) -> Result<u8> {
+    let runs = unfinished(state, key)?;
+    if runs.is_empty() {
+        say!("all runs of `{key}` have ended");
+        return Ok(0);
+    }
+    if let Some(holder) = crate::ledger::holder(state, key) {
+        say!("{holder}");
+        return Ok(0);
+    }
+    for (run, is_committed) in &runs {
+        match is_committed {
+            true => say!("{run}: died after its commit record; --retry publishes the rest, --abandon {run} leaves it"),
+            false => say!("{run}: died before its commit record; --retry removes what it has written"),
+        }
+    }
+    Ok(1)
+}
+
+/// Recovers the dead runs of a task whose file cannot be read. That it cannot be read is the error to report, not what happens
+/// here.
+pub(super) fn recover_without_task(args: &TaskArgs, state: &Path) {
+    let recovered = || -> Result<()> {
+        let owner = TaskOwner::read(&args.task_config, &args.choice())?;
+        let key = RunKey::new(&owner.name, args.environment());
+        let connector = Connector::new(owner.connections.clone(), owner.params);
+        let owner = RunOwner { key: &key, connections: &owner.connections, connector: &connector };
+        runtime(1)?.block_on(recover_all(state, &owner)).map(drop)
+    };
+    if let Err(error) = recovered() {
+        tracing::warn!(%error, "earlier runs that did not end could not be recovered");
+    }
+}
