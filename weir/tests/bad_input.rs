@@ -124,3 +124,23 @@ fn an_unreadable_folder_or_file_is_an_error() {
     ran.ended(1, "give the user that runs weir read access");
     run_without_privileges(&project).ended(0, "");
 }
+
+#[test]
+fn what_a_file_is_instead_is_said() {
+    let project = Project::people();
+    project.file("in/a.csv", "name,age,\nAnn,30\n");
+    project.run(&[]).ended(1, "its header has a column without a name; perhaps the line has a comma too many");
+    project.task("path: \"in/*.csv\", format: csv}", "path: \"in/*.json\", format: jsonl}");
+    project.file("in/a.json", "\n[{\"name\": \"Ann\", \"age\": 30}]\n");
+    project.run(&[]).ended(1, "is a JSON array, and JSON Lines has an object on each line");
+}
+
+#[test]
+fn a_column_in_capitals_is_told_to_be_quoted() {
+    let project = Project::people();
+    project.task("columns: {name: string, age: integer}", "columns: {Name: string, age: integer}");
+    project.file("sql/adult.sql", "select Name as name, age from person");
+    let ran = project.run(&[]);
+    ran.ended(2, "column 'name' not found");
+    ran.ended(2, "write \"Name\" with double quotes");
+}

@@ -489,7 +489,7 @@ fn rows_are_not_replaced_by_nothing_unless_asked_for() {
         // No row, only rejected rows, only unreadable records.
         let emptied = "no row for sink `stock`, whose rows would be replaced by nothing";
         for (lines, said) in
-            [("", emptied), ("bolt,-1", emptied), ("bolt,many\nnut,many", "all 2 records were rejected")]
+            [("", emptied), ("bolt,-1", emptied), ("bolt,many\nnut,many", "no record was accepted, of 2 records")]
         {
             deliver(kind, "a", lines);
             run(kind).ended(3, said);

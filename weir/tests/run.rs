@@ -377,3 +377,105 @@ fn a_folder_that_a_run_with_another_state_folder_writes_is_refused() {
     project.run(&[]).ended(0, "done");
     assert!(project.left("out").iter().all(|name| !name.starts_with('.')), "{:?}", project.left("out"));
 }
+
+#[test]
+fn rules_know_the_moment_of_the_run_and_what_it_writes_can_be_read() {
+    let project = Project::people();
+    project.file("in/a.csv", "name,age\nAnn,30\nBob,40\n");
+    project.file("sql/adult.sql", "select name, age, now() as seen_at from person");
+    let rules = "too_young: age >= $least_age\n      now: seen_at = now()\n      past: cast(seen_at as date) <= current_date\n      \
+                 recent: seen_at > now() - interval '30 day'";
+    project.task("too_young: age >= $least_age", rules);
+    project.run(&[]).ended(0, "done");
+    assert_eq!(project.rows("out/bad"), ["name,years,reasons"], "all rules hold: there is one moment");
+    // A source with the declaration of the sink reads it back.
+    project.file("in/a.csv", std::fs::read_to_string(project.path("out/good/part-00000.csv")).unwrap());
+    project.task("columns: {name: string, age: integer}", "columns: {name: string, age: integer, seen_at: timestamp}");
+    project.file("sql/adult.sql", "select name, age, seen_at from person");
+    let before = project.rows("out/good");
+    project.task("      now: seen_at = now()\n", "");
+    project.run(&[]).ended(0, "done");
+    assert_eq!(project.rows("out/good"), before);
+}
+
+#[test]
+fn values_of_rows_are_in_no_log() {
+    let project = Project::people();
+    project.file("in/a.csv", "Ann Private,55\nBob,17\n");
+    let log = |project: &Project| project.run(&["--log-format", "json", "--quiet"]);
+    let ran = log(&project);
+    ran.ended(1, "its first line has none of the declared columns");
+    assert!(!ran.err.contains("Private"), "{}", ran.err);
+    project.file("in/a.csv", "name,age\nAnn Private,17\n");
+    project.task("    gate:", "    fail_unless: {adult: age > 17}\n    gate:");
+    let ran = log(&project);
+    ran.ended(1, "rule `adult` (fail_unless) failed");
+    assert!(!ran.err.contains("Private"), "{}", ran.err);
+}
+
+#[test]
+fn a_terminal_finds_nothing_to_obey_in_a_value() {
+    let project = Project::people();
+    project.file("in/a.csv", "name,age\nAnn,30\nBob,31\n\u{1b}]52;c;YQ==\u{7}\u{202e}evil,7\n");
+    let ran = project.run(&[]);
+    ran.ended(0, "\\u{1b}]52;c;YQ==\\u{7}\\u{202e}evil, 7");
+    assert!(!format!("{}{}", ran.out, ran.err).contains(['\u{1b}', '\u{202e}']), "{}", ran.out);
+}
+
+#[test]
+fn reasons_are_counted_one_by_one_and_records_once() {
+    let project = Project::people();
+    project.task(
+        "{name: string, age: integer}",
+        "{name: {type: string, on_invalid: reject, not_null: true}, age: integer}",
+    );
+    let sink =
+        "  broken:\n    from: person.rejected\n    mode: overwrite\n    files: {path: out/broken, format: csv}\n";
+    let task = std::fs::read_to_string(project.path("task.yaml")).unwrap();
+    project.file("task.yaml", task.replace("max_rejected: 60%, ", "") + sink);
+    project.file("in/a.csv", "name,age\nAnn,30\n,x\n,7\nBob,y\n");
+    let ran = project.run(&["--report", "report.json"]);
+    ran.ended(0, "");
+    let report: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(project.path("report.json")).unwrap()).unwrap();
+    let source = &report["report"]["tables"][0];
+    assert_eq!((source["rows"].as_u64(), source["rejected"].as_u64()), (Some(4), Some(3)), "{source}");
+    let reasons = source["reasons"].as_array().unwrap();
+    let reasons: Vec<_> =
+        reasons.iter().map(|of| (of["name"].as_str().unwrap(), of["rows"].as_u64().unwrap())).collect();
+    assert_eq!(reasons, [("invalid_age", 2), ("missing_name", 2)]);
+}
+
+#[test]
+fn a_file_whose_name_is_not_utf_8_is_not_passed_over() {
+    use std::os::unix::ffi::OsStrExt;
+    let project = Project::people();
+    let name = std::ffi::OsStr::from_bytes(b"b\xe9.csv");
+    std::fs::write(project.path("in").join(name), "name,age\nCid,50\n").unwrap();
+    project.run(&[]).ended(1, "its name is not UTF-8");
+}
+
+#[test]
+fn a_second_signal_ends_a_run_that_computes_without_an_end() {
+    let project = Project::people();
+    let rows: String = (0..30_000).map(|i| format!("n{i},50\n")).collect();
+    project.file("in/a.csv", format!("name,age\n{rows}"));
+    project.file(
+        "sql/adult.sql",
+        "select max(a.name) as name, cast(sum(a.age + b.age + c.age) as integer) as age
+         from person a cross join person b cross join person c",
+    );
+    let mut command = project.command(&["run", "--task-config", "task.yaml", "--threads", "2", "--quiet"]);
+    let mut child = command.spawn().unwrap();
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    let pid = rustix::process::Pid::from_child(&child);
+    let started = std::time::Instant::now();
+    while child.try_wait().unwrap().is_none() {
+        assert!(started.elapsed() < std::time::Duration::from_secs(10), "it does not end");
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(300));
+    }
+    project.file("sql/adult.sql", "select name, age from person");
+    project.run(&[]).ended(0, "done");
+    assert_eq!(project.left(".weir/scratch"), [""; 0]);
+}

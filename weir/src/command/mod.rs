@@ -41,7 +41,7 @@ use datafusion::logical_expr::ScalarUDF;
 use miette::Diagnostic;
 
 use crate::engine::Resources;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, printable};
 use crate::fetch::Fetch;
 use crate::run::Settings;
 use crate::system::allocator::{self, Allocator};
@@ -378,7 +378,7 @@ struct WithoutCause(Error);
 
 impl std::fmt::Display for WithoutCause {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.fmt(f)
+        f.write_str(&lines_of(&self.0.to_string()))
     }
 }
 
@@ -386,7 +386,7 @@ impl std::error::Error for WithoutCause {}
 
 impl Diagnostic for WithoutCause {
     fn help<'a>(&'a self) -> Option<Box<dyn std::fmt::Display + 'a>> {
-        self.0.help()
+        self.0.help().map(|help| Box::new(lines_of(&help.to_string())) as _)
     }
 
     fn source_code(&self) -> Option<&dyn miette::SourceCode> {
@@ -404,7 +404,9 @@ impl Diagnostic for WithoutCause {
 
 /// Prints an error for a person on a terminal, otherwise as a log line; returns the exit code.
 fn report_error(error: &miette::Report, format: LogFormat) -> u8 {
-    let help = error.help().map(|help| help.to_string());
+    let own = error.downcast_ref::<WithoutCause>().map(|WithoutCause(error)| error);
+    let own = own.or_else(|| error.downcast_ref::<Error>());
+    let help = error.help().map(|help| lines_of(&help.to_string()));
     let is_terminal = std::io::stderr().is_terminal();
     match format {
         LogFormat::Text if is_terminal => complain!("{error:?}"),
@@ -421,11 +423,16 @@ fn report_error(error: &miette::Report, format: LogFormat) -> u8 {
             for related in error.related().into_iter().flatten() {
                 tracing::error!("{related}");
             }
+            let help = own.map_or(help, Error::help_for_log);
             tracing::error!(help, "{error}");
         }
     }
-    let own = error.downcast_ref::<WithoutCause>().map(|WithoutCause(error)| error);
-    own.or_else(|| error.downcast_ref::<Error>()).map_or(1, Error::exit_code)
+    own.map_or(1, Error::exit_code)
+}
+
+/// A text of several lines, each printable.
+fn lines_of(text: &str) -> String {
+    text.lines().map(printable).collect::<Vec<_>>().join("\n")
 }
 
 /// Writes a file atomically: readers see it complete or not at all.

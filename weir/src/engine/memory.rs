@@ -59,6 +59,9 @@ const INTERVAL: Duration = Duration::from_millis(4);
 /// How long the process may be above the limit before the run is stopped, and how long a request for memory may wait.
 const GRACE: Duration = Duration::from_millis(200);
 
+/// How long a run may have too much memory after it was asked to stop.
+const LAST_RESORT: Duration = Duration::from_secs(10);
+
 /// A pool for operators that takes the memory of the whole process into account.
 ///
 /// Operators that can spill have equal shares of it. A refusal would end an operator that cannot spill: it gets what
@@ -271,9 +274,23 @@ fn watch(process: &Process, resident: &Resident, stop: &AtomicBool) {
                 process.is_over.store(true, Ordering::Relaxed);
                 process.over.notify_waiters();
             }
+            // What computes one batch without an end, such as a join of all rows with all, does not stop when it is asked to.
+            if since.elapsed() >= LAST_RESORT || bytes > process.limit.saturating_mul(3) {
+                end_process(process.limit, bytes);
+            }
         }
         std::thread::sleep(INTERVAL);
     }
+}
+
+/// Ends the process: the next start rolls the run back.
+fn end_process(limit: u64, bytes: u64) -> ! {
+    let (limit, bytes) = (HumanBytes(limit), HumanBytes(bytes));
+    tracing::error!(
+        "the run has {bytes} of memory, its limit is {limit}, and it did not stop when it was asked to: the process ends, \
+         nothing was published, and the next start rolls it back"
+    );
+    std::process::exit(1)
 }
 
 /// Returns the limit and the resident bytes when a session's run has to be stopped for its memory.

@@ -8,13 +8,18 @@ mod sum;
 use std::path::Path;
 use std::sync::Arc;
 
+use chrono::{DateTime, SubsecRound, Utc};
 use datafusion::catalog::{
     CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList, MemorySchemaProvider,
 };
+use datafusion::common::DFSchema;
+use datafusion::error::Result as QueryResult;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
-use datafusion::execution::session_state::SessionStateBuilder;
-use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
+use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::logical_expr::simplify::SimplifyContext;
+use datafusion::logical_expr::{AggregateUDF, Expr, ScalarUDF};
+use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use indicatif::HumanBytes;
 
@@ -55,9 +60,36 @@ impl Resources {
     }
 }
 
+/// The moment of a session: what `now()` and `current_date` are in all of its models and rules. Whole microseconds, which
+/// every format keeps.
+struct Moment(DateTime<Utc>);
+
+/// The state of a session, in which to plan.
+pub(crate) fn state(context: &SessionContext) -> SessionState {
+    let mut state = context.state();
+    let moment = state.config().get_extension::<Moment>();
+    if let Some(moment) = moment {
+        state.execution_props_mut().query_execution_start_time = Some(moment.0);
+    }
+    state
+}
+
+/// Folds what is constant in an expression, such as `now()`, as the planner does in a query.
+pub(crate) fn simplified(state: &SessionState, expr: Expr, schema: &DFSchema) -> QueryResult<Expr> {
+    let context = SimplifyContext::builder()
+        .with_schema(Arc::new(schema.clone()))
+        .with_config_options(state.config_options().clone())
+        .with_query_execution_start_time(state.execution_props().query_execution_start_time)
+        .build();
+    let simplifier = ExprSimplifier::new(context);
+    simplifier.simplify(simplifier.coerce(expr, schema)?)
+}
+
 /// Starts a session that spills to `scratch`.
 pub(crate) fn session(resources: Resources, scratch: &Path, functions: &[ScalarUDF]) -> Result<SessionContext> {
-    let mut config = SessionConfig::new().with_target_partitions(resources.threads.max(1));
+    let moment = Moment(Utc::now().trunc_subsecs(6));
+    let mut config =
+        SessionConfig::new().with_target_partitions(resources.threads.max(1)).with_extension(Arc::new(moment));
     config.options_mut().sql_parser.collect_spans = true;
     // `amount * 1.1` is an exact number.
     config.options_mut().sql_parser.parse_float_as_decimal = true;
@@ -92,6 +124,6 @@ pub(crate) fn without_tables(context: &SessionContext) -> SessionContext {
     debug_assert!(registered.is_ok());
     catalogs.register_catalog(names.default_catalog.clone(), catalog);
     SessionContext::new_with_state(
-        SessionStateBuilder::new_from_existing(context.state()).with_catalog_list(catalogs).build(),
+        SessionStateBuilder::new_from_existing(state(context)).with_catalog_list(catalogs).build(),
     )
 }

@@ -11,7 +11,7 @@ use miette::Diagnostic;
 
 pub use fetch::FetchFailed;
 pub use text::{Place, SourceText, TaskError};
-pub(crate) use text::{nearest, number_of};
+pub(crate) use text::{nearest, number_of, printable};
 
 /// An error of a library, or of the operating system.
 pub type Cause = Box<dyn std::error::Error + Send + Sync>;
@@ -253,6 +253,19 @@ impl Error {
         match unwrap_own(error) {
             Ok(own) => own,
             Err(foreign) => Self::Query { table: table.to_owned(), message: foreign.strip_backtrace() },
+        }
+    }
+
+    /// What to do about it, as a log may have it: without values of rows.
+    pub(crate) fn help_for_log(&self) -> Option<String> {
+        match self {
+            Self::RuleFailed { .. } => {
+                Some("nothing was published; correct the input, or make it a rule that rejects or warns".to_owned())
+            }
+            Self::Database(weir_postgres::Error::Refused(_)) => {
+                Some("nothing was changed; reject such rows in the task, or correct them".to_owned())
+            }
+            other => other.help().map(|help| help.to_string()),
         }
     }
 

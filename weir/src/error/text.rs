@@ -94,6 +94,23 @@ impl TaskError {
     }
 }
 
+/// A text in which a terminal finds nothing to obey: control characters, and those that change the direction of what
+/// follows, are shown escaped; a line break and a tab are a blank.
+pub(crate) fn printable(text: &str) -> String {
+    let is_plain = |c: char| {
+        !c.is_control() && !matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    let mut printable = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' | '\r' | '\t' => printable.push(' '),
+            c if is_plain(c) => printable.push(c),
+            c => printable.extend(c.escape_unicode()),
+        }
+    }
+    printable
+}
+
 /// A count with its noun: `1 file`, `1,200 files`.
 pub(crate) fn number_of(count: impl TryInto<u64>, noun: &str) -> String {
     let count = count.try_into().unwrap_or(u64::MAX);

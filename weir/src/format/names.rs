@@ -14,6 +14,20 @@ pub(crate) struct ExpectedNames {
 }
 
 impl ExpectedNames {
+    /// Fails if the first line of a file is no header: none of its names is declared, or nearly so. The line may be a row,
+    /// whose values belong in no message.
+    pub(crate) fn check_header(&self, file: &str, names: &[String]) -> Result<()> {
+        let is_known = |name: &String| self.columns.iter().any(|(_, header)| header == name || is_near(name, header));
+        if self.columns.is_empty() || names.iter().any(is_known) {
+            return Ok(());
+        }
+        Err(Error::input(
+            file,
+            "its first line has none of the declared columns",
+            "write a header line with the names of the columns, or correct `columns` of the source",
+        ))
+    }
+
     /// The declared column of each of a file's columns.
     pub(crate) fn match_with(&self, file: &str, names: &[String]) -> Result<Vec<Option<usize>>> {
         let mut targets = Vec::with_capacity(names.len());
@@ -41,6 +55,11 @@ impl ExpectedNames {
             return Err(Error::input(file, format!("column `{header}` is missing"), help));
         }
         match unknown.first() {
+            Some(unknown) if unknown.trim().is_empty() && !self.ignore_unknown => Err(Error::input(
+                file,
+                "its header has a column without a name; perhaps the line has a comma too many at its end",
+                "correct the header line, or specify `unknown_columns: ignore` if the rows have that column, too",
+            )),
             Some(unknown) if !self.ignore_unknown => Err(Error::input(
                 file,
                 format!("column `{unknown}` is not declared"),
@@ -53,13 +72,17 @@ impl ExpectedNames {
 
 /// The undeclared column that a missing one was most likely renamed to.
 fn renamed<'a>(missing: &str, unknown: &[&'a str]) -> Option<&'a str> {
-    let plain = |text: &str| text.chars().filter(|c| c.is_alphanumeric()).collect::<String>().to_lowercase();
-    let missing = plain(missing);
-    let near = |name: &&&str| strsim::damerau_levenshtein(&plain(name), &missing) <= missing.len() / 3;
-    unknown.iter().find(near).copied().or(match unknown {
+    unknown.iter().find(|name| is_near(name, missing)).copied().or(match unknown {
         [only] => Some(only),
         _ => None,
     })
+}
+
+/// Whether two names are spellings of one.
+fn is_near(name: &str, other: &str) -> bool {
+    let plain = |text: &str| text.chars().filter(|c| c.is_alphanumeric()).collect::<String>().to_lowercase();
+    let (name, other) = (plain(name), plain(other));
+    strsim::damerau_levenshtein(&name, &other) <= other.len() / 3
 }
 
 #[cfg(test)]
@@ -92,6 +115,16 @@ mod tests {
     fn a_missing_column_is_an_error_that_suggests_its_new_name() {
         assert!(message(&["name"]).starts_with("in.csv: column `email` is missing"));
         assert!(message(&["name", "E-Mail"]).contains("if it was renamed to `E-Mail`"));
+    }
+
+    #[test]
+    fn a_first_line_that_is_no_header_is_not_shown() {
+        let names = ["Ann", "ann@example.com"].map(str::to_owned);
+        let columns = ["name", "email"].map(|c| (c.to_owned(), c.to_owned())).to_vec();
+        let error = ExpectedNames { columns, ignore_unknown: true }.check_header("in.csv", &names).unwrap_err();
+        let message = format!("{error}; {}", miette::Diagnostic::help(&error).unwrap());
+        assert!(message.starts_with("in.csv: its first line has none of the declared columns;"), "{message}");
+        assert!(!message.contains("Ann"), "{message}");
     }
 
     #[test]

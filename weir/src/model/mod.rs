@@ -167,7 +167,23 @@ pub(crate) fn condition(task: &Task, session: &SessionState, schema: &SchemaRef,
 /// The query engine's error about a SQL file, with its position if known.
 fn sql_error(source: &SourceText, error: &DataFusionError) -> TaskError {
     let (message, place) = message_and_span(error);
-    TaskError::new(source, place, message)
+    let quoted = in_other_case(&message).map(|column| {
+        format!("a name without quotes means its lower-case form: write \"{column}\" with double quotes")
+    });
+    let error = TaskError::new(source, place, message);
+    match quoted {
+        Some(help) => error.with_help(help),
+        None => error,
+    }
+}
+
+/// The column that a message proposes in place of one that differs from it in case only.
+fn in_other_case(message: &str) -> Option<&str> {
+    let (_, rest) = message.split_once("column '")?;
+    let (missing, rest) = rest.split_once('\'')?;
+    let proposed = rest.split("possible column ").skip(1);
+    let mut names = proposed.filter_map(|of| of.split(';').next()?.trim().rsplit('.').next());
+    names.find(|name| *name != missing && name.to_lowercase() == missing.to_lowercase())
 }
 
 fn message_and_span(error: &DataFusionError) -> (String, Option<Place>) {

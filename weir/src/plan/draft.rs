@@ -64,9 +64,9 @@ impl Draft {
             register(&context, source.name(), Arc::new(EmptyTable::new(source.schema().clone())))?;
         }
         for model in &models {
-            let plan = model.plan(&context.state()).await?;
+            let plan = model.plan(&engine::state(&context)).await?;
             count_scans(&mut draft.scans, &plan, 1).map_err(|error| Error::query(&model.name, error))?;
-            let plan = context.state().optimize(&plan).map_err(|error| model.error(&error))?;
+            let plan = engine::state(&context).optimize(&plan).map_err(|error| model.error(&error))?;
             engine::check_constants(&plan).map_err(|error| model.error(&error))?;
             let schema: SchemaRef = Arc::new(Schema::new(plan.schema().as_arrow().fields().clone()));
             register(&context, &model.name, Arc::new(EmptyTable::new(schema.clone())))?;
@@ -198,7 +198,8 @@ impl Draft {
             Some(sink) => self.sinks[*sink].columns().filter(|column| *column < columns).collect(),
             None => (0..columns).collect(),
         };
-        let judge = quality.map(|quality| Judge::bind(task, &context.state(), table, &schema, quality, shown.clone()));
+        let judge =
+            quality.map(|quality| Judge::bind(task, &engine::state(context), table, &schema, quality, shown.clone()));
         Ok(Stage {
             table: table.to_owned(),
             judge: judge.transpose()?,

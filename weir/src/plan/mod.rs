@@ -24,6 +24,7 @@ use datafusion::prelude::SessionContext;
 pub use description::{PlanDescription, SinkDescription, SourceDescription, StageDescription};
 pub(crate) use draft::Draft;
 
+use crate::engine;
 use crate::error::{Error, Result};
 use crate::model::Model;
 use crate::quality::Judge;
@@ -96,7 +97,7 @@ impl Plan {
             }
         }
         for model in &self.models {
-            let query = model.plan(&context.state()).await?;
+            let query = model.plan(&engine::state(context)).await?;
             match self.stage(&model.name) {
                 None => register(context, &model.name, Arc::new(ViewTable::new(query, None)))?,
                 Some(stage) => bound.push(stage.bind(context, query)?),
@@ -139,7 +140,7 @@ impl BoundStage {
     /// How the stage is computed. The stages before it must have been, if this one is to be executed.
     pub(crate) async fn physical_plan(&self, context: &SessionContext) -> Result<Arc<dyn ExecutionPlan>> {
         let Stage { table, schema, .. } = &*self.stage;
-        let plan = context.state().create_physical_plan(&self.query).await;
+        let plan = engine::state(context).create_physical_plan(&self.query).await;
         let plan = plan.map_err(|error| Error::query(table, error))?;
         // What was planned over tables without rows must be what comes out over real ones.
         let planned = schema.fields().iter().map(|field| (field.name(), field.data_type()));

@@ -34,17 +34,32 @@ impl Counted {
 
 /// Counts by reason, in the order of the reasons' names.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Reasons(BTreeMap<String, Counted>);
+pub(crate) struct Reasons {
+    counted: BTreeMap<String, Counted>,
+    rows: u64,
+}
 
 impl Reasons {
-    /// The count of one reason.
-    pub(crate) fn of(&mut self, reason: &str) -> &mut Counted {
-        self.0.entry(reason.to_owned()).or_default()
+    /// Adds a row with its reasons, joined by `;`. Each is counted for itself: there are few of them, and of their
+    /// combinations there can be as many as there are rows.
+    pub(crate) fn add_row<E>(&mut self, reasons: &str, sample: impl Fn() -> Result<Shown, E>) -> Result<(), E> {
+        self.rows += 1;
+        for reason in reasons.split(';') {
+            let counted = self.of(reason);
+            let sample = (counted.room() > 0).then(&sample).transpose()?;
+            counted.add(1, sample);
+        }
+        Ok(())
     }
 
-    /// The rows of all reasons together.
+    /// The count of one reason.
+    pub(crate) fn of(&mut self, reason: &str) -> &mut Counted {
+        self.counted.entry(reason.to_owned()).or_default()
+    }
+
+    /// The rows that were added, whatever their reasons.
     pub(crate) fn rows(&self) -> u64 {
-        self.0.values().map(|counted| counted.rows).sum()
+        self.rows
     }
 }
 
@@ -53,6 +68,6 @@ impl IntoIterator for Reasons {
     type IntoIter = std::collections::btree_map::IntoIter<String, Counted>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.0.into_iter()
+        self.counted.into_iter()
     }
 }

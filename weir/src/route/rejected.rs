@@ -144,10 +144,7 @@ impl RejectedRoute {
             ));
         }
         self.rows.send(&batch(&findings.rejected)?, |reasons| {
-            for record in &findings.rejected {
-                reasons.of(&record.reason).add(1, std::iter::once_with(|| record.shown()));
-            }
-            Ok(())
+            findings.rejected.iter().try_for_each(|record| reasons.add_row(&record.reason, || Ok(record.shown())))
         })
     }
 

@@ -7,6 +7,8 @@ use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use serde::{Deserialize, Serialize};
 
+use crate::error::printable;
+
 /// Characters of a row that are shown.
 const ROW_CHARACTERS: usize = 120;
 /// Characters of a raw record that are shown.
@@ -36,12 +38,12 @@ impl Shown {
     /// The values of a key, whose columns these are.
     pub(crate) fn key(columns: &[ArrayRef], row: usize) -> Result<Self, ArrowError> {
         let values = columns.iter().map(|column| value(column, row)).collect::<Result<Vec<_>, _>>()?;
-        Ok(Self(values.join(", ")))
+        Ok(Self(printable(&values.join(", "))))
     }
 
     /// The message of an error that one row has caused, which may hold a value of it.
     pub(crate) fn message(text: &str) -> Self {
-        Self(text.to_owned())
+        Self(printable(text))
     }
 
     /// Several, for one line.
@@ -67,5 +69,5 @@ fn value(column: &ArrayRef, row: usize) -> Result<String, ArrowError> {
 }
 
 fn shortened(text: &str, characters: usize) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(characters).collect()
+    printable(&text.chars().take(characters).collect::<String>())
 }

@@ -232,7 +232,7 @@ impl Preparation<'_> {
             let gate = plan.gate(&source.table);
             let mut messages = quality::of_table(&gate, source.rows, source.rejected);
             if source.rows > 0 && source.accepted == 0 && gate.min_rows != Some(0) {
-                messages.push(format!("all {} were rejected", number_of(source.rows, "record")));
+                messages.push(format!("no record was accepted, of {}", number_of(source.rows, "record")));
             }
             breaches.extend(messages.into_iter().map(|message| (&source.table, message)));
         }

@@ -56,13 +56,12 @@ impl FailedRows {
         let batch = RecordBatch::try_new(self.schema.clone(), columns)?;
         let sent = self.rows.send(&batch, |reasons| {
             for (row, error) in errors.iter().enumerate() {
-                let counted = reasons.of(error.kind);
                 let sample = || match &error.message {
                     Some(message) => Ok(Shown::message(message)),
                     None => Shown::row(&batch, &self.shown, row),
                 };
-                let sample = (counted.room() > 0).then(sample).transpose();
-                counted.add(1, sample.map_err(|error| Error::query(&self.table, error.into()))?);
+                let added = reasons.add_row(error.kind, sample);
+                added.map_err(|error| Error::query(&self.table, error.into()))?;
             }
             Ok(())
         });

@@ -13,17 +13,14 @@ impl Stop {
     /// Ctrl-C, SIGTERM and a closed terminal stop a run, which then rolls back; a second one ends the process
     /// at once.
     pub(crate) fn on_signal() -> Result<Self> {
-        let mut signals = count_signals()?;
         let (sender, receiver) = watch::channel(false);
-        tokio::spawn(async move {
-            if signals.wait_for(|count| *count > 0).await.is_ok() {
-                let _ = sender.send(true);
-            }
-            if signals.wait_for(|count| *count > 1).await.is_ok() {
+        on_signals(move |count| {
+            let _ = sender.send(true);
+            if count > 1 {
                 // The next start rolls back what is left.
                 std::process::exit(130);
             }
-        });
+        })?;
         Ok(Self(receiver))
     }
 
@@ -47,20 +44,27 @@ impl Stop {
 
 /// How many times the process was told to stop: by Ctrl-C, SIGTERM or a closed terminal.
 pub(crate) fn count_signals() -> Result<watch::Receiver<u32>> {
-    let failed = |error| Error::system("signals cannot be handled", error, "start the program again");
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
-    let mut hangup = signal(SignalKind::hangup()).map_err(failed)?;
     let (sender, receiver) = watch::channel(0);
-    tokio::spawn(async move {
-        loop {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-                _ = hangup.recv() => {}
-            }
-            sender.send_modify(|count| *count += 1);
-        }
-    });
+    on_signals(move |count| _ = sender.send_replace(count))?;
     Ok(receiver)
+}
+
+/// Calls `told` with the number of signals at each of them, on a thread of its own: a run may keep all threads of its
+/// runtime busy.
+fn on_signals(told: impl Fn(u32) + Send + 'static) -> Result<()> {
+    let failed = |error| Error::system("signals cannot be handled", error, "start the program again");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().map_err(failed)?;
+    let mut signals = {
+        let _runtime = runtime.enter();
+        let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
+        kinds.map(signal).into_iter().collect::<std::io::Result<Vec<_>>>().map_err(failed)?
+    };
+    let watch = move || {
+        for count in 1.. {
+            let any = signals.iter_mut().map(|signal| Box::pin(signal.recv()));
+            runtime.block_on(futures::future::select_all(any));
+            told(count);
+        }
+    };
+    std::thread::Builder::new().name("signals".to_owned()).spawn(watch).map(drop).map_err(failed)
 }

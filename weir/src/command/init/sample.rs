@@ -105,7 +105,7 @@ async fn is_sql_name(session: &SessionContext, name: &str) -> bool {
         return false;
     }
     for sql in [format!("select {name}, 1 as one from t"), format!("select 1 as one, {name}\nfrom t")] {
-        let Ok(plan) = session.state().create_logical_plan(&sql).await else { return false };
+        let Ok(plan) = engine::state(&session).create_logical_plan(&sql).await else { return false };
         let LogicalPlan::Projection(projection) = plan else { return false };
         let is_column = |expr: &Expr| matches!(expr, Expr::Column(column) if column.name == name);
         if !projection.expr.iter().any(is_column) {

@@ -20,6 +20,7 @@ const MAX_HEADER_BYTES: usize = 4 << 20;
 pub(crate) fn begin(stream: &mut TextStream, name: &str, declared: &Declared) -> Result<Beginning<Layout>> {
     let (head, data_start, fields) = read_fields(stream, name)?;
     check_separator(name, &fields, declared.columns.len())?;
+    declared.names().check_header(name, &fields)?;
     let layout = Layout { targets: declared.names().match_with(name, &fields)? };
     Ok(Beginning { head, data_start, layout })
 }

@@ -16,7 +16,7 @@ use memchr::memrchr;
 
 use super::columns::Declared;
 use super::text::{Beginning, HEAD_BYTES, Parsed, Shape, TextFormat, TextStream, byte_order_mark, check_text};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// One JSON object per line.
 #[derive(Debug)]
@@ -53,6 +53,11 @@ impl TextFormat for Jsonl {
     fn begin(stream: &mut TextStream, name: &str, declared: &Declared) -> Result<Beginning<Layout>> {
         let (head, _) = stream.read(0, HEAD_BYTES)?;
         check_text(&head, name)?;
+        let text = &head[byte_order_mark(&head)..];
+        if text.trim_ascii_start().starts_with(b"[") {
+            let help = "write an object on each line, for example with `jq --compact-output '.[]' FILE`";
+            return Err(Error::input(name, "is a JSON array, and JSON Lines has an object on each line", help));
+        }
         let keys = declared.columns.iter().map(|column| column.header.clone()).collect();
         Ok(Beginning { data_start: byte_order_mark(&head), head, layout: Layout::new(keys, declared.ignore_unknown) })
     }

@@ -115,6 +115,8 @@ proptest! {
 
     #[test]
     fn any_lines_are_read_like_serde_json_for_any_blocks_and_readers(text in lines(), ignore_unknown in any::<bool>(), block_bytes in 1usize..64, partitions in 1usize..5) {
+        // A file that begins so is taken for a JSON array, and is an error.
+        prop_assume!(!text.trim_start().starts_with('['));
         let expected = reference(&text, ignore_unknown).sorted();
         let reading = Reading { ignore_unknown, ..Reading::texts(2).cut(block_bytes, partitions) };
         prop_assert_eq!(reading.read::<Jsonl>(text.as_bytes()).unwrap().sorted(), expected);

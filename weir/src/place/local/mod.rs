@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use object_store::local::LocalFileSystem;
 
 use super::{Archive, FileSystem, FoundFile, Kind, Move};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, printable};
 use crate::system::disk;
 use archive::LocalArchive;
 
@@ -68,8 +68,26 @@ fn matching(pattern: &str) -> Result<Vec<PathBuf>> {
         }
     }
     check_readable_folder(pattern)?;
+    check_names(pattern)?;
     paths.sort();
     Ok(paths)
+}
+
+/// Checks that no file is passed over because its name is not UTF-8, which no pattern matches.
+fn check_names(pattern: &str) -> Result<()> {
+    let (folder, name) = pattern.rsplit_once('/').unwrap_or((".", pattern));
+    let Ok(name) = glob::Pattern::new(name) else { return Ok(()) };
+    let folders = glob::glob(if folder.is_empty() { "/" } else { folder });
+    for folder in folders.into_iter().flatten().flatten() {
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            let file = entry.file_name();
+            if file.to_str().is_none() && name.matches(&file.to_string_lossy()) {
+                let shown = printable(&format!("{:?}", entry.path()));
+                return Err(Error::input(shown, "its name is not UTF-8", "rename it: it would be passed over"));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Checks the pattern's folder: glob skips a folder that it may not list.
