@@ -164,6 +164,12 @@ fn a_file_that_is_not_csv_with_named_columns_is_refused() {
         ("id\tname\n1\tAnn\n", "its columns are separated by '\\t', not by commas"),
         ("", "is empty: it has no header line"),
         ("\"id,name\n1,Ann\n", "has no readable header line"),
+        ("{\"id\": 1, \"name\": \"Ann\"}\n", "members.csv: is JSON, not CSV"),
+        ("[{\"id\": 1}]\n", "members.csv: is JSON, not CSV"),
+        ("17,Ann,1990-01-01\n18,Bob,1991-01-01\n", "its first line has a value in place of the name of column 1"),
+        ("Ann,ann@example.com\n", "its first line has a value in place of the name of column 2"),
+        ("id,name\n1,\"Ann\n2,\"Bob\n", "cannot be read: invalid_quotes"),
+        ("Report of May\nid,name\n1,Ann\n2,Bob\n", "cannot be read: too_many_fields"),
     ] {
         let project = Project::empty();
         project.file("members.csv", csv);
@@ -173,6 +179,8 @@ fn a_file_that_is_not_csv_with_named_columns_is_refused() {
     let project = Project::empty();
     project.file("latin.csv", b"id,M\xfcller\n");
     project.weir(&["init", "latin.csv"]).ended(1, "its header line is not UTF-8");
+    project.file("rows.csv", b"id,name\n1,M\xfcller\n2,J\xe4ger\n");
+    project.weir(&["init", "rows.csv"]).ended(1, "2 records of its first 2 cannot be read: invalid_utf8");
     project.weir(&["init", "nowhere.csv"]).ended(1, "nowhere.csv: No such file or directory");
     project.weir(&["init", "."]).ended(2, "is not a valid task name");
     project.weir(&["init", "/dev/zero", "--name", "zero"]).ended(1, "/dev/zero: is not a file");

@@ -13,8 +13,9 @@ use datafusion::prelude::SessionContext;
 use super::guess;
 use crate::database::{Connector, Sessions};
 use crate::engine::{self, Resources};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, number_of};
 use crate::format::csv::header_names;
+use crate::route::Reasons;
 use crate::run::key_of;
 use crate::source::{Opening, Source};
 use crate::system::stop::Stop;
@@ -44,20 +45,66 @@ impl Sample {
     /// Reads a sample of a file.
     pub(super) async fn take(path: &Path, functions: &[ScalarUDF]) -> Result<Self> {
         let headers = header_names(path)?;
+        check_is_csv(path, &headers)?;
         check_headers(path, &headers)?;
         let session =
             engine::session(Resources { threads: 1, ..Resources::default() }, &std::env::temp_dir(), functions)?;
         let names = names(&session, &headers).await;
-        let rows = first_rows(&session, path, &names, &headers).await?;
+        let (rows, unreadable) = first_rows(&session, path, &names, &headers).await?;
+        check_rows(path, rows.num_rows() as u64, &unreadable)?;
         let column = |(i, (name, header)): (usize, (String, String))| {
             let texts = rows.column(i).as_string_view();
             let values = texts.iter().flatten().filter(|value| !value.is_empty());
             let is_full = rows.num_rows() > 0 && texts.null_count() == 0;
             Column { name, header, sql_type: guess::sql_type(values), is_full }
         };
-        let columns = names.into_iter().zip(headers).enumerate().map(column).collect();
+        let columns: Vec<Column> = names.into_iter().zip(headers).enumerate().map(column).collect();
+        check_first_line(path, &columns)?;
         Ok(Self { columns, rows })
     }
+}
+
+/// A text of another format would become a table of one column.
+fn check_is_csv(path: &Path, headers: &[String]) -> Result<()> {
+    let first = headers.first().map_or("", |header| header.trim_start());
+    if first.starts_with(['{', '[']) {
+        let help = "for JSON Lines write the task by hand: `format: jsonl`, with the keys as `columns`; an array becomes JSON \
+                    Lines with `jq --compact-output '.[]' FILE`";
+        return Err(Error::input(path.display(), "is JSON, not CSV", help));
+    }
+    Ok(())
+}
+
+/// A sample of which most records cannot be read says nothing about the file.
+fn check_rows(path: &Path, rows: u64, unreadable: &Reasons) -> Result<()> {
+    if unreadable.rows() <= rows {
+        return Ok(());
+    }
+    let reasons: Vec<String> = unreadable.clone().into_iter().map(|(reason, _)| reason).collect();
+    let help = match reasons.iter().map(String::as_str).next() {
+        Some("invalid_utf8") => "convert it to UTF-8, for example with `iconv -f ISO-8859-1 -t UTF-8`",
+        Some("invalid_quotes") => "close its quotes, and write a quote within a quoted value twice",
+        Some("too_few_fields" | "too_many_fields") => {
+            "give every line as many fields as the header has; lines above the header have to go"
+        }
+        _ => "correct the file",
+    };
+    let records = number_of(unreadable.rows(), "record");
+    let message = format!("{records} of its first {} cannot be read: {}", unreadable.rows() + rows, reasons.join(", "));
+    Err(Error::input(path.display(), message, help))
+}
+
+/// A first line with the values of a row would be lost as a header. Years can be the names of columns.
+fn check_first_line(path: &Path, columns: &[Column]) -> Result<()> {
+    let is_year = |text: &str| text.parse().is_ok_and(|year: u32| (1900..=2100).contains(&year));
+    let is_value = |column: &&Column| {
+        let header = column.header.trim();
+        let is_text = matches!(guess::sql_type([header].into_iter()), SqlType::String | SqlType::Boolean);
+        header.contains('@') || (!is_text && !is_year(header))
+    };
+    let Some((place, _)) = columns.iter().enumerate().find(|(_, column)| is_value(column)) else { return Ok(()) };
+    let message = format!("its first line has a value in place of the name of column {}", place + 1);
+    Err(Error::input(path.display(), message, "write a header line with the names of the columns above the first row"))
 }
 
 /// A column without a name, or with a duplicate one, cannot be declared.
@@ -115,13 +162,13 @@ async fn is_sql_name(session: &SessionContext, name: &str) -> bool {
     true
 }
 
-/// The first rows of the file, read as by a run; records that cannot be parsed are skipped.
+/// The first rows of the file, read as by a run, and the records among them that cannot be parsed.
 async fn first_rows(
     session: &SessionContext,
     path: &Path,
     names: &[String],
     headers: &[String],
-) -> Result<RecordBatch> {
+) -> Result<(RecordBatch, Reasons)> {
     let quoted = |text: &str| serde_json::Value::from(text).to_string();
     let columns = names.iter().zip(headers);
     let columns: String = columns
@@ -138,7 +185,8 @@ async fn first_rows(
     let failed = |error| Error::query("sample", error);
     let (key, stop, fetchers) = (key_of(&task), Stop::never(), [].into());
     let mut sessions = Sessions::new(Connector::of(&task), &stop);
-    for source in &Source::declare_all(&task)? {
+    let sources = Source::declare_all(&task)?;
+    for source in &sources {
         source.rejected().connect(Box::new(|_| Ok(())));
         let mut opening = Opening {
             key: &key,
@@ -156,5 +204,7 @@ async fn first_rows(
     let frame = session.table("sample").await.and_then(|frame| frame.limit(0, Some(ROWS))).map_err(failed)?;
     let schema = std::sync::Arc::new(frame.schema().as_arrow().clone());
     let batches = frame.collect().await.map_err(failed)?;
-    concat_batches(&schema, &batches).map_err(|error| failed(error.into()))
+    let rows = concat_batches(&schema, &batches).map_err(|error| failed(error.into()))?;
+    let unreadable = sources.first().map(|source| source.rejected().rejected()).unwrap_or_default();
+    Ok((rows, unreadable))
 }
