@@ -21,7 +21,9 @@ models:
   stock: stock.sql
 sinks:
   stock: {from: stock, mode: merge, primary_key: [item], postgres: {connection: warehouse, table: stock, create: true}}
+  mirror: {from: stock, mode: overwrite, primary_key: [item], postgres: {connection: warehouse, table: mirror, create: true}}
   copy: {from: stock, mode: overwrite, files: {path: out/copy, format: csv}}
+  again: {from: stock, mode: overwrite, files: {path: out/again, format: csv}}
   refused: {from: stock.rejected, mode: overwrite, files: {path: out/refused, format: csv}}
 "#;
 
@@ -78,13 +80,31 @@ impl<'a> Warehouse<'a> {
         most.mul_f64((self.random >> 11) as f64 / (1_u64 << 53) as f64)
     }
 
-    /// The amount of all rows; fails unless all rows are there with the same amount.
+    /// The amount of all rows; fails unless all rows are there with the same amount, in both tables.
     #[track_caller]
     fn whole(&self) -> usize {
-        let found = self.cluster.sql(&self.database, "select count(*), min(amount), max(amount) from stock");
+        let both = "select count(*), min(amount), max(amount) from (select * from stock union all select * from mirror) as all_rows";
+        let found = self.cluster.sql(&self.database, both);
         let found: Vec<usize> = found.split('|').map(|value| value.parse().unwrap()).collect();
-        assert!(found[0] == ROWS && found[1] == found[2], "{found:?}");
+        assert!(found[0] == 2 * ROWS && found[1] == found[2], "{found:?}");
         found[1]
+    }
+
+    /// Ends what a dead run has left; fails unless all tables and folders hold the same run then.
+    #[track_caller]
+    fn check_recovered(&self) {
+        let recover = ["recover", "--retry", "--task-config", "task.yaml", "--state", ".weir"];
+        self.project.weir(&recover).ended(0, "");
+        let amount = format!(",{}", self.whole());
+        for folder in ["copy", "again"] {
+            let rows = self.project.rows(&format!("out/{folder}"));
+            assert!(
+                rows.len() == ROWS + 1 && rows[1..].iter().all(|row| row.ends_with(&amount)),
+                "{folder}: {}",
+                rows[1]
+            );
+        }
+        assert_eq!(self.project.left("out"), ["again", "copy", "refused"]);
     }
 
     /// Fails unless the next run publishes its rows, and nothing is left of the dead runs.
@@ -95,7 +115,7 @@ impl<'a> Warehouse<'a> {
         assert_eq!(self.whole(), self.amount);
         let tables = "select tablename from pg_tables where schemaname = 'weir'";
         assert_eq!(self.cluster.sql(&self.database, tables), "applied");
-        assert_eq!(self.project.left("out"), ["copy", "refused"]);
+        assert_eq!(self.project.left("out"), ["again", "copy", "refused"]);
         assert_eq!(self.project.left(".weir/scratch"), [""; 0]);
     }
 }
@@ -106,7 +126,7 @@ fn a_run_that_is_killed_at_any_time_leaves_the_table_unchanged_or_complete() {
     let mut warehouse = Warehouse::new(&cluster);
     let takes = warehouse.time_of_a_merge();
     let mut applied = 0;
-    for _ in 0..50 {
+    for _ in 0..kills() {
         let before = warehouse.whole();
         warehouse.deliver();
         let mut run = warehouse.start();
@@ -117,9 +137,15 @@ fn a_run_that_is_killed_at_any_time_leaves_the_table_unchanged_or_complete() {
         // The previous start may have been killed after its commit record: then this one has rolled it forward.
         assert!((before..=warehouse.amount).contains(&after), "{before}, {after}, {}", warehouse.amount);
         applied += usize::from(after > before);
+        warehouse.check_recovered();
     }
     warehouse.check_the_next_run_is_whole();
-    assert!(applied < 50, "no kill came before the end of its run");
+    assert!(applied < kills(), "no kill came before the end of its run");
+}
+
+/// `WEIR_KILLS=1000 cargo test -p weir --test postgres_kills` kills more often.
+fn kills() -> usize {
+    std::env::var("WEIR_KILLS").map_or(50, |kills| kills.parse().unwrap())
 }
 
 #[test]
