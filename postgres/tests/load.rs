@@ -616,3 +616,33 @@ proptest! {
         });
     }
 }
+
+#[tokio::test]
+async fn missing_rights_are_named_with_the_statements_that_grant_them() {
+    let session = Session::new().await;
+    session.sql("create table item (key int primary key, value text, version bigint)").await;
+    // A database's owner has all rights in it; another role begins with none.
+    session.sql("drop role if exists loader_without_rights; create role loader_without_rights").await;
+    session.sql("set role loader_without_rights").await;
+    let error = session.inspect(&load("one", Mode::Overwrite)).await.unwrap_err();
+    let text = text_of(&error);
+    for expected in [
+        "may not create the schema `weir`",
+        "select, insert, update, delete in the table",
+        "create schema weir authorization \"loader_without_rights\"",
+        "grant select, insert, update, delete on \"item\" to \"loader_without_rights\"",
+    ] {
+        assert!(text.contains(expected), "`{expected}` is not in: {text}");
+    }
+    // What the help says is enough.
+    let statements = text.split("let an owner run: ").nth(1).unwrap().to_owned();
+    session.sql("reset role").await;
+    session.sql(&statements).await;
+    session.sql("set role loader_without_rights").await;
+    session.inspect(&load("one", Mode::Overwrite)).await.unwrap();
+    let mut new = load("two", merge());
+    new.table.schema = Some("Sales".to_owned());
+    let text = text_of(&session.inspect(&new).await.unwrap_err());
+    assert!(text.contains("create schema \"Sales\" authorization \"loader_without_rights\""), "{text}");
+    session.sql("reset role; drop owned by loader_without_rights cascade; drop role loader_without_rights").await;
+}

@@ -48,6 +48,7 @@ mod apply;
 mod deduplicate;
 mod kind;
 mod refused;
+mod rights;
 mod table;
 mod target;
 
@@ -128,8 +129,8 @@ impl Load {
     /// Changes nothing.
     ///
     /// # Errors
-    /// [`Error::Table`] if the target does not exist and must not be created, or is incompatible with the rows; the
-    /// message lists all differences.
+    /// [`Error::Table`] if the target does not exist and must not be created, or is incompatible with the rows, or if the user
+    /// lacks a right; the message lists all differences, the help the statements that grant what is missing.
     pub async fn inspect(&self, database: &Database, client: &Client) -> Result<TargetState> {
         target::inspect(self, database, client).await
     }

@@ -4,7 +4,7 @@ use tokio_postgres::{Client, GenericClient};
 
 use super::kind::{Fit, Kind};
 use super::table::Table;
-use super::{Load, Mode};
+use super::{Load, Mode, rights};
 use crate::{Database, Result};
 
 /// State of the target table.
@@ -60,11 +60,13 @@ pub(super) async fn inspect(load: &Load, database: &Database, client: &Client) -
     let failed = |error| database.statement_error(&error);
     let Some(oid) = identity(client, &load.table).await.map_err(failed)? else {
         if load.create {
+            rights::check(load, database, client, false).await?;
             return Ok(TargetState::New);
         }
         let help = "create it, or set `create: true` in the sink";
         return Err(load.error(database, "does not exist", help));
     };
+    rights::check(load, database, client, true).await?;
     let found = columns(client, &load.table).await.map_err(failed)?;
     let mut differences = Vec::new();
     let mut limited = Vec::new();
