@@ -59,7 +59,7 @@ step() { printf '\n== %s (%d s)\n' "$*" "$SECONDS"; }
 
 # Only the last link differs from an ordinary build, so nothing but the program is built a second time.
 # Relocations are packed: 4 MB less. A program that is not static would need a C library that knows them.
-static=(-C target-feature=+crt-static -C strip=symbols -C link-arg=-Wl,--pack-dyn-relocs=relr)
+static=(-C target-feature=+crt-static -C strip=symbols -C "link-arg=-Wl,--pack-dyn-relocs=relr")
 
 build_program() {
     step "building the program ($profile)"
