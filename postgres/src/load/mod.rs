@@ -175,9 +175,10 @@ impl Load {
         Ok(left.map_err(|error| database.statement_error(&error))? == Some(staged.rows))
     }
 
-    /// Drops the staging table.
+    /// Drops the staging table. Waits some seconds for a session that still uses it, such as one that was broken off.
     pub async fn discard(&self, database: &Database, client: &Client) -> Result<()> {
-        let dropped = client.batch_execute(&self.drop_staging()).await;
+        let drop = format!("begin; set local lock_timeout = '5s'; {}; commit", self.drop_staging());
+        let dropped = client.batch_execute(&drop).await;
         dropped.map_err(|error| database.statement_error(&error))
     }
 

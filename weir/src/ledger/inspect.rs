@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
-use rusqlite::{Connection, OpenFlags, params};
+use rusqlite::params;
 
-use super::{BUSY, FILE, VERSION, failed};
+use super::{FILE, VERSION, failed, open_read_only};
 use crate::error::Result;
 use crate::report::{RunKey, State};
 
@@ -39,9 +39,7 @@ pub(crate) fn inspect(state: &Path, key: &RunKey) -> Result<Option<Inspection>> 
 }
 
 fn read(path: &Path, key: &RunKey) -> rusqlite::Result<Inspection> {
-    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-    connection.busy_timeout(BUSY)?;
-    let version = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let (connection, version) = open_read_only(path)?;
     let mut damage = Vec::new();
     connection.pragma_query(None, "quick_check", |row| {
         let line: String = row.get(0)?;

@@ -83,13 +83,7 @@ impl Ledger {
         if !path.exists() {
             return Ok(None);
         }
-        let open = || {
-            let connection = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-            connection.busy_timeout(BUSY)?;
-            let version = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-            Ok((connection, version))
-        };
-        let (connection, version) = open().map_err(|error| failed(&path, error))?;
+        let (connection, version) = open_read_only(&path).map_err(|error| failed(&path, error))?;
         match version {
             0 => Ok(None), // another process is about to create its tables
             ..=VERSION => Ok(Some(Self { path, connection })),
@@ -247,6 +241,24 @@ impl Ledger {
     }
 }
 
+/// Opens the file to be read; returns its version. What a process that was killed while it wrote has left is undone first,
+/// which SQLite does only for a connection that may write.
+fn open_read_only(path: &Path) -> rusqlite::Result<(Connection, i64)> {
+    let open = |flags| {
+        let connection = Connection::open_with_flags(path, flags)?;
+        connection.busy_timeout(BUSY)?;
+        let version = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        Ok((connection, version))
+    };
+    match open(OpenFlags::SQLITE_OPEN_READ_ONLY) {
+        Err(rusqlite::Error::SqliteFailure(error, _)) if error.code == rusqlite::ErrorCode::ReadOnly => {
+            open(OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+            open(OpenFlags::SQLITE_OPEN_READ_ONLY)
+        }
+        opened => opened,
+    }
+}
+
 /// The newest runs of a state folder first, without changing it. A run that has no end and whose process is gone has died.
 pub(crate) fn runs_of(state: &Path, task: Option<&str>, most: u32) -> Result<Vec<RunRecord>> {
     let Some(ledger) = Ledger::read_only(state)? else { return Ok(vec![]) };
@@ -363,6 +375,28 @@ pub(crate) fn failed(path: &Path, error: rusqlite::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_ledger_whose_writer_was_killed_can_be_read() {
+        let state = tempfile::tempdir().unwrap();
+        let mut ledger = Ledger::open(state.path()).unwrap();
+        ledger.begin("1", &RunKey::new("people", "default"), "{}", &[]).unwrap();
+        // As a kill leaves it: pages of a transaction in the file, and the journal that undoes them.
+        ledger.connection.pragma_update(None, "cache_size", 1).unwrap();
+        ledger.connection.execute_batch("begin immediate").unwrap();
+        for number in 0..200 {
+            let of = params![format!("more {number}"), "x".repeat(2000)];
+            let insert = "insert into run (id, task, environment, started, state, pid, parameters)
+                          values (?1, ?2, '', '', 'running', 0, '{}')";
+            ledger.connection.execute(insert, of).unwrap();
+        }
+        let killed = tempfile::tempdir().unwrap();
+        for name in [FILE.to_owned(), format!("{FILE}-journal")] {
+            std::fs::copy(state.path().join(&name), killed.path().join(&name)).unwrap();
+        }
+        let read = Ledger::read_only(killed.path()).unwrap().unwrap();
+        assert_eq!(read.runs(None, 10).unwrap().len(), 1);
+    }
 
     #[test]
     fn a_ledger_that_stays_locked_is_an_error_that_says_so() {

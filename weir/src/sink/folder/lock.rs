@@ -16,9 +16,12 @@ pub(super) struct FolderLock {
 }
 
 impl FolderLock {
-    /// Fails if another process has the lock of a folder; removes the file of one that has died.
-    pub(super) fn check(target: &Path) -> io::Result<()> {
-        if path_of(target).exists() { Self::take(target).map(drop) } else { Ok(()) }
+    /// Removes the file of a process that has died.
+    pub(super) fn remove_dead(target: &Path) {
+        if path_of(target).exists() {
+            // Taken and dropped; or held, or not to be removed by this user.
+            let _ = Self::take(target);
+        }
     }
 
     /// Takes the lock of a folder; fails with `WouldBlock` if another process has it.

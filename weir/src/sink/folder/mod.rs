@@ -113,7 +113,7 @@ impl Target for FolderTarget {
 
     async fn open(&self, sink: &SinkRun<'_>) -> Result<Box<dyn OpenTarget>> {
         let folder = Folder::new(sink, Path::new(&self.path))?;
-        folder.check_lock()?;
+        folder.remove_dead_lock();
         Ok(Box::new(OpenFolder::new(folder, self.mode, self.layout.clone(), sink.history)?))
     }
 }

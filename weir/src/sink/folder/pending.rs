@@ -78,9 +78,9 @@ impl Folder {
         Ok(())
     }
 
-    /// Fails if another run has the folder's lock.
-    pub(super) fn check_lock(&self) -> Result<()> {
-        FolderLock::check(&self.target).map_err(|error| self.not_locked(error))
+    /// Removes the lock of a run that has died. One that is held stays.
+    pub(super) fn remove_dead_lock(&self) {
+        FolderLock::remove_dead(&self.target);
     }
 
     fn not_locked(&self, error: std::io::Error) -> Error {
@@ -285,8 +285,7 @@ impl Pending for Folder {
     async fn abort(&self, _: &Connector) -> Result<()> {
         self.move_out()?;
         self.remove_staging()?;
-        // Of a dead run. A lock that is held stays.
-        let _ = FolderLock::check(&self.target);
+        self.remove_dead_lock();
         Ok(())
     }
 }
