@@ -1,6 +1,6 @@
 //! Errors of a database. No message contains a password.
 
-use std::fmt::Display;
+use std::fmt::{self, Display};
 
 use miette::Diagnostic;
 use tokio_postgres::error::SqlState;
@@ -86,7 +86,7 @@ pub enum Error {
 }
 
 /// A row that a table refuses.
-#[derive(Debug, thiserror::Error, Diagnostic)]
+#[derive(thiserror::Error, Diagnostic)]
 #[error("{database}: table {table} refuses a row: {message}")]
 #[non_exhaustive]
 pub struct Refusal {
@@ -103,6 +103,16 @@ pub struct Refusal {
     pub help: String,
     /// The server's error in parts.
     pub server: ServerError,
+}
+
+/// Without the values of rows.
+impl fmt::Debug for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { database, table, message, server, .. } = self;
+        let mut refusal = f.debug_struct("Refusal");
+        refusal.field("database", database).field("table", table).field("message", message).field("server", server);
+        refusal.finish_non_exhaustive()
+    }
 }
 
 /// Why a session could not be opened.

@@ -1,7 +1,7 @@
 //! A server's errors about statements, without the values of rows.
 
 use std::error::Error as _;
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::io;
 
 use tokio_postgres::error::{DbError, SqlState};
@@ -31,13 +31,23 @@ pub struct ServerError {
     code: SqlState,
     message: String,
     detail: Option<String>,
-    row: Option<String>,
+    row: Option<Values>,
     hint: Option<String>,
     place: Option<String>,
     schema: Option<String>,
     table: Option<String>,
     column: Option<String>,
     constraint: Option<String>,
+}
+
+/// Values of a row, which a log of the error must not have.
+#[derive(Clone)]
+struct Values(String);
+
+impl fmt::Debug for Values {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("withheld")
+    }
 }
 
 impl ServerError {
@@ -48,7 +58,7 @@ impl ServerError {
             code: error.code().clone(),
             message: if class == "22" { without_quoted(error.message()) } else { error.message().to_owned() },
             detail: owned(error.detail().filter(|_| CLASSES_WITH_PLAIN_DETAIL.contains(&class))),
-            row: owned(error.detail()).filter(|_| KEYED.contains(error.code())).and_then(|detail| key_of(&detail)),
+            row: error.detail().filter(|_| KEYED.contains(error.code())).and_then(key_of).map(Values),
             hint: owned(error.hint()),
             place: error.where_().and_then(copy_place),
             schema: owned(error.schema()),
@@ -76,7 +86,7 @@ impl ServerError {
     /// The key of the refused row, of a unique or foreign key: `(email)=(ann@example.com)`. It has values, so it is part of
     /// no message.
     pub fn row(&self) -> Option<&str> {
-        self.row.as_deref()
+        self.row.as_ref().map(|Values(row)| row.as_str())
     }
 
     /// The server's HINT.

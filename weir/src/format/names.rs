@@ -14,7 +14,7 @@ pub(crate) struct ExpectedNames {
 }
 
 impl ExpectedNames {
-    /// Fails if the first line of a file is no header: none of its names is declared, or nearly so. The line may be a row,
+    /// Fails if the first line of a file is not a header: none of its names is declared, or nearly so. The line may be a row,
     /// whose values belong in no message.
     pub(crate) fn check_header(&self, file: &str, names: &[String]) -> Result<()> {
         let is_known = |name: &String| self.columns.iter().any(|(_, header)| header == name || is_near(name, header));
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn a_first_line_that_is_no_header_is_not_shown() {
+    fn a_first_line_that_is_not_a_header_is_not_shown() {
         let names = ["Ann", "ann@example.com"].map(str::to_owned);
         let columns = ["name", "email"].map(|c| (c.to_owned(), c.to_owned())).to_vec();
         let error = ExpectedNames { columns, ignore_unknown: true }.check_header("in.csv", &names).unwrap_err();
