@@ -234,3 +234,18 @@ mod quick {
         assert_eq!(project.rows("out/bad")[1..], ["Ann,30,too_young", "Bob,17,too_young"]);
     }
 }
+
+#[cfg(debug_assertions)]
+#[test]
+fn what_a_dead_run_has_left_is_ended_when_the_scheduler_starts() {
+    let project = scheduled("{cron: \"0 * * * *\"}");
+    let mut command = project.command(&["run", "--task-config", "task.yaml", "--state=state", "--quiet"]);
+    assert!(!command.env("WEIR_FAULT", "committed").status().unwrap().success());
+    assert!(!project.path("out/good").exists());
+    // The next due time is an hour away.
+    let scheduler = Scheduler::start(&project, "3600 1000");
+    wait_for("the dead run's rows", || project.path("out/good/_SUCCESS").exists());
+    scheduler.signal(Signal::TERM);
+    scheduler.end().ended(0, "");
+    assert_eq!(states(&project), ["done"]);
+}

@@ -33,8 +33,9 @@ pub(super) fn schedule(args: &RunArgs) -> Result<u8> {
         program,
         arguments: args.to_arguments(),
     };
+    let stops = count_signals()?;
     recover_dead_runs(&task, &scheduler)?;
-    runtime(1)?.block_on(async { scheduler.serve(count_signals()?).await })
+    runtime(1)?.block_on(scheduler.serve(stops))
 }
 
 /// Ends what an earlier run has left, which would otherwise wait for the next due time.
