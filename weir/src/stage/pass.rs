@@ -18,15 +18,15 @@ use datafusion::physical_plan::{
 };
 use futures::StreamExt;
 
+use super::consumer::{ChosenRows, RoutedRows, RowConsumer, consumers};
 use super::receipt::{BrokenPartition, Receipt};
-use super::taker::{ChosenRows, RoutedRows, Taker, takers};
 use crate::engine::RowError;
 use crate::error::{Error, Result};
 use crate::plan::Stage;
 use crate::quality::{Judging, Tally};
 use crate::sink::Parts;
 
-/// Judges the rows of its input and passes them to the takers of the stage. Each partition returns one [`Receipt`].
+/// Judges the rows of its input and passes them to the consumers of the stage. Each partition returns one [`Receipt`].
 pub(super) struct PassExec {
     input: Arc<dyn ExecutionPlan>,
     stage: Arc<Stage>,
@@ -99,7 +99,7 @@ impl ExecutionPlan for PassExec {
         let reader = Reader {
             judging: self.stage.judge.as_ref().map(|judge| judge.begin(&self.scratch)),
             counted: Tally::default(),
-            takers: takers(&self.stage, &self.sinks, &self.scratch),
+            consumers: consumers(&self.stage, &self.sinks, &self.scratch),
             stage: self.stage.clone(),
         };
         let receipt = futures::stream::once(reader.read(rows));
@@ -114,7 +114,7 @@ struct Reader {
     judging: Option<Judging>,
     /// The counts, if it has none.
     counted: Tally,
-    takers: Vec<Box<dyn Taker>>,
+    consumers: Vec<Box<dyn RowConsumer>>,
 }
 
 impl Reader {
@@ -135,23 +135,23 @@ impl Reader {
         let (Some(judge), Some(judging)) = (&stage.judge, &mut self.judging) else {
             self.counted.rows += batch.num_rows() as u64;
             self.counted.accepted += batch.num_rows() as u64;
-            return self.take(&RoutedRows { accepted: Some(ChosenRows { batch, chosen: None }), rejected: None });
+            return self.consume(&RoutedRows { accepted: Some(ChosenRows { batch, chosen: None }), rejected: None });
         };
         let verdict = judge.judge(batch, judging)?;
         let accepted = (verdict.accepted_rows > 0).then(|| {
             let chosen = (verdict.accepted_rows < batch.num_rows()).then_some(&verdict.accepted);
             ChosenRows { batch, chosen }
         });
-        let Some(reasons) = verdict.reasons else { return self.take(&RoutedRows { accepted, rejected: None }) };
+        let Some(reasons) = verdict.reasons else { return self.consume(&RoutedRows { accepted, rejected: None }) };
         let columns = batch.columns().iter().cloned().chain([reasons]).collect();
         let with_reasons = RecordBatch::try_new(stage.rejected_schema.clone(), columns);
         let with_reasons = with_reasons.map_err(|error| Error::query(&stage.table, error.into()))?;
         let chosen = !&verdict.accepted;
         let rejected = Some(ChosenRows { batch: &with_reasons, chosen: Some(&chosen) });
-        self.take(&RoutedRows { accepted, rejected })
+        self.consume(&RoutedRows { accepted, rejected })
     }
 
-    fn take(&mut self, rows: &RoutedRows<'_>) -> Result<()> {
+    fn consume(&mut self, rows: &RoutedRows<'_>) -> Result<()> {
         let Stage { table, accepted, rejected, scratch, .. } = &*self.stage;
         if rows.accepted.is_some() && accepted.is_empty() && scratch.is_none() {
             return Err(unrouted(table, table));
@@ -159,7 +159,7 @@ impl Reader {
         if rows.rejected.is_some() && rejected.is_empty() {
             return Err(unrouted(table, &format!("{table}.rejected")));
         }
-        self.takers.iter_mut().try_for_each(|taker| taker.take(rows))
+        self.consumers.iter_mut().try_for_each(|consumer| consumer.consume(rows))
     }
 
     fn finish(self) -> Result<RecordBatch> {
@@ -168,8 +168,8 @@ impl Reader {
             None => (self.counted, vec![]),
         };
         let mut receipt = Receipt { tally, keys, ..Receipt::default() };
-        for taker in self.takers {
-            taker.finish(&mut receipt)?;
+        for consumer in self.consumers {
+            consumer.finish(&mut receipt)?;
         }
         receipt.to_batch()
     }

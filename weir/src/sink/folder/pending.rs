@@ -204,7 +204,7 @@ impl Folder {
     }
 
     /// The one rename that makes the run's content the folder's.
-    fn switch(&self) -> std::io::Result<()> {
+    fn rename(&self) -> std::io::Result<()> {
         match self.in_place {
             true => fs::rename(self.staging.join(MARKER), self.target.join(MARKER)),
             false => self.exchange(),
@@ -239,8 +239,8 @@ impl Folder {
         Ok(self.manifest()?.is_some_and(|manifest| manifest.run == self.run))
     }
 
-    /// Fails if it could not be switched as things are.
-    fn check_switch(&self) -> Result<()> {
+    /// Fails if it could not be renamed as things are.
+    fn check_rename(&self) -> Result<()> {
         match self.in_place {
             // Nothing is removed, so that it does not matter what else is in the folder.
             true => self.manifest()?.iter().try_for_each(|manifest| self.check_follows(manifest)),
@@ -298,7 +298,7 @@ impl Prepared for Folder {
 
     async fn check(&self, _: &Connector) -> Result<()> {
         match self.in_place {
-            true => self.check_switch(),
+            true => self.check_rename(),
             false => Self::check(self).map(drop),
         }
     }
@@ -334,14 +334,14 @@ impl Transaction for Folders {
 
 #[async_trait]
 impl OpenTransaction for Folders {
-    /// Switches the folders one right after the other, so that a reader sees the old and the new ones side by side for as
+    /// Renames the folders one right after the other, so that a reader sees the old and the new ones side by side for as
     /// short a time as possible: what takes longer is done before or afterwards.
     async fn commit(self: Box<Self>) -> Result<Vec<(String, LoadReport)>> {
         let mut open = Vec::with_capacity(self.0.len());
         for folder in &self.0 {
-            // What is left in the staging folder of one that was switched is its former content.
+            // What is left in the staging folder of one that was committed is its former content.
             if !folder.is_committed()? {
-                folder.check_switch()?;
+                folder.check_rename()?;
                 open.push(folder);
             }
         }
@@ -351,7 +351,7 @@ impl OpenTransaction for Folders {
         };
         each(&open.iter().copied().filter(|folder| folder.in_place).collect::<Vec<_>>(), Folder::move_in)?;
         each(&open, |folder| {
-            folder.switch()?;
+            folder.rename()?;
             fault::point("published");
             Ok(())
         })?;

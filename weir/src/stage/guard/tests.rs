@@ -22,11 +22,11 @@ fn run(sql: &str, batches: Vec<RecordBatch>) -> QueryResult<(Vec<RecordBatch>, V
         let plan = context.sql(sql).await.unwrap().create_physical_plan().await.unwrap();
         let rejected = Arc::new(Mutex::new(Vec::new()));
         let takes = rejected.clone();
-        let taker = Box::new(move |batch: &RecordBatch| {
+        let consumer = Box::new(move |batch: &RecordBatch| {
             takes.lock().unwrap().push(batch.clone());
             Ok(())
         });
-        let failed = FailedRows::of_table("t", rejected_rows(&plan.schema()), vec![0], Some(taker));
+        let failed = FailedRows::of_table("t", rejected_rows(&plan.schema()), vec![0], Some(consumer));
         let failed = Arc::new(failed);
         let schema = plan.schema();
         let plan = guard(plan, &failed).unwrap();

@@ -1,4 +1,4 @@
-//! What takes the rows of a pass.
+//! What consumes the rows of a pass.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,10 +13,10 @@ use crate::plan::Stage;
 use crate::scratch::{ScratchTable, ScratchWriter};
 use crate::sink::{Part, Parts};
 
-/// Takes the rows of one partition of a pass: writes them, keeps them, or measures them.
-pub(super) trait Taker: Send {
-    /// Takes the rows of a batch.
-    fn take(&mut self, rows: &RoutedRows<'_>) -> Result<()>;
+/// Consumes the rows of one partition of a pass: writes them, keeps them, or measures them.
+pub(super) trait RowConsumer: Send {
+    /// Consumes the rows of a batch.
+    fn consume(&mut self, rows: &RoutedRows<'_>) -> Result<()>;
 
     /// Completes what it has done, and enters it in the receipt of the partition.
     fn finish(self: Box<Self>, receipt: &mut Receipt) -> Result<()>;
@@ -37,27 +37,27 @@ pub(super) struct ChosenRows<'a> {
     pub(super) chosen: Option<&'a BooleanBuffer>,
 }
 
-/// The takers of one partition of a stage.
-pub(super) fn takers(stage: &Stage, sinks: &Arc<[Arc<dyn Parts>]>, scratch: &Path) -> Vec<Box<dyn Taker>> {
+/// The consumers of one partition of a stage.
+pub(super) fn consumers(stage: &Stage, sinks: &Arc<[Arc<dyn Parts>]>, scratch: &Path) -> Vec<Box<dyn RowConsumer>> {
     let sink = |rejected: bool| {
         move |number: &usize| {
-            Box::new(SinkTaker { number: *number, rejected, sink: sinks[*number].clone(), part: None })
-                as Box<dyn Taker>
+            Box::new(SinkConsumer { number: *number, rejected, sink: sinks[*number].clone(), part: None })
+                as Box<dyn RowConsumer>
         }
     };
     let kept = stage.scratch.iter().map(|table| {
-        Box::new(ScratchTaker {
+        Box::new(ScratchConsumer {
             name: stage.table.clone(),
             table: table.clone(),
             folder: scratch.to_path_buf(),
             writer: None,
-        }) as Box<dyn Taker>
+        }) as Box<dyn RowConsumer>
     });
     stage.accepted.iter().map(sink(false)).chain(stage.rejected.iter().map(sink(true))).chain(kept).collect()
 }
 
 /// Writes the rows of a route to a part of a sink, which begins with its first row.
-struct SinkTaker {
+struct SinkConsumer {
     /// The position of the sink.
     number: usize,
     rejected: bool,
@@ -65,8 +65,8 @@ struct SinkTaker {
     part: Option<Box<dyn Part>>,
 }
 
-impl Taker for SinkTaker {
-    fn take(&mut self, rows: &RoutedRows<'_>) -> Result<()> {
+impl RowConsumer for SinkConsumer {
+    fn consume(&mut self, rows: &RoutedRows<'_>) -> Result<()> {
         let rows = if self.rejected { rows.rejected } else { rows.accepted };
         let Some(ChosenRows { batch, chosen }) = rows else { return Ok(()) };
         let part = match &mut self.part {
@@ -85,7 +85,7 @@ impl Taker for SinkTaker {
 }
 
 /// Keeps the accepted rows for the models that read them.
-struct ScratchTaker {
+struct ScratchConsumer {
     /// The name of the stage's table.
     name: String,
     table: Arc<ScratchTable>,
@@ -93,8 +93,8 @@ struct ScratchTaker {
     writer: Option<ScratchWriter>,
 }
 
-impl Taker for ScratchTaker {
-    fn take(&mut self, rows: &RoutedRows<'_>) -> Result<()> {
+impl RowConsumer for ScratchConsumer {
+    fn consume(&mut self, rows: &RoutedRows<'_>) -> Result<()> {
         let Some(ChosenRows { batch, chosen }) = rows.accepted else { return Ok(()) };
         let writer = match &mut self.writer {
             Some(writer) => writer,
