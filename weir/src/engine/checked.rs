@@ -33,7 +33,8 @@ pub(super) fn rule() -> ApplyFunctionRewrites {
     ApplyFunctionRewrites::new(vec![Arc::new(CheckArithmetic)])
 }
 
-/// The same for an expression outside of a plan. A constant part of it that cannot be computed is an error.
+/// The same for an expression outside of a plan, whose constants, such as `now()`, are computed as the planner does in a
+/// query. A constant part that cannot be computed is an error.
 pub(crate) fn checked(session: &SessionState, expr: Expr, schema: &DFSchema) -> QueryResult<Expr> {
     let context = SimplifyContext::builder()
         .with_schema(Arc::new(schema.clone()))
@@ -43,7 +44,8 @@ pub(crate) fn checked(session: &SessionState, expr: Expr, schema: &DFSchema) -> 
     let simplifier = ExprSimplifier::new(context);
     let expr = simplifier.coerce(expr, schema)?;
     let expr = expr.transform_up(|expr| Ok(replace(expr)))?.data;
-    failing_constant(&simplifier.simplify(expr.clone())?)?;
+    let expr = simplifier.simplify(expr)?;
+    failing_constant(&expr)?;
     Ok(expr)
 }
 

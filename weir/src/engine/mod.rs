@@ -12,14 +12,10 @@ use chrono::{DateTime, SubsecRound, Utc};
 use datafusion::catalog::{
     CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList, MemorySchemaProvider,
 };
-use datafusion::common::DFSchema;
-use datafusion::error::Result as QueryResult;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
-use datafusion::logical_expr::simplify::SimplifyContext;
-use datafusion::logical_expr::{AggregateUDF, Expr, ScalarUDF};
-use datafusion::optimizer::simplify_expressions::ExprSimplifier;
+use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use indicatif::HumanBytes;
 
@@ -72,17 +68,6 @@ pub(crate) fn state(context: &SessionContext) -> SessionState {
         state.execution_props_mut().query_execution_start_time = Some(moment.0);
     }
     state
-}
-
-/// Folds what is constant in an expression, such as `now()`, as the planner does in a query.
-pub(crate) fn simplified(state: &SessionState, expr: Expr, schema: &DFSchema) -> QueryResult<Expr> {
-    let context = SimplifyContext::builder()
-        .with_schema(Arc::new(schema.clone()))
-        .with_config_options(state.config_options().clone())
-        .with_query_execution_start_time(state.execution_props().query_execution_start_time)
-        .build();
-    let simplifier = ExprSimplifier::new(context);
-    simplifier.simplify(simplifier.coerce(expr, schema)?)
 }
 
 /// Starts a session that spills to `scratch`.

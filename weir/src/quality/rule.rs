@@ -234,8 +234,6 @@ fn physical(scope: &Scope<'_>, spec: &Spanned<RuleSpec>, name: &str, expr: Expr)
     if kind != DataType::Boolean {
         return Err(error(format!("a condition must be true or false, but this is {}", type_name(&kind))).into());
     }
-    let expr = engine::checked(scope.session, expr, &schema)
-        .and_then(|expr| engine::simplified(scope.session, expr, &schema))
-        .map_err(|e| error(e.strip_backtrace()))?;
+    let expr = engine::checked(scope.session, expr, &schema).map_err(|e| error(e.strip_backtrace()))?;
     Ok(scope.session.create_physical_expr(expr, &schema).map_err(|e| error(e.strip_backtrace()))?)
 }
