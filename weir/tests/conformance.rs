@@ -45,6 +45,9 @@ trait Kind {
     /// Whether the foreign content is unchanged.
     fn has_foreign(&self) -> bool;
 
+    /// Puts content there that a run could have written, and none has; returns the message with which `overwrite` refuses it.
+    fn put_rows_of_others(&self) -> &'static str;
+
     /// Makes the target refuse a run; returns a part of the message.
     fn refuse(&self) -> &'static str;
 
@@ -96,6 +99,11 @@ impl Kind for Folder {
 
     fn has_foreign(&self) -> bool {
         fs::read_to_string(self.0.path("out/stock/diary.txt")).is_ok_and(|text| text == "mine")
+    }
+
+    fn put_rows_of_others(&self) -> &'static str {
+        self.0.file("out/stock/part-00000.csv", "item,amount\nmine,1\n");
+        "part-00000.csv: was not written by a run of this task"
     }
 
     fn refuse(&self) -> &'static str {
@@ -178,6 +186,11 @@ impl Kind for Postgres {
 
     fn has_foreign(&self) -> bool {
         self.sql("select page from stock") == "mine"
+    }
+
+    fn put_rows_of_others(&self) -> &'static str {
+        self.sql("create table stock (item text, amount bigint); insert into stock values ('mine', 1)");
+        "has rows that no run of this task has written"
     }
 
     fn refuse(&self) -> &'static str {
@@ -400,6 +413,48 @@ fn content_that_no_run_has_written_is_refused_and_stays() {
 }
 
 #[test]
+fn rows_that_no_run_has_written_are_not_overwritten() {
+    for kind in kinds() {
+        let kind = &*kind;
+        task(kind, "overwrite", "");
+        deliver(kind, "a", "bolt,5");
+        let said = kind.put_rows_of_others();
+        run(kind).ended(1, said);
+        has_rows(kind, &["mine,1"]);
+        assert_eq!(kind.left(), [""; 0], "{}", kind.name());
+    }
+}
+
+#[test]
+fn another_environment_does_not_overwrite_what_this_one_has_written() {
+    for kind in kinds() {
+        let kind = &*kind;
+        task(kind, "overwrite", "");
+        deliver(kind, "a", "bolt,5");
+        run(kind).ended(0, "done: `stock`");
+        let path = kind.project().path("task.yaml");
+        fs::write(&path, fs::read_to_string(&path).unwrap() + "environments: {dev: {}}\n").unwrap();
+        deliver(kind, "a", "nut,7");
+        let arguments = ["run", "--task-config", "task.yaml", "--state", ".weir", "--env", "dev"];
+        kind.project().weir(&arguments).ended(1, "was written by sink `stock` of task `stock.default`");
+        has_rows(kind, &["bolt,5"]);
+    }
+}
+
+#[test]
+fn an_append_is_refused_when_the_ledger_of_earlier_runs_is_lost() {
+    for kind in kinds() {
+        let kind = &*kind;
+        task(kind, "append", "");
+        deliver(kind, "a", "bolt,5");
+        run(kind).ended(0, "done: `stock`");
+        fs::remove_dir_all(kind.project().path(".weir")).unwrap();
+        run(kind).ended(1, "which the ledger does not have");
+        has(kind, &["bolt,5"]);
+    }
+}
+
+#[test]
 fn a_target_that_refuses_ends_the_run_before_anything_is_read() {
     for kind in kinds() {
         let kind = &*kind;
@@ -526,7 +581,7 @@ fn a_dead_run_can_be_seen_finished_and_abandoned() {
         shown.ended(1, "died after its commit record; --retry publishes the rest, --abandon");
         weir(&["doctor"]).ended(1, "did not end while publishing");
         has_rows(kind, &["bolt,5"]);
-        weir(&["recover", "--retry"]).ended(0, "the next start rolled it forward");
+        weir(&["recover", "--retry"]).ended(0, "it was rolled forward");
         has(kind, &["nut,7"]);
         weir(&["doctor"]).ended(0, "0 problems");
 
@@ -547,12 +602,12 @@ fn a_dead_run_can_be_seen_finished_and_abandoned() {
         fs::write(&path, fs::read_to_string(&path).unwrap() + "nonsense: [\n").unwrap();
         let ran = run(kind);
         ran.ended(2, "task.yaml");
-        ran.ended(2, "the next start rolled it forward");
+        ran.ended(2, "it was rolled forward");
         has(kind, &["washer,2"]);
     }
 }
 
-/// Whatever a dead run has left next to them.
+/// The rows alone, when a dead run may have left more.
 #[track_caller]
 fn has_rows(kind: &dyn Kind, rows: &[&str]) {
     assert_eq!(kind.rows().unwrap_or_default(), rows, "{}", kind.name());

@@ -114,7 +114,7 @@ fn a_commit_that_fails_after_the_commit_record_is_reported_and_rolled_forward_by
     ran.ended(1, "has a commit record, but not all of its sinks could be committed: sink `latest`:");
     ran.ended(1, "Input/output error");
     deliveries.is_whole("after a commit that failed");
-    deliveries.run(&[]).ended(0, "the next start rolled it forward");
+    deliveries.run(&[]).ended(0, "it was rolled forward");
     deliveries.is_complete("after the next start");
 }
 

@@ -94,7 +94,7 @@ fn a_run_that_died_while_publishing_is_rolled_forward() {
     assert!(ran.err.contains("rolled it forward"), "{}", ran.err);
     assert_eq!(project.left("out"), ["bad", "good"]);
     assert_eq!(project.rows("out/good").len(), 3);
-    project.weir(&["runs", "--state", ".weir"]).ended(0, "the next start rolled it forward");
+    project.weir(&["runs", "--state", ".weir"]).ended(0, "it was rolled forward");
 }
 
 /// Puts the ledger into the state of a run that died after its commit record, with one sink not yet committed; returns
@@ -117,7 +117,7 @@ fn a_commit_that_fails_is_reported_and_rolled_forward_once_it_can_be() {
     project.run(&[]).ended(1, "has a commit record, but not all of its sinks could be committed");
     assert_eq!(project.left("out/bad"), ["diary.txt"]);
     std::fs::remove_dir_all(project.path("out/bad")).unwrap();
-    project.run(&[]).ended(0, "the next start rolled it forward");
+    project.run(&[]).ended(0, "it was rolled forward");
     assert_eq!(project.left("out"), ["bad", "good"]);
 }
 

@@ -471,7 +471,6 @@ fn a_run_that_dies_before_or_after_its_commit_leaves_all_tables_new_or_all_as_th
         orders.deliver(id as u32, id as u32);
         let [customers, _, _] = orders.all();
         assert_eq!(orders.0.run_with(point).code, None, "{point}");
-        // Until the dead session is gone its locks are held.
         let [after, its_orders, _] = orders.all();
         assert_eq!(after, its_orders, "{point}");
         assert_eq!(after != customers, point == "published", "{point}");
@@ -578,4 +577,38 @@ fn two_sinks_cannot_be_one_table_under_two_names() {
     let long = "x".repeat(64);
     orders.0.project.task("table: public.orders}", &format!("table: {long}}}"));
     orders.0.run().ended(2, "is longer than the 63 bytes that PostgreSQL keeps of it");
+}
+
+#[test]
+fn tables_of_two_connections_are_published_by_a_run_and_the_next_start_or_not_at_all() {
+    let orders = Orders::new();
+    let other = Cluster::shared().database();
+    let url = &orders.0.url;
+    orders.0.project.file(
+        "weir.yaml",
+        format!("connections: {{warehouse: {{postgres: '{url}'}}, other: {{postgres: '{other}'}}}}"),
+    );
+    orders.0.project.task("connection: warehouse, table: customers}", "connection: other, table: customers}");
+    let at_other = |sql: &str| Cluster::shared().sql(other.rsplit('/').next().unwrap(), sql);
+    orders.0.sql("alter table orders drop constraint orders_customer_fkey; drop table customers");
+    at_other("create table customers (id bigint primary key check (id <> 13))");
+    let both = || (orders.0.sql("select id from orders"), at_other("select id from customers"));
+    let same = |id: &str| (id.to_owned(), id.to_owned());
+    orders.deliver(1, 1);
+    orders.0.run().ended(0, "");
+    assert_eq!(both(), same("1"));
+    // The second server refuses a row before the first has committed.
+    orders.deliver(13, 13);
+    orders.0.run().ended(1, "for example: id = 13");
+    assert_eq!(both(), same("1"));
+    // The process dies between the two commits: the next start carries the second one out.
+    orders.deliver(2, 2);
+    assert_eq!(orders.0.run_with("published").code, None);
+    assert_eq!(both(), ("2".to_owned(), "1".to_owned()));
+    orders
+        .0
+        .project
+        .weir(&["recover", "--retry", "--task-config", "task.yaml", "--state", ".weir"])
+        .ended(0, "rolled forward");
+    assert_eq!(both(), same("2"));
 }

@@ -479,3 +479,18 @@ fn a_second_signal_ends_a_run_that_computes_without_an_end() {
     project.run(&[]).ended(0, "done");
     assert_eq!(project.left(".weir/scratch"), [""; 0]);
 }
+
+#[test]
+fn a_computation_that_does_not_stop_at_the_memory_limit_ends_with_its_process() {
+    let project = Project::people();
+    let rows: String = (0..4_000).map(|i| format!("n{i},50\n")).collect();
+    project.file("in/a.csv", format!("name,age\n{rows}"));
+    // One batch of 6 GB.
+    project.file("sql/adult.sql", "select name, cast(length(repeat(name, 300000)) as integer) as age from person");
+    let ran = project.run(&["--memory-limit", "200MiB", "--threads", "1"]);
+    assert_eq!(ran.code, Some(1), "{}", ran.err);
+    assert!(ran.err.contains("memory"), "{}", ran.err);
+    assert!(!project.path("out/good").exists());
+    project.file("sql/adult.sql", "select name, age from person");
+    project.run(&[]).ended(0, "done");
+}

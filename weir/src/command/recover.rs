@@ -6,20 +6,17 @@ use super::{RecoverArgs, TaskArgs, runtime};
 use crate::database::Connector;
 use crate::error::Result;
 use crate::report::RunKey;
-use crate::run::{Recovered, RunOwner, abandon, recover_all, unfinished};
+use crate::run::{Recovered, abandon, recover_all, unfinished};
 use crate::task::TaskOwner;
 use crate::watch::start_log;
 
 pub(super) fn recover(args: &RecoverArgs) -> Result<u8> {
     start_log(args.task.log.log_format, args.task.log.quiet);
-    let owner = TaskOwner::read(&args.task.task_config, &args.task.choice())?;
-    let key = RunKey::new(&owner.name, args.task.environment());
+    let (key, connector) = owner(&args.task)?;
     let state = args.state.folder(&args.task.task_config);
-    let connector = Connector::new(owner.connections.clone(), owner.params);
-    let owner = RunOwner { key: &key, connections: &owner.connections, connector: &connector };
     let ended = match &args.abandon {
-        Some(run) => vec![runtime(1)?.block_on(abandon(&state, &owner, run))?],
-        None if args.retry => runtime(1)?.block_on(recover_all(&state, &owner))?,
+        Some(run) => vec![runtime(1)?.block_on(abandon(&state, &key, &connector, run))?],
+        None if args.retry => runtime(1)?.block_on(recover_all(&state, &key, &connector))?,
         None => return show(&state, &key),
     };
     for Recovered { run, message } in &ended {
@@ -29,6 +26,12 @@ pub(super) fn recover(args: &RecoverArgs) -> Result<u8> {
         say!("all runs of `{key}` have ended");
     }
     Ok(0)
+}
+
+/// The key of a task's runs, and what reaches their targets.
+fn owner(args: &TaskArgs) -> Result<(RunKey, Connector)> {
+    let TaskOwner { name, connections, params } = TaskOwner::read(&args.task_config, &args.choice())?;
+    Ok((RunKey::new(name, args.environment()), Connector::new(connections, params)))
 }
 
 /// Shows what is pending; the exit code is 1 if something is.
@@ -55,11 +58,8 @@ fn show(state: &Path, key: &RunKey) -> Result<u8> {
 /// here.
 pub(super) fn recover_without_task(args: &TaskArgs, state: &Path) {
     let recovered = || -> Result<()> {
-        let owner = TaskOwner::read(&args.task_config, &args.choice())?;
-        let key = RunKey::new(&owner.name, args.environment());
-        let connector = Connector::new(owner.connections.clone(), owner.params);
-        let owner = RunOwner { key: &key, connections: &owner.connections, connector: &connector };
-        runtime(1)?.block_on(recover_all(state, &owner)).map(drop)
+        let (key, connector) = owner(args)?;
+        runtime(1)?.block_on(recover_all(state, &key, &connector)).map(drop)
     };
     if let Err(error) = recovered() {
         tracing::warn!(%error, "earlier runs that did not end could not be recovered");

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{RunArgs, runtime};
 use crate::database::Connector;
 use crate::error::{Error, Result};
-use crate::run::{RunOwner, key_of, recover_all};
+use crate::run::{key_of, recover_all};
 use crate::schedule::Scheduler;
 use crate::system::stop::count_signals;
 use crate::task::{Task, Times};
@@ -41,8 +41,7 @@ pub(super) fn schedule(args: &RunArgs) -> Result<u8> {
 /// Ends what an earlier run has left, which would otherwise wait for the next due time.
 fn recover_dead_runs(task: &Task, scheduler: &Scheduler) -> Result<()> {
     let connector = Connector::of(task);
-    let owner = RunOwner { key: &scheduler.key, connections: &task.connections, connector: &connector };
-    match runtime(1)?.block_on(recover_all(&scheduler.state, &owner)) {
+    match runtime(1)?.block_on(recover_all(&scheduler.state, &scheduler.key, &connector)) {
         Ok(_) | Err(Error::Locked { .. }) => {}
         Err(error) => tracing::error!(%error, "an earlier run could not be recovered; the next run tries again"),
     }

@@ -31,6 +31,11 @@ impl Connector {
         Self { connections, params }
     }
 
+    /// What it resolves.
+    pub(crate) fn connections(&self) -> &Connections {
+        &self.connections
+    }
+
     /// The PostgreSQL database of a connection.
     pub(crate) fn postgres(&self, name: &str) -> Result<weir_postgres::Database> {
         let database = self.connections.resolve(name, &self.params, |spec| spec.postgres.as_ref(), |url| url.parse());

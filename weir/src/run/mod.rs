@@ -16,7 +16,7 @@ use std::time::Instant;
 use chrono::Utc;
 use datafusion::logical_expr::ScalarUDF;
 
-pub(crate) use recover::{Recovered, RunOwner, abandon, recover_all, unfinished};
+pub(crate) use recover::{Recovered, abandon, recover_all, unfinished};
 pub(crate) use runner::describe;
 pub use runner::{RunError, Runner};
 
@@ -108,7 +108,7 @@ impl Run<'_> {
         let _lock = Lock::take(&settings.state, key, id)?;
         fault::point("locked");
         let mut ledger = Ledger::open(&settings.state)?;
-        recover::recover(&mut ledger, &RunOwner { key, connections: &task.connections, connector }).await?;
+        recover::recover(&mut ledger, key, connector).await?;
         fault::point("recovered");
 
         let scratch = ScratchFolder::create(&settings.state, key)?;
@@ -176,7 +176,7 @@ impl Run<'_> {
         let publish = async {
             self.commit(&sinks, transactions, report).await?;
             if report.outcome == Outcome::Done {
-                finish_moves(&self.task.connections, self.id, &ledger.moves(self.id)?).await?;
+                finish_moves(self.connector.connections(), self.id, &ledger.moves(self.id)?).await?;
                 fault::point("archived");
             }
             self.step(report, "publish", publishing);

@@ -9,18 +9,9 @@ use crate::place::finish_moves;
 use crate::report::{Outcome, RunKey};
 use crate::scratch::ScratchFolder;
 use crate::sink::{self, Prepared};
-use crate::task::Connections;
 
 /// A sink of a dead run, and whether it was to be published.
 type Sink = (Box<dyn Prepared>, bool);
-
-/// The key of some runs, and what their targets and inputs are reached with. It does not need the task: that may be broken
-/// or changed since then.
-pub(crate) struct RunOwner<'a> {
-    pub(crate) key: &'a RunKey,
-    pub(crate) connections: &'a Connections,
-    pub(crate) connector: &'a Connector,
-}
 
 /// A dead run that was ended.
 #[derive(Debug)]
@@ -30,13 +21,13 @@ pub(crate) struct Recovered {
 }
 
 /// Rolls every dead run of a key forward, if its commit record exists, or back. The caller holds the lock of the key, so a
-/// run that the ledger has open is dead.
-pub(super) async fn recover(ledger: &mut Ledger, owner: &RunOwner<'_>) -> Result<Vec<Recovered>> {
+/// run that the ledger has open is dead. The task is not needed: it may be broken or changed since then.
+pub(super) async fn recover(ledger: &mut Ledger, key: &RunKey, connector: &Connector) -> Result<Vec<Recovered>> {
     let mut all = Vec::new();
-    for run in ledger.unfinished(owner.key)? {
+    for run in ledger.unfinished(key)? {
         let ended = match run.is_committed {
-            true => roll_forward(ledger, owner, &run).await.map_err(|error| error.while_publishing(&run.id)),
-            false => roll_back(owner.connector, &run).await,
+            true => roll_forward(ledger, connector, &run).await.map_err(|error| error.while_publishing(&run.id)),
+            false => roll_back(connector, &run).await,
         };
         let (is_whole, message) = ended?;
         tracing::warn!(run = %run.id, "an earlier run did not end: {message}");
@@ -47,13 +38,13 @@ pub(super) async fn recover(ledger: &mut Ledger, owner: &RunOwner<'_>) -> Result
 }
 
 /// Takes the lock of a key and recovers its dead runs.
-pub(crate) async fn recover_all(state: &Path, owner: &RunOwner<'_>) -> Result<Vec<Recovered>> {
-    if unfinished(state, owner.key)?.is_empty() {
+pub(crate) async fn recover_all(state: &Path, key: &RunKey, connector: &Connector) -> Result<Vec<Recovered>> {
+    if unfinished(state, key)?.is_empty() {
         return Ok(vec![]);
     }
-    let _lock = Lock::take(state, owner.key, "recover")?;
-    let recovered = recover(&mut Ledger::open(state)?, owner).await?;
-    remove_scratch(state, owner.key)?;
+    let _lock = Lock::take(state, key, "recover")?;
+    let recovered = recover(&mut Ledger::open(state)?, key, connector).await?;
+    remove_scratch(state, key)?;
     Ok(recovered)
 }
 
@@ -70,34 +61,33 @@ pub(crate) fn unfinished(state: &Path, key: &RunKey) -> Result<Vec<(String, bool
 }
 
 /// Ends a dead run without committing anything more of it: what it has prepared is removed. Returns what became of its sinks.
-pub(crate) async fn abandon(state: &Path, owner: &RunOwner<'_>, run: &str) -> Result<Recovered> {
-    let _lock = Lock::take(state, owner.key, "recover")?;
+pub(crate) async fn abandon(state: &Path, key: &RunKey, connector: &Connector, run: &str) -> Result<Recovered> {
+    let _lock = Lock::take(state, key, "recover")?;
     let mut ledger = Ledger::open(state)?;
-    let Some(dead) = ledger.unfinished(owner.key)?.into_iter().find(|dead| dead.id == run) else {
+    let Some(dead) = ledger.unfinished(key)?.into_iter().find(|dead| dead.id == run) else {
         let help = "`weir recover` without options lists the runs that did not end";
-        return Err(Error::usage(format!("run {run} of `{}` is not waiting for its end", owner.key), help));
+        return Err(Error::usage(format!("run {run} of `{}` is not waiting for its end", key), help));
     };
     let sinks = sinks(&dead)?;
     let (mut committed, mut others) = (vec![], vec![]);
     for (sink, _) in sinks.iter().filter(|(_, is_published)| *is_published) {
-        let of = if sink.is_committed(owner.connector).await? { &mut committed } else { &mut others };
+        let of = if sink.is_committed(connector).await? { &mut committed } else { &mut others };
         of.push(sink.sink());
     }
-    abort_all(owner.connector, &sinks).await?;
+    abort_all(connector, &sinks).await?;
     let of = |sinks: &[&str]| if sinks.is_empty() { "none".to_owned() } else { sinks.join(", ") };
     let message = format!("abandoned: published: {}; not published: {}", of(&committed), of(&others));
     ledger.recovered(&dead, false, &message)?;
-    remove_scratch(state, owner.key)?;
+    remove_scratch(state, key)?;
     Ok(Recovered { run: dead.id, message })
 }
 
 async fn roll_back(connector: &Connector, run: &Unfinished) -> Result<(bool, String)> {
     abort_all(connector, &sinks(run)?).await?;
-    Ok((false, "it died before its commit record; the next start rolled it back".to_owned()))
+    Ok((false, "it died before its commit record; it was rolled back".to_owned()))
 }
 
-async fn roll_forward(ledger: &mut Ledger, owner: &RunOwner<'_>, run: &Unfinished) -> Result<(bool, String)> {
-    let connector = owner.connector;
+async fn roll_forward(ledger: &mut Ledger, connector: &Connector, run: &Unfinished) -> Result<(bool, String)> {
     let sinks = sinks(run)?;
     let (mut lost, mut committed) = (Vec::new(), 0);
     for (sink, _) in sinks.iter().filter(|(_, is_published)| *is_published) {
@@ -133,9 +123,9 @@ async fn roll_forward(ledger: &mut Ledger, owner: &RunOwner<'_>, run: &Unfinishe
         return Ok((false, message));
     }
     if run.outcome == Some(Outcome::Done) {
-        finish_moves(owner.connections, &run.id, &ledger.moves(&run.id)?).await?;
+        finish_moves(connector.connections(), &run.id, &ledger.moves(&run.id)?).await?;
     }
-    Ok((true, "it did not end after its commit record; the next start rolled it forward".to_owned()))
+    Ok((true, "it did not end after its commit record; it was rolled forward".to_owned()))
 }
 
 /// The sinks of a run.
