@@ -91,7 +91,7 @@ fn a_run_that_died_while_publishing_is_rolled_forward() {
     project.file("in/a.csv", "name,age\nAnn,1\n");
     let ran = project.run(&[]);
     ran.ended(3, "gate closed");
-    assert!(ran.err.contains("rolled it forward"), "{}", ran.err);
+    assert!(ran.err.contains("was rolled forward"), "{}", ran.err);
     assert_eq!(project.left("out"), ["bad", "good"]);
     assert_eq!(project.rows("out/good").len(), 3);
     project.weir(&["runs", "--state", ".weir"]).ended(0, "it was rolled forward");
