@@ -619,7 +619,7 @@ proptest! {
 
 #[tokio::test]
 async fn missing_rights_are_named_with_the_statements_that_grant_them() {
-    let session = Session::new().await;
+    let mut session = Session::new().await;
     session.sql("create table item (key int primary key, value text, version bigint)").await;
     // A database's owner has all rights in it; another role begins with none.
     session.sql("drop role if exists loader_without_rights; create role loader_without_rights").await;
@@ -640,6 +640,8 @@ async fn missing_rights_are_named_with_the_statements_that_grant_them() {
     session.sql(&statements).await;
     session.sql("set role loader_without_rights").await;
     session.inspect(&load("one", Mode::Overwrite)).await.unwrap();
+    session.load(&load("one", Mode::Overwrite), &[(1, Some("a"), None)]).await.unwrap();
+    session.load(&load("two", Mode::Overwrite), &[(2, Some("b"), None)]).await.unwrap();
     let mut new = load("two", merge());
     new.table.schema = Some("Sales".to_owned());
     let text = text_of(&session.inspect(&new).await.unwrap_err());

@@ -163,11 +163,11 @@ fn a_failure_shows_missing_rows_unexpected_rows_and_differences() {
 FAILED  sold.rows_differ (sql/sold.test.yaml:1)
   sold: 2 rows are missing, 2 rows are not expected
       shop    day         price
-    - A       2020-02-01  0.500000
-    + A       2020-01-02  0.500000
+    - A       2020-02-01  0.5000000000000000
+    + A       2020-01-02  0.5000000000000000
         day: expected 2020-02-01, got 2020-01-02
-    - nobody  null        7.000000
-    + \"\"      2020-03-01  20.000000
+    - nobody  null        7.0000000000000000
+    + \"\"      2020-03-01  20.0000000000000000
 
 1 case, 1 FAILED";
     let out = without_times(&ran.out);
@@ -438,8 +438,8 @@ failed: {given: {sale: [{day: 1999-01-01, pieces: 1}]}, expect: {sold: []}}
             serde_json::json!([
                 {
                     "route": "sold",
-                    "missing": [{"shop": null, "price": "1.000000"}],
-                    "unexpected": [{"shop": "A", "price": "0.500000"}],
+                    "missing": [{"shop": null, "price": "1.0000000000000000"}],
+                    "unexpected": [{"shop": "A", "price": "0.5000000000000000"}],
                 },
                 {"warned": "sold.unpaid", "expected": 3, "got": 0},
             ]),
@@ -608,4 +608,26 @@ fn a_signal_ends_the_cases_and_leaves_nothing() {
     let ran = Ran::of(child.wait_with_output().unwrap());
     ran.ended(1, "interrupted");
     assert_eq!(project.left("tmp"), [""; 0]);
+}
+
+#[test]
+fn a_case_can_set_the_moment_of_the_run() {
+    let project = Project::people();
+    project.file("sql/adult.sql", "select name, age from person where current_date < date '2020-02-01' and $run_started_at = timestamp '2020-01-31 12:00:00'");
+    project.file(
+        "sql/adult.test.yaml",
+        "before:
+  run_started_at: 2020-01-31T12:00:00
+  given: {person: [{name: Ann, age: 30}]}
+  expect: {adult: [{name: Ann, age: 30}]}
+later:
+  given: {person: [{name: Ann, age: 30}]}
+  expect: {adult: []}
+",
+    );
+    project.weir(&["test", "--task-config", "task.yaml"]).ended(0, "2 cases, all ok");
+    project.file("sql/adult.test.yaml", "wrong:\n  run_started_at: soon\n  expect: {adult: []}\n");
+    project
+        .weir(&["test", "--task-config", "task.yaml"])
+        .ended(2, "sql/adult.test.yaml:2:19: `soon` is not a timestamp");
 }

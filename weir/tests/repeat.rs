@@ -257,7 +257,7 @@ fn a_changed_task_does_not_mix_its_files_with_the_previous_ones() {
     refused(
         files,
         &format!("{files}    columns: [age, name]\n"),
-        "its files have the columns (name string, age Int32), and the sink has (age Int32, name string)",
+        "its files have the columns (name string, age integer), and the sink has (age integer, name string)",
         "let `columns` of the sink return the same as before",
     );
     project.run(&[]).ended(0, "done");
@@ -342,4 +342,32 @@ fn a_task_without_these_keys_reads_all_files_every_time() {
         project.run(&[]).ended(0, "done");
         assert_eq!(project.rows("out/good").len(), 3);
     }
+}
+
+#[test]
+fn a_file_that_has_grown_is_told_as_such() {
+    let project = people();
+    project.run(&[]).ended(0, "");
+    let file = project.path("in/a.csv");
+    let before = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, format!("{before}Dan,50\n")).unwrap();
+    let ran = project.run(&[]);
+    ran.ended(1, "in/a.csv: it has grown since run");
+    ran.ended(1, "rotate a log before it is read");
+    project.task("read: new", "read: new\n    if_changed: read");
+    project.run(&[]).ended(0, "has grown since that run read it: its first rows are read again, too");
+}
+
+#[test]
+fn a_copy_under_another_name_is_read_with_a_warning() {
+    let project = people();
+    project.run(&[]).ended(0, "");
+    let content = std::fs::read(project.path("in/a.csv")).unwrap();
+    project.file("in/b.csv", &content);
+    let ran = project.run(&[]);
+    ran.ended(0, "in/b.csv has the content of ");
+    ran.ended(0, "in/a.csv, which run ");
+    project.file("in/c.csv", "name,age\nEve,40\n");
+    project.file("in/d.csv", "name,age\nEve,40\n");
+    project.run(&[]).ended(0, "in/d.csv has the content of in/c.csv: if it is a copy, its rows are there twice");
 }

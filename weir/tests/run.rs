@@ -452,7 +452,21 @@ fn a_file_whose_name_is_not_utf_8_is_not_passed_over() {
     let project = Project::people();
     let name = std::ffi::OsStr::from_bytes(b"b\xe9.csv");
     std::fs::write(project.path("in").join(name), "name,age\nCid,50\n").unwrap();
-    project.run(&[]).ended(1, "its name is not UTF-8");
+    project.task(
+        "    files: {path: \"in/*.csv\", format: csv}\n",
+        "    files: {path: \"in/*.csv\", format: csv}\n    read: new\n    archive: done\n",
+    );
+    project.task("max_rejected: 60%, ", "");
+    project.file("in/late/x.csv", "");
+    project.weir(&["plan", "--task-config", "task.yaml"]).ended(0, "in/b\\xe9.csv  16 B");
+    project.run(&[]).ended(0, "");
+    assert!(project.rows("out/good").contains(&"Cid,50".to_owned()));
+    assert_eq!(std::fs::read(project.path("done").join(name)).unwrap(), b"name,age\nCid,50\n");
+    assert!(!project.path("in").join(name).exists());
+    // It is known again, and one that is the same but for the byte is another one.
+    std::fs::write(project.path("in").join(name), "name,age\nCid,50\n").unwrap();
+    std::fs::write(project.path("in").join(std::ffi::OsStr::from_bytes(b"b\xe8.csv")), "name,age\nCyd,x\n").unwrap();
+    project.run(&[]).ended(1, "in/b\\xe8.csv:2: a record cannot be read");
 }
 
 #[test]

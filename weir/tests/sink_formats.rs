@@ -309,3 +309,18 @@ fn unsupported_compressions_and_types_are_errors_at_their_position() {
     project.file("sql/checked.sql", "select at - at as span from order_line");
     project.run(&[]).ended(2, "sink `good`: column `span` is Duration(µs), which Parquet cannot hold");
 }
+
+#[test]
+fn formulas_are_escaped_on_demand() {
+    let project = orders();
+    project.file(
+        "in/a.csv",
+        "id,name,amount,ratio,paid,day,at\n1,\"=HYPERLINK(\"\"x\"\")\",-1,,,,\n2,-5,,,,,\n3,a=b,,,,,\n",
+    );
+    project.task("format: jsonl}", "format: csv}\n    escape_formulas: true\n    columns: [id, name, amount]");
+    project.run(&[]).ended(0, "");
+    let written = String::from_utf8(content(&project, "out/good/part-00000.csv")).unwrap();
+    assert_eq!(written, "id,name,amount\n1,\"'=HYPERLINK(\"\"x\"\")\",-1.00\n2,'-5,\n3,a=b,\n");
+    project.task("format: csv}\n    escape_formulas", "format: jsonl}\n    escape_formulas");
+    project.run(&[]).ended(2, "`escape_formulas` is for CSV files");
+}

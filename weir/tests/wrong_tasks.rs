@@ -215,3 +215,80 @@ fn log_lines_can_be_json() {
     let line: serde_json::Value = serde_json::from_str(ran.err.trim()).unwrap();
     assert_eq!((ran.code, line["level"].as_str()), (Some(2), Some("ERROR")));
 }
+
+/// What would fail on every row is told by `validate`, before any data is read.
+#[test]
+fn what_cannot_be_computed_is_told_by_validate() {
+    for (value, compared, said) in [
+        ("date_trunc('fortnight', now())", "< now()", "fortnight"),
+        ("date_part('fortnight', cast(name as timestamp))", "> 1", "fortnight"),
+        ("cast(age as interval)", "is not null", "CAST from integer to interval"),
+    ] {
+        let project = Project::people();
+        project.file("sql/adult.sql", format!("select name, age, {value} as value from person"));
+        let ran = project.weir(&["validate", "--task-config", "task.yaml"]);
+        assert_ne!(ran.code, Some(0), "{value}");
+        assert!(ran.err.contains(said), "{value}: {}", ran.err);
+        project.task("age >= $least_age", &format!("\"{value} {compared}\""));
+        project.file("sql/adult.sql", "select name, age from person");
+        project.weir(&["validate", "--task-config", "task.yaml"]).ended(2, said);
+    }
+}
+
+#[test]
+fn a_message_of_the_query_engine_has_the_words_of_sql() {
+    for (sql, said) in [
+        ("select * from person pivot (sum(age) for name in ('a'))", "PIVOT is not supported in SQL here"),
+        (
+            "select to_char(age, '%Y') as name, age from person",
+            "there is no function to_char(integer, string) with arguments of these types; known here: to_char(date, string)",
+        ),
+    ] {
+        let project = Project::people();
+        project.file("sql/adult.sql", sql);
+        let ran = project.weir(&["validate", "--task-config", "task.yaml"]);
+        ran.ended(2, said);
+        assert!(ran.err.len() < 600, "{}", ran.err);
+    }
+    let project = Project::people();
+    project.task("age >= $least_age", "name in (select name from person)");
+    project.run(&[]).ended(2, "rule `too_young` of `adult`: a rule is about one row");
+}
+
+#[test]
+fn what_one_row_may_fail_is_valid() {
+    let project = Project::people();
+    project.file(
+        "sql/adult.sql",
+        "select name, age, case when age = 0 then 1 / 0 else 100 / age end as share from person",
+    );
+    project.weir(&["validate", "--task-config", "task.yaml"]).ended(0, "is valid");
+}
+
+#[test]
+fn a_deep_statement_is_planned_and_one_that_is_too_deep_is_refused() {
+    let project = Project::people();
+    let all = vec!["select name, age from person"; 500].join(" union all ");
+    project.file("sql/adult.sql", &all);
+    project.weir(&["validate", "--task-config", "task.yaml"]).ended(0, "is valid");
+    let sum = vec!["age"; 20_000].join(" + ");
+    project.file("sql/adult.sql", format!("select name, {sum} as age from person"));
+    project
+        .weir(&["validate", "--task-config", "task.yaml"])
+        .ended(2, "has a chain of 20000 terms: the limit is 10,000");
+    project.file("sql/adult.sql", "select name, age from person");
+    project.task("age >= $least_age", &format!("{sum} >= $least_age"));
+    project
+        .weir(&["validate", "--task-config", "task.yaml"])
+        .ended(2, "has a chain of 20001 terms: the limit is 10,000");
+}
+
+#[test]
+fn the_moment_of_the_run_is_there_in_sql_only() {
+    let project = Project::people();
+    project.task("path: out/good", "path: \"out/${run_started_at}\"");
+    project.run(&[]).ended(2, "`${run_started_at}`: the moment of the run is there in SQL only");
+    project.task("${run_started_at}", "good");
+    project.task("  least_age:", "  run_started_at: {type: timestamp, default: 2026-01-01}\n  least_age:");
+    project.run(&[]).ended(2, "parameter `run_started_at`: every task has it already, as the moment of the run");
+}

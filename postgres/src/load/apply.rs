@@ -27,26 +27,38 @@ pub struct Counts {
 /// How long a statement waits for a lock that another session holds.
 const LOCK_TIMEOUT: &str = "5s";
 
-/// DDL of the ledger of applied loads.
+/// Makes the ledger of applied loads, as far as it is not there: a statement that would change nothing needs the rights of one
+/// that does.
 pub(super) const LEDGER: &str = "
     begin;
     select pg_advisory_xact_lock(hashtextextended('weir.applied', 0));
-    create schema if not exists weir;
-    create table if not exists weir.applied (
-        run text,
-        sink text,
-        target text not null,
-        applied_at timestamptz not null default now(),
-        inserted bigint not null default 0,
-        updated bigint not null default 0,
-        unchanged bigint not null default 0,
-        superseded bigint not null default 0,
-        deleted bigint not null default 0,
-        primary key (run, sink)
-    );
-    alter table weir.applied add column if not exists task text;
-    comment on schema weir is 'Staging tables of weir, and the ledger of its applied runs.';
-    comment on table weir.applied is 'Ledger of applied runs: each is recorded by the transaction that writes its rows.';
+    do $$ begin
+        if to_regnamespace('weir') is null then
+            create schema weir;
+            comment on schema weir is 'Staging tables of weir, and the ledger of its applied runs.';
+        end if;
+        if to_regclass('weir.applied') is null then
+            create table weir.applied (
+                run text,
+                sink text,
+                target text not null,
+                applied_at timestamptz not null default now(),
+                inserted bigint not null default 0,
+                updated bigint not null default 0,
+                unchanged bigint not null default 0,
+                superseded bigint not null default 0,
+                deleted bigint not null default 0,
+                task text,
+                primary key (run, sink)
+            );
+            comment on table weir.applied is
+                'Ledger of applied runs: each is recorded by the transaction that writes its rows.';
+        elsif not exists (
+            select from pg_attribute where attrelid = to_regclass('weir.applied') and attname = 'task'
+        ) then
+            alter table weir.applied add column task text;
+        end if;
+    end $$;
     commit";
 
 /// The recorded counts of the load if an earlier attempt committed it.

@@ -451,8 +451,30 @@ fn write_whole(path: &Path, content: &[u8]) -> std::io::Result<()> {
 }
 
 /// The runtime of a command, with the threads that the run may use.
-fn runtime(threads: usize) -> Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build().map_err(|error| {
+/// The bytes of stack with which a task is planned, and with which each thread computes. A query with many terms is a deep
+/// plan, which is walked by recursion. Memory is used as far as the stack is.
+const PLANNING_STACK: usize = 256 << 20;
+const COMPUTING_STACK: usize = 64 << 20;
+
+/// That many bytes of stack, or fewer where the address space of this process is limited.
+fn stack(bytes: usize) -> usize {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::As).current;
+    limit.map_or(bytes, |limit| bytes.min((limit / 16) as usize))
+}
+
+/// The runtime of a command.
+struct Runtime(tokio::runtime::Runtime);
+
+impl Runtime {
+    fn block_on<F: Future>(&self, future: F) -> F::Output {
+        stacker::grow(stack(PLANNING_STACK), || self.0.block_on(future))
+    }
+}
+
+fn runtime(threads: usize) -> Result<Runtime> {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.worker_threads(threads).thread_stack_size(stack(COMPUTING_STACK)).enable_all().build();
+    runtime.map(Runtime).map_err(|error| {
         Error::system("the runtime cannot be started", error, "check the limits of this user's processes")
     })
 }

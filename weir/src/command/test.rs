@@ -34,7 +34,7 @@ pub(super) fn test(cli: &Cli, args: &TestArgs) -> Result<u8> {
     let started = Instant::now();
     let threads = Resources::default().threads;
     let (suite, verdicts) = runtime(threads)?.block_on(async {
-        let session = engine::session(resources, &std::env::temp_dir(), &settings.functions)?;
+        let session = engine::session(resources, &std::env::temp_dir(), &settings.functions, None)?;
         let suite = Suite::load(&task, &args.task.choice(), &session).await?;
         let cases = chosen(&suite, &args.names, &task)?;
         let show = |verdict: &Verdict| match (args.json, log.quiet) {

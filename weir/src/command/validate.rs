@@ -27,7 +27,7 @@ pub(super) fn validate(cli: &Cli, args: &TaskArgs) -> Result<u8> {
 
 /// Plans a task over sources without rows. No target is accessed, so its limits are unknown.
 pub(super) async fn plan(cli: &Cli, task: &Task) -> Result<Plan> {
-    let session = engine::session(Resources::default(), &std::env::temp_dir(), &cli.functions)?;
+    let session = engine::session(Resources::default(), &std::env::temp_dir(), &cli.functions, None)?;
     let fetchers: Fetchers = cli.fetchers.clone().into();
     let plan = Draft::of(task, &session, &fetchers).await?.plan(task, &session, &ColumnLimits::new())?;
     for stage in plan.bind(&session, &Tables::new()).await? {

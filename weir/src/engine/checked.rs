@@ -28,6 +28,9 @@ use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::{self, Column, Literal};
 
+use super::numbers;
+use super::quotient::Divide;
+
 /// The rule that replaces the operators of a plan. It comes after type coercion.
 pub(super) fn rule() -> ApplyFunctionRewrites {
     ApplyFunctionRewrites::new(vec![Arc::new(CheckArithmetic)])
@@ -42,6 +45,7 @@ pub(crate) fn checked(session: &SessionState, expr: Expr, schema: &DFSchema) -> 
         .with_query_execution_start_time(session.execution_props().query_execution_start_time)
         .build();
     let simplifier = ExprSimplifier::new(context);
+    let expr = expr.transform_up(|expr| Ok(numbers::replace(expr, schema)))?.data;
     let expr = simplifier.coerce(expr, schema)?;
     let expr = expr.transform_up(|expr| Ok(replace(expr)))?.data;
     let expr = simplifier.simplify(expr)?;
@@ -66,9 +70,11 @@ fn failing_constant(expr: &Expr) -> QueryResult<()> {
             Expr::ScalarFunction(call) if call.func.short_circuits() => return Ok(TreeNodeRecursion::Jump),
             Expr::ScalarFunction(call) if call.args.iter().all(is_literal) => {
                 let function: &dyn Any = call.func.inner().as_ref();
+                let values = call.args.iter().filter_map(Expr::as_literal).cloned().map(ColumnarValue::Scalar);
                 if let Some(checked) = function.downcast_ref::<Checked>() {
-                    let values = call.args.iter().filter_map(Expr::as_literal).cloned().map(ColumnarValue::Scalar);
                     checked.compute(&values.collect::<Vec<_>>(), 1)?;
+                } else if function.is::<Divide>() {
+                    Divide::compute(&values.collect::<Vec<_>>(), 1)?;
                 }
             }
             Expr::BinaryExpr(BinaryExpr { left, op: op @ (Operator::Divide | Operator::Modulo), right }) => {
@@ -156,7 +162,7 @@ impl Checked {
 }
 
 /// The engine's own operator, in its checked form: it includes the special cases of dates and times.
-fn compute(operator: Operator, args: &[ColumnarValue], rows: usize) -> QueryResult<ColumnarValue> {
+pub(super) fn compute(operator: Operator, args: &[ColumnarValue], rows: usize) -> QueryResult<ColumnarValue> {
     let mut fields = Vec::with_capacity(args.len());
     let mut columns = Vec::with_capacity(args.len());
     let mut operand = |value: &ColumnarValue| -> Arc<dyn PhysicalExpr> {

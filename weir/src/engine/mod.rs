@@ -1,21 +1,30 @@
 //! The query engine's session: its threads, its memory and its spill folder.
 
+mod average;
 mod checked;
 mod memory;
+mod numbers;
+mod quotient;
 mod row_error;
 mod sum;
+mod trial;
+mod whole;
 
 use std::path::Path;
 use std::sync::Arc;
 
 use chrono::{DateTime, SubsecRound, Utc};
+use datafusion::arrow::array::ArrayRef;
 use datafusion::catalog::{
     CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList, MemorySchemaProvider,
 };
+use datafusion::common::ScalarValue;
+use datafusion::error::Result as QueryResult;
+use datafusion::execution::FunctionRegistry as _;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
-use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
+use datafusion::logical_expr::{AggregateUDF, ColumnarValue, ScalarUDF};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use indicatif::HumanBytes;
 
@@ -23,6 +32,7 @@ pub(crate) use checked::{check_constants, checked};
 use memory::ResidentPool;
 pub(crate) use memory::{MemoryWatch, exceeded};
 pub(crate) use row_error::{RowError, failing_rows};
+pub(crate) use trial::{try_expressions, try_out};
 
 use crate::error::{Error, Result};
 use crate::system::memory::physical_memory;
@@ -70,9 +80,14 @@ pub(crate) fn state(context: &SessionContext) -> SessionState {
     state
 }
 
-/// Starts a session that spills to `scratch`.
-pub(crate) fn session(resources: Resources, scratch: &Path, functions: &[ScalarUDF]) -> Result<SessionContext> {
-    let moment = Moment(Utc::now().trunc_subsecs(6));
+/// Starts a session that spills to `scratch`. Its moment is now, unless another one is given.
+pub(crate) fn session(
+    resources: Resources,
+    scratch: &Path,
+    functions: &[ScalarUDF],
+    moment: Option<DateTime<Utc>>,
+) -> Result<SessionContext> {
+    let moment = Moment(moment.unwrap_or_else(Utc::now).trunc_subsecs(6));
     let mut config =
         SessionConfig::new().with_target_partitions(resources.threads.max(1)).with_extension(Arc::new(moment));
     config.options_mut().sql_parser.collect_spans = true;
@@ -88,13 +103,35 @@ pub(crate) fn session(resources: Resources, scratch: &Path, functions: &[ScalarU
         )
         .build_arc()
         .map_err(|error| Error::state(scratch, &error, "check that the folder is writable").because(error))?;
-    let context = SessionContext::new_with_config_rt(config, runtime);
+    let mut context = SessionContext::new_with_config_rt(config, runtime);
+    context
+        .register_function_rewrite(Arc::new(numbers::AsPostgres))
+        .map_err(|error| Error::internal(error.to_string()))?;
     context.add_analyzer_rule(Arc::new(checked::rule()));
     context.register_udaf(AggregateUDF::from(sum::CheckedSum::default()));
-    for function in crate::function::all().iter().chain(functions) {
+    context.register_udaf(AggregateUDF::from(average::ExactAvg::default()));
+    let own = crate::function::all();
+    for function in [whole::Whole::ceil().into(), whole::Whole::floor().into()].iter().chain(&own).chain(functions) {
         context.register_udf(function.clone());
     }
     Ok(context)
+}
+
+/// Computes a column, or a single value as a column of one.
+fn per_array(
+    value: &ColumnarValue,
+    compute: impl FnOnce(&ArrayRef) -> QueryResult<ArrayRef>,
+) -> QueryResult<ColumnarValue> {
+    let is_scalar = matches!(value, ColumnarValue::Scalar(_));
+    columnar(compute(&value.to_array(1)?)?, is_scalar)
+}
+
+/// A column as the result of a function: its only value, if all arguments were single values.
+fn columnar(values: ArrayRef, is_scalar: bool) -> QueryResult<ColumnarValue> {
+    Ok(match is_scalar {
+        true => ColumnarValue::Scalar(ScalarValue::try_from_array(&values, 0)?),
+        false => ColumnarValue::Array(values),
+    })
 }
 
 /// The same session without its registered tables, for planning over other tables.

@@ -4,8 +4,13 @@ use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::error::ArrowError;
 use datafusion::error::{DataFusionError, Result as QueryResult};
 
+use crate::error::plain_message;
+
 /// The maximum length of a message in characters: it may quote a value of any length.
 const MAX_MESSAGE: usize = 200;
+
+const DIVISION_BY_ZERO: &str = "division_by_zero";
+const OVERFLOW: &str = "overflow";
 
 /// Why a row cannot be computed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,8 +26,8 @@ impl RowError {
     pub(crate) fn of(error: &DataFusionError) -> Option<Self> {
         let (kind, message) = match error.find_root() {
             DataFusionError::ArrowError(error, _) => match error.as_ref() {
-                ArrowError::DivideByZero => ("division_by_zero", ""),
-                ArrowError::ArithmeticOverflow(message) => ("overflow", message.as_str()),
+                ArrowError::DivideByZero => (DIVISION_BY_ZERO, ""),
+                ArrowError::ArithmeticOverflow(message) => (OVERFLOW, message.as_str()),
                 ArrowError::CastError(message) | ArrowError::ParseError(message) => ("invalid_cast", message.as_str()),
                 ArrowError::ComputeError(message) | ArrowError::InvalidArgumentError(message) => {
                     (kind_of(message), message.as_str())
@@ -38,8 +43,13 @@ impl RowError {
             c if c.is_control() => ' ',
             c => c,
         };
-        let message: String = message.chars().map(plain).take(MAX_MESSAGE).collect();
+        let message: String = plain_message(message).chars().map(plain).take(MAX_MESSAGE).collect();
         Some(Self { kind, message: (!message.is_empty()).then_some(message) })
+    }
+
+    /// Whether a number cannot be computed from its operands.
+    pub(crate) fn is_arithmetic(&self) -> bool {
+        [DIVISION_BY_ZERO, OVERFLOW].contains(&self.kind)
     }
 
     /// The error as it is written in `reasons`.
@@ -53,9 +63,9 @@ fn kind_of(message: &str) -> &'static str {
     let message = message.to_lowercase();
     let has = |words: &[&str]| words.iter().any(|word| message.contains(word));
     if has(&["divide by zero", "division by zero"]) {
-        "division_by_zero"
+        DIVISION_BY_ZERO
     } else if has(&["overflow", "too large to store", "too small to store", "out of range"]) {
-        "overflow"
+        OVERFLOW
     } else {
         "invalid_value"
     }

@@ -1,6 +1,7 @@
 //! Errors: what is wrong, where, and what to do next.
 
 mod fetch;
+mod query;
 mod text;
 
 use std::fmt::Display;
@@ -10,6 +11,7 @@ use datafusion::error::DataFusionError;
 use miette::Diagnostic;
 
 pub use fetch::FetchFailed;
+pub(crate) use query::{plain, plain_message, plain_types};
 pub use text::{Place, SourceText, TaskError};
 pub(crate) use text::{nearest, number_of, printable};
 
@@ -252,7 +254,7 @@ impl Error {
     pub fn query(table: &str, error: DataFusionError) -> Self {
         match unwrap_own(error) {
             Ok(own) => own,
-            Err(foreign) => Self::Query { table: table.to_owned(), message: foreign.strip_backtrace() },
+            Err(foreign) => Self::Query { table: table.to_owned(), message: query::plain(&foreign) },
         }
     }
 

@@ -14,7 +14,7 @@ use serde_saphyr::Spanned;
 use super::convert;
 use super::names::ExpectedNames;
 use super::time_format::TimeFormat;
-use crate::error::Result;
+use crate::error::{Result, plain};
 use crate::route::SAMPLES;
 use crate::task::{ColumnSpec, OnInvalid, Scalar, SourceSpec, SqlType, Task, UnknownColumns};
 
@@ -163,8 +163,8 @@ fn accepted(values: &[Scalar], sql_type: SqlType) -> Result<Arc<dyn PhysicalExpr
         convert::value(text, &sql_type.arrow()).map(lit).ok_or_else(|| format!("`{text}` is not a {sql_type}"))
     });
     let parsed = parsed.collect::<Result<Vec<_>, _>>()?;
-    let value = col(VALUE, &schema).map_err(|error| error.strip_backtrace())?;
-    in_list(value, parsed, &false, &schema).map_err(|error| error.strip_backtrace())
+    let value = col(VALUE, &schema).map_err(|error| plain(&error))?;
+    in_list(value, parsed, &false, &schema).map_err(|error| plain(&error))
 }
 
 /// Values of a column's type.

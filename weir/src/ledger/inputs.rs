@@ -44,6 +44,14 @@ const READ_BEFORE: &str = r#"
       and run.task = ?3 and run.environment = ?4 and run."window" is ?5 and run.state = 'done'
     order by input.rowid desc limit 1"#;
 
+/// The last published run that has read the same content from another file.
+const SAME_CONTENT: &str = r#"
+    select input.path, run.id
+    from input join run on run.id = input.run
+    where input.hash = ?1 and input.source = ?2 and input.path <> ?3
+      and run.task = ?4 and run.environment = ?5 and run."window" is ?6 and run.state = 'done'
+    order by input.rowid desc limit 1"#;
+
 impl Ledger {
     /// For each of the files the last published run that has read it.
     pub(crate) fn read_before(
@@ -69,6 +77,17 @@ impl Ledger {
                 row.optional()
             };
             files.iter().map(before).collect()
+        })
+    }
+
+    /// Another file with the same content that a published run has read as a new one, and that run.
+    pub(crate) fn content_of(&self, key: &RunKey, source: &str, hash: &str, path: &str) -> Result<Option<String>> {
+        self.ask(|c| {
+            let of = params![hash, source, path, key.task, key.environment, key.window];
+            let other = |row: &rusqlite::Row<'_>| {
+                Ok(format!("{}, which run {} has read", row.get::<_, String>(0)?, row.get::<_, String>(1)?))
+            };
+            c.prepare(SAME_CONTENT)?.query_row(of, other).optional()
         })
     }
 

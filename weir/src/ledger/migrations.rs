@@ -3,7 +3,7 @@
 use rusqlite::Transaction;
 
 /// The steps from an empty file to the tables of today. A step that was published is never changed.
-const STEPS: [&str; 3] = [RUNS, FILES, KINDS];
+const STEPS: [&str; 4] = [RUNS, FILES, KINDS, CONTENTS];
 
 /// The version of the tables: how many steps they took.
 pub(crate) const VERSION: i64 = STEPS.len() as i64;
@@ -78,6 +78,11 @@ update output set target = json_set(
     target, '$.kind', case when json_type(target, '$.load') is null then 'folder' else 'postgres' end);
 alter table run add column "window" text;
 "#;
+
+/// A file with the content of another one is looked for.
+const CONTENTS: &str = "
+create index input_of_content on input (hash) where hash is not null;
+";
 
 /// Migrates the tables of a version to those of today.
 pub(crate) fn migrate(t: &Transaction<'_>, version: i64) -> rusqlite::Result<()> {

@@ -5,11 +5,12 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    CastKind, DataType, ExactNumberInfo, Expr, TimezoneInfo, Value, ValueWithSpan, VisitMut, visit_expressions_mut,
+    CastKind, DataType, ExactNumberInfo, Expr, Function, FunctionArgumentList, FunctionArguments, Ident, ObjectName,
+    TimezoneInfo, Value, ValueWithSpan, VisitMut, visit_expressions_mut,
 };
 use datafusion::sql::sqlparser::tokenizer::Span;
 
-use crate::task::{Param, Params, SqlType};
+use crate::task::{Param, Params, RUN_STARTED_AT, SqlType};
 
 /// A placeholder without a parameter.
 #[derive(Debug, PartialEq, Eq)]
@@ -20,13 +21,14 @@ pub(crate) struct Unknown {
     pub(crate) span: Span,
 }
 
-/// Replaces all placeholders by the parameters' values.
+/// Replaces all placeholders by the parameters' values, and `$run_started_at` by the moment of the run.
 pub(crate) fn bind<T: VisitMut>(syntax: &mut T, params: &Params) -> Result<(), Unknown> {
     let visited = visit_expressions_mut(syntax, |expr| {
         if let Expr::Value(ValueWithSpan { value: Value::Placeholder(placeholder), span }) = expr {
             let name = placeholder.trim_start_matches('$');
             match params.get(name) {
                 Some(param) => *expr = literal(param, *span),
+                None if name == RUN_STARTED_AT => *expr = run_started_at(),
                 None => return ControlFlow::Break(Unknown { name: name.to_owned(), span: *span }),
             }
         }
@@ -36,6 +38,26 @@ pub(crate) fn bind<T: VisitMut>(syntax: &mut T, params: &Params) -> Result<(), U
         ControlFlow::Break(unknown) => Err(unknown),
         ControlFlow::Continue(()) => Ok(()),
     }
+}
+
+/// `cast(now() as timestamp)`: the moment of a run is what `now()` is in all of it.
+fn run_started_at() -> Expr {
+    let function = Function {
+        name: ObjectName::from(vec![Ident::new("now")]),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(FunctionArgumentList {
+            duplicate_treatment: None,
+            args: vec![],
+            clauses: vec![],
+        }),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: vec![],
+    };
+    let data_type = DataType::Timestamp(None, TimezoneInfo::None);
+    Expr::Cast { kind: CastKind::Cast, expr: Box::new(Expr::Function(function)), data_type, array: false, format: None }
 }
 
 /// A literal of the parameter's type.

@@ -1,6 +1,7 @@
 //! SQL files as tables, in dependency order.
 
 mod bind;
+mod depth;
 mod names;
 mod order;
 
@@ -11,12 +12,15 @@ use datafusion::error::DataFusionError;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::sql::parser::{DFParser, Statement};
-use datafusion::sql::sqlparser::ast::{self, Spanned as _, visit_relations};
+use datafusion::sql::sqlparser::ast::{self, Spanned as _, visit_expressions, visit_relations};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::tokenizer::Span;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, plain, plain_message};
 use crate::task::{Place, SourceText, Task, TaskError, read_text};
+
+/// Of a chain of terms that is too long.
+const TOO_MANY_TERMS: &str = "the limit is 10,000";
 
 /// A model: one `select`, its parameters bound.
 #[derive(Debug, Clone)]
@@ -57,6 +61,13 @@ fn parse(task: &Task, name: &str, source: SourceText) -> Result<Model> {
     };
     if !matches!(*statement, ast::Statement::Query(_)) {
         return Err(not_a_select(&source));
+    }
+    let depth = depth::depth(&statement);
+    if depth > depth::MAX_DEPTH {
+        let error =
+            TaskError::new(&source, None, format!("the statement has a chain of {depth} terms: {TOO_MANY_TERMS}"));
+        let help = "write `column in (…)`, read the values as a source and join it, or split the model in two";
+        return Err(Box::new(error.with_help(help)).into());
     }
     bind::bind(&mut statement, &task.params).map_err(|unknown| {
         let error = TaskError::new(&source, place(unknown.span), format!("unknown parameter `${}`", unknown.name));
@@ -148,20 +159,37 @@ pub(crate) fn condition(task: &Task, session: &SessionState, schema: &SchemaRef,
     if rest.token != datafusion::sql::sqlparser::tokenizer::Token::EOF {
         return Err(format!("unexpected `{}` in `{sql}`", rest.token));
     }
+    let depth = depth::depth(&syntax.expr);
+    if depth > depth::MAX_DEPTH {
+        return Err(format!("the condition has a chain of {depth} terms: {TOO_MANY_TERMS}"));
+    }
+    if has_subquery(&syntax.expr) {
+        return Err(ABOUT_ONE_ROW.to_owned());
+    }
     bind::bind(&mut syntax.expr, &task.params).map_err(|unknown| format!("unknown parameter `${}`", unknown.name))?;
     let expr =
         session.create_logical_expr_from_sql_expr(syntax, &schema).map_err(|error| message_and_span(&error).0)?;
-    let mut subquery = false;
+    let mut aggregate = false;
     let walked = datafusion::common::tree_node::TreeNode::apply(&expr, |expr| {
-        subquery |= matches!(expr, Expr::ScalarSubquery(_) | Expr::InSubquery(_) | Expr::Exists(_));
-        subquery |= matches!(expr, Expr::AggregateFunction(_) | Expr::WindowFunction(_));
+        aggregate |= matches!(expr, Expr::AggregateFunction(_) | Expr::WindowFunction(_));
         Ok(datafusion::common::tree_node::TreeNodeRecursion::Continue)
     });
     walked.map_err(|error| error.to_string())?;
-    if subquery {
-        return Err("a rule is about one row: move subqueries, aggregates and windows into the model".to_owned());
+    if aggregate {
+        return Err(ABOUT_ONE_ROW.to_owned());
     }
     Ok(expr)
+}
+
+const ABOUT_ONE_ROW: &str =
+    "a rule is about one row: move subqueries, aggregates and windows into the model, as a column";
+
+fn has_subquery(condition: &ast::Expr) -> bool {
+    let found = visit_expressions(condition, |expr| match expr {
+        ast::Expr::Subquery(_) | ast::Expr::InSubquery { .. } | ast::Expr::Exists { .. } => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    });
+    found.is_break()
 }
 
 /// The query engine's error about a SQL file, with its position if known.
@@ -187,19 +215,16 @@ fn in_other_case(message: &str) -> Option<&str> {
 }
 
 fn message_and_span(error: &DataFusionError) -> (String, Option<Place>) {
-    let root = error.find_root();
     if let Some(diagnostic) = error.diagnostic() {
         let notes = diagnostic.notes.iter().map(|note| note.message.as_str());
         let help = diagnostic.helps.iter().map(|help| help.message.as_str()).chain(notes);
         let message = std::iter::once(diagnostic.message.as_str()).chain(help).collect::<Vec<_>>().join("; ");
+        let message = plain_message(&message);
         let place =
             diagnostic.span.map(|span| Place { line: span.start.line as usize, column: span.start.column as usize });
         return (message, place);
     }
-    let message = match root {
-        DataFusionError::SQL(error, _) => error.to_string(),
-        other => other.strip_backtrace(),
-    };
+    let message = plain(error);
     let message = message.strip_prefix("sql parser error: ").unwrap_or(&message).to_owned();
     // The SQL parser reports the position in the text only: `… at Line: 3, Column: 7`.
     match message.rsplit_once(" at Line: ") {

@@ -17,7 +17,7 @@ pub(crate) fn hashes(files: &[&FoundFile], stopped: &(dyn Fn() -> bool + Sync)) 
         let _runtime = runtime.enter();
         let mut hashes = Vec::new();
         while let Some((i, file)) = Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|i| Some((i, files.get(i)?))) {
-            hashes.push((i, hash(file, stopped)?));
+            hashes.push((i, hash(file, file.size(), stopped)?));
         }
         Ok(hashes)
     };
@@ -31,17 +31,23 @@ pub(crate) fn hashes(files: &[&FoundFile], stopped: &(dyn Fn() -> bool + Sync)) 
     Ok(hashes.into_iter().map(|(_, hash)| hash).collect())
 }
 
-fn hash(file: &FoundFile, stopped: &dyn Fn() -> bool) -> Result<String> {
+/// Whether a file is longer than it was with the content of a hash, and still begins with it.
+pub(crate) fn has_grown(file: &FoundFile, bytes: u64, before: &str, stopped: &dyn Fn() -> bool) -> Result<bool> {
+    Ok(file.size() > bytes && hash(file, bytes, stopped)? == before)
+}
+
+/// The hash of the first bytes of a file.
+fn hash(file: &FoundFile, bytes: u64, stopped: &dyn Fn() -> bool) -> Result<String> {
     let content = file.open()?;
     let mut hasher = blake3::Hasher::new();
     let mut read = 0;
-    while read < content.size() {
+    while read < bytes {
         if stopped() {
             return Err(Error::Interrupted);
         }
-        let bytes = content.read(read, READ_BYTES)?;
-        hasher.update(&bytes);
-        read += bytes.len() as u64;
+        let piece = content.read(read, READ_BYTES.min(bytes - read))?;
+        hasher.update(&piece);
+        read += piece.len() as u64;
     }
     content.check_unchanged()?;
     Ok(hasher.finalize().to_hex().to_string())

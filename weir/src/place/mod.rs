@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-pub(crate) use content::hashes;
+pub(crate) use content::{has_grown, hashes};
 pub(crate) use local::found;
 pub(crate) use store::{FoundFile, RangeReader, wait};
 

@@ -1,5 +1,6 @@
 //! Files, read by ranges in one version each: a file that changes during the run is an error, not a wrong row.
 
+use std::fs::File;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -16,6 +17,8 @@ pub(crate) struct FoundFile {
     /// Its absolute path, the ledger's key for it, independent of the working directory of a run.
     pub(crate) path: String,
     store: Arc<dyn ObjectStore>,
+    /// Open as long as it is needed, where the location names it by this.
+    held: Option<Arc<File>>,
     /// Its location in the store, its size in bytes and its version.
     meta: ObjectMeta,
 }
@@ -24,19 +27,25 @@ pub(crate) struct FoundFile {
 #[derive(Debug)]
 pub(crate) struct RangeReader {
     store: Arc<dyn ObjectStore>,
+    _held: Option<Arc<File>>,
     name: String,
     meta: ObjectMeta,
     /// The file itself, if the store is the local file system: a range is one call then.
-    local: Option<std::fs::File>,
+    local: Option<File>,
 }
 
 impl FoundFile {
     /// The current version of a file.
     pub(crate) async fn of(store: Arc<dyn ObjectStore>, name: String, path: String, location: &Path) -> Result<Self> {
         match store.head(location).await {
-            Ok(meta) => Ok(Self { name, path, store, meta }),
+            Ok(meta) => Ok(Self { name, path, store, held: None, meta }),
             Err(error) => Err(unreadable(&name, error)),
         }
+    }
+
+    /// Keeps the file open by whose number the location names it.
+    pub(crate) fn holding(self, file: Option<File>) -> Self {
+        Self { held: file.map(Arc::new), ..self }
     }
 
     /// Its size in bytes.
@@ -58,7 +67,8 @@ impl FoundFile {
             GetResultPayload::File(file, _) => Some(file),
             GetResultPayload::Stream(_) => None,
         };
-        Ok(RangeReader { store: self.store.clone(), name: self.name.clone(), meta: self.meta.clone(), local })
+        let (store, held, name, meta) = (self.store.clone(), self.held.clone(), self.name.clone(), self.meta.clone());
+        Ok(RangeReader { store, _held: held, name, meta, local })
     }
 
     /// The file at a path, in its current version.
@@ -118,7 +128,7 @@ pub(crate) fn wait<T>(answer: impl Future<Output = T>) -> T {
 }
 
 /// Reads a range of a local file; fewer bytes if the file has become shorter.
-fn read_local(file: &std::fs::File, start: u64, end: u64) -> std::io::Result<Bytes> {
+fn read_local(file: &File, start: u64, end: u64) -> std::io::Result<Bytes> {
     let length = (end - start) as usize;
     let mut bytes = Vec::with_capacity(length);
     while bytes.len() < length {

@@ -142,6 +142,7 @@ impl BoundStage {
         let Stage { table, schema, .. } = &*self.stage;
         let plan = engine::state(context).create_physical_plan(&self.query).await;
         let plan = plan.map_err(|error| Error::query(table, error))?;
+        engine::try_expressions(&plan).map_err(|error| Error::query(table, error))?;
         // What was planned over tables without rows must be what comes out over real ones.
         let planned = schema.fields().iter().map(|field| (field.name(), field.data_type()));
         let real = plan.schema();

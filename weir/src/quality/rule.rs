@@ -15,7 +15,7 @@ use serde_saphyr::Spanned;
 
 use super::pattern::Pattern;
 use crate::engine::{self, failing_rows};
-use crate::error::Result;
+use crate::error::{Result, plain};
 use crate::model;
 use crate::task::{Limit, Requirement, RuleSpec, Task, TaskError, type_name};
 
@@ -113,7 +113,8 @@ impl Rule {
                 let no_number = columns.iter().find(|column| !scope.schema.field(**column).data_type().is_numeric());
                 if let Some(column) = no_number {
                     let field = scope.schema.field(*column);
-                    let message = format!("`finite` is for numbers, but `{}` is {}", field.name(), field.data_type());
+                    let message =
+                        format!("`finite` is for numbers, but `{}` is {}", field.name(), type_name(field.data_type()));
                     return Err(error(message).into());
                 }
                 Test::Finite(columns)
@@ -153,7 +154,9 @@ impl Rule {
                 return Err(Box::new(error.with_help("move it to warn_unless or fail_unless")).into());
             }
         };
-        Ok(Self { name: name.to_owned(), effect, max: spec.value.max, test })
+        let rule = Self { name: name.to_owned(), effect, max: spec.value.max, test };
+        engine::try_out(scope.schema, |batch| rule.holds(batch)).map_err(|e| error(plain(&e)))?;
+        Ok(rule)
     }
 
     /// Whether each row fulfils the rule; null does not.
@@ -229,11 +232,11 @@ fn ident(column: &str) -> Expr {
 
 fn physical(scope: &Scope<'_>, spec: &Spanned<RuleSpec>, name: &str, expr: Expr) -> Result<Arc<dyn PhysicalExpr>> {
     let error = |message: String| Box::new(scope.error(spec, name, message));
-    let schema = DFSchema::try_from(scope.schema.as_ref().clone()).map_err(|e| error(e.strip_backtrace()))?;
-    let kind = expr.get_type(&schema).map_err(|e| error(e.strip_backtrace()))?;
+    let schema = DFSchema::try_from(scope.schema.as_ref().clone()).map_err(|e| error(plain(&e)))?;
+    let kind = expr.get_type(&schema).map_err(|e| error(plain(&e)))?;
     if kind != DataType::Boolean {
         return Err(error(format!("a condition must be true or false, but this is {}", type_name(&kind))).into());
     }
-    let expr = engine::checked(scope.session, expr, &schema).map_err(|e| error(e.strip_backtrace()))?;
-    Ok(scope.session.create_physical_expr(expr, &schema).map_err(|e| error(e.strip_backtrace()))?)
+    let expr = engine::checked(scope.session, expr, &schema).map_err(|e| error(plain(&e)))?;
+    Ok(scope.session.create_physical_expr(expr, &schema).map_err(|e| error(plain(&e)))?)
 }

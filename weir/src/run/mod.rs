@@ -112,7 +112,7 @@ impl Run<'_> {
         fault::point("recovered");
 
         let scratch = ScratchFolder::create(&settings.state, key)?;
-        let session = engine::session(settings.resources, scratch.path(), &settings.functions)?;
+        let session = engine::session(settings.resources, scratch.path(), &settings.functions, task.run_started_at)?;
         let draft = Draft::of(task, &session, &settings.fetchers).await?;
         let ledger = Mutex::new(ledger);
         let history = |run: &str| ledger.lock().unwrap_or_else(PoisonError::into_inner).state_of(run, key);

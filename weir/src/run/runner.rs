@@ -179,7 +179,7 @@ impl Runner {
 /// The plan of a run that would be started now, with the limits of the sinks' targets, and what it would read.
 pub(crate) async fn describe(task: &Task, settings: &Settings) -> Result<PlanDescription> {
     let (key, connector, stop) = (key_of(task), Connector::of(task), Stop::never());
-    let session = engine::session(settings.resources, &std::env::temp_dir(), &settings.functions)?;
+    let session = engine::session(settings.resources, &std::env::temp_dir(), &settings.functions, task.run_started_at)?;
     let draft = Draft::of(task, &session, &settings.fetchers).await?;
     let ledger = Mutex::new(Ledger::read_only(&settings.state)?);
     let history = |run: &str| match ledger.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {

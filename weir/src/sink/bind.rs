@@ -5,7 +5,8 @@ use std::collections::HashSet;
 use datafusion::arrow::datatypes::SchemaRef;
 
 use super::{ColumnLimit, KINDS, OpenTarget, SinkRun, Target};
-use crate::error::{Error, Result};
+use crate::engine;
+use crate::error::{Error, Result, plain};
 use crate::format::write::OutputColumn;
 use crate::task::{Mode, OutputColumnSpec, Publish, Route, SinkSpec, Task};
 
@@ -36,6 +37,10 @@ impl BoundSink {
                 return Err(Box::new(error.with_help(help)).into());
             }
         };
+        engine::try_out(route, |batch| target.try_encode(batch)).map_err(|error| {
+            let message = format!("sink `{name}` cannot be written: {}", plain(&error));
+            Box::new(task.error(&spec.from, message))
+        })?;
         let (route, mode, publish) = (spec.from.value.clone(), spec.mode, spec.publish);
         Ok(Self { name: name.to_owned(), route, mode, publish, target })
     }

@@ -21,6 +21,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::buffer::BooleanBuffer;
+use datafusion::error::DataFusionError;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -61,6 +62,9 @@ pub(crate) trait Target: Debug + Send + Sync {
     fn limits(&self) -> Vec<ColumnLimit> {
         vec![]
     }
+
+    /// Encodes the rows of a batch of the route into nothing.
+    fn try_encode(&self, batch: &RecordBatch) -> Result<(), DataFusionError>;
 
     /// Opens it for a run. Fails if it could not be committed as things are; changes nothing.
     async fn open(&self, sink: &SinkRun<'_>) -> Result<Box<dyn OpenTarget>>;

@@ -8,7 +8,7 @@ use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::error::{DataFusionError, Result as QueryResult};
 
 use crate::engine::RowError;
-use crate::error::Error;
+use crate::error::{Error, plain};
 use crate::plan::Stage;
 use crate::route::{Reasons, RejectedRows, RowSink, Shown};
 
@@ -41,7 +41,7 @@ impl FailedRows {
     pub(super) fn unrouted(&self, error: &DataFusionError) -> Error {
         Error::Row {
             table: self.table.clone(),
-            message: error.strip_backtrace(),
+            message: plain(error),
             help: format!(
                 "nothing was published; correct the input or the model, or add a sink with `from: {}.rejected`",
                 self.table

@@ -21,7 +21,7 @@ use futures::StreamExt;
 use super::consumer::{ChosenRows, RoutedRows, RowConsumer, consumers};
 use super::receipt::{BrokenPartition, Receipt};
 use crate::engine::RowError;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, plain};
 use crate::plan::Stage;
 use crate::quality::{Judging, Tally};
 use crate::sink::Parts;
@@ -191,7 +191,7 @@ fn broken_off(table: &str, error: DataFusionError) -> Error {
     }
     let help = "nothing was published; a row that goes into a join, an aggregate, a window, a sort or a limit is not \
                 rejected alone: compute it in a model of its own before that, with a sink `from: MODEL.rejected`";
-    Error::Row { table: table.to_owned(), message: error.strip_backtrace(), help: help.to_owned() }
+    Error::Row { table: table.to_owned(), message: plain(&error), help: help.to_owned() }
 }
 
 fn unrouted(table: &str, route: &str) -> Error {

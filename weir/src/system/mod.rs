@@ -4,4 +4,5 @@ pub mod allocator;
 pub(crate) mod disk;
 pub(crate) mod fault;
 pub(crate) mod memory;
+pub(crate) mod path_text;
 pub(crate) mod stop;

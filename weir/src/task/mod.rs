@@ -19,6 +19,7 @@ mod yaml;
 
 use std::path::{Path, PathBuf};
 
+use chrono::{DateTime, Utc};
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -26,6 +27,7 @@ use serde_json::json;
 use serde_saphyr::Spanned;
 
 pub use connection::{ConnectionSpec, Connections, ProjectSpec};
+pub(crate) use params::RUN_STARTED_AT;
 pub use params::{EnvironmentSpec, Param, ParamChoice, ParamSpec, Params};
 pub use quality::{GateSpec, QualitySpec, Requirement, RuleSpec};
 pub use schedule::{ScheduleSpec, Timeout};
@@ -102,6 +104,8 @@ pub struct Task {
     pub environment: String,
     /// The connections of `weir.yaml` in the same folder.
     pub connections: Connections,
+    /// What `now()`, `current_date` and `$run_started_at` are in a run, if not its start.
+    pub run_started_at: Option<DateTime<Utc>>,
 }
 
 impl Task {
@@ -118,7 +122,15 @@ impl Task {
         let params = Params::resolve(&source, &spec.params, &spec.environments, choice)?;
         let folder = path.parent().unwrap_or(Path::new("")).to_path_buf();
         let environment = choice.environment.clone().unwrap_or_else(|| "default".to_owned());
-        Ok(Self { source, folder, spec, params, environment, connections: Connections::default() })
+        Ok(Self {
+            source,
+            folder,
+            spec,
+            params,
+            environment,
+            connections: Connections::default(),
+            run_started_at: None,
+        })
     }
 
     /// The task's name.

@@ -13,6 +13,9 @@ use super::text::Scalar;
 use crate::error::{Error, Result};
 use crate::error::{Place, SourceText, TaskError};
 
+/// The moment of the run, which every task has in SQL: `$run_started_at`.
+pub(crate) const RUN_STARTED_AT: &str = "run_started_at";
+
 /// A parameter: one entry under `params`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -77,6 +80,11 @@ impl Params {
                 TaskError::new(source, Place::of(text.referenced), format!("parameter `{name}`: {message}"))
             })
         };
+        if let Some(spec) = specs.get(RUN_STARTED_AT) {
+            let place = spec.default.as_ref().and_then(|default| Place::of(default.referenced));
+            let message = format!("parameter `{RUN_STARTED_AT}`: every task has it already, as the moment of the run");
+            return Err(Box::new(TaskError::new(source, place, message).with_help("choose another name")).into());
+        }
         for (name, spec) in specs {
             if let Some(default) = &spec.default {
                 values.insert(name.clone(), parse(name, spec, default).map_err(Box::new)?);
@@ -177,6 +185,11 @@ impl Params {
                 Some(value) => value?,
                 None => match self.get(name) {
                     Some(param) => param.text.clone(),
+                    None if name == RUN_STARTED_AT => {
+                        let message = format!("`${{{name}}}`: the moment of the run is there in SQL only");
+                        let help = format!("write ${name} in a model or a rule; for paths declare a parameter");
+                        return Err(Box::new(error(message).with_help(help)).into());
+                    }
                     None => {
                         let error = error(format!("unknown parameter `${{{name}}}`")).nearest(name, self.names());
                         return Err(Box::new(error).into());

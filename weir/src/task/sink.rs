@@ -44,6 +44,10 @@ pub struct SinkSpec {
     /// refused, unless it is empty.
     #[serde(default)]
     pub adopt: bool,
+    /// For CSV files, whether an apostrophe is put before a text that begins with `=`, `+`, `-`, `@`, a tab or a carriage
+    /// return: a spreadsheet program would compute it. Such a text is then read back with the apostrophe.
+    #[serde(default)]
+    pub escape_formulas: bool,
     /// The columns in order, renamed where an entry is `{new_name: column}`. Default: all columns of the route.
     #[serde(default)]
     #[schemars(with = "Option<Vec<OutputColumnSpec>>", example = json!(["name", {"mobile_no": "mobile"}]))]

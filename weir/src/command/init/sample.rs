@@ -48,7 +48,7 @@ impl Sample {
         check_is_csv(path, &headers)?;
         check_headers(path, &headers)?;
         let session =
-            engine::session(Resources { threads: 1, ..Resources::default() }, &std::env::temp_dir(), functions)?;
+            engine::session(Resources { threads: 1, ..Resources::default() }, &std::env::temp_dir(), functions, None)?;
         let names = names(&session, &headers).await;
         let (rows, unreadable) = first_rows(&session, path, &names, &headers).await?;
         check_rows(path, rows.num_rows() as u64, &unreadable)?;

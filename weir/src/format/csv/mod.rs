@@ -3,6 +3,7 @@
 //! `header` checks each file against the declared columns; `records` finds where records end; `parse` splits a block of
 //! them into fields.
 
+pub(crate) mod formulas;
 mod header;
 mod parse;
 mod records;

@@ -17,6 +17,7 @@ use datafusion::arrow::error::ArrowError;
 pub(crate) use column::{Column, MAX_ROOM, push_lowest, push_plain};
 pub(crate) use compressed::{GZIP_LEVEL, TextFile, ZSTD_LEVEL};
 pub(crate) use invalid::{InvalidValue, invalid_value};
+use output::Discarded;
 pub(crate) use output::Output;
 pub(crate) use special::{Special, has_any, mask};
 pub(crate) use synced::SyncedFile;
@@ -43,6 +44,8 @@ pub(crate) struct FileLayout {
     pub(crate) format: Format,
     pub(crate) compression: Compression,
     pub(crate) columns: Vec<OutputColumn>,
+    /// Whether texts that look like formulas are escaped.
+    pub(crate) escape_formulas: bool,
 }
 
 impl FileLayout {
@@ -54,6 +57,13 @@ impl FileLayout {
             (Format::Csv | Format::Jsonl, Compression::Zstd) => format!("{format}.zst"),
             _ => format.to_owned(),
         }
+    }
+
+    /// Encodes a batch into nothing.
+    pub(crate) fn try_encode(&self, batch: &RecordBatch) -> Result<(), WriteError> {
+        let mut writer = FileWriter::begin(Box::new(Discarded::default()), self)?;
+        writer.write(batch, None)?;
+        writer.finish().map(drop)
     }
 
     fn names(&self) -> impl Iterator<Item = &str> {
@@ -97,7 +107,7 @@ pub(crate) enum WriteError {
 
 /// Encodes rows into one file.
 pub(crate) enum FileWriter {
-    Csv(TextFile, Vec<usize>),
+    Csv { out: TextFile, columns: Vec<usize>, escape_formulas: bool },
     Jsonl(TextFile, Vec<usize>, jsonl::write::Keys),
     Parquet(Box<parquet::write::ParquetFile>),
 }
@@ -110,7 +120,7 @@ impl FileWriter {
             Format::Csv => {
                 let mut out = TextFile::new(out, layout.compression)?;
                 csv::write::header(layout.names(), out.buffer());
-                Self::Csv(out, columns)
+                Self::Csv { out, columns, escape_formulas: layout.escape_formulas }
             }
             Format::Jsonl => {
                 let keys = jsonl::write::Keys::new(layout.names());
@@ -126,8 +136,9 @@ impl FileWriter {
     /// Writes the chosen rows, or all; returns their number.
     pub(crate) fn write(&mut self, batch: &RecordBatch, chosen: Option<&BooleanBuffer>) -> Result<u64, WriteError> {
         match self {
-            Self::Csv(out, columns) => {
-                let rows = csv::write::rows(batch, columns, chosen, out.buffer())?;
+            Self::Csv { out, columns, escape_formulas } => {
+                let escaped = escape_formulas.then(|| csv::formulas::escaped(batch, columns)).transpose()?;
+                let rows = csv::write::rows(escaped.as_ref().unwrap_or(batch), columns, chosen, out.buffer())?;
                 out.write_full()?;
                 Ok(rows)
             }
@@ -143,7 +154,7 @@ impl FileWriter {
     /// Completes the file and waits until it is durable; returns its bytes.
     pub(crate) fn finish(self) -> Result<u64, WriteError> {
         match self {
-            Self::Csv(out, _) | Self::Jsonl(out, ..) => Ok(out.finish()?),
+            Self::Csv { out, .. } | Self::Jsonl(out, ..) => Ok(out.finish()?),
             Self::Parquet(file) => Ok(file.finish()?),
         }
     }

@@ -4,8 +4,10 @@
 //! point, and moves only the version that was read: a file that arrived under the same name meanwhile stays.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, ErrorKind};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
@@ -13,6 +15,7 @@ use glob::Pattern;
 
 use super::{Archive, FoundFile, Move};
 use crate::error::{Error, Result};
+use crate::system::path_text::{kept, path_of};
 use crate::system::{disk, fault};
 
 /// A folder on the same file system.
@@ -31,14 +34,14 @@ impl Archive for LocalArchive {
     }
 
     fn destination(&self, file: &FoundFile) -> String {
-        let path = Path::new(&file.path);
-        let kept = path.strip_prefix(&self.base).ok().or(path.file_name().map(Path::new)).unwrap_or(path);
-        self.folder.join(kept).display().to_string()
+        let path = path_of(&file.path);
+        let below = path.strip_prefix(&self.base).ok().or(path.file_name().map(Path::new)).unwrap_or(&path);
+        kept(&self.folder.join(below))
     }
 
     fn check(&self, files: &[&FoundFile]) -> Result<()> {
         let mut folders: BTreeSet<PathBuf> =
-            files.iter().filter_map(|file| Some(Path::new(&file.path).parent()?.to_path_buf())).collect();
+            files.iter().filter_map(|file| Some(path_of(&file.path).parent()?.to_path_buf())).collect();
         folders.insert(self.folder.clone());
         for folder in &folders {
             disk::check_writable(folder).map_err(|(at, error)| {
@@ -73,7 +76,7 @@ impl LocalArchive {
 }
 
 /// A pattern's folder up to the first wildcard, and the components that follow.
-fn split(pattern: &Path) -> (PathBuf, Vec<String>) {
+pub(super) fn split(pattern: &Path) -> (PathBuf, Vec<String>) {
     let names: Vec<_> = pattern.iter().map(|name| name.to_string_lossy().into_owned()).collect();
     let plain = names.iter().map_while(|name| literal(name)).collect::<Vec<_>>();
     let folder = plain.len().min(names.len() - 1); // in a plain path the last name is the file's
@@ -141,8 +144,9 @@ pub(super) fn finish_moves(run: &str, moves: &[Move]) -> Result<()> {
     // If a file were back in its place after a power failure, it would be read again.
     let mut synced = BTreeSet::new();
     for of in moves {
-        for folder in [&of.to, &of.from].into_iter().filter_map(|path| Path::new(path).parent()) {
-            if synced.insert(folder) && folder.exists() {
+        for path in [&of.to, &of.from].map(|path| path_of(path)) {
+            let Some(folder) = path.parent() else { continue };
+            if synced.insert(folder.to_path_buf()) && folder.exists() {
                 disk::sync_folder(folder).map_err(|error| failed(of, error))?;
             }
         }
@@ -152,8 +156,8 @@ pub(super) fn finish_moves(run: &str, moves: &[Move]) -> Result<()> {
 
 /// A move of a run.
 struct LocalMove<'a> {
-    from: &'a Path,
-    to: &'a Path,
+    from: PathBuf,
+    to: PathBuf,
     of: &'a Move,
     run: &'a str,
     /// The name of a copy until it is complete.
@@ -162,14 +166,15 @@ struct LocalMove<'a> {
 
 impl<'a> LocalMove<'a> {
     fn of(of: &'a Move, run: &'a str) -> Self {
-        let to = Path::new(&of.to);
+        let to = path_of(&of.to);
         let name = to.file_name().unwrap_or_default().to_string_lossy();
-        Self { from: Path::new(&of.from), to, of, run, copy: to.with_file_name(format!(".{name}.weir-{run}")) }
+        let copy = to.with_file_name(format!(".{name}.weir-{run}"));
+        Self { from: path_of(&of.from), to, of, run, copy }
     }
 
     fn finish(&self) -> io::Result<()> {
         remove_if_there(&self.copy)?; // an incomplete copy
-        match fs::metadata(self.from) {
+        match fs::metadata(&self.from) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
             metadata => {
                 let metadata = metadata?;
@@ -181,16 +186,16 @@ impl<'a> LocalMove<'a> {
             }
         }
         self.to.parent().map_or(Ok(()), disk::make_folder)?;
-        for to in [self.to.to_path_buf(), with_run(self.to, self.run)] {
-            let renamed = fault::call("archive_rename").and_then(|()| disk::rename_new(self.from, &to));
+        for to in [self.to.clone(), with_run(&self.to, self.run)] {
+            let renamed = fault::call("archive_rename").and_then(|()| disk::rename_new(&self.from, &to));
             let moved = match renamed {
                 Err(error) if error.kind() == ErrorKind::CrossesDevices => self.copy(&to),
                 renamed => renamed,
             };
             match moved {
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                    if disk::same_content(self.from, &to)? {
-                        return fs::remove_file(self.from);
+                    if disk::same_content(&self.from, &to)? {
+                        return fs::remove_file(&self.from);
                     }
                 }
                 moved => {
@@ -204,12 +209,12 @@ impl<'a> LocalMove<'a> {
 
     /// The copy is renamed when it is on disk, and only then the original is removed.
     fn copy(&self, to: &Path) -> io::Result<()> {
-        let copied = disk::copy(self.from, &self.copy).and_then(|()| {
+        let copied = disk::copy(&self.from, &self.copy).and_then(|()| {
             fault::point("archive_copied");
             disk::rename_new(&self.copy, to)?;
             to.parent().map_or(Ok(()), disk::sync_folder)?;
             fault::point("archive_named");
-            fs::remove_file(self.from)
+            fs::remove_file(&self.from)
         });
         if copied.is_err() {
             // The error to report is the first one; the next attempt removes the copy, too.
@@ -228,12 +233,10 @@ fn remove_if_there(file: &Path) -> io::Result<()> {
 
 /// The name with the run's id before its suffixes.
 fn with_run(path: &Path, run: &str) -> PathBuf {
-    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let (stem, endings) = match name.char_indices().skip(1).find(|(_, c)| *c == '.') {
-        Some((at, _)) => name.split_at(at),
-        None => (name.as_str(), ""),
-    };
-    path.with_file_name(format!("{stem}-{run}{endings}"))
+    let name = path.file_name().unwrap_or_default().as_bytes();
+    let at = name.iter().skip(1).position(|byte| *byte == b'.').map_or(name.len(), |at| at + 1);
+    let (stem, endings) = name.split_at(at);
+    path.with_file_name(OsStr::from_bytes(&[stem, b"-", run.as_bytes(), endings].concat()))
 }
 
 #[cfg(test)]

@@ -1,7 +1,10 @@
 //! Files of the local file system, found by a path or a pattern.
 
 mod archive;
+mod unnamed;
 
+use std::fs::File;
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,8 +12,9 @@ use async_trait::async_trait;
 use object_store::local::LocalFileSystem;
 
 use super::{Archive, FileSystem, FoundFile, Kind, Move};
-use crate::error::{Error, Result, printable};
+use crate::error::{Error, Result};
 use crate::system::disk;
+use crate::system::path_text::{kept, shown};
 use archive::LocalArchive;
 
 pub(super) const KIND: Kind =
@@ -30,7 +34,7 @@ impl FileSystem for LocalFiles {
     async fn find(&self, pattern: &str) -> Result<Vec<FoundFile>> {
         let mut files = Vec::new();
         for path in matching(pattern)? {
-            files.push(found(path.display().to_string(), &path).await?);
+            files.push(found(shown(&path), &path).await?);
         }
         Ok(files)
     }
@@ -46,21 +50,29 @@ impl FileSystem for LocalFiles {
 
 /// A local file, under the name that the user knows.
 pub(crate) async fn found(name: String, path: &Path) -> Result<FoundFile> {
-    let location = object_store::path::Path::from_filesystem_path(path);
-    let location =
-        location.map_err(|error| Error::input(&name, error, "check that the file exists and can be read"))?;
-    let path = disk::absolute(path).display().to_string();
-    FoundFile::of(Arc::new(LocalFileSystem::new()), name, path, &location).await
+    const READABLE: &str = "check that the file exists and can be read";
+    let (location, held) = if path.to_str().is_some() {
+        (object_store::path::Path::from_filesystem_path(path), None)
+    } else {
+        // The store has only paths in UTF-8: the file is held open, and addressed by its number.
+        let file = File::open(path).map_err(|error| Error::input(&name, error, READABLE))?;
+        (object_store::path::Path::from_absolute_path(format!("/proc/self/fd/{}", file.as_raw_fd())), Some(file))
+    };
+    let location = location.map_err(|error| Error::input(&name, error, READABLE))?;
+    let path = kept(&disk::absolute(path));
+    Ok(FoundFile::of(Arc::new(LocalFileSystem::new()), name, path, &location).await?.holding(held))
 }
 
 fn matching(pattern: &str) -> Result<Vec<PathBuf>> {
     let unreadable = |path: &Path, error: &std::io::Error| {
-        Error::input(path.display(), error, "fix or remove it, or give the user that runs weir read access")
+        Error::input(shown(path), error, "fix or remove it, or give the user that runs weir read access")
     };
     let entries = glob::glob(pattern).map_err(|error| Error::input(pattern, error, "correct the pattern"))?;
+    let entries = entries.map(|entry| entry.map_err(|error| unreadable(error.path(), error.error())));
+    let unnamed = unnamed::matching(pattern).map_err(|error| unreadable(Path::new(pattern), &error))?;
     let mut paths = Vec::new();
-    for entry in entries {
-        let path = entry.map_err(|error| unreadable(error.path(), error.error()))?;
+    for path in entries.chain(unnamed.into_iter().map(Ok)) {
+        let path = path?;
         let is_hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
         let metadata = std::fs::metadata(&path).map_err(|error| unreadable(&path, &error))?;
         if metadata.is_file() && !is_hidden {
@@ -68,26 +80,8 @@ fn matching(pattern: &str) -> Result<Vec<PathBuf>> {
         }
     }
     check_readable_folder(pattern)?;
-    check_names(pattern)?;
     paths.sort();
     Ok(paths)
-}
-
-/// Checks that no file is passed over because its name is not UTF-8, which no pattern matches.
-fn check_names(pattern: &str) -> Result<()> {
-    let (folder, name) = pattern.rsplit_once('/').unwrap_or((".", pattern));
-    let Ok(name) = glob::Pattern::new(name) else { return Ok(()) };
-    let folders = glob::glob(if folder.is_empty() { "/" } else { folder });
-    for folder in folders.into_iter().flatten().flatten() {
-        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-            let file = entry.file_name();
-            if file.to_str().is_none() && name.matches(&file.to_string_lossy()) {
-                let shown = printable(&format!("{:?}", entry.path()));
-                return Err(Error::input(shown, "its name is not UTF-8", "rename it: it would be passed over"));
-            }
-        }
-    }
-    Ok(())
 }
 
 /// Checks the pattern's folder: glob skips a folder that it may not list.

@@ -5,6 +5,7 @@ use std::path::Path;
 use datafusion::arrow::datatypes::DataType;
 use serde::{Deserialize, Serialize};
 
+use crate::error::plain_types;
 use crate::format::write::OutputColumn;
 
 /// The content of a complete folder.
@@ -79,5 +80,9 @@ impl Manifest {
 
 /// Columns as text.
 pub(super) fn list(columns: &[ManifestColumn]) -> String {
-    columns.iter().map(|column| format!("{} {}", column.name, column.r#type)).collect::<Vec<_>>().join(", ")
+    columns
+        .iter()
+        .map(|column| format!("{} {}", column.name, plain_types(&column.r#type)))
+        .collect::<Vec<_>>()
+        .join(", ")
 }

@@ -21,6 +21,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
+use datafusion::arrow::array::RecordBatch;
+use datafusion::error::DataFusionError;
 
 use super::{Claim, Kind, OpenTarget, Part, Parts, Pending, Prepared, SinkRun, Target, Writing, Written};
 use crate::error::{Error, Result};
@@ -66,6 +68,10 @@ impl FolderTarget {
             let error = task.error(&spec.from, format!("sink `{name}` is a folder, and `adopt` is for tables"));
             return Err(Box::new(error.with_help("move what is in the folder away, or name another one")).into());
         }
+        if spec.escape_formulas && files.format != Format::Csv {
+            let message = format!("sink `{name}`: `escape_formulas` is for CSV files, which spreadsheet programs open");
+            return Err(Box::new(task.error(&spec.from, message).with_help("remove it")).into());
+        }
         for OutputColumn { name: column, kind, .. } in &columns {
             if !can_hold(files.format, kind) {
                 let (format, kind) = (name_of(files.format), type_name(kind));
@@ -79,7 +85,12 @@ impl FolderTarget {
             let error = task.error(&files.path, format!("`{path}`: only local folders can be written"));
             return Err(Box::new(error.with_help("name a folder; a program such as rclone copies it elsewhere")).into());
         }
-        let layout = FileLayout { format: files.format, compression: compression(task, name, files)?, columns };
+        let layout = FileLayout {
+            format: files.format,
+            compression: compression(task, name, files)?,
+            columns,
+            escape_formulas: spec.escape_formulas,
+        };
         Ok(Self { path, mode: spec.mode, layout })
     }
 }
@@ -105,6 +116,10 @@ impl Target for FolderTarget {
 
     fn place(&self) -> String {
         self.path.clone()
+    }
+
+    fn try_encode(&self, batch: &RecordBatch) -> Result<(), DataFusionError> {
+        self.layout.try_encode(batch).map_err(|error| DataFusionError::External(error.into()))
     }
 
     fn claim(&self) -> Claim {

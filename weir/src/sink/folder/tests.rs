@@ -43,7 +43,12 @@ fn folder(target: &Path, run: &str) -> Folder {
 
 fn open(target: &Path, run: &str, mode: Mode) -> Result<OpenFolder> {
     let column = OutputColumn { name: "name".into(), of_route: "name".into(), index: 0, kind: DataType::Utf8View };
-    let layout = FileLayout { format: Format::Csv, compression: Compression::None, columns: vec![column] };
+    let layout = FileLayout {
+        format: Format::Csv,
+        compression: Compression::None,
+        columns: vec![column],
+        escape_formulas: false,
+    };
     OpenFolder::new(folder(target, run), mode, layout, &|_| Ok(Some(State::Done)))
 }
 

@@ -13,6 +13,8 @@ mod transaction;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use datafusion::arrow::array::RecordBatch;
+use datafusion::error::DataFusionError;
 use weir_postgres::Database;
 use weir_postgres::load::{Column, Existing, Load, Mode as LoadMode, Staged, Table, TargetState};
 
@@ -69,6 +71,9 @@ impl PostgresTarget {
                 let error = wrong(format!("a comment is on column `{column}`, which it does not have"));
                 return Err(Box::new(error.nearest(column, known())).into());
             }
+        }
+        if spec.escape_formulas {
+            return Err(Box::new(wrong("`escape_formulas` is for CSV files".to_owned()).with_help("remove it")).into());
         }
         let mode = match (spec.mode, &spec.update_key) {
             (Mode::Merge, update_key) if !spec.primary_key.is_empty() => {
@@ -131,6 +136,12 @@ impl Target for PostgresTarget {
 
     fn place(&self) -> String {
         format!("{}: {}", self.connection, self.table.shown())
+    }
+
+    fn try_encode(&self, batch: &RecordBatch) -> Result<(), DataFusionError> {
+        let columns = self.columns.iter().map(|column| batch.column(column.index));
+        encode::rows(batch, columns, None, &mut vec![])?;
+        Ok(())
     }
 
     fn claim(&self) -> Claim {

@@ -1,11 +1,12 @@
 //! Which files a run reads: all that match, or those that no published run has read.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use super::FileSet;
 use crate::error::{Error, Result};
 use crate::ledger::{Input, Ledger, ReadBefore, Touched};
-use crate::place::{FoundFile, hashes};
+use crate::place::{FoundFile, has_grown, hashes};
 use crate::report::RunKey;
 use crate::task::{IfChanged, IfMissing, Read};
 
@@ -50,11 +51,17 @@ impl FileSet {
             if before.hash == hash {
                 choice.before += 1;
                 choice.touched.push(Touched { before, modified: file.modified() });
-            } else if self.if_changed == IfChanged::Read {
-                choice.files.push((file, Some(hash)));
-            } else {
-                return Err(changed(&file, &before));
+                continue;
             }
+            let has_grown = has_grown(&file, before.bytes, &before.hash, is_stopped)?;
+            if self.if_changed == IfChanged::Fail {
+                return Err(changed(&file, &before, has_grown));
+            }
+            if has_grown {
+                let (file, run) = (&file.name, &before.run);
+                tracing::warn!(file, run, "has grown since that run read it: its first rows are read again, too");
+            }
+            choice.files.push((file, Some(hash)));
         }
         choice.files.sort_by(|(one, _), (other, _)| Path::new(&one.name).cmp(Path::new(&other.name)));
         Ok(choice)
@@ -83,7 +90,13 @@ impl FileSet {
     }
 
     /// The files as the ledger keeps them: with the hash of their content, and their destination in the archive.
-    pub(super) fn inputs(&self, choice: &Choice, is_stopped: &(dyn Fn() -> bool + Sync)) -> Result<Vec<Input>> {
+    pub(super) fn inputs(
+        &self,
+        choice: &Choice,
+        key: &RunKey,
+        ledger: &Ledger,
+        is_stopped: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Vec<Input>> {
         let is_new = self.read == Read::New;
         let unknown: Vec<&FoundFile> =
             choice.files.iter().filter(|(_, hash)| is_new && hash.is_none()).map(|(file, _)| file).collect();
@@ -93,7 +106,19 @@ impl FileSet {
             hash: hash.clone().or_else(|| contents.next()),
             archive: self.archive.as_ref().map(|archive| archive.destination(file)),
         });
-        Ok(inputs.collect())
+        let inputs: Vec<Input> = inputs.collect();
+        let mut seen: HashMap<&str, &FoundFile> = HashMap::new();
+        let mut copies = Vec::new();
+        for Input { file, hash, .. } in &inputs {
+            let Some(hash) = hash else { continue };
+            let other = match seen.insert(hash, file) {
+                Some(other) => Some(other.name.clone()),
+                None => ledger.content_of(key, &self.source, hash, &file.path)?,
+            };
+            copies.extend(other.map(|other| (file.name.clone(), other)));
+        }
+        warn_of_copies(&copies);
+        Ok(inputs)
     }
 }
 
@@ -101,10 +126,28 @@ fn is_untouched(file: &FoundFile, before: &ReadBefore) -> bool {
     (before.bytes, &before.modified) == (file.size(), &file.modified())
 }
 
-fn changed(file: &FoundFile, before: &ReadBefore) -> Error {
-    Error::input(
-        &file.name,
-        format!("its content has changed since run {} read it", before.run),
-        "write each delivery under a new name, or specify `if_changed: read` to read the whole file again",
-    )
+fn changed(file: &FoundFile, before: &ReadBefore, has_grown: bool) -> Error {
+    let run = &before.run;
+    let (message, help) = match has_grown {
+        true => (
+            format!(
+                "it has grown since run {run} read it, and files are read whole: its first rows would be there twice"
+            ),
+            "write what is new to a file of its own: rotate a log before it is read, and match the rotated files only",
+        ),
+        false => (
+            format!("its content has changed since run {run} read it"),
+            "write each delivery under a new name, or specify `if_changed: read` to read the whole file again",
+        ),
+    };
+    Error::input(&file.name, message, help)
+}
+
+/// Warns of files with the content of others, which the source has read before or reads now. That is no error: two
+/// deliveries may be equal.
+fn warn_of_copies(copies: &[(String, String)]) {
+    if let Some((file, other)) = copies.first() {
+        let more = if copies.len() > 1 { format!(", and {} more", copies.len() - 1) } else { String::new() };
+        tracing::warn!("{file} has the content of {other}{more}: if it is a copy, its rows are there twice");
+    }
 }

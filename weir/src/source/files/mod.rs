@@ -77,7 +77,8 @@ impl Origin for FileSet {
                 archive.check(&choice.files.iter().map(|(file, _)| file).collect::<Vec<_>>())?;
             }
             if let Some(ledger) = &mut opening.ledger {
-                ledger.inputs(run, &self.source, &self.inputs(&choice, &is_stopped)?, &choice.touched)?;
+                let inputs = self.inputs(&choice, opening.key, ledger, &is_stopped)?;
+                ledger.inputs(run, &self.source, &inputs, &choice.touched)?;
             }
             if choice.before > 0 && nothing_to_do.is_none() {
                 tracing::info!(source = self.source, files = choice.before, "skipped: read by earlier runs");
