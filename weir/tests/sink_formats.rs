@@ -324,3 +324,28 @@ fn formulas_are_escaped_on_demand() {
     project.task("format: csv}\n    escape_formulas", "format: jsonl}\n    escape_formulas");
     project.run(&[]).ended(2, "`escape_formulas` is for CSV files");
 }
+
+#[test]
+fn a_time_with_a_zone_is_read_back_as_the_same_instant() {
+    for (format, read_as) in [("csv", "csv"), ("jsonl", "jsonl"), ("parquet", "parquet")] {
+        let project = orders();
+        project.file(
+            "sql/checked.sql",
+            "select id, at at time zone 'Asia/Singapore' as at from order_line where id = 9223372036854775807",
+        );
+        project.task("format: jsonl}", &format!("format: {format}}}"));
+        project.run(&["--quiet"]).ended(0, "");
+        project.file(
+            "back.yaml",
+            format!(
+                "name: back
+sources: {{written: {{files: {{path: 'out/good/part-*', format: {read_as}}}, columns: {{id: bigint, at: timestamp}}}}}}
+sinks: {{back: {{from: written, mode: overwrite, files: {{path: out/back, format: csv}}}}}}
+"
+            ),
+        );
+        project.weir(&["run", "--quiet", "--task-config", "back.yaml"]).ended(0, "");
+        // 23:59 in Singapore.
+        assert_eq!(project.rows("out/back")[1..], ["9223372036854775807,2022-01-31T15:59:59.123456"], "{format}");
+    }
+}

@@ -69,6 +69,7 @@ pub(super) async fn inspect(load: &Load, database: &Database, client: &Client) -
     rights::check(load, database, client, true).await?;
     let found = columns(client, &load.table).await.map_err(failed)?;
     let mut differences = Vec::new();
+    let mut zoneless: Option<&String> = None;
     let mut limited = Vec::new();
     for column in &load.table.columns {
         let Some(existing) = found.iter().find(|existing| existing.name == column.name) else {
@@ -81,8 +82,13 @@ pub(super) async fn inspect(load: &Load, database: &Database, client: &Client) -
         match existing.kind.takes(&column.kind) {
             Fit::All => {}
             Fit::Some => limited.push((existing.name.clone(), existing.kind.clone())),
-            Fit::None => differences
-                .push(format!("its column `{}` is {}, but the rows have {}", column.name, existing.kind, column.kind)),
+            Fit::None => {
+                let (name, is, have) = (&column.name, &existing.kind, &column.kind);
+                differences.push(format!("its column `{name}` is {is}, but the rows have {have}"));
+                if matches!((is, have), (Kind::TimestampTz, Kind::Timestamp)) {
+                    zoneless.get_or_insert(name);
+                }
+            }
         }
     }
     for column in found.iter().filter(|column| column.not_null && !column.has_default) {
@@ -97,8 +103,11 @@ pub(super) async fn inspect(load: &Load, database: &Database, client: &Client) -
         differences.push(format!("it has no primary key or unique index on exactly ({key})"));
     }
     if !differences.is_empty() {
-        let help = "change the table or the columns of the sink";
-        return Err(load.error(database, differences.join("; "), help));
+        let mut help = "change the table or the columns of the sink".to_owned();
+        if let Some(column) = zoneless {
+            help += &format!("; of times in UTC write `{column} at time zone 'UTC' as {column}` in the model");
+        }
+        return Err(load.error(database, differences.join("; "), &help));
     }
     let about =
         "select (pg_postmaster_start_time(), (select oid from pg_database where datname = current_database()))::text,

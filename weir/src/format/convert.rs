@@ -43,6 +43,22 @@ pub(crate) fn cast(values: &ArrayRef, kind: &DataType) -> Result<ArrayRef, Arrow
     cast_with_options(values, kind, &CastOptions { safe: true, ..Default::default() })
 }
 
+/// A time without its offset from UTC, if it has one: the engine's cast has used it. None if that is no offset of ISO 8601.
+fn without_offset(text: &str) -> Option<&str> {
+    let Some(at) = text.get(10..).and_then(|time| time.find(['+', '-', 'Z', 'z'])) else { return Some(text) };
+    let (time, offset) = text.split_at(10 + at);
+    let is_offset = match offset.as_bytes() {
+        [b'Z' | b'z'] => true,
+        [_, digits @ ..] => match digits {
+            [_, _] | [_, _, _, _] => digits.iter().all(u8::is_ascii_digit),
+            [_, _, b':', _, _] => digits.iter().all(|byte| byte.is_ascii_digit() || *byte == b':'),
+            _ => false,
+        },
+        [] => false,
+    };
+    is_offset.then_some(time.trim_end())
+}
+
 /// Whether a text is in the canonical form of a type. The engine's cast is more lenient: it reads
 /// `ye` as true, rounds 1.005 to two digits, and moves a time with an offset to another day.
 pub(crate) fn has_form(kind: &DataType, text: &str) -> bool {
@@ -52,10 +68,9 @@ pub(crate) fn has_form(kind: &DataType, text: &str) -> bool {
         DataType::Date32 => text.len() == 10 && text.split('-').map(str::len).eq([4, 2, 2]),
         DataType::Float64 => text.parse::<f64>().is_ok_and(f64::is_finite),
         DataType::Timestamp(..) => {
-            let (seconds, fraction) = (text.get(17..19), text.get(20..).unwrap_or_default());
+            let seconds = text.get(17..19);
             seconds != Some("60")
-                && fraction.len() <= 6
-                && text.get(10..).is_none_or(|t| !t.contains(['+', '-', 'Z', 'z']))
+                && without_offset(text).is_some_and(|time| time.get(20..).unwrap_or_default().len() <= 6)
         }
         DataType::Decimal128(_, scale) => match text.split_once('.') {
             None => true,

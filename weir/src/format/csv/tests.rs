@@ -178,20 +178,31 @@ fn a_value_in_another_form_than_its_types_rejects_its_record() {
 }
 
 #[test]
-fn numbers_are_finite_and_times_are_not_changed() {
+fn numbers_are_finite_and_times_with_an_offset_become_utc() {
     let time = DataType::Timestamp(datafusion::arrow::datatypes::TimeUnit::Microsecond, None);
     let scan = Reading::of(&[("f", DataType::Float64), ("t", time)]);
-    let good = ["1e3,2024-01-01 23:59:59.123456", "-.5,2024-01-01T00:00:00"];
+    let good = [
+        "1e3,2024-01-01 23:59:59.123456",
+        "-.5,2024-01-01T00:00:00",
+        "1,2024-01-01T23:59:59+08:00",
+        "2,2024-01-01T15:59:59Z",
+        "3,2024-01-01 10:59:59-05",
+        "4,2024-01-01 23:59:59 +0800",
+    ];
     let bad = [
         "1e400,2024-01-01T00:00:00",
         "NaN,2024-01-01T00:00:00",
         "inf,2024-01-01T00:00:00",
         "1,2024-01-01T23:59:60",
         "1,2024-01-01T23:59:59.1234567",
-        "1,2024-01-01T23:59:59+08:00",
+        "1,2024-01-01T23:59:59+8",
+        "1,2024-01-01T23:59:59+08:0",
+        "1,2024-01-01T23:59:59 CET",
     ];
     let outcome = scan.read::<Csv>(format!("f,t\n{}\n{}\n", good.join("\n"), bad.join("\n")).as_bytes()).unwrap();
     assert_eq!((outcome.rows.len(), outcome.rejected.len()), (good.len(), bad.len()), "{outcome:?}");
+    let utc = outcome.rows[2..].iter().map(|row| row[1].as_deref());
+    assert!(utc.into_iter().all(|time| time == Some("2024-01-01T15:59:59")), "{outcome:?}");
 }
 
 #[test]

@@ -37,7 +37,10 @@ impl FileSet {
         };
         let pattern = task.params.fill_with(&task.source, &files.path, glob::Pattern::escape)?;
         let refused = |message: String| Error::from(Box::new(task.error(&files.path, message)));
-        let file_system = file_system(task, &pattern).map_err(refused)?;
+        let file_system = file_system(task, &pattern).map_err(|message| {
+            let help = "name local files; a program such as rclone, curl or a mounted folder brings others there";
+            Box::new(task.error(&files.path, message).with_help(help))
+        })?;
         file_system.check(&pattern).map_err(refused)?;
         check_format(task, spec, files).map_err(Box::new)?;
         Ok(Self {
