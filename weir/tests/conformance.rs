@@ -7,7 +7,7 @@ mod support;
 
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
-use std::process::Stdio;
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use support::{Project, Ran};
@@ -53,11 +53,20 @@ trait Kind {
 
     /// Removes what a run has prepared.
     fn lose_prepared(&self);
+
+    /// Takes the target away from under a run, and brings it back: a server that crashes and starts again, a folder that is
+    /// removed.
+    fn lose(&self);
 }
 
 /// A new target of every kind.
 fn kinds() -> Vec<Box<dyn Kind>> {
     vec![Box::new(Folder(Project::empty())), Box::new(Postgres::new())]
+}
+
+/// The same, of which nothing is shared with other tests.
+fn kinds_to_lose() -> Vec<Box<dyn Kind>> {
+    vec![Box::new(Folder(Project::empty())), Box::new(Postgres::alone())]
 }
 
 struct Folder(Project);
@@ -117,23 +126,37 @@ impl Kind for Folder {
             fs::remove_dir_all(self.0.path(&format!("out/{name}"))).unwrap();
         }
     }
+
+    fn lose(&self) {
+        self.reset();
+    }
 }
 
 struct Postgres {
     project: Project,
     database: String,
+    /// The server, if it is not the shared one.
+    own: Option<Cluster>,
 }
 
 impl Postgres {
     fn new() -> Self {
-        let url = Cluster::shared().database();
+        Self::on(None)
+    }
+
+    fn alone() -> Self {
+        Self::on(Some(Cluster::start()))
+    }
+
+    fn on(own: Option<Cluster>) -> Self {
+        let url = own.as_ref().unwrap_or_else(|| Cluster::shared()).database();
         let project = Project::empty();
         project.file("weir.yaml", format!("connections: {{warehouse: {{postgres: '{url}'}}}}"));
-        Self { project, database: url.rsplit('/').next().unwrap().to_owned() }
+        Self { project, database: url.rsplit('/').next().unwrap().to_owned(), own }
     }
 
     fn sql(&self, sql: &str) -> String {
-        Cluster::shared().sql(&self.database, sql)
+        self.own.as_ref().unwrap_or_else(|| Cluster::shared()).sql(&self.database, sql)
     }
 
     fn exists(&self) -> bool {
@@ -204,6 +227,12 @@ impl Kind for Postgres {
             self.sql(&format!("drop table weir.\"{table}\""));
         }
     }
+
+    fn lose(&self) {
+        let own = self.own.as_ref().expect("the shared server is not for that");
+        own.kill();
+        own.launch();
+    }
 }
 
 const SQL: &str = "select item, amount from delivery";
@@ -239,8 +268,16 @@ fn deliver(kind: &dyn Kind, name: &str, lines: &str) {
 /// Runs, with points at which the process dies. Fails the test if the run hangs.
 #[track_caller]
 fn run_with(kind: &dyn Kind, faults: &str) -> (Ran, Option<i32>) {
+    ended(kind, start(kind, faults))
+}
+
+fn start(kind: &dyn Kind, faults: &str) -> Child {
     let mut command = kind.project().command(&["run", "--task-config", "task.yaml", "--state", ".weir"]);
-    let mut child = command.env("WEIR_FAULT", faults).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    command.env("WEIR_FAULT", faults).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+#[track_caller]
+fn ended(kind: &dyn Kind, mut child: Child) -> (Ran, Option<i32>) {
     let started = Instant::now();
     while child.try_wait().unwrap().is_none() {
         if started.elapsed() > WATCHDOG {
@@ -327,8 +364,7 @@ fn a_run_that_dies_at_any_step_is_rolled_back_or_forward() {
             let _ = fs::remove_dir_all(kind.project().path("in"));
             kind.reset();
             let mut all: Vec<String> = vec![];
-            let points = ["begun", "staging_made", "prepared", "decided", "committed", "published", "ended"];
-            for (number, point) in points.iter().enumerate() {
+            for (number, point) in STEPS.iter().enumerate() {
                 let before = all.clone();
                 let row = format!("{}{number},1", &mode[..1]);
                 if !keeps {
@@ -381,6 +417,68 @@ fn a_failure_while_rows_are_written_ends_the_run_and_leaves_nothing() {
         run(kind).ended(0, "done: `stock`");
         has(kind, &["nut,7"]);
     }
+}
+
+/// The steps of a run.
+const STEPS: [&str; 7] = ["begun", "staging_made", "prepared", "decided", "committed", "published", "ended"];
+
+#[test]
+fn a_signal_at_any_step_ends_the_run() {
+    for kind in kinds() {
+        let kind = &*kind;
+        task(kind, "overwrite", "");
+        deliver(kind, "a", "bolt,0");
+        run(kind).ended(0, "done: `stock`");
+        for (number, point) in STEPS.iter().enumerate() {
+            let (before, after) = (format!("bolt,{number}"), format!("bolt,{}", number + 1));
+            deliver(kind, "a", &after);
+            let (ran, signal) = run_with(kind, &format!("{point}+term"));
+            assert_eq!(signal, None, "{} {point}: {ran:#?}", kind.name());
+            match ran.code {
+                // Past the commit record the run goes forward.
+                Some(0) => has(kind, &[&after]),
+                _ => {
+                    ran.ended(1, "interrupted");
+                    has(kind, &[&before]);
+                }
+            }
+            run(kind).ended(0, "done: `stock`");
+            has(kind, &[&after]);
+        }
+    }
+}
+
+#[test]
+fn a_run_whose_target_is_lost_at_any_step_ends_and_the_next_one_works() {
+    for kind in kinds_to_lose() {
+        let kind = &*kind;
+        task(kind, "overwrite", "");
+        deliver(kind, "a", "bolt,0");
+        run(kind).ended(0, "done: `stock`");
+        for (number, point) in STEPS.iter().enumerate() {
+            let after = format!("bolt,{}", number + 1);
+            deliver(kind, "a", &after);
+            let child = start(kind, &format!("{point}+stop"));
+            let started = Instant::now();
+            while !is_stopped(child.id()) {
+                assert!(started.elapsed() < WATCHDOG, "{}: it does not come to {point}", kind.name());
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            kind.lose();
+            let pid = rustix::process::Pid::from_child(&child);
+            rustix::process::kill_process(pid, rustix::process::Signal::CONT).unwrap();
+            let (ran, signal) = ended(kind, child);
+            assert_eq!(signal, None, "{} {point}: {ran:#?}", kind.name());
+            run(kind).ended(0, "done: `stock`");
+            has(kind, &[&after]);
+        }
+    }
+}
+
+/// Whether a process is stopped by a signal.
+fn is_stopped(pid: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('T'))
 }
 
 #[test]

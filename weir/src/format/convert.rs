@@ -68,9 +68,12 @@ pub(crate) fn has_form(kind: &DataType, text: &str) -> bool {
         DataType::Date32 => text.len() == 10 && text.split('-').map(str::len).eq([4, 2, 2]),
         DataType::Float64 => text.parse::<f64>().is_ok_and(f64::is_finite),
         DataType::Timestamp(..) => {
-            let seconds = text.get(17..19);
-            seconds != Some("60")
-                && without_offset(text).is_some_and(|time| time.get(20..).unwrap_or_default().len() <= 6)
+            let is_clock = |time: &str| {
+                let (fraction, clock) = (time.get(20..).unwrap_or_default(), time.get(11..).unwrap_or_default());
+                // The engine knows names of time zones, too.
+                fraction.len() <= 6 && clock.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b':' | b'.'))
+            };
+            text.get(17..19) != Some("60") && without_offset(text).is_some_and(is_clock)
         }
         DataType::Decimal128(_, scale) => match text.split_once('.') {
             None => true,

@@ -1,12 +1,18 @@
 //! Points at which a debug build can be told to die or to fail, so that tests can walk through them all.
 //!
 //! `WEIR_FAULT=published` kills the process where it reaches the point `published`, `published:2` where it reaches it
-//! for the second time, and `exchange=22` makes the system call at that point fail with that error. Several are
-//! separated by commas. A release build has none of this.
+//! for the second time, and `exchange=22` makes the system call at that point fail with that error. `prepared+term` sends
+//! the process a SIGTERM there, and `prepared+stop` stops it until it is told to go on. Several are separated by commas. A
+//! release build has none of this.
 
 /// A point that a run reaches.
 #[cfg(debug_assertions)]
 pub(crate) fn point(name: &'static str) {
+    if let Some(signal) = wanted::signal(name) {
+        let _ = rustix::process::kill_process(rustix::process::getpid(), signal);
+        // Time for the thread that takes the signal.
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
     if wanted::is_kill(name) {
         let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
         loop {
@@ -36,6 +42,8 @@ mod wanted {
     use std::collections::HashMap;
     use std::sync::{LazyLock, Mutex, PoisonError};
 
+    use rustix::process::Signal;
+
     static FAULTS: LazyLock<String> = LazyLock::new(|| std::env::var("WEIR_FAULT").unwrap_or_default());
     static COME_BY: LazyLock<Mutex<HashMap<&'static str, u32>>> = LazyLock::new(Mutex::default);
 
@@ -49,6 +57,16 @@ mod wanted {
         let times = come_by.entry(name).or_insert(0u32);
         *times += 1;
         *times == time
+    }
+
+    pub(super) fn signal(name: &str) -> Option<Signal> {
+        let mut signals = FAULTS.split(',').filter_map(|fault| fault.split_once('+'));
+        let signal = signals.find_map(|(point, signal)| (point == name).then_some(signal))?;
+        match signal {
+            "term" => Some(Signal::TERM),
+            "stop" => Some(Signal::STOP),
+            _ => None,
+        }
     }
 
     pub(super) fn error(name: &str) -> Option<i32> {
