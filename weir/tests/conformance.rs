@@ -27,8 +27,13 @@ trait Kind {
     /// The YAML of the target.
     fn target(&self) -> String;
 
-    /// Whether it can hold rows by their key.
-    fn has_keys(&self) -> bool;
+    /// Keys of the task that belong to the kind.
+    fn settings(&self) -> &'static str {
+        ""
+    }
+
+    /// Whether it can be written in a mode.
+    fn takes(&self, mode: &str) -> bool;
 
     /// The rows that a reader finds, sorted; none if there is no target.
     fn rows(&self) -> Option<Vec<String>>;
@@ -61,69 +66,84 @@ trait Kind {
 
 /// A new target of every kind.
 fn kinds() -> Vec<Box<dyn Kind>> {
-    vec![Box::new(Folder(Project::empty())), Box::new(Postgres::new())]
+    vec![Box::new(Folder::new("")), Box::new(Folder::new("replace_folder: out")), Box::new(Postgres::new())]
 }
 
 /// The same, of which nothing is shared with other tests.
 fn kinds_to_lose() -> Vec<Box<dyn Kind>> {
-    vec![Box::new(Folder(Project::empty())), Box::new(Postgres::alone())]
+    vec![Box::new(Folder::new("")), Box::new(Folder::new("replace_folder: out")), Box::new(Postgres::alone())]
 }
 
-struct Folder(Project);
+struct Folder {
+    project: Project,
+    settings: &'static str,
+}
+
+impl Folder {
+    fn new(settings: &'static str) -> Self {
+        Self { project: Project::empty(), settings }
+    }
+}
 
 impl Kind for Folder {
     fn name(&self) -> &'static str {
-        "folder"
+        if self.settings.is_empty() { "folder" } else { "folder that is replaced with its parent" }
+    }
+
+    fn settings(&self) -> &'static str {
+        self.settings
+    }
+
+    fn takes(&self, mode: &str) -> bool {
+        mode == "overwrite" || self.settings.is_empty() && mode == "append"
     }
 
     fn project(&self) -> &Project {
-        &self.0
+        &self.project
     }
 
     fn target(&self) -> String {
         "files: {path: out/stock, format: csv}".to_owned()
     }
 
-    fn has_keys(&self) -> bool {
-        false
-    }
-
     fn rows(&self) -> Option<Vec<String>> {
-        let folder = self.0.path("out/stock");
+        let folder = self.project.path("out/stock");
         folder.exists().then(|| support::rows(&folder).into_iter().skip(1).collect())
     }
 
     fn left(&self) -> Vec<String> {
-        self.0.left("out").into_iter().filter(|name| name.starts_with('.')).collect()
+        let of_parent = self.project.left("").into_iter().filter(|name| name.starts_with(".out."));
+        of_parent.chain(self.project.left("out").into_iter().filter(|name| name.starts_with('.'))).collect()
     }
 
     fn reset(&self) {
-        let _ = fs::remove_dir_all(self.0.path("out"));
+        let _ = fs::remove_dir_all(self.project.path("out"));
     }
 
     fn put_foreign(&self) -> &'static str {
-        self.0.file("out/stock/diary.txt", "mine");
+        self.project.file("out/stock/diary.txt", "mine");
         "diary.txt: was not written by a run of this task"
     }
 
     fn has_foreign(&self) -> bool {
-        fs::read_to_string(self.0.path("out/stock/diary.txt")).is_ok_and(|text| text == "mine")
+        fs::read_to_string(self.project.path("out/stock/diary.txt")).is_ok_and(|text| text == "mine")
     }
 
     fn put_rows_of_others(&self) -> &'static str {
-        self.0.file("out/stock/part-00000.csv", "item,amount\nmine,1\n");
+        self.project.file("out/stock/part-00000.csv", "item,amount\nmine,1\n");
         "part-00000.csv: was not written by a run of this task"
     }
 
     fn refuse(&self) -> &'static str {
         self.reset();
-        self.0.file("out", "a file in the place of the folder");
+        self.project.file("out", "a file in the place of the folder");
         "sink `stock`: "
     }
 
     fn lose_prepared(&self) {
         for name in self.left().into_iter().filter(|name| !name.ends_with("-lock")) {
-            fs::remove_dir_all(self.0.path(&format!("out/{name}"))).unwrap();
+            let folder = if name.starts_with(".out.") { name } else { format!("out/{name}") };
+            fs::remove_dir_all(self.project.path(&folder)).unwrap();
         }
     }
 
@@ -177,7 +197,7 @@ impl Kind for Postgres {
         "postgres: {connection: warehouse, table: stock, create: true}".to_owned()
     }
 
-    fn has_keys(&self) -> bool {
+    fn takes(&self, _: &str) -> bool {
         true
     }
 
@@ -241,11 +261,12 @@ const SQL: &str = "select item, amount from delivery";
 fn task(kind: &dyn Kind, mode: &str, quality: &str) {
     let project = kind.project();
     let read = if mode.contains("append") { "read: new" } else { "read: all" };
-    let target = kind.target();
+    let (target, settings) = (kind.target(), kind.settings());
     project.file(
         "task.yaml",
         format!(
             "name: stock
+{settings}
 sources:
   delivery:
     files: {{path: 'in/*.csv', format: csv}}
@@ -321,8 +342,8 @@ fn overwrite_replaces_all_rows_and_is_idempotent() {
 
 #[test]
 fn append_adds_each_delivery_once() {
-    for kind in kinds() {
-        let kind = &*kind;
+    for kind in kinds().iter().filter(|kind| kind.takes("append")) {
+        let kind = &**kind;
         task(kind, "append", "");
         deliver(kind, "a", "bolt,5");
         run(kind).ended(0, "done: `stock`");
@@ -339,7 +360,7 @@ fn merge_upserts_by_key_where_there_are_keys() {
         let kind = &*kind;
         task(kind, "merge, primary_key: [item]", "");
         deliver(kind, "a", "bolt,5\nnut,7");
-        if !kind.has_keys() {
+        if !kind.takes("merge") {
             run(kind).ended(2, "which has no keys");
             continue;
         }
@@ -356,7 +377,7 @@ fn a_run_that_dies_at_any_step_is_rolled_back_or_forward() {
     for kind in kinds() {
         let kind = &*kind;
         for mode in ["overwrite", "append", "merge, primary_key: [item]"] {
-            if mode.starts_with("merge") && !kind.has_keys() {
+            if !kind.takes(mode) {
                 continue;
             }
             task(kind, mode, "");
@@ -499,7 +520,7 @@ fn a_closed_gate_publishes_nothing() {
 fn content_that_no_run_has_written_is_refused_and_stays() {
     for kind in kinds() {
         let kind = &*kind;
-        for mode in ["overwrite", "append"] {
+        for mode in ["overwrite", "append"].into_iter().filter(|mode| kind.takes(mode)) {
             task(kind, mode, "");
             deliver(kind, "a", "bolt,5");
             let said = if mode == "overwrite" { kind.put_foreign() } else { "" };
@@ -541,8 +562,8 @@ fn another_environment_does_not_overwrite_what_this_one_has_written() {
 
 #[test]
 fn an_append_is_refused_when_the_ledger_of_earlier_runs_is_lost() {
-    for kind in kinds() {
-        let kind = &*kind;
+    for kind in kinds().iter().filter(|kind| kind.takes("append")) {
+        let kind = &**kind;
         task(kind, "append", "");
         deliver(kind, "a", "bolt,5");
         run(kind).ended(0, "done: `stock`");
@@ -628,13 +649,16 @@ fn rows_are_not_replaced_by_nothing_unless_asked_for() {
     for kind in kinds() {
         let kind = &*kind;
         let positive = "reject_unless: {positive: amount > 0}";
-        let sinks = "  refused: {from: stock.rejected, mode: overwrite, publish: always, files: {path: aside/refused, format: csv}}
-  unreadable: {from: delivery.rejected, mode: overwrite, publish: always, files: {path: aside/unreadable, format: csv}}
-";
+        let aside = if kind.settings().is_empty() { "aside" } else { "out" };
+        let sinks = format!(
+            "  refused: {{from: stock.rejected, mode: overwrite, publish: always, files: {{path: {aside}/refused, format: csv}}}}
+  unreadable: {{from: delivery.rejected, mode: overwrite, publish: always, files: {{path: {aside}/unreadable, format: csv}}}}
+"
+        );
         let with = |gate: &str| {
             task(kind, "overwrite", &format!("quality: {{stock: {{{positive}, gate: {{{gate}}}}}}}"));
             let path = kind.project().path("task.yaml");
-            fs::write(&path, fs::read_to_string(&path).unwrap() + sinks).unwrap();
+            fs::write(&path, fs::read_to_string(&path).unwrap() + &sinks).unwrap();
         };
         with("");
         deliver(kind, "a", "bolt,5");

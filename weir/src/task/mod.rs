@@ -84,6 +84,11 @@ pub struct TaskSpec {
     #[serde(default)]
     #[schemars(with = "IndexMap<String, QualitySpec>")]
     pub quality: IndexMap<String, Spanned<QualitySpec>>,
+    /// A folder that a run replaces as a whole, by one rename: the folders of all sinks lie in it side by side, with `mode:
+    /// overwrite`, and it holds nothing else. Without it the folders are renamed one right after the other.
+    #[serde(default)]
+    #[schemars(with = "Option<String>", example = &"out")]
+    pub replace_folder: Option<Spanned<String>>,
     /// The outputs. All sinks of a run are published atomically: all or none.
     #[schemars(with = "IndexMap<String, SinkSpec>")]
     pub sinks: IndexMap<String, Spanned<SinkSpec>>,

@@ -54,7 +54,7 @@ impl FolderLock {
     }
 }
 
-fn path_of(target: &Path) -> PathBuf {
+pub(super) fn path_of(target: &Path) -> PathBuf {
     let name = target.file_name().unwrap_or_default().to_string_lossy();
     target.with_file_name(format!(".{name}.weir-lock"))
 }

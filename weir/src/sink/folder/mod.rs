@@ -2,7 +2,8 @@
 //!
 //! `mode: overwrite` writes the next content to a staging folder next to the target, and commits it by one rename that
 //! exchanges the two. `mode: append` moves the new files into the target and then replaces its `_SUCCESS`, so that the cost of
-//! an append does not depend on what the folder holds. `_SUCCESS` names the run that wrote the folder and its files: any
+//! an append does not depend on what the folder holds. With `replace_folder` all folders are committed by one rename of their
+//! parent. `_SUCCESS` names the run that wrote the folder and its files: any
 //! other file was written by somebody else, and then the folder is left alone.
 
 mod append;
@@ -10,6 +11,7 @@ mod lock;
 mod manifest;
 mod part;
 mod pending;
+mod whole;
 
 #[cfg(test)]
 mod tests;
@@ -23,6 +25,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use async_trait::async_trait;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::error::DataFusionError;
+use serde_saphyr::Spanned;
 
 use super::{Claim, Kind, OpenTarget, Part, Parts, Pending, Prepared, SinkRun, Target, Writing, Written};
 use crate::error::{Error, Result};
@@ -53,6 +56,8 @@ struct FolderTarget {
     path: String,
     mode: Mode,
     layout: FileLayout,
+    /// The names of all folders that are published with this one, by one rename of their parent; or none.
+    siblings: Vec<String>,
 }
 
 impl FolderTarget {
@@ -91,8 +96,31 @@ impl FolderTarget {
             columns,
             escape_formulas: spec.escape_formulas,
         };
-        Ok(Self { path, mode: spec.mode, layout })
+        let siblings = siblings(task, name, spec.mode, &files.path, &path)?;
+        Ok(Self { path, mode: spec.mode, layout, siblings })
     }
+}
+
+/// The names of the folders in `replace_folder`, if the task has one; this one must be among them.
+fn siblings(task: &Task, name: &str, mode: Mode, at: &Spanned<String>, path: &str) -> Result<Vec<String>> {
+    let Some(whole) = &task.spec.replace_folder else { return Ok(vec![]) };
+    let parent = disk::absolute(Path::new(&task.params.fill(&task.source, whole)?));
+    if disk::absolute(Path::new(path)).parent() != Some(&parent) {
+        let message = format!("sink `{name}`: `{path}` is not a folder in `replace_folder` ({})", parent.display());
+        let help = "let all folders of the task lie in it, side by side; or remove `replace_folder`";
+        return Err(Box::new(task.error(at, message).with_help(help)).into());
+    }
+    if mode != Mode::Overwrite {
+        let message =
+            format!("sink `{name}`: a folder in `replace_folder` is replaced, so that its mode is `overwrite`");
+        return Err(Box::new(task.error(at, message)).into());
+    }
+    let mut names = Vec::new();
+    for files in task.spec.sinks.values().filter_map(|sink| sink.value.files.as_ref()) {
+        let path = disk::absolute(Path::new(&task.params.fill(&task.source, &files.path)?));
+        names.extend(path.file_name().map(|name| name.to_string_lossy().into_owned()));
+    }
+    Ok(names)
 }
 
 /// How the files of a sink are compressed.
@@ -127,7 +155,7 @@ impl Target for FolderTarget {
     }
 
     async fn open(&self, sink: &SinkRun<'_>) -> Result<Box<dyn OpenTarget>> {
-        let folder = Folder::new(sink, Path::new(&self.path))?;
+        let folder = Folder::new(sink, Path::new(&self.path), self.siblings.clone())?;
         folder.remove_dead_lock();
         Ok(Box::new(OpenFolder::new(folder, self.mode, self.layout.clone(), sink.history)?))
     }
@@ -151,8 +179,6 @@ impl OpenTarget for OpenFolder {
 
     /// Creates the staging folder, with former files that have to be carried along.
     async fn begin(mut self: Box<Self>) -> Result<Box<dyn Writing>> {
-        let parent = self.folder.target.parent().unwrap_or(&self.folder.target);
-        disk::make_folder(parent).map_err(|error| self.folder.error(&self.folder.staging, error))?;
         self.folder.lock()?;
         let staging = &self.folder.staging;
         disk::make_folder(staging).map_err(|error| self.folder.error(staging, error))?;

@@ -16,6 +16,7 @@ use serde_json::Value;
 use super::MARKER;
 use super::lock::FolderLock;
 use super::manifest::Manifest;
+use super::whole::{self, Whole};
 use crate::database::Connector;
 use crate::error::{Cause, Error, Result};
 use crate::report::LoadReport;
@@ -48,13 +49,16 @@ pub(super) struct Folder {
     /// Whether the files are moved into the target, which stays what it is.
     #[serde(default)]
     pub(super) in_place: bool,
+    /// The names of all folders that are published with this one, by one rename of their parent; or none.
+    #[serde(default)]
+    pub(super) siblings: Vec<String>,
     /// From the beginning of the run's writing to its end.
     #[serde(skip)]
     pub(super) lock: Option<Arc<FolderLock>>,
 }
 
 impl Folder {
-    pub(super) fn new(sink: &SinkRun<'_>, target: &Path) -> Result<Self> {
+    pub(super) fn new(sink: &SinkRun<'_>, target: &Path, siblings: Vec<String>) -> Result<Self> {
         let SinkRun { sink: name, key, run, .. } = sink;
         let refused =
             |error| Error::sink(name, target, error, "name a folder below the working directory or an absolute path");
@@ -64,14 +68,18 @@ impl Folder {
         let (Some(parent), Some(folder)) = (target.parent(), target.file_name()) else {
             return Err(Error::sink(name, &target, "is not a folder that can be replaced", "name a folder of its own"));
         };
-        let staging = parent.join(format!(".{}.weir-{run}", folder.to_string_lossy()));
+        let own = || parent.join(format!(".{}.weir-{run}", folder.to_string_lossy()));
+        let shared = if siblings.is_empty() { None } else { whole::staging(&target, run) };
+        let staging = shared.unwrap_or_else(own);
         let (task, sink, run) = (key.to_string(), (*name).to_owned(), (*run).to_owned());
-        Ok(Self { task, sink, run, target, staging, after: None, in_place: false, lock: None })
+        Ok(Self { task, sink, run, target, staging, after: None, in_place: false, siblings, lock: None })
     }
 
     /// Takes the folder's lock, if it is not held.
     pub(super) fn lock(&mut self) -> Result<()> {
         if self.lock.is_none() {
+            let parent = self.target.parent().unwrap_or(&self.target);
+            disk::make_folder(parent).map_err(|error| self.error(parent, error))?;
             let lock = FolderLock::take(&self.target).map_err(|error| self.not_locked(error))?;
             self.lock = Some(Arc::new(lock));
         }
@@ -101,6 +109,7 @@ impl Folder {
                 "name a folder below it: the folder is committed by a rename, and a mount point cannot be renamed";
             return Err(Error::sink(&self.sink, &self.target, "is a mount point", help));
         }
+        whole::check(self)?;
         // What is created next to the folder, and what is removed from it.
         let parent = self.target.parent().into_iter();
         for folder in parent.chain(self.target.exists().then_some(self.target.as_path())) {
@@ -221,7 +230,14 @@ impl Folder {
 
     /// Where the former content goes on file systems that cannot exchange two folders.
     fn aside(&self) -> PathBuf {
-        self.staging.with_extension(format!("weir-{}-former", self.run))
+        self.aside_of(&self.staging)
+    }
+
+    pub(super) fn aside_of(&self, staging: &Path) -> PathBuf {
+        let name = staging.file_name().unwrap_or_default().to_string_lossy();
+        let of_run = format!(".weir-{}", self.run);
+        let of_run = if name.ends_with(&of_run) { "" } else { &of_run };
+        staging.with_file_name(format!("{name}{of_run}-former"))
     }
 
     /// Removes the staging folder.
@@ -230,6 +246,7 @@ impl Folder {
             Err(error) if error.kind() != ErrorKind::NotFound => Err(self.error(folder, error)),
             _ => Ok(()),
         })?;
+        whole::remove(self).map_err(|error| self.error(&self.staging, error))?;
         fault::point("cleared");
         Ok(())
     }
@@ -350,12 +367,21 @@ impl OpenTransaction for Folders {
             folders.try_for_each(|folder| step(folder).map_err(|error| folder.error(&folder.target, error)))
         };
         each(&open.iter().copied().filter(|folder| folder.in_place).collect::<Vec<_>>(), Folder::move_in)?;
-        each(&open, |folder| {
-            folder.rename()?;
-            fault::point("published");
-            Ok(())
-        })?;
-        each(&open, Folder::sync)?;
+        let failed = |error| self.0[0].error(&self.0[0].target, error);
+        match Whole::of_all(&open).map_err(failed)? {
+            Some(whole) if whole.exchange(&open).map_err(failed)? => {
+                fault::point("published");
+                whole.sync().map_err(failed)?;
+            }
+            _ => {
+                each(&open, |folder| {
+                    folder.rename()?;
+                    fault::point("published");
+                    Ok(())
+                })?;
+                each(&open, Folder::sync)?;
+            }
+        }
         self.0.iter().try_for_each(Folder::remove_staging)?;
         Ok(vec![])
     }

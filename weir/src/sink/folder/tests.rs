@@ -38,7 +38,7 @@ fn folder(target: &Path, run: &str) -> Folder {
         has_several_servers: false,
         history: &|_| Ok(Some(State::Done)),
     };
-    Folder::new(&sink, target).unwrap()
+    Folder::new(&sink, target, vec![]).unwrap()
 }
 
 fn open(target: &Path, run: &str, mode: Mode) -> Result<OpenFolder> {
