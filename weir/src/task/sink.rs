@@ -44,6 +44,11 @@ pub struct SinkSpec {
     /// refused, unless it is empty.
     #[serde(default)]
     pub adopt: bool,
+    /// For a folder with `mode: append`, how many small part files it may have: with more, the next run merges them. Small is
+    /// one of less than 16 MiB.
+    #[serde(default)]
+    #[schemars(with = "Option<u32>", range(min = 2), example = &100)]
+    pub compact: Option<Spanned<u32>>,
     /// For CSV files, whether an apostrophe is put before a text that begins with `=`, `+`, `-`, `@`, a tab or a carriage
     /// return: a spreadsheet program would compute it. Such a text is then read back with the apostrophe.
     #[serde(default)]

@@ -1,10 +1,12 @@
 //! `mode: append`: what a folder holds already.
 
+use std::path::PathBuf;
+
 use super::manifest::{Addition, list};
-use super::pending::Folder;
+use super::pending::{Folder, part_prefix};
 use super::{OpenFolder, manifest_columns, mode_name};
 use crate::error::{Error, Result};
-use crate::format::write::FileLayout;
+use crate::format::write::{FileLayout, SyncedFile, merge};
 use crate::report::State;
 use crate::sink::History;
 use crate::system::{disk, fault};
@@ -18,11 +20,19 @@ pub(super) struct Former {
     additions: Vec<Addition>,
     /// Whether the folder is replaced, and these files have to be linked into the staging folder.
     is_carried: bool,
+    /// Those whose files become one.
+    small: Vec<Addition>,
 }
+
+/// A smaller file is merged with others.
+const SMALL: u64 = 16 << 20;
+
+/// Of about this size are the files into which small ones are merged.
+const MERGED: u64 = 8 * SMALL;
 
 impl Former {
     pub(super) fn is_empty(&self) -> bool {
-        self.additions.is_empty()
+        self.additions.is_empty() && self.small.is_empty()
     }
 
     /// All that the folder holds after this run, whose part is the last.
@@ -31,18 +41,61 @@ impl Former {
         self.additions.into_iter().chain(own).collect()
     }
 
-    /// Links the former files into the staging folder, if it replaces the target.
-    pub(super) fn carry(&self, folder: &Folder) -> Result<()> {
+    /// Brings the former files into the staging folder, if it replaces the target.
+    pub(super) fn carry(&mut self, folder: &Folder, layout: &FileLayout) -> Result<()> {
         for file in self.additions.iter().filter(|_| self.is_carried).flat_map(|addition| &addition.files) {
             let (from, to) = (folder.target.join(file), folder.staging.join(file));
             disk::link_or_copy(&from, &to).map_err(|error| folder.error(&to, error))?;
             fault::point("carried");
         }
+        self.merge_small(folder, layout)
+    }
+
+    /// Merges the small files. What they become counts as added by the last of the runs that have written them.
+    fn merge_small(&mut self, folder: &Folder, layout: &FileLayout) -> Result<()> {
+        let small = std::mem::take(&mut self.small);
+        let Some(last) = small.last() else { return Ok(()) };
+        let mut merged = Addition {
+            run: last.run.clone(),
+            rows: small.iter().map(|addition| addition.rows).sum(),
+            bytes: 0,
+            files: vec![],
+        };
+        let files: Vec<PathBuf> =
+            small.iter().flat_map(|addition| &addition.files).map(|file| folder.target.join(file)).collect();
+        let size = |file: &PathBuf| file.metadata().map_or(0, |metadata| metadata.len());
+        let mut rest = &files[..];
+        while !rest.is_empty() {
+            let mut bytes = 0;
+            let count = rest.iter().take_while(|file| (bytes == 0 || bytes < MERGED, bytes += size(file)).0).count();
+            let (these, others) = rest.split_at(count);
+            let name = format!("{}merged-{:05}.{}", part_prefix(&folder.run), merged.files.len(), layout.extension());
+            let path = folder.staging.join(&name);
+            let write = || merge(Box::new(SyncedFile::create(&path)?), layout, these.iter().map(PathBuf::as_path));
+            merged.bytes += write().map_err(|error| folder.error(&path, error))?;
+            merged.files.push(name);
+            rest = others;
+            fault::point("merged");
+        }
+        tracing::info!(sink = folder.sink, files = files.len(), into = merged.files.len(), "small files are merged");
+        self.additions.insert(0, merged);
         Ok(())
     }
 }
 
 impl OpenFolder {
+    /// Has small files merged, if there are more of them than that.
+    pub(super) fn compact(&mut self, most: usize) {
+        let former = &mut self.former;
+        let is_small = |addition: &Addition| addition.bytes < SMALL * addition.files.len() as u64;
+        let small = former.additions.iter().filter(|addition| is_small(addition));
+        if small.map(|addition| addition.files.len()).sum::<usize>() > most {
+            former.small = former.additions.extract_if(.., |addition| is_small(addition)).collect();
+            former.is_carried = true;
+            self.folder.in_place = false;
+        }
+    }
+
     /// Fails if the folder could not be committed as things are. Nothing is changed.
     pub(super) fn new(mut folder: Folder, mode: Mode, layout: FileLayout, history: &History<'_>) -> Result<Self> {
         let manifest = folder.check()?;

@@ -58,6 +58,8 @@ struct FolderTarget {
     layout: FileLayout,
     /// The names of all folders that are published with this one, by one rename of their parent; or none.
     siblings: Vec<String>,
+    /// How many small files an appended folder may have.
+    compact: Option<usize>,
 }
 
 impl FolderTarget {
@@ -76,6 +78,12 @@ impl FolderTarget {
         if spec.escape_formulas && files.format != Format::Csv {
             let message = format!("sink `{name}`: `escape_formulas` is for CSV files, which spreadsheet programs open");
             return Err(Box::new(task.error(&spec.from, message).with_help("remove it")).into());
+        }
+        if let Some(compact) = spec.compact.as_ref().filter(|compact| spec.mode != Mode::Append || compact.value < 2) {
+            let message = format!(
+                "sink `{name}`: `compact` is the number of small files that an appended folder may have, from 2 on"
+            );
+            return Err(Box::new(task.error(compact, message).with_help("remove it, or specify `mode: append`")).into());
         }
         for OutputColumn { name: column, kind, .. } in &columns {
             if !can_hold(files.format, kind) {
@@ -97,7 +105,8 @@ impl FolderTarget {
             escape_formulas: spec.escape_formulas,
         };
         let siblings = siblings(task, name, spec.mode, &files.path, &path)?;
-        Ok(Self { path, mode: spec.mode, layout, siblings })
+        let compact = spec.compact.as_ref().map(|compact| compact.value as usize);
+        Ok(Self { path, mode: spec.mode, layout, siblings, compact })
     }
 }
 
@@ -157,7 +166,11 @@ impl Target for FolderTarget {
     async fn open(&self, sink: &SinkRun<'_>) -> Result<Box<dyn OpenTarget>> {
         let folder = Folder::new(sink, Path::new(&self.path), self.siblings.clone())?;
         folder.remove_dead_lock();
-        Ok(Box::new(OpenFolder::new(folder, self.mode, self.layout.clone(), sink.history)?))
+        let mut open = OpenFolder::new(folder, self.mode, self.layout.clone(), sink.history)?;
+        if let Some(most) = self.compact {
+            open.compact(most);
+        }
+        Ok(Box::new(open))
     }
 }
 
@@ -183,7 +196,7 @@ impl OpenTarget for OpenFolder {
         let staging = &self.folder.staging;
         disk::make_folder(staging).map_err(|error| self.folder.error(staging, error))?;
         fault::point("staging_made");
-        self.former.carry(&self.folder)?;
+        self.former.carry(&self.folder, &self.layout)?;
         let Self { folder, mode, layout, former } = *self;
         let parts = FolderParts { folder: folder.clone(), mode, layout, next: AtomicUsize::new(0) };
         Ok(Box::new(WritingFolder { folder, former, parts: Arc::new(parts) }))

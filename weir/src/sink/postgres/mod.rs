@@ -72,6 +72,10 @@ impl PostgresTarget {
                 return Err(Box::new(error.nearest(column, known())).into());
             }
         }
+        if let Some(compact) = &spec.compact {
+            let error = task.error(compact, format!("sink `{name}`: `compact` is for folders"));
+            return Err(Box::new(error.with_help("remove it")).into());
+        }
         if spec.escape_formulas {
             return Err(Box::new(wrong("`escape_formulas` is for CSV files".to_owned()).with_help("remove it")).into());
         }
