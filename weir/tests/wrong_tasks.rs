@@ -292,3 +292,25 @@ fn the_moment_of_the_run_is_there_in_sql_only() {
     project.task("  least_age:", "  run_started_at: {type: timestamp, default: 2026-01-01}\n  least_age:");
     project.run(&[]).ended(2, "parameter `run_started_at`: every task has it already, as the moment of the run");
 }
+
+#[test]
+fn a_decimal_without_quotes_is_told_to_have_some() {
+    let project = Project::people();
+    project.task("age: integer}", "age: decimal(5,2)}");
+    project.run(&[]).ended(2, "`decimal(5` ends at its comma: write a decimal in quotes, as in \"decimal(12,2)\"");
+}
+
+#[test]
+fn a_file_that_is_no_text_is_named_as_what_it_is() {
+    for (content, said) in [
+        (&b"BZh91AY&SY\x00\xff"[..], "in/a.csv: is compressed with bzip2"),
+        (b"\xfd7zXZ\0\0\xff", "in/a.csv: is compressed with xz"),
+        (b"PK\x03\x04\xff\n", "in/a.csv: is a zip archive, as Excel workbooks are"),
+        (b"PAR1\xff\n", "in/a.csv: is a Parquet file"),
+        (b"\xff\xfea\0", "in/a.csv: is UTF-16, not UTF-8"),
+    ] {
+        let project = Project::people();
+        project.file("in/a.csv", content);
+        project.run(&[]).ended(1, said);
+    }
+}

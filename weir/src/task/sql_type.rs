@@ -70,7 +70,11 @@ impl FromStr for SqlType {
             "date" => Self::Date,
             "timestamp" => Self::Timestamp,
             _ => {
-                return decimal(&lower).ok_or_else(|| format!("unknown type `{text}`; the types are {NAMES}"));
+                return decimal(&lower).ok_or_else(|| match lower.starts_with("decimal(") && !lower.contains(')') {
+                    // The rest of it was taken for another entry.
+                    true => format!("`{text}` ends at its comma: write a decimal in quotes, as in \"decimal(12,2)\""),
+                    false => format!("unknown type `{text}`; the types are {NAMES}"),
+                });
             }
         })
     }
@@ -82,6 +86,10 @@ pub(crate) fn type_name(kind: &DataType) -> std::string::String {
     let declared = match kind {
         DataType::Decimal128(precision, scale) => Some(Decimal(*precision, *scale)),
         DataType::Dictionary(_, values) => return type_name(values),
+        DataType::List(item) | DataType::LargeList(item) | DataType::ListView(item) => {
+            return format!("list of {}", type_name(item.data_type()));
+        }
+        DataType::Struct(_) => return "struct".to_owned(),
         kind if kind.is_string() => Some(String),
         kind => [Boolean, Integer, Bigint, Double, Date, Timestamp].into_iter().find(|known| known.arrow() == *kind),
     };

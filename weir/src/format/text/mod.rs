@@ -188,6 +188,27 @@ pub(crate) fn check_text(head: &[u8], name: &str) -> Result<()> {
             format!("is compressed with {codec}"),
             format!("use the suffix {extension} in its name, or specify `compression: {codec}` next to the path"),
         )),
+        None => check_kind(head, name),
+    }
+}
+
+/// Rejects a file that is no text at all.
+fn check_kind(head: &[u8], name: &str) -> Result<()> {
+    const UNPACK: &str = "unpack it, or compress it with gzip or Zstandard instead";
+    let kinds: [(&[u8], &str, &str); 6] = [
+        (b"BZh91AY&SY", "is compressed with bzip2", UNPACK),
+        (b"\xfd7zXZ\0", "is compressed with xz", UNPACK),
+        (b"7z\xbc\xaf\x27\x1c", "is a 7z archive", UNPACK),
+        (
+            b"PK\x03\x04",
+            "is a zip archive, as Excel workbooks are",
+            "unpack it; export the sheet of a workbook as CSV in UTF-8",
+        ),
+        (b"PAR1", "is a Parquet file", "specify `format: parquet`"),
+        (b"%PDF-", "is a PDF document", "export its table as CSV"),
+    ];
+    match kinds.iter().find(|(magic, ..)| head.starts_with(magic)) {
+        Some((_, what, help)) => Err(Error::input(name, what, help)),
         None => Ok(()),
     }
 }
