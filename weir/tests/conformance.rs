@@ -441,7 +441,8 @@ fn a_failure_while_rows_are_written_ends_the_run_and_leaves_nothing() {
 }
 
 /// The steps of a run.
-const STEPS: [&str; 7] = ["begun", "staging_made", "prepared", "decided", "committed", "published", "ended"];
+const STEPS: [&str; 8] =
+    ["begun", "staging_made", "prepared", "decided", "committed", "published", "released", "ended"];
 
 #[test]
 fn a_signal_at_any_step_ends_the_run() {

@@ -173,19 +173,15 @@ impl Run<'_> {
         }
         fault::point("committed");
         // From here on the run only goes forward: if something fails, the next start finishes it.
-        let publish = async {
-            self.commit(&sinks, transactions, report).await?;
-            if report.outcome == Outcome::Done {
-                finish_moves(self.connector.connections(), self.id, &ledger.moves(self.id)?).await?;
-                fault::point("archived");
-            }
-            self.step(report, "publish", publishing);
-            self.close(report);
-            ledger.end(report, None)
-        };
-        if let Err(error) = publish.await {
+        if let Err(error) = self.make_visible(&sinks, transactions, ledger, report).await {
             return Err(self.not_published(&sinks, pending, ledger, report, error).await);
         }
+        // What the sinks hold, such as the locks of folders, is gone before the run has ended: nobody would look for it then.
+        drop(sinks);
+        fault::point("released");
+        self.step(report, "publish", publishing);
+        self.close(report);
+        ledger.end(report, None).map_err(|error| error.while_publishing(self.id))?;
         fault::point("ended");
         Ok(())
     }
@@ -245,6 +241,22 @@ impl Run<'_> {
             _ => return error.while_publishing(self.id),
         }
         error
+    }
+
+    /// Commits the sinks, and archives the inputs.
+    async fn make_visible(
+        &self,
+        sinks: &[Decided],
+        transactions: Vec<Begun>,
+        ledger: &mut Ledger,
+        report: &mut Report,
+    ) -> Result<()> {
+        self.commit(sinks, transactions, report).await?;
+        if report.outcome == Outcome::Done {
+            finish_moves(self.connector.connections(), self.id, &ledger.moves(self.id)?).await?;
+            fault::point("archived");
+        }
+        Ok(())
     }
 
     /// Commits what is published, and aborts the rest.
