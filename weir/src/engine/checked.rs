@@ -7,9 +7,8 @@
 use std::any::Any;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{RecordBatch, RecordBatchOptions};
 use datafusion::arrow::compute::kernels::numeric::neg;
-use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Schema};
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, internal_err};
 use datafusion::config::ConfigOptions;
@@ -25,10 +24,9 @@ use datafusion::logical_expr::{
 };
 use datafusion::optimizer::analyzer::function_rewrite::ApplyFunctionRewrites;
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
-use datafusion::physical_expr::PhysicalExpr;
-use datafusion::physical_expr::expressions::{self, Column, Literal};
 
 use super::numbers;
+use super::operator::compute;
 use super::quotient::Divide;
 
 /// The rule that replaces the operators of a plan. It comes after type coercion.
@@ -159,26 +157,6 @@ impl Checked {
             _ => internal_err!("{} does not take {} operands", self.name(), args.len()),
         }
     }
-}
-
-/// The engine's own operator, in its checked form: it includes the special cases of dates and times.
-pub(super) fn compute(operator: Operator, args: &[ColumnarValue], rows: usize) -> QueryResult<ColumnarValue> {
-    let mut fields = Vec::with_capacity(args.len());
-    let mut columns = Vec::with_capacity(args.len());
-    let mut operand = |value: &ColumnarValue| -> Arc<dyn PhysicalExpr> {
-        match value {
-            ColumnarValue::Scalar(value) => Arc::new(Literal::new(value.clone())),
-            ColumnarValue::Array(values) => {
-                fields.push(Field::new("", values.data_type().clone(), true));
-                columns.push(values.clone());
-                Arc::new(Column::new("", columns.len() - 1))
-            }
-        }
-    };
-    let (left, right) = (operand(&args[0]), operand(&args[1]));
-    let options = RecordBatchOptions::new().with_row_count(Some(rows));
-    let batch = RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), columns, &options)?;
-    expressions::BinaryExpr::new(left, operator, right).with_fail_on_overflow(true).evaluate(&batch)
 }
 
 impl ScalarUDFImpl for Checked {

@@ -4,6 +4,7 @@ mod average;
 mod checked;
 mod memory;
 mod numbers;
+mod operator;
 mod quotient;
 mod row_error;
 mod sum;

@@ -16,8 +16,8 @@ use datafusion::logical_expr::{
     ColumnarValue, Expr, Operator, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
 };
 
-use super::checked::compute;
 use super::columnar;
+use super::operator::compute;
 
 /// The digits after the point of a quotient.
 const DIGITS: u8 = 16;
