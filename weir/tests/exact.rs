@@ -294,3 +294,20 @@ fn a_rule_can_reject_numbers_that_are_not_finite() {
     project.file("sql/result.sql", "select a, c as share from number");
     project.run(&[]).ended(2, "`finite` is for numbers, but `share` is string");
 }
+
+#[test]
+fn a_condition_in_front_of_one_that_cannot_be_computed_holds_it_back() {
+    // For a batch in which one row needs the second condition it is evaluated for all rows.
+    let project = project("select a, b, c from number", "1,10,x\n2,20,y\n3,10,z\n");
+    project.task("sinks:", "quality: {result: {reject_unless: {far: b <> 10 and 100 / (b - 10) > 0}}}\nsinks:");
+    project.run(&["--quiet"]).ended(0, "");
+    assert_eq!(
+        (good(&project), bad(&project)),
+        (vec!["2,20,y".to_owned()], vec!["1,10,x,far".to_owned(), "3,10,z,far".to_owned()])
+    );
+
+    let project =
+        without_quarantine("select a from number where c <> 'x' and 100 / (b - 10) > 0", "1,10,x\n2,20,y\n3,10,x\n");
+    project.run(&["--quiet"]).ended(0, "");
+    assert_eq!(good(&project), ["2"]);
+}

@@ -21,7 +21,7 @@ sinks:
 "#;
 
 /// What is computed of each row: here, and in PostgreSQL where that is written in another way.
-const OF_A_ROW: [(&str, &str); 38] = [
+const OF_A_ROW: [(&str, &str); 41] = [
     ("a + b", ""),
     ("a - x", ""),
     ("a * b", ""),
@@ -33,6 +33,12 @@ const OF_A_ROW: [(&str, &str); 38] = [
     ("x / a", "(x + zeros) / a"),
     ("w / a", "(w + zeros) / a"),
     ("a / w", "(a + zeros) / w"),
+    ("a / 7 * (b / 7)", "round((a + zeros) / 7, 16) * round((b + zeros) / 7, 16)"),
+    (
+        "(1 + a / 100) * (1 + b / 100) * (1 + n / 100.0)",
+        "(1 + (a + zeros) / 100) * (1 + (b + zeros) / 100) * (1 + (n + zeros) / 100)",
+    ),
+    ("a * b * n", ""),
     ("a / b * 100", "round((a + zeros) / b, 16) * 100"),
     ("a / 3", "(a + zeros) / 3"),
     ("1.0 / b", "(1.0 + zeros) / b"),
@@ -63,7 +69,7 @@ const OF_A_ROW: [(&str, &str); 38] = [
 ];
 
 /// What is computed of a group.
-const OF_A_GROUP: [(&str, &str); 11] = [
+const OF_A_GROUP: [(&str, &str); 12] = [
     ("sum(a)", ""),
     ("sum(x)", ""),
     ("sum(n)", ""),
@@ -73,6 +79,7 @@ const OF_A_GROUP: [(&str, &str); 11] = [
     ("avg(a) filter (where b > 0)", "avg(a + zeros) filter (where b > 0)"),
     ("sum(a) / count(*)", "sum(a + zeros) / count(*)"),
     ("sum(a) / sum(b)", "sum(a + zeros) / sum(b)"),
+    ("sum(a * (1 - b / 100) * (1 + b / 100))", "sum(round((a + zeros) * (1 - b / 100) * (1 + b / 100), 16))"),
     ("min(x)", ""),
     ("max(a)", ""),
 ];

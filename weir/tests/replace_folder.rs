@@ -130,3 +130,20 @@ fn folders_elsewhere_and_appended_ones_are_refused() {
     project.task("    mode: overwrite\n    files: {path: out/good", "    mode: append\n    files: {path: out/good");
     project.run(&[]).ended(2, "so that its mode is `overwrite`");
 }
+
+#[test]
+fn a_link_to_the_folder_is_followed_and_one_in_it_is_refused() {
+    let project = project();
+    std::fs::create_dir(project.path("real")).unwrap();
+    std::os::unix::fs::symlink("real", project.path("out")).unwrap();
+    for rows in ["Dan,50\nEve,5\n", "Fay,60\nGil,6\n"] {
+        project.file("in/a.csv", format!("name,age\n{rows}"));
+        project.run(&["--state", ".weir"]).ended(0, "done");
+        assert!(project.path("out").is_symlink());
+        assert_eq!(project.rows("real/good")[1..], [rows.lines().next().unwrap()]);
+        assert_eq!(project.left("real"), ["bad", "good"]);
+    }
+    std::fs::rename(project.path("real/bad"), project.path("elsewhere")).unwrap();
+    std::os::unix::fs::symlink("../elsewhere", project.path("real/bad")).unwrap();
+    project.run(&["--state", ".weir"]).ended(1, "is a link, and `replace_folder` replaces what it lies in");
+}

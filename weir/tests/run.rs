@@ -470,6 +470,25 @@ fn a_file_whose_name_is_not_utf_8_is_not_passed_over() {
 }
 
 #[test]
+fn a_file_below_a_folder_whose_name_is_not_utf_8_is_read_once() {
+    use std::os::unix::ffi::OsStrExt;
+    let project = Project::people();
+    project.task("in/*.csv", "in/**/*.csv");
+    project.task("max_rejected: 60%, ", "");
+    std::fs::remove_file(project.path("in/a.csv")).unwrap();
+    let path = |name: &[u8]| project.path("in").join(std::ffi::OsStr::from_bytes(name));
+    let people =
+        [(&b"d\xff/a.csv"[..], "Ann"), (b"d\xff/b\xfe.csv", "Bea"), (b"u/v\xff.csv", "Cid"), (b"d\xff/e/f.csv", "Dan")];
+    let hidden = [(&b"d\xff/.h/b.csv"[..], "Eve"), (b".\xff/b.csv", "Fay"), (b".h/b\xff.csv", "Gil")];
+    for (file, name) in people.iter().chain(&hidden) {
+        std::fs::create_dir_all(path(file).parent().unwrap()).unwrap();
+        std::fs::write(path(file), format!("name,age\n{name},30\n")).unwrap();
+    }
+    project.run(&[]).ended(0, "");
+    assert_eq!(project.rows("out/good")[1..], ["Ann,30", "Bea,30", "Cid,30", "Dan,30"]);
+}
+
+#[test]
 fn a_second_signal_ends_a_run_that_computes_without_an_end() {
     let project = Project::people();
     let rows: String = (0..30_000).map(|i| format!("n{i},50\n")).collect();

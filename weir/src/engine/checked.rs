@@ -25,9 +25,9 @@ use datafusion::logical_expr::{
 use datafusion::optimizer::analyzer::function_rewrite::ApplyFunctionRewrites;
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 
+use super::decimals::DecimalOperator;
 use super::numbers;
 use super::operator::compute;
-use super::quotient::Divide;
 
 /// The rule that replaces the operators of a plan. It comes after type coercion.
 pub(super) fn rule() -> ApplyFunctionRewrites {
@@ -71,8 +71,8 @@ fn failing_constant(expr: &Expr) -> QueryResult<()> {
                 let values = call.args.iter().filter_map(Expr::as_literal).cloned().map(ColumnarValue::Scalar);
                 if let Some(checked) = function.downcast_ref::<Checked>() {
                     checked.compute(&values.collect::<Vec<_>>(), 1)?;
-                } else if function.is::<Divide>() {
-                    Divide::compute(&values.collect::<Vec<_>>(), 1)?;
+                } else if let Some(operator) = function.downcast_ref::<DecimalOperator>() {
+                    operator.compute(&values.collect::<Vec<_>>(), 1)?;
                 }
             }
             Expr::BinaryExpr(BinaryExpr { left, op: op @ (Operator::Divide | Operator::Modulo), right }) => {

@@ -2,9 +2,11 @@
 
 mod average;
 mod checked;
+mod decimals;
 mod memory;
 mod numbers;
 mod operator;
+mod product;
 mod quotient;
 mod row_error;
 mod sum;
@@ -32,7 +34,7 @@ use indicatif::HumanBytes;
 pub(crate) use checked::{check_constants, checked};
 use memory::ResidentPool;
 pub(crate) use memory::{MemoryWatch, exceeded};
-pub(crate) use row_error::{RowError, failing_rows};
+pub(crate) use row_error::{Pieces, RowError, in_pieces};
 pub(crate) use trial::{try_expressions, try_out};
 
 use crate::error::{Error, Result};

@@ -1,6 +1,6 @@
 //! Numbers as PostgreSQL has them, where the engine has something else: what is cut off there is rounded.
 //!
-//! `/` with a decimal operand and the cast of a fraction to an integer are replaced by functions, before the types of a
+//! `/` and `*` with a decimal operand and the cast of a fraction to an integer are replaced by functions, before the types of a
 //! plan are coerced: a quotient has another type, and the casts that are added there need no rounding.
 
 use std::sync::Arc;
@@ -14,11 +14,12 @@ use datafusion::error::Result as QueryResult;
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::expr_rewriter::FunctionRewrite;
 use datafusion::logical_expr::{
-    BinaryExpr, Cast, ColumnarValue, Expr, ExprSchemable, Operator, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
-    Signature, TryCast, Volatility,
+    BinaryExpr, Cast, ColumnarValue, Expr, ExprSchemable, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    TryCast, Volatility,
 };
 
-use super::quotient::Divide;
+use super::decimals::DecimalOperator;
+use super::quotient::rounded;
 
 /// Replaces them in a plan.
 #[derive(Debug)]
@@ -38,13 +39,17 @@ impl FunctionRewrite for AsPostgres {
 pub(super) fn replace(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
     let type_of = |expr: &Expr| expr.get_type(schema).ok();
     let is_decimal = |expr: &Expr| type_of(expr).is_some_and(|kind| kind.is_decimal());
+    let is_number = |expr: &Expr| type_of(expr).is_some_and(|kind| kind.is_numeric());
     let has_fraction =
         |expr: &Expr| type_of(expr).is_some_and(|kind| kind.is_floating() || whole_type(&kind).is_some());
     match expr {
-        Expr::BinaryExpr(BinaryExpr { left, op: Operator::Divide, right })
-            if is_decimal(&left) || is_decimal(&right) =>
+        Expr::BinaryExpr(BinaryExpr { left, op, right })
+            if is_decimal(&left) && is_number(&right) || is_number(&left) && is_decimal(&right) =>
         {
-            Transformed::yes(call(Divide::default(), vec![*left, *right]))
+            match DecimalOperator::of(op) {
+                Some(function) => Transformed::yes(call(function, vec![*left, *right])),
+                None => Transformed::no(Expr::BinaryExpr(BinaryExpr { left, op, right })),
+            }
         }
         Expr::Cast(Cast { expr, field }) if field.data_type().is_integer() && has_fraction(&expr) => {
             Transformed::yes(Expr::Cast(Cast { expr: Box::new(call(Nearest::default(), vec![*expr])), field }))
@@ -112,7 +117,7 @@ impl ScalarUDFImpl for Nearest {
                 DataType::Float32 => {
                     Arc::new(values.as_primitive::<Float32Type>().unary::<_, Float32Type>(f32::round_ties_even))
                 }
-                _ => match whole(values, |value, one| (value + one / 2 * value.signum()) / one)? {
+                _ => match whole(values, rounded)? {
                     Some(whole) => Arc::new(whole),
                     None => values.clone(),
                 },

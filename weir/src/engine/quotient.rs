@@ -5,22 +5,17 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{ArrayRef, AsArray, Decimal128Array};
+use datafusion::arrow::array::{ArrayRef, Decimal128Array};
 use datafusion::arrow::compute::try_binary;
 use datafusion::arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, Decimal128Type, DecimalType, i256};
 use datafusion::arrow::error::ArrowError;
-use datafusion::common::plan_err;
 use datafusion::error::Result as QueryResult;
-use datafusion::logical_expr::type_coercion::binary::BinaryTypeCoercer;
-use datafusion::logical_expr::{
-    ColumnarValue, Expr, Operator, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
-};
-
-use super::columnar;
-use super::operator::compute;
 
 /// The digits after the point of a quotient.
-const DIGITS: u8 = 16;
+pub(super) const DIGITS: u8 = 16;
+
+/// It has at least these, however many are before the point.
+const LEAST_DIGITS: u8 = 6;
 
 /// The type of a quotient of two decimals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +32,7 @@ impl QuotientType {
         let (of_dividend, of_divisor) = (scale.max(0).unsigned_abs(), divisor_scale.max(0).unsigned_abs());
         let before_point = precision.saturating_sub(of_dividend) + of_divisor;
         let wanted = DIGITS.max(of_dividend).max(of_divisor);
-        let least = wanted.min(of_dividend + 4);
+        let least = wanted.min(of_dividend.max(LEAST_DIGITS));
         let room = DECIMAL128_MAX_PRECISION.saturating_sub(before_point);
         let digits = wanted.min(room).max(least);
         Self {
@@ -48,7 +43,7 @@ impl QuotientType {
     }
 
     /// Of operands of these types, if both are decimals of 128 bits.
-    fn of(dividend: &DataType, divisor: &DataType) -> Option<Self> {
+    pub(super) fn of(dividend: &DataType, divisor: &DataType) -> Option<Self> {
         match (dividend, divisor) {
             (DataType::Decimal128(precision, scale), DataType::Decimal128(other_precision, other_scale)) => {
                 Some(Self::new((*precision, *scale), (*other_precision, *other_scale)))
@@ -99,67 +94,15 @@ impl QuotientType {
     }
 }
 
-/// The division as a function.
-#[derive(Debug, PartialEq, Eq, Hash)]
-pub(super) struct Divide {
-    signature: Signature,
-}
-
-impl Default for Divide {
-    fn default() -> Self {
-        Self { signature: Signature::user_defined(Volatility::Immutable) }
-    }
-}
-
-impl Divide {
-    pub(super) fn compute(args: &[ColumnarValue], rows: usize) -> QueryResult<ColumnarValue> {
-        let [dividend, divisor] = args else { return plan_err!("a division has two operands") };
-        let Some(kind) = QuotientType::of(&dividend.data_type(), &divisor.data_type()) else {
-            return compute(Operator::Divide, args, rows);
-        };
-        let is_scalar = args.iter().all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
-        let rows = if is_scalar { 1 } else { rows };
-        let (dividend, divisor) = (dividend.to_array(rows)?, divisor.to_array(rows)?);
-        let quotients = kind.divide(dividend.as_primitive(), divisor.as_primitive())?;
-        columnar(quotients, is_scalar)
-    }
-}
-
-impl ScalarUDFImpl for Divide {
-    fn name(&self) -> &str {
-        "divide"
-    }
-
-    /// The name that the column has in the query.
-    fn schema_name(&self, args: &[Expr]) -> QueryResult<String> {
-        Ok(args.iter().map(|arg| arg.schema_name().to_string()).collect::<Vec<_>>().join(" / "))
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn coerce_types(&self, types: &[DataType]) -> QueryResult<Vec<DataType>> {
-        let [dividend, divisor] = types else { return plan_err!("a division has two operands") };
-        let (dividend, divisor) = BinaryTypeCoercer::new(dividend, &Operator::Divide, divisor).get_input_types()?;
-        Ok(vec![dividend, divisor])
-    }
-
-    fn return_type(&self, types: &[DataType]) -> QueryResult<DataType> {
-        let [dividend, divisor] = types else { return plan_err!("a division has two operands") };
-        match QuotientType::of(dividend, divisor) {
-            Some(kind) => Ok(kind.data_type()),
-            None => BinaryTypeCoercer::new(dividend, &Operator::Divide, divisor).get_result_type(),
-        }
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> QueryResult<ColumnarValue> {
-        Self::compute(&args.args, args.number_rows)
-    }
+/// The nearest multiple of a unit, in units; half is rounded away from zero. The unit is a power of ten.
+pub(super) fn rounded(value: i128, unit: i128) -> i128 {
+    let (whole, rest) = (value / unit, value % unit);
+    if unit > 1 && rest.abs() >= unit / 2 { whole + value.signum() } else { whole }
 }
 
 #[cfg(test)]
 mod tests {
+    use datafusion::arrow::array::AsArray;
     use proptest::prelude::*;
 
     use super::*;
@@ -175,7 +118,8 @@ mod tests {
         let kind = |dividend, divisor| QuotientType::new(dividend, divisor).data_type();
         assert_eq!(kind((10, 2), (10, 2)), DataType::Decimal128(26, 16));
         assert_eq!(kind((5, 0), (20, 18)), DataType::Decimal128(38, 15));
-        assert_eq!(kind((38, 10), (38, 10)), DataType::Decimal128(38, 14));
+        assert_eq!(kind((38, 10), (38, 10)), DataType::Decimal128(38, 10));
+        assert_eq!(kind((38, 10), (1, 0)), DataType::Decimal128(38, 10));
         assert_eq!(kind((38, 20), (1, 0)), DataType::Decimal128(38, 20));
     }
 
@@ -183,8 +127,8 @@ mod tests {
     fn large_operands_are_divided_in_256_bits() {
         let kind = QuotientType::new((38, 10), (38, 10));
         let large = 10_i128.pow(37) * 9;
-        assert_eq!(quotient(kind, large, large), Some(10_i128.pow(14)));
-        assert_eq!(quotient(kind, -large, large), Some(-(10_i128.pow(14))));
+        assert_eq!(quotient(kind, large, large), Some(10_i128.pow(10)));
+        assert_eq!(quotient(kind, -large, large), Some(-(10_i128.pow(10))));
         assert_eq!(quotient(kind, large, 1), None);
         assert_eq!(quotient(kind, large, 0), None);
     }

@@ -71,34 +71,50 @@ fn kind_of(message: &str) -> &'static str {
     }
 }
 
-/// The rows of a batch that cannot be computed, in order, each with its error; `error` is the error of the whole
-/// batch. An error that is not caused by a row is returned.
-pub(crate) fn failing_rows<T>(
+/// A batch that could not be computed as a whole, taken apart.
+#[derive(Debug)]
+pub(crate) struct Pieces<T> {
+    /// What was computed of the rows that do not fail, in order.
+    pub(crate) computed: Vec<T>,
+    /// The rows that fail alone, in order, each with its error. There may be none: a condition is evaluated for all rows of a
+    /// batch if one of them needs it, also for those whose value is known without it.
+    pub(crate) failing: Vec<(usize, RowError)>,
+}
+
+/// Takes a batch apart until each piece is computed or is a single row that fails; `error` is the error of the whole batch. An
+/// error that is not caused by a row is returned.
+pub(crate) fn in_pieces<T>(
     batch: &RecordBatch,
     error: DataFusionError,
     compute: impl Fn(&RecordBatch) -> QueryResult<T>,
-) -> QueryResult<Vec<(usize, RowError)>> {
+) -> QueryResult<Pieces<T>> {
     // What fails without any row would fail for all of them.
     if RowError::of(&error).is_none() || compute(&batch.slice(0, 0)).is_err() {
         return Err(error);
     }
-    let mut failing = Vec::new();
-    let mut suspects = vec![(0, batch.num_rows(), error)];
+    let mut pieces = Pieces { computed: Vec::new(), failing: Vec::new() };
+    let mut suspects = vec![(0, batch.num_rows(), Some(error))];
     while let Some((start, rows, error)) = suspects.pop() {
+        let error = match error {
+            Some(error) => error,
+            None => match compute(&batch.slice(start, rows)) {
+                Ok(computed) => {
+                    pieces.computed.push(computed);
+                    continue;
+                }
+                Err(error) => error,
+            },
+        };
         let Some(row_error) = RowError::of(&error) else { return Err(error) };
         if rows <= 1 {
-            failing.push((start, row_error));
+            pieces.failing.push((start, row_error));
             continue;
         }
         let half = rows / 2;
         // The second half first: the last one pushed is processed next.
-        for (start, rows) in [(start + half, rows - half), (start, half)] {
-            if let Err(error) = compute(&batch.slice(start, rows)) {
-                suspects.push((start, rows, error));
-            }
-        }
+        suspects.extend([(start + half, rows - half, None), (start, half, None)]);
     }
-    Ok(failing)
+    Ok(pieces)
 }
 
 #[cfg(test)]
@@ -129,7 +145,7 @@ mod tests {
             let expected: Vec<usize> = (0..values.len()).filter(|row| values[*row] == 0).collect();
             let batch = batch(values);
             if let Err(error) = divide(&batch) {
-                let found = failing_rows(&batch, error, divide).unwrap();
+                let found = in_pieces(&batch, error, divide).unwrap().failing;
                 prop_assert!(found.iter().all(|(_, error)| error.reason() == "division_by_zero"));
                 prop_assert_eq!(found.into_iter().map(|(row, _)| row).collect::<Vec<_>>(), expected);
             } else {
@@ -148,7 +164,7 @@ mod tests {
             steps.set(steps.get() + 1);
             divide(batch)
         };
-        let found = failing_rows(&batch, ArrowError::DivideByZero.into(), count).unwrap();
+        let found = in_pieces(&batch, ArrowError::DivideByZero.into(), count).unwrap().failing;
         assert_eq!((found.len(), found[0].0), (1, 5_000));
         assert!(steps.get() <= 1 + 2 * 13, "{} steps", steps.get());
     }
@@ -156,9 +172,9 @@ mod tests {
     #[test]
     fn an_error_without_a_row_is_not_a_row_error() {
         let broken = |_: &RecordBatch| QueryResult::<()>::Err(ArrowError::DivideByZero.into());
-        assert!(failing_rows(&batch(vec![1, 2]), ArrowError::DivideByZero.into(), broken).is_err());
+        assert!(in_pieces(&batch(vec![1, 2]), ArrowError::DivideByZero.into(), broken).is_err());
         let defect = DataFusionError::Internal("a defect".into());
-        assert!(failing_rows(&batch(vec![0]), defect, divide).is_err());
+        assert!(in_pieces(&batch(vec![0]), defect, divide).is_err());
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, StringViewArray};
 use datafusion::arrow::compute::{CastOptions, cast_with_options};
-use datafusion::arrow::datatypes::DataType;
+use datafusion::arrow::datatypes::{DataType, TimestampMicrosecondType};
 use datafusion::arrow::error::ArrowError;
 use datafusion::scalar::ScalarValue;
 
@@ -33,7 +33,12 @@ pub(crate) fn value(text: &str, kind: &DataType) -> Option<ScalarValue> {
 fn by_form(text: &ArrayRef, kind: &DataType) -> Result<Typed, ArrowError> {
     let values = cast(text, kind)?;
     let text = text.as_string_view();
-    let is_invalid = |row: &usize| text.is_valid(*row) && (values.is_null(*row) || !has_form(kind, text.value(*row)));
+    let micros = values.as_primitive_opt::<TimestampMicrosecondType>();
+    // An offset may lead out of the years that can be written.
+    let is_in_years = |row: usize| micros.is_none_or(|micros| YEARS.contains(&micros.value(row)));
+    let is_invalid = |row: &usize| {
+        text.is_valid(*row) && (values.is_null(*row) || !has_form(kind, text.value(*row)) || !is_in_years(*row))
+    };
     let invalid = (0..text.len()).filter(is_invalid).collect();
     Ok(Typed { values, invalid })
 }
@@ -43,17 +48,23 @@ pub(crate) fn cast(values: &ArrayRef, kind: &DataType) -> Result<ArrayRef, Arrow
     cast_with_options(values, kind, &CastOptions { safe: true, ..Default::default() })
 }
 
+/// Microseconds from 1970 of the years 1 to 9999.
+const YEARS: std::ops::Range<i64> = -62_135_596_800_000_000..253_402_300_800_000_000;
+
 /// A time without its offset from UTC, if it has one: the engine's cast has used it. None if that is no offset of ISO 8601.
 fn without_offset(text: &str) -> Option<&str> {
     let Some(at) = text.get(10..).and_then(|time| time.find(['+', '-', 'Z', 'z'])) else { return Some(text) };
     let (time, offset) = text.split_at(10 + at);
     let is_offset = match offset.as_bytes() {
         [b'Z' | b'z'] => true,
-        [_, digits @ ..] => match digits {
-            [_, _] | [_, _, _, _] => digits.iter().all(u8::is_ascii_digit),
-            [_, _, b':', _, _] => digits.iter().all(|byte| byte.is_ascii_digit() || *byte == b':'),
-            _ => false,
-        },
+        [_, hours @ ..] => {
+            let (hours, minutes) = hours.split_at(hours.len().min(2));
+            let minutes = minutes.strip_prefix(b":").filter(|minutes| !minutes.is_empty()).unwrap_or(minutes);
+            let below = |digits: &[u8], limit: [u8; 2]| {
+                digits.len() == 2 && digits.iter().all(u8::is_ascii_digit) && digits < &limit[..]
+            };
+            below(hours, *b"24") && (minutes.is_empty() || below(minutes, *b"60"))
+        }
         [] => false,
     };
     is_offset.then_some(time.trim_end())

@@ -6,6 +6,7 @@ use super::Ledger;
 use crate::error::Result;
 use crate::place::{FoundFile, Move};
 use crate::report::RunKey;
+use crate::system::path_text::{path_of, shown};
 
 /// A file that a run is going to read.
 #[derive(Debug)]
@@ -85,7 +86,8 @@ impl Ledger {
         self.ask(|c| {
             let of = params![hash, source, path, key.task, key.environment, key.window];
             let other = |row: &rusqlite::Row<'_>| {
-                Ok(format!("{}, which run {} has read", row.get::<_, String>(0)?, row.get::<_, String>(1)?))
+                let (path, run): (String, String) = (row.get(0)?, row.get(1)?);
+                Ok(format!("{}, which run {run} has read", shown(&path_of(&path))))
             };
             c.prepare(SAME_CONTENT)?.query_row(of, other).optional()
         })

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use datafusion::arrow::buffer::BooleanBuffer;
-use datafusion::arrow::compute::{cast, filter_record_batch};
+use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Float64Type, SchemaRef};
 use datafusion::common::{Column, DFSchema, ScalarValue};
 use datafusion::error::DataFusionError;
@@ -14,7 +14,7 @@ use datafusion::physical_expr::PhysicalExpr;
 use serde_saphyr::Spanned;
 
 use super::pattern::Pattern;
-use crate::engine::{self, failing_rows};
+use crate::engine::{self, Pieces, in_pieces};
 use crate::error::{Result, plain};
 use crate::model;
 use crate::task::{Limit, Requirement, RuleSpec, Task, TaskError, type_name};
@@ -210,11 +210,10 @@ fn without_failing(
     error: DataFusionError,
     ask: impl Fn(&RecordBatch) -> Result<BooleanBuffer, DataFusionError>,
 ) -> Result<BooleanBuffer, DataFusionError> {
-    let failing = failing_rows(batch, error, &ask)?;
+    let Pieces { computed, failing } = in_pieces(batch, error, &ask)?;
     let mut known = vec![true; batch.num_rows()];
     failing.iter().for_each(|(row, _)| known[*row] = false);
-    let answers = ask(&filter_record_batch(batch, &BooleanArray::from(known.clone()))?)?;
-    let mut answers = answers.iter();
+    let mut answers = computed.iter().flat_map(|answers| answers.iter());
     Ok(known.into_iter().map(|known| known && answers.next() == Some(true)).collect())
 }
 

@@ -70,10 +70,12 @@ fn matching(pattern: &str) -> Result<Vec<PathBuf>> {
     let entries = glob::glob(pattern).map_err(|error| Error::input(pattern, error, "correct the pattern"))?;
     let entries = entries.map(|entry| entry.map_err(|error| unreadable(error.path(), error.error())));
     let unnamed = unnamed::matching(pattern).map_err(|error| unreadable(Path::new(pattern), &error))?;
+    let (base, _) = archive::split(Path::new(pattern));
     let mut paths = Vec::new();
     for path in entries.chain(unnamed.into_iter().map(Ok)) {
         let path = path?;
-        let is_hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+        let is_hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
+            || unnamed::is_hidden(&path, &base);
         let metadata = std::fs::metadata(&path).map_err(|error| unreadable(&path, &error))?;
         if metadata.is_file() && !is_hidden {
             paths.push(path);
@@ -81,6 +83,8 @@ fn matching(pattern: &str) -> Result<Vec<PathBuf>> {
     }
     check_readable_folder(pattern)?;
     paths.sort();
+    // The glob library finds some files in folders whose names are not UTF-8.
+    paths.dedup();
     Ok(paths)
 }
 

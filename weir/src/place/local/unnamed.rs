@@ -12,6 +12,12 @@ use super::archive::split;
 const OPTIONS: MatchOptions =
     MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: false };
 
+/// Whether a path whose names are not all UTF-8 leads through a hidden folder: of those the glob library skips some only.
+pub(super) fn is_hidden(path: &Path, base: &Path) -> bool {
+    let below = path.strip_prefix(base).unwrap_or(path);
+    path.to_str().is_none() && below.iter().any(|name| name.as_encoded_bytes().starts_with(b"."))
+}
+
 /// The files and folders below the pattern's fixed part that match it, where a byte that is not UTF-8 is any character, and
 /// that the glob library passes over.
 pub(super) fn matching(pattern: &str) -> io::Result<Vec<PathBuf>> {
@@ -31,6 +37,9 @@ pub(super) fn matching(pattern: &str) -> io::Result<Vec<PathBuf>> {
         };
         for entry in entries {
             let entry = entry?;
+            if entry.file_name().as_encoded_bytes().starts_with(b".") {
+                continue;
+            }
             let path = folder.join(entry.file_name());
             if path.to_str().is_none() && matches.matches_with(&path.to_string_lossy(), OPTIONS) {
                 found.push(path.clone());

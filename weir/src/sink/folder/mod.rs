@@ -83,7 +83,9 @@ impl FolderTarget {
             let message = format!(
                 "sink `{name}`: `compact` is the number of small files that an appended folder may have, from 2 on"
             );
-            return Err(Box::new(task.error(compact, message).with_help("remove it, or specify `mode: append`")).into());
+            let help =
+                if spec.mode == Mode::Append { "write 2 or more" } else { "remove it, or specify `mode: append`" };
+            return Err(Box::new(task.error(compact, message).with_help(help)).into());
         }
         for OutputColumn { name: column, kind, .. } in &columns {
             if !can_hold(files.format, kind) {

@@ -64,7 +64,24 @@ impl Folder {
             |error| Error::sink(name, target, error, "name a folder below the working directory or an absolute path");
         // A link is followed, not replaced.
         let target = disk::absolute(target);
-        let target = if target.exists() { target.canonicalize().map_err(refused)? } else { target };
+        let target = match target.parent() {
+            // Nor is one to the folder that is replaced as a whole.
+            Some(parent) if !siblings.is_empty() && parent.exists() => {
+                let target = parent.canonicalize().map_err(refused)?.join(target.file_name().unwrap_or_default());
+                if target.is_symlink() {
+                    let help = "name the folder that it leads to, or remove `replace_folder`";
+                    return Err(Error::sink(
+                        name,
+                        &target,
+                        "is a link, and `replace_folder` replaces what it lies in",
+                        help,
+                    ));
+                }
+                target
+            }
+            _ if target.exists() => target.canonicalize().map_err(refused)?,
+            _ => target,
+        };
         let (Some(parent), Some(folder)) = (target.parent(), target.file_name()) else {
             return Err(Error::sink(name, &target, "is not a folder that can be replaced", "name a folder of its own"));
         };
@@ -79,7 +96,7 @@ impl Folder {
     pub(super) fn lock(&mut self) -> Result<()> {
         if self.lock.is_none() {
             let parent = self.target.parent().unwrap_or(&self.target);
-            disk::make_folder(parent).map_err(|error| self.error(parent, error))?;
+            disk::make_folder(parent).map_err(|error| self.error(&self.staging, error))?;
             let lock = FolderLock::take(&self.target).map_err(|error| self.not_locked(error))?;
             self.lock = Some(Arc::new(lock));
         }

@@ -12,7 +12,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions, new_null_array};
-use datafusion::arrow::compute::{BatchCoalescer, concat, filter_record_batch};
+use datafusion::arrow::compute::{BatchCoalescer, concat, concat_batches, filter_record_batch};
 use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::common::Statistics;
 use datafusion::common::tree_node::TreeNodeRecursion;
@@ -37,7 +37,7 @@ use datafusion::physical_plan::{
 use futures::{StreamExt, TryStreamExt};
 
 use super::failed::FailedRows;
-use crate::engine::{RowError, failing_rows};
+use crate::engine::{RowError, in_pieces};
 
 /// A guarded node has the properties of the one in its place.
 const SAME: ReplaceChildrenOptions = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Keep);
@@ -173,34 +173,42 @@ struct Guard {
 }
 
 impl Guard {
-    /// Computes a batch; rows that cannot be are sent away, and the batch is computed without them.
+    /// Computes a batch; rows that cannot be are sent away, and what could be computed is joined. With the batch without them.
     fn compute<T>(
         &self,
         batch: &RecordBatch,
         compute: impl Fn(&RecordBatch) -> QueryResult<T>,
+        join: impl Fn(&[T]) -> QueryResult<T>,
     ) -> QueryResult<(T, Option<RecordBatch>)> {
         match compute(batch) {
             Ok(computed) => Ok((computed, None)),
             Err(error) => {
-                let good = self.reject(batch, error, &compute)?;
-                Ok((compute(&good)?, Some(good)))
+                let (computed, good) = self.reject(batch, error, &compute)?;
+                let computed = if computed.is_empty() { compute(&good)? } else { join(&computed)? };
+                Ok((computed, Some(good)))
             }
         }
     }
 
-    /// Sends the failing rows away, and gives the others.
+    /// Sends the failing rows away; returns what is computed of the others, and those.
     fn reject<T>(
         &self,
         batch: &RecordBatch,
         error: DataFusionError,
         compute: impl Fn(&RecordBatch) -> QueryResult<T>,
-    ) -> QueryResult<RecordBatch> {
-        if RowError::of(&error).is_some() && !self.failed.is_connected() {
-            return Err(self.failed.unrouted(&error).into());
+    ) -> QueryResult<(Vec<T>, RecordBatch)> {
+        let is_lost = RowError::of(&error).is_some() && !self.failed.is_connected();
+        let unrouted = is_lost.then(|| self.failed.unrouted(&error));
+        let pieces = in_pieces(batch, error, compute)?;
+        if pieces.failing.is_empty() {
+            return Ok((pieces.computed, batch.clone()));
+        }
+        if let Some(unrouted) = unrouted {
+            return Err(unrouted.into());
         }
         let mut fails = vec![false; batch.num_rows()];
         let mut errors = Vec::new();
-        for (row, error) in failing_rows(batch, error, compute)? {
+        for (row, error) in pieces.failing {
             fails[row] = true;
             errors.push(error);
         }
@@ -208,7 +216,7 @@ impl Guard {
         let bad = filter_record_batch(batch, &BooleanArray::from(fails))?;
         let columns = self.columns.as_ref().map_or_else(|| Ok(bad.columns().to_vec()), |columns| columns.of(&bad))?;
         self.failed.send(columns, &errors)?;
-        Ok(filter_record_batch(batch, &passes)?)
+        Ok((pieces.computed, filter_record_batch(batch, &passes)?))
     }
 }
 
@@ -297,7 +305,8 @@ impl Guard {
             let column = |expr: &Arc<dyn PhysicalExpr>| expr.evaluate(batch)?.into_array(rows);
             with_rows(schema.clone(), exprs.iter().map(column).collect::<QueryResult<_>>()?, rows)
         };
-        Ok(self.compute(batch, project)?.0)
+        let join = |pieces: &[RecordBatch]| Ok(concat_batches(schema, pieces)?);
+        Ok(self.compute(batch, project, join)?.0)
     }
 
     /// The rows that pass, in batches of about the size that the engine's own filter gives.
@@ -329,7 +338,8 @@ impl Guard {
     fn filter(&self, batch: RecordBatch) -> QueryResult<RecordBatch> {
         let Work::Filter { predicate, projection, .. } = &self.work else { return Ok(batch) };
         let ask = |batch: &RecordBatch| predicate.evaluate(batch)?.into_array(batch.num_rows());
-        let (passes, good) = self.compute(&batch, ask)?;
+        let join = |pieces: &[ArrayRef]| Ok(concat(&pieces.iter().map(AsRef::as_ref).collect::<Vec<_>>())?);
+        let (passes, good) = self.compute(&batch, ask, join)?;
         let batch = good.unwrap_or(batch);
         let batch = projection.as_ref().map_or_else(|| Ok(batch.clone()), |columns| batch.project(columns))?;
         Ok(filter_record_batch(&batch, passes.as_boolean())?)
