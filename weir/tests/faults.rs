@@ -84,8 +84,8 @@ fn a_run_can_die_at_every_point() {
         assert!(walk(&mut deliveries, None, errors, point) > 0, "{errors}{point}");
         missed.remove(point);
     }
-    // The test below dies there.
-    missed.remove("carried");
+    // The test below dies there, and those of `compact` and `replace_folder`.
+    ["carried", "merged", "staged_whole"].iter().for_each(|point| _ = missed.remove(*point));
     assert!(missed.is_empty(), "no run reached {missed:?}");
 }
 
