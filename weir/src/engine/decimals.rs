@@ -28,10 +28,14 @@ enum Kind {
 }
 
 impl DecimalOperator {
-    /// The function of an operator, if it is one of the two.
-    pub(super) fn of(operator: Operator) -> Option<Self> {
-        let is_ours = matches!(operator, Operator::Divide | Operator::Multiply);
-        is_ours.then(|| Self { operator, signature: Signature::user_defined(Volatility::Immutable) })
+    /// Whether an operator is one of the two.
+    pub(super) fn is(operator: Operator) -> bool {
+        matches!(operator, Operator::Divide | Operator::Multiply)
+    }
+
+    /// The function of one of the two.
+    pub(super) fn of(operator: Operator) -> Self {
+        Self { operator, signature: Signature::user_defined(Volatility::Immutable) }
     }
 
     /// What the result is, where the engine's own would not do.

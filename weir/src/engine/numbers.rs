@@ -44,12 +44,11 @@ pub(super) fn replace(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
         |expr: &Expr| type_of(expr).is_some_and(|kind| kind.is_floating() || whole_type(&kind).is_some());
     match expr {
         Expr::BinaryExpr(BinaryExpr { left, op, right })
-            if is_decimal(&left) && is_number(&right) || is_number(&left) && is_decimal(&right) =>
+            // Asking for types takes time: only of the operands that matter.
+            if DecimalOperator::is(op)
+                && (is_decimal(&left) && is_number(&right) || is_number(&left) && is_decimal(&right)) =>
         {
-            match DecimalOperator::of(op) {
-                Some(function) => Transformed::yes(call(function, vec![*left, *right])),
-                None => Transformed::no(Expr::BinaryExpr(BinaryExpr { left, op, right })),
-            }
+            Transformed::yes(call(DecimalOperator::of(op), vec![*left, *right]))
         }
         Expr::Cast(Cast { expr, field }) if field.data_type().is_integer() && has_fraction(&expr) => {
             Transformed::yes(Expr::Cast(Cast { expr: Box::new(call(Nearest::default(), vec![*expr])), field }))
