@@ -81,15 +81,20 @@ impl Ledger {
         })
     }
 
-    /// Another file with the same content that a published run has read as a new one, and that run.
-    pub(crate) fn content_of(&self, key: &RunKey, source: &str, hash: &str, path: &str) -> Result<Option<String>> {
+    /// For each of the files another one with the same content that a published run has read as a new one, and that run.
+    pub(crate) fn contents_of(&self, key: &RunKey, source: &str, inputs: &[Input]) -> Result<Vec<Option<String>>> {
         self.ask(|c| {
-            let of = params![hash, source, path, key.task, key.environment, key.window];
-            let other = |row: &rusqlite::Row<'_>| {
-                let (path, run): (String, String) = (row.get(0)?, row.get(1)?);
-                Ok(format!("{}, which run {run} has read", shown(&path_of(&path))))
+            let t = c.unchecked_transaction()?;
+            let mut query = t.prepare(SAME_CONTENT)?;
+            let other = |Input { file, hash, .. }: &Input| {
+                let of = params![hash, source, file.path, key.task, key.environment, key.window];
+                let row = query.query_row(of, |row| {
+                    let (path, run): (String, String) = (row.get(0)?, row.get(1)?);
+                    Ok(format!("{}, which run {run} has read", shown(&path_of(&path))))
+                });
+                row.optional()
             };
-            c.prepare(SAME_CONTENT)?.query_row(of, other).optional()
+            inputs.iter().map(other).collect()
         })
     }
 
@@ -128,15 +133,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_is_looked_for_by_its_path_however_many_there_are() {
+    fn files_are_looked_for_by_an_index_however_many_there_are() {
         let folder = tempfile::tempdir().unwrap();
         let ledger = Ledger::open(folder.path()).unwrap();
-        let explained = ledger.ask(|c| {
-            let mut query = c.prepare(&format!("explain query plan {READ_BEFORE}"))?;
-            let lines = query.query_map(["", "", "", "", ""], |row| row.get::<_, String>(3))?;
-            lines.collect::<rusqlite::Result<Vec<_>>>()
-        });
-        let explained = explained.unwrap().join("\n");
+        let explain = |sql: &str| {
+            let explained = ledger.ask(|c| {
+                let mut query = c.prepare(&format!("explain query plan {sql}"))?;
+                let values = vec![""; query.parameter_count()];
+                let lines = query.query_map(rusqlite::params_from_iter(values), |row| row.get::<_, String>(3))?;
+                lines.collect::<rusqlite::Result<Vec<_>>>()
+            });
+            explained.unwrap().join("\n")
+        };
+        let explained = explain(SAME_CONTENT);
+        assert!(explained.contains("SEARCH input USING INDEX input_of_content (hash=?)"), "{explained}");
+        let explained = explain(READ_BEFORE);
         assert!(explained.contains("SEARCH input USING INDEX input_of_file (path=? AND source=?)"), "{explained}");
         assert!(explained.contains("SEARCH run USING INDEX sqlite_autoindex_run_1 (id=?)"), "{explained}");
     }

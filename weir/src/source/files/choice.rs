@@ -109,12 +109,10 @@ impl FileSet {
         let inputs: Vec<Input> = inputs.collect();
         let mut seen: HashMap<&str, &FoundFile> = HashMap::new();
         let mut copies = Vec::new();
-        for Input { file, hash, .. } in &inputs {
-            let Some(hash) = hash else { continue };
-            let other = match seen.insert(hash, file) {
-                Some(other) => Some(other.name.clone()),
-                None => ledger.content_of(key, &self.source, hash, &file.path)?,
-            };
+        let before = if is_new { ledger.contents_of(key, &self.source, &inputs)? } else { vec![] };
+        for (Input { file, hash, .. }, before) in inputs.iter().zip(before) {
+            let now = hash.as_ref().and_then(|hash| seen.insert(hash, file));
+            let other = now.map(|other| other.name.clone()).or(before);
             copies.extend(other.map(|other| (file.name.clone(), other)));
         }
         warn_of_copies(&copies);
