@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{Access, AtFlags, CWD, RenameFlags, accessat, renameat_with};
@@ -50,6 +51,12 @@ pub(crate) fn check_writable(folder: &Path) -> Result<(), (PathBuf, io::Error)> 
         return Err(failed(ErrorKind::NotADirectory.into()));
     }
     accessat(CWD, there, Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS).map_err(|error| failed(error.into()))
+}
+
+/// Whether a folder is on another file system than the one above it.
+pub(crate) fn is_mount_point(folder: &Path) -> bool {
+    let device = |path: &Path| fs::metadata(path).map(|metadata| metadata.dev()).ok();
+    matches!((device(folder), folder.parent().and_then(device)), (Some(own), Some(above)) if own != above)
 }
 
 /// The bytes that this user may still write to the disk of a folder.

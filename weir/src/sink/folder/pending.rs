@@ -4,7 +4,6 @@ use std::any::Any;
 use std::collections::HashSet;
 use std::fs;
 use std::io::ErrorKind;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -117,11 +116,7 @@ impl Folder {
 
     /// Fails if the folder cannot be committed, or holds anything that no run has written. Returns its manifest.
     pub(super) fn check(&self) -> Result<Option<Manifest>> {
-        let device = |path: &Path| fs::metadata(path).map(|metadata| metadata.dev()).ok();
-        let parent = self.target.parent().and_then(device);
-        if let (Some(own), Some(parent)) = (device(&self.target), parent)
-            && own != parent
-        {
+        if disk::is_mount_point(&self.target) {
             let help =
                 "name a folder below it: the folder is committed by a rename, and a mount point cannot be renamed";
             return Err(Error::sink(&self.sink, &self.target, "is a mount point", help));

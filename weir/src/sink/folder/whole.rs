@@ -33,10 +33,7 @@ pub(super) fn staging(target: &Path, run: &str) -> Option<PathBuf> {
 pub(super) fn check(folder: &Folder) -> Result<()> {
     let Some(Whole { parent, .. }) = Whole::of(folder) else { return Ok(()) };
     let refused = |message: &str, help: &str| Err(Error::sink(&folder.sink, &parent, message, help));
-    let device = |path: &Path| fs::metadata(path).map(|metadata| metadata.dev()).ok();
-    if let (Some(own), Some(above)) = (device(&parent), parent.parent().and_then(device))
-        && own != above
-    {
+    if disk::is_mount_point(&parent) {
         return refused(
             "is a mount point, which `replace_folder` cannot replace",
             "name a folder below it, and the folders of the sinks in that one",
