@@ -1,6 +1,7 @@
 //! The query engine's session: its threads, its memory and its spill folder.
 
 mod average;
+mod ceil_floor;
 mod checked;
 mod decimals;
 mod memory;
@@ -11,7 +12,6 @@ mod quotient;
 mod row_error;
 mod sum;
 mod trial;
-mod whole;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -31,6 +31,7 @@ use datafusion::logical_expr::{AggregateUDF, ColumnarValue, ScalarUDF};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use indicatif::HumanBytes;
 
+use ceil_floor::CeilFloor;
 pub(crate) use checked::{check_constants, checked};
 use memory::ResidentPool;
 pub(crate) use memory::{MemoryWatch, exceeded};
@@ -114,7 +115,7 @@ pub(crate) fn session(
     context.register_udaf(AggregateUDF::from(sum::CheckedSum::default()));
     context.register_udaf(AggregateUDF::from(average::ExactAvg::default()));
     let own = crate::function::all();
-    for function in [whole::Whole::ceil().into(), whole::Whole::floor().into()].iter().chain(&own).chain(functions) {
+    for function in [CeilFloor::ceil().into(), CeilFloor::floor().into()].iter().chain(&own).chain(functions) {
         context.register_udf(function.clone());
     }
     Ok(context)

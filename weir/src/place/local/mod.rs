@@ -1,7 +1,7 @@
 //! Files of the local file system, found by a path or a pattern.
 
 mod archive;
-mod unnamed;
+mod not_utf8;
 
 use std::fs::File;
 use std::os::fd::AsRawFd;
@@ -69,13 +69,13 @@ fn matching(pattern: &str) -> Result<Vec<PathBuf>> {
     };
     let entries = glob::glob(pattern).map_err(|error| Error::input(pattern, error, "correct the pattern"))?;
     let entries = entries.map(|entry| entry.map_err(|error| unreadable(error.path(), error.error())));
-    let unnamed = unnamed::matching(pattern).map_err(|error| unreadable(Path::new(pattern), &error))?;
+    let others = not_utf8::matching(pattern).map_err(|error| unreadable(Path::new(pattern), &error))?;
     let (base, _) = archive::split(Path::new(pattern));
     let mut paths = Vec::new();
-    for path in entries.chain(unnamed.into_iter().map(Ok)) {
+    for path in entries.chain(others.into_iter().map(Ok)) {
         let path = path?;
         let is_hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
-            || unnamed::is_hidden(&path, &base);
+            || not_utf8::is_hidden(&path, &base);
         let metadata = std::fs::metadata(&path).map_err(|error| unreadable(&path, &error))?;
         if metadata.is_file() && !is_hidden {
             paths.push(path);

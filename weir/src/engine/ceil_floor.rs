@@ -13,12 +13,12 @@ use super::per_array;
 
 /// A function that replaces the built-in one of the same name, and uses it for all other types.
 #[derive(Debug, PartialEq, Eq, Hash)]
-pub(super) struct Whole {
+pub(super) struct CeilFloor {
     built_in: Arc<ScalarUDF>,
     is_up: bool,
 }
 
-impl Whole {
+impl CeilFloor {
     pub(super) fn ceil() -> Self {
         Self { built_in: math::ceil(), is_up: true }
     }
@@ -36,7 +36,7 @@ fn down(value: i128, one: i128) -> i128 {
     value.div_euclid(one)
 }
 
-impl ScalarUDFImpl for Whole {
+impl ScalarUDFImpl for CeilFloor {
     fn name(&self) -> &str {
         self.built_in.name()
     }
