@@ -450,7 +450,6 @@ fn write_whole(path: &Path, content: &[u8]) -> std::io::Result<()> {
     })
 }
 
-/// The runtime of a command, with the threads that the run may use.
 /// The bytes of stack with which a task is planned, and with which each thread computes. A query with many terms is a deep
 /// plan, which is walked by recursion. Memory is used as far as the stack is.
 const PLANNING_STACK: usize = 256 << 20;
@@ -462,7 +461,7 @@ fn stack(bytes: usize) -> usize {
     limit.map_or(bytes, |limit| bytes.min((limit / 16) as usize))
 }
 
-/// The runtime of a command.
+/// The runtime of a command, with the threads that the run may use.
 struct Runtime(tokio::runtime::Runtime);
 
 impl Runtime {

@@ -1,9 +1,10 @@
 //! Sinks: where the rows of a route go, as the participants of a two-phase commit.
 //!
 //! A sink is bound to the columns of its route ([`Target`]), opened for one run ([`OpenTarget`]), begun ([`Writing`]),
-//! prepared ([`Prepared`]), and then aborted, or committed in a [`Transaction`] with the others of its server. Each step consumes the one before, so that calling them out of
-//! order does not compile. What a sink needs to commit or abort is written to the ledger as a [`PendingTarget`] with the tag
-//! of its kind, so that another process can finish what this one began.
+//! prepared ([`Prepared`]), and then aborted, or committed in a [`Transaction`] with the others of its server. Each
+//! step consumes the one before, so that calling them out of order does not compile. What a sink needs to commit or
+//! abort is written to the ledger as a [`PendingTarget`] with the tag of its kind, so that another process can finish
+//! what this one began.
 //!
 //! Each kind of target is a module of its own, and a line in [`KINDS`]: `folder`, `postgres`.
 
