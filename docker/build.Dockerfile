@@ -1,13 +1,13 @@
-# Compiles the workspace; the section images copy their programs from /out of the last stage. Dependencies are a
-# separate layer, rebuilt only if a manifest or the lock file changes. Built by scripts/build_images.sh, with BuildKit
-# or the classic builder.
+# Compiles the workspace; the section images copy their programs from /out of the last stage, and what belongs to a
+# program from /share. Dependencies are a separate layer, rebuilt only if a manifest or the lock file changes. Built by
+# scripts/build_images.sh, with BuildKit or the classic builder.
 ARG RUST_IMAGE
 
-# The sources. Changes in docker/ do not invalidate the build.
+# The sources. Changes in docker/ and packaging/ do not invalidate the build.
 FROM ${RUST_IMAGE} AS sources
 WORKDIR /workspace
 COPY . .
-RUN rm -rf docker
+RUN rm -rf docker packaging
 
 # The workspace as far as dependencies are concerned: its manifests and build scripts, and crates without content.
 FROM sources AS manifests
@@ -36,5 +36,15 @@ RUN find . -name '*.rs' ! -path './target/*' -exec touch {} + \
     && find target/*/ -maxdepth 1 -type f -perm -u+x -exec cp {} /out/ \; \
     && strip --strip-all /out/*
 
+# Licences and bills of materials: they depend on the dependencies only.
+FROM dependencies AS documents
+RUN apt-get update \
+    && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends python3 \
+    && rm -rf /var/lib/apt/lists/*
+COPY packaging /packaging
+COPY weir/LICENSE weir/
+RUN sh /packaging/documents.sh /share section1 section2 section4 section5
+
 FROM scratch
 COPY --from=build /out /out
+COPY --from=documents /share /share

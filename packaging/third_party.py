@@ -1,39 +1,37 @@
-"""Print the licences of the libraries that `weir` contains: `third_party.py TARGET`, in the root of the workspace."""
+"""Print the licences of the libraries that a program contains. To be run in the root of the workspace."""
 
-import json
+import argparse
 import pathlib
-import subprocess
-import sys
+
+import crates
 
 # What is linked besides crates.
-ALWAYS = """\
-The Rust standard library: MIT OR Apache-2.0
-The GNU C Library: LGPL-2.1-or-later, linked statically; to link another version, build weir from its sources"""
+STANDARD_LIBRARY = "The Rust standard library: MIT OR Apache-2.0"
+C_LIBRARY = """\
+The GNU C Library: LGPL-2.1-or-later, linked statically; to link another version, build {} from its sources"""
 NAMES = ("LICENSE", "LICENCE", "COPYING", "NOTICE", "UNLICENSE")
 
 
-def main(target: str) -> None:
-    packages = metadata(target)
-    tree = ["cargo", "tree", "--locked", "--package", "weir", "--edges", "normal", "--target", target,
-            "--prefix", "none", "--format", "{p}"]
-    lines = {tuple(line.split()[:2]) for line in output(tree).splitlines() if line}
-    print(ALWAYS)
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("target", help="the target that the program is built for, such as x86_64-unknown-linux-gnu")
+    parser.add_argument("--package", default="weir", help="the package of the program")
+    parser.add_argument("--dynamic", action="store_true", help="the program loads the system's C library")
+    options = parser.parse_args()
+    print(STANDARD_LIBRARY)
+    if not options.dynamic:
+        print(C_LIBRARY.format(options.package))
     texts: dict[str, list[str]] = {}
-    for name, version in sorted(lines):
-        package = packages[name, version.removeprefix("v")]
-        if package["source"] is None:
+    linked = crates.linked(options.target, options.package).values()
+    for crate in sorted(linked, key=lambda crate: (crate["name"], crate["version"])):
+        if crate["source"] is None:
             continue
-        print(f"{name} {package['version']}: {package['license'] or 'see its text'}")
-        for text in licences(pathlib.Path(package["manifest_path"]).parent):
-            texts.setdefault(text, []).append(f"{name} {package['version']}")
+        name = f"{crate['name']} {crate['version']}"
+        print(f"{name}: {crate['license'] or 'see its text'}")
+        for text in licences(pathlib.Path(crate["manifest_path"]).parent):
+            texts.setdefault(text, []).append(name)
     for text, users in texts.items():
         print(f"\n{'-' * 100}\n{', '.join(users)}\n\n{text}")
-
-
-def metadata(target: str) -> dict[tuple[str, str], dict]:
-    command = ["cargo", "metadata", "--locked", "--format-version", "1", "--filter-platform", target]
-    packages = json.loads(output(command))["packages"]
-    return {(package["name"], package["version"]): package for package in packages}
 
 
 def licences(folder: pathlib.Path) -> list[str]:
@@ -41,9 +39,5 @@ def licences(folder: pathlib.Path) -> list[str]:
     return [file.read_text(encoding="utf-8", errors="replace").strip() for file in files]
 
 
-def output(command: list[str]) -> str:
-    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
-
-
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

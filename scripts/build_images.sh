@@ -12,7 +12,8 @@ scripts/build_images.sh [--from-host DIR] [--only-needed] [SECTION…]
 Builds the image of each SECTION (section1 section2 section4 section5; by default all) and prints the sizes.
 
   --from-host DIR  package the programs in DIR, such as target/release, instead of compiling; they must be built
-                   for a Linux with the C library of the base image or an older one
+                   for a Linux with the C library of the base image or an older one. Needs cargo and Python, which
+                   list the libraries of the programs
   --only-needed    compile only the given sections: faster, but building another section compiles again
 USAGE
 }
@@ -43,7 +44,18 @@ done
 load_defaults
 need_docker
 version=$(workspace_key version)
-revision=$(git -C "$root" rev-parse --short HEAD 2>/dev/null || echo unknown)
+
+# The commit that is packaged. Of programs from the host only the state of the sources is known.
+revision() {
+    local commit
+    if ! commit=$(git -C "$root" rev-parse HEAD 2>/dev/null); then
+        echo unknown
+    elif [ -z "$(git -C "$root" status --porcelain)" ]; then
+        echo "$commit"
+    else
+        echo "$commit-dirty"
+    fi
+}
 
 # Shows the builder's output only on failure, because the classic builder prints a lot.
 build() {
@@ -59,17 +71,21 @@ build() {
 
 # The programs are packaged as an image, so that a section's Dockerfile is the same in both cases.
 package_host_programs() {
-    local folder
+    local folder section tool
+    for tool in cargo python3; do
+        command -v "$tool" >/dev/null || die "$tool is missing: --from-host lists the libraries of the programs with it"
+    done
     folder=$(mktemp -d)
     mkdir "$folder/out"
-    local section
     for section in "${sections[@]}"; do
         [ -x "$from_host/$section" ] || die "$from_host/$section does not exist: cargo build -p $section"
         # Debug information is more than half of a debug build and useless in a container.
         strip --strip-all -o "$folder/out/$section" "$from_host/$section" 2>/dev/null ||
             cp "$from_host/$section" "$folder/out/$section"
     done
-    tar --directory "$folder" --create --owner=0 --group=0 --numeric-owner --mode=a+rX out | docker import - "$build_image" >/dev/null
+    (cd "$root" && packaging/documents.sh "$folder/share" "${sections[@]}")
+    tar --directory "$folder" --create --owner=0 --group=0 --numeric-owner --mode=a+rX out share |
+        docker import - "$build_image" >/dev/null
     rm -rf "$folder"
 }
 
@@ -84,6 +100,24 @@ compile() {
         --build-arg "PROFILE=${WEIR_PROFILE:-release}" --build-arg "PACKAGES=$packages" --tag "$build_image" "$root"
 }
 
+# The digest of the Debian image, where it came from a registry.
+base_digest() {
+    local digest=${DEBIAN_IMAGE#*@}
+    if [ "$digest" = "$DEBIAN_IMAGE" ]; then
+        digest=$(docker image inspect --format '{{range .RepoDigests}}{{println .}}{{end}}' "$DEBIAN_IMAGE")
+        digest=${digest%%$'\n'*} digest=${digest#*@}
+    fi
+    printf '%s' "$digest"
+}
+
+print_sizes() {
+    local name
+    printf '\n%-30s %8s\n' image size
+    for name in base "${sections[@]}"; do
+        printf '%-30s %8s\n' "weir/$name:$WEIR_TAG" "$(docker image ls --format '{{.Size}}' "weir/$name:$WEIR_TAG")"
+    done
+}
+
 build_image=weir/build:$WEIR_TAG
 base_image=weir/base:$WEIR_TAG
 need_image DEBIAN_IMAGE
@@ -92,15 +126,23 @@ if [ -n "$from_host" ]; then
 else
     compile
 fi
-build --file "$root/docker/base.Dockerfile" --build-arg "DEBIAN_IMAGE=$DEBIAN_IMAGE" --tag "$base_image" "$root"
+# The time of the build is not among them: an image that has not changed stays the same.
+label=org.opencontainers.image
+labels=(--label "$label.version=$version" --label "$label.revision=$(revision)"
+    --label "$label.base.name=${DEBIAN_IMAGE%@*}")
+digest=$(base_digest)
+[ -z "$digest" ] || labels+=(--label "$label.base.digest=$digest")
+build --file "$root/docker/base.Dockerfile" --build-arg "DEBIAN_IMAGE=$DEBIAN_IMAGE" "${labels[@]}" \
+    --tag "$base_image" "$root"
 for section in "${sections[@]}"; do
+    # `latest` moves on; the images of a version keep its name.
+    tags=(--tag "weir/$section:$WEIR_TAG")
+    [ "$WEIR_TAG" != latest ] || tags+=(--tag "weir/$section:$version")
     build --file "$root/docker/$section/Dockerfile" --build-arg "BASE_IMAGE=$base_image" \
-        --build-arg "BUILD_IMAGE=$build_image" --label "org.opencontainers.image.version=$version" \
-        --label "org.opencontainers.image.revision=$revision" --label "org.opencontainers.image.base.name=$DEBIAN_IMAGE" \
-        --tag "weir/$section:$WEIR_TAG" "$root"
+        --build-arg "BUILD_IMAGE=$build_image" "${labels[@]}" "${tags[@]}" "$root"
 done
 # The section images contain what they need of it.
 if [ -n "$from_host" ]; then
     docker image rm --no-prune "$build_image" >/dev/null
 fi
-docker image ls --format '{{.Repository}}:{{.Tag}}  {{.Size}}' --filter "reference=weir/*:$WEIR_TAG"
+print_sizes
