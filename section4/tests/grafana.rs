@@ -1,23 +1,34 @@
-//! Grafana's queries: every query of the dashboard, with its macros expanded as by Grafana, on a real server.
+//! What Grafana's panels show, and what its user may do, on a real server. `docker/grafana/check_dashboard.py` runs all
+//! queries, also those of the alert rules, on data that the program has loaded.
 #![allow(clippy::unwrap_used)]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
 
 use serde_json::Value;
 use weir_postgres_testing::{Cluster, program};
 
-const TABLE: &str = "
+/// What a load leaves. Countries with totals of very different sizes, a negative day, a value of two days, and one
+/// country that ends earlier.
+const TABLES: &str = "
     create table covid (
-        country text, measurement_date date, num_cases bigint, num_p7d_avg_cases double precision, source text,
-        primary key (country, measurement_date)
+        country text, measurement_date date, num_cases bigint, num_p7d_avg_cases double precision, total_cases bigint,
+        days_covered integer, source text, primary key (country, measurement_date)
     );
     insert into covid
     select country, date '2020-02-01' + day, day * size - case when day = 5 then 100 else 0 end,
-        case when day >= 6 then day end, 'test'
+        case when day >= 6 then day end, day * 1000, case when day = 50 then 2 else 1 end, 'test'
     from (values ('Singapore', 1), ('Korea, South', 10), ('Cote d''Ivoire', 100), ('Elsewhere', 1000)) as of (country, size),
-        generate_series(0, 150) as day";
+        generate_series(0, 150) as day
+    where country <> 'Korea, South' or day <= 100;
+    create schema weir;
+    create table weir.applied (
+        run text, sink text, target text, applied_at timestamptz default now(), inserted bigint default 0,
+        updated bigint default 0, unchanged bigint default 0, superseded bigint default 0, deleted bigint default 0,
+        task text, primary key (run, sink)
+    );
+    insert into weir.applied (run, sink, target, inserted, applied_at)
+    values ('first', 'covid', 'covid', 554, now() - interval '1 day'), ('other', 'a', 'a', 1, now())";
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../docker/grafana")
@@ -31,45 +42,42 @@ fn panel<'a>(dashboard: &'a Value, title: &str) -> &'a Value {
     dashboard["panels"].as_array().unwrap().iter().find(|panel| panel["title"] == title).unwrap()
 }
 
-/// A query as the server receives it, with several countries selected, over the dashboard's default time range.
-fn expanded(target: &Value) -> String {
-    let mut sql = target["rawSql"].as_str().unwrap().to_owned();
-    while let Some(start) = sql.find("$__timeFilter(") {
-        let end = start + sql[start..].find(')').unwrap();
-        let column = sql[start + "$__timeFilter(".len()..end].to_owned();
-        sql.replace_range(start..=end, &format!("{column} BETWEEN '2020-01-01T00:00:00Z' AND '2026-01-01T00:00:00Z'"));
-    }
-    while let Some(start) = sql.find("$__timeGroup(") {
-        let end = start + sql[start..].find(')').unwrap();
-        let (column, interval) = sql[start + "$__timeGroup(".len()..end].split_once(',').unwrap();
-        assert_eq!(interval.trim(), "'1d'");
-        let group = format!("floor(extract(epoch from {column})/86400)*86400");
-        sql.replace_range(start..=end, &group);
-    }
-    let sql = sql.replace("$country", "'Singapore','Korea, South','Cote d''Ivoire'");
+/// A query as the server receives it, with three of the four countries selected.
+fn expanded(sql: &str, chart: &str, period: u32) -> String {
+    let sql = sql
+        .replace("${country:sqlstring}", "'Singapore','Korea, South','Cote d''Ivoire'")
+        .replace("${chart:sqlstring}", chart)
+        .replace("$period", &period.to_string());
     assert!(!sql.contains('$'), "{sql}");
     sql
 }
 
-/// A database with the table, and the URL of Grafana's user. There is one such user per server.
-fn loaded() -> (String, String) {
-    static LOADED: OnceLock<(String, String)> = OnceLock::new();
-    LOADED.get_or_init(load).clone()
+/// The query of a panel, over all data.
+fn query_of(title: &str, period: u32) -> String {
+    let dashboard = dashboard();
+    let target = &panel(&dashboard, title)["targets"][0];
+    expanded(target["rawSql"].as_str().unwrap(), "'Cote d''Ivoire'", period)
 }
 
-fn load() -> (String, String) {
-    let url = Cluster::shared().database();
+const ALL: u32 = 100_000;
+
+/// A server of its own, because Grafana's user exists once per server; and the URL of that user.
+fn loaded() -> (Cluster, String, String) {
+    let cluster = Cluster::start();
+    let url = cluster.database();
     let database = url.rsplit('/').next().unwrap().to_owned();
-    Cluster::shared().sql(&database, TABLE);
-    let made = Command::new(program("psql"))
-        .args(["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--set=password=it's a secret", "--file"])
-        .arg(folder().join("reader.sql"))
-        .arg(&url)
-        .output()
-        .unwrap();
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    let reader = Cluster::shared().url_of("grafana", "it's a secret", &database);
-    (database, reader)
+    cluster.sql(&database, TABLES);
+    for file in ["reader.sql", "reader_loads.sql"] {
+        let made = Command::new(program("psql"))
+            .args(["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--set=password=it's a secret", "--file"])
+            .arg(folder().join(file))
+            .arg(&url)
+            .output()
+            .unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    }
+    let reader = cluster.url_of("grafana", "it's a secret", &database);
+    (cluster, database, reader)
 }
 
 /// Runs a query as Grafana's user.
@@ -95,65 +103,64 @@ fn ask(reader: &str, sql: &str) -> Result<Vec<Vec<String>>, String> {
 }
 
 #[test]
-fn every_query_of_the_dashboard_has_rows() {
-    let (_, reader) = loaded();
-    let dashboard = dashboard();
-    let panels = dashboard["panels"].as_array().unwrap();
-    assert_eq!(panels.len(), 6);
-    for panel in panels {
-        for target in panel["targets"].as_array().unwrap() {
-            let rows = ask(&reader, &expanded(target)).unwrap();
-            assert!(rows.len() >= 3, "{}: {rows:?}", panel["title"]);
-            assert!(rows.iter().flatten().all(|value| !value.contains("Elsewhere")), "{}", panel["title"]);
-        }
-    }
-}
-
-#[test]
 fn the_panels_show_their_values() {
-    let (_, reader) = loaded();
-    let dashboard = dashboard();
-    let rows =
-        |title: &str, target: usize| ask(&reader, &expanded(&panel(&dashboard, title)["targets"][target])).unwrap();
-    let of = |rows: &[Vec<String>], country: &str| {
-        rows.iter().find(|row| row.iter().any(|value| value.starts_with(country))).unwrap().clone()
-    };
-    assert_eq!(of(&rows("Total", 0), "Korea, South"), ["Korea, South", "113150"]);
-    assert_eq!(of(&rows("Last day", 0), "Cote"), ["Cote d'Ivoire", "2020-06-30", "15000"]);
-    assert_eq!(of(&rows("Peak day", 0), "Singapore"), ["Singapore", "2020-06-30", "150"]);
-    let age = of(&rows("Data freshness", 0), "Singapore");
-    assert!(age[1] == "2020-06-30" && age[2].parse::<u32>().unwrap() > 2_000, "{age:?}");
-    // Days start at midnight in UTC; a negative day is shown unchanged, and a missing average as a gap.
-    let cases = rows("Daily cases", 0);
-    let midnight = |row: &Vec<String>| row[0].split('.').next().unwrap().parse::<u64>().unwrap() % 86_400 == 0;
-    assert!(cases.len() == 3 * 151 && cases.iter().all(midnight), "{}", cases.len());
-    assert!(cases.iter().any(|row| row[1] == "Singapore: cases" && row[2] == "-95"));
-    let averages = rows("Daily cases", 1);
-    assert!(averages.iter().any(|row| row[1] == "Singapore: 7-day average" && row[2].is_empty()));
-    let latest = rows("Latest days", 0);
-    assert_eq!(latest.len(), 100);
-    assert_eq!(latest[0], ["2020-06-30", "Cote d'Ivoire", "15000", "150"]);
+    let (_cluster, _, reader) = loaded();
+    let rows = |title: &str, period: u32| ask(&reader, &query_of(title, period)).unwrap();
+    let newest = rows("Newest day", ALL);
+    assert!(newest[0][0].parse::<u32>().unwrap() > 2_000 && newest[0][1] == "2020-06-30", "{newest:?}");
+    let last = rows("Last load", ALL);
+    assert!((86_400.0..86_500.0).contains(&last[0][0].parse::<f64>().unwrap()), "{last:?}");
+    assert_eq!(rows("Countries chosen", ALL), [["3", "4"]]);
+    assert_eq!(rows("Unusual days", ALL), [["3", "2"]]);
+
+    let countries = rows("Countries", ALL);
+    let names: Vec<_> = countries.iter().map(|row| row[0].as_str()).collect();
+    assert_eq!(names, ["Cote d'Ivoire", "Korea, South", "Singapore"], "by their cases");
+    let korea = &countries[1];
+    assert_eq!(korea[1..6], ["50400", "1000", "2020-05-11", "100", "2020-05-11"]);
+    assert_eq!(korea[7..], ["1", "1"]);
+
+    // Days start at midnight in UTC; a value of several days is a bar of its own; a missing average is a gap.
+    let chart = rows("${chart}", ALL);
+    assert_eq!(chart.len(), 151);
+    assert!(chart.iter().all(|row| row[0].parse::<u64>().unwrap() % 86_400_000 == 0), "{chart:?}");
+    assert_eq!(chart[5][1..], ["400", "", ""]);
+    assert_eq!(chart[50][1..], ["", "5000", "50"]);
+
+    let days = rows("Days", ALL);
+    assert_eq!(days.len(), 151 + 151 + 101);
+    assert_eq!(days[0], ["2020-06-30", "Cote d'Ivoire", "15000", "150", "150000", "1", "test"]);
+    let loads = rows("Loads", ALL);
+    assert!(loads.len() == 1 && loads[0][1] == "554" && loads[0][4] == "first", "{loads:?}");
 }
 
 #[test]
-fn the_variable_lists_the_countries_of_the_table() {
-    let (_, reader) = loaded();
+fn a_period_counts_back_from_the_last_day_with_data() {
+    let (_cluster, _, reader) = loaded();
+    let days = ask(&reader, &query_of("Days", 28)).unwrap();
+    assert_eq!(days.len(), 2 * 28, "a country that ended earlier has none");
+    assert_eq!(days.last().unwrap()[0], "2020-06-03");
+    assert_eq!(ask(&reader, &query_of("${chart}", 28)).unwrap().len(), 28);
+}
+
+#[test]
+fn a_chart_is_repeated_for_the_countries_with_the_most_cases() {
+    let (cluster, database, reader) = loaded();
     let dashboard = dashboard();
-    let variable = &dashboard["templating"]["list"][0];
-    assert!(variable["name"] == "country" && variable["multi"] == true);
-    let countries = ask(&reader, variable["query"].as_str().unwrap()).unwrap();
+    let variable = |name: &str| {
+        let all = dashboard["templating"]["list"].as_array().unwrap();
+        all.iter().find(|variable| variable["name"] == name).unwrap()["query"].as_str().unwrap().to_owned()
+    };
+    let countries = ask(&reader, &variable("country")).unwrap();
     assert_eq!(countries.concat(), ["Cote d'Ivoire", "Elsewhere", "Korea, South", "Singapore"]);
-}
+    let charts = ask(&reader, &expanded(&variable("chart"), "", ALL)).unwrap();
+    assert_eq!(charts.concat(), ["Cote d'Ivoire", "Korea, South", "Singapore"]);
+    assert_eq!(panel(&dashboard, "${chart}")["repeat"], "chart");
 
-#[test]
-fn series_names_match_the_style_overrides() {
-    let dashboard = dashboard();
-    let overrides = panel(&dashboard, "Daily cases")["fieldConfig"]["overrides"].as_array().unwrap();
-    let style = |ends: &str| {
-        let of = overrides.iter().find(|of| of["matcher"]["options"] == format!("/{ends}$/")).unwrap();
-        of["properties"].as_array().unwrap().iter().find(|p| p["id"] == "custom.drawStyle").unwrap()["value"].clone()
-    };
-    assert_eq!((style(": cases"), style(": 7-day average")), ("bars".into(), "line".into()));
+    cluster
+        .sql(&database, "insert into covid select 'Country ' || n, '2020-06-30', n from generate_series(1, 200) as n");
+    let of_all = variable("chart").replace("country in (${country:sqlstring})", "true").replace("$period", "100000");
+    assert_eq!(ask(&reader, &of_all).unwrap().len(), 12, "never more");
 }
 
 #[test]
@@ -181,9 +188,9 @@ fn every_datasource_is_provisioned() {
 }
 
 #[test]
-fn grafanas_user_can_only_read_one_table() {
-    let (database, reader) = loaded();
-    Cluster::shared().sql(&database, "create table other (secret text)");
+fn grafanas_user_can_only_read_two_tables() {
+    let (cluster, database, reader) = loaded();
+    cluster.sql(&database, "create table other (secret text)");
     for forbidden in [
         "insert into covid (country, measurement_date) values ('x', '2020-01-01')",
         "update covid set num_cases = 0",
@@ -191,9 +198,12 @@ fn grafanas_user_can_only_read_one_table() {
         "truncate covid",
         "select * from other",
         "create table mine (id int)",
+        "create table weir.mine (id int)",
+        "delete from weir.applied",
         "begin read write; delete from covid; commit",
     ] {
         assert!(ask(&reader, forbidden).is_err(), "{forbidden}");
     }
-    assert_eq!(ask(&reader, "select count(*) from covid").unwrap(), [["604"]]);
+    assert_eq!(ask(&reader, "select count(*) from covid").unwrap(), [["554"]]);
+    assert_eq!(ask(&reader, "select count(*) from weir.applied").unwrap(), [["2"]]);
 }
