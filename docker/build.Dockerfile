@@ -42,7 +42,7 @@ RUN apt-get update \
     && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends python3 \
     && rm -rf /var/lib/apt/lists/*
 COPY packaging /packaging
-COPY weir/LICENSE weir/
+COPY LICENSE .
 RUN sh /packaging/documents.sh /share section1 section2 section4 section5
 
 FROM scratch

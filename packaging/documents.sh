@@ -8,7 +8,7 @@ shift
 target=$(rustc --version --verbose | sed -n 's/^host: //p')
 for package in "$@"; do
     mkdir -p "$folder/$package/licenses/$package" "$folder/$package/sbom"
-    cp weir/LICENSE "$folder/$package/licenses/$package/"
+    cp LICENSE "$folder/$package/licenses/$package/"
     python3 "$packaging/third_party.py" --package "$package" --dynamic "$target" \
         >"$folder/$package/licenses/$package/THIRD-PARTY"
     python3 "$packaging/sbom.py" "$target" "$package" >"$folder/$package/sbom/$package.cdx.json"
