@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import sys
 
 
 def linked(target: str, package: str) -> dict[str, dict]:
@@ -23,4 +24,8 @@ def metadata(target: str) -> dict:
 
 
 def _output(command: list[str]) -> str:
-    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+    process = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    if process.returncode != 0:
+        # cargo has said why.
+        sys.exit(f"this command failed: {' '.join(command)}")
+    return process.stdout
