@@ -2,8 +2,8 @@
 """Checks dashboards and alert rules without Grafana.
 
 Parses them with Grafana's published types and serializes them again: a lost key is unknown to Grafana. Then loads cases
-of the mock API into a PostgreSQL server of its own and runs every query of a variable, panel and rule there as Grafana's
-user: an error is a problem, and so is an empty result.
+of the mock API into a PostgreSQL server of its own and runs every query of a variable, panel and rule there as
+Grafana's user: an error is a problem, and so is an empty result. Makes each rule fire, too.
 
 Needs the packages of requirements.txt, PostgreSQL's programs, and a built `section4` (cargo build -p section4)."""
 
@@ -123,7 +123,7 @@ class Database:
         self.url = url
 
     def rows(self, sql: str) -> list[list[str]]:
-        command = ["psql", "--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--field-separator=\t",
+        command = [program("psql"), "--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--field-separator=\t",
                    "--set=ON_ERROR_STOP=1", "--dbname", self.url]
         done = subprocess.run(command, input=sql, capture_output=True, text=True, check=False)
         if done.returncode != 0:
@@ -159,7 +159,8 @@ def failed_queries(dashboard: dict[str, Any], database: Database) -> Iterator[st
 
 
 # What happens to the database after a load, which rule it concerns, and whether the rule fires then.
-LATER = "update covid set measurement_date = measurement_date + (current_date - (select max(measurement_date) from covid))"
+LATER = """update covid
+    set measurement_date = measurement_date + (current_date - (select max(measurement_date) from covid))"""
 SECOND = "insert into weir.applied (run, sink, target, inserted) values ('second', 'covid', 'covid', {})"
 AN_END = "delete from covid where country = (select min(country) from covid) and measurement_date > current_date - {}"
 EVENTS = [
@@ -231,24 +232,26 @@ def running(command: list[str], **options: Any) -> Iterator[subprocess.Popen[str
 
 @contextlib.contextmanager
 def loaded() -> Iterator[tuple[Database, Database]]:
-    """A server of its own with the cases of the mock API, loaded by the section's own task: Grafana's user, the owner."""
+    """A server of its own with the cases of the mock API, loaded by the section's own task.
+
+    Yields the database as Grafana's user sees it, and as its owner does."""
     with tempfile.TemporaryDirectory(prefix="check-dashboard-") as name:
         folder, port = pathlib.Path(name), free_port()
         # PostgreSQL refuses to run as root.
         account: dict[str, Any] = {"user": "nobody", "group": "nogroup"} if os.geteuid() == 0 else {}
         if account:
             shutil.chown(folder, **account)
-        subprocess.run([program("initdb"), "--pgdata", folder / "data", "--username=covid", "--auth=trust", "--no-sync"],
-                       check=True, stdout=subprocess.DEVNULL, cwd=folder, **account)
+        create = [program("initdb"), "--pgdata", str(folder / "data"), "--username=covid", "--auth=trust", "--no-sync"]
+        subprocess.run(create, check=True, stdout=subprocess.DEVNULL, cwd=folder, **account)
         server = [program("postgres"), "-D", str(folder / "data"), "-p", str(port), "-k", name, "-F",
                   "-c", "listen_addresses=127.0.0.1", "-c", "log_min_messages=fatal"]
         with running(server, cwd=folder, **account):
             owner = f"postgres://covid@127.0.0.1:{port}/postgres"
             # Waits for the server, and retries for 20 seconds.
             load_cases(folder, owner)
-            subprocess.run([program("psql"), "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--set=password=grafana",
-                            "--file", str(HERE / "reader.sql"), "--file", str(HERE / "reader_loads.sql"),
-                            "--dbname", owner], check=True)
+            grant = [program("psql"), "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--set=password=grafana",
+                     "--file", str(HERE / "reader.sql"), "--file", str(HERE / "reader_loads.sql"), "--dbname", owner]
+            subprocess.run(grant, check=True)
             yield Database(f"postgres://grafana@127.0.0.1:{port}/postgres"), Database(owner)
 
 
