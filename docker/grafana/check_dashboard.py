@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import pathlib
+import pwd
 import re
 import shutil
 import socket
@@ -214,6 +215,11 @@ def section4() -> str:
     return str(built) if built.exists() else sys.exit(f"{built} is missing: cargo build -p section4")
 
 
+def run(command: list[str], **options: Any) -> None:
+    if subprocess.run(command, check=False, **options).returncode != 0:
+        sys.exit(f"{command[0]} failed: see the message above")
+
+
 def free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
@@ -238,11 +244,12 @@ def loaded() -> Iterator[tuple[Database, Database]]:
     with tempfile.TemporaryDirectory(prefix="check-dashboard-") as name:
         folder, port = pathlib.Path(name), free_port()
         # PostgreSQL refuses to run as root.
-        account: dict[str, Any] = {"user": "nobody", "group": "nogroup"} if os.geteuid() == 0 else {}
+        nobody = pwd.getpwnam("nobody")
+        account: dict[str, Any] = {"user": nobody.pw_uid, "group": nobody.pw_gid} if os.geteuid() == 0 else {}
         if account:
             shutil.chown(folder, **account)
         create = [program("initdb"), "--pgdata", str(folder / "data"), "--username=covid", "--auth=trust", "--no-sync"]
-        subprocess.run(create, check=True, stdout=subprocess.DEVNULL, cwd=folder, **account)
+        run(create, stdout=subprocess.DEVNULL, cwd=folder, **account)
         server = [program("postgres"), "-D", str(folder / "data"), "-p", str(port), "-k", name, "-F",
                   "-c", "listen_addresses=127.0.0.1", "-c", "log_min_messages=fatal"]
         with running(server, cwd=folder, **account):
@@ -251,7 +258,7 @@ def loaded() -> Iterator[tuple[Database, Database]]:
             load_cases(folder, owner)
             grant = [program("psql"), "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--set=password=grafana",
                      "--file", str(HERE / "reader.sql"), "--file", str(HERE / "reader_loads.sql"), "--dbname", owner]
-            subprocess.run(grant, check=True)
+            run(grant)
             yield Database(f"postgres://grafana@127.0.0.1:{port}/postgres"), Database(owner)
 
 
@@ -263,9 +270,10 @@ def load_cases(folder: pathlib.Path, database: str) -> None:
         address = re.search(r"http://\S+", api.stdout.readline())
         if not address:
             sys.exit("section4 mock-api did not print its address")
-        subprocess.run([section4(), "load", "--source", "covid19api", "--base-url", address[0], "--all", "--quiet",
-                        "--task-config", str(ROOT / "section4/conf/covid.yaml"), "--state", str(folder / "state"),
-                        "--param", f"output={folder / 'refused'}", "--database-url", database], check=True, cwd=folder)
+        load = [section4(), "load", "--source", "covid19api", "--base-url", address[0], "--all", "--quiet",
+                "--task-config", str(ROOT / "section4/conf/covid.yaml"), "--state", str(folder / "state"),
+                "--param", f"output={folder / 'refused'}", "--database-url", database]
+        run(load, cwd=folder)
 
 
 def main() -> int:
