@@ -7,14 +7,19 @@ set -euo pipefail
 section=section profile=all images=(section1 section2 section4 section5)
 services=(section1 section2_postgresql section2_loader section2_members section4_postgresql section4_loader section4_reader
     section5 section5_report)
-started_options=' [--offline]'
+start_options=([--offline]=SECTION4_OFFLINE=yes [--no-offline]=SECTION4_OFFLINE=no [--demo]=SECTION2_DEMO=yes)
+add_tls_options
+
+usage_start() {
+    say "             --demo      fill an empty commerce database with generated sales, once (not remembered)"
+    say "             --offline   cases from a mock API instead of the internet; --no-offline: from the internet again"
+}
 
 before_start() {
-    need_port section2_postgresql SECTION2_POSTGRES_PORT
     need_port section5_report SECTION5_PORT
-    need_image POSTGRES_IMAGE
     prepare_section1
-    prepare_section4 "$@"
+    prepare_section2
+    prepare_section4
 }
 
 after_start() { status; }

@@ -1,21 +1,30 @@
 #!/usr/bin/env bash
-# The commerce database: PostgreSQL with the schema, filled.
+# The commerce database: PostgreSQL with the schema.
 set -euo pipefail
 # shellcheck source=scripts/lib/runner.sh
 . "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/lib/runner.sh"
 
 section=section2 profile=section2 services=(section2_postgresql section2_loader) images=(section2) verbs=(run psql)
 
-started_options=' [--members]   (--members: also import members that section 1 publishes)'
+start_options=([--members]=SECTION2_FOLLOW=yes [--no-members]=SECTION2_FOLLOW=no [--demo]=SECTION2_DEMO=yes)
+add_tls_options
+
+usage_start() {
+    say "             --demo      fill an empty database with generated sales, once (not remembered)"
+    say "             --members   also import the members that section 1 publishes; --no-members: no longer"
+}
 
 before_start() {
-    case ${1:-} in
-        '') ;;
-        --members) services+=(section2_members) ;;
-        *) die "unknown argument of start: $1" ;;
+    case $SECTION2_FOLLOW in
+        yes) services+=(section2_members) ;;
+        no)
+            # all_runner.sh may have started it: only the option ends it.
+            [ -z "${given[SECTION2_FOLLOW]+x}" ] ||
+                docker rm --force --volumes "$(container_of section2_members)" >/dev/null 2>&1 || :
+            ;;
+        *) die "SECTION2_FOLLOW is $SECTION2_FOLLOW: it must be yes or no" ;;
     esac
-    need_port section2_postgresql SECTION2_POSTGRES_PORT
-    need_image POSTGRES_IMAGE
+    prepare_section2
 }
 
 after_start() {
@@ -24,12 +33,12 @@ after_start() {
 }
 
 after_stop() {
-    if [[ " $* " == *' section2_members '* ]]; then
+    if [[ " $* " == *' section2_members '* && $SECTION2_FOLLOW = no ]]; then
         say "section 1's members are no longer imported: resume with start --members"
     fi
 }
 
-usage_run() { say "runs \`section2\` with arguments such as \`query top-items\`; by default migrates and fills"; }
+usage_run() { say "runs \`section2\` with arguments such as \`query top-items\`; by default migrates"; }
 verb_run() {
     need_compose
     resolve_image POSTGRES_IMAGE 2>/dev/null

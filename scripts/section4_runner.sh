@@ -5,12 +5,14 @@ set -euo pipefail
 . "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/lib/runner.sh"
 
 section=section4 profile=section4 services=(section4_postgresql section4_loader section4_reader) images=(section4) verbs=(run open)
-started_options=' [--offline]'
+start_options=([--offline]=SECTION4_OFFLINE=yes [--no-offline]=SECTION4_OFFLINE=no)
+add_tls_options
 
-before_start() {
-    need_image POSTGRES_IMAGE
-    prepare_section4 "$@"
+usage_start() {
+    say "             --offline   cases from a mock API instead of the internet; --no-offline: from the internet again"
 }
+
+before_start() { prepare_section4; }
 
 after_start() {
     say "my_database listens on $WEIR_BIND:$SECTION4_POSTGRES_PORT; user covid, password in $(secrets_folder)/section4_postgres_password"

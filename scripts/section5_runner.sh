@@ -6,10 +6,7 @@ set -euo pipefail
 
 section=section5 profile=section5 services=(section5 section5_report) images=(section5) verbs=(run open)
 
-before_start() {
-    [ $# -eq 0 ] || die "unknown argument of start: $1"
-    need_port section5_report SECTION5_PORT
-}
+before_start() { need_port section5_report SECTION5_PORT; }
 
 after_start() {
     say "the report: http://localhost:$SECTION5_PORT/ (next to it: model.json and prediction.json)"

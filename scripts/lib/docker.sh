@@ -4,15 +4,82 @@
 # shellcheck source=scripts/lib/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-# Reads docker/.env like Compose: environment variables take precedence.
+# Variables of `docker/.env` that were given a value in the environment: `start` remembers them.
+declare -A given=()
+# Not settings: the project, to which the file of settings belongs, and what is asked for once.
+not_remembered=' COMPOSE_PROJECT_NAME SECTION2_DEMO '
+# Known in addition to those of docker/.env, which cannot have a default for them.
+other_settings=(HTTPS_PROXY NO_PROXY WEIR_MEMORY_LIMIT)
+
+# The lines NAME=VALUE of a file of settings, without comments.
+settings_in() { grep -E '^[A-Z0-9_]+=' "$1" || :; }
+
+default_of() { sed -n "s/^$1=//p" "$root/docker/.env"; }
+
+set_project() { export COMPOSE_PROJECT_NAME=${COMPOSE_PROJECT_NAME:-$(default_of COMPOSE_PROJECT_NAME)}; }
+
+# The settings that `start` remembered, one file for each project.
+settings_file() {
+    local project=''
+    [ "$COMPOSE_PROJECT_NAME" = "$(default_of COMPOSE_PROJECT_NAME)" ] || project=.$COMPOSE_PROJECT_NAME
+    printf '%s/docker/settings%s.env' "$root" "$project"
+}
+
+# Sets the variables that scripts and compose.yaml use: environment variables take precedence over the settings that
+# `start` remembered, and those over docker/.env. If `forget` is set, the former are forgotten first.
 load_defaults() {
-    local name value
+    local name value file
     while IFS='=' read -r name value; do
-        case $name in '' | '#'*) continue ;; esac
-        if [ -z "${!name+x}" ]; then
-            export "$name=$value"
+        if [ -n "${!name+x}" ]; then
+            given[$name]=${!name}
         fi
-    done <"$root/docker/.env"
+    done < <(settings_in "$root/docker/.env" && printf '%s=\n' "${other_settings[@]}")
+    set_project
+    [ -z "${forget:-}" ] || rm -f "$(settings_file)"
+    for file in "$(settings_file)" "$root/docker/.env"; do
+        [ -e "$file" ] || continue
+        while IFS='=' read -r name value; do
+            if [ -z "${!name+x}" ]; then
+                export "$name=$value"
+            fi
+        done < <(settings_in "$file")
+    done
+}
+
+# Writes the given settings that differ from docker/.env, in addition to those remembered before, and says so. The file
+# may have a proxy's password.
+remember_settings() {
+    local file name value default lines=() names=''
+    file=$(settings_file)
+    local -A remembered=()
+    if [ -e "$file" ]; then
+        while IFS='=' read -r name value; do remembered[$name]=$value; done < <(settings_in "$file")
+    fi
+    for name in "${!given[@]}"; do
+        [[ $not_remembered == *" $name "* ]] || remembered[$name]=${given[$name]}
+    done
+    for name in "${!remembered[@]}"; do
+        value=${remembered[$name]} default=$(default_of "$name")
+        [[ $value != *$'\n'* ]] || die "$name has several lines, which $file cannot have"
+        if [ "$value" != "$default" ]; then
+            lines+=("$name=$value") names+=" $name"
+        fi
+    done
+    if [ ${#lines[@]} -eq 0 ]; then
+        rm -f "$file"
+        return
+    fi
+    {
+        printf '# Settings that start was given, and that later starts use. Edit them, or forget all with start --forget.\n'
+        printf '%s\n' "${lines[@]}" | sort
+    } | write_private "$file"
+    say "settings that differ from docker/.env, remembered in ${file#"$root/"}:$names"
+}
+
+# Replaces the file $1 by standard input, readable by the owner only, completely or not at all.
+write_private() {
+    (umask 077 && cat >"$1.new")
+    mv "$1.new" "$1"
 }
 
 # Sets `docker_version` to the version of the daemon.
@@ -43,14 +110,17 @@ need_compose() {
     fi
 }
 
+# Runners may add files.
+compose_files=("$root/docker/compose.yaml")
 compose() {
-    "${compose_command[@]}" --file "$root/docker/compose.yaml" --project-directory "$root/docker" "$@"
+    "${compose_command[@]}" "${compose_files[@]/#/--file=}" --project-directory "$root/docker" "$@"
 }
 
 has_image() { docker image inspect "$1" >/dev/null 2>&1; }
 
-# The local name of the stand-in for an image that cannot be pulled, built by scripts/stand_in_images.sh.
-stand_in_of() { printf 'weir-stand-in/%s' "$1"; }
+# The local name of the stand-in for an image that cannot be pulled, built by scripts/stand_in_images.sh. A digest is not
+# part of it, because only a registry has digests.
+stand_in_of() { printf 'weir-stand-in/%s' "${1%@*}"; }
 
 # Sets the variable $1, which has an image name, to the image to use: the image itself, pulled if needed, or its
 # stand-in.
@@ -95,6 +165,10 @@ secrets_folder() { from_docker "$WEIR_SECRETS"; }
 # Names of the containers that use the volume $1; with --all, including stopped ones.
 users_of() { docker ps "${@:2}" --filter "volume=$1" --format '{{.Names}}' | paste -sd ' '; }
 
+# The files in the folder of secrets with a password; each is created if it does not exist.
+password_files=(section2_superuser_password section2_postgres_password section4_superuser_password
+    section4_postgres_password section4_reader_password section4_grafana_password)
+
 # Passwords are random and created once. Compose mounts the files unchanged, and services run as different users: so the
 # files are readable by all, but only the owner can enter their folder.
 make_secrets() {
@@ -103,10 +177,79 @@ make_secrets() {
     # A password chosen by the user may have been stored with other file modes.
     mkdir -p "$folder"
     chmod 700 "$folder"
-    for name in section2_postgres_password section4_postgres_password section4_reader_password section4_grafana_password; do
+    for name in "${password_files[@]}"; do
         if [ ! -s "$folder/$name" ]; then
             od --address-radix=n --format=x1 --read-bytes=24 /dev/urandom | tr -d ' \n' >"$folder/$name"
         fi
         chmod a+r "$folder/$name"
     done
+    if [ "$(tls_mode)" = on ]; then
+        make_certificate "$folder/tls"
+    fi
 }
+
+# `on` or `off`. By default the databases use TLS if other machines can reach them.
+tls_mode() {
+    case $WEIR_TLS in
+        on | off) printf %s "$WEIR_TLS" ;;
+        auto)
+            case $WEIR_BIND in
+                127.* | ::1 | '[::1]') printf off ;;
+                *) printf on ;;
+            esac
+            ;;
+        *) die "WEIR_TLS is $WEIR_TLS: it must be auto, on or off" ;;
+    esac
+}
+
+# The names by which clients know the databases, as subject alternative names.
+certificate_names() {
+    local name
+    printf 'DNS:localhost,IP:127.0.0.1'
+    for name in section2_postgresql section4_postgresql "$(uname -n)" $WEIR_TLS_NAMES; do
+        case $name in
+            *[!0-9.]*) printf ',DNS:%s' "$name" ;;
+            *) printf ',IP:%s' "$name" ;;
+        esac
+    done
+}
+
+# A certificate of the operator (server.crt, server.key, and ca.crt of the authority that issued it) is used as it is.
+# Otherwise an authority of its own is created once, and a certificate of it whenever the names change or less than 30
+# days are left.
+make_certificate() {
+    local folder=$1 names file
+    mkdir -p "$folder"
+    if [ ! -e "$folder/ca.key" ] && [ -e "$folder/server.crt" ]; then
+        for file in ca.crt server.key; do
+            [ -s "$folder/$file" ] || die "$folder has server.crt, but not $file: add it, or remove server.crt"
+        done
+        openssl verify -CAfile "$folder/ca.crt" -untrusted "$folder/server.crt" "$folder/server.crt" >/dev/null ||
+            die "$folder/server.crt is not a valid certificate of the authority in ca.crt"
+    else
+        command -v openssl >/dev/null || die "openssl is missing, which creates the certificate: apt-get install openssl"
+        names=$(certificate_names)
+        if [ ! -s "$folder/ca.crt" ] || [ ! -s "$folder/ca.key" ]; then
+            new_key "$folder/ca.key"
+            openssl req -x509 -new -key "$folder/ca.key" -sha256 -days 3650 -subj "/CN=weir $COMPOSE_PROJECT_NAME" \
+                -addext 'basicConstraints=critical,CA:TRUE,pathlen:0' -addext 'keyUsage=critical,keyCertSign,cRLSign' \
+                -out "$folder/ca.crt"
+            rm -f "$folder/server.crt"
+        fi
+        if [ ! -s "$folder/server.key" ] || [ "$(cat "$folder/names" 2>/dev/null)" != "$names" ] ||
+            ! openssl x509 -in "$folder/server.crt" -noout -checkend 2592000 >/dev/null 2>&1; then
+            new_key "$folder/server.key"
+            openssl req -new -key "$folder/server.key" -subj /CN=postgresql |
+                openssl x509 -req -CA "$folder/ca.crt" -CAkey "$folder/ca.key" -CAcreateserial -sha256 -days 397 \
+                    -extfile <(printf 'basicConstraints=critical,CA:FALSE\nextendedKeyUsage=serverAuth\nsubjectAltName=%s\n' \
+                        "$names") -out "$folder/server.crt" 2>/dev/null
+            printf %s "$names" >"$folder/names"
+            say "a certificate was created for the databases; clients verify it with $folder/ca.crt"
+        fi
+    fi
+    # Like the passwords: the folder of secrets is closed to others.
+    chmod a+rx "$folder"
+    chmod a+r "$folder/ca.crt" "$folder/server.crt" "$folder/server.key"
+}
+
+new_key() { (umask 077 && openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out "$1" 2>/dev/null); }

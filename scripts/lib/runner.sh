@@ -8,24 +8,37 @@
 #   images      its images, built by scripts/build_images.sh
 #   verbs       additional commands, each a function `verb_NAME`, with `usage_NAME` for its description
 #
-#   before_start    may change `services` and `images`; is passed the arguments of start
+#   start_options   what each option of start sets, as a setting: [--members]=SECTION2_FOLLOW=yes
+#   usage_start     describes the options of start
+#
+#   before_start    may change `services` and `images`
 #   after_start     prints the next steps
 #   after_stop      is passed the stopped services
 
 # shellcheck source=scripts/lib/docker.sh
 . "$(dirname "${BASH_SOURCE[0]}")/docker.sh"
 
-section='' profile='' services=() images=() verbs=() started_options=''
-before_start() { [ $# -eq 0 ] || die "unknown argument of start: $1"; }
+section='' profile='' services=() images=() verbs=()
+declare -A start_options=()
+# For sections with a database.
+add_tls_options() { start_options+=([--tls]=WEIR_TLS=on [--no-tls]=WEIR_TLS=off); }
+usage_start() { :; }
+before_start() { :; }
 after_start() { :; }
 after_stop() { :; }
 
 usage() {
     say "scripts/${0##*/} COMMAND"
     say
-    say "  start$started_options"
-    say "           builds missing images, starts the containers, and waits until they are healthy"
-    say "  stop     lets current runs finish, and removes containers and networks; --purge also removes the data"
+    say "  start    builds missing images, starts the containers, and waits until they are healthy. Options are remembered"
+    say "           for later starts:"
+    usage_start
+    if [ -n "${start_options[--tls]:-}" ]; then
+        say "             --tls       the database refuses sessions without TLS; --no-tls: it does not use TLS"
+    fi
+    say "             --forget    forget all earlier options and settings first"
+    say "  stop     lets current runs finish, and removes containers and networks; --purge also removes the data, after a"
+    say "           question, or with --yes without one"
     say "  status   state of the containers; exit code 0 if all are healthy, otherwise 3"
     say "  logs     the containers' logs; --follow, --tail N"
     local verb
@@ -40,16 +53,23 @@ containers() {
         --filter "label=com.docker.compose.project=$COMPOSE_PROJECT_NAME" | grep " $section" || :
 }
 
+name_of() { docker inspect --format '{{slice .Name 1}}' "$1"; }
+
 container_of() { printf '%s%s' "$WEIR_PREFIX" "$1"; }
 
-# `running healthy`, `exited 0` and the like. A container that is not restarted when it exits has a finite job: until
-# then it is `running busy`.
+# `running healthy`, `done` and the like. A container that is not restarted when it exits has a finite job: until then it
+# is `running busy`, and then `done` if it succeeded.
 state_of() {
-    local format='{{.State.Status}} {{if ne .State.Status "running"}}{{.State.ExitCode}}'
+    local format='{{$finite := eq .HostConfig.RestartPolicy.Name "no" "on-failure"}}'
+    format+='{{if and $finite (eq .State.Status "exited") (eq .State.ExitCode 0)}}done{{else}}'
+    format+='{{.State.Status}} {{if ne .State.Status "running"}}{{.State.ExitCode}}'
     format+='{{else if eq .HostConfig.RestartPolicy.Name "no" "on-failure"}}busy'
-    format+='{{else if .State.Health}}{{.State.Health.Status}}{{else}}healthy{{end}}'
+    format+='{{else if .State.Health}}{{.State.Health.Status}}{{else}}healthy{{end}}{{end}}'
     docker inspect --format "$format" "$1" 2>/dev/null || echo missing
 }
+
+# Whether a state is that of a container that works, or has done its work.
+is_well() { [ "$1" = 'running healthy' ] || [ "$1" = 'done' ]; }
 
 # Output of a container's last health check.
 last_check() { docker inspect --format '{{range .State.Health.Log}}{{println .Output}}{{end}}' "$1" | sed '/^$/d' | tail -n 1; }
@@ -100,7 +120,7 @@ wait_until_well() {
     while :; do
         waiting=''
         while read -r id _; do
-            name=$(docker inspect --format '{{slice .Name 1}}' "$id") state=$(state_of "$id")
+            name=$(name_of "$id") state=$(state_of "$id")
             # A container that exits repeatedly will not recover.
             if [ "$(docker inspect --format '{{.RestartCount}}' "$id")" -ge 3 ] && [ "$state" != 'running healthy' ]; then
                 state='in a restart loop'
@@ -110,7 +130,7 @@ wait_until_well() {
                 state="running, but $said"
             fi
             case $state in
-                'running healthy' | 'exited 0') ;;
+                'running healthy' | 'done') ;;
                 'running starting' | 'running busy' | 'created '* | 'restarting '* | 'paused '*) waiting+=" $name" ;;
                 *)
                     docker logs --tail 20 "$id" >&2
@@ -152,11 +172,34 @@ run_once() {
     compose_of_section run --rm --no-deps -T "$@" 2> >(grep -v '^Creating ' >&2)
 }
 
-start() {
-    need_compose
-    before_start "$@"
-    need_section_images
-    make_secrets
+# Options of start are settings, as if they had been given in the environment.
+take_start_options() {
+    local option
+    for option in "$@"; do
+        if [ "$option" = --forget ]; then
+            forget=yes
+        elif [ -n "${start_options[$option]:-}" ]; then
+            export "${start_options[$option]?}"
+        else
+            warn "unknown option of start: $option; see scripts/${0##*/} --help"
+            exit 2
+        fi
+    done
+}
+
+# Docker refuses more CPUs than the machine has.
+limit_cpus() {
+    local name cpus
+    cpus=$(docker info --format '{{.NCPU}}')
+    for name in WEIR_CPUS SECTION1_CPUS; do
+        if [ -n "${!name:-}" ] && [ "$(printf '%s\n' "$cpus" "${!name}" | sort --numeric-sort | tail --lines=1)" != "$cpus" ]; then
+            export "$name=$cpus"
+        fi
+    done
+}
+
+# Creates and starts the containers of `services`.
+up() {
     local log
     log=$(mktemp)
     if ! compose_of_section up --detach --no-build "${services[@]}" >"$log" 2>&1; then
@@ -165,18 +208,87 @@ start() {
         die "docker compose failed"
     fi
     rm -f "$log"
+}
+
+# Everything that Compose needs for containers, but images.
+prepare_compose() {
+    need_compose
+    if [ "$(tls_mode)" = on ]; then
+        compose_files+=("$root/docker/compose.tls.yaml")
+    fi
+    limit_cpus
+    make_secrets
+}
+
+start() {
+    prepare_compose
+    before_start
+    need_section_images
+    remember_settings
+    up
     wait_until_well
     after_start
 }
 
+# Volumes of the section.
+volumes() { docker volume ls --quiet --filter "name=^${COMPOSE_PROJECT_NAME}_${section}"; }
+
+# Ends the script with code 2, and nothing changed, if the data is not to be removed or could not be removed completely.
+# Containers of other sections may use a volume, also those that are stopped.
+confirm_purge() {
+    local yes=$1 volume user own=' ' id word answer users=''
+    while read -r id _; do
+        own+="$(name_of "$id") "
+    done < <(containers)
+    for volume in $(volumes); do
+        for user in $(users_of "$volume" --all); do
+            [[ $own == *" $user "* ]] || users+=$'\n'"  $volume is in use by $user"
+        done
+    done
+    if [ -n "$users" ]; then
+        warn "nothing was stopped or removed, because other containers use the data:$users"
+        warn "stop these first"
+        exit 2
+    fi
+    [ -z "$yes" ] || return 0
+    if ! [ -t 0 ]; then
+        warn "nothing was stopped or removed: --purge removes data for ever; add --yes if that is intended"
+        exit 2
+    fi
+    word=${0##*/} word=${word%_runner.sh}
+    say "This removes for ever:"
+    volumes | sed 's/^/  /'
+    read -r -p "To remove it, type $word: " answer || answer=''
+    if [ "$answer" != "$word" ]; then
+        warn "nothing was stopped or removed"
+        exit 2
+    fi
+}
+
+# What a container printed last outlives it: at most 1 MB, and the last ten files of each container.
+keep_log() {
+    local id=$1 name folder=$root/docker/logs file
+    name=$(name_of "$id")
+    (umask 077 && mkdir -p "$folder")
+    file=$folder/$name.$(date --utc +%Y-%m-%dT%H-%M-%SZ).log
+    docker logs --tail 10000 "$id" 2>&1 | tail --bytes=1000000 | write_private "$file"
+    find "$folder" -type f -name "$name.????-??-??T??-??-??Z.log" | sort | head --lines=-10 | xargs --no-run-if-empty rm --
+}
+
 stop() {
-    local purge=''
-    case ${1:-} in
-        '') ;;
-        --purge) purge=yes ;;
-        *) die "unknown argument of stop: $1" ;;
-    esac
+    local purge='' yes='' argument
+    for argument in "$@"; do
+        case $argument in
+            --purge) purge=yes ;;
+            --yes) yes=yes ;;
+            *)
+                warn "unknown option of stop: $argument; see scripts/${0##*/} --help"
+                exit 2
+                ;;
+        esac
+    done
     need_docker
+    [ -z "$purge" ] || confirm_purge "$yes"
     local ids=() servers=() stopped=() id service network volume
     while read -r id service; do
         stopped+=("$service")
@@ -189,14 +301,17 @@ stop() {
     [ ${#ids[@]} -eq 0 ] || docker stop "${ids[@]}" >/dev/null
     [ ${#servers[@]} -eq 0 ] || docker stop "${servers[@]}" >/dev/null
     ids+=("${servers[@]}")
-    [ ${#ids[@]} -eq 0 ] || docker rm --force --volumes "${ids[@]}" >/dev/null
+    if [ ${#ids[@]} -gt 0 ]; then
+        for id in "${ids[@]}"; do keep_log "$id"; done
+        docker rm --force --volumes "${ids[@]}" >/dev/null
+        say "the last log lines of the containers are in docker/logs/"
+    fi
     for network in $(docker network ls --quiet --filter "name=^${COMPOSE_PROJECT_NAME}_${section}"); do
         docker network rm "$network" >/dev/null
     done
     if [ -n "$purge" ]; then
-        for volume in $(docker volume ls --quiet --filter "name=^${COMPOSE_PROJECT_NAME}_${section}"); do
-            docker volume rm "$volume" >/dev/null ||
-                die "volume $volume is still in use by $(users_of "$volume" --all): stop that first"
+        for volume in $(volumes); do
+            docker volume rm "$volume" >/dev/null
         done
         say "stopped; the data was removed"
     else
@@ -210,12 +325,9 @@ status() {
     local id name state well=yes some=''
     while read -r id _; do
         some=yes
-        name=$(docker inspect --format '{{slice .Name 1}}' "$id") state=$(state_of "$id")
+        name=$(name_of "$id") state=$(state_of "$id")
         printf '%-24s %s\n' "$name" "$state"
-        case $state in
-            'running healthy' | 'running starting' | 'running busy' | 'exited 0') ;;
-            *) well='' ;;
-        esac
+        is_well "$state" || well=''
     done < <(containers)
     if [ -z "$some" ]; then
         say "nothing is running"
@@ -235,27 +347,64 @@ logs() {
     fi
     # Several logs concurrently, each line prefixed with the container's name.
     for id in "${ids[@]}"; do
-        docker logs "$@" "$id" 2>&1 | sed -u "s/^/$(docker inspect --format '{{slice .Name 1}}' "$id") | /" &
+        docker logs "$@" "$id" 2>&1 | sed -u "s/^/$(name_of "$id") | /" &
     done
     trap 'kill $(jobs -p) 2>/dev/null || :' EXIT
     wait
 }
 
-# Prerequisites of section 1.
-prepare_section1() { mounts SECTION1_MOUNTED "$(from_docker "$SECTION1_CRONTAB")"; }
+# Prerequisites of section 1. Its task and crontab are checked here and not only in the container, so that a wrong one
+# does not replace a container that works.
+prepare_section1() {
+    local options=(--env "SECTION1_SCHEDULER=$SECTION1_SCHEDULER") crontab
+    case $SECTION1_SCHEDULER in
+        weir) ;;
+        cron)
+            crontab=$(from_docker "$SECTION1_CRONTAB")
+            mounts SECTION1_MOUNTED "$crontab"
+            options+=(--volume "$(realpath "$crontab"):/etc/weir/crontab:ro")
+            compose_files+=("$root/docker/compose.cron.yaml")
+            ;;
+        *) die "SECTION1_SCHEDULER is $SECTION1_SCHEDULER: it must be cron or weir" ;;
+    esac
+    need_section_images
+    docker run --rm --pull never --network none --read-only --cap-drop ALL --security-opt no-new-privileges --tmpfs /tmp \
+        "${options[@]}" "weir/section1:$WEIR_TAG" section1-check >/dev/null ||
+        die "section 1 was not started, because this check failed; a container that is running was left as it is"
+}
 
-# Prerequisites of section 4, with the arguments of start: `prepare_section4 [--offline]`.
+# Files that the containers of a database mount; with TLS, also the certificates, which are read at the start only.
+postgres_files() {
+    printf '%s\n' "$root/docker/postgres"
+    if [ "$(tls_mode)" = on ]; then
+        printf '%s\n' "$(secrets_folder)"/tls/{ca,server}.crt
+    fi
+}
+
+# Prerequisites of section 2.
+prepare_section2() {
+    local files
+    mapfile -t files < <(postgres_files)
+    mounts SECTION2_MOUNTED "${files[@]}"
+    need_port section2_postgresql SECTION2_POSTGRES_PORT
+    need_image POSTGRES_IMAGE
+}
+
+# Prerequisites of section 4.
 prepare_section4() {
-    case ${1:-} in
-        '') docker rm --force --volumes "$(container_of section4_mock_api)" >/dev/null 2>&1 || : ;;
-        --offline)
+    need_image POSTGRES_IMAGE
+    case $SECTION4_OFFLINE in
+        no) docker rm --force --volumes "$(container_of section4_mock_api)" >/dev/null 2>&1 || : ;;
+        yes)
             services+=(section4_mock_api)
             export SECTION4_LOAD='--source covid19api --base-url http://mock-api:8019 --all'
             ;;
-        *) die "unknown argument of start: $1" ;;
+        *) die "SECTION4_OFFLINE is $SECTION4_OFFLINE: it must be yes or no" ;;
     esac
-    mounts SECTION4_MOUNTED "$root"/docker/section4/make-reader \
-        "$root"/docker/grafana/{reader.sql,grafana.ini,provisioning,dashboards}
+    local files
+    mapfile -t files < <(postgres_files)
+    mounts SECTION4_MOUNTED "${files[@]}" "$root"/docker/section4/make-reader \
+        "$root"/docker/grafana/{reader.sql,reader_loads.sql,grafana.ini,provisioning,dashboards}
     need_port section4_postgresql SECTION4_POSTGRES_PORT
     if resolve_image GRAFANA_IMAGE; then
         services+=(section4_grafana)
@@ -278,9 +427,13 @@ open_address() {
 }
 
 runner() {
-    load_defaults
-    local verb=${1:-}
+    local verb=${1:-} forget=''
     [ $# -eq 0 ] || shift
+    if [ "$verb" = start ]; then
+        take_start_options "$@"
+        set --
+    fi
+    load_defaults
     case $verb in
         start | stop | status | logs) "$verb" "$@" ;;
         -h | --help | help) usage ;;

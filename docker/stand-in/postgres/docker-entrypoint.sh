@@ -18,6 +18,7 @@ setting() {
     fi
 }
 
+# With the arguments of the server.
 init_cluster() {
     local user database arguments
     user=$(setting POSTGRES_USER postgres)
@@ -32,7 +33,10 @@ init_cluster() {
     printf '\nhost all all all %s\n' "${POSTGRES_HOST_AUTH_METHOD:-scram-sha-256}" >>"$PGDATA/pg_hba.conf"
 
     # Only the init scripts may access the server before it is complete: it listens on its Unix socket only.
-    pg_ctl --pgdata="$PGDATA" --options="-c listen_addresses=''" --wait start
+    local options
+    printf -v options '%q ' "${@:2}" -c listen_addresses=''
+    pg_ctl --pgdata="$PGDATA" --options="$options" --wait start
+    export PGPASSWORD=$password
     local psql=(psql --set ON_ERROR_STOP=1 --username "$user" --no-password --no-psqlrc)
     if [ "$database" != postgres ]; then
         "${psql[@]}" --dbname postgres --set "name=$database" <<<'create database :"name";'
@@ -55,6 +59,7 @@ init_cluster() {
             *) echo "$0: $file is ignored" ;;
         esac
     done
+    unset PGPASSWORD
     pg_ctl --pgdata="$PGDATA" --mode=fast --wait stop
 }
 
@@ -68,7 +73,7 @@ if [ "${1:-}" = postgres ]; then
     chmod 700 "$PGDATA" || :
     if [ ! -s "$PGDATA/PG_VERSION" ]; then
         password=$(setting POSTGRES_PASSWORD '')
-        init_cluster
+        init_cluster "$@"
     fi
 fi
 exec "$@"
