@@ -211,6 +211,16 @@ def grafana_problems(manifests: list[dict]) -> Iterator[str]:
                         for name in sorted(set(re.findall(r"\$\{([A-Z_0-9]+)\}", text)) - given))
 
 
+def postgres_problems(manifests: list[dict]) -> Iterator[str]:
+    """All files of docker/postgres are in the ConfigMap of each server."""
+    for section in ["section2", "section4"]:
+        [files] = [manifest["data"] for manifest in manifests
+                   if name_of(manifest).startswith(f"ConfigMap {section}-postgresql-")]
+        for file in sorted((ROOT / "docker/postgres").iterdir()):
+            if file.name != "kustomization.yaml" and files.get(file.name) != file.read_text():
+                yield f"{file.relative_to(ROOT)} is missing: add it to docker/postgres/kustomization.yaml"
+
+
 def schedule_problems(manifests: list[dict]) -> Iterator[str]:
     """A task file with a schedule, and the CronJob that replaces it."""
     for file, job in [("section1/conf/applications.yaml", "section1"), ("section4/conf/covid.yaml", "section4-load")]:
@@ -246,6 +256,7 @@ def problems(manifests: list[dict]) -> Iterator[str]:
         yield from (f"{name_of(manifest)}: {problem}" for problem in found)
     yield from image_problems(manifests, templates)
     yield from grafana_problems(manifests)
+    yield from postgres_problems(manifests)
     yield from schedule_problems(manifests)
 
 

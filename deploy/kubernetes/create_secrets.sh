@@ -6,7 +6,7 @@ set -euo pipefail
 # shellcheck source=scripts/lib/common.sh
 . "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../../scripts/lib/common.sh"
 
-secrets=(section2-postgresql section4-postgresql section4-reader section4-grafana)
+secrets=(section2-superuser section2-owner section4-superuser section4-owner section4-reader section4-grafana)
 namespace=weir
 case "$#:${1:-}" in
     0:) ;;
