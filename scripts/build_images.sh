@@ -7,7 +7,7 @@ set -euo pipefail
 
 usage() {
     cat <<'USAGE'
-scripts/build_images.sh [--from-host DIR] [--only-needed] [SECTION…]
+scripts/build_images.sh [--from-host DIR] [--only-needed] [--renew] [SECTION…]
 
 Builds the image of each SECTION (section1 section2 section4 section5; by default all) and prints the sizes.
 
@@ -15,11 +15,12 @@ Builds the image of each SECTION (section1 section2 section4 section5; by defaul
                    for a Linux with the C library of the base image or an older one. Needs cargo and Python, which
                    list the libraries of the programs
   --only-needed    compile only the given sections: faster, but building another section compiles again
+  --renew          take Debian's newest packages, for security updates, instead of those of an earlier build
 USAGE
 }
 
 all_sections=(section1 section2 section4 section5)
-from_host='' only_needed='' sections=()
+from_host='' only_needed='' renew=() sections=()
 while [ $# -gt 0 ]; do
     case $1 in
         --from-host)
@@ -28,6 +29,7 @@ while [ $# -gt 0 ]; do
             shift
             ;;
         --only-needed) only_needed=yes ;;
+        --renew) renew=(--no-cache) ;;
         -h | --help)
             usage
             exit
@@ -102,12 +104,20 @@ compile() {
 
 # The digest of the Debian image, where it came from a registry.
 base_digest() {
-    local digest=${DEBIAN_IMAGE#*@}
-    if [ "$digest" = "$DEBIAN_IMAGE" ]; then
-        digest=$(docker image inspect --format '{{range .RepoDigests}}{{println .}}{{end}}' "$DEBIAN_IMAGE")
-        digest=${digest%%$'\n'*} digest=${digest#*@}
+    local tagged=${DEBIAN_IMAGE%@*}
+    if [ "$tagged" != "$DEBIAN_IMAGE" ]; then
+        printf '%s' "${DEBIAN_IMAGE#*@}"
+    else
+        # It may be in other registries, too.
+        docker image inspect --format '{{range .RepoDigests}}{{println .}}{{end}}' "$tagged" |
+            sed -n "s|^${tagged%:*}@||p" | head -n 1
     fi
-    printf '%s' "$digest"
+}
+
+# Sets `tags` for the image $1. `latest` moves on; the images of a version keep its name.
+set_tags() {
+    tags=(--tag "weir/$1:$WEIR_TAG")
+    [ "$WEIR_TAG" != latest ] || tags+=(--tag "weir/$1:$version")
 }
 
 print_sizes() {
@@ -132,12 +142,11 @@ labels=(--label "$label.version=$version" --label "$label.revision=$(revision)"
     --label "$label.base.name=${DEBIAN_IMAGE%@*}")
 digest=$(base_digest)
 [ -z "$digest" ] || labels+=(--label "$label.base.digest=$digest")
-build --file "$root/docker/base.Dockerfile" --build-arg "DEBIAN_IMAGE=$DEBIAN_IMAGE" "${labels[@]}" \
-    --tag "$base_image" "$root"
+set_tags base
+build "${renew[@]}" --file "$root/docker/base.Dockerfile" --build-arg "DEBIAN_IMAGE=$DEBIAN_IMAGE" "${labels[@]}" \
+    "${tags[@]}" "$root"
 for section in "${sections[@]}"; do
-    # `latest` moves on; the images of a version keep its name.
-    tags=(--tag "weir/$section:$WEIR_TAG")
-    [ "$WEIR_TAG" != latest ] || tags+=(--tag "weir/$section:$version")
+    set_tags "$section"
     build --file "$root/docker/$section/Dockerfile" --build-arg "BASE_IMAGE=$base_image" \
         --build-arg "BUILD_IMAGE=$build_image" "${labels[@]}" "${tags[@]}" "$root"
 done
