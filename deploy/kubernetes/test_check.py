@@ -93,12 +93,14 @@ CASES = [
 
 class Check(unittest.TestCase):
     def test_each_fault_is_reported(self):
+        # Those of the manifests as they are, which check.py reports.
+        known = set(check.problems(BASE))
         for label, name, change, words in CASES:
             with self.subTest(label):
                 manifests = copy.deepcopy(BASE)
                 [manifest] = [one for one in manifests if check.name_of(one) == name]
                 change(manifest)
-                new = set(check.problems(manifests)) - set(check.problems(BASE))
+                new = set(check.problems(manifests)) - known
                 self.assertTrue(any(words in problem for problem in new), new)
 
 
