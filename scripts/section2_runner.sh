@@ -40,7 +40,7 @@ after_stop() {
 
 usage_run() { say "runs \`section2\` with arguments such as \`query top-items\`; by default migrates"; }
 verb_run() {
-    need_compose
+    prepare_compose
     resolve_image POSTGRES_IMAGE 2>/dev/null
     need_running section2_postgresql
     if [ $# -eq 0 ]; then

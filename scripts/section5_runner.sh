@@ -14,7 +14,7 @@ after_start() {
 
 usage_run() { say "runs \`section5\` with arguments such as \`evaluate\`; by default recreates model and report"; }
 verb_run() {
-    need_compose
+    prepare_compose
     need_section_images
     if [ $# -eq 0 ]; then
         set -- section5-make --again

@@ -12,7 +12,10 @@ select objects.* from (
     select 'pg_class'::regclass as class, oid, relnamespace as schema, relowner as owned_by,
         format('%s %s', case relkind when 'S' then 'sequence' when 'v' then 'view' when 'm' then 'materialized view'
             when 'f' then 'foreign table' else 'table' end, oid::regclass) as object
-    from pg_class where relkind in ('r', 'p', 'v', 'm', 'f', 'S') and relpersistence <> 't'
+    from pg_class where relkind in ('r', 'p', 'v', 'm', 'f') and relpersistence <> 't'
+        or relkind = 'S' and not exists (
+            select from pg_depend where classid = 'pg_class'::regclass and objid = pg_class.oid and deptype in ('a', 'i')
+        )
     union all
     select 'pg_proc'::regclass, oid, pronamespace, proowner, format('routine %s', oid::regprocedure) from pg_proc
     union all
@@ -24,11 +27,7 @@ select objects.* from (
     from pg_statistic_ext
 ) as objects, former
 where owned_by = owner and schema::regnamespace::text !~ '^(pg_|information_schema$)'
-    -- e: of an extension, a and i: of a table.
-    and not exists (
-        select from pg_depend where classid = class and objid = oid and (deptype = 'e' or deptype in ('a', 'i')
-            and refclassid = 'pg_class'::regclass and class = 'pg_class'::regclass)
-    );
+    and not exists (select from pg_depend where classid = class and objid = oid and deptype = 'e');
 select format('alter %s owner to weir_owner', object) from made \gexec
 select format('alter large object %s owner to weir_owner', lo.oid)
 from pg_largeobject_metadata as lo, former where lomowner = owner \gexec

@@ -72,8 +72,13 @@ remember_settings() {
     {
         printf '# Settings that start was given, and that later starts use. Edit them, or forget all with start --forget.\n'
         printf '%s\n' "${lines[@]}" | sort
-    } | write_private "$file"
-    say "settings that differ from docker/.env, remembered in ${file#"$root/"}:$names"
+    } | write_private "$file.now"
+    if cmp --silent "$file.now" "$file"; then
+        rm "$file.now"
+    else
+        mv "$file.now" "$file"
+        say "settings that differ from docker/.env, remembered in ${file#"$root/"}:$names"
+    fi
 }
 
 # Replaces the file $1 by standard input, readable by the owner only, completely or not at all.
