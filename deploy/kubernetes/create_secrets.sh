@@ -18,9 +18,10 @@ case "$#:${1:-}" in
     *) die "unknown arguments: $*; the only options are --namespace NAME and --list" ;;
 esac
 command -v kubectl >/dev/null || die "kubectl is missing"
-kubectl get namespace "$namespace" >/dev/null || die "create the namespace first: kubectl create namespace $namespace"
+# What is missing is not an error of kubectl, but a server that does not answer is.
+found=$(kubectl get namespace "$namespace" --ignore-not-found --output name)
+[ -n "$found" ] || die "there is no namespace $namespace: kubectl create namespace $namespace"
 for name in "${secrets[@]}"; do
-    # An unreachable server must not look like a missing secret.
     found=$(kubectl --namespace "$namespace" get secret "$name" --ignore-not-found --output name)
     if [ -n "$found" ]; then
         say "$name exists"
