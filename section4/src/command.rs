@@ -12,8 +12,8 @@ use clap::{ArgMatches, FromArgMatches};
 use miette::IntoDiagnostic;
 use weir::Cli;
 
-use crate::Result;
 use crate::cases::CovidCases;
+use crate::{Result, output};
 
 /// The task file, relative to the folder that contains `section4/`.
 const TASK: &str = "section4/conf/covid.yaml";
@@ -38,7 +38,8 @@ pub fn main() -> ExitCode {
 fn run<A: FromArgMatches>(matches: &ArgMatches, verb: impl AsyncFnOnce(A) -> Result<()>) -> miette::Result<u8> {
     let arguments = A::from_arg_matches(matches).into_diagnostic()?;
     let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_target(false).without_time();
-    let log = log.with_ansi(std::io::stderr().is_terminal());
+    // Otherwise a closed pipe would be reported to that pipe, with a panic.
+    let log = log.with_ansi(std::io::stderr().is_terminal() && !output::is_plain()).log_internal_errors(false);
     // Fails if the caller has already set up a log.
     let _ = log.with_max_level(tracing::Level::WARN).try_init();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -46,7 +47,7 @@ fn run<A: FromArgMatches>(matches: &ArgMatches, verb: impl AsyncFnOnce(A) -> Res
     Ok(done.map_or_else(
         |error| {
             let code = error.exit_code();
-            eprintln!("{:?}", miette::Report::new(error));
+            output::complain(&format_args!("{:?}", miette::Report::new(error)));
             code
         },
         |()| 0,

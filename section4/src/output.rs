@@ -1,5 +1,6 @@
 //! Writes results to standard output or to a file.
 
+use std::fmt::Display;
 use std::fs::Permissions;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
@@ -14,6 +15,17 @@ pub(crate) fn print(text: &[u8]) -> Result<()> {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(()),
     }
+}
+
+/// Whether the environment asks for text without escape sequences (<https://no-color.org>).
+pub(crate) fn is_plain() -> bool {
+    let is_set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    is_set("NO_COLOR").is_some() || is_set("TERM").is_some_and(|terminal| terminal == "dumb")
+}
+
+/// Prints a line to standard error. Unlike `eprintln`, it does not panic if that is a closed pipe (`2>&1 | head`).
+pub(crate) fn complain(line: &dyn Display) {
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 /// Replaces a file atomically, so that readers never see a partial one.

@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use support::{Ran, closed_port, command};
+use support::{Ran, Reply, Server, closed_port, command};
 use weir_postgres_testing::{Cluster, PASSWORD, USER};
 
 /// As created by `conf/covid.yaml`.
@@ -70,14 +70,14 @@ fn a_country_is_a_table_and_a_chart() {
             "3,500 ┤   ██",
             "      │   ██",
             "      │   ██",
-            "      │   ██",
-            "      │   ▒▒━",
+            "1,750 ┤   ██",
+            "      │   ━━━",
             "      │██ ██",
             "      │██ ██    ━━━",
             "    0 ┼──────·  ───",
             " -500 ┤         ██",
             "       2020-03-01 2020-03-04",
-            "█ cases  ━ 7-day average  ▒ both  · no value",
+            "█ cases  ━ 7-day average  · no value",
         ],
     );
 }
@@ -100,15 +100,14 @@ fn forty_columns_are_enough() {
             "3,500 ┤██",
             "      │██",
             "      │██",
-            "      │██",
-            "      │▒▒━",
+            "1,750 ┤██",
+            "      │━━━",
             "      │██",
             "      │██    ━━━",
             "    0 ┼───·  ───",
             " -500 ┤      ██",
             "       2020-03-02 2020-03-04",
-            "█ cases  ━ 7-day average  ▒ both",
-            "· no value",
+            "█ cases  ━ 7-day average  · no value",
         ],
     );
 }
@@ -159,8 +158,10 @@ fn neither_a_pipe_nor_no_color_gets_escape_sequences() {
         coloured.contains(bold) && coloured.contains("because earlier days are missing:\r\n2020-03-04"),
         "{coloured:?}"
     );
-    let plain = in_a_terminal(&url, &[("NO_COLOR", "1")]);
-    assert!(plain.contains("Japan") && !plain.contains('\x1b'), "{plain:?}");
+    for plain in [("NO_COLOR", "1"), ("TERM", "dumb")] {
+        let plain = in_a_terminal(&url, &[plain]);
+        assert!(plain.contains("Japan") && !plain.contains('\x1b'), "{plain:?}");
+    }
 }
 
 /// The output in a terminal of 60 columns.
@@ -168,7 +169,13 @@ fn in_a_terminal(url: &str, environment: &[(&str, &str)]) -> String {
     let shown = format!("stty cols 60 && exec '{}' show --database-url '{url}'", env!("CARGO_BIN_EXE_section4"));
     let mut script = Command::new("script");
     script.args(["--quiet", "--return", "--command", &shown, "/dev/null"]).stdin(Stdio::null());
-    let ran = script.env_remove("COLUMNS").env_remove("NO_COLOR").envs(environment.iter().copied()).output().unwrap();
+    let ran = script
+        .env("TERM", "xterm")
+        .env_remove("COLUMNS")
+        .env_remove("NO_COLOR")
+        .envs(environment.iter().copied())
+        .output()
+        .unwrap();
     assert!(ran.status.success(), "{ran:?}");
     String::from_utf8(ran.stdout).unwrap()
 }
@@ -176,11 +183,21 @@ fn in_a_terminal(url: &str, environment: &[(&str, &str)]) -> String {
 #[test]
 fn a_closed_pipe_is_not_an_error() {
     let url = database(&format!("{TABLE} {DAYS}"));
-    let (reader, writer) = std::io::pipe().unwrap();
-    drop(reader);
-    let mut command = command(&["show", "--database-url", &url]);
-    let ran = Ran::of(command.stdout(Stdio::from(writer)).output().unwrap());
+    let closed = || {
+        let (_, writer) = std::io::pipe().unwrap();
+        Stdio::from(writer)
+    };
+    let ran = Ran::of(command(&["show", "--database-url", &url]).stdout(closed()).output().unwrap());
     assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""));
+    // `2>&1 | head`
+    let mut unknown = command(&["show", "--database-url", &url, "--country", "Nowhere"]);
+    assert_eq!(unknown.stdout(closed()).stderr(closed()).status().unwrap().code(), Some(1));
+    let falling = Reply::ok(r#"{"country": "China", "timeline": {"cases": {"3/1/20": 8, "3/2/20": 5}}}"#);
+    let server = Server::replying(vec![falling]);
+    let mut warned = command(&["fetch", "--base-url", &server.url(), "--country", "China", "--retry-for", "0s"]);
+    let ran = Ran::of(warned.output().unwrap());
+    assert!(ran.code == Some(0) && ran.err.starts_with("warning: "), "{ran:#?}");
+    assert_eq!(warned.stdout(closed()).stderr(closed()).status().unwrap().code(), Some(0));
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use chrono::{Days, NaiveDate};
+
 use super::columns::{Column, columns};
 use super::{count, number};
 use crate::history::Day;
@@ -13,10 +15,14 @@ const UPWARDS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇'
 /// Bars below the axis. Of downward blocks, fonts have only the eighth and the half.
 const DOWNWARDS: [char; 9] = [' ', '▔', '▔', '▀', '▀', '▀', '█', '█', '█'];
 const LINE: char = '━';
-/// A bar crossed by the line.
-const BOTH: char = '▒';
 const AXIS: char = '─';
 const NO_VALUE: char = '·';
+/// A blue of medium brightness from the fixed colours: readable on black and on white, unlike those of the first
+/// sixteen, which each terminal defines in its own way. The line has the terminal's own colour of text, which is
+/// readable on all three.
+const BAR_COLOUR: &str = "\x1b[38;5;67m";
+/// The same colour behind the line.
+const BOTH_COLOUR: &str = "\x1b[48;5;67m";
 
 /// Properties of the output device.
 #[derive(Debug, Clone, Copy)]
@@ -51,8 +57,8 @@ impl Terminal {
         let values = || days.iter().flat_map(|day| [day.cases.map(|cases| cases as f64), day.average]).flatten();
         let (top, bottom) = (values().fold(0.0, f64::max), values().fold(0.0, f64::min));
         let scale = Scale::of(top, bottom);
-        let labels = [(top, scale.line_of(top)), (bottom, scale.line_of(bottom)), (0.0, 0)];
-        let longest = labels.iter().map(|(value, _)| number(*value).len()).max().unwrap_or(0);
+        let labels = scale.labels(top, bottom);
+        let longest = labels.iter().map(|(_, label)| label.len()).max().unwrap_or(0);
         // Numbers are omitted if they leave too little space for the bars.
         let margin = if self.width >= longest + 2 + 8 { longest + 2 } else { 0 };
         let room = self.width.saturating_sub(margin).max(1);
@@ -61,29 +67,25 @@ impl Terminal {
 
         let mut text = String::new();
         for line in (-(scale.below as isize)..=scale.above as isize).rev() {
-            let label = labels.iter().find(|(_, at)| *at == line).map(|(value, _)| number(*value));
+            let label = labels.iter().find(|(at, _)| *at == line).map(|(_, label)| label.as_str());
             let label = match margin {
                 0 => String::new(),
-                _ => format!("{:>longest$} {}", label.as_deref().unwrap_or(""), edge(line, label.is_some())),
+                _ => format!("{:>longest$} {}", label.unwrap_or(""), edge(line, label.is_some())),
             };
             let marks: Vec<Mark> = columns.iter().flat_map(|column| scale.marks(column, line, widening)).collect();
             self.push(&mut text, &label, &marks);
         }
         let drawn = columns.len() * widening;
-        if let Some(dates) = dates(&first.date.to_string(), &last.date.to_string(), drawn, room) {
+        if let Some(dates) = dates(first.date, last.date, drawn, room) {
             let _ = writeln!(text, "{}{dates}", " ".repeat(margin));
         }
-        let legend = self.legend(&columns, days_each, text.contains(BOTH));
-        text + &legend
+        text + &self.legend(&columns, days_each)
     }
 
-    fn legend(self, columns: &[Column], days_each: usize, has_both: bool) -> String {
+    fn legend(self, columns: &[Column], days_each: usize) -> String {
         let mut legend = vec![format!("{} cases", self.coloured(Mark::Bar('█')))];
         if columns.iter().any(|column| column.average.is_some()) {
             legend.push(format!("{} 7-day average", self.coloured(Mark::Line)));
-        }
-        if has_both {
-            legend.push(format!("{BOTH} both"));
         }
         if columns.iter().any(|column| !column.is_known) {
             legend.push(format!("{NO_VALUE} no value"));
@@ -121,35 +123,41 @@ impl Terminal {
     fn character(self, mark: Mark) -> char {
         match mark {
             Mark::Plain(character) | Mark::Bar(character) => character,
-            Mark::Both if !self.has_colours => BOTH,
             Mark::Line | Mark::Both => LINE,
         }
     }
 
-    /// Bars in blue, the line in yellow, and yellow on blue where they cross.
+    /// Without colours the line cuts the bars that it crosses.
     fn style(self, mark: Mark) -> &'static str {
         match mark {
             _ if !self.has_colours => "",
-            Mark::Plain(_) => "",
-            Mark::Bar(_) => "\x1b[34m",
-            Mark::Line => "\x1b[33m",
-            Mark::Both => "\x1b[33;44m",
+            Mark::Plain(_) | Mark::Line => "",
+            Mark::Bar(_) => BAR_COLOUR,
+            Mark::Both => BOTH_COLOUR,
         }
     }
 }
 
 impl Scale {
+    /// The scale with the smallest unit whose lines have space in the chart: each side with values has at least one.
     fn of(top: f64, bottom: f64) -> Self {
         let depth = -bottom;
-        let below = match (top > 0.0, depth > 0.0) {
-            (_, false) => 0,
-            (false, true) => HEIGHT,
-            // Each side with values has at least one line.
-            (true, true) => ((HEIGHT as f64 * depth / (top + depth)).round() as usize).clamp(1, HEIGHT - 1),
+        let unit = match (top > 0.0, depth > 0.0) {
+            (true, true) => (1..HEIGHT)
+                .map(|above| (top / above as f64).max(depth / (HEIGHT - above) as f64))
+                .fold(f64::INFINITY, f64::min),
+            _ => top.max(depth) / HEIGHT as f64,
         };
-        let above = if top > 0.0 { HEIGHT - below } else { 0 };
-        let unit = (top / above.max(1) as f64).max(depth / below.max(1) as f64);
-        Self { above, below, unit: if unit > 0.0 { unit } else { 1.0 } }
+        let scale = Self { above: 0, below: 0, unit: if unit > 0.0 { unit } else { 1.0 } };
+        Self { above: scale.line_of(top).unsigned_abs(), below: scale.line_of(bottom).unsigned_abs(), ..scale }
+    }
+
+    /// The numbers of the axis, by line: the highest and the lowest value, half of the highest one, and zero. Several
+    /// lines are between two numbers, except where a side is small.
+    fn labels(&self, top: f64, bottom: f64) -> Vec<(isize, String)> {
+        let half = Some(top / 2.0).filter(|_| self.above >= 4);
+        let values = [Some(top), half, Some(bottom), Some(0.0)];
+        values.into_iter().flatten().map(|value| (self.line_of(value), number(value))).collect()
     }
 
     fn line_of(&self, value: f64) -> isize {
@@ -204,15 +212,27 @@ fn edge(line: isize, has_label: bool) -> char {
     }
 }
 
-/// The first and the last day at both ends, if there is space.
-fn dates(first: &str, last: &str, drawn: usize, room: usize) -> Option<String> {
-    let between = drawn.saturating_sub(first.len() + last.len()).max(1);
-    match room {
-        _ if first == last => (room >= last.len()).then(|| last.to_owned()),
-        _ if first.len() + between + last.len() <= room => Some(format!("{first}{}{last}", " ".repeat(between))),
-        _ if last.len() <= room => Some(format!("{last:>drawn$}")),
-        _ => None,
+/// The first and the last day at both ends, if there is space, and evenly spaced ones between them. A label extends to
+/// the left and to the right of its column in the proportion of the days before it and after it.
+fn dates(first: NaiveDate, last: NaiveDate, drawn: usize, room: usize) -> Option<String> {
+    /// Minimum number of blanks between two days.
+    const APART: usize = 4;
+    let width = first.to_string().len().max(last.to_string().len());
+    let place_of_last = drawn.saturating_sub(width).max(width + 1);
+    if first == last {
+        return (room >= width).then(|| last.to_string());
     }
+    if place_of_last + width > room {
+        return (width <= room).then(|| format!("{:>drawn$}", last.to_string()));
+    }
+    let parts = (place_of_last / (width + APART)).max(1);
+    let days = usize::try_from((last - first).num_days()).unwrap_or(0);
+    let mut line = String::new();
+    for part in 0..=parts {
+        let day = first + Days::new((days * part / parts) as u64);
+        let _ = write!(line, "{:1$}{day}", "", place_of_last * part / parts - line.len());
+    }
+    Some(line)
 }
 
 /// Arranges items side by side, separated by `apart` blanks, in lines of at most `width` where possible.

@@ -76,7 +76,7 @@ impl Arguments {
         let options: Options = self.selection.options().into_iter().chain(self.manner.options()).collect();
         let series = ask(&options).await?;
         for warning in series.iter().flat_map(|series| &series.warnings) {
-            eprintln!("warning: {warning}");
+            output::complain(&format_args!("warning: {warning}"));
         }
         let mut text = Vec::new();
         write(&series, &mut text)?;

@@ -1,11 +1,10 @@
 //! `section4 mock-api`
 
-use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crate::mock::{Generate, Server, World};
-use crate::{Error, Result};
+use crate::{Error, Result, output};
 
 /// Serve the API of covid19api from a file or with generated data, until interrupted.
 #[derive(Debug, clap::Args)]
@@ -40,9 +39,7 @@ impl Arguments {
         let count = world.countries().len();
         let server = Server::listen(self.listen, world).await?;
         let plural = if count == 1 { "y" } else { "ies" };
-        let mut out = std::io::stdout();
-        writeln!(out, "serving {count} countr{plural} at http://{}", server.address())?;
-        out.flush()?;
+        output::print(format!("serving {count} countr{plural} at http://{}\n", server.address()).as_bytes())?;
         server.run_until(interrupted).await
     }
 }

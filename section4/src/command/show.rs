@@ -75,11 +75,18 @@ impl Arguments {
         let of_last = |count: usize| &history.days[history.days.len().saturating_sub(count)..];
         let asked = self.last.and_then(|last| usize::try_from(last).ok());
         let rows = of_last(asked.unwrap_or(ROWS));
-        let drawn = of_last(asked.unwrap_or(DAYS.min(terminal.width.saturating_sub(MARGIN))));
+        let drawn = of_last(asked.unwrap_or_else(|| default_days(terminal.width)));
         let name = table::plain(&history.country);
         let name = if terminal.has_colours { format!("\x1b[1m{name}\x1b[0m") } else { name };
         format!("{name}\n{}\n{}", table::table(rows, terminal.width), terminal.chart(drawn))
     }
+}
+
+/// The default number of days in a chart of this width: up to a week less than [`DAYS`] if that makes all bars wider.
+fn default_days(width: usize) -> usize {
+    let room = width.saturating_sub(MARGIN);
+    let columns_each = ((room + 7) / DAYS).clamp(1, 3);
+    DAYS.min(room / columns_each)
 }
 
 /// Properties of standard output; the width comes from `COLUMNS` or else from the terminal.
@@ -87,6 +94,16 @@ fn terminal() -> Terminal {
     let is_terminal = std::io::stdout().is_terminal();
     let said = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()).filter(|columns| *columns > 0);
     let is = || comfy_table::Table::new().width().map(usize::from).filter(|columns| *columns > 0);
-    let is_plain = !is_terminal || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    Terminal { width: said.or_else(is).unwrap_or(WIDTH), has_colours: !is_plain }
+    Terminal { width: said.or_else(is).unwrap_or(WIDTH), has_colours: is_terminal && !output::is_plain() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn by_default_a_chart_fills_the_terminal() {
+        let widths = [40, 60, 80, 114, 115, 120, 200];
+        assert_eq!(widths.map(default_days), [30, 50, 56, 56, 52, 55, 56]);
+    }
 }
