@@ -74,6 +74,9 @@ is_well() { [ "$1" = 'running healthy' ] || [ "$1" = 'done' ]; }
 # Output of a container's last health check.
 last_check() { docker inspect --format '{{range .State.Health.Log}}{{println .Output}}{{end}}' "$1" | sed '/^$/d' | tail -n 1; }
 
+# What the health check of a container with the state $2 found, if that is `running unhealthy`.
+reason_of() { [ "$2" != 'running unhealthy' ] || printf ': %s' "$(last_check "$1")"; }
+
 is_running() { [ "$(docker inspect --format '{{.State.Running}}' "$(container_of "$1")" 2>/dev/null)" = true ]; }
 
 need_running() {
@@ -134,7 +137,7 @@ wait_until_well() {
                 'running starting' | 'running busy' | 'created '* | 'restarting '* | 'paused '*) waiting+=" $name" ;;
                 *)
                     docker logs --tail 20 "$id" >&2
-                    die "$name is $state; see its last lines above, and all of them with scripts/${0##*/} logs"
+                    die "$name is $state$(reason_of "$id" "$state"); see its last lines above, and all of them with scripts/${0##*/} logs"
                     ;;
             esac
         done < <(containers)
@@ -326,7 +329,7 @@ status() {
     while read -r id _; do
         some=yes
         name=$(name_of "$id") state=$(state_of "$id")
-        printf '%-24s %s\n' "$name" "$state"
+        printf '%-24s %s\n' "$name" "$state$(reason_of "$id" "$state")"
         is_well "$state" || well=''
     done < <(containers)
     if [ -z "$some" ]; then
