@@ -120,7 +120,18 @@ pub struct Scores {
     pub confusion: [[u64; PRICES]; PRICES],
 }
 
-/// Compares models on the same folds. `progress` is called after each fold of each model.
+/// A step of an evaluation. All folds come first, in any order, then the permutation tests of all models.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// A model was fitted to a fold.
+    Fold,
+    /// The prices were permuted once, for one model.
+    Permutation,
+    /// All scores of a model are known.
+    Model,
+}
+
+/// Compares models on the same folds. `progress` is called after each step.
 ///
 /// # Errors
 /// If the cars cannot be split into folds, or a model cannot be fitted.
@@ -128,24 +139,25 @@ pub fn evaluate(
     table: &Table,
     candidates: &[Candidate],
     settings: Settings,
-    progress: &(dyn Fn() + Sync),
+    progress: &(dyn Fn(Step) + Sync),
 ) -> Result<Evaluation> {
     let folds = Folds::new(table, settings.folds, settings.repeats, settings.seed)?;
     let splits = settings.folds * settings.repeats;
     let parts = (0..candidates.len() * splits).into_par_iter().map(|task| {
         let (candidate, split) = (candidates[task / splits], task % splits);
         let part = evaluate_fold(table, candidate, &folds, split / settings.folds, split % settings.folds);
-        progress();
+        progress(Step::Fold);
         part
     });
     // All results are collected before the first error is returned: which error occurs first in time depends on the
     // threads.
     let parts: Vec<Result<Part>> = parts.collect();
     let parts: Vec<Part> = parts.into_iter().collect::<Result<_>>()?;
-    let scores = candidates
-        .par_iter()
-        .zip(parts.par_chunks(splits))
-        .map(|(candidate, parts)| scores(table, *candidate, parts, settings));
+    let scores = candidates.par_iter().zip(parts.par_chunks(splits)).map(|(candidate, parts)| {
+        let scores = scores(table, *candidate, parts, settings, progress);
+        progress(Step::Model);
+        scores
+    });
     Ok(Evaluation {
         rows: table.cars().len(),
         data_sha256: table.sha256(),
@@ -174,7 +186,13 @@ fn evaluate_fold(table: &Table, candidate: Candidate, folds: &Folds, repeat: usi
     Ok(Part { places, probabilities, seconds: started.elapsed().as_secs_f64() })
 }
 
-fn scores(table: &Table, candidate: Candidate, parts: &[Part], settings: Settings) -> Scores {
+fn scores(
+    table: &Table,
+    candidate: Candidate,
+    parts: &[Part],
+    settings: Settings,
+    progress: &(dyn Fn(Step) + Sync),
+) -> Scores {
     let prices: Vec<usize> = table.cars().iter().map(|car| car.price()).collect();
     let outcomes: Vec<Vec<metrics::Outcome>> = parts.iter().map(|part| outcomes(part, &prices)).collect();
     let (accuracy_mean, accuracy_standard_error) = metrics::accuracy(&outcomes, settings.folds);
@@ -189,7 +207,9 @@ fn scores(table: &Table, candidate: Candidate, parts: &[Part], settings: Setting
         accuracy_standard_error,
         macro_f1: macro_f1 / settings.repeats as f64,
         log_loss: metrics::log_loss(outcomes.iter().flatten()),
-        p_value: permutation::p_value(&votes(parts, prices.len()), &prices, settings.permutations, seed),
+        p_value: permutation::p_value(&votes(parts, prices.len()), &prices, settings.permutations, seed, &|| {
+            progress(Step::Permutation);
+        }),
         seconds: parts.iter().map(|part| part.seconds).sum(),
         prices: metrics::of_prices(&confusion),
         confusion,
@@ -215,9 +235,14 @@ fn votes(parts: &[Part], cars: usize) -> Vec<[u32; PRICES]> {
     votes
 }
 
-/// The number of folds that an evaluation processes, as the length of a progress bar.
-pub fn steps(candidates: &[Candidate], settings: Settings) -> usize {
-    candidates.len() * settings.folds * settings.repeats
+/// The number of steps of a kind in an evaluation, as the length of a progress bar.
+pub fn steps(kind: Step, candidates: &[Candidate], settings: Settings) -> usize {
+    let of_model = match kind {
+        Step::Fold => settings.folds * settings.repeats,
+        Step::Permutation => settings.permutations,
+        Step::Model => 1,
+    };
+    candidates.len() * of_model
 }
 
 fn unfit(message: String, help: &str) -> Error {

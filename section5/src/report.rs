@@ -9,6 +9,8 @@ mod limit;
 mod models;
 mod page;
 
+use chrono::NaiveDate;
+
 use crate::Result;
 use crate::evaluate::{Candidate, Evaluation};
 use crate::model::{BayesInversion, Fitted, Model};
@@ -17,31 +19,37 @@ use crate::schema::{Attribute, Known};
 use crate::table::Table;
 
 use bars::{Bar, bars};
-use page::{escape, figure, percent, thousands, tile, times};
+use chart::WIDE;
+use page::{Section, escape, figure, percent, thousands, tile, times};
 
-/// The report on an evaluation of these cars, and on a prediction for a partially known car. The same arguments give
-/// the same bytes, because the durations of models are not included.
+/// The report of a day on an evaluation of these cars, and on a prediction for a partially known car. The same
+/// arguments give the same bytes, because the durations of models are not included.
 ///
 /// # Errors
 /// If a model cannot be fitted.
-pub fn html(table: Table, evaluation: &Evaluation, known: Known) -> Result<String> {
+pub fn html(table: Table, evaluation: &Evaluation, known: Known, date: NaiveDate) -> Result<String> {
     let bayes = BayesInversion::fit(&table, &Attribute::FEATURES)?;
     let fitted = Fitted::fit(table, Candidate::DEFAULT)?;
     let prediction = Prediction::of(known, &fitted);
     let table = &fitted.training;
-    let body = [
-        head(evaluation, &prediction),
+    let sections = [
         data::section(table)?,
-        models::section(evaluation)?,
+        models::comparison(evaluation)?,
+        models::confusion_matrices(evaluation)?,
         limit::section(table, evaluation)?,
         learned::section(&bayes, table)?,
         example(&prediction)?,
+    ];
+    let body = [
+        head(evaluation, &prediction, date),
+        page::contents(&sections),
+        sections.iter().map(Section::html).collect(),
         foot(evaluation),
     ];
     Ok(page::page("The buying price of a car", &body.concat()))
 }
 
-fn head(evaluation: &Evaluation, prediction: &Prediction) -> String {
+fn head(evaluation: &Evaluation, prediction: &Prediction, date: NaiveDate) -> String {
     let best = evaluation.best();
     let accuracy = best.map_or(String::new(), |scores| percent(scores.accuracy_mean));
     let name = best.map_or("", |scores| scores.candidate.model.label());
@@ -55,9 +63,12 @@ fn head(evaluation: &Evaluation, prediction: &Prediction) -> String {
     ];
     format!(
         "<h1>The buying price of a car</h1>\n\
+         <p class=\"muted\">Report of <time datetime=\"{date}\">{}</time>, section5 {}</p>\n\
          <p class=\"lead\">How well do maintenance, doors, persons, boot, safety and acceptability predict the price \
          class of a car? {} cars, {} models, each evaluated on held-out cars.</p>\n\
          <div class=\"tiles\">\n{}</div>\n",
+        date.format("%-d %B %Y"),
+        env!("CARGO_PKG_VERSION"),
         thousands(evaluation.rows),
         evaluation.models.len(),
         tiles.concat()
@@ -65,11 +76,11 @@ fn head(evaluation: &Evaluation, prediction: &Prediction) -> String {
 }
 
 /// The requested prediction.
-fn example(prediction: &Prediction) -> Result<String> {
+fn example(prediction: &Prediction) -> Result<Section> {
     let names = Attribute::Buying.levels().iter().zip(prediction.probabilities);
     let shares: Vec<Bar> =
         names.map(|(name, share)| Bar { name: (*name).to_owned(), share, value: percent(share) }).collect();
-    let chart = bars("Probability of each price for the example car", &shares)?;
+    let chart = bars("Probability of each price for the example car", WIDE, &shares)?;
     let given = |text: String| format!("<code>{}</code>", escape(&text));
     let given: Vec<String> = prediction
         .known
@@ -93,13 +104,14 @@ fn example(prediction: &Prediction) -> Result<String> {
         thousands(prediction.matching_rows),
         thousands(prediction.rows)
     );
-    Ok(format!(
-        "<h2>Example prediction</h2>\n<div class=\"split\">\n<div>\n\
+    let body = format!(
+        "<div class=\"split\">\n<div>\n\
          <p>Given: {}.{averaged} The most probable price is <b>{}</b>.</p>\n{warning}</div>\n{}</div>\n",
         if given.is_empty() { "nothing".to_owned() } else { given.join(", ") },
         prediction.price(),
-        figure("", "Probability of each price", &chart, &caption)
-    ))
+        figure("Probability of each price", &chart, &caption)
+    );
+    Ok(Section { id: "example", title: "Example prediction".to_owned(), body })
 }
 
 fn foot(evaluation: &Evaluation) -> String {

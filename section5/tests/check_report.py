@@ -17,7 +17,8 @@ import sys
 
 from playwright.sync_api import Page, sync_playwright
 
-WIDTHS = [400, 1400]
+# The narrowest and the widest screen of each layout.
+WIDTHS = [390, 539, 540, 719, 720, 779, 780, 800, 1039, 1040, 1099, 1100, 1400]
 SCHEMES = ["light", "dark"]
 SMALLEST_LETTERS = 10  # pixels
 LEAST_CONTRAST = 4.5  # WCAG 2, level AA
@@ -46,6 +47,17 @@ MEASURES = {
     "a text is truncated": """() => [...document.querySelectorAll('h1, h2, h3, p, li, b, span, figcaption, .scroll')]
         .filter(part => part.scrollWidth > part.clientWidth + 1 && getComputedStyle(part).display !== 'inline')
         .map(part => part.textContent.trim().slice(0, 60))""",
+    "a row of cards is not filled": """() => [...document.querySelectorAll('.grid')].flatMap(grid => {
+        const columns = getComputedStyle(grid).gridTemplateColumns.split(' ').length;
+        const spans = [...grid.children].map(card => Number(/span (\\d+)/.exec(getComputedStyle(card).gridColumn)?.[1] ?? 1));
+        const empty = -spans.reduce((sum, span) => sum + span, 0) % columns;
+        return empty ? [`${columns} columns, ${spans.length} cards: ${grid.textContent.trim().slice(0, 60)}`] : [];
+    })""",
+    "a chart is much narrower than its card": """() => [...document.querySelectorAll('.card svg')].filter(svg =>
+        svg.getBoundingClientRect().width < 0.75 * svg.parentElement.getBoundingClientRect().width
+    ).map(svg => svg.getAttribute('aria-label'))""",
+    "a link leads nowhere": """() => [...document.querySelectorAll('a')].map(link => link.getAttribute('href'))
+        .filter(to => !to.startsWith('#') || !document.getElementById(to.slice(1)))""",
     "text is too small": """smallest => [...document.querySelectorAll('svg')].flatMap(svg => {
         const scale = svg.getBoundingClientRect().width / svg.viewBox.baseVal.width;
         return [...svg.querySelectorAll('text')]
@@ -87,7 +99,7 @@ CONTRASTS = """least => {
         return (light + 0.05) / (dark + 0.05);
     };
     const texts = [...document.querySelectorAll('svg text')].map(text => [text, getComputedStyle(text).fill, under(text)]);
-    const prose = [...document.querySelectorAll('h1, h2, h3, p, li, b, span, figcaption, td, th')]
+    const prose = [...document.querySelectorAll('h1, h2, h3, p, li, a, b, span, time, figcaption, td, th')]
         .map(part => [part, getComputedStyle(part).color, behind(part)]);
     return [...texts, ...prose].map(([part, ink, paper]) => [part, contrast(ink, paper)])
         .filter(([, found]) => found < least)

@@ -4,11 +4,12 @@
 mod support;
 
 use std::collections::HashSet;
+use std::process::{Command, Stdio};
 
 use section5::evaluate::Folds;
 use section5::rules::full_table;
 use serde_json::Value;
-use support::{Folder, scores};
+use support::{Folder, Ran, scores};
 
 /// Everything except the durations.
 fn without_times(mut evaluation: Value) -> Value {
@@ -109,13 +110,86 @@ fn each_car_is_tested_once_per_repetition_in_folds_of_equal_size() {
 }
 
 #[test]
-fn the_table_has_all_models_and_both_limits() {
+fn the_table_has_all_models_and_both_limits_in_60_columns() {
     let ran = Folder::new().run("evaluate --repeats 1 --folds 2 --permutations 9");
     for said in
-        ["bayes     all", "boosting  selected", "guessing", "ceiling", "619 of 1728", "selected: maint, safety, class"]
+        ["bayes    all", "boosting selected", "guessing", "ceiling", "619 of 1728", "selected: maint, safety, class"]
     {
         ran.ended(0, said);
     }
+    let lines: Vec<&str> = ran.out.lines().collect();
+    assert!(lines.iter().all(|line| line.chars().count() <= 60 && line.trim_end() == *line), "{}", ran.out);
+    assert_eq!(lines[2], "                               macro    log              CPU");
+    assert_eq!(lines[3], "model    features accuracy, %     F1   loss       p  seconds");
+    // The limits are below the means.
+    let end_of_number = |name: &str| {
+        let line = lines.iter().find(|line| line.starts_with(name)).unwrap();
+        line.char_indices().position(|(at, _)| line[..at].ends_with(|c: char| c.is_ascii_digit())).unwrap() + 2
+    };
+    assert_eq!((end_of_number("guessing"), end_of_number("ceiling")), (end_of_number("bayes"), end_of_number("bayes")));
+}
+
+/// The output of a command in a terminal of this width, both streams, without what was overwritten.
+fn in_a_terminal(columns: u16, arguments: &str) -> String {
+    let shown = format!("stty rows 24 cols {columns} && exec '{}' {arguments}", env!("CARGO_BIN_EXE_section5"));
+    let mut script = Command::new("script");
+    script.args(["--quiet", "--return", "--command", &shown, "/dev/null"]).stdin(Stdio::null()).env("TERM", "xterm");
+    let ran = script.output().unwrap();
+    assert!(ran.status.success(), "{ran:?}");
+    String::from_utf8(ran.stdout).unwrap()
+}
+
+#[test]
+fn a_terminal_shows_the_folds_and_then_the_models_that_are_done() {
+    let arguments = "evaluate --repeats 2 --folds 10 --permutations 999";
+    for columns in [40, 60] {
+        let shown = in_a_terminal(columns, arguments);
+        let progress: Vec<&str> = shown.split(['\r', '\n']).filter(|line| line.contains(" left")).collect();
+        assert!(progress.iter().any(|line| line.contains("/140 folds, ")), "{shown:?}");
+        assert!(progress.iter().any(|line| line.contains("/7 models, ")), "{shown:?}");
+        for line in progress {
+            let line = line.rsplit("\x1b[2K").next().unwrap();
+            assert!(line.trim_end().chars().count() <= usize::from(columns), "{line:?}");
+        }
+    }
+}
+
+#[test]
+fn progress_is_only_for_terminals() {
+    let ran = Folder::new().run("evaluate --repeats 1 --folds 2 --permutations 9");
+    assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn a_closed_pipe_is_not_an_error() {
+    let folder = Folder::new();
+    folder.write("cars.csv", "safety\nhigh\nnone\n");
+    let closed = || {
+        let (_, writer) = std::io::pipe().unwrap();
+        Stdio::from(writer)
+    };
+    let quick = "--repeats 1 --folds 2 --permutations 9";
+    let commands = [
+        "generate".to_owned(),
+        format!("evaluate {quick}"),
+        format!("evaluate --json {quick}"),
+        format!("train --output model.json --kind majority {quick}"),
+        format!("report --output report.html {quick}"),
+        "predict --class good".to_owned(),
+        "predict --input cars.csv --output prices.csv".to_owned(),
+        "predict --help".to_owned(),
+    ];
+    for arguments in commands {
+        let arguments: Vec<&str> = arguments.split_whitespace().collect();
+        let ran = Ran::of(folder.command(&arguments).stdout(closed()).stderr(Stdio::piped()).output().unwrap());
+        assert_eq!(ran.code, Some(0), "{arguments:?}: {ran:#?}");
+        assert!(ran.err.lines().all(|line| line.starts_with("warning: ")), "{ran:#?}");
+        // `2>&1 | head`
+        let both = folder.command(&arguments).stdout(closed()).stderr(closed()).status().unwrap();
+        assert_eq!(both.code(), Some(0), "{arguments:?}");
+    }
+    let failed = folder.command(&["evaluate", "--data", "none.csv"]).stderr(closed()).status().unwrap();
+    assert_eq!(failed.code(), Some(1));
 }
 
 #[test]

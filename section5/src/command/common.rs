@@ -1,12 +1,13 @@
 //! Options of several commands.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use clap::builder::PossibleValuesParser;
 use clap::value_parser;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::evaluate::{self, Candidate, Evaluation, Settings};
+use crate::evaluate::{self, Candidate, Evaluation, Settings, Step};
 use crate::schema::{Attribute, Known};
 use crate::table::Table;
 use crate::{Error, Result, rules};
@@ -51,21 +52,64 @@ impl Validation {
         Settings { folds: folds as usize, repeats: repeats as usize, seed, permutations: permutations as usize }
     }
 
-    /// Evaluates, with a progress bar on a terminal.
+    /// Evaluates, with its progress on standard error if that is a terminal.
     pub(super) fn evaluate(&self, table: &Table, candidates: &[Candidate]) -> Result<Evaluation> {
         let settings = self.settings();
-        let bar = ProgressBar::new(evaluate::steps(candidates, settings) as u64);
-        if let Ok(style) = ProgressStyle::with_template("evaluating {bar:40} {pos}/{len} folds, {eta} left") {
-            bar.set_style(style);
-        }
         let threads = usize::from(self.threads.unwrap_or(0));
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().map_err(|error| Error::Usage {
             message: format!("the threads cannot be started: {error}"),
             help: "use fewer: --threads".to_owned(),
         })?;
-        let evaluation = pool.install(|| evaluate::evaluate(table, candidates, settings, &|| bar.inc(1)));
-        bar.finish_and_clear();
+        let progress = Progress::new(candidates, settings);
+        let evaluation = pool.install(|| evaluate::evaluate(table, candidates, settings, &|step| progress.after(step)));
+        progress.bar.finish_and_clear();
         evaluation
+    }
+}
+
+/// A line of progress: first the folds, then the models whose permutation tests are done.
+struct Progress {
+    bar: ProgressBar,
+    permutations: u64,
+    models: u64,
+    tested: AtomicU64,
+}
+
+impl Progress {
+    fn new(candidates: &[Candidate], settings: Settings) -> Self {
+        let steps = |kind| evaluate::steps(kind, candidates, settings) as u64;
+        let bar = ProgressBar::new(steps(Step::Fold));
+        let progress =
+            Self { bar, permutations: steps(Step::Permutation), models: steps(Step::Model), tested: AtomicU64::new(0) };
+        progress.style("evaluating {wide_bar} {pos}/{len} folds, {eta} left");
+        progress
+    }
+
+    fn after(&self, step: Step) {
+        match step {
+            Step::Fold => {
+                self.bar.inc(1);
+                if self.bar.length() == Some(self.bar.position()) {
+                    self.bar.reset();
+                    self.bar.set_length(self.permutations);
+                    self.bar.set_message(format!("0/{}", self.models));
+                    self.style("testing {wide_bar} {msg} models, {eta} left");
+                }
+            }
+            Step::Permutation => self.bar.inc(1),
+            Step::Model => {
+                let tested = 1 + self.tested.fetch_add(1, Ordering::Relaxed);
+                self.bar.set_message(format!("{tested}/{}", self.models));
+            }
+        }
+    }
+
+    /// The template is valid; with the default one there would still be progress.
+    fn style(&self, template: &str) {
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            self.bar.set_style(style);
+        }
+        self.bar.tick();
     }
 }
 

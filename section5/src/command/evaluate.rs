@@ -41,7 +41,7 @@ impl Arguments {
     }
 }
 
-/// A human-readable table, followed by the scores per price of the best model.
+/// A human-readable table of at most 60 columns, followed by the scores per price of the best model.
 fn summary(evaluation: &Evaluation) -> String {
     let mut text = String::new();
     let mut line = |line: std::fmt::Arguments| {
@@ -50,20 +50,21 @@ fn summary(evaluation: &Evaluation) -> String {
     };
     let settings = evaluation.settings;
     line(format_args!(
-        "{} cars; folds {}, repeats {}, seed {}\n",
+        "{} cars; folds {}, repeats {}, seed {}",
         evaluation.rows, settings.folds, settings.repeats, settings.seed
     ));
+    line(format_args!(""));
+    line(format_args!("{:18}{:>11}{:>7}{:>7}{:>8}{:>9}", "", "", "macro", "log", "", "CPU"));
     line(format_args!(
-        "{:10}{:10}{:>10}{:>8}{:>10}{:>10}{:>9}{:>9}",
-        "model", "features", "accuracy", "±", "macro F1", "log loss", "p", "seconds"
+        "{:9}{:9}{:>11}{:>7}{:>7}{:>8}{:>9}",
+        "model", "features", "accuracy, %", "F1", "loss", "p", "seconds"
     ));
     for scores in &evaluation.models {
         line(format_args!(
-            "{:10}{:10}{:>8.1} %{:>8.1}{:>10.3}{:>10.4}{:>9.4}{:>9.2}",
+            "{:9}{:9}{:>11}{:>7.3}{:>7.3}{:>8.4}{:>9.2}",
             scores.candidate.model.name(),
             scores.candidate.feature_set.name(),
-            scores.accuracy_mean * 100.0,
-            scores.accuracy_standard_error * 100.0,
+            format!("{:.1} ± {:.1}", scores.accuracy_mean * 100.0, scores.accuracy_standard_error * 100.0),
             scores.macro_f1,
             scores.log_loss,
             scores.p_value,
@@ -71,20 +72,24 @@ fn summary(evaluation: &Evaluation) -> String {
         ));
     }
     let ceiling = evaluation.ceiling;
-    line(format_args!("{:20}{:>8.1} %", "guessing", evaluation.baseline * 100.0));
-    line(format_args!("{:20}{:>8.1} %   {} of {}", "ceiling", ceiling.accuracy * 100.0, ceiling.rows, evaluation.rows));
+    // Below the means, whose standard errors have six characters.
+    line(format_args!("{:18}{:>5.1}", "guessing", evaluation.baseline * 100.0));
+    let of_all = format!("({} of {})", ceiling.rows, evaluation.rows);
+    line(format_args!("{:18}{:>5.1} {of_all}", "ceiling", ceiling.accuracy * 100.0));
     if let Some(selected) = evaluation.models.iter().find(|scores| scores.candidate.feature_set.name() == "selected") {
         let names: Vec<&str> = selected.features.iter().map(|feature| feature.name()).collect();
         line(format_args!("\nselected: {}", names.join(", ")));
     }
     if let Some(best) = evaluation.best() {
         let name = best.candidate.model.name();
-        line(format_args!("\n{name}, {} features, by price:\n", best.candidate.feature_set.name()));
-        line(format_args!("{:10}{:>10}{:>8}{:>8}   predicted: {}", "price", "precision", "recall", "F1", prices()));
+        line(format_args!("\n{name}, {} features, by price:", best.candidate.feature_set.name()));
+        line(format_args!(""));
+        line(format_args!("{:32}{:>28}", "", "predicted"));
+        line(format_args!("{:7}{:>9}{:>8}{:>8}{}", "price", "precision", "recall", "F1", prices()));
         for (of_price, row) in best.prices.iter().zip(best.confusion) {
             let row: String = row.iter().map(|count| format!("{count:>7}")).collect();
             line(format_args!(
-                "{:10}{:>10.3}{:>8.3}{:>8.3}              {row}",
+                "{:7}{:>9.3}{:>8.3}{:>8.3}{row}",
                 of_price.price, of_price.precision, of_price.recall, of_price.f1
             ));
         }

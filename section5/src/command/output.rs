@@ -1,5 +1,6 @@
 //! Output of the commands: files, written atomically, and standard output.
 
+use std::fmt::Display;
 use std::fs::Permissions;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
@@ -22,6 +23,11 @@ pub(super) fn print(text: &[u8]) -> Result<()> {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(()),
     }
+}
+
+/// Prints a line to standard error. Unlike `eprintln`, it does not panic if that is a closed pipe (`2>&1 | head`).
+pub(super) fn complain(line: &dyn Display) {
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 /// Checks that the folder of a file exists, before work that takes long.

@@ -91,12 +91,13 @@ impl Arguments {
 fn warn(batch: &Batch, rejected: &Path) {
     for bad in batch.bad_rows.iter().take(MAX_PRINTED) {
         match bad {
-            Error::Table { help, .. } => eprintln!("warning: {bad}; {help}"),
-            other => eprintln!("warning: {other}"),
+            Error::Table { help, .. } => output::complain(&format_args!("warning: {bad}; {help}")),
+            other => output::complain(&format_args!("warning: {other}")),
         }
     }
     if let Some(more) = batch.bad_rows.len().checked_sub(MAX_PRINTED).filter(|more| *more > 0) {
-        eprintln!("warning: {} more; all are in {}", number(more, "rejected row"), rejected.display());
+        let more = number(more, "rejected row");
+        output::complain(&format_args!("warning: {more} more; all are in {}", rejected.display()));
     }
 }
 

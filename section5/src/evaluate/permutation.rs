@@ -11,11 +11,18 @@ const STREAM: u64 = u64::MAX;
 
 /// The p-value of the number of correct predictions under the hypothesis that they are independent of the prices: the
 /// share of permutations of the prices, including the true one, that agree with the predictions at least as often as
-/// the true one. `votes` has for each car the number of repetitions that predict each price.
+/// the true one. `votes` has for each car the number of repetitions that predict each price. `progress` is called after
+/// each permutation.
 ///
 /// The models are not fitted to permuted prices. Without any relation between features and price, a held-out car tends
 /// to have a price that its training cars lack, so the test is conservative.
-pub(super) fn p_value(votes: &[[u32; PRICES]], prices: &[usize], permutations: usize, seed: u64) -> f64 {
+pub(super) fn p_value(
+    votes: &[[u32; PRICES]],
+    prices: &[usize],
+    permutations: usize,
+    seed: u64,
+    progress: &dyn Fn(),
+) -> f64 {
     let right =
         |prices: &[usize]| -> u64 { votes.iter().zip(prices).map(|(votes, price)| u64::from(votes[*price])).sum() };
     let true_one = right(prices);
@@ -24,6 +31,7 @@ pub(super) fn p_value(votes: &[[u32; PRICES]], prices: &[usize], permutations: u
     let mut shuffled = prices.to_vec();
     let as_good = (0..permutations).filter(|_| {
         shuffle(&mut shuffled, &mut random);
+        progress();
         right(&shuffled) >= true_one
     });
     (1 + as_good.count()) as f64 / (1 + permutations) as f64
@@ -54,16 +62,16 @@ mod tests {
 
     #[test]
     fn correct_predictions_are_significant() {
-        assert_eq!(p_value(&votes(|price| price), &PRICES_OF_CARS, 999, 1), 0.001);
+        assert_eq!(p_value(&votes(|price| price), &PRICES_OF_CARS, 999, 1, &|| ()), 0.001);
     }
 
     #[test]
     fn a_constant_prediction_is_not_significant() {
-        assert_eq!(p_value(&votes(|_| 2), &PRICES_OF_CARS, 999, 1), 1.0);
+        assert_eq!(p_value(&votes(|_| 2), &PRICES_OF_CARS, 999, 1, &|| ()), 1.0);
     }
 
     #[test]
     fn wrong_predictions_are_not_significant() {
-        assert_eq!(p_value(&votes(|price| (price + 1) % PRICES), &PRICES_OF_CARS, 999, 1), 1.0);
+        assert_eq!(p_value(&votes(|price| (price + 1) % PRICES), &PRICES_OF_CARS, 999, 1, &|| ()), 1.0);
     }
 }

@@ -2,7 +2,7 @@
 
 use plotters::style::Color;
 
-use super::chart::{ACCENT, At, CONTRARY, INK, MUTED, RULE, TEXT, WIDTH, draw, part};
+use super::chart::{ACCENT, At, CONTRARY, INK, MUTED, RULE, TEXT, WIDE, draw, part};
 use crate::Result;
 use crate::evaluate::Evaluation;
 
@@ -14,47 +14,47 @@ pub(super) struct Bar {
     pub(super) value: String,
 }
 
-/// Bars in rows; the longest name determines the space on their left.
-pub(super) fn bars(description: &str, bars: &[Bar]) -> Result<String> {
+/// Bars in rows, in a chart of this width; the longest name determines the space on their left.
+pub(super) fn bars(description: &str, width: i32, bars: &[Bar]) -> Result<String> {
     const ROW: i32 = 24;
     let longest = bars.iter().map(|bar| bar.name.chars().count()).max().unwrap_or(0);
     let left = 8 * longest as i32 + 10;
-    let room = WIDTH - left - 64;
-    draw(description, ROW * bars.len() as i32 + 4, |canvas| {
+    let longest = bars.iter().map(|bar| bar.value.chars().count()).max().unwrap_or(0);
+    let room = width - left - 8 * longest as i32 - 8;
+    draw(description, (width, ROW * bars.len() as i32 + 4), |canvas| {
         for (bar, y) in bars.iter().zip((2..).step_by(ROW as usize)) {
             let middle = y + ROW / 2;
-            let width = part(room, bar.share).max(1);
+            let long = part(room, bar.share).max(1);
             canvas.text(&bar.name, (left - 8, middle), At::End, TEXT, INK)?;
-            canvas.rectangle((left, y + 4), (width, ROW - 8), ACCENT.mix(0.9))?;
-            canvas.text(&bar.value, (left + width + 6, middle), At::Start, TEXT, MUTED)?;
+            canvas.rectangle((left, y + 4), (long, ROW - 8), ACCENT.mix(0.9))?;
+            canvas.text(&bar.value, (left + long + 6, middle), At::Start, TEXT, MUTED)?;
         }
         Ok(())
     })
 }
 
 /// The accuracy of each model with its standard error, between guessing and the ceiling.
-pub(super) fn comparison(evaluation: &Evaluation) -> Result<String> {
+pub(super) fn accuracies(evaluation: &Evaluation) -> Result<String> {
     const ROW: i32 = 32;
-    const HEAD: i32 = 40;
+    const HEAD: i32 = 42;
     const FOOT: i32 = 26;
     let axis = Axis::of(evaluation);
     let bottom = HEAD + ROW * evaluation.models.len() as i32;
-    draw("Accuracy of each model, with its standard error", bottom + FOOT, |canvas| {
+    draw("Accuracy of each model, with its standard error", (WIDE, bottom + FOOT), |canvas| {
         for accuracy in axis.ticks() {
             let x = axis.x(accuracy);
             canvas.line((x, HEAD), (x, bottom), RULE, 1)?;
             canvas.text(&format!("{:.0} %", accuracy * 100.0), (x, bottom + 14), At::Middle, TEXT - 1.0, MUTED)?;
         }
-        // The labels point away from each other, because the two lines may be close.
-        let limits = [
-            ("guessing", evaluation.baseline, CONTRARY, At::End, 4),
-            ("ceiling", evaluation.ceiling.accuracy, ACCENT, At::Start, -4),
-        ];
-        for (name, accuracy, colour, at, beside) in limits {
+        // Each label has a line of its own, because the two limits may be close.
+        let limits =
+            [("guessing", evaluation.baseline, CONTRARY, 8), ("ceiling", evaluation.ceiling.accuracy, ACCENT, 24)];
+        for (name, accuracy, colour, y) in limits {
             let x = axis.x(accuracy);
-            canvas.line((x, HEAD - 6), (x, bottom), colour, 2)?;
-            canvas.text(name, (x + beside, HEAD - 32), at, TEXT, colour)?;
-            canvas.text(&format!("{:.1} %", accuracy * 100.0), (x + beside, HEAD - 16), at, TEXT, colour)?;
+            canvas.line((x, HEAD - 8), (x, bottom), colour, 2)?;
+            let label = format!("{name} {:.1} %", accuracy * 100.0);
+            let half = 4 * label.chars().count() as i32;
+            canvas.text(&label, (x.clamp(half, WIDE - half), y), At::Middle, TEXT, colour)?;
         }
         for (scores, y) in evaluation.models.iter().zip((HEAD + ROW / 2..).step_by(ROW as usize)) {
             let (mean, error) = (scores.accuracy_mean, scores.accuracy_standard_error);
@@ -99,12 +99,12 @@ impl Axis {
 
     fn ticks(&self) -> impl Iterator<Item = f64> + '_ {
         let steps = ((self.to - self.from) / Self::STEP).round() as usize;
-        // Limits the number of labels, regardless of the range.
-        let every = steps.div_ceil(5).max(1);
+        // With more labels there would be too little space between them.
+        let every = steps.div_ceil(4).max(1);
         (0..=steps).step_by(every).map(|step| self.from + step as f64 * Self::STEP)
     }
 
     fn x(&self, value: f64) -> i32 {
-        Self::LEFT + part(WIDTH - Self::LEFT - Self::RIGHT, (value - self.from) / (self.to - self.from))
+        Self::LEFT + part(WIDE - Self::LEFT - Self::RIGHT, (value - self.from) / (self.to - self.from))
     }
 }

@@ -6,8 +6,10 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use crate::{Error, Result};
 
-/// The width of every chart, in pixels of a narrow screen, so that texts are readable on any screen.
-pub(super) const WIDTH: i32 = 320;
+/// The width of a chart, in pixels of a narrow screen, so that texts are readable on any screen.
+pub(super) const WIDE: i32 = 320;
+/// The width of a chart of which up to four are side by side.
+pub(super) const NARROW: i32 = 220;
 /// The default height of text, in the same units.
 pub(super) const TEXT: f64 = 12.0;
 
@@ -20,6 +22,9 @@ pub(super) const CONTRARY: RGBColor = RGBColor(0xC2, 0x41, 0x0C);
 
 /// Maximum opacity of a cell's colour: with more, its text would not be readable in both modes.
 const STRONGEST: f64 = 0.45;
+
+/// Space between cells of a heatmap.
+const GAP: i32 = 1;
 
 /// An SVG that is being drawn.
 pub(super) struct Canvas<'s> {
@@ -69,18 +74,29 @@ impl Canvas<'_> {
 
     /// Draws a heatmap cell: a colour with an opacity, and a readable text on it.
     pub(super) fn cell(&self, corner: (i32, i32), size: (i32, i32), colour: RGBColor, share: f64, text: &str) -> Drawn {
-        let gap = 1;
-        self.rectangle(corner, (size.0 - gap, size.1 - gap), RULE.mix(0.4))?;
+        self.rectangle(corner, (size.0 - GAP, size.1 - GAP), RULE.mix(0.4))?;
         let strength = (share * STRONGEST * 1000.0).round() / 1000.0;
-        self.rectangle(corner, (size.0 - gap, size.1 - gap), colour.mix(strength))?;
+        self.rectangle(corner, (size.0 - GAP, size.1 - GAP), colour.mix(strength))?;
         self.text(text, (corner.0 + size.0 / 2, corner.1 + size.1 / 2), At::Middle, TEXT - 1.0, INK)
+    }
+
+    /// Draws the outline of a heatmap cell, inside it.
+    pub(super) fn outline(&self, (x, y): (i32, i32), (width, height): (i32, i32), colour: RGBColor) -> Drawn {
+        let (right, bottom) = (x + width - GAP - 1, y + height - GAP - 1);
+        let corners =
+            [(x + 1, y + 1), (right, y + 1), (right, bottom), (x + 1, bottom), (x + 1, y + 1), (right, y + 1)];
+        self.area.draw(&PathElement::new(corners, colour.stroke_width(2)))
     }
 }
 
-/// Draws a chart. `description` is its description for screen readers.
-pub(super) fn draw(description: &str, height: i32, how: impl FnOnce(&Canvas) -> Drawn) -> Result<String> {
+/// Draws a chart of this width and height. `description` is its description for screen readers.
+pub(super) fn draw(
+    description: &str,
+    (width, height): (i32, i32),
+    how: impl FnOnce(&Canvas) -> Drawn,
+) -> Result<String> {
     let mut svg = String::new();
-    let area = SVGBackend::with_string(&mut svg, (WIDTH as u32, height as u32)).into_drawing_area();
+    let area = SVGBackend::with_string(&mut svg, (width as u32, height as u32)).into_drawing_area();
     let canvas = Canvas { area };
     let drawn = how(&canvas).and_then(|()| canvas.area.present());
     drop(canvas);

@@ -1,8 +1,9 @@
 //! The section about the data.
 
 use super::bars::{Bar, bars};
+use super::chart::NARROW;
 use super::heatmap::{Cell, Heatmap, Row};
-use super::page::{figure, table as html_table, thousands};
+use super::page::{Section, figure, table as html_table, thousands};
 use crate::Result;
 use crate::association::{conditional, cramers_v};
 use crate::schema::Attribute;
@@ -10,26 +11,27 @@ use crate::selection::Selection;
 use crate::table::Table;
 
 /// Distributions of the attributes, and associations between them.
-pub(super) fn section(table: &Table) -> Result<String> {
+pub(super) fn section(table: &Table) -> Result<Section> {
     let most = Attribute::ALL.iter().flat_map(|attribute| counts(table, *attribute)).max().unwrap_or(1);
     let distributions: String =
         Attribute::ALL.iter().map(|attribute| distribution(table, *attribute, most)).collect::<Result<_>>()?;
     let associations = figure(
-        "",
         "Associations between attributes",
         &associations(table)?,
-        "Cramér’s V with bias correction: 0 is independent, 1 is determined.",
+        "Cramér’s V with bias correction: 0 is independent, 1 is determined. Outlined: an attribute with \
+         itself.",
     );
-    Ok(format!(
-        "<h2>Overview of the data</h2>\n<p>Number of cars by value of each attribute. Equally long \
+    let body = format!(
+        "<p>Number of cars by value of each attribute. Equally long \
          bars are due to the design of the data, which is not a sample of real cars.</p>\n\
-         <div class=\"grid\">\n{distributions}<div class=\"wide\">\n<p>By itself, only an attribute that is associated \
+         <div class=\"grid small\">\n{distributions}<p class=\"note\">By itself, only an attribute that is associated \
          with <code>buying</code> is informative about the price. Given it, others can add information: the class \
          depends on the price and all other attributes together, so its information about the price depends on them.\
-         </p></div>\n</div>\n\
+         </p>\n</div>\n\
          <div class=\"grid\">\n{associations}{}</div>\n",
         selection(table)
-    ))
+    );
+    Ok(Section { id: "data", title: "Overview of the data".to_owned(), body })
 }
 
 /// Number of cars with each level.
@@ -47,7 +49,7 @@ fn distribution(table: &Table, attribute: Attribute, most: usize) -> Result<Stri
     };
     let levels: Vec<Bar> = attribute.levels().iter().zip(counts(table, attribute)).map(bar).collect();
     let description = format!("Number of cars by value of {}", attribute.name());
-    Ok(figure("", attribute.name(), &bars(&description, &levels)?, ""))
+    Ok(figure(attribute.name(), &bars(&description, NARROW, &levels)?, ""))
 }
 
 fn associations(table: &Table) -> Result<String> {
@@ -55,13 +57,15 @@ fn associations(table: &Table) -> Result<String> {
         let strength = cramers_v(table, a, b);
         Cell { strength, text: format!("{strength:.2}") }
     };
-    let row = |a: Attribute| Row::Cells(a.name().to_owned(), Attribute::ALL.iter().map(|b| cell(a, *b)).collect());
+    let row =
+        |a: Attribute| Row { name: a.name().to_owned(), cells: Attribute::ALL.iter().map(|b| cell(a, *b)).collect() };
     let heatmap = Heatmap {
         description: "Cramér's V of each pair of attributes",
         axes: None,
         columns: Attribute::ALL.iter().map(|attribute| attribute.name().to_owned()).collect(),
         rows: Attribute::ALL.into_iter().map(row).collect(),
         cell_height: 34,
+        has_diagonal: true,
     };
     heatmap.draw()
 }

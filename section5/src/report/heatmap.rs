@@ -2,7 +2,7 @@
 
 use plotters::style::RGBColor;
 
-use super::chart::{ACCENT, At, CONTRARY, INK, MUTED, TEXT, WIDTH, draw};
+use super::chart::{ACCENT, At, CONTRARY, INK, MUTED, TEXT, WIDE, draw};
 use crate::Result;
 
 /// Maximum width of a letter.
@@ -17,12 +17,14 @@ pub(super) struct Heatmap<'h> {
     pub(super) columns: Vec<String>,
     pub(super) rows: Vec<Row>,
     pub(super) cell_height: i32,
+    /// Whether rows and columns are the same, so that the diagonal is outlined.
+    pub(super) has_diagonal: bool,
 }
 
-/// A row of cells, or a heading between rows.
-pub(super) enum Row {
-    Heading(String),
-    Cells(String, Vec<Cell>),
+/// A row of cells.
+pub(super) struct Row {
+    pub(super) name: String,
+    pub(super) cells: Vec<Cell>,
 }
 
 /// A number: its strength from -1 to 1, and its text.
@@ -40,17 +42,14 @@ impl Cell {
 
 impl Heatmap<'_> {
     pub(super) fn draw(&self) -> Result<String> {
-        let names = self.rows.iter().map(|row| match row {
-            Row::Heading(_) => 0,
-            Row::Cells(name, _) => name.chars().count(),
-        });
+        let names = self.rows.iter().map(|row| row.name.chars().count());
         let left = LETTER * names.max().unwrap_or(0) as i32 + 16;
-        let width = (WIDTH - left) / self.columns.len().max(1) as i32;
+        let width = (WIDE - left) / self.columns.len().max(1) as i32;
         let longest = LETTER * self.columns.iter().map(|name| name.chars().count()).max().unwrap_or(0) as i32;
         let upwards = longest > width;
         let head = if upwards { longest + 8 } else { 24 } + if self.axes.is_some() { 18 } else { 0 };
         let height = head + self.cell_height * self.rows.len() as i32;
-        draw(self.description, height, |canvas| {
+        draw(self.description, (WIDE, height), |canvas| {
             if let Some((rows, columns)) = self.axes {
                 canvas.text(columns, (left + width * self.columns.len() as i32 / 2, 9), At::Middle, TEXT, MUTED)?;
                 canvas.text(rows, (0, head - 12), At::Start, TEXT, MUTED)?;
@@ -62,17 +61,13 @@ impl Heatmap<'_> {
                     false => canvas.text(name, (middle, head - 12), At::Middle, TEXT, INK)?,
                 }
             }
-            for (row, y) in self.rows.iter().zip((head..).step_by(self.cell_height as usize)) {
-                let middle = y + self.cell_height / 2;
-                match row {
-                    Row::Heading(name) => canvas.text(name, (0, middle + 2), At::Start, TEXT, MUTED)?,
-                    Row::Cells(name, cells) => {
-                        canvas.text(name, (left - 8, middle), At::End, TEXT, INK)?;
-                        for (cell, column) in cells.iter().zip(0..) {
-                            let corner = (left + width * column, y);
-                            let size = (width, self.cell_height);
-                            canvas.cell(corner, size, colour(cell.strength), cell.strength.abs(), &cell.text)?;
-                        }
+            for ((row, y), number) in self.rows.iter().zip((head..).step_by(self.cell_height as usize)).zip(0..) {
+                canvas.text(&row.name, (left - 8, y + self.cell_height / 2), At::End, TEXT, INK)?;
+                for (cell, column) in row.cells.iter().zip(0..) {
+                    let (corner, size) = ((left + width * column, y), (width, self.cell_height));
+                    canvas.cell(corner, size, colour(cell.strength), cell.strength.abs(), &cell.text)?;
+                    if self.has_diagonal && number == column {
+                        canvas.outline(corner, size, INK)?;
                     }
                 }
             }

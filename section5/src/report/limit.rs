@@ -1,14 +1,15 @@
 //! The section about the upper limit of the accuracy.
 
 use super::bars::{Bar, bars};
-use super::page::{figure, percent, thousands};
+use super::chart::WIDE;
+use super::page::{Section, figure, percent, thousands};
 use crate::Result;
 use crate::evaluate::{Evaluation, groups_with_equal_features};
 use crate::schema::{Attribute, Car};
 use crate::table::Table;
 
 /// Explains the ceiling.
-pub(super) fn section(table: &Table, evaluation: &Evaluation) -> Result<String> {
+pub(super) fn section(table: &Table, evaluation: &Evaluation) -> Result<Section> {
     let groups = groups_with_equal_features(table);
     let ceiling = evaluation.ceiling;
     let one_each = ceiling.rows == groups.len();
@@ -19,24 +20,22 @@ pub(super) fn section(table: &Table, evaluation: &Evaluation) -> Result<String> 
         }
     };
     let chart = figure(
-        "",
         "Groups of cars that differ only in the price",
         &sizes(&groups)?,
         "By size of the group: the larger it is, the lower the maximum accuracy.",
     );
-    Ok(format!(
-        "<h2>Why {} is the limit</h2>\n<div class=\"split\">\n<div>\n<p>A model uses all attributes of a car \
-         except the price. Cars with equal features get the same prediction from any model. The {} cars form {} \
+    let body = format!(
+        "<div class=\"split\">\n<div>\n<p>A model uses all attributes of a car except the price. Cars with equal features get the same prediction from any model. The {} cars form {} \
          groups with equal features, and {within}. That gives at most {} correct predictions out of {}: {}.</p>\n{}</div>\n\
          {chart}</div>\n",
-        percent(ceiling.accuracy),
         thousands(table.cars().len()),
         thousands(groups.len()),
         thousands(ceiling.rows),
         thousands(table.cars().len()),
         percent(ceiling.accuracy),
         example(&groups),
-    ))
+    );
+    Ok(Section { id: "limit", title: format!("Why {} is the limit", percent(ceiling.accuracy)), body })
 }
 
 /// The first group with every price, if one exists.
@@ -69,5 +68,5 @@ fn sizes(groups: &[Vec<Car>]) -> Result<String> {
         Bar { name: cars, share: same.len() as f64 / groups.len() as f64, value: thousands(same.len()) }
     };
     let all: Vec<Bar> = sizes.chunk_by(|a, b| a == b).map(bar).take(MOST_BARS).collect();
-    bars("Number of groups with equal features by number of cars", &all)
+    bars("Number of groups with equal features by number of cars", WIDE, &all)
 }

@@ -1,43 +1,55 @@
 //! The section about the models' scores.
 
-use super::bars::comparison;
+use super::bars::accuracies;
 use super::heatmap::{Cell, Heatmap, Row};
-use super::page::{escape, figure, percent, table, times};
+use super::page::{Section, escape, figure, percent, table, times};
 use crate::Result;
 use crate::evaluate::{Evaluation, Scores};
 use crate::model::Kind;
 use crate::schema::Attribute;
 
-/// The comparison, and the confusion matrices.
-pub(super) fn section(evaluation: &Evaluation) -> Result<String> {
+/// The scores of all models.
+pub(super) fn comparison(evaluation: &Evaluation) -> Result<Section> {
     let settings = evaluation.settings;
     let chart = figure(
-        "",
         "Accuracy",
-        &comparison(evaluation)?,
+        &accuracies(evaluation)?,
         "A dot is the mean over all folds, a line is ± one standard error.",
     );
+    let body = format!(
+        "<p>Every model is fitted to {} of {} folds of the cars and tested on the \
+         remaining one, for all folds in turn; this is done {}. A model that predicts \
+         the price directly can do worse than guessing: in a table that has every combination once, the held-out cars \
+         are exactly those that the training cars lack. The inversion works: predict the probability of the class \
+         at each price, and compute the probability of each price given the class with Bayes’ rule.</p>\n\
+         <div class=\"grid\">\n{chart}{}</div>\n",
+        settings.folds - 1,
+        settings.folds,
+        match settings.repeats {
+            1 => times(1),
+            repeats => format!("{}, with other folds each time", times(repeats)),
+        },
+        scores_table(evaluation),
+    );
+    Ok(Section { id: "models", title: "The models compared".to_owned(), body })
+}
+
+/// The confusion matrices, that of the best model first.
+pub(super) fn confusion_matrices(evaluation: &Evaluation) -> Result<Section> {
     let best = evaluation.best();
     let others = evaluation.models.iter().filter(|scores| {
         scores.candidate.model != Kind::Majority && Some(scores.candidate) != best.map(|best| best.candidate)
     });
-    let others: String = others.map(confusion).collect::<Result<_>>()?;
-    let best = best.map(|best| confusion(best).map(|matrix| matrix + &of_prices(best))).transpose()?;
-    Ok(format!(
-        "<h2>The models compared</h2>\n<p>Every model is fitted to {} of {} folds of the cars and tested on the \
-         remaining one, for all folds in turn; this is done {}, with other folds each time. A model that predicts \
-         the price directly can do worse than guessing: in a table that has every combination once, the held-out cars \
-         are exactly those that the training cars lack. The inversion works: predict the probability of the class \
-         at each price, and compute the probability of each price given the class with Bayes’ rule.</p>\n\
-         <div class=\"grid\">\n{chart}{}</div>\n\
-         <h2>Confusion matrices</h2>\n<p>A row per true price, a column per predicted one, in percent of \
-         the row, over all repetitions. The diagonal is correct.</p>\n<div class=\"grid\">\n{}{others}</div>\n",
-        settings.folds - 1,
-        settings.folds,
-        times(settings.repeats),
-        scores_table(evaluation),
-        best.unwrap_or_default()
-    ))
+    let matrices: String = best.into_iter().chain(others).map(confusion).collect::<Result<_>>()?;
+    let body = format!(
+        "<div class=\"split\">\n<div>\n<p>A row per true price, a column per predicted one, in percent of the row, over \
+         all repetitions. The outlined diagonal is correct.</p>\n\
+         <p>Precision is the share of correct predictions among those of a price, recall the share of correct \
+         predictions among the cars with that price, and F1 their harmonic mean.</p></div>\n{}</div>\n\
+         <div class=\"grid\">\n{matrices}</div>\n",
+        best.map(of_prices).unwrap_or_default()
+    );
+    Ok(Section { id: "confusion", title: "Confusion matrices".to_owned(), body })
 }
 
 fn scores_table(evaluation: &Evaluation) -> String {
@@ -68,7 +80,7 @@ fn confusion(scores: &Scores) -> Result<String> {
     let prices: Vec<String> = Attribute::Buying.levels().iter().map(|price| (*price).to_owned()).collect();
     let row = |(price, counts): (&String, &[u64; 4])| {
         let all = counts.iter().sum::<u64>().max(1) as f64;
-        Row::Cells(price.clone(), counts.iter().map(|count| Cell::percent(*count as f64 / all)).collect())
+        Row { name: price.clone(), cells: counts.iter().map(|count| Cell::percent(*count as f64 / all)).collect() }
     };
     let title = title(scores);
     let description = format!("Confusion matrix of {title}");
@@ -78,8 +90,9 @@ fn confusion(scores: &Scores) -> Result<String> {
         columns: prices.clone(),
         rows: prices.iter().zip(&scores.confusion).map(row).collect(),
         cell_height: 36,
+        has_diagonal: true,
     };
-    Ok(figure("", &title, &heatmap.draw()?, ""))
+    Ok(figure(&title, &heatmap.draw()?, ""))
 }
 
 fn of_prices(best: &Scores) -> String {
@@ -89,7 +102,7 @@ fn of_prices(best: &Scores) -> String {
     };
     let rows: Vec<_> = best.prices.iter().map(row).collect();
     format!(
-        "<figure class=\"card wide\">\n<h3>Scores by price: {}</h3>\n{}</figure>\n",
+        "<figure class=\"card\">\n<h3>Scores by price: {}</h3>\n{}</figure>\n",
         escape(&title(best)),
         table(&["price", "precision", "recall", "F1"], &rows)
     )

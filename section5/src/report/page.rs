@@ -2,6 +2,26 @@
 
 const STYLE: &str = include_str!("style.css");
 
+/// A section of the page, with a heading that can be linked to.
+pub(super) struct Section {
+    pub(super) id: &'static str,
+    pub(super) title: String,
+    pub(super) body: String,
+}
+
+impl Section {
+    pub(super) fn html(&self) -> String {
+        format!("<section id=\"{}\">\n<h2>{}</h2>\n{}</section>\n", self.id, escape(&self.title), self.body)
+    }
+}
+
+/// The table of contents.
+pub(super) fn contents(sections: &[Section]) -> String {
+    let link = |section: &Section| format!("<li><a href=\"#{}\">{}</a></li>\n", section.id, escape(&section.title));
+    let links: String = sections.iter().map(link).collect();
+    format!("<nav aria-labelledby=\"contents\">\n<h2 id=\"contents\">Contents</h2>\n<ul>\n{links}</ul>\n</nav>\n")
+}
+
 /// The complete file.
 pub(super) fn page(title: &str, body: &str) -> String {
     let title = escape(title);
@@ -15,9 +35,9 @@ pub(super) fn page(title: &str, body: &str) -> String {
 }
 
 /// A chart with a title and a caption.
-pub(super) fn figure(class: &str, title: &str, svg: &str, caption: &str) -> String {
+pub(super) fn figure(title: &str, svg: &str, caption: &str) -> String {
     let caption = if caption.is_empty() { String::new() } else { format!("<figcaption>{caption}</figcaption>\n") };
-    format!("<figure class=\"card {class}\">\n<h3>{}</h3>\n{svg}{caption}</figure>\n", escape(title))
+    format!("<figure class=\"card\">\n<h3>{}</h3>\n{svg}{caption}</figure>\n", escape(title))
 }
 
 /// A key figure with its description.

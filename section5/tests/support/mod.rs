@@ -40,9 +40,14 @@ impl Folder {
     }
 
     pub(crate) fn run_with(&self, arguments: &[&str]) -> Ran {
+        Ran::of(self.command(arguments).output().unwrap())
+    }
+
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_section5"));
         // Errors must not be wrapped where the tests search for text.
-        Ran::of(command.args(arguments).current_dir(self.0.path()).env("NO_COLOR", "1").output().unwrap())
+        command.args(arguments).current_dir(self.0.path()).env("NO_COLOR", "1");
+        command
     }
 
     /// The output of a successful run, parsed as JSON.
@@ -54,7 +59,7 @@ impl Folder {
 }
 
 impl Ran {
-    fn of(Output { status, stdout, stderr }: Output) -> Self {
+    pub(crate) fn of(Output { status, stdout, stderr }: Output) -> Self {
         let text = |bytes| String::from_utf8(bytes).unwrap();
         Self { code: status.code(), out: text(stdout), err: text(stderr) }
     }
