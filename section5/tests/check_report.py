@@ -49,7 +49,8 @@ MEASURES = {
         .map(part => part.textContent.trim().slice(0, 60))""",
     "a row of cards is not filled": """() => [...document.querySelectorAll('.grid')].flatMap(grid => {
         const columns = getComputedStyle(grid).gridTemplateColumns.split(' ').length;
-        const spans = [...grid.children].map(card => Number(/span (\\d+)/.exec(getComputedStyle(card).gridColumn)?.[1] ?? 1));
+        const span = card => Number(/span (\\d+)/.exec(getComputedStyle(card).gridColumn)?.[1] ?? 1);
+        const spans = [...grid.children].map(span);
         const empty = -spans.reduce((sum, span) => sum + span, 0) % columns;
         return empty ? [`${columns} columns, ${spans.length} cards: ${grid.textContent.trim().slice(0, 60)}`] : [];
     })""",

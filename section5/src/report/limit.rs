@@ -25,8 +25,10 @@ pub(super) fn section(table: &Table, evaluation: &Evaluation) -> Result<Section>
         "By size of the group: the larger it is, the lower the maximum accuracy.",
     );
     let body = format!(
-        "<div class=\"split\">\n<div>\n<p>A model uses all attributes of a car except the price. Cars with equal features get the same prediction from any model. The {} cars form {} \
-         groups with equal features, and {within}. That gives at most {} correct predictions out of {}: {}.</p>\n{}</div>\n\
+        "<div class=\"split\">\n<div>\n<p>A model uses all attributes of a car \
+         except the price. Cars with equal features get the same prediction from any model. The {} cars form {} \
+         groups with equal features, and {within}. That gives at most {} correct predictions out of {}: {}.</p>\n\
+         {}</div>\n\
          {chart}</div>\n",
         thousands(table.cars().len()),
         thousands(groups.len()),
