@@ -180,7 +180,7 @@ fn an_invalid_response_leaves_the_table_unchanged() {
         (Reply::ok("location,date,total_cases\n"), &["--country", "Singapore"], "unknown country"),
         (Reply::ok("location,date,total_cases\n"), &[], ""),
         (Reply::Bytes(b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\nlocation,date".to_vec()), &[], ""),
-        (Reply::Stall(vec![]), &["--timeout", "200ms"], ""),
+        (Reply::Stall(vec![]), &["--request-timeout", "200ms"], ""),
         (Reply::Forever(vec![b'x'; 1 << 16]), &["--max-bytes", "100000"], ""),
         (Reply::new("302 Found", &["Location: http://other.example/"], ""), &[], "redirects to"),
     ] {

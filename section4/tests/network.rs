@@ -114,7 +114,8 @@ fn a_retry_after_beyond_the_limit_is_not_retried() {
 #[test]
 fn a_timeout_is_reported() {
     for reply in [Reply::Stall(vec![]), Reply::Stall(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n{".to_vec())] {
-        let ran = Server::replying(vec![reply]).fetch("disease.sh", &["--country", "Singapore", "--timeout", "300ms"]);
+        let ran = Server::replying(vec![reply])
+            .fetch("disease.sh", &["--country", "Singapore", "--request-timeout", "300ms"]);
         ran.failed(1, "no complete response in 0.3 s");
     }
 }

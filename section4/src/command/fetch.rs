@@ -53,7 +53,7 @@ pub(super) struct Manner {
     at_once: Option<u8>,
     /// Time limit of one attempt [default: 1m].
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
-    timeout: Option<Duration>,
+    request_timeout: Option<Duration>,
     /// How long to retry transient failures, counted from the first attempt; 0s for a single attempt [default: 2m].
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     retry_for: Option<Duration>,
@@ -111,7 +111,7 @@ impl Manner {
         let time = |time: Duration| humantime::format_duration(time).to_string();
         said([
             ("at_once", self.at_once.map(|number| number.to_string())),
-            ("timeout", self.timeout.map(time)),
+            ("timeout", self.request_timeout.map(time)),
             ("retry_for", self.retry_for.map(time)),
             ("max_bytes", self.max_bytes.map(|bytes| bytes.to_string())),
             ("cache", self.cache.as_ref().map(|folder| folder.display().to_string())),

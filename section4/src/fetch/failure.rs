@@ -68,7 +68,7 @@ impl Failure {
         }
         if error.is_timeout() {
             let message = format!("no complete response in {:.1} s", limit.as_secs_f64());
-            return unreachable(message, "raise the limits: --timeout, --retry-for", true);
+            return unreachable(message, "raise the limits: --request-timeout, --retry-for", true);
         }
         let is_cut_off =
             |cause: Cause<'_>| cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_incomplete_message);

@@ -1,18 +1,19 @@
 //! The arguments of the subcommands.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use clap::Args;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::task::{ParamChoice, Task};
-use crate::watch::{LogFormat, start_log};
+use crate::watch::{LogFormat, about_task, start_log};
 
 #[derive(Debug, Args)]
 pub(super) struct TaskArgs {
-    /// The task file.
-    #[arg(long, value_name = "FILE", env = "WEIR_TASK_CONFIG")]
-    pub(super) task_config: PathBuf,
+    #[command(flatten)]
+    pub(super) file: TaskFileArgs,
     /// The environment whose parameter values are used.
     #[arg(long, value_name = "NAME", env = "WEIR_ENV")]
     pub(super) env: Option<String>,
@@ -23,6 +24,17 @@ pub(super) struct TaskArgs {
     pub(super) log: LogArgs,
 }
 
+/// The task file, as an argument or as an option.
+#[derive(Debug, Args)]
+pub(super) struct TaskFileArgs {
+    /// The task file.
+    #[arg(value_name = "TASK.yaml")]
+    task: Option<PathBuf>,
+    /// The task file, as an option.
+    #[arg(long, value_name = "FILE", env = "WEIR_TASK_CONFIG")]
+    task_config: Option<PathBuf>,
+}
+
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {
     #[command(flatten)]
@@ -30,8 +42,8 @@ pub(super) struct RunArgs {
     #[command(flatten)]
     pub(super) state: StateArgs,
     /// Memory limit of the process, such as 256MiB or 2GB: operators spill to disk near it, and a run that exceeds it
-    /// ends with an error [default: half of the machine's memory].
-    #[arg(long, value_name = "SIZE", value_parser = size)]
+    /// ends with an error [default: half of the memory of the machine, or of its container].
+    #[arg(long, value_name = "SIZE", value_parser = size, env = "WEIR_MEMORY_LIMIT")]
     pub(super) memory_limit: Option<u64>,
     /// Number of threads [default: one per core].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
@@ -42,6 +54,9 @@ pub(super) struct RunArgs {
 pub(super) struct RunVerbArgs {
     #[command(flatten)]
     pub(super) run: RunArgs,
+    /// Maximum duration of the run, such as 50m: then it is asked to stop and rolls back, and 30 s later the process ends.
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub(super) timeout: Option<Duration>,
     /// Write the report of the run as JSON, whatever its outcome: one object as printed by `runs --json`.
     #[arg(long, value_name = "FILE.json")]
     pub(super) report: Option<PathBuf>,
@@ -64,9 +79,8 @@ pub(super) struct TestArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct RunsArgs {
-    /// The task file, which determines the state folder and the runs.
-    #[arg(long, value_name = "FILE", env = "WEIR_TASK_CONFIG")]
-    pub(super) task_config: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) file: TaskFileArgs,
     #[command(flatten)]
     pub(super) state: StateArgs,
     /// The number of runs to show, newest first.
@@ -112,9 +126,62 @@ pub(super) struct InitArgs {
 pub(super) struct DoctorArgs {
     #[command(flatten)]
     pub(super) run: RunArgs,
+    /// Also check this crontab: that cron can read it, and that it starts this program.
+    #[arg(long, value_name = "FILE")]
+    pub(super) crontab: Option<PathBuf>,
     /// Print JSON, one finding per line.
     #[arg(long)]
     pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ScheduleArgs {
+    #[command(flatten)]
+    pub(super) run: RunArgs,
+    #[command(flatten)]
+    pub(super) cron: CronArgs,
+}
+
+/// Due times other than those of the task file.
+#[derive(Debug, Args)]
+pub(super) struct CronArgs {
+    /// The due times as five cron fields in the time zone of the task's `schedule`, instead of its `cron`.
+    #[arg(long, value_name = "FIELDS")]
+    pub(super) cron: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct HealthArgs {
+    #[command(flatten)]
+    pub(super) task: TaskArgs,
+    #[command(flatten)]
+    pub(super) state: StateArgs,
+    #[command(flatten)]
+    pub(super) cron: CronArgs,
+    /// The due times are those at which this crontab starts this program.
+    #[arg(long, value_name = "FILE", conflicts_with = "cron")]
+    pub(super) crontab: Option<PathBuf>,
+    /// When the scheduler was started: what was due before does not count.
+    #[arg(long, value_name = "RFC3339")]
+    pub(super) since: Option<DateTime<Utc>>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PruneArgs {
+    #[command(flatten)]
+    pub(super) task: TaskArgs,
+    #[command(flatten)]
+    pub(super) state: StateArgs,
+    /// How much of the history stays, such as 90d [default: `retention.runs` in weir.yaml].
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub(super) keep: Option<Duration>,
+    /// Also remove files from the archives of the sources that were archived longer ago than this
+    /// [default: `retention.archives` in weir.yaml, otherwise none is removed].
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub(super) keep_archives: Option<Duration>,
+    /// Show what would be removed, and remove nothing.
+    #[arg(long)]
+    pub(super) dry_run: bool,
 }
 
 #[derive(Debug, Args)]
@@ -148,17 +215,22 @@ pub(super) struct StateArgs {
 #[derive(Debug, Args)]
 pub(super) struct LogArgs {
     /// The format of log lines.
-    #[arg(long, value_enum, default_value = "text", value_name = "FORMAT")]
+    #[arg(long, value_enum, default_value = "text", value_name = "FORMAT", env = "WEIR_LOG_FORMAT")]
     pub(super) log_format: LogFormat,
     /// Print only errors.
     #[arg(long)]
     pub(super) quiet: bool,
+    /// Print example values of rows also where the output is not a terminal, and may be kept as a log.
+    #[arg(long, env = "WEIR_SHOW_VALUES")]
+    pub(super) show_values: bool,
 }
 
 impl TaskArgs {
     pub(super) fn load(&self) -> Result<Task> {
         start_log(self.log.log_format, self.log.quiet);
-        Task::load(&self.task_config, &self.choice())
+        let task = Task::load(self.file.path(), &self.choice())?;
+        about_task(task.name());
+        Ok(task)
     }
 
     /// The name of the environment.
@@ -168,6 +240,44 @@ impl TaskArgs {
 
     pub(super) fn choice(&self) -> ParamChoice {
         ParamChoice { environment: self.env.clone(), values: self.params.clone() }
+    }
+}
+
+impl TaskFileArgs {
+    /// Takes the argument as the task file, if there is one; returns whether there is.
+    pub(super) fn take_argument(&mut self) -> bool {
+        let argument = self.task.take();
+        let is_given = argument.is_some();
+        self.task_config = argument.or(self.task_config.take());
+        is_given
+    }
+
+    /// Takes an argument that is no task file, which is one of the verb's own.
+    pub(super) fn take_other_argument(&mut self) -> Option<String> {
+        self.task
+            .take_if(|task| task.extension().is_none_or(|extension| extension != "yaml" && extension != "yml"))
+            .map(|task| task.to_string_lossy().into_owned())
+    }
+
+    /// The task file, if one was given.
+    pub(super) fn given(&self) -> Option<&Path> {
+        self.task_config.as_deref()
+    }
+
+    /// The task file. A command that needs one has it: `require`.
+    pub(super) fn path(&self) -> &Path {
+        self.given().unwrap_or(Path::new(""))
+    }
+
+    /// Fails if no task file was given.
+    pub(super) fn require(&self, program: &str, verb: &str) -> Result<()> {
+        match self.given() {
+            Some(_) => Ok(()),
+            None => {
+                let help = format!("{program} {verb} TASK.yaml; `{program} init` creates one from a CSV file");
+                Err(Error::usage("no task file was given", help))
+            }
+        }
     }
 }
 
@@ -182,6 +292,12 @@ impl StateArgs {
 fn name_and_value(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or_else(|| format!("`{text}` is not NAME=VALUE"))?;
     Ok((name.trim().to_owned(), value.to_owned()))
+}
+
+/// Parses a duration with units.
+fn duration(text: &str) -> Result<Duration, String> {
+    let duration = humantime::parse_duration(text).ok().filter(|duration| !duration.is_zero());
+    duration.ok_or_else(|| format!("`{text}` is not a duration: write 50m, 12h or 90d"))
 }
 
 /// Parses a number of bytes with a unit.

@@ -8,19 +8,23 @@ macro_rules! complain {
     }};
 }
 
-/// Prints a line on standard output. A closed pipe (`weir plan | head`) is not an error.
+/// Prints a line on standard output. A closed pipe (`weir plan | head`) is not an error; a full disk is one, at the end.
 macro_rules! say {
     ($($text:tt)*) => {{
         use std::io::Write;
-        let _ = writeln!(std::io::stdout(), $($text)*);
+        $crate::command::output::written(writeln!(std::io::stdout(), $($text)*));
     }};
 }
 
 mod args;
+mod columns;
 mod completions;
 mod doctor;
+mod health;
 mod init;
+mod output;
 mod plan;
+mod prune;
 mod recover;
 mod run;
 mod runs;
@@ -47,8 +51,8 @@ use crate::run::Settings;
 use crate::system::allocator::{self, Allocator};
 use crate::watch::{LogFormat, Observer, Observers};
 use args::{
-    CompletionsArgs, DoctorArgs, InitArgs, ManArgs, RecoverArgs, RunArgs, RunVerbArgs, RunsArgs, SchemaArgs, TaskArgs,
-    TestArgs,
+    CompletionsArgs, DoctorArgs, HealthArgs, InitArgs, LogArgs, ManArgs, PruneArgs, RecoverArgs, RunArgs, RunVerbArgs,
+    RunsArgs, ScheduleArgs, SchemaArgs, TaskArgs, TaskFileArgs, TestArgs,
 };
 
 /// A command line that runs tasks: `weir` itself, or the command of a section with its own functions.
@@ -104,6 +108,10 @@ impl std::fmt::Debug for OwnOptions {
 /// The subcommands that accept a section's own options.
 const WITH_OPTIONS: [&str; 4] = ["run", "plan", "doctor", "schedule"];
 
+/// The subcommands whose task is the default one unless another is given.
+const WITH_DEFAULT_TASK: [&str; 10] =
+    ["run", "validate", "test", "plan", "runs", "recover", "doctor", "schedule", "health", "prune"];
+
 /// The subcommands of every command line.
 #[derive(Debug, Subcommand)]
 enum Verb {
@@ -124,7 +132,11 @@ enum Verb {
     /// Check everything the task needs on this machine: files, disk, memory, ledger and lock. Nothing is changed.
     Doctor(DoctorArgs),
     /// Keep running, and start the task at the due times of its `schedule`.
-    Schedule(RunArgs),
+    Schedule(ScheduleArgs),
+    /// Check that the runs are on time: the newest ones in the ledger against the schedule. Exit code 1 if not.
+    Health(HealthArgs),
+    /// Remove old runs from the ledger. What tells which files were read stays.
+    Prune(PruneArgs),
     /// Print the format of task files: a JSON schema for editors, or a human-readable reference.
     Schema(SchemaArgs),
     /// Print the completion script of a shell.
@@ -248,16 +260,16 @@ impl Cli {
         let own = matches.subcommand().and_then(|(name, args)| {
             self.own.iter().find(|own| own.command.get_name() == name).map(|own| (own.run)(args, self))
         });
-        let (result, format) = match own {
-            Some(result) => (result, LogFormat::Text),
+        let (result, format, show_values) = match own {
+            Some(result) => (result, LogFormat::Text, false),
             None => match Verb::from_arg_matches(&matches) {
                 Ok(mut verb) => {
-                    let format = verb.log_format();
-                    let ready = self.own_params(&matches).map(|params| verb.set_params(params));
-                    (
-                        ready.and_then(|()| self.run(&verb).map_err(|error| miette::Report::new(WithoutCause(error)))),
-                        format,
-                    )
+                    let (format, show_values) =
+                        verb.log().map_or((LogFormat::Text, false), |log| (log.log_format, log.show_values));
+                    let own = |error| miette::Report::new(WithoutCause(error));
+                    let ready = verb.choose_task(self.name, &matches).map_err(own);
+                    let ready = ready.and_then(|()| self.own_params(&matches)).map(|params| verb.set_params(params));
+                    (ready.and_then(|()| self.run(&verb).map_err(own)), format, show_values)
                 }
                 Err(error) => {
                     let _ = error.print();
@@ -265,7 +277,15 @@ impl Cli {
                 }
             },
         };
-        result.unwrap_or_else(|error| report_error(&error, format))
+        let code = result.unwrap_or_else(|error| report_error(&error, format, show_values));
+        match output::failure() {
+            // What could not be printed is missed only by somebody who reads it to the end.
+            Some(error) if code == 0 => {
+                complain!("error: standard output cannot be written: {error}");
+                1
+            }
+            _ => code,
+        }
     }
 
     /// The parameter values from the section's own options.
@@ -285,10 +305,8 @@ impl Cli {
         }
         let mut parser = Verbs::command().name(self.name).bin_name(self.name).about(self.about).version(self.version);
         if let Some(task) = self.default_task {
-            for verb in ["run", "validate", "test", "plan", "runs", "doctor", "schedule"] {
-                parser = parser.mut_subcommand(verb, |verb| {
-                    verb.mut_arg("task_config", |arg| arg.required(false).default_value(task))
-                });
+            for verb in WITH_DEFAULT_TASK {
+                parser = parser.mut_subcommand(verb, |verb| verb.mut_arg("task_config", |arg| arg.default_value(task)));
             }
         }
         for (verb, alias) in &self.aliases {
@@ -316,6 +334,8 @@ impl Cli {
             Verb::Init(args) => init::init(self, args),
             Verb::Doctor(args) => doctor::doctor(self, args),
             Verb::Schedule(args) => schedule::schedule(args),
+            Verb::Health(args) => health::health(self, args),
+            Verb::Prune(args) => prune::prune(args),
             Verb::Schema(args) => schema::schema(args),
             Verb::Completions(args) => completions::completions(self, args),
             Verb::Man(args) => completions::man(self, args),
@@ -331,7 +351,7 @@ impl Cli {
             resources.threads = threads.into();
         }
         Settings {
-            state: args.state.folder(&args.task.task_config),
+            state: args.state.folder(args.task.file.path()),
             resources,
             functions: self.functions.clone(),
             fetchers: self.fetchers.clone().into(),
@@ -341,34 +361,71 @@ impl Cli {
 }
 
 impl Verb {
+    /// The task file is the argument, or the value of the option; not both.
+    fn choose_task(&mut self, program: &str, matches: &clap::ArgMatches) -> Result<()> {
+        let (verb, given) = matches.subcommand().unwrap_or(("", matches));
+        if let Self::Test(args) = self {
+            let name = args.task.file.take_other_argument();
+            args.names.splice(0..0, name);
+        }
+        let Some(file) = self.task_file() else { return Ok(()) };
+        let as_option = given.value_source("task_config") == Some(clap::parser::ValueSource::CommandLine);
+        if file.take_argument() && as_option {
+            let help = format!("{program} {verb} TASK.yaml, or {program} {verb} --task-config TASK.yaml");
+            return Err(Error::usage("the task file was given twice: as an argument and with --task-config", help));
+        }
+        // Runs can be found by their state folder alone.
+        if verb == "runs" { Ok(()) } else { file.require(program, verb) }
+    }
+
+    fn task_file(&mut self) -> Option<&mut TaskFileArgs> {
+        Some(match self {
+            Self::Run(args) => &mut args.run.task.file,
+            Self::Plan(args) => &mut args.task.file,
+            Self::Validate(args) => &mut args.file,
+            Self::Test(args) => &mut args.task.file,
+            Self::Runs(args) => &mut args.file,
+            Self::Recover(args) => &mut args.task.file,
+            Self::Doctor(args) => &mut args.run.task.file,
+            Self::Schedule(args) => &mut args.run.task.file,
+            Self::Health(args) => &mut args.task.file,
+            Self::Prune(args) => &mut args.task.file,
+            Self::Init(_) | Self::Schema(_) | Self::Completions(_) | Self::Man(_) => return None,
+        })
+    }
+
     /// Sets parameters that the command line does not set itself.
     fn set_params(&mut self, params: ParamValues) {
         let args = match self {
-            Self::Plan(args) | Self::Schedule(args) => args,
+            Self::Plan(args) => args,
             Self::Run(args) => &mut args.run,
+            Self::Schedule(args) => &mut args.run,
             Self::Doctor(args) => &mut args.run,
             Self::Recover(args) => {
                 args.task.params.splice(0..0, params);
                 return;
             }
             Self::Validate(_) | Self::Test(_) | Self::Runs(_) | Self::Init(_) | Self::Schema(_) => return,
-            Self::Completions(_) | Self::Man(_) => return,
+            Self::Health(_) | Self::Prune(_) | Self::Completions(_) | Self::Man(_) => return,
         };
         args.task.params.splice(0..0, params);
     }
 
-    fn log_format(&self) -> LogFormat {
-        match self {
-            Self::Plan(args) | Self::Schedule(args) => args.task.log.log_format,
-            Self::Run(args) => args.run.task.log.log_format,
-            Self::Init(args) => args.log.log_format,
-            Self::Doctor(args) => args.run.task.log.log_format,
-            Self::Validate(args) => args.log.log_format,
-            Self::Recover(args) => args.task.log.log_format,
-            Self::Test(args) => args.task.log.log_format,
-            Self::Runs(args) => args.log.log_format,
-            Self::Schema(_) | Self::Completions(_) | Self::Man(_) => LogFormat::Text,
-        }
+    fn log(&self) -> Option<&LogArgs> {
+        Some(match self {
+            Self::Plan(args) => &args.task.log,
+            Self::Schedule(args) => &args.run.task.log,
+            Self::Health(args) => &args.task.log,
+            Self::Prune(args) => &args.task.log,
+            Self::Run(args) => &args.run.task.log,
+            Self::Init(args) => &args.log,
+            Self::Doctor(args) => &args.run.task.log,
+            Self::Validate(args) => &args.log,
+            Self::Recover(args) => &args.task.log,
+            Self::Test(args) => &args.task.log,
+            Self::Runs(args) => &args.log,
+            Self::Schema(_) | Self::Completions(_) | Self::Man(_) => return None,
+        })
     }
 }
 
@@ -402,16 +459,21 @@ impl Diagnostic for WithoutCause {
     }
 }
 
-/// Prints an error for a person on a terminal, otherwise as a log line; returns the exit code.
-fn report_error(error: &miette::Report, format: LogFormat) -> u8 {
+/// Prints an error for a person on a terminal, otherwise as a log line; returns the exit code. Values of rows are for the
+/// terminal only, unless they are asked for.
+fn report_error(error: &miette::Report, format: LogFormat, show_values: bool) -> u8 {
     let own = error.downcast_ref::<WithoutCause>().map(|WithoutCause(error)| error);
     let own = own.or_else(|| error.downcast_ref::<Error>());
-    let help = error.help().map(|help| lines_of(&help.to_string()));
     let is_terminal = std::io::stderr().is_terminal();
+    let (message, help) = match own.filter(|_| !show_values) {
+        Some(own) => (lines_of(&own.without_values()), own.help_without_values()),
+        None => (error.to_string(), error.help().map(|help| help.to_string())),
+    };
+    let help = help.map(|help| lines_of(&help));
     match format {
         LogFormat::Text if is_terminal => complain!("{error:?}"),
         LogFormat::Text => {
-            complain!("error: {error}");
+            complain!("error: {message}");
             for related in error.related().into_iter().flatten() {
                 complain!("  {related}");
             }
@@ -423,8 +485,7 @@ fn report_error(error: &miette::Report, format: LogFormat) -> u8 {
             for related in error.related().into_iter().flatten() {
                 tracing::error!("{related}");
             }
-            let help = own.map_or(help, Error::help_for_log);
-            tracing::error!(help, "{error}");
+            tracing::error!(help, "{message}");
         }
     }
     own.map_or(1, Error::exit_code)

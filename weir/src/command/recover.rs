@@ -13,7 +13,7 @@ use crate::watch::start_log;
 pub(super) fn recover(args: &RecoverArgs) -> Result<u8> {
     start_log(args.task.log.log_format, args.task.log.quiet);
     let (key, connector) = owner(&args.task)?;
-    let state = args.state.folder(&args.task.task_config);
+    let state = args.state.folder(args.task.file.path());
     let ended = match &args.abandon {
         Some(run) => vec![runtime(1)?.block_on(abandon(&state, &key, &connector, run))?],
         None if args.retry => runtime(1)?.block_on(recover_all(&state, &key, &connector))?,
@@ -30,8 +30,8 @@ pub(super) fn recover(args: &RecoverArgs) -> Result<u8> {
 
 /// The key of a task's runs, and what reaches their targets.
 fn owner(args: &TaskArgs) -> Result<(RunKey, Connector)> {
-    let TaskOwner { name, connections, params } = TaskOwner::read(&args.task_config, &args.choice())?;
-    Ok((RunKey::new(name, args.environment()), Connector::new(connections, params)))
+    let TaskOwner { name, project, params } = TaskOwner::read(args.file.path(), &args.choice())?;
+    Ok((RunKey::new(name, args.environment()), Connector::new(project, params)))
 }
 
 /// Shows what is pending; the exit code is 1 if something is.

@@ -1,12 +1,13 @@
 //! `run`: runs the task.
 
+use std::io::IsTerminal;
 use std::path::Path;
 
 use chrono::{SecondsFormat, Utc};
 
 use super::recover::recover_without_task;
 use super::summary;
-use super::{Cli, RunVerbArgs, runtime, write_whole};
+use super::{Cli, RunVerbArgs, output, runtime, write_whole};
 use crate::error::{Error, Result};
 use crate::report::{Report, RunKey, RunRecord};
 use crate::run;
@@ -28,8 +29,8 @@ pub(super) fn run(cli: &Cli, args: &RunVerbArgs) -> Result<u8> {
         return Err(error);
     }
     if !quiet {
-        // A closed pipe only loses the summary; the run is done.
-        let _ = summary::print(&report);
+        let with_values = args.run.task.log.show_values || std::io::stdout().is_terminal();
+        output::written(summary::print(&report, with_values));
     }
     for breach in report.breaches.iter().filter(|_| quiet) {
         complain!("gate closed: {breach}");
@@ -40,13 +41,13 @@ pub(super) fn run(cli: &Cli, args: &RunVerbArgs) -> Result<u8> {
 fn execute(cli: &Cli, args: &RunVerbArgs) -> Result<Report, (Box<Report>, Error)> {
     // A task file that cannot be read has a report, too: of a run that did not begin.
     let without_task = |error: Error| {
-        let key = RunKey::new(name_in(&args.run.task.task_config).unwrap_or_default(), args.run.task.environment());
+        let key = RunKey::new(name_in(args.run.task.file.path()).unwrap_or_default(), args.run.task.environment());
         let mut report = Report::begin("", &key);
         report.fail(&error);
         (Box::new(report), error)
     };
     let task = args.run.task.load().map_err(|error| {
-        recover_without_task(&args.run.task, &args.run.state.folder(&args.run.task.task_config));
+        recover_without_task(&args.run.task, &args.run.state.folder(args.run.task.file.path()));
         without_task(error)
     })?;
     let mut settings = cli.settings(&args.run);
@@ -56,7 +57,7 @@ fn execute(cli: &Cli, args: &RunVerbArgs) -> Result<Report, (Box<Report>, Error)
     }
     let runtime = runtime(settings.resources.threads).map_err(without_task)?;
     runtime.block_on(async {
-        let stop = Stop::on_signal().map_err(without_task)?;
+        let stop = Stop::on_signal_or_timeout(args.timeout).map_err(without_task)?;
         run::run(&task, &settings, stop).await.map_err(|failed| (Box::new(failed.report), failed.error))
     })
 }

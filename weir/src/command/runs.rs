@@ -1,28 +1,29 @@
 //! `runs`: shows the ledger's entries of earlier runs.
 
-use comfy_table::{Cell, ContentArrangement};
+use chrono::{DateTime, Utc};
 
 use super::RunsArgs;
-use super::summary::{bytes, count, table};
+use super::columns::{Column, table, terminal_width, wrapped};
+use super::summary::{bytes, count};
 use crate::error::{Error, Result};
 use crate::ledger::runs_of;
-use crate::report::Report;
+use crate::report::{Report, RunRecord};
 use crate::task::name_in;
 use crate::watch::start_log;
 
 pub(super) fn runs(args: &RunsArgs) -> Result<u8> {
     start_log(args.log.log_format, args.log.quiet);
-    let task = match &args.task_config {
+    let task = match args.file.given() {
         Some(path) if args.state.state.is_none() || path.exists() => Some(name_in(path)?),
         _ => None,
     };
-    let state = match (&args.state.state, &args.task_config) {
+    let state = match (&args.state.state, args.file.given()) {
         (Some(state), _) => state.clone(),
         (None, Some(task)) => args.state.folder(task),
         (None, None) => {
             return Err(Error::usage(
                 "neither a task nor a state folder was given",
-                "pass a task file with --task-config, or a state folder with --state",
+                "pass a task file, or a state folder with --state",
             ));
         }
     };
@@ -44,30 +45,49 @@ pub(super) fn runs(args: &RunsArgs) -> Result<u8> {
         say!("no runs yet in {}", state.display());
         return Ok(0);
     }
-    let mut table = table(&["run", "task", "state", "read", "rejected", "written", "seconds", "memory"]);
-    for entry in &entries {
-        let sum = |rows: fn(&Report) -> u64| entry.report.as_ref().map_or(String::new(), |report| count(rows(report)));
-        table.add_row(vec![
-            Cell::new(&entry.id),
-            Cell::new(match entry.environment.as_str() {
-                "default" => entry.task.clone(),
-                environment => format!("{} --env {environment}", entry.task),
-            }),
-            Cell::new(entry.state),
-            Cell::new(sum(|report| report.tables.iter().filter(|table| table.is_source).map(|table| table.rows).sum())),
-            Cell::new(sum(|report| report.tables.iter().map(|table| table.rejected).sum())),
-            Cell::new(sum(|report| report.outputs.iter().filter(|out| out.published).map(|out| out.rows).sum())),
-            Cell::new(entry.seconds.map_or(String::new(), |seconds| format!("{seconds:.2}"))),
-            Cell::new(entry.peak_memory.map_or(String::new(), bytes)),
-        ]);
-    }
-    // A line per run, for grep, with complete ids and numbers: a narrow terminal breaks the lines by itself.
-    table.set_content_arrangement(ContentArrangement::Disabled);
-    say!("{table}");
-    for entry in &entries {
+    show(&entries);
+    Ok(0)
+}
+
+/// The columns; a narrow terminal does not have all of them.
+const COLUMNS: [Column; 9] = [
+    Column::text("started"),
+    Column::text("task").dropped(3),
+    Column::text("state"),
+    Column::number("read").dropped(1),
+    Column::number("rejected").dropped(1),
+    Column::number("written").dropped(1),
+    Column::number("seconds").dropped(4),
+    Column::number("memory").dropped(5),
+    Column::text("run").dropped(6),
+];
+
+fn show(entries: &[RunRecord]) {
+    let width = terminal_width();
+    let rows: Vec<Vec<String>> = entries.iter().map(row).collect();
+    say!("{}", table(&COLUMNS, &rows, width).trim_end());
+    for entry in entries {
         if let Some(message) = &entry.message {
-            say!("{}: {message}", entry.id);
+            say!("{}", wrapped(&format!("{}: {message}", entry.id), width));
         }
     }
-    Ok(0)
+}
+
+fn row(entry: &RunRecord) -> Vec<String> {
+    let sum = |rows: fn(&Report) -> u64| entry.report.as_ref().map_or(String::new(), |report| count(rows(report)));
+    let started = entry.started.parse::<DateTime<Utc>>();
+    vec![
+        started.map_or_else(|_| entry.started.clone(), |at| at.format("%Y-%m-%d %H:%M").to_string()),
+        match entry.environment.as_str() {
+            "default" => entry.task.clone(),
+            environment => format!("{} --env {environment}", entry.task),
+        },
+        entry.state.to_string(),
+        sum(|report| report.tables.iter().filter(|table| table.is_source).map(|table| table.rows).sum()),
+        sum(|report| report.tables.iter().map(|table| table.rejected).sum()),
+        sum(|report| report.outputs.iter().filter(|out| out.published).map(|out| out.rows).sum()),
+        entry.seconds.map_or(String::new(), |seconds| format!("{seconds:.2}")),
+        entry.peak_memory.map_or(String::new(), bytes),
+        entry.id.clone(),
+    ]
 }

@@ -2,106 +2,90 @@
 
 use std::io::{IsTerminal, Write};
 
-use comfy_table::presets::NOTHING;
-use comfy_table::{Attribute, Cell, CellAlignment, ColumnConstraint, ContentArrangement, Table, Width};
-
+use super::columns::{self, Column, terminal_width, wrapped};
 use crate::report::{Outcome, Report};
 
-/// Prints the result of a run on standard output.
-pub(crate) fn print(report: &Report) -> std::io::Result<()> {
+/// Prints the result of a run on standard output. Example values of rejected rows are printed only if they are asked for:
+/// what cron or an orchestrator keeps should have none.
+pub(crate) fn print(report: &Report, with_values: bool) -> std::io::Result<()> {
+    let width = terminal_width();
     let mut out = std::io::stdout().lock();
     if report.outcome == Outcome::Skipped {
         let why = report.note.as_deref().unwrap_or_default();
-        return writeln!(out, "nothing to do: {why}\nskipped: `{}`, run {}", report.task, report.run);
+        let text = wrapped(&format!("nothing to do: {why}"), width);
+        return writeln!(out, "{text}\nskipped: `{}`, run {}", report.task, report.run);
     }
-    let mut rows = table(&["table", "rows", "accepted", "rejected", "share"]);
-    for of in &report.tables {
-        let share =
-            if of.rows == 0 { String::new() } else { format!("{:.1}%", of.rejected as f64 * 100.0 / of.rows as f64) };
-        rows.add_row(vec![
-            Cell::new(&of.table),
-            number(of.rows),
-            number(of.accepted),
-            number(of.rejected),
-            Cell::new(share).set_alignment(CellAlignment::Right),
-        ]);
-    }
-    writeln!(out, "{rows}")?;
+    const TABLES: [Column; 5] = [
+        Column::text("table").cut_end(),
+        Column::number("rows"),
+        Column::number("accepted"),
+        Column::number("rejected"),
+        Column::number("share"),
+    ];
+    let share = |rows: u64, rejected: u64| match rows {
+        0 => String::new(),
+        rows => format!("{:.1}%", rejected as f64 * 100.0 / rows as f64),
+    };
+    let rows = report.tables.iter().map(|of| {
+        vec![of.table.clone(), count(of.rows), count(of.accepted), count(of.rejected), share(of.rows, of.rejected)]
+    });
+    write!(out, "{}", columns::table(&TABLES, &rows.collect::<Vec<_>>(), width))?;
+    const REASONS: [Column; 4] =
+        [Column::text("reason"), Column::text("effect"), Column::number("rows"), Column::text("for example").cut_end()];
     for of in report.tables.iter().filter(|of| !of.reasons.is_empty()) {
-        writeln!(out)?;
-        let mut reasons = table(&[&format!("{}: reason", of.table), "", "rows", "for example"]);
-        for reason in &of.reasons {
-            reasons.add_row(vec![
-                Cell::new(&reason.name),
-                Cell::new(&reason.effect),
-                number(reason.rows),
-                Cell::new(reason.samples.join("\n")),
-            ]);
-        }
-        writeln!(out, "{reasons}")?;
+        let columns = if with_values { &REASONS[..] } else { &REASONS[..3] };
+        let rows = of.reasons.iter().map(|reason| {
+            vec![reason.name.clone(), reason.effect.clone(), count(reason.rows), reason.samples.join("\n")]
+        });
+        write!(out, "\n{}:\n{}", of.table, columns::table(columns, &rows.collect::<Vec<_>>(), width))?;
     }
-    writeln!(out)?;
-    let mut outputs = table(&["sink", "rows", "size", "where"]);
-    for output in &report.outputs {
+    const SINKS: [Column; 4] = [
+        Column::text("sink").cut_end(),
+        Column::number("rows"),
+        Column::number("size"),
+        Column::text("where").cut_start(),
+    ];
+    let rows = report.outputs.iter().map(|output| {
         let place = match (&output.loaded, output.published) {
             (Some(loaded), true) => format!("{}\n{loaded}", output.path),
             (None, true) => output.path.clone(),
             (_, false) => "not published".to_owned(),
         };
-        outputs.add_row(vec![
-            Cell::new(&output.sink),
-            number(output.rows),
-            Cell::new(bytes(output.bytes)).set_alignment(CellAlignment::Right),
-            Cell::new(place),
-        ]);
-    }
+        vec![output.sink.clone(), count(output.rows), bytes(output.bytes), place]
+    });
     if !report.outputs.is_empty() {
-        writeln!(out, "{outputs}\n")?;
+        write!(out, "\n{}", columns::table(&SINKS, &rows.collect::<Vec<_>>(), width))?;
     }
+    writeln!(out)?;
     for breach in &report.breaches {
-        writeln!(out, "gate closed: {breach}")?;
+        writeln!(out, "{}", alarming(&wrapped(&format!("gate closed: {breach}"), width)))?;
     }
     let read: u64 = report.tables.first().map_or(0, |table| table.rows);
-    writeln!(
-        out,
+    let text = format!(
         "{} `{}` in {:.2} s, {} rows/s, peak memory {}, run {}",
         match report.outcome {
             Outcome::Done => "done:",
             Outcome::Skipped => "skipped:",
             Outcome::GateClosed => "gate closed, only sinks with `publish: always` were published:",
-            Outcome::Failed | Outcome::Interrupted => "failed:",
+            Outcome::Failed | Outcome::Interrupted | Outcome::TimedOut => "failed:",
         },
         report.task,
         report.seconds,
         count((read as f64 / report.seconds.max(1e-9)) as u64),
         bytes(report.peak_memory),
         report.run,
-    )
+    );
+    let text = wrapped(&text, width);
+    writeln!(out, "{}", if report.outcome == Outcome::Done { text } else { alarming(&text) })
 }
 
-/// A table without lines, at most as wide as the terminal.
-pub(crate) fn table(header: &[&str]) -> Table {
-    let mut table = Table::new();
-    table.load_preset(NOTHING);
-    // Some terminals, such as those of CI services, report 0 columns.
-    if table.width() != Some(0) {
-        table.set_content_arrangement(ContentArrangement::Dynamic);
+/// A text that must be seen: bold and red on a terminal.
+fn alarming(text: &str) -> String {
+    if std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty()) {
+        format!("\x1b[1;31m{text}\x1b[0m")
+    } else {
+        text.to_owned()
     }
-    let bold = |name: &&str| {
-        let cell = Cell::new(name);
-        if std::io::stdout().is_terminal() { cell.add_attribute(Attribute::Bold) } else { cell }
-    };
-    table.set_header(header.iter().map(bold).collect::<Vec<_>>());
-    // A narrow terminal breaks long values over lines, but no heading in the middle of a word.
-    for (column, name) in table.column_iter_mut().zip(header) {
-        let padded = name.chars().count() as u16 + 2;
-        column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(padded)));
-    }
-    table
-}
-
-fn number(number: u64) -> Cell {
-    Cell::new(count(number)).set_alignment(CellAlignment::Right)
 }
 
 /// A count with thousands separators: 1,234,567.

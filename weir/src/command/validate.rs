@@ -21,7 +21,7 @@ pub(super) fn validate(cli: &Cli, args: &TaskArgs) -> Result<u8> {
         (plan.sinks.len(), "sink"),
     ];
     let counts = counts.map(|(count, of)| number_of(count, of)).join(", ");
-    say!("{}: `{}` is valid: {counts}", args.task_config.display(), task.name());
+    say!("{}: `{}` is valid: {counts}", args.file.path().display(), task.name());
     Ok(0)
 }
 

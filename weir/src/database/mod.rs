@@ -8,7 +8,7 @@ use std::time::Duration;
 pub(crate) use sessions::{Session, Sessions};
 
 use crate::error::{Error, Result};
-use crate::task::{Connections, Params, Task};
+use crate::task::{Params, Project, Task};
 
 /// Time for which a server that cannot be reached is waited for.
 pub(crate) const SERVER_WAIT: Duration = Duration::from_secs(20);
@@ -16,29 +16,29 @@ pub(crate) const SERVER_WAIT: Duration = Duration::from_secs(20);
 /// Resolves the connections that a task names. A server is asked for nothing.
 #[derive(Debug, Clone)]
 pub(crate) struct Connector {
-    connections: Connections,
+    project: Project,
     params: Params,
 }
 
 impl Connector {
     /// The connections of a task, with its parameters filled in.
     pub(crate) fn of(task: &Task) -> Self {
-        Self { connections: task.connections.clone(), params: task.params.clone() }
+        Self { project: task.project.clone(), params: task.params.clone() }
     }
 
-    /// Connections without a task: of what a run has left.
-    pub(crate) fn new(connections: Connections, params: Params) -> Self {
-        Self { connections, params }
+    /// Project without a task: of what a run has left.
+    pub(crate) fn new(project: Project, params: Params) -> Self {
+        Self { project, params }
     }
 
     /// What it resolves.
-    pub(crate) fn connections(&self) -> &Connections {
-        &self.connections
+    pub(crate) fn project(&self) -> &Project {
+        &self.project
     }
 
     /// The PostgreSQL database of a connection.
     pub(crate) fn postgres(&self, name: &str) -> Result<weir_postgres::Database> {
-        let database = self.connections.resolve(name, &self.params, |spec| spec.postgres.as_ref(), |url| url.parse());
+        let database = self.project.resolve(name, &self.params, |spec| spec.postgres.as_ref(), |url| url.parse());
         let database: weir_postgres::Database = database.unwrap_or_else(|| Err(unknown(name, "PostgreSQL")))?;
         Ok(database.application_name("weir"))
     }

@@ -200,7 +200,20 @@ pub enum Error {
     #[error("interrupted")]
     #[diagnostic(help("nothing was published; start the run again"))]
     Interrupted,
+
+    /// The run took longer than it may.
+    #[error("stopped because it took longer than its timeout of {}", humantime::format_duration(*timeout))]
+    #[diagnostic(help(
+        "nothing was published; if the run needs more time, raise the timeout, otherwise look in the log for what it waited for"
+    ))]
+    TimedOut {
+        /// The time that it may take.
+        timeout: std::time::Duration,
+    },
 }
+
+/// Where an error is shown with values of rows.
+const SHOWS_VALUES: &str = "a run on a terminal, or with --show-values,";
 
 impl Error {
     /// An error about an input.
@@ -259,11 +272,12 @@ impl Error {
     }
 
     /// What to do about it, as a log may have it: without values of rows.
-    pub(crate) fn help_for_log(&self) -> Option<String> {
+    pub(crate) fn help_without_values(&self) -> Option<String> {
         match self {
             Self::RuleFailed { .. } => {
                 Some("nothing was published; correct the input, or make it a rule that rejects or warns".to_owned())
             }
+            Self::Query { .. } | Self::Row { .. } => Some(format!("nothing was published; {SHOWS_VALUES} says how")),
             Self::Database(weir_postgres::Error::Refused(_)) => {
                 Some("nothing was changed; reject such rows in the task, or correct them".to_owned())
             }
@@ -271,15 +285,11 @@ impl Error {
         }
     }
 
-    /// The error as the ledger keeps it: without values of rows, which do not belong there.
-    pub(crate) fn for_ledger(&self) -> String {
+    /// The error as the ledger and logs keep it: without values of rows, which do not belong there.
+    pub(crate) fn without_values(&self) -> String {
         match self {
-            Self::Query { table, .. } => {
-                format!("table `{table}`: its computation failed; the log of the run says how")
-            }
-            Self::Row { table, .. } => {
-                format!("table `{table}`: a row cannot be computed; the log of the run says how")
-            }
+            Self::Query { table, .. } => format!("table `{table}`: its computation failed; {SHOWS_VALUES} says how"),
+            Self::Row { table, .. } => format!("table `{table}`: a row cannot be computed; {SHOWS_VALUES} says how"),
             other => other.to_string(),
         }
     }

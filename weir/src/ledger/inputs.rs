@@ -1,8 +1,11 @@
 //! The files that runs have read.
 
-use rusqlite::{OptionalExtension, params};
+use std::collections::HashMap;
 
-use super::Ledger;
+use chrono::{DateTime, Utc};
+use rusqlite::{OptionalExtension, Transaction, params};
+
+use super::{Ledger, rfc3339};
 use crate::error::Result;
 use crate::place::{FoundFile, Move};
 use crate::report::RunKey;
@@ -53,6 +56,13 @@ const SAME_CONTENT: &str = r#"
       and run.task = ?4 and run.environment = ?5 and run."window" is ?6 and run.state = 'done'
     order by input.rowid desc limit 1"#;
 
+/// The files without a hash that the newest run has read.
+const THAT_ARE_READ: &str = r#"
+    select input.path, input.rowid, input.bytes, input.modified
+    from input join run on run.id = input.run
+    where input.source = ?1 and input.hash is null and input.archive is null and input.until is null
+      and run.task = ?2 and run.environment = ?3 and run."window" is ?4"#;
+
 impl Ledger {
     /// For each of the files the last published run that has read it.
     pub(crate) fn read_before(
@@ -98,12 +108,36 @@ impl Ledger {
         })
     }
 
-    /// Enters the files that a run reads, and those that it found touched.
-    pub(crate) fn inputs(&mut self, id: &str, source: &str, inputs: &[Input], touched: &[Touched]) -> Result<()> {
+    /// Enters the files that a run reads, and those that it found touched. Of files that are read by every run only the
+    /// changes since the run before are entered: the inputs of a run are those entered by it or before, and not until it.
+    pub(crate) fn inputs(
+        &mut self,
+        id: &str,
+        key: &RunKey,
+        source: &str,
+        inputs: &[Input],
+        touched: &[Touched],
+    ) -> Result<()> {
         self.write(|t| {
-            let mut insert = t.prepare("insert into input values (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?;
+            let mut read = files_that_are_read(t, key, source)?;
+            let mut insert = t.prepare(
+                "insert into input (run, source, path, bytes, modified, hash, archive) values (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            )?;
             for Input { file, hash, archive } in inputs {
-                insert.execute(params![id, source, file.path, file.size(), file.modified(), hash, archive])?;
+                let (bytes, modified) = (file.size(), file.modified());
+                let is_plain = hash.is_none() && archive.is_none();
+                if is_plain
+                    && let Some((_, known)) = read.get(&file.path)
+                    && *known == (bytes, modified.clone())
+                {
+                    read.remove(&file.path);
+                    continue;
+                }
+                insert.execute(params![id, source, file.path, bytes, modified, hash, archive])?;
+            }
+            let mut until = t.prepare("update input set until = ?2 where rowid = ?1")?;
+            for (row, _) in read.values() {
+                until.execute(params![row, id])?;
             }
             // The next run then need not look into the file.
             let mut update = t.prepare("update input set modified = ?2 where rowid = ?1")?;
@@ -126,6 +160,40 @@ impl Ledger {
             moves.collect()
         })
     }
+
+    /// The published runs of a key that ended before a time and have files in an archive.
+    pub(crate) fn archived(&self, key: &RunKey, before: DateTime<Utc>) -> Result<Vec<String>> {
+        self.ask(|c| {
+            let mut query = c.prepare(
+                "select distinct run.id from run join input on input.run = run.id
+                 where run.task = ?1 and run.environment = ?2 and run.\"window\" is ?3 and run.state = 'done'
+                   and run.ended < ?4 and input.archive is not null order by run.id",
+            )?;
+            let of = params![key.task, key.environment, key.window, rfc3339(before)];
+            query.query_map(of, |row| row.get(0))?.collect()
+        })
+    }
+
+    /// Enters that the files which a run has archived are removed. That it has read them stays.
+    pub(crate) fn removed_archived(&mut self, id: &str) -> Result<()> {
+        self.write(|t| t.execute("update input set archive = null where run = ?1", [id]).map(drop))
+    }
+}
+
+/// A row of the ledger, and the version of the file that it has: bytes, and time of change.
+type ReadVersion = (i64, (u64, String));
+
+/// The files without a hash that the run before has read, by their path.
+fn files_that_are_read(
+    t: &Transaction<'_>,
+    key: &RunKey,
+    source: &str,
+) -> rusqlite::Result<HashMap<String, ReadVersion>> {
+    let mut query = t.prepare(THAT_ARE_READ)?;
+    let rows = query.query_map(params![source, key.task, key.environment, key.window], |row| {
+        Ok((row.get(0)?, (row.get(1)?, (row.get(2)?, row.get(3)?))))
+    })?;
+    rows.collect()
 }
 
 #[cfg(test)]
@@ -147,6 +215,8 @@ mod tests {
         };
         let explained = explain(SAME_CONTENT);
         assert!(explained.contains("SEARCH input USING INDEX input_of_content (hash=?)"), "{explained}");
+        let explained = explain(THAT_ARE_READ);
+        assert!(explained.contains("SEARCH input USING INDEX input_that_is_read (source=?)"), "{explained}");
         let explained = explain(READ_BEFORE);
         assert!(explained.contains("SEARCH input USING INDEX input_of_file (path=? AND source=?)"), "{explained}");
         assert!(explained.contains("SEARCH run USING INDEX sqlite_autoindex_run_1 (id=?)"), "{explained}");

@@ -3,7 +3,7 @@
 use rusqlite::Transaction;
 
 /// The steps from an empty file to the tables of today. A step that was published is never changed.
-const STEPS: [&str; 4] = [RUNS, FILES, KINDS, CONTENTS];
+const STEPS: [&str; 5] = [RUNS, FILES, KINDS, CONTENTS, CHANGES];
 
 /// The version of the tables: how many steps they took.
 pub(crate) const VERSION: i64 = STEPS.len() as i64;
@@ -83,6 +83,18 @@ alter table run add column "window" text;
 const CONTENTS: &str = "
 create index input_of_content on input (hash) where hash is not null;
 ";
+
+/// A run that reads all files every time enters only those that the run before it did not read: otherwise the ledger grows
+/// with runs times files. Of older runs, what the newest run of the same key and source has read stays. And what the kernel
+/// has counted before a run: so one that was killed for memory is told.
+const CHANGES: &str = r#"
+alter table input add column until text;        -- the first later run that did not find it; null as long as it is read
+alter table run add column oom_kills integer;   -- processes of this control group that were killed for memory before
+delete from input where hash is null and archive is null and (run, source) not in (
+    select max(run.id), input.source from run join input on input.run = run.id
+    group by run.task, run.environment, run."window", input.source);
+create index input_that_is_read on input (source) where hash is null and archive is null and until is null;
+"#;
 
 /// Migrates the tables of a version to those of today.
 pub(crate) fn migrate(t: &Transaction<'_>, version: i64) -> rusqlite::Result<()> {

@@ -1,6 +1,6 @@
 //! What the ledger has of a schedule: times at which there was no run, and runs that took too long.
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Utc};
 use rusqlite::{OptionalExtension, params};
 
 use super::Ledger;
@@ -33,7 +33,7 @@ impl Ledger {
                     key.task,
                     key.environment,
                     key.window,
-                    at.to_rfc3339_opts(SecondsFormat::Secs, true),
+                    super::rfc3339(*at),
                     super::now(),
                     State::Missed.as_str(),
                     reason,

@@ -4,34 +4,46 @@
 //! staged one transaction says what is to be published, and from then on the run can only go forward. What a
 //! dead run has left is found here, and rolled forward or back.
 
+mod history;
 mod inputs;
 mod inspect;
 mod lock;
 mod migrations;
 mod missed;
+mod prune;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use chrono::{SecondsFormat, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, Transaction, TransactionBehavior, params};
 use serde::{Deserialize, Serialize};
 
+#[cfg(test)]
+pub(crate) use history::Ended;
+pub(crate) use history::{History, history};
 pub(crate) use inputs::{Input, ReadBefore, Touched};
 pub(crate) use inspect::{Inspection, inspect};
 use lock::is_held;
 pub(crate) use lock::{Lock, holder};
 use migrations::VERSION;
+pub(crate) use prune::Pruned;
 
 use crate::error::{Error, Result};
 use crate::report::{Outcome, Report, RunKey, RunRecord, State};
+use crate::system::memory::oom_kills;
 
 /// The ledger's file in the state folder.
 const FILE: &str = "ledger.sqlite";
 
-/// The time now, as the ledger has it: UTC, to the second.
+/// The time now, as the ledger has it.
 fn now() -> String {
-    Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true)
+    rfc3339(Utc::now())
+}
+
+/// A time as the ledger has it: UTC, to the second.
+fn rfc3339(time: DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
 /// Time for which a ledger that another process writes to is waited for.
@@ -120,8 +132,8 @@ impl Ledger {
     pub(crate) fn begin(&mut self, id: &str, key: &RunKey, parameters: &str, targets: &[PendingTarget]) -> Result<()> {
         self.write(|t| {
             t.execute(
-                "insert into run (id, task, environment, \"window\", started, state, pid, parameters)
-                 values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                "insert into run (id, task, environment, \"window\", started, state, pid, parameters, oom_kills)
+                 values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
                 params![
                     id,
                     key.task,
@@ -130,7 +142,8 @@ impl Ledger {
                     now(),
                     State::Running.as_str(),
                     std::process::id(),
-                    parameters
+                    parameters,
+                    oom_kills()
                 ],
             )?;
             for PendingTarget { sink, target } in targets {
@@ -172,8 +185,10 @@ impl Ledger {
     pub(crate) fn recovered(&mut self, run: &Unfinished, is_whole: bool, message: &str) -> Result<()> {
         let state = run.outcome.filter(|_| is_whole).map_or(State::Died, State::from);
         self.write(|t| {
-            let why: Option<String> =
-                t.query_row("select message from run where id = ?1", [&run.id], |row| row.get(0))?;
+            let query = "select message, oom_kills from run where id = ?1";
+            let (why, before): (Option<String>, _) =
+                t.query_row(query, [&run.id], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            let why = why.or_else(|| killed_for_memory(before));
             let message = why.map_or(message.to_owned(), |why| format!("{why}; {message}"));
             close(t, &run.id, state, Some(&message))
         })
@@ -266,7 +281,10 @@ pub(crate) fn runs_of(state: &Path, task: Option<&str>, most: u32) -> Result<Vec
     for run in runs.iter_mut().filter(|run| run.state.is_open()) {
         if !is_held(state, &run.key()) {
             let died = format!("it did not end while {}; the next start rolls it back or forward", run.state);
-            run.message = Some(run.message.take().map_or(died.clone(), |why| format!("{why}; {died}")));
+            let query = "select oom_kills from run where id = ?1";
+            let before = || ledger.ask(|c| c.query_row(query, [&run.id], |row| row.get(0))).ok().flatten();
+            let why = run.message.take().or_else(|| killed_for_memory(before()));
+            run.message = Some(why.map_or(died.clone(), |why| format!("{why}; {died}")));
             run.state = State::Died;
         }
     }
@@ -301,11 +319,22 @@ fn too_new(path: &Path, version: i64) -> Error {
     Error::state(path, message, "use the newer program, or another state folder")
 }
 
+/// What a run that died is told to have died of, if the kernel has killed processes for memory since it began.
+fn killed_for_memory(before: Option<u64>) -> Option<String> {
+    (oom_kills()? > before?).then(|| {
+        "the kernel killed it, or a process next to it, because the memory limit of the container was used up: set a lower \
+         --memory-limit, or raise the container's limit"
+            .to_owned()
+    })
+}
+
+/// Ends a run. How its sinks are committed or aborted is not needed any more.
 fn close(t: &Transaction<'_>, id: &str, state: State, message: Option<&str>) -> rusqlite::Result<()> {
     t.execute(
         "update run set state = ?2, message = ?3, ended = ?4 where id = ?1",
         params![id, state.as_str(), message, now()],
     )?;
+    t.execute("update output set target = '' where run = ?1", [id])?;
     Ok(())
 }
 
@@ -374,6 +403,8 @@ pub(crate) fn failed(path: &Path, error: rusqlite::Error) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -452,5 +483,45 @@ mod tests {
         assert_eq!(sinks, [("files".to_owned(), "folder", true), ("rows".to_owned(), "postgres", true)]);
         let input = old.ask(|c| c.query_row("select path, hash from input", [], |row| Ok((row.get(0)?, row.get(1)?))));
         assert_eq!(input.unwrap(), ("a.csv".to_owned(), None::<String>));
+    }
+
+    #[test]
+    fn a_year_of_hourly_files_stays_small() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut ledger = Ledger::open(folder.path()).unwrap();
+        // Only the size counts here.
+        ledger.connection.pragma_update(None, "synchronous", "off").unwrap();
+        let (key, long) = (RunKey::new("applications", "default"), "/srv/weir/data/applications/2026-05-01");
+        let reason = |name: &str| json!({"name": name, "effect": "reject", "rows": 1234, "samples": []});
+        let table = |name: &str| {
+            let names =
+                ["missing_name", "incomplete_name", "invalid_birthday", "under_18", "invalid_mobile", "invalid_email"];
+            json!({"table": name, "is_source": false, "rows": 12345, "accepted": 12345, "rejected": 12345,
+                   "reasons": names.map(reason)})
+        };
+        let output = |sink: &str| json!({"sink": sink, "path": format!("{long}/{sink}"), "rows": 12345, "bytes": 1234567, "published": true});
+        let steps = ["find", "applicant", "drain", "prepare", "publish"];
+        let target = PendingTarget { sink: "successful_application".into(), target: FOLDER_V1.repeat(3) };
+        for hour in 0..365 * 24 {
+            let id = format!("20260501T{hour:06}Z-0123456789ab");
+            ledger.begin(&id, &key, "{\"input\":\"data/applications\"}", std::slice::from_ref(&target)).unwrap();
+            let insert = "insert into input (run, source, path, bytes, modified, hash) values (?1, 'application', ?2, 1234567, ?3, ?4)";
+            let of = params![
+                id,
+                format!("{long}/{hour:06}.csv"),
+                "2026-05-01T10:00:00.123456789+00:00",
+                "0".repeat(60) + &format!("{hour:04}")
+            ];
+            ledger.write(|t| t.execute(insert, of).map(drop)).unwrap();
+            let report = json!({"run": id, "task": "applications", "environment": "default", "outcome": "done", "breaches": [],
+                "tables": [table("application"), table("applicant")], "seconds": 1.23456, "peak_memory": 123456789,
+                "outputs": (["successful_application", "unsuccessful_application", "malformed_application"].map(output)),
+                "steps": steps.map(|name| json!({"name": name, "seconds": 0.123456}))});
+            let report: Report = serde_json::from_value(report).unwrap();
+            ledger.commit(&report, std::slice::from_ref(&target)).unwrap();
+            ledger.end(&report, None).unwrap();
+        }
+        let size = std::fs::metadata(folder.path().join(FILE)).unwrap().len();
+        assert!(size < 50_000_000, "{size}");
     }
 }

@@ -18,7 +18,7 @@ pub(crate) use local::found;
 pub(crate) use store::{FoundFile, RangeReader, wait};
 
 use crate::error::Result;
-use crate::task::{Connections, Task};
+use crate::task::{Project, Task};
 
 /// A file system, or an object store.
 #[async_trait]
@@ -37,6 +37,9 @@ pub(crate) trait FileSystem: Debug + Send + Sync {
     /// Moves files that a run has read, if they are not moved yet, and makes that durable. Safe to repeat after a crash at
     /// any point. A file that has changed since it was read stays.
     async fn finish_moves(&self, run: &str, moves: &[Move]) -> Result<()>;
+
+    /// Removes files that a run has moved. One that has changed since then stays. Returns how many were removed.
+    async fn remove_archived(&self, run: &str, moves: &[Move]) -> Result<u64>;
 }
 
 /// A folder to which the files of a source are moved after the run that has read them is published.
@@ -68,8 +71,8 @@ struct Kind {
     name: &'static str,
     /// Whether a path or pattern is one of this kind.
     holds: fn(&str) -> bool,
-    /// Its settings are next to the connections.
-    open: fn(&Connections) -> Arc<dyn FileSystem>,
+    /// Its settings are those of the project.
+    open: fn(&Project) -> Arc<dyn FileSystem>,
 }
 
 /// All kinds of file systems.
@@ -79,16 +82,30 @@ const KINDS: [Kind; 1] = [local::KIND];
 pub(crate) fn file_system(task: &Task, location: &str) -> Result<Arc<dyn FileSystem>, String> {
     let kind = KINDS.iter().find(|kind| (kind.holds)(location));
     let known = || KINDS.iter().map(|kind| kind.name).collect::<Vec<_>>().join(" and ");
-    kind.map(|kind| (kind.open)(&task.connections)).ok_or_else(|| format!("`{location}`: only {} can be read", known()))
+    kind.map(|kind| (kind.open)(&task.project)).ok_or_else(|| format!("`{location}`: only {} can be read", known()))
 }
 
 /// Moves files that a run has read to their archives.
-pub(crate) async fn finish_moves(connections: &Connections, run: &str, moves: &[Move]) -> Result<()> {
-    for kind in &KINDS {
-        let of_kind: Vec<Move> = moves.iter().filter(|of| (kind.holds)(&of.from)).cloned().collect();
-        if !of_kind.is_empty() {
-            (kind.open)(connections).finish_moves(run, &of_kind).await?;
-        }
+pub(crate) async fn finish_moves(project: &Project, run: &str, moves: &[Move]) -> Result<()> {
+    for (file_system, moves) in by_file_system(project, moves) {
+        file_system.finish_moves(run, &moves).await?;
     }
     Ok(())
+}
+
+/// Removes files that a run has moved to their archives. Returns how many were removed.
+pub(crate) async fn remove_archived(project: &Project, run: &str, moves: &[Move]) -> Result<u64> {
+    let mut removed = 0;
+    for (file_system, moves) in by_file_system(project, moves) {
+        removed += file_system.remove_archived(run, &moves).await?;
+    }
+    Ok(removed)
+}
+
+fn by_file_system(project: &Project, moves: &[Move]) -> Vec<(Arc<dyn FileSystem>, Vec<Move>)> {
+    let of_kind = |kind: &Kind| {
+        let moves: Vec<Move> = moves.iter().filter(|of| (kind.holds)(&of.from)).cloned().collect();
+        (!moves.is_empty()).then(|| ((kind.open)(project), moves))
+    };
+    KINDS.iter().filter_map(of_kind).collect()
 }

@@ -202,7 +202,11 @@ impl Report {
 
     /// Sets how the run ended with an error.
     pub(crate) fn fail(&mut self, error: &Error) {
-        self.outcome = if matches!(error, Error::Interrupted) { Outcome::Interrupted } else { Outcome::Failed };
+        self.outcome = match error {
+            Error::Interrupted => Outcome::Interrupted,
+            Error::TimedOut { .. } => Outcome::TimedOut,
+            _ => Outcome::Failed,
+        };
         self.error = Some(error.to_string());
     }
 
@@ -215,7 +219,7 @@ impl Report {
     pub(crate) fn for_ledger(&self, error: Option<&Error>) -> Self {
         let mut kept = self.clone();
         kept.tables.iter_mut().flat_map(|table| &mut table.reasons).for_each(|reason| reason.samples.clear());
-        kept.error = error.map(Error::for_ledger);
+        kept.error = error.map(Error::without_values);
         kept
     }
 
@@ -224,7 +228,7 @@ impl Report {
         match self.outcome {
             Outcome::Done | Outcome::Skipped => 0,
             Outcome::GateClosed => 3,
-            Outcome::Failed | Outcome::Interrupted => 1,
+            Outcome::Failed | Outcome::Interrupted | Outcome::TimedOut => 1,
         }
     }
 

@@ -24,7 +24,7 @@ pub enum State {
     Failed,
     /// A signal ended it.
     Interrupted,
-    /// The scheduler stopped it after its timeout.
+    /// It was stopped after its timeout.
     TimedOut,
     /// It was due and was not started.
     Missed,
@@ -98,6 +98,8 @@ pub enum Outcome {
     Failed,
     /// A signal ended it.
     Interrupted,
+    /// It was stopped after its timeout.
+    TimedOut,
 }
 
 impl From<Outcome> for State {
@@ -108,6 +110,7 @@ impl From<Outcome> for State {
             Outcome::GateClosed => Self::GateClosed,
             Outcome::Failed => Self::Failed,
             Outcome::Interrupted => Self::Interrupted,
+            Outcome::TimedOut => Self::TimedOut,
         }
     }
 }

@@ -5,6 +5,7 @@
 
 mod prepare;
 mod recover;
+mod retention;
 mod runner;
 
 use std::collections::hash_map::RandomState;
@@ -17,6 +18,7 @@ use chrono::Utc;
 use datafusion::logical_expr::ScalarUDF;
 
 pub(crate) use recover::{Recovered, abandon, recover_all, unfinished};
+pub(crate) use retention::{Removed, apply as apply_retention};
 pub(crate) use runner::describe;
 pub use runner::{RunError, Runner};
 
@@ -63,7 +65,7 @@ pub(crate) async fn run(task: &Task, settings: &Settings, stop: Stop) -> Result<
     let connector = Connector::of(task);
     let run = Run { id: &id, key: &key, task, settings, connector: &connector, started: Instant::now() };
     let mut report = Report::begin(&id, &key);
-    let result = run.execute(&mut report, stop).await;
+    let result = run.execute(&mut report, stop.clone()).await.map_err(|error| stop.explain(error));
     if let Err(error) = &result {
         run.close(&mut report);
         report.fail(error);
@@ -131,15 +133,30 @@ impl Run<'_> {
         let prepared = preparation.prepare(sinks.targets, report).await;
         drop(watch);
         match prepared {
-            Ok(PreparedRun::Sinks(sinks)) => self.publish(&plan, sinks, &pending, &mut ledger, report, waits).await,
+            Ok(PreparedRun::Sinks(sinks)) => {
+                self.publish(&plan, sinks, &pending, &mut ledger, report, waits).await?;
+                self.retain(&mut ledger).await;
+                Ok(())
+            }
             Ok(PreparedRun::NothingToDo) => {
                 self.close(report);
-                ledger.end(report, None)
+                ledger.end(report, None)?;
+                self.retain(&mut ledger).await;
+                Ok(())
             }
             Err(error) => {
+                let error = waits.explain(error);
                 self.abort(&pending, &mut ledger, report, &error).await;
                 Err(error)
             }
+        }
+    }
+
+    /// Removes what is older than the project keeps it. That it cannot be removed is no failure of the run.
+    async fn retain(&self, ledger: &mut Ledger) {
+        let project = self.connector.project();
+        if let Err(error) = retention::apply(ledger, self.key, project, project.retention(), false).await {
+            tracing::warn!(%error, "what is older than `retention` could not be removed");
         }
     }
 
@@ -155,19 +172,20 @@ impl Run<'_> {
     ) -> Result<()> {
         let decided = self.decide(plan, sinks, report).await;
         let begun = match decided {
-            Ok(sinks) => self.begin(&sinks, stop).await.map(|transactions| (sinks, transactions)),
+            Ok(sinks) => self.begin(&sinks, stop.clone()).await.map(|transactions| (sinks, transactions)),
             Err(error) => Err(error),
         };
         let (sinks, transactions) = match begun {
             Ok(begun) => begun,
             Err(error) => {
+                let error = stop.explain(error);
                 report.outputs.iter_mut().for_each(|output| output.published = false);
                 self.abort(pending, ledger, report, &error).await;
                 return Err(error);
             }
         };
         fault::point("decided");
-        let publishing = Instant::now();
+        let publishing = self.begin_step("publish");
         if let Err(error) = self.commit_record(&sinks, ledger, report) {
             return Err(self.without_record(transactions, pending, ledger, report, error).await);
         }
@@ -253,7 +271,7 @@ impl Run<'_> {
     ) -> Result<()> {
         self.commit(sinks, transactions, report).await?;
         if report.outcome == Outcome::Done {
-            finish_moves(self.connector.connections(), self.id, &ledger.moves(self.id)?).await?;
+            finish_moves(self.connector.project(), self.id, &ledger.moves(self.id)?).await?;
             fault::point("archived");
         }
         Ok(())
@@ -321,6 +339,12 @@ impl Run<'_> {
         if is_clean && let Err(unwritten) = ledger.end(&report, Some(error)) {
             tracing::warn!(error = %unwritten, "the ledger could not be told that the run failed");
         }
+    }
+
+    /// Announces a step; returns when it has begun.
+    fn begin_step(&self, name: &str) -> Instant {
+        self.settings.observers.event(&Event::StepStarted { name });
+        Instant::now()
     }
 
     fn step(&self, report: &mut Report, name: &str, started: Instant) {

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Instant;
 
 use datafusion::prelude::SessionContext;
 
@@ -100,7 +99,7 @@ impl Preparation<'_> {
 
     /// Opens the sources, and checks them against the declared columns; none if there is nothing to do.
     async fn open_sources(&mut self, sessions: &mut Sessions, report: &mut Report) -> Result<Option<SourceTables>> {
-        let started = Instant::now();
+        let started = self.run.begin_step("find");
         let (mut tables, mut bytes) = (SourceTables::new(), 0);
         for source in &self.plan.sources {
             let mut opening = Opening {
@@ -173,7 +172,8 @@ impl Preparation<'_> {
         let stages = self.plan.bind(self.session, &by_name).await?;
         let unreadable = self.route_unreadable(sinks);
         for bound in &stages {
-            let (started, stage) = (Instant::now(), &bound.stage);
+            let stage = &bound.stage;
+            let started = self.run.begin_step(&stage.table);
             let pass = execute(bound, self.session, sinks, self.scratch.path(), &mut self.stop).await;
             let pass = match pass {
                 Ok(pass) => pass,
@@ -196,7 +196,7 @@ impl Preparation<'_> {
 
     /// Reads what no stage has read, so that every record of the sources is accounted for.
     fn drain(&self, tables: &SourceTables, report: &mut Report) -> Result<()> {
-        let started = Instant::now();
+        let started = self.run.begin_step("drain");
         for (source, table) in self.plan.sources.iter().zip(tables) {
             table.drain(&|| self.stop.is_wanted()).map_err(|error| Error::query(source.name(), error))?;
         }
@@ -299,7 +299,7 @@ impl Preparation<'_> {
         parts: Vec<Vec<Written>>,
         report: &mut Report,
     ) -> Result<Vec<Box<dyn Prepared>>> {
-        let started = Instant::now();
+        let started = self.run.begin_step("prepare");
         let mut prepared = Vec::with_capacity(writing.len());
         let mut failed = None;
         for ((sink, bound), parts) in writing.into_iter().zip(&self.plan.sinks).zip(parts) {

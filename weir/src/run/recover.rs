@@ -123,7 +123,7 @@ async fn roll_forward(ledger: &mut Ledger, connector: &Connector, run: &Unfinish
         return Ok((false, message));
     }
     if run.outcome == Some(Outcome::Done) {
-        finish_moves(connector.connections(), &run.id, &ledger.moves(&run.id)?).await?;
+        finish_moves(connector.project(), &run.id, &ledger.moves(&run.id)?).await?;
     }
     Ok((true, "it did not end after its commit record; it was rolled forward".to_owned()))
 }

@@ -1,8 +1,10 @@
 //! `weir schedule`: starts a task at its due times, one run at a time.
 //!
 //! Every due time has exactly one outcome: a run, or a missed run: an entry `missed` in the ledger with the reason. `queue`
-//! says what is due, `job` is a process that runs it.
+//! says what is due, `job` is a process that runs it; `health` says whether the runs are on time, `crontab` reads the due times of cron.
 
+mod crontab;
+mod health;
 mod job;
 mod queue;
 
@@ -10,18 +12,23 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::watch;
 
 use crate::error::{Error, Result};
 use crate::ledger::{Ledger, holder};
 use crate::report::RunKey;
 use crate::task::Times;
+pub(crate) use crontab::Crontab;
+pub(crate) use health::{Expected, judge};
 use job::{End, Job};
 use queue::{DueRun, Queue};
 
 /// The interval at which a clock change or a suspended machine is noticed.
 const LOOK_AT_CLOCK: Duration = Duration::from_secs(10);
+
+/// A clock that goes back by more than this was set back.
+const SET_BACK: TimeDelta = TimeDelta::seconds(60);
 
 /// The exit code of a run that finds the lock held.
 const LOCKED: i32 = 4;
@@ -77,6 +84,16 @@ impl Scheduler {
                     }
                 }
                 at = until(next) => {
+                    let at = match at {
+                        Ok(at) => at,
+                        Err(ClockSetBack { before, now }) => {
+                            let (before, now_shown) = (self.times.show(before), self.times.show(now));
+                            tracing::warn!(task = self.key.task, "the clock was set back from {before} to {now_shown}: due times are computed again");
+                            queue.go_back(now);
+                            self.announce(&queue);
+                            continue;
+                        }
+                    };
                     self.pass(&mut queue, at, "the machine was asleep, or its clock was set");
                     if let Some(due) = queue.take(at) {
                         self.start(due, &mut running);
@@ -174,11 +191,23 @@ async fn end_of(running: &mut Option<Running>) -> End {
     }
 }
 
-/// Waits for a time by the clock; pends for ever if there is none.
-async fn until(time: Option<DateTime<Utc>>) -> DateTime<Utc> {
+/// The clock went back while a due time was waited for.
+struct ClockSetBack {
+    before: DateTime<Utc>,
+    now: DateTime<Utc>,
+}
+
+/// Waits for a time by the clock; pends for ever if there is none. A clock that is corrected by little goes on.
+async fn until(time: Option<DateTime<Utc>>) -> Result<DateTime<Utc>, ClockSetBack> {
     let Some(time) = time else { return std::future::pending().await };
+    let mut before = Utc::now();
     while let Ok(left) = (time - Utc::now()).to_std() {
         tokio::time::sleep(left.min(LOOK_AT_CLOCK)).await;
+        let now = Utc::now();
+        if now + SET_BACK < before {
+            return Err(ClockSetBack { before, now });
+        }
+        before = now;
     }
-    time
+    Ok(time)
 }

@@ -54,6 +54,11 @@ impl Queue {
         MissedRuns { runs: times.into_iter().map(|at| DueRun { key: self.key.clone(), at }).collect(), more }
     }
 
+    /// The clock was set back to a time: what is due after it is due again.
+    pub(super) fn go_back(&mut self, now: DateTime<Utc>) {
+        self.last = self.last.min(now);
+    }
+
     /// Takes the run that is due at a time, unless it was taken or missed.
     pub(super) fn take(&mut self, at: DateTime<Utc>) -> Option<DueRun> {
         (self.last < at).then(|| {
@@ -82,5 +87,14 @@ mod tests {
         let missed = queue.missed(at(20_000));
         assert_eq!((missed.runs.len(), missed.more), (MOST_MISSED, Some((at(50), missed.runs[0].at))));
         assert_eq!(queue.next(), Some(at(20_000)));
+    }
+
+    #[test]
+    fn after_the_clock_was_set_back_the_next_due_time_is_soon() {
+        let at = |minutes: i64| DateTime::<Utc>::UNIX_EPOCH + TimeDelta::minutes(minutes);
+        let mut queue = Queue::new(RunKey::new("people", "default"), Times::Every(600), at(100_000));
+        assert_eq!(queue.next(), Some(at(100_010)));
+        queue.go_back(at(5));
+        assert_eq!(queue.next(), Some(at(10)));
     }
 }

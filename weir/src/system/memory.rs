@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 /// The largest resident memory so far, in bytes; 0 where the system does not tell.
@@ -15,12 +16,47 @@ pub(crate) fn peak_memory() -> u64 {
 /// The memory that this process may have, in bytes: the machine's, or its container's if that is less; 2 GiB where
 /// neither can be told.
 pub(crate) fn physical_memory() -> u64 {
-    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
-    let meminfo = read("/proc/meminfo");
+    let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let total = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:")?.split_whitespace().next());
     let total = total.and_then(|kib| kib.parse::<u64>().ok()).map_or(2 << 30, |kib| kib * 1024);
-    let of_container = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
-    of_container.iter().filter_map(|path| read(path).trim().parse().ok()).fold(total, u64::min)
+    // The limit of a group applies to all groups below it.
+    let limits = control_groups().into_iter().flat_map(|group| {
+        let files = ["memory.max", "memory.limit_in_bytes"];
+        files.map(|file| std::fs::read_to_string(group.join(file)).ok()?.trim().parse().ok())
+    });
+    limits.flatten().fold(total, u64::min)
+}
+
+/// How many processes the kernel has killed because a limit of this process's control groups, such as that of its
+/// container, was used up; none where it does not tell.
+pub(crate) fn oom_kills() -> Option<u64> {
+    let count = |group: PathBuf| {
+        let read = |file: &str| std::fs::read_to_string(group.join(file)).ok();
+        let text = read("memory.events").or_else(|| read("memory.oom_control"))?;
+        text.lines().find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse::<u64>().ok())
+    };
+    control_groups().into_iter().filter_map(count).max()
+}
+
+/// The folders of the control groups of this process: its own, and those around it.
+fn control_groups() -> Vec<PathBuf> {
+    let text = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let group = |line: &str| {
+        let (controllers, path) = line.split_once(':')?.1.split_once(':')?;
+        let root = match controllers {
+            "" => "/sys/fs/cgroup",
+            _ if controllers.split(',').any(|name| name == "memory") => "/sys/fs/cgroup/memory",
+            _ => return None,
+        };
+        Some((root, path.to_owned()))
+    };
+    let folders = text.lines().filter_map(group).flat_map(|(root, path)| {
+        // In a container the path can be that of the host, which is not there: the root is the container's own group.
+        let below: Vec<_> =
+            Path::new(&path).ancestors().map(|path| path.strip_prefix("/").unwrap_or(path).to_owned()).collect();
+        below.into_iter().map(move |path| Path::new(root).join(path))
+    });
+    folders.filter(|folder| folder.is_dir()).collect()
 }
 
 /// The resident memory of this process, which the system tells in pages.

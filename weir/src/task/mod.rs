@@ -3,9 +3,9 @@
 //! Every mapping rejects unknown and duplicate keys. Every error names the file, the line, the column and, for a name,
 //! the nearest known one.
 
-mod connection;
 mod file;
 mod params;
+mod project;
 mod quality;
 mod schedule;
 mod schema;
@@ -26,11 +26,11 @@ use serde::Deserialize;
 use serde_json::json;
 use serde_saphyr::Spanned;
 
-pub use connection::{ConnectionSpec, Connections, ProjectSpec};
 pub(crate) use params::RUN_STARTED_AT;
 pub use params::{EnvironmentSpec, Param, ParamChoice, ParamSpec, Params};
+pub use project::{ConnectionSpec, Project, ProjectSpec, RetentionSpec};
 pub use quality::{GateSpec, QualitySpec, Requirement, RuleSpec};
-pub use schedule::{ScheduleSpec, Timeout};
+pub use schedule::{ScheduleSpec, Span};
 pub use sink::{Mode, OutputColumnSpec, Publish, Route, SinkSpec, TableSpec};
 pub use source::{
     ColumnSpec, Compression, FetchSpec, FilesSpec, Format, IfChanged, IfMissing, OnInvalid, PostgresSourceSpec, Read,
@@ -42,11 +42,12 @@ pub use text::{Limit, Scalar};
 
 pub(crate) use file::read_text;
 pub(crate) use schema::{json_schema, project_schema};
-pub(crate) use times::Times;
+pub(crate) use times::{Times, parse_cron, parse_zone};
 pub(crate) use yaml::parse_yaml;
 
 use crate::error::{Error, Result};
 pub use crate::error::{Place, SourceText, TaskError};
+use crate::system::disk;
 use yaml::shortened;
 
 /// Names become parts of file names, which the file system limits.
@@ -67,6 +68,11 @@ pub struct TaskSpec {
     #[serde(default)]
     #[schemars(with = "Option<ScheduleSpec>")]
     pub schedule: Option<Spanned<ScheduleSpec>>,
+    /// The folder that relative paths of data start from, itself relative to the folder of the task file; by default that
+    /// folder. Paths of SQL files are always relative to the task file.
+    #[serde(default)]
+    #[schemars(with = "Option<String>", example = &"../..")]
+    pub base_folder: Option<Spanned<String>>,
     /// Named, typed values: `$name` in SQL and in conditions, `${name}` in paths.
     #[serde(default)]
     pub params: IndexMap<String, ParamSpec>,
@@ -107,8 +113,8 @@ pub struct Task {
     pub params: Params,
     /// `--env`, or `default`.
     pub environment: String,
-    /// The connections of `weir.yaml` in the same folder.
-    pub connections: Connections,
+    /// What `weir.yaml` in the same folder has.
+    pub project: Project,
     /// What `now()`, `current_date` and `$run_started_at` are in a run, if not its start.
     pub run_started_at: Option<DateTime<Utc>>,
 }
@@ -117,7 +123,7 @@ impl Task {
     /// Reads and validates a task file. Data and SQL files are not read.
     pub fn load(path: &Path, choice: &ParamChoice) -> Result<Self> {
         let task = Self::parse(path, read(path)?, choice)?;
-        Ok(Self { connections: Connections::load(&task.folder)?, ..task })
+        Ok(Self { project: Project::load(&task.folder)?, ..task })
     }
 
     /// Like `load`, for a text in memory; `path` is the path that errors show.
@@ -127,15 +133,36 @@ impl Task {
         let params = Params::resolve(&source, &spec.params, &spec.environments, choice)?;
         let folder = path.parent().unwrap_or(Path::new("")).to_path_buf();
         let environment = choice.environment.clone().unwrap_or_else(|| "default".to_owned());
-        Ok(Self {
-            source,
-            folder,
-            spec,
-            params,
-            environment,
-            connections: Connections::default(),
-            run_started_at: None,
-        })
+        Ok(Self { source, folder, spec, params, environment, project: Project::default(), run_started_at: None })
+    }
+
+    /// A path of data with its parameters, relative to the working directory or absolute: as the task file has it, it is
+    /// relative to the base folder.
+    pub(crate) fn data_path(&self, text: &Spanned<String>) -> Result<String> {
+        self.located(text, self.params.fill(&self.source, text)?, str::to_owned)
+    }
+
+    /// Like `data_path`, for a pattern of files. Values of parameters, and the base folder, are no patterns.
+    pub(crate) fn data_pattern(&self, text: &Spanned<String>) -> Result<String> {
+        self.located(text, self.params.fill_with(&self.source, text, glob::Pattern::escape)?, glob::Pattern::escape)
+    }
+
+    fn located(&self, at: &Spanned<String>, path: String, escape: fn(&str) -> String) -> Result<String> {
+        if path.contains("://") || Path::new(&path).is_absolute() {
+            return Ok(path);
+        }
+        let base = self.spec.base_folder.as_ref().map(|base| self.params.fill(&self.source, base)).transpose()?;
+        let base = disk::absolute(&self.folder.join(base.unwrap_or_default()));
+        let here = disk::absolute(Path::new("."));
+        let base = base.strip_prefix(&here).unwrap_or(&base);
+        match base.to_str() {
+            Some("") => Ok(path),
+            Some(base) => Ok(format!("{}/{path}", escape(base).trim_end_matches('/'))),
+            None => {
+                let error = self.error(at, "the path is relative to a folder whose name is not UTF-8");
+                Err(Box::new(error.with_help("write an absolute path, or start the program in that folder")).into())
+            }
+        }
     }
 
     /// The task's name.
@@ -147,7 +174,7 @@ impl Task {
     pub(crate) fn unknown_connection(&self, name: &Spanned<String>) -> TaskError {
         let error = self.error(name, format!("unknown connection `{}`", name.value));
         let error = error.with_help("define it under `connections` in weir.yaml, in the folder of the task file");
-        error.nearest(&name.value, self.connections.names())
+        error.nearest(&name.value, self.project.connections())
     }
 
     /// An error at a position in the task file.
@@ -166,20 +193,20 @@ pub(crate) fn name_in(path: &Path) -> Result<String> {
 #[derive(Debug)]
 pub(crate) struct TaskOwner {
     pub(crate) name: String,
-    pub(crate) connections: Connections,
+    pub(crate) project: Project,
     pub(crate) params: Params,
 }
 
 impl TaskOwner {
     pub(crate) fn read(path: &Path, choice: &ParamChoice) -> Result<Self> {
         match Task::load(path, choice) {
-            Ok(task) => Ok(Self { name: task.name().to_owned(), connections: task.connections, params: task.params }),
+            Ok(task) => Ok(Self { name: task.name().to_owned(), project: task.project, params: task.params }),
             Err(error) => {
                 let text = read(path)?;
                 let name = text.lines().find_map(|line| line.strip_prefix("name:")).ok_or(error)?;
                 let name = name.split('#').next().unwrap_or_default().trim().trim_matches(['"', '\'']).to_owned();
-                let connections = Connections::load(path.parent().unwrap_or(Path::new("")))?;
-                Ok(Self { name, connections, params: Params::default() })
+                let project = Project::load(path.parent().unwrap_or(Path::new("")))?;
+                Ok(Self { name, project, params: Params::default() })
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chrono_tz::Tz;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, de};
 use serde_saphyr::Spanned;
@@ -26,36 +27,38 @@ pub struct ScheduleSpec {
     /// The maximum duration of a run. A run that exceeds it is asked to stop and rolls back; it is killed 30 s later.
     /// Without it there is no limit.
     #[serde(default)]
-    pub timeout: Option<Timeout>,
+    pub timeout: Option<Span>,
 }
 
 impl ScheduleSpec {
     /// The due times; the error points at the wrong field.
     pub(crate) fn times(&self, source: &SourceText) -> Result<Times, TaskError> {
-        let at = |field: &Spanned<String>, message| TaskError::new(source, Place::of(field.referenced), message);
         let cron = parse_cron(&self.cron.value).map_err(|message| {
             let help = "write minute, hour, day of the month, month and day of the week, such as \"0 * * * *\"";
-            at(&self.cron, message).with_help(help)
+            TaskError::new(source, Place::of(self.cron.referenced), message).with_help(help)
         })?;
-        let zone = match &self.timezone {
-            Some(name) => parse_zone(&name.value).map_err(|message| {
-                at(name, message).with_help("write an IANA time zone name, such as Asia/Singapore or UTC")
-            })?,
-            None => chrono_tz::UTC,
-        };
-        Ok(Times::new(cron, &self.cron.value, zone))
+        Ok(Times::new(cron, &self.cron.value, self.zone(source)?))
+    }
+
+    /// The time zone of the due times.
+    pub(crate) fn zone(&self, source: &SourceText) -> Result<Tz, TaskError> {
+        let Some(name) = &self.timezone else { return Ok(chrono_tz::UTC) };
+        parse_zone(&name.value).map_err(|message| {
+            let error = TaskError::new(source, Place::of(name.referenced), message);
+            error.with_help("write an IANA time zone name, such as Asia/Singapore or UTC")
+        })
     }
 }
 
 /// A duration, written with units.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Timeout(pub Duration);
+pub struct Span(pub Duration);
 
-impl<'de> Deserialize<'de> for Timeout {
+impl<'de> Deserialize<'de> for Span {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         let span = humantime::parse_duration(&text);
         let span = span.ok().filter(|span| !span.is_zero());
-        span.map(Self).ok_or_else(|| de::Error::custom(format!("`{text}` is not a duration: write 50m or 1h 30m")))
+        span.map(Self).ok_or_else(|| de::Error::custom(format!("`{text}` is not a duration: write 50m, 1h 30m or 90d")))
     }
 }

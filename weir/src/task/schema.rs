@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::quality::LongRule;
 use super::source::LongColumn;
 use super::text::ColumnNames;
-use super::{ColumnSpec, Limit, OutputColumnSpec, ProjectSpec, Route, RuleSpec, Scalar, SqlType, TaskSpec, Timeout};
+use super::{ColumnSpec, Limit, OutputColumnSpec, ProjectSpec, Route, RuleSpec, Scalar, Span, SqlType, TaskSpec};
 
 /// The schema of a task file, in draft 2020-12.
 pub(crate) fn json_schema() -> Schema {
@@ -100,7 +100,7 @@ shape!(Route, "Route", _generator => json_schema!({
     "examples": ["applicant", "applicant.rejected"],
 }));
 
-shape!(Timeout, "Timeout", _generator => json_schema!({
+shape!(Span, "Duration", _generator => json_schema!({
     "description": "A duration, written with units.",
     "type": "string",
     "pattern": r"^[0-9]+ *[a-zA-Z]+( *[0-9]+ *[a-zA-Z]+)*$",

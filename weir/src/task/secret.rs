@@ -1,5 +1,7 @@
 //! Secrets are references: `${env:NAME}` and `${file:PATH}`. Their values appear in no error and no log.
 
+use std::path::Path;
+
 use serde_saphyr::Spanned;
 
 use super::params::Params;
@@ -22,7 +24,7 @@ pub(super) fn fill(source: &SourceText, text: &Spanned<String>, params: &Params)
                 )
             })),
             Some(("file", path)) => Some(
-                std::fs::read_to_string(path)
+                std::fs::read_to_string(Path::new(source.name()).with_file_name("").join(path))
                     .map_err(|cause| {
                         error(
                             format!("the secret in {path} cannot be read: {cause}"),
@@ -49,8 +51,6 @@ fn percent_encoded(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
 
     fn filled(text: &str) -> Result<String> {

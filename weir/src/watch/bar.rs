@@ -4,13 +4,14 @@ use std::io::IsTerminal;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use indicatif::{ProgressBar as Bar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanCount, ProgressBar as Bar, ProgressDrawTarget, ProgressStyle};
 
 use super::{Event, Observer};
 
 /// Shows on a terminal how much of the sources is read.
 #[derive(Debug)]
 pub(crate) struct ProgressBar {
+    /// Hidden until the sources are read.
     bar: Bar,
     ticker: Mutex<Option<tokio::task::JoinHandle<()>>>,
 }
@@ -35,19 +36,22 @@ impl Observer for ProgressBar {
             Event::Reading { bytes, progress } => {
                 self.bar.set_draw_target(ProgressDrawTarget::stderr());
                 self.bar.set_length(*bytes);
-                let template = "{wide_bar} {percent:>3}%  {bytes_per_sec}  {eta} left";
+                // What is computed, how much of the sources is read, and for how long it goes on.
+                let template = "{prefix} {wide_bar} {percent:>3}%  {msg}  {eta} left";
                 let style = ProgressStyle::with_template(template);
                 self.bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
                 let (bar, progress) = (self.bar.clone(), progress.clone());
                 let ticker = tokio::spawn(async move {
                     loop {
                         bar.set_position(progress.bytes());
+                        bar.set_message(format!("{} rows", HumanCount(progress.rows())));
                         tokio::time::sleep(Duration::from_millis(100)).await;
                     }
                 });
                 *self.ticker.lock().unwrap_or_else(PoisonError::into_inner) = Some(ticker);
             }
             Event::Ended { .. } => self.clear(),
+            Event::StepStarted { name } => self.bar.set_prefix((*name).to_owned()),
             Event::Started { .. } | Event::Step { .. } => {}
         }
     }

@@ -8,7 +8,8 @@ use super::ScanProgress;
 use crate::error::Error;
 use crate::report::{Report, RunKey};
 
-/// Something that happens in a run. Events come in this order; `Step` comes once for each step.
+/// Something that happens in a run. Events come in this order; `StepStarted` and
+/// `Step` come once for each step.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
@@ -25,6 +26,11 @@ pub enum Event<'a> {
         bytes: u64,
         /// How much of them is read.
         progress: Progress,
+    },
+    /// A step begins.
+    StepStarted {
+        /// The step, as the report names it.
+        name: &'a str,
     },
     /// A step is done.
     Step {

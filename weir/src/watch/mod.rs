@@ -8,5 +8,5 @@ mod progress;
 pub(crate) use bar::ProgressBar;
 pub(crate) use event::Observers;
 pub use event::{Event, Observer, Progress};
-pub(crate) use log::{LogFormat, StepLog, start as start_log, start_service as start_service_log};
+pub(crate) use log::{LogFormat, StepLog, about_task, start as start_log, start_service as start_service_log};
 pub(crate) use progress::ScanProgress;

@@ -82,7 +82,11 @@ impl Project {
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
         command.args(arguments).current_dir(self.folder.path()).stdin(Stdio::null());
-        command.env_remove("WEIR_STATE").env_remove("WEIR_TASK_CONFIG").env_remove("WEIR_ENV").env_remove("WEIR_LOG");
+        for name in ["WEIR_STATE", "WEIR_TASK_CONFIG", "WEIR_ENV", "WEIR_LOG"] {
+            command.env_remove(name);
+        }
+        // Without a terminal, errors have no values of rows.
+        command.env("WEIR_SHOW_VALUES", "true");
         command
     }
 

@@ -3,13 +3,15 @@
 mod places;
 mod state;
 
+use std::io::IsTerminal;
 use std::path::Path;
 
-use comfy_table::{Attribute, Cell, Color, ColumnConstraint};
+use comfy_table::presets::NOTHING;
+use comfy_table::{Attribute, Cell, Color, ColumnConstraint, ContentArrangement, Table, Width};
 use miette::Diagnostic;
 use serde::Serialize;
 
-use super::summary::{bytes, table};
+use super::summary::bytes;
 use super::{Cli, DoctorArgs, runtime, validate};
 use crate::database::{Connector, Sessions};
 use crate::engine::Resources;
@@ -17,6 +19,7 @@ use crate::error::{Error, Result, number_of};
 use crate::ledger::{Inspection, inspect};
 use crate::plan::Plan;
 use crate::run::{Settings, key_of};
+use crate::schedule::Crontab;
 use crate::sink::{Claim, SinkRun};
 use crate::source::{Opening, Source};
 use crate::system::memory::physical_memory;
@@ -79,6 +82,9 @@ pub(super) fn doctor(cli: &Cli, args: &DoctorArgs) -> Result<u8> {
         Err(error @ Error::Task(_)) => findings.problem("task", &error),
         Err(wrong_usage) => return Err(wrong_usage),
     }
+    if let Some(path) = &args.crontab {
+        check_crontab(path, cli.name, &mut findings);
+    }
     let shown = findings.0.iter().filter(|finding| !args.run.task.log.quiet || finding.level != Level::Ok);
     if args.json {
         for finding in shown {
@@ -97,9 +103,9 @@ fn show<'a>(findings: impl Iterator<Item = &'a Finding>) {
     let mut table = table(&["", "what", "finding"]);
     for Finding { level, about, message, help } in findings {
         let level = match level {
-            Level::Ok => Cell::new("ok").fg(Color::Green),
-            Level::Warning => Cell::new("warning").fg(Color::Yellow),
-            Level::Problem => Cell::new("problem").fg(Color::Red).add_attribute(Attribute::Bold),
+            Level::Ok => Cell::new("ok").fg(Color::DarkGreen),
+            Level::Warning => Cell::new("warning").fg(Color::DarkYellow),
+            Level::Problem => Cell::new("problem").fg(Color::DarkRed).add_attribute(Attribute::Bold),
         };
         let help = help.as_ref().map(|help| format!("\n-> {help}")).unwrap_or_default();
         table.add_row(vec![level, Cell::new(about), Cell::new(format!("{message}{help}"))]);
@@ -108,6 +114,27 @@ fn show<'a>(findings: impl Iterator<Item = &'a Finding>) {
         level.set_constraint(ColumnConstraint::ContentWidth);
     }
     say!("{table}");
+}
+
+/// A table without lines, at most as wide as the terminal: long texts are broken between words.
+fn table(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_preset(NOTHING);
+    // Some terminals, such as those of CI services, report 0 columns.
+    if table.width() != Some(0) {
+        table.set_content_arrangement(ContentArrangement::Dynamic);
+    }
+    let bold = |name: &&str| {
+        let cell = Cell::new(name);
+        if std::io::stdout().is_terminal() { cell.add_attribute(Attribute::Bold) } else { cell }
+    };
+    table.set_header(header.iter().map(bold).collect::<Vec<_>>());
+    // A narrow terminal breaks long values over lines, but no heading in the middle of a word.
+    for (column, name) in table.column_iter_mut().zip(header) {
+        let padded = name.chars().count() as u16 + 2;
+        column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(padded)));
+    }
+    table
 }
 
 async fn examine(cli: &Cli, task: &Task, settings: &Settings, findings: &mut Findings) -> Result<()> {
@@ -186,7 +213,7 @@ async fn check_source(
         }
     }
     if let Some(archive) = spec.and_then(|spec| spec.archive.as_ref()) {
-        match task.params.fill(&task.source, archive) {
+        match task.data_path(archive) {
             Ok(folder) => places::check_archive(source.name(), folder.as_ref(), findings),
             Err(error) => findings.problem(&about, &error),
         }
@@ -235,6 +262,19 @@ fn check_memory(resources: Resources, findings: &mut Findings) {
             findings.warn("memory", message, "set a lower --memory-limit, or the run may be killed");
         }
         Ok(()) => findings.ok("memory", message),
+    }
+}
+
+fn check_crontab(path: &Path, program: &str, findings: &mut Findings) {
+    match Crontab::read(path, program) {
+        Ok(crontab) => {
+            let now = chrono::Utc::now();
+            let next =
+                crontab.times().filter_map(|times| Some((times.after(now)?, times))).min_by_key(|(next, _)| *next);
+            let next = next.map_or(String::new(), |(next, times)| format!("; next: {}", times.show(next)));
+            findings.ok("crontab", format!("{}{next}", crontab.shown()));
+        }
+        Err(error) => findings.problem("crontab", &error),
     }
 }
 

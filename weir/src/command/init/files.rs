@@ -45,10 +45,10 @@ impl Project<'_> {
         Ok(format!(
             "wrote {name}.yaml, sql/{name}.sql, sql/{name}.test.yaml and sample/{name}.csv\n\n\
              next:\n{cd}\
-             \x20 {program} validate --task-config {name}.yaml   # check the task\n\
-             \x20 {program} test --task-config {name}.yaml       # run the test cases of the SQL\n\
-             \x20 {program} run --task-config {name}.yaml        # run it on the sample; then on the whole file:\n\
-             \x20 {program} run --task-config {name}.yaml --param input={}\n\n\
+             \x20 {program} validate {name}.yaml   # check the task\n\
+             \x20 {program} test {name}.yaml       # run the test cases of the SQL\n\
+             \x20 {program} run {name}.yaml        # run it on the sample; then on the whole file:\n\
+             \x20 {program} run {name}.yaml --param input={}\n\n\
              then write quality rules in {name}.yaml, and transformations in sql/{name}.sql",
             shell(&origin),
         ))
@@ -65,7 +65,7 @@ name: {name}
 description: {description}
 
 params:                               # another value: --param input=FILE
-  input: {{type: string, default: sample/{name}.csv, description: "The CSV file, relative to the working directory."}}
+  input: {{type: string, default: sample/{name}.csv, description: "The CSV file, relative to this file."}}
   output: {{type: string, default: out, description: The output folder.}}
 
 sources:

@@ -154,6 +154,35 @@ pub(super) fn finish_moves(run: &str, moves: &[Move]) -> Result<()> {
     Ok(())
 }
 
+/// Removes the files that a run has moved, in the version that it has moved. Returns how many were removed.
+pub(super) fn remove_archived(run: &str, moves: &[Move]) -> Result<u64> {
+    let mut removed = 0;
+    for of in moves {
+        let to = path_of(&of.to);
+        for path in [with_run(&to, run), to] {
+            let failed = |error| Error::input(path.display(), error, "give the user that runs weir write access");
+            match is_version(&path, of) {
+                Ok(true) => {
+                    fs::remove_file(&path).map_err(failed)?;
+                    removed += 1;
+                    break;
+                }
+                Ok(false) => {}
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(failed(error)),
+            }
+        }
+    }
+    Ok(removed)
+}
+
+/// Whether a file is in the version that a run has read.
+fn is_version(path: &Path, of: &Move) -> io::Result<bool> {
+    let metadata = fs::metadata(path)?;
+    let modified = DateTime::<Utc>::from(metadata.modified()?).to_rfc3339();
+    Ok((metadata.len(), &modified) == (of.bytes, &of.modified))
+}
+
 /// A move of a run.
 struct LocalMove<'a> {
     from: PathBuf,
@@ -174,17 +203,14 @@ impl<'a> LocalMove<'a> {
 
     fn finish(&self) -> io::Result<()> {
         remove_if_there(&self.copy)?; // an incomplete copy
-        match fs::metadata(&self.from) {
+        match is_version(&self.from, self.of) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-            metadata => {
-                let metadata = metadata?;
-                let modified = DateTime::<Utc>::from(metadata.modified()?).to_rfc3339();
-                if (metadata.len(), &modified) != (self.of.bytes, &self.of.modified) {
-                    tracing::warn!(file = self.of.from, "changed after it was read: it is not moved");
-                    return Ok(());
-                }
+            Ok(false) => {
+                tracing::warn!(file = self.of.from, "changed after it was read: it is not moved");
+                return Ok(());
             }
-        }
+            is_version => is_version?,
+        };
         self.to.parent().map_or(Ok(()), disk::make_folder)?;
         for to in [self.to.clone(), with_run(&self.to, self.run)] {
             let renamed = fault::call("archive_rename").and_then(|()| disk::rename_new(&self.from, &to));

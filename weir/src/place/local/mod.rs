@@ -46,6 +46,10 @@ impl FileSystem for LocalFiles {
     async fn finish_moves(&self, run: &str, moves: &[Move]) -> Result<()> {
         archive::finish_moves(run, moves)
     }
+
+    async fn remove_archived(&self, run: &str, moves: &[Move]) -> Result<u64> {
+        archive::remove_archived(run, moves)
+    }
 }
 
 /// A local file, under the name that the user knows.

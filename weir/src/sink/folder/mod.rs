@@ -6,6 +6,7 @@
 //! parent. `_SUCCESS` names the run that wrote the folder and its files: any
 //! other file was written by somebody else, and then the folder is left alone.
 
+mod access;
 mod append;
 mod lock;
 mod manifest;
@@ -96,7 +97,7 @@ impl FolderTarget {
                 return Err(Box::new(task.error(&spec.from, message).with_help(help)).into());
             }
         }
-        let path = task.params.fill(&task.source, &files.path)?;
+        let path = task.data_path(&files.path)?;
         if path.contains("://") {
             let error = task.error(&files.path, format!("`{path}`: only local folders can be written"));
             return Err(Box::new(error.with_help("name a folder; a program such as rclone copies it elsewhere")).into());
@@ -116,7 +117,7 @@ impl FolderTarget {
 /// The names of the folders in `replace_folder`, if the task has one; this one must be among them.
 fn siblings(task: &Task, name: &str, mode: Mode, at: &Spanned<String>, path: &str) -> Result<Vec<String>> {
     let Some(whole) = &task.spec.replace_folder else { return Ok(vec![]) };
-    let parent = disk::absolute(Path::new(&task.params.fill(&task.source, whole)?));
+    let parent = disk::absolute(Path::new(&task.data_path(whole)?));
     if disk::absolute(Path::new(path)).parent() != Some(&parent) {
         let message = format!("sink `{name}`: `{path}` is not a folder in `replace_folder` ({})", parent.display());
         let help = "let all folders of the task lie in it, side by side; or remove `replace_folder`";
@@ -129,7 +130,7 @@ fn siblings(task: &Task, name: &str, mode: Mode, at: &Spanned<String>, path: &st
     }
     let mut names = Vec::new();
     for files in task.spec.sinks.values().filter_map(|sink| sink.value.files.as_ref()) {
-        let path = disk::absolute(Path::new(&task.params.fill(&task.source, &files.path)?));
+        let path = disk::absolute(Path::new(&task.data_path(&files.path)?));
         names.extend(path.file_name().map(|name| name.to_string_lossy().into_owned()));
     }
     Ok(names)
@@ -198,6 +199,13 @@ impl OpenTarget for OpenFolder {
         self.folder.lock()?;
         let staging = &self.folder.staging;
         disk::make_folder(staging).map_err(|error| self.folder.error(staging, error))?;
+        // With `replace_folder` the parent is a new one, too.
+        let parent = self.folder.target.parent().zip(staging.parent()).filter(|_| !self.folder.siblings.is_empty());
+        for (former, new) in parent.into_iter().chain([(self.folder.target.as_path(), staging.as_path())]) {
+            if former.exists() {
+                access::take_over(former, new).map_err(|error| self.folder.error(new, error))?;
+            }
+        }
         fault::point("staging_made");
         self.former.carry(&self.folder, &self.layout)?;
         let Self { folder, mode, layout, former } = *self;
@@ -267,6 +275,12 @@ impl Writing for WritingFolder {
             files: all.iter().flat_map(|addition| addition.files.iter().cloned()).collect(),
             added: if *mode == Mode::Append { all } else { vec![] },
         };
+        if let Some(former) = access::former_file(&folder.target) {
+            for name in &written.files {
+                let file = folder.staging.join(name);
+                access::take_over(&former, &file).map_err(|error| folder.error(&file, error))?;
+            }
+        }
         let marker = folder.staging.join(MARKER);
         let mark = || -> std::io::Result<()> {
             let mut text = serde_json::to_vec_pretty(&manifest)?;

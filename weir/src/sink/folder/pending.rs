@@ -79,6 +79,10 @@ impl Folder {
                 target
             }
             _ if target.exists() => target.canonicalize().map_err(refused)?,
+            _ if target.is_symlink() => {
+                let help = "mount or create the folder that it leads to, or remove the link";
+                return Err(Error::sink(name, &target, "is a link to a folder that is not there", help));
+            }
             _ => target,
         };
         let (Some(parent), Some(folder)) = (target.parent(), target.file_name()) else {

@@ -100,7 +100,7 @@ impl PostgresTarget {
             return Err(Box::new(wrong(message.to_owned()).with_help(help)).into());
         }
         let connection = &table.connection;
-        if !task.connections.names().any(|name| name == connection.value) {
+        if !task.project.connections().any(|name| name == connection.value) {
             return Err(Box::new(task.unknown_connection(connection)).into());
         }
         let (connection, create) = (connection.value.clone(), table.create);

@@ -2,6 +2,7 @@
 
 mod choice;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -12,6 +13,7 @@ use super::origin::{Opened, Opening, Origin};
 use crate::error::{Error, Result, number_of};
 use crate::format::{self, Encoding};
 use crate::place::{Archive, FileSystem, FoundFile, file_system};
+use crate::system::disk;
 use crate::task::{Compression, FilesSpec, Format, IfChanged, IfMissing, Read, SourceSpec, Task, TaskError};
 
 /// The files of a source, as the task declares them. Nothing is accessed before [`FileSet::find`].
@@ -35,7 +37,7 @@ impl FileSet {
         let Some(files) = &spec.files else {
             return Err(Error::internal(format!("source `{source}` has no `files`")));
         };
-        let pattern = task.params.fill_with(&task.source, &files.path, glob::Pattern::escape)?;
+        let pattern = task.data_pattern(&files.path)?;
         let refused = |message: String| Error::from(Box::new(task.error(&files.path, message)));
         let file_system = file_system(task, &pattern).map_err(|message| {
             let help = "name local files; a program such as rclone, curl or a mounted folder brings others there";
@@ -60,9 +62,10 @@ impl FileSet {
         let files = self.file_system.find(&self.pattern).await?;
         if files.is_empty() && self.if_missing == IfMissing::Fail {
             return Err(Error::input(
-                &self.pattern,
+                disk::absolute(Path::new(&self.pattern)).display(),
                 format!("no file matches, but source `{}` needs one", self.source),
-                "check the path (it is relative to the working directory), or specify `if_missing: skip` or `empty`",
+                "check the path (a relative one starts from the folder of the task file, or from `base_folder`), or specify \
+                 `if_missing: skip` or `empty`",
             ));
         }
         Ok(files)
@@ -81,7 +84,7 @@ impl Origin for FileSet {
             }
             if let Some(ledger) = &mut opening.ledger {
                 let inputs = self.inputs(&choice, opening.key, ledger, &is_stopped)?;
-                ledger.inputs(run, &self.source, &inputs, &choice.touched)?;
+                ledger.inputs(run, opening.key, &self.source, &inputs, &choice.touched)?;
             }
             if choice.before > 0 && nothing_to_do.is_none() {
                 tracing::info!(source = self.source, files = choice.before, "skipped: read by earlier runs");
@@ -116,7 +119,7 @@ fn declare_archive(
     spec: &SourceSpec,
 ) -> Result<Option<Box<dyn Archive>>> {
     let Some(archive) = &spec.archive else { return Ok(None) };
-    let folder = task.params.fill(&task.source, archive)?;
+    let folder = task.data_path(archive)?;
     let declared = file_system.archive(pattern, &folder).map_err(|message| {
         let help = "specify a folder next to the one that is read, on the same file system";
         Box::new(task.error(archive, message).with_help(help))

@@ -41,7 +41,7 @@ impl PostgresTable {
             return Err(Error::internal("a source has no `postgres`"));
         };
         let connection = &spec.connection;
-        if !task.connections.names().any(|name| name == connection.value) {
+        if !task.project.connections().any(|name| name == connection.value) {
             return Err(Box::new(task.unknown_connection(connection)).into());
         }
         let (schema, table) = task.params.fill_table(&task.source, &spec.table)?;

@@ -1,4 +1,4 @@
-//! `weir.yaml`: the connections that the task files of a folder share.
+//! `weir.yaml`: what the task files of a folder share: connections, and how long the history stays.
 
 use std::path::Path;
 
@@ -9,6 +9,7 @@ use serde_json::json;
 use serde_saphyr::Spanned;
 
 use super::params::Params;
+use super::schedule::Span;
 use super::secret;
 use crate::error::Result;
 use crate::error::{Place, SourceText, TaskError};
@@ -25,6 +26,24 @@ pub struct ProjectSpec {
     #[serde(default)]
     #[schemars(with = "IndexMap<String, ConnectionSpec>")]
     pub connections: IndexMap<String, Spanned<ConnectionSpec>>,
+    /// How long what earlier runs have left stays. Without it nothing is removed.
+    #[serde(default)]
+    pub retention: RetentionSpec,
+}
+
+/// `retention:` in `weir.yaml`: what is older is removed at the end of each run, and by `weir prune`.
+#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Retention")]
+pub struct RetentionSpec {
+    /// How long the ledger keeps the reports of runs. What tells which files were read, and what was published, stays.
+    #[serde(default)]
+    #[schemars(with = "Option<String>", example = &"90d")]
+    pub runs: Option<Span>,
+    /// How long files stay in the `archive` of a source, counted from the run that has read them.
+    #[serde(default)]
+    #[schemars(with = "Option<String>", example = &"365d")]
+    pub archives: Option<Span>,
 }
 
 /// A connection: one entry under `connections` in `weir.yaml`.
@@ -33,22 +52,22 @@ pub struct ProjectSpec {
 #[schemars(rename = "Connection")]
 pub struct ConnectionSpec {
     /// The URL of a PostgreSQL database, in libpq syntax. `${param}` is replaced by a parameter, `${env:NAME}` by an
-    /// environment variable and `${file:PATH}` by the content of a file: secrets are kept out of this file,
+    /// environment variable and `${file:PATH}` by the content of a file (a relative path starts from the folder of this file): secrets are kept out of this file,
     /// and are never printed.
     #[serde(default)]
     #[schemars(with = "Option<String>", example = json!("postgres://loader:${env:LOADER_PASSWORD}@db.example/sales?sslmode=verify-full"))]
     pub postgres: Option<Spanned<String>>,
 }
 
-/// The connections that a task may refer to.
+/// What `weir.yaml` has: nothing, if there is no such file.
 #[derive(Debug, Clone, Default)]
-pub struct Connections {
+pub struct Project {
     /// The file's text, for error messages; `None` if there is no file.
     source: Option<SourceText>,
-    specs: IndexMap<String, Spanned<ConnectionSpec>>,
+    spec: ProjectSpec,
 }
 
-impl Connections {
+impl Project {
     /// Reads `weir.yaml` in a task's folder, if it exists.
     pub(super) fn load(folder: &Path) -> Result<Self> {
         let path = folder.join(FILE);
@@ -64,12 +83,17 @@ impl Connections {
                 return Err(Box::new(error.with_help("add its URL, as `postgres: postgres://...`")).into());
             }
         }
-        Ok(Self { source: Some(source), specs: spec.connections })
+        Ok(Self { source: Some(source), spec })
     }
 
-    /// The names, in file order.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.specs.keys().map(String::as_str)
+    /// How long what earlier runs have left stays.
+    pub fn retention(&self) -> RetentionSpec {
+        self.spec.retention
+    }
+
+    /// The names of the connections, in file order.
+    pub fn connections(&self) -> impl Iterator<Item = &str> {
+        self.spec.connections.keys().map(String::as_str)
     }
 
     /// The URL of a connection, parameters and secrets filled in, as `parse` reads it; `None` if there is no such
@@ -82,7 +106,7 @@ impl Connections {
         parse: impl Fn(&str) -> Result<T, E>,
     ) -> Option<Result<T>> {
         let source = self.source.as_ref()?;
-        let url = url(&self.specs.get(name)?.value)?;
+        let url = url(&self.spec.connections.get(name)?.value)?;
         let parsed = secret::fill(source, url, params).and_then(|text| {
             parse(&text).map_err(|error| {
                 let help = error.help().map(|help| help.to_string()).unwrap_or_default();

@@ -1,0 +1,68 @@
+//! Retention: old runs leave the ledger, but not what tells which files were read.
+
+use chrono::{DateTime, Utc};
+use rusqlite::params;
+
+use super::{Ledger, rfc3339};
+use crate::error::Result;
+use crate::report::RunKey;
+
+/// What was removed, or would be.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Pruned {
+    /// Runs that are gone: they published nothing.
+    pub(crate) runs: u64,
+    /// Runs of which the id, the times and the state stay: what they published refers to them.
+    pub(crate) reduced: u64,
+}
+
+/// A run of the key that ended before a time.
+const OLD: &str = "task = ?1 and environment = ?2 and \"window\" is ?3 and ended < ?4
+                   and state not in ('running', 'publishing')";
+
+impl Ledger {
+    /// Removes what is known of the runs of a key that ended before a time. Of a run that published something its id and
+    /// state stay, because outputs in `append` mode and inputs of `read: new` are known by them: without them rows would be
+    /// there twice.
+    pub(crate) fn prune(&mut self, key: &RunKey, before: DateTime<Utc>, dry_run: bool) -> Result<Pruned> {
+        let before = rfc3339(before);
+        let of = params![key.task, key.environment, key.window, before];
+        // Only runs of which more is known than what stays.
+        let published = format!("{OLD} and state in ('done', 'gate_closed')");
+        let reduced = format!("{published} and report is not null");
+        let gone = format!("{OLD} and state not in ('done', 'gate_closed')");
+        let pruned = self.ask(|c| {
+            let count =
+                |which: &str| c.query_row(&format!("select count(*) from run where {which}"), of, |row| row.get(0));
+            Ok(Pruned { runs: count(&gone)?, reduced: count(&reduced)? })
+        })?;
+        if dry_run || pruned == Pruned::default() {
+            return Ok(pruned);
+        }
+        self.write(|t| {
+            t.execute(&format!("delete from run where {gone}"), of)?; // and what refers to it
+            for table in ["step", "reason", "output"] {
+                t.execute(&format!("delete from {table} where run in (select id from run where {published})"), of)?;
+            }
+            t.execute(
+                &format!(
+                    "delete from input where run in (select id from run where {published})
+                     and hash is null and archive is null and until is not null
+                     and (until in (select id from run where {OLD}) or until not in (select id from run))"
+                ),
+                of,
+            )?;
+            t.execute(
+                &format!("update run set report = null, parameters = '{{}}', message = null where {reduced}"),
+                of,
+            )?;
+            Ok(())
+        })?;
+        Ok(pruned)
+    }
+
+    /// Gives the space of removed runs back to the file system.
+    pub(crate) fn shrink(&self) -> Result<()> {
+        self.ask(|c| c.execute_batch("vacuum"))
+    }
+}
