@@ -15,8 +15,8 @@ Without arguments: install and full.
   install   installs what the tests need: Debian packages where this is allowed (otherwise the missing ones are named),
             and tools in a folder that outlives the checkout
   fast      format, shell scripts, dependencies, lints, and the unit tests of all crates
-  full      what fast checks, and all tests: end-to-end tests, fuzz targets, the dashboard, documentation, and the
-            images where a Docker daemon answers
+  full      what fast checks, and all tests: end-to-end tests, fuzz targets, the dashboard, the Kubernetes manifests,
+            documentation, and the images where a Docker daemon answers
 USAGE
 }
 
@@ -100,6 +100,7 @@ part_install() {
     python_environment tools scripts/requirements-test.txt
     # Grafana's own types.
     python_environment grafana docker/grafana/requirements.txt
+    python_environment kubernetes deploy/kubernetes/requirements.txt
 }
 
 # The steps ----------------------------------------------------------------------------------------
@@ -161,6 +162,11 @@ check_dashboard() {
     "$(tools_folder)/grafana/bin/python" docker/grafana/check_dashboard.py
 }
 
+check_kubernetes() {
+    step "Kubernetes"
+    scripts/check_kubernetes.sh
+}
+
 check_documentation() {
     step "documentation"
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --document-private-items
@@ -189,6 +195,7 @@ part_full() {
     test_all
     check_fuzz_targets
     check_dashboard
+    check_kubernetes
     check_documentation
     test_images
 }
