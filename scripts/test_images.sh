@@ -607,7 +607,7 @@ is "what the program verifies" verify-full "$(inspect "${WEIR_PREFIX}section2_lo
 holds "a later start remembers it" [ "$(scripts/section2_runner.sh start >/dev/null; ask_server localhost verify-full)" = t ]
 scripts/section2_runner.sh start --no-tls >/dev/null
 is "without TLS again" f "$(ask_server localhost disable)"
-gateway=$(docker network inspect bridge --format '{{(index .IPAM.Config 0).Gateway}}')
+gateway=$(docker network inspect "${COMPOSE_PROJECT_NAME}_section2" --format '{{(index .IPAM.Config 0).Gateway}}')
 env --unset=WEIR_TLS WEIR_BIND="$gateway" WEIR_TLS_NAMES="$gateway" scripts/section2_runner.sh start --forget >/dev/null
 is "an address for other machines has TLS without an option" t "$(ask_server "$gateway" verify-full)"
 

@@ -59,6 +59,7 @@ container_of() { printf '%s%s' "$WEIR_PREFIX" "$1"; }
 
 # `running healthy`, `done` and the like. A container that is not restarted when it exits has a finite job: until then it
 # is `running busy`, and then `done` if it succeeded.
+# shellcheck disable=SC2016 # variables of Docker's templates
 state_of() {
     local format='{{$finite := eq .HostConfig.RestartPolicy.Name "no" "on-failure"}}'
     format+='{{if and $finite (eq .State.Status "exited") (eq .State.ExitCode 0)}}done{{else}}'
