@@ -24,6 +24,8 @@ impl Folder {
             .current_dir(self.0.path())
             .env_remove("WEIR_STATE")
             .env_remove("WEIR_TASK_CONFIG")
+            // Without a terminal the summary has no examples of rows.
+            .env("WEIR_SHOW_VALUES", "true")
             .output()
             .unwrap()
     }
@@ -218,7 +220,7 @@ fn a_demo_without_its_task_file_creates_nothing_and_reports_where_to_run_it() {
 fn the_crontab_has_the_hourly_entry() {
     let crontab = include_str!("../conf/crontab");
     let entries: Vec<_> = crontab.lines().filter(|line| line.starts_with(|c: char| c.is_ascii_digit())).collect();
-    assert_eq!(entries, ["0 * * * * cd /srv/weir && section1 run --log-format json"]);
+    assert_eq!(entries, ["0 * * * * section1 run --log-format json --timeout 50m"]);
 }
 
 /// `section1 test` on a task file.

@@ -241,6 +241,11 @@ fn a_task_file_is_an_argument_and_its_data_is_next_to_it() {
     project.file("data/in/a.csv", "name,age\nAnn,30\n");
     from_elsewhere(&["run"]).ended(0, "done");
     assert_eq!(project.rows("data/out/good"), ["name,age", "Ann,30"]);
+    // What is typed in a shell is meant from there.
+    project.task("params:\n", "params:\n  output: {type: string, default: out}\n");
+    project.task("path: out/good", "path: \"${output}/good\"");
+    from_elsewhere(&["run", "--param", "output=typed"]).ended(0, "done");
+    assert_eq!(support::rows(&elsewhere.path().join("typed/good")), ["name,age", "Ann,30"]);
 }
 
 const CASES: &str = "plain:

@@ -62,6 +62,11 @@ pub(super) fn terminal_width() -> Option<usize> {
     std::io::stdout().is_terminal().then(width)?.filter(|width| *width > 0)
 }
 
+/// Whether standard output shows colours.
+pub(super) fn has_colours() -> bool {
+    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty())
+}
+
 /// A table of rows, as wide as `width` at most.
 pub(super) fn table(columns: &[Column], rows: &[Vec<String>], width: Option<usize>) -> String {
     let needed = |index: usize| {

@@ -49,23 +49,26 @@ pub(super) fn runs(args: &RunsArgs) -> Result<u8> {
     Ok(0)
 }
 
-/// The columns; a narrow terminal does not have all of them.
-const COLUMNS: [Column; 9] = [
-    Column::text("started"),
-    Column::text("task").dropped(3),
-    Column::text("state"),
-    Column::number("read").dropped(1),
-    Column::number("rejected").dropped(1),
-    Column::number("written").dropped(1),
-    Column::number("seconds").dropped(4),
-    Column::number("memory").dropped(5),
-    Column::text("run").dropped(6),
-];
+/// The columns; a narrow terminal does not have all of them. A task that all runs have is said by whoever asks for it.
+const fn columns(is_one_task: bool) -> [Column; 9] {
+    [
+        Column::text("started"),
+        Column::text("task").dropped(if is_one_task { 7 } else { 3 }),
+        Column::text("state"),
+        Column::number("read").dropped(1),
+        Column::number("rejected").dropped(1),
+        Column::number("written").dropped(1),
+        Column::number("seconds").dropped(4),
+        Column::number("memory").dropped(5),
+        Column::text("run").dropped(6),
+    ]
+}
 
 fn show(entries: &[RunRecord]) {
     let width = terminal_width();
     let rows: Vec<Vec<String>> = entries.iter().map(row).collect();
-    say!("{}", table(&COLUMNS, &rows, width).trim_end());
+    let is_one_task = rows.windows(2).all(|rows| rows[0][1] == rows[1][1]);
+    say!("{}", table(&columns(is_one_task), &rows, width).trim_end());
     for entry in entries {
         if let Some(message) = &entry.message {
             say!("{}", wrapped(&format!("{}: {message}", entry.id), width));

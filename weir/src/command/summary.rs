@@ -1,8 +1,8 @@
 //! The human-readable summary of a run.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 
-use super::columns::{self, Column, terminal_width, wrapped};
+use super::columns::{self, Column, has_colours, terminal_width, wrapped};
 use crate::report::{Outcome, Report};
 
 /// Prints the result of a run on standard output. Example values of rejected rows are printed only if they are asked for:
@@ -81,11 +81,7 @@ pub(crate) fn print(report: &Report, with_values: bool) -> std::io::Result<()> {
 
 /// A text that must be seen: bold and red on a terminal.
 fn alarming(text: &str) -> String {
-    if std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty()) {
-        format!("\x1b[1;31m{text}\x1b[0m")
-    } else {
-        text.to_owned()
-    }
+    if has_colours() { format!("\x1b[1;31m{text}\x1b[0m") } else { text.to_owned() }
 }
 
 /// A count with thousands separators: 1,234,567.

@@ -69,7 +69,8 @@ pub struct TaskSpec {
     #[schemars(with = "Option<ScheduleSpec>")]
     pub schedule: Option<Spanned<ScheduleSpec>>,
     /// The folder that relative paths of data start from, itself relative to the folder of the task file; by default that
-    /// folder. Paths of SQL files are always relative to the task file.
+    /// folder. A path that begins with a parameter which `--param` sets starts from the working directory. Paths of SQL files
+    /// are always relative to the task file.
     #[serde(default)]
     #[schemars(with = "Option<String>", example = &"../..")]
     pub base_folder: Option<Spanned<String>>,
@@ -136,8 +137,8 @@ impl Task {
         Ok(Self { source, folder, spec, params, environment, project: Project::default(), run_started_at: None })
     }
 
-    /// A path of data with its parameters, relative to the working directory or absolute: as the task file has it, it is
-    /// relative to the base folder.
+    /// A path of data with its parameters, relative to the working directory or absolute. As the task file has it, it is
+    /// relative to the base folder; one that begins with a parameter of the command line is what somebody typed where he is.
     pub(crate) fn data_path(&self, text: &Spanned<String>) -> Result<String> {
         self.located(text, self.params.fill(&self.source, text)?, str::to_owned)
     }
@@ -148,7 +149,7 @@ impl Task {
     }
 
     fn located(&self, at: &Spanned<String>, path: String, escape: fn(&str) -> String) -> Result<String> {
-        if path.contains("://") || Path::new(&path).is_absolute() {
+        if path.contains("://") || Path::new(&path).is_absolute() || self.params.begins_with_given(&at.value) {
             return Ok(path);
         }
         let base = self.spec.base_folder.as_ref().map(|base| self.params.fill(&self.source, base)).transpose()?;

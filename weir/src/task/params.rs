@@ -64,6 +64,8 @@ pub struct Param {
     pub text: String,
     /// The value.
     pub value: ScalarValue,
+    /// Whether the command line sets it: a path in it is then relative to the working directory.
+    pub is_given: bool,
 }
 
 impl Params {
@@ -124,7 +126,7 @@ impl Params {
             let value = typed(spec, text).map_err(|message| {
                 Error::usage(format!("--param {name}: {message}"), "pass a value of the declared type")
             })?;
-            values.insert(name.clone(), value);
+            values.insert(name.clone(), Param { is_given: true, ..value });
         }
         if let Some(name) = specs.keys().find(|name| !values.contains_key(*name)) {
             return Err(Error::usage(
@@ -143,6 +145,12 @@ impl Params {
     /// The names, in order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
+    }
+
+    /// Whether a text begins with a parameter that the command line sets.
+    pub(crate) fn begins_with_given(&self, text: &str) -> bool {
+        let name = text.strip_prefix("${").and_then(|rest| rest.split_once('}')).map(|(name, _)| name);
+        name.and_then(|name| self.get(name)).is_some_and(|param| param.is_given)
     }
 
     /// Fills in every `${name}` in a text of the task file.
@@ -207,7 +215,7 @@ impl Params {
 
 fn typed(spec: &ParamSpec, text: &str) -> Result<Param, String> {
     let value = spec.r#type.parse(text)?;
-    Ok(Param { sql_type: spec.r#type, text: text.to_owned(), value })
+    Ok(Param { sql_type: spec.r#type, text: text.to_owned(), value, is_given: false })
 }
 
 fn known<'a>(what: &str, names: impl Iterator<Item = &'a String>) -> String {

@@ -34,12 +34,12 @@ impl Observer for ProgressBar {
     fn event(&self, event: &Event<'_>) {
         match event {
             Event::Reading { bytes, progress } => {
-                self.bar.set_draw_target(ProgressDrawTarget::stderr());
                 self.bar.set_length(*bytes);
                 // What is computed, how much of the sources is read, and for how long it goes on.
                 let template = "{prefix} {wide_bar} {percent:>3}%  {msg}  {eta} left";
                 let style = ProgressStyle::with_template(template);
                 self.bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+                self.bar.set_draw_target(ProgressDrawTarget::stderr());
                 let (bar, progress) = (self.bar.clone(), progress.clone());
                 let ticker = tokio::spawn(async move {
                     loop {

@@ -3,14 +3,12 @@
 mod places;
 mod state;
 
-use std::io::IsTerminal;
 use std::path::Path;
 
-use comfy_table::presets::NOTHING;
-use comfy_table::{Attribute, Cell, Color, ColumnConstraint, ContentArrangement, Table, Width};
 use miette::Diagnostic;
 use serde::Serialize;
 
+use super::columns::{has_colours, terminal_width, wrapped};
 use super::summary::bytes;
 use super::{Cli, DoctorArgs, runtime, validate};
 use crate::database::{Connector, Sessions};
@@ -99,42 +97,34 @@ pub(super) fn doctor(cli: &Cli, args: &DoctorArgs) -> Result<u8> {
     Ok(u8::from(findings.count(Level::Problem) > 0))
 }
 
+/// Prints a finding per paragraph, as wide as the terminal at most.
 fn show<'a>(findings: impl Iterator<Item = &'a Finding>) {
-    let mut table = table(&["", "what", "finding"]);
+    let width = terminal_width().map(|width| width.saturating_sub(INDENT.len()));
     for Finding { level, about, message, help } in findings {
         let level = match level {
-            Level::Ok => Cell::new("ok").fg(Color::DarkGreen),
-            Level::Warning => Cell::new("warning").fg(Color::DarkYellow),
-            Level::Problem => Cell::new("problem").fg(Color::DarkRed).add_attribute(Attribute::Bold),
+            Level::Ok => coloured("ok", "32"),
+            Level::Warning => coloured("warning", "33"),
+            Level::Problem => coloured("problem", "1;31"),
         };
-        let help = help.as_ref().map(|help| format!("\n-> {help}")).unwrap_or_default();
-        table.add_row(vec![level, Cell::new(about), Cell::new(format!("{message}{help}"))]);
+        let text = wrapped(&format!("{about}: {message}"), width).replace('\n', INDENT_LINE);
+        say!("{level}{text}");
+        if let Some(help) = help {
+            say!("{INDENT}{}", wrapped(&format!("-> {help}"), width).replace('\n', INDENT_LINE));
+        }
     }
-    if let Some(level) = table.column_mut(0) {
-        level.set_constraint(ColumnConstraint::ContentWidth);
-    }
-    say!("{table}");
 }
 
-/// A table without lines, at most as wide as the terminal: long texts are broken between words.
-fn table(header: &[&str]) -> Table {
-    let mut table = Table::new();
-    table.load_preset(NOTHING);
-    // Some terminals, such as those of CI services, report 0 columns.
-    if table.width() != Some(0) {
-        table.set_content_arrangement(ContentArrangement::Dynamic);
+/// What is below the level of a finding.
+const INDENT: &str = "         ";
+const INDENT_LINE: &str = "\n         ";
+
+/// The level of a finding, as wide as the indent.
+fn coloured(level: &str, colour: &str) -> String {
+    let padding = &INDENT[level.len()..];
+    match has_colours() {
+        true => format!("\x1b[{colour}m{level}\x1b[0m{padding}"),
+        false => format!("{level}{padding}"),
     }
-    let bold = |name: &&str| {
-        let cell = Cell::new(name);
-        if std::io::stdout().is_terminal() { cell.add_attribute(Attribute::Bold) } else { cell }
-    };
-    table.set_header(header.iter().map(bold).collect::<Vec<_>>());
-    // A narrow terminal breaks long values over lines, but no heading in the middle of a word.
-    for (column, name) in table.column_iter_mut().zip(header) {
-        let padded = name.chars().count() as u16 + 2;
-        column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(padded)));
-    }
-    table
 }
 
 async fn examine(cli: &Cli, task: &Task, settings: &Settings, findings: &mut Findings) -> Result<()> {
