@@ -360,7 +360,7 @@ logs() {
 # Prerequisites of section 1. Its task and crontab are checked here and not only in the container, so that a wrong one
 # does not replace a container that works.
 prepare_section1() {
-    local options=(--env "SECTION1_SCHEDULER=$SECTION1_SCHEDULER") crontab
+    local options=(--env SECTION1_SCHEDULER --env SECTION1_CRON --env SECTION1_TIMEOUT --env WEIR_MEMORY_LIMIT) crontab
     case $SECTION1_SCHEDULER in
         weir) ;;
         cron)
