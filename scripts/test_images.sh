@@ -670,6 +670,8 @@ urllib.request.urlopen('http://127.0.0.1:$SECTION4_GRAFANA_PORT/api/health')"
 else
     echo "##  Grafana was not tested: $GRAFANA_IMAGE cannot be pulled"
 fi
+# An earlier start forgot all options.
+scripts/section4_runner.sh start --offline >/dev/null
 scripts/section4_runner.sh stop >/dev/null
 scripts/section4_runner.sh start >/dev/null
 is "the table after a stop and a start, without the internet as before" "$loaded" "$(in_covid "$cases")"
