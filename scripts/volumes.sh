@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Backs up and restores a volume as a tar file, while no running container uses it. scripts/backup.sh backs up everything.
+# Backs up and restores a volume as a tar file, while no running container uses it. scripts/backup.sh backs up all.
 set -euo pipefail
 # shellcheck source=scripts/lib/docker.sh
 . "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/lib/docker.sh"

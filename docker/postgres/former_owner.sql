@@ -1,5 +1,5 @@
--- In each database: what the former superuser made there gets the new owner. `reassign owned` refuses to do that for the
--- role that made the cluster. What belongs to an extension stays, and sequences and types of tables follow these.
+-- In each database: what the former superuser made there gets the new owner. `reassign owned` refuses to do that for
+-- the role that made the cluster. What belongs to an extension stays; sequences and types of tables follow these.
 begin;
 create temporary view former as select oid as owner from pg_roles where rolname = :'owner';
 select format('alter database %I owner to weir_owner', datname)
@@ -14,7 +14,8 @@ select objects.* from (
             when 'f' then 'foreign table' else 'table' end, oid::regclass) as object
     from pg_class where relkind in ('r', 'p', 'v', 'm', 'f') and relpersistence <> 't'
         or relkind = 'S' and not exists (
-            select from pg_depend where classid = 'pg_class'::regclass and objid = pg_class.oid and deptype in ('a', 'i')
+            select from pg_depend
+            where classid = 'pg_class'::regclass and objid = pg_class.oid and deptype in ('a', 'i')
         )
     union all
     select 'pg_proc'::regclass, oid, pronamespace, proowner, format('routine %s', oid::regprocedure) from pg_proc
@@ -23,7 +24,8 @@ select objects.* from (
     from pg_type as type left join pg_class as class on class.oid = typrelid
     where typtype in ('d', 'e', 'r') or typtype = 'b' and typcategory <> 'A' or class.relkind = 'c'
     union all
-    select 'pg_statistic_ext'::regclass, oid, stxnamespace, stxowner, format('statistics %I.%I', stxnamespace::regnamespace, stxname)
+    select 'pg_statistic_ext'::regclass, oid, stxnamespace, stxowner,
+        format('statistics %s.%I', stxnamespace::regnamespace, stxname)
     from pg_statistic_ext
 ) as objects, former
 where owned_by = owner and schema::regnamespace::text !~ '^(pg_|information_schema$)'

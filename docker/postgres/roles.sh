@@ -2,7 +2,10 @@
 # Applies roles.sql to the server at PGHOST, as its superuser.
 set -euo pipefail
 cd /usr/local/lib/weir
-query() { psql --no-psqlrc --no-password --quiet --no-align --tuples-only --set ON_ERROR_STOP=1 --set "owner=$WEIR_OWNER" "$@"; }
+query() {
+    psql --no-psqlrc --no-password --quiet --no-align --tuples-only --set ON_ERROR_STOP=1 \
+        --set "owner=$WEIR_OWNER" "$@"
+}
 
 # Clusters of former versions have no `postgres`: the owner of the database was their superuser. It gets that name, and
 # a new role becomes the owner. Until the last step nothing has happened that could not be repeated.
@@ -16,4 +19,5 @@ if ! query --username postgres --dbname template1 --command 'select 1' >/dev/nul
         done
     query --username weir_upgrade --dbname template1 --single-transaction --file former_names.sql
 fi
-query --username postgres --dbname template1 --set "section=$WEIR_SECTION" --set "database=$POSTGRES_DB" --file roles.sql
+query --username postgres --dbname template1 --set "section=$WEIR_SECTION" --set "database=$POSTGRES_DB" \
+    --file roles.sql

@@ -1,5 +1,5 @@
--- The superuser, the owner of the database, and the roles of the section. Repeated at every start, so that passwords are
--- those of the secrets.
+-- The superuser, the owner of the database, and the roles of the section. Repeated at every start, so that passwords
+-- are those of the secrets.
 
 -- No log has a password, even if a statement fails.
 set log_min_error_statement = panic;
