@@ -123,7 +123,7 @@ fn foreign_content_of_a_sinks_folder_is_a_problem() {
     symlink("../elsewhere", project.path("out/good")).unwrap();
     finds(&project, "ok", "sink good", "can be written, through a link");
     std::fs::remove_dir(project.path("elsewhere")).unwrap();
-    finds(&project, "problem", "sink good", "is a dangling link");
+    finds(&project, "problem", "sink good", "is a link to a folder that is not there");
 }
 
 #[test]

@@ -93,6 +93,7 @@ alter table run add column oom_kills integer;   -- processes of this control gro
 delete from input where hash is null and archive is null and (run, source) not in (
     select max(run.id), input.source from run join input on input.run = run.id
     group by run.task, run.environment, run."window", input.source);
+create index output_with_target on output (run) where target <> '';
 create index input_that_is_read on input (source) where hash is null and archive is null and until is null;
 "#;
 

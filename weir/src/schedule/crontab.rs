@@ -21,6 +21,8 @@ pub(crate) struct Crontab {
 struct Line {
     number: usize,
     fields: String,
+    /// The program in the command, as it is written there.
+    file: String,
     command: String,
     times: Times,
 }
@@ -37,8 +39,8 @@ const NAMES: [(&str, &str); 7] = [
 ];
 
 impl Crontab {
-    /// Reads a crontab. Only the lines count whose command's file name begins with that of the program: `section1`,
-    /// `section1-job`.
+    /// Reads a crontab. Only the lines count whose command has the program, or a script that is named after it, as a word:
+    /// `cd /srv && section1 run`, `section1-job`.
     pub(crate) fn read(path: &Path, program: &str) -> Result<Self> {
         let wrong = |number: Option<usize>, what: &str, help: &str| {
             let at = number.map_or(path.display().to_string(), |number| format!("{}:{number}", path.display()));
@@ -60,12 +62,11 @@ impl Crontab {
             }
             let help = "write minute, hour, day of the month, month, day of the week and a command";
             let (fields, command) = split(line).map_err(|what| wrong(Some(number), &what, help))?;
-            if fields == "@reboot" || !starts(command, program) {
-                continue;
-            }
+            let Some(file) = started(command, program).filter(|_| fields != "@reboot") else { continue };
             let cron = parse_cron(&fields).map_err(|what| wrong(Some(number), &what, help))?;
             let times = Times::new(cron, &fields, zone);
-            crontab.lines.push(Line { number, fields, command: command.to_owned(), times });
+            let (file, command) = (file.to_owned(), command.to_owned());
+            crontab.lines.push(Line { number, fields, file, command, times });
         }
         if crontab.lines.is_empty() {
             let help = format!("add a line such as `0 * * * * {program} run`");
@@ -73,7 +74,7 @@ impl Crontab {
         }
         // A crontab has no due time that a program can find out when the command cannot be started.
         for line in &crontab.lines {
-            let file = command_file(&line.command);
+            let file = line.file.as_str();
             if crontab.find(file).is_none() {
                 let search = crontab.search_path();
                 let help = format!("write the full path of the command, or `PATH=...` above it; PATH is {search}");
@@ -140,14 +141,12 @@ fn split(line: &str) -> Result<(String, &str), String> {
     if rest.is_empty() { Err(format!("`{line}` has no command")) } else { Ok((fields, rest)) }
 }
 
-/// The first word of a command that is no assignment.
-fn command_file(command: &str) -> &str {
-    command.split_whitespace().find(|word| assignment(word).is_none()).unwrap_or_default()
-}
-
-fn starts(command: &str, program: &str) -> bool {
-    let file = command_file(command);
-    file.rsplit('/').next().is_some_and(|name| name.starts_with(program))
+/// The word of a command that is the program, or a script that is named after it.
+fn started<'a>(command: &'a str, program: &str) -> Option<&'a str> {
+    command.split([' ', '\t', ';', '&', '|', '(', ')']).find(|word| {
+        let name = word.rsplit('/').next().and_then(|name| name.strip_prefix(program));
+        name.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+    })
 }
 
 /// The time zone in which cron reads its fields: that of the machine.
@@ -169,6 +168,10 @@ mod tests {
 
     #[test]
     fn the_lines_that_start_the_program_count() {
+        let word = |command: &str| started(command, "weir").map(str::to_owned);
+        assert_eq!(word("cd /srv && /usr/bin/weir run"), Some("/usr/bin/weir".into()));
+        assert_eq!(word("timeout 1h weir run; true"), Some("weir".into()));
+        assert_eq!(word("rm /tmp/weir.log"), None);
         let crontab =
             read("# hourly\nMAILTO=ops\n\n0 * * * * other\n@daily A=1 sh -c true\n5,10 6 * * mon-fri /bin/sh run\n");
         let crontab = crontab.unwrap();

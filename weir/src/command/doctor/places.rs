@@ -79,9 +79,6 @@ fn try_sink(sink: &str, path: &Path, target: &Path) -> Result<&'static str, Trou
         Trouble::Problem(Error::sink(sink, path, message, help))
     };
     let is_link = fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_symlink());
-    if is_link && !path.exists() {
-        return Err(problem(path, &"is a dangling link", "create the folder that it points to, or remove the link"));
-    }
     let parent = existing(target.parent().unwrap_or(target));
     let help = "give the user that runs weir write access: the staging folder is created in it";
     let probe = Probe::write(&parent, 2).map_err(|error| problem(&parent, &error, help))?;
