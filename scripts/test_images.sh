@@ -8,7 +8,7 @@ set -euo pipefail
 # shellcheck source=scripts/lib/docker.sh
 . "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/lib/docker.sh"
 cd "$root"
-programs=${1:-${CARGO_TARGET_DIR:-target}/debug}
+programs=$(realpath "${1:-${CARGO_TARGET_DIR:-target}/debug}")
 
 if ! command -v docker >/dev/null || ! docker version >/dev/null 2>&1; then
     echo "########## THE IMAGES WERE NOT TESTED: there is no Docker daemon to talk to ##########" >&2
@@ -133,6 +133,41 @@ content() {
 heading "images"
 scripts/stand_in_images.sh
 scripts/build_images.sh --from-host "$programs"
+python_environment sbom packaging/requirements.txt
+in_image() { docker run --rm --pull never --network none --read-only --cap-drop ALL --entrypoint "$2" "weir/$1:$WEIR_TAG" "${@:3}"; }
+as_root_in_image() { docker run --rm --pull never --network none --user 0 --entrypoint "$2" "weir/$1:$WEIR_TAG" "${@:3}"; }
+for section in section1 section2 section4 section5; do
+    image=weir/$section:$WEIR_TAG
+    is "the user of $section's image" 'uid=10001(weir) gid=10001(weir) groups=10001(weir)' "$(in_image "$section" id)"
+    is "$section's program runs in it" "$section $(workspace_key version)" "$(in_image "$section" "$section" --version)"
+    is "setuid and setgid files in it" '' "$(as_root_in_image "$section" find / -xdev -perm /6000)"
+    is "files outside of the data folders that weir or everybody can write" '' "$(as_root_in_image "$section" \
+        find / -xdev ! -type l ! -path '/srv/weir*' ! -path '/var/log/weir*' ! -path /tmp \( -user weir -o -perm -o+w \))"
+    holds "it has no package manager and no bash" fails in_image "$section" sh -c 'which apt-get dpkg rpm bash'
+    holds "its scripts are for busybox's shell" fails in_image "$section" grep -r -l '^#!.*bash' /usr/local
+    is "its version" "$(workspace_key version)" "$(inspect "$image" '{{index .Config.Labels "org.opencontainers.image.version"}}')"
+    revision=$(inspect "$image" '{{index .Config.Labels "org.opencontainers.image.revision"}}')
+    holds "its revision is of this history" git merge-base --is-ancestor "${revision%-dirty}" HEAD
+    program=/usr/local/bin/$section
+    [ "$section" != section1 ] || program=/usr/local/lib/weir/section1
+    in_image "$section" cat "/usr/share/sbom/$section.cdx.json" >"$folder/bill"
+    in_image "$section" cat "$program" >"$folder/program"
+    holds "its bill of materials is valid and complete" "$(tools_folder)/sbom/bin/python" packaging/check_sbom.py \
+        "$folder/bill" "$folder/program"
+    holds "it has the licences of its crates" in_image "$section" \
+        grep -q '^serde 1\.' "/usr/share/licenses/$section/THIRD-PARTY"
+done
+rm "$folder/bill" "$folder/program"
+holds "what the images have in common has at most 15 MB" [ "$(inspect "weir/base:$WEIR_TAG" '{{.Size}}')" -le 15000000 ]
+is "the Debian packages that scanners see" 'busybox-static ca-certificates gcc-12-base libc6 libgcc-s1 tini' \
+    "$(in_image base ls /var/lib/dpkg/status.d | paste -sd ' ')"
+for applet in crond httpd su timeout wget find tar sha256sum sort stat; do
+    holds "busybox has $applet" in_image base which "$applet"
+done
+sed 's/^\([A-Z]*_IMAGE=[^@]*\).*/\1/' docker/.env >"$folder/env"
+holds "base images that are not pinned are reported" fails scripts/pin_images.sh --check --file "$folder/env"
+sed -i "s/^[A-Z]*_IMAGE=.*/&@sha256:$(printf '0%.0s' {1..64})/" "$folder/env"
+holds "pinned ones are not" scripts/pin_images.sh --check --file "$folder/env"
 
 # What concerns files in the volumes is done as their user: root has no right to them.
 in_section1() { docker exec --user weir "$section1" "$@"; }
@@ -184,6 +219,8 @@ docker container exec "$section1" section1 run >/dev/null 2>&1
 is "a manual run" 'done' "$(last_state)"
 is "the owner of all files" weir "$(owners)"
 small=$(content)
+
+holds "old runs can be removed from the ledger" grep -q '0 runs removed' <(docker exec "$section1" section1 prune --keep 90d)
 
 heading "section 1: cron fires"
 SECTION1_CRONTAB=$every_minute scripts/section1_runner.sh start >/dev/null
@@ -712,6 +749,28 @@ rm -r "$WEIR_SECRETS" "docker/settings.$COMPOSE_PROJECT_NAME.env"
 scripts/backup.sh restore "$backup" >/dev/null
 SECTION1_SCHEDULER=weir scripts/all_runner.sh start >/dev/null
 is "everything after a restore" "$before" "$(content) $(query top-members) $(in_covid "$cases") $(get model.json)"
+
+heading "on the terminal"
+terminal=$folder/terminal
+mkdir "$terminal"
+# A program of section 1 or 5 in a terminal with so many columns, without its colours.
+on_terminal() {
+    (cd "$terminal" && script --quiet --return --command "stty cols $1 && $2" /dev/null </dev/null) |
+        sed -e 's/\x1b\[[0-9;]*[a-zA-Z]//g' -e 's/\r$//' -e 's/.*\r//'
+}
+mkdir -p "$terminal/section1" && cp -r section1/conf "$terminal/section1/"
+"$programs/section1" generate --rows 2000 "$terminal/data/applications" >/dev/null
+for columns in 60 80 120; do
+    output=$(on_terminal "$columns" "$programs/section1 run && $programs/section1 runs")
+    holds "a run and the list of runs have the result in $columns columns" grep -q 'invalid_mobile' <<<"$output"
+    is "lines of them that are wider" '' "$(awk -v most="$columns" 'length($0) > most' <<<"$output")"
+    holds "each run is shown with its start" grep -q "^$(date --utc +%Y-%m-%d) " <<<"$output"
+done
+holds "a terminal shows rejected rows" grep -q '@' <(on_terminal 120 "$programs/section1 run")
+holds "a log does not" fails grep -q '@' <(cd "$terminal" && "$programs/section1" run 2>&1)
+holds "a closed pipe is not an error" bash -o pipefail -c "cd '$terminal' && '$programs/section1' plan | head -n 1 >/dev/null"
+is "wide lines of section 5's evaluation" '' "$(on_terminal 60 "$programs/section5 evaluate --folds 2 --repeats 1 --permutations 9 2>/dev/null" |
+    awk 'length($0) > 60')"
 
 heading "nothing is left"
 scripts/all_runner.sh stop --purge --yes >/dev/null
