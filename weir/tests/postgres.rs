@@ -495,7 +495,7 @@ fn a_locked_table_is_waited_for_and_then_nothing_is_published() {
         std::thread::spawn(move || cluster.sql(&database, &sql))
     };
     // A lock that ends is waited for.
-    let locked = lock(8);
+    let locked = lock(10);
     std::thread::sleep(std::time::Duration::from_secs(1));
     let ran = orders.0.run();
     ran.ended(0, "");

@@ -93,7 +93,10 @@ fn default_days(width: usize) -> usize {
 fn terminal() -> Terminal {
     let is_terminal = std::io::stdout().is_terminal();
     let said = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()).filter(|columns| *columns > 0);
-    let is = || comfy_table::Table::new().width().map(usize::from).filter(|columns| *columns > 0);
+    let is = || {
+        let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok()?;
+        Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
+    };
     Terminal { width: said.or_else(is).unwrap_or(WIDTH), has_colours: is_terminal && !output::is_plain() }
 }
 

@@ -44,7 +44,7 @@ pub(super) fn plain(text: &str) -> String {
 
 fn lines(days: &[Day], header: &[&str], apart: u16, width: Option<usize>) -> Vec<String> {
     let mut table = Table::new();
-    table.load_preset(NOTHING).force_no_tty();
+    table.load_preset(NOTHING);
     match width.and_then(|width| u16::try_from(width).ok()) {
         Some(width) => table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width),
         None => table.set_content_arrangement(ContentArrangement::Disabled),
