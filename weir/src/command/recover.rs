@@ -57,6 +57,9 @@ fn show(state: &Path, key: &RunKey) -> Result<u8> {
 /// Recovers the dead runs of a task whose file cannot be read. That it cannot be read is the error to report, not what happens
 /// here.
 pub(super) fn recover_without_task(args: &TaskArgs, state: &Path) {
+    if !args.file.path().exists() {
+        return; // nothing tells whose runs they would be
+    }
     let recovered = || -> Result<()> {
         let (key, connector) = owner(args)?;
         runtime(1)?.block_on(recover_all(state, &key, &connector)).map(drop)

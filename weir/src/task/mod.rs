@@ -215,7 +215,7 @@ impl TaskOwner {
 
 fn read(path: &Path) -> Result<String> {
     read_text(path).map_err(|what| {
-        let help = "pass a task file with --task-config FILE; `weir init` creates one to start from";
+        let help = "check the path, as in `weir run TASK.yaml`; `weir init` creates a task to start from";
         Error::usage(format!("task file {}: {what}", path.display()), help)
     })
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::Findings;
 use super::places::check_writable;
-use crate::error::{Error, Result, state_io};
+use crate::error::{Error, Result, number_of, state_io};
 use crate::ledger::{Inspection, holder};
 use crate::report::State;
 use crate::run::key_of;
@@ -42,7 +42,7 @@ fn check_ledger(ledger: &Inspection, is_running: bool, findings: &mut Findings) 
         let help = "use the newer version of the program, or another state folder";
         return findings.problem("ledger", &Error::state(path, message, help));
     }
-    findings.ok("ledger", format!("version {version}, {} entries, whole", states.len()));
+    findings.ok("ledger", format!("version {version}, {}, whole", number_of(states.len(), "run")));
     if !is_running {
         for (id, state) in ledger.unfinished() {
             let message = format!("run {id} did not end while {state}");
