@@ -16,6 +16,9 @@ pub(crate) struct Pruned {
     pub(crate) reduced: u64,
 }
 
+/// The states of runs that may have published something: one that died may have committed some of its sinks.
+const PUBLISHED: &str = "('done', 'gate_closed', 'died')";
+
 /// A run of the key that ended before a time.
 const OLD: &str = "task = ?1 and environment = ?2 and \"window\" is ?3 and ended < ?4
                    and state not in ('running', 'publishing')";
@@ -28,9 +31,9 @@ impl Ledger {
         let before = rfc3339(before);
         let of = params![key.task, key.environment, key.window, before];
         // Only runs of which more is known than what stays.
-        let published = format!("{OLD} and state in ('done', 'gate_closed')");
+        let published = format!("{OLD} and state in {PUBLISHED}");
         let reduced = format!("{published} and report is not null");
-        let gone = format!("{OLD} and state not in ('done', 'gate_closed')");
+        let gone = format!("{OLD} and state not in {PUBLISHED}");
         let pruned = self.ask(|c| {
             let count =
                 |which: &str| c.query_row(&format!("select count(*) from run where {which}"), of, |row| row.get(0));
@@ -64,5 +67,32 @@ impl Ledger {
     /// Gives the space of removed runs back to the file system.
     pub(crate) fn shrink(&self) -> Result<()> {
         self.ask(|c| c.execute_batch("vacuum"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::State;
+
+    #[test]
+    fn a_run_that_may_have_published_something_stays_known() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut ledger, key) = (Ledger::open(folder.path()).unwrap(), RunKey::new("people", "default"));
+        for state in State::ALL {
+            let of = params![
+                state.as_str(),
+                key.task,
+                key.environment,
+                (!state.is_open()).then_some("2020-01-01T00:00:00Z")
+            ];
+            let insert = "insert into run (id, task, environment, started, ended, state, pid, parameters)
+                          values (?1, ?2, ?3, '2020-01-01T00:00:00Z', ?4, ?1, 1, '{}')";
+            ledger.write(|t| t.execute(insert, of).map(drop)).unwrap();
+        }
+        ledger.prune(&key, Utc::now(), false).unwrap();
+        let mut left: Vec<_> = ledger.runs(None, 99).unwrap().iter().map(|run| run.state.as_str()).collect();
+        left.sort_unstable();
+        assert_eq!(left, ["died", "done", "gate_closed", "publishing", "running"]);
     }
 }
