@@ -20,6 +20,7 @@ mod args;
 mod columns;
 mod completions;
 mod doctor;
+mod failure;
 mod health;
 mod init;
 mod output;
@@ -35,17 +36,16 @@ mod test;
 mod validate;
 
 use std::fs::File;
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use datafusion::logical_expr::ScalarUDF;
-use miette::Diagnostic;
 
 use crate::engine::Resources;
-use crate::error::{Error, Result, printable};
+use crate::error::{Error, Result};
 use crate::fetch::Fetch;
 use crate::run::Settings;
 use crate::system::allocator::{self, Allocator};
@@ -54,6 +54,7 @@ use args::{
     CompletionsArgs, DoctorArgs, HealthArgs, InitArgs, LogArgs, ManArgs, PruneArgs, RecoverArgs, RunArgs, RunVerbArgs,
     RunsArgs, ScheduleArgs, SchemaArgs, TaskArgs, TaskFileArgs, TestArgs,
 };
+use failure::{WithoutCause, report_error};
 
 /// A command line that runs tasks: `weir` itself, or the command of a section with its own functions.
 ///
@@ -427,73 +428,6 @@ impl Verb {
             Self::Schema(_) | Self::Completions(_) | Self::Man(_) => return None,
         })
     }
-}
-
-/// An error whose message has the text of its cause already.
-#[derive(Debug)]
-struct WithoutCause(Error);
-
-impl std::fmt::Display for WithoutCause {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&lines_of(&self.0.to_string()))
-    }
-}
-
-impl std::error::Error for WithoutCause {}
-
-impl Diagnostic for WithoutCause {
-    fn help<'a>(&'a self) -> Option<Box<dyn std::fmt::Display + 'a>> {
-        self.0.help().map(|help| Box::new(lines_of(&help.to_string())) as _)
-    }
-
-    fn source_code(&self) -> Option<&dyn miette::SourceCode> {
-        self.0.source_code()
-    }
-
-    fn labels(&self) -> Option<Box<dyn Iterator<Item = miette::LabeledSpan> + '_>> {
-        self.0.labels()
-    }
-
-    fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn Diagnostic> + 'a>> {
-        self.0.related()
-    }
-}
-
-/// Prints an error for a person on a terminal, otherwise as a log line; returns the exit code. Values of rows are for the
-/// terminal only, unless they are asked for.
-fn report_error(error: &miette::Report, format: LogFormat, show_values: bool) -> u8 {
-    let own = error.downcast_ref::<WithoutCause>().map(|WithoutCause(error)| error);
-    let own = own.or_else(|| error.downcast_ref::<Error>());
-    let is_terminal = std::io::stderr().is_terminal();
-    let (message, help) = match own.filter(|_| !show_values) {
-        Some(own) => (lines_of(&own.without_values()), own.help_without_values()),
-        None => (error.to_string(), error.help().map(|help| help.to_string())),
-    };
-    let help = help.map(|help| lines_of(&help));
-    match format {
-        LogFormat::Text if is_terminal => complain!("{error:?}"),
-        LogFormat::Text => {
-            complain!("error: {message}");
-            for related in error.related().into_iter().flatten() {
-                complain!("  {related}");
-            }
-            if let Some(help) = help {
-                complain!("help: {help}");
-            }
-        }
-        LogFormat::Json => {
-            for related in error.related().into_iter().flatten() {
-                tracing::error!("{related}");
-            }
-            tracing::error!(help, "{message}");
-        }
-    }
-    own.map_or(1, Error::exit_code)
-}
-
-/// A text of several lines, each printable.
-fn lines_of(text: &str) -> String {
-    text.lines().map(printable).collect::<Vec<_>>().join("\n")
 }
 
 /// Writes a file atomically: readers see it complete or not at all.
