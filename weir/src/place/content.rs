@@ -1,8 +1,7 @@
 //! Hashes of the content of files.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use super::FoundFile;
+use super::store::map;
 use crate::error::{Error, Result};
 
 const READ_BYTES: u64 = 1 << 20;
@@ -10,25 +9,7 @@ const READ_BYTES: u64 = 1 << 20;
 /// BLAKE3 hashes of the content of files, in hex, several files at a time, each in the version that was found. Must be
 /// called on a thread of the runtime.
 pub(crate) fn hashes(files: &[&FoundFile], stopped: &(dyn Fn() -> bool + Sync)) -> Result<Vec<String>> {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(files.len());
-    let next = AtomicUsize::new(0);
-    let runtime = tokio::runtime::Handle::current();
-    let work = || -> Result<Vec<(usize, String)>> {
-        let _runtime = runtime.enter();
-        let mut hashes = Vec::new();
-        while let Some((i, file)) = Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|i| Some((i, files.get(i)?))) {
-            hashes.push((i, hash(file, file.size(), stopped)?));
-        }
-        Ok(hashes)
-    };
-    let mut hashes = std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-        let results =
-            workers.into_iter().map(|worker| worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-        results.collect::<Result<Vec<_>>>().map(|hashes| hashes.concat())
-    })?;
-    hashes.sort_unstable();
-    Ok(hashes.into_iter().map(|(_, hash)| hash).collect())
+    map(files, |file| hash(file, file.size(), stopped))
 }
 
 /// Whether a file is longer than it was with the content of a hash, and still begins with it.

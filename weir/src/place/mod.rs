@@ -15,7 +15,7 @@ use async_trait::async_trait;
 
 pub(crate) use content::{has_grown, hashes};
 pub(crate) use local::found;
-pub(crate) use store::{FoundFile, RangeReader, wait};
+pub(crate) use store::{FoundFile, RangeReader, map, wait};
 
 use crate::error::Result;
 use crate::task::{Project, Task};

@@ -1,5 +1,6 @@
 //! Files, read by ranges in one version each: a file that changes during the run is an error, not a wrong row.
 
+use std::borrow::Borrow;
 use std::fs::File;
 use std::sync::Arc;
 
@@ -8,6 +9,7 @@ use object_store::path::Path;
 use object_store::{GetOptions, GetRange, GetResultPayload, ObjectMeta, ObjectStore, ObjectStoreExt};
 
 use crate::error::{Error, Result};
+use crate::system::threads;
 
 /// A file that a source reads.
 #[derive(Debug, Clone)]
@@ -19,6 +21,8 @@ pub(crate) struct FoundFile {
     store: Arc<dyn ObjectStore>,
     /// Open as long as it is needed, where the location names it by this.
     held: Option<Arc<File>>,
+    /// Whether its store is the local file system, whose calls need no runtime.
+    is_local: bool,
     /// Its location in the store, its size in bytes and its version.
     meta: ObjectMeta,
 }
@@ -38,14 +42,14 @@ impl FoundFile {
     /// The current version of a file.
     pub(crate) async fn of(store: Arc<dyn ObjectStore>, name: String, path: String, location: &Path) -> Result<Self> {
         match store.head(location).await {
-            Ok(meta) => Ok(Self { name, path, store, held: None, meta }),
+            Ok(meta) => Ok(Self { name, path, store, held: None, is_local: false, meta }),
             Err(error) => Err(unreadable(&name, error)),
         }
     }
 
-    /// Keeps the file open by whose number the location names it.
-    pub(crate) fn holding(self, file: Option<File>) -> Self {
-        Self { held: file.map(Arc::new), ..self }
+    /// A file of the local file system; it is kept open if the location names it by its number.
+    pub(crate) fn local(self, held: Option<File>) -> Self {
+        Self { held: held.map(Arc::new), is_local: true, ..self }
     }
 
     /// Its size in bytes.
@@ -123,8 +127,27 @@ impl RangeReader {
 ///
 /// The readers of a scan take turns at its cursor. If that turn were awaited, the runtime would queue a waking reader
 /// behind the one that woke it, on the same thread, and all readers would run one after the other.
+///
+/// On a thread that is not the runtime's, only for local files: there their store calls the file system itself, while on the
+/// runtime's it would hand over each call to another thread.
 pub(crate) fn wait<T>(answer: impl Future<Output = T>) -> T {
-    tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(answer))
+    match tokio::runtime::Handle::try_current() {
+        Ok(runtime) => tokio::task::block_in_place(|| runtime.block_on(answer)),
+        Err(_) => futures::executor::block_on(answer),
+    }
+}
+
+/// Maps files on several threads at a time, on which they can be read.
+pub(crate) fn map<F: Borrow<FoundFile> + Sync, R: Send>(
+    files: &[F],
+    work: impl Fn(&FoundFile) -> Result<R> + Sync,
+) -> Result<Vec<R>> {
+    let is_local = files.iter().all(|file| file.borrow().is_local);
+    let runtime = (!is_local).then(tokio::runtime::Handle::current);
+    threads::map(files, |file| {
+        let _runtime = runtime.as_ref().map(tokio::runtime::Handle::enter);
+        work(file.borrow())
+    })
 }
 
 /// Reads a range of a local file; fewer bytes if the file has become shorter.

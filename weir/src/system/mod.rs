@@ -6,3 +6,4 @@ pub(crate) mod fault;
 pub(crate) mod memory;
 pub(crate) mod path_text;
 pub(crate) mod stop;
+pub(crate) mod threads;

@@ -14,7 +14,7 @@ use super::scan::{Cursor, ParquetScan};
 use crate::error::{Error, Result};
 use crate::format::columns::{Declared, ReadColumns};
 use crate::format::scan::{Pushed, Rows};
-use crate::place::FoundFile;
+use crate::place::{self, FoundFile};
 use crate::route::RejectedRoute;
 use crate::watch::ScanProgress;
 
@@ -51,8 +51,7 @@ pub(crate) struct Group {
 impl ParquetFiles {
     /// Reads the metadata of every file. No row is read.
     pub(crate) fn open(found: Vec<FoundFile>, declared: Arc<Declared>) -> Result<Self> {
-        let files = found.into_iter().map(|file| ParquetFile::open(file, &declared));
-        let files = files.collect::<Result<Vec<_>>>()?.into();
+        let files = place::map(&found, |file| ParquetFile::open(file.clone(), &declared))?.into();
         Ok(Self { declared, files })
     }
 }

@@ -27,7 +27,7 @@ use super::columns::{Declared, ReadColumns};
 use super::convert;
 use super::scan::{Pushed, Rows, Scan};
 use crate::error::{Error, Result};
-use crate::place::FoundFile;
+use crate::place::{self, FoundFile};
 use crate::route::RejectedRoute;
 use crate::task::Compression;
 use crate::watch::ScanProgress;
@@ -154,23 +154,22 @@ impl Default for TextOptions {
 impl<F: TextFormat> TextFiles<F> {
     /// Checks the beginning of every file. No record is read.
     pub(crate) fn open(found: Vec<FoundFile>, declared: Arc<Declared>, options: TextOptions) -> Result<Self> {
-        let mut files = Vec::with_capacity(found.len());
-        let mut layouts = Vec::with_capacity(found.len());
-        for file in found {
+        let opened = place::map(&found, |file| {
             let codec = Codec::of(&file.name, options.compression);
-            let mut stream = TextStream::open(&file, codec)?;
+            let mut stream = TextStream::open(file, codec)?;
             let Beginning { head, data_start, layout } = F::begin(&mut stream, &file.name, &declared)?;
             let (header, sample) = head.split_at(data_start);
             let mean_line = (sample.len() / memchr_iter(b'\n', sample).count().max(1)).max(1) as u64;
-            layouts.push(layout);
-            files.push(Text {
+            let text = Text {
                 estimated_rows: (stream.estimated_length().saturating_sub(data_start as u64) / mean_line) as usize,
                 data_start: data_start as u64,
                 header_lines: memchr_iter(b'\n', header).count() as u64,
                 name: file.name.clone(),
-                place: TextPlace::File { file, codec },
-            });
-        }
+                place: TextPlace::File { file: file.clone(), codec },
+            };
+            Ok((text, layout))
+        });
+        let (files, layouts): (Vec<_>, _) = opened?.into_iter().unzip();
         Ok(Self { declared, options, files: files.into(), layouts })
     }
 }

@@ -9,12 +9,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use futures::executor::block_on;
 use object_store::local::LocalFileSystem;
 
 use super::{Archive, FileSystem, FoundFile, Kind, Move};
 use crate::error::{Error, Result};
-use crate::system::disk;
 use crate::system::path_text::{kept, shown};
+use crate::system::{disk, threads};
 use archive::LocalArchive;
 
 pub(super) const KIND: Kind =
@@ -32,11 +33,8 @@ impl FileSystem for LocalFiles {
     }
 
     async fn find(&self, pattern: &str) -> Result<Vec<FoundFile>> {
-        let mut files = Vec::new();
-        for path in matching(pattern)? {
-            files.push(found(shown(&path), &path).await?);
-        }
-        Ok(files)
+        // On threads that are not the runtime's the store calls the file system itself; on those it would hand over each call.
+        threads::map(&matching(pattern)?, |path| block_on(found(shown(path), path)))
     }
 
     fn archive(&self, pattern: &str, folder: &str) -> Result<Box<dyn Archive>, String> {
@@ -64,7 +62,7 @@ pub(crate) async fn found(name: String, path: &Path) -> Result<FoundFile> {
     };
     let location = location.map_err(|error| Error::input(&name, error, READABLE))?;
     let path = kept(&disk::absolute(path));
-    Ok(FoundFile::of(Arc::new(LocalFileSystem::new()), name, path, &location).await?.holding(held))
+    Ok(FoundFile::of(Arc::new(LocalFileSystem::new()), name, path, &location).await?.local(held))
 }
 
 fn matching(pattern: &str) -> Result<Vec<PathBuf>> {
