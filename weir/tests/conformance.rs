@@ -66,12 +66,22 @@ trait Kind {
 
 /// A new target of every kind.
 fn kinds() -> Vec<Box<dyn Kind>> {
-    vec![Box::new(Folder::new("")), Box::new(Folder::new("replace_folder: out")), Box::new(Postgres::new())]
+    vec![
+        Box::new(Folder::new("")),
+        Box::new(Folder::new("replace_folder: out")),
+        Box::new(File(Project::empty())),
+        Box::new(Postgres::new()),
+    ]
 }
 
 /// The same, of which nothing is shared with other tests.
 fn kinds_to_lose() -> Vec<Box<dyn Kind>> {
-    vec![Box::new(Folder::new("")), Box::new(Folder::new("replace_folder: out")), Box::new(Postgres::alone())]
+    vec![
+        Box::new(Folder::new("")),
+        Box::new(Folder::new("replace_folder: out")),
+        Box::new(File(Project::empty())),
+        Box::new(Postgres::alone()),
+    ]
 }
 
 struct Folder {
@@ -144,6 +154,73 @@ impl Kind for Folder {
         for name in self.left().into_iter().filter(|name| !name.ends_with("-lock")) {
             let folder = if name.starts_with(".out.") { name } else { format!("out/{name}") };
             fs::remove_dir_all(self.project.path(&folder)).unwrap();
+        }
+    }
+
+    fn lose(&self) {
+        self.reset();
+    }
+}
+
+/// One file.
+struct File(Project);
+
+impl Kind for File {
+    fn name(&self) -> &'static str {
+        "file"
+    }
+
+    fn takes(&self, mode: &str) -> bool {
+        mode == "overwrite"
+    }
+
+    fn project(&self) -> &Project {
+        &self.0
+    }
+
+    fn target(&self) -> String {
+        "files: {file: out/stock.csv, format: csv}".to_owned()
+    }
+
+    fn rows(&self) -> Option<Vec<String>> {
+        let text = fs::read_to_string(self.0.path("out/stock.csv")).ok()?;
+        let mut rows: Vec<String> = text.lines().skip(1).map(str::to_owned).collect();
+        rows.sort();
+        Some(rows)
+    }
+
+    fn left(&self) -> Vec<String> {
+        let of_folder = self.0.left("out").into_iter();
+        of_folder.filter(|name| name.starts_with('.') && name != ".stock.csv.weir-success").collect()
+    }
+
+    fn reset(&self) {
+        let _ = fs::remove_dir_all(self.0.path("out"));
+    }
+
+    fn put_foreign(&self) -> &'static str {
+        self.0.file("out/stock.csv", "my diary");
+        "stock.csv: was not written by a run of this task"
+    }
+
+    fn has_foreign(&self) -> bool {
+        fs::read_to_string(self.0.path("out/stock.csv")).is_ok_and(|text| text == "my diary")
+    }
+
+    fn put_rows_of_others(&self) -> &'static str {
+        self.0.file("out/stock.csv", "item,amount\nmine,1\n");
+        "stock.csv: was not written by a run of this task"
+    }
+
+    fn refuse(&self) -> &'static str {
+        self.reset();
+        self.0.file("out", "a file in the place of the folder");
+        "sink `stock`: "
+    }
+
+    fn lose_prepared(&self) {
+        for name in self.left().into_iter().filter(|name| !name.ends_with("-lock")) {
+            fs::remove_dir_all(self.0.path(&format!("out/{name}"))).unwrap();
         }
     }
 

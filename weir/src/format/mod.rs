@@ -44,6 +44,16 @@ pub(crate) struct Encoding {
     pub(crate) compression: Option<Compression>,
 }
 
+/// The compression that the suffix of a file's name tells.
+pub(crate) fn compression_of_name(name: &str) -> Option<Compression> {
+    let (_, extension) = name.rsplit_once('.')?;
+    match extension.to_ascii_lowercase().as_str() {
+        "gz" => Some(Compression::Gzip),
+        "zst" => Some(Compression::Zstd),
+        _ => None,
+    }
+}
+
 /// Checks files against the declared columns and presents them as a table.
 pub(crate) fn open(
     found: Vec<FoundFile>,

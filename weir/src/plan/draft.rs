@@ -98,6 +98,9 @@ impl Draft {
             if let Some(other) = self.sinks.iter().find(|other| other.target.claim().overlaps(&claim)) {
                 let (what, help) = match claim {
                     Claim::Folder(_) => ("folder", "give each sink a folder of its own"),
+                    Claim::File(_) => {
+                        ("file or its folder", "give each sink a file of its own, and no folder that a sink writes")
+                    }
                     Claim::Table(_) => ("table", "combine their rows in a model"),
                 };
                 let message = format!("sinks `{}` and `{name}` share the {what} {}", other.name, sink.target.place());

@@ -28,7 +28,8 @@ impl BoundSink {
         let target = match (declared.next(), declared.next()) {
             (Some(kind), None) => (kind.bind)(task, name, spec, columns)?,
             (first, _) => {
-                let keys: Vec<_> = KINDS.iter().map(|kind| format!("`{}`", kind.key)).collect();
+                let mut keys: Vec<_> = KINDS.iter().map(|kind| format!("`{}`", kind.key)).collect();
+                keys.dedup();
                 let (message, help) = match first {
                     None => ("has no target", format!("specify one of {}", keys.join(", "))),
                     Some(_) => ("has two targets", "declare a sink for each".to_owned()),

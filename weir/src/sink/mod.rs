@@ -6,17 +6,20 @@
 //! abort is written to the ledger as a [`PendingTarget`] with the tag of its kind, so that another process can finish
 //! what this one began.
 //!
-//! Each kind of target is a module of its own, and a line in [`KINDS`]: `folder`, `postgres`.
+//! Each kind of target is a module of its own, and a line in [`KINDS`]: `file`, `folder`, `postgres`. What `file` and `folder`
+//! share is in `local`.
 
 mod bind;
+mod file;
 mod folder;
 mod limit;
+mod local;
 mod postgres;
 mod shared;
 
 use std::any::Any;
 use std::fmt::Debug;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -94,6 +97,8 @@ pub(crate) type History<'a> = dyn Fn(&str) -> Result<Option<State>> + Send + Syn
 pub(crate) enum Claim {
     /// A folder and all that is below it, as an absolute path.
     Folder(PathBuf),
+    /// A file, as an absolute path.
+    File(PathBuf),
     /// A table, by the name of its connection and its own.
     Table(String),
 }
@@ -101,9 +106,16 @@ pub(crate) enum Claim {
 impl Claim {
     /// Whether one of the two holds the other.
     pub(crate) fn overlaps(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Folder(one), Self::Folder(other)) => one.starts_with(other) || other.starts_with(one),
-            (one, other) => one == other,
+        match (self.path(), other.path()) {
+            (Some(one), Some(other)) => one.starts_with(other) || other.starts_with(one),
+            _ => self == other,
+        }
+    }
+
+    fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Folder(path) | Self::File(path) => Some(path),
+            Self::Table(_) => None,
         }
     }
 }
@@ -210,7 +222,7 @@ pub(crate) trait Prepared: Pending {
     async fn is_lost(&self, connector: &Connector) -> Result<bool>;
 }
 
-/// Sinks of one run that are committed together: those on one server, or all folders.
+/// Sinks of one run that are committed together: those on one server, all folders, or all files.
 #[async_trait]
 pub(crate) trait Transaction: Debug + Send + Sync {
     /// Does all that can be refused, and takes all locks. Nothing is visible yet. If it fails, nothing is changed.
@@ -269,7 +281,7 @@ struct Kind {
 }
 
 /// All kinds of targets.
-const KINDS: [Kind; 2] = [folder::KIND, postgres::KIND];
+const KINDS: [Kind; 3] = [folder::KIND, file::KIND, postgres::KIND];
 
 impl PendingTarget {
     /// The form in which the ledger keeps it.

@@ -4,6 +4,7 @@
 //! the nearest known one.
 
 mod file;
+mod output_files;
 mod params;
 mod project;
 mod quality;
@@ -28,6 +29,7 @@ use serde::Deserialize;
 use serde_json::json;
 use serde_saphyr::Spanned;
 
+pub use output_files::OutputFilesSpec;
 pub(crate) use params::RUN_STARTED_AT;
 pub use params::{EnvironmentSpec, Param, ParamChoice, ParamSpec, Params};
 pub use project::{ConnectionSpec, Project, ProjectSpec, RetentionSpec};

@@ -8,10 +8,10 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::json;
 use serde_saphyr::Spanned;
 
-use super::source::FilesSpec;
+use super::output_files::OutputFilesSpec;
 use super::text::{ShortOrLong, short_or_long};
 
-/// A sink: one entry under `sinks`. It writes the rows of one route to a folder (`files`) or to a database table
+/// A sink: one entry under `sinks`. It writes the rows of one route to a folder or a file (`files`) or to a database table
 /// (`postgres`); exactly one of them is given.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -26,9 +26,9 @@ pub struct SinkSpec {
     /// Whether the sink is published when the quality gate is closed.
     #[serde(default)]
     pub publish: Publish,
-    /// The target folder. `path` is the folder itself; part files and `_SUCCESS` are written into it.
+    /// The target folder or file.
     #[serde(default)]
-    pub files: Option<FilesSpec>,
+    pub files: Option<OutputFilesSpec>,
     /// The target table.
     #[serde(default)]
     pub postgres: Option<TableSpec>,
@@ -40,8 +40,8 @@ pub struct SinkSpec {
     /// one. Without it, different rows with the same key in one run end the run.
     #[serde(default)]
     pub update_key: Option<String>,
-    /// For a table, whether `mode: overwrite` may replace rows that no run of the task has written. Without it such a table is
-    /// refused, unless it is empty.
+    /// For a table or a `file`, whether `mode: overwrite` may replace what no run of the task has written. Without it such a
+    /// table is refused, unless it is empty, and such a file.
     #[serde(default)]
     pub adopt: bool,
     /// For a folder with `mode: append`, how many small part files it may have: with more, the next run merges them. Small is

@@ -80,19 +80,17 @@ pub struct FetchSpec {
     pub options: IndexMap<String, Spanned<Scalar>>,
 }
 
-/// The location and format of files.
+/// The location and format of the files of a source.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Files")]
 pub struct FilesSpec {
-    /// For a source a path or a pattern (`*`, `?`, `[a-z]`, `**`), for a sink a folder; relative to the working
-    /// directory. `${param}` is replaced.
+    /// A path or a pattern (`*`, `?`, `[a-z]`, `**`); relative to the working directory. `${param}` is replaced.
     #[schemars(with = "String", example = &"${input}/*.csv")]
     pub path: Spanned<String>,
     /// The format of the files.
     pub format: Format,
-    /// The compression of the files. Default for a source: by the suffix of each file name (`.gz`, `.zst`); for a sink:
-    /// none, except `snappy` for Parquet.
+    /// The compression of the files. Default: by the suffix of each file name (`.gz`, `.zst`).
     #[serde(default)]
     #[schemars(with = "Option<Compression>")]
     pub compression: Option<Spanned<Compression>>,

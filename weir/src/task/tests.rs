@@ -47,7 +47,10 @@ fn a_task_is_parsed_completely() {
     assert_eq!(quality.reject_unless["odd"].value.max, Some(Limit::Share(0.05)));
     assert_eq!(quality.reject_unless["form"].value.requirement, Requirement::Matches("name".into(), "^[a-z]+$".into()));
     let sink = &task.spec.sinks["good"].value;
-    assert_eq!(task.params.fill(&task.source, &sink.files.as_ref().unwrap().path).unwrap(), "out/good");
+    assert_eq!(
+        task.params.fill(&task.source, sink.files.as_ref().unwrap().path.as_ref().unwrap()).unwrap(),
+        "out/good"
+    );
     assert_eq!(
         sink.columns.as_ref().unwrap()[1].value,
         OutputColumnSpec { name: "money".into(), column: "amount".into() }
@@ -231,8 +234,10 @@ fn unknown_parameters_and_environments_are_wrong_usage() {
 #[test]
 fn a_path_with_an_unknown_parameter_is_refused() {
     let task = parse(&TASK.replace("${output}", "${outptu}"), &ParamChoice::default()).unwrap();
-    let error =
-        task.params.fill(&task.source, &task.spec.sinks["good"].value.files.as_ref().unwrap().path).unwrap_err();
+    let error = task
+        .params
+        .fill(&task.source, task.spec.sinks["good"].value.files.as_ref().unwrap().path.as_ref().unwrap())
+        .unwrap_err();
     assert!(error.to_string().contains("unknown parameter `${outptu}`"), "{error}");
 }
 

@@ -238,6 +238,16 @@ async fn check_sinks(
                 places::check_sink(&sink.name, &folder, &target, findings);
                 needs.output(&target);
             }
+            (Ok(_), Claim::File(file)) => {
+                let folder = file.parent().unwrap_or(&file);
+                match places::check_writable(folder) {
+                    Ok(()) => findings.ok(about, format!("{}: can be written", file.display())),
+                    Err(error) => {
+                        findings.problem(about, &Error::sink(&sink.name, folder, &error, places::GIVE_ACCESS))
+                    }
+                }
+                needs.output(&file);
+            }
             (Ok(_), Claim::Table(_)) => findings.ok(about, format!("{}: accepts the rows", sink.target.place())),
         }
     }

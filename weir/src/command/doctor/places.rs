@@ -11,6 +11,9 @@ use super::{Findings, bytes};
 use crate::error::{Error, Result};
 use crate::system::disk::free_bytes;
 
+/// The help where a sink's target cannot be made.
+pub(super) const GIVE_ACCESS: &str = "give the user that runs weir write access: the staging folder is created in it";
+
 /// Files that are removed when this is dropped.
 struct Probe(Vec<PathBuf>);
 
@@ -80,8 +83,7 @@ fn try_sink(sink: &str, path: &Path, target: &Path) -> Result<&'static str, Trou
     };
     let is_link = fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_symlink());
     let parent = existing(target.parent().unwrap_or(target));
-    let help = "give the user that runs weir write access: the staging folder is created in it";
-    let probe = Probe::write(&parent, 2).map_err(|error| problem(&parent, &error, help))?;
+    let probe = Probe::write(&parent, 2).map_err(|error| problem(&parent, &error, GIVE_ACCESS))?;
     if target.exists() && access(target, Access::WRITE_OK | Access::EXEC_OK).is_err() {
         let help = "give the user that runs weir write access, or the previous content cannot be removed";
         return Err(problem(target, &"its content cannot be removed", help));

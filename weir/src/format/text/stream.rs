@@ -7,6 +7,7 @@ use bytes::{Buf, Bytes};
 use flate2::bufread::MultiGzDecoder;
 
 use crate::error::{Error, Result};
+use crate::format::compression_of_name;
 use crate::place::{FoundFile, RangeReader};
 use crate::task::Compression;
 
@@ -24,11 +25,10 @@ pub(crate) enum Codec {
 impl Codec {
     /// By the task, or by the suffix of the file's name.
     pub(crate) fn of(name: &str, declared: Option<Compression>) -> Self {
-        let extension = name.rsplit_once('.').map(|(_, extension)| extension.to_ascii_lowercase());
-        match (declared, extension.as_deref()) {
-            (Some(Compression::Gzip), _) | (None, Some("gz")) => Self::Gzip,
-            (Some(Compression::Zstd), _) | (None, Some("zst")) => Self::Zstd,
-            _ => Self::Plain,
+        match declared.or_else(|| compression_of_name(name)) {
+            Some(Compression::Gzip) => Self::Gzip,
+            Some(Compression::Zstd) => Self::Zstd,
+            Some(Compression::None | Compression::Snappy) | None => Self::Plain,
         }
     }
 

@@ -6,6 +6,7 @@ mod digits;
 mod invalid;
 mod merge;
 mod output;
+mod shared;
 mod special;
 mod synced;
 
@@ -21,6 +22,7 @@ pub(crate) use invalid::{InvalidValue, invalid_value};
 pub(crate) use merge::merge;
 use output::Discarded;
 pub(crate) use output::Output;
+pub(crate) use shared::{SharedFile, SharedWriter};
 pub(crate) use special::{Special, has_any, mask};
 pub(crate) use synced::SyncedFile;
 
@@ -117,11 +119,19 @@ pub(crate) enum FileWriter {
 impl FileWriter {
     /// Begins a file.
     pub(crate) fn begin(out: Box<dyn Output>, layout: &FileLayout) -> Result<Self, WriteError> {
+        let mut file = Self::continued(out, layout)?;
+        if let Self::Csv { out, .. } = &mut file {
+            csv::write::header(layout.names(), out.buffer());
+        }
+        Ok(file)
+    }
+
+    /// Continues a file whose beginning another has written.
+    fn continued(out: Box<dyn Output>, layout: &FileLayout) -> Result<Self, WriteError> {
         let columns = layout.columns.iter().map(|column| column.index).collect();
         Ok(match layout.format {
             Format::Csv => {
-                let mut out = TextFile::new(out, layout.compression)?;
-                csv::write::header(layout.names(), out.buffer());
+                let out = TextFile::new(out, layout.compression)?;
                 Self::Csv { out, columns, escape_formulas: layout.escape_formulas }
             }
             Format::Jsonl => {
@@ -150,6 +160,14 @@ impl FileWriter {
                 Ok(rows)
             }
             Self::Parquet(file) => Ok(file.write(batch, chosen)?),
+        }
+    }
+
+    /// The text, of a text format.
+    fn text(&mut self) -> Option<&mut TextFile> {
+        match self {
+            Self::Csv { out, .. } | Self::Jsonl(out, ..) => Some(out),
+            Self::Parquet(_) => None,
         }
     }
 

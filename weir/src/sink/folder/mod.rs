@@ -6,9 +6,7 @@
 //! parent. `_SUCCESS` names the run that wrote the folder and its files: any
 //! other file was written by somebody else, and then the folder is left alone.
 
-mod access;
 mod append;
-mod lock;
 mod manifest;
 mod part;
 mod pending;
@@ -28,11 +26,12 @@ use datafusion::arrow::array::RecordBatch;
 use datafusion::error::DataFusionError;
 use serde_saphyr::Spanned;
 
+use super::local::{access, declared, layout, local_path};
 use super::{Claim, Kind, OpenTarget, Part, Parts, Pending, Prepared, SinkRun, Target, Writing, Written};
-use crate::error::{Error, Result};
-use crate::format::write::{FileLayout, OutputColumn, can_be_compressed, can_hold, name_of};
+use crate::error::Result;
+use crate::format::write::{FileLayout, OutputColumn};
 use crate::system::{disk, fault};
-use crate::task::{Compression, FilesSpec, Format, Mode, SinkSpec, Task, type_name};
+use crate::task::{Mode, SinkSpec, Task};
 use append::Former;
 use manifest::{Addition, Manifest, ManifestColumn};
 use part::FilePart;
@@ -44,7 +43,7 @@ const MARKER: &str = "_SUCCESS";
 pub(super) const KIND: Kind = Kind {
     key: "files",
     tag: pending::TAG,
-    is_declared: |spec| spec.files.is_some(),
+    is_declared: |spec| spec.files.as_ref().is_some_and(|files| files.file.is_none()),
     bind: |task, name, spec, columns| Ok(Box::new(FolderTarget::bind(task, name, spec, columns)?)),
     is_server: false,
     transactions: pending::transactions,
@@ -65,20 +64,15 @@ struct FolderTarget {
 
 impl FolderTarget {
     fn bind(task: &Task, name: &str, spec: &SinkSpec, columns: Vec<OutputColumn>) -> Result<Self> {
-        let Some(files) = &spec.files else {
-            return Err(Error::internal(format!("sink `{name}` was taken for a folder")));
+        let files = declared(name, spec)?;
+        let Some(at) = &files.path else {
+            let error = task.error(&spec.from, format!("sink `{name}`: its `files` have no place"));
+            return Err(Box::new(error.with_help("specify `path`, a folder, or `file`, one file")).into());
         };
-        if spec.mode == Mode::Merge || !spec.primary_key.is_empty() || spec.update_key.is_some() {
-            let error = task.error(&spec.from, format!("sink `{name}` is a folder, which has no keys"));
-            return Err(Box::new(error.with_help("`mode: merge` and keys are for tables")).into());
-        }
         if spec.adopt {
-            let error = task.error(&spec.from, format!("sink `{name}` is a folder, and `adopt` is for tables"));
+            let error =
+                task.error(&spec.from, format!("sink `{name}` is a folder, and `adopt` is for tables and files"));
             return Err(Box::new(error.with_help("move what is in the folder away, or name another one")).into());
-        }
-        if spec.escape_formulas && files.format != Format::Csv {
-            let message = format!("sink `{name}`: `escape_formulas` is for CSV files, which spreadsheet programs open");
-            return Err(Box::new(task.error(&spec.from, message).with_help("remove it")).into());
         }
         if let Some(compact) = spec.compact.as_ref().filter(|compact| spec.mode != Mode::Append || compact.value < 2) {
             let message = format!(
@@ -88,27 +82,9 @@ impl FolderTarget {
                 if spec.mode == Mode::Append { "write 2 or more" } else { "remove it, or specify `mode: append`" };
             return Err(Box::new(task.error(compact, message).with_help(help)).into());
         }
-        for OutputColumn { name: column, kind, .. } in &columns {
-            if !can_hold(files.format, kind) {
-                let (format, kind) = (name_of(files.format), type_name(kind));
-                let message = format!("sink `{name}`: column `{column}` is {kind}, which {format} cannot hold");
-                let help = "convert it to text in the model: array_to_string(column, ', ') of a list, encode(column, 'hex') of bytes, \
-                            the fields of a struct";
-                return Err(Box::new(task.error(&spec.from, message).with_help(help)).into());
-            }
-        }
-        let path = task.data_path(&files.path)?;
-        if path.contains("://") {
-            let error = task.error(&files.path, format!("`{path}`: only local folders can be written"));
-            return Err(Box::new(error.with_help("name a folder; a program such as rclone copies it elsewhere")).into());
-        }
-        let layout = FileLayout {
-            format: files.format,
-            compression: compression(task, name, files)?,
-            columns,
-            escape_formulas: spec.escape_formulas,
-        };
-        let siblings = siblings(task, name, spec.mode, &files.path, &path)?;
+        let layout = layout(task, name, spec, columns, None)?;
+        let path = local_path(task, at)?;
+        let siblings = siblings(task, name, spec.mode, at, &path)?;
         let compact = spec.compact.as_ref().map(|compact| compact.value as usize);
         Ok(Self { path, mode: spec.mode, layout, siblings, compact })
     }
@@ -129,24 +105,11 @@ fn siblings(task: &Task, name: &str, mode: Mode, at: &Spanned<String>, path: &st
         return Err(Box::new(task.error(at, message)).into());
     }
     let mut names = Vec::new();
-    for files in task.spec.sinks.values().filter_map(|sink| sink.value.files.as_ref()) {
-        let path = disk::absolute(Path::new(&task.data_path(&files.path)?));
+    for path in task.spec.sinks.values().filter_map(|sink| sink.value.files.as_ref()?.path.as_ref()) {
+        let path = disk::absolute(Path::new(&task.data_path(path)?));
         names.extend(path.file_name().map(|name| name.to_string_lossy().into_owned()));
     }
     Ok(names)
-}
-
-/// How the files of a sink are compressed.
-fn compression(task: &Task, name: &str, files: &FilesSpec) -> Result<Compression> {
-    let Some(chosen) = &files.compression else {
-        return Ok(if files.format == Format::Parquet { Compression::Snappy } else { Compression::None });
-    };
-    if can_be_compressed(files.format, chosen.value) {
-        return Ok(chosen.value);
-    }
-    let format = name_of(files.format);
-    let message = format!("sink `{name}`: {format} files cannot be compressed with Snappy, which only Parquet has");
-    Err(Box::new(task.error(chosen, message).with_help("choose gzip, zstd or none")).into())
 }
 
 #[async_trait]

@@ -13,20 +13,18 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::MARKER;
-use super::lock::FolderLock;
 use super::manifest::Manifest;
 use super::whole::{self, Whole};
 use crate::database::Connector;
 use crate::error::{Cause, Error, Result};
 use crate::report::LoadReport;
+use crate::sink::local::WRITABLE;
+use crate::sink::local::lock::FolderLock;
 use crate::sink::{OpenTransaction, Pending, Prepared, SinkRun, Transaction, of_kind};
 use crate::system::{disk, fault};
 
 /// The tag of a folder in the ledger.
 pub(super) const TAG: &str = "folder";
-
-/// The help of an error of the disk.
-pub(super) const WRITABLE: &str = "check that the folder is writable and has free space; then start the run again";
 
 /// What the names of the files that a run appends begin with.
 pub(super) fn part_prefix(run: &str) -> String {

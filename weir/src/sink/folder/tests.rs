@@ -7,7 +7,7 @@ use datafusion::arrow::datatypes::DataType;
 
 use super::*;
 use crate::report::{RunKey, State};
-use crate::task::{ParamChoice, Task};
+use crate::task::{Compression, Format, ParamChoice, Task};
 
 const TASK: &str = "
 name: applications

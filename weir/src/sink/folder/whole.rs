@@ -11,9 +11,9 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
-use super::lock;
 use super::pending::Folder;
 use crate::error::{Error, Result};
+use crate::sink::local::lock;
 use crate::system::{disk, fault};
 
 /// The parent folder and the folder with its next content.

@@ -16,7 +16,7 @@ const LARGEST: usize = 64 << 10;
 
 /// Gives a new file or folder the owner, the mode and the access control lists of the former one. An owner that this user may
 /// not set is told.
-pub(super) fn take_over(former: &Path, new: &Path) -> io::Result<()> {
+pub(in crate::sink) fn take_over(former: &Path, new: &Path) -> io::Result<()> {
     let (old, own) = (fs::metadata(former)?, fs::metadata(new)?);
     let changed = |one: u32, other: u32| (one != other).then_some(one);
     for (user, group) in [(changed(old.uid(), own.uid()), None), (None, changed(old.gid(), own.gid()))] {
@@ -42,7 +42,7 @@ pub(super) fn take_over(former: &Path, new: &Path) -> io::Result<()> {
 }
 
 /// A file with rows in a folder, if there is one.
-pub(super) fn former_file(folder: &Path) -> Option<PathBuf> {
+pub(in crate::sink) fn former_file(folder: &Path) -> Option<PathBuf> {
     let mut files: Vec<PathBuf> = fs::read_dir(folder).ok()?.filter_map(|entry| Some(entry.ok()?.path())).collect();
     files.sort();
     files.into_iter().find(|path| {

@@ -10,14 +10,14 @@ use crate::error::Error;
 /// A held lock. Dropping it removes its file; if the process dies, the lock goes with it, and the file stays for the next
 /// run.
 #[derive(Debug)]
-pub(super) struct FolderLock {
+pub(in crate::sink) struct FolderLock {
     path: PathBuf,
     _file: File,
 }
 
 impl FolderLock {
     /// Removes the file of a process that has died.
-    pub(super) fn remove_dead(target: &Path) {
+    pub(in crate::sink) fn remove_dead(target: &Path) {
         if path_of(target).exists() {
             // Taken and dropped; or held, or not to be removed by this user.
             let _ = Self::take(target);
@@ -25,7 +25,7 @@ impl FolderLock {
     }
 
     /// Takes the lock of a folder; fails with `WouldBlock` if another process has it.
-    pub(super) fn take(target: &Path) -> io::Result<Self> {
+    pub(in crate::sink) fn take(target: &Path) -> io::Result<Self> {
         let path = path_of(target);
         loop {
             let file = File::options().write(true).create(true).truncate(false).open(&path)?;
@@ -46,7 +46,7 @@ impl FolderLock {
     }
 
     /// The error of a lock that could not be taken.
-    pub(super) fn held(sink: &str, target: &Path) -> Error {
+    pub(in crate::sink) fn held(sink: &str, target: &Path) -> Error {
         let target = target.display();
         Error::Locked {
             message: format!("sink `{sink}`: {target} is being written by another run, with another state folder"),
@@ -54,7 +54,7 @@ impl FolderLock {
     }
 }
 
-pub(super) fn path_of(target: &Path) -> PathBuf {
+pub(in crate::sink) fn path_of(target: &Path) -> PathBuf {
     let name = target.file_name().unwrap_or_default().to_string_lossy();
     target.with_file_name(format!(".{name}.weir-lock"))
 }

@@ -1,0 +1,126 @@
+//! What targets on local disks share: how a task declares their files, access rights, the lock of the one writer.
+
+pub(super) mod access;
+pub(super) mod lock;
+
+use std::path::Path;
+
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::buffer::BooleanBuffer;
+use serde_saphyr::Spanned;
+
+use crate::error::{Error, Result};
+use crate::format::write::{
+    FileLayout, InvalidValue, OutputColumn, can_be_compressed, can_hold, invalid_value, name_of,
+};
+use crate::task::{Compression, Format, Mode, OutputFilesSpec, SinkSpec, Task, TaskError, type_name};
+
+/// The help of an error of the disk.
+pub(super) const WRITABLE: &str = "check that the folder is writable and has free space; then start the run again";
+
+/// The files as the task declares them.
+pub(super) fn declared<'a>(name: &str, spec: &'a SinkSpec) -> Result<&'a OutputFilesSpec> {
+    spec.files.as_ref().ok_or_else(|| Error::internal(format!("sink `{name}` was taken for one of files")))
+}
+
+/// The path of the target, which must be a local one.
+pub(super) fn local_path(task: &Task, at: &Spanned<String>) -> Result<String> {
+    let path = task.data_path(at)?;
+    if path.contains("://") {
+        let error = task.error(at, format!("`{path}`: only local files can be written"));
+        let help = "name a local folder or file; a program such as rclone copies it elsewhere";
+        return Err(Box::new(error.with_help(help)).into());
+    }
+    Ok(path)
+}
+
+/// How the files are written. Fails if the task specifies what files do not have, or they cannot hold a column. `by_name` is
+/// the compression that the name of the file tells.
+pub(super) fn layout(
+    task: &Task,
+    name: &str,
+    spec: &SinkSpec,
+    columns: Vec<OutputColumn>,
+    by_name: Option<Compression>,
+) -> Result<FileLayout> {
+    let files = declared(name, spec)?;
+    let refused = |message: String, help: &str| Box::new(task.error(&spec.from, message).with_help(help));
+    if spec.mode == Mode::Merge || !spec.primary_key.is_empty() || spec.update_key.is_some() {
+        let what = if files.file.is_some() { "file" } else { "folder" };
+        let message = format!("sink `{name}` is a {what}, which has no keys");
+        return Err(refused(message, "`mode: merge` and keys are for tables").into());
+    }
+    if spec.escape_formulas && files.format != Format::Csv {
+        let message = format!("sink `{name}`: `escape_formulas` is for CSV files, which spreadsheet programs open");
+        return Err(refused(message, "remove it").into());
+    }
+    for OutputColumn { name: column, kind, .. } in &columns {
+        if !can_hold(files.format, kind) {
+            let (format, kind) = (name_of(files.format), type_name(kind));
+            let message = format!("sink `{name}`: column `{column}` is {kind}, which {format} cannot hold");
+            let help = "convert it to text in the model: array_to_string(column, ', ') of a list, encode(column, 'hex') of bytes, \
+                        the fields of a struct";
+            return Err(refused(message, help).into());
+        }
+    }
+    Ok(FileLayout {
+        format: files.format,
+        compression: compression(task, name, files, by_name).map_err(Box::new)?,
+        columns,
+        escape_formulas: spec.escape_formulas,
+    })
+}
+
+/// How the files of a sink are compressed.
+fn compression(
+    task: &Task,
+    name: &str,
+    files: &OutputFilesSpec,
+    by_name: Option<Compression>,
+) -> Result<Compression, TaskError> {
+    let format = name_of(files.format);
+    match (&files.compression, by_name) {
+        (Some(chosen), _) if !can_be_compressed(files.format, chosen.value) => {
+            let message =
+                format!("sink `{name}`: {format} files cannot be compressed with Snappy, which only Parquet has");
+            Err(task.error(chosen, message).with_help("choose gzip, zstd or none"))
+        }
+        (Some(chosen), Some(told)) if files.format != Format::Parquet && chosen.value != told => {
+            let message = format!("sink `{name}`: the name of its file tells another compression than `compression`");
+            let help = "remove `compression`, or rename the file: readers go by the suffix of its name";
+            Err(task.error(chosen, message).with_help(help))
+        }
+        (Some(chosen), _) => Ok(chosen.value),
+        (None, _) if files.format == Format::Parquet => Ok(Compression::Snappy),
+        (None, told) => Ok(told.unwrap_or(Compression::None)),
+    }
+}
+
+/// Fails if a chosen row has a value that the format cannot hold.
+pub(super) fn check_values(
+    sink: &str,
+    target: &Path,
+    layout: &FileLayout,
+    batch: &RecordBatch,
+    chosen: Option<&BooleanBuffer>,
+) -> Result<()> {
+    for OutputColumn { name, index, .. } in &layout.columns {
+        let Some(invalid) = invalid_value(batch.column(*index), chosen, layout.format == Format::Jsonl) else {
+            continue;
+        };
+        let schema = batch.schema_ref();
+        let column = schema.field(*index).name();
+        let (message, help) = match invalid {
+            InvalidValue::NotFinite => (
+                format!("column `{name}` has NaN or an infinity, which JSON cannot hold"),
+                format!("reject such rows with the rule `{{finite: {column}}}`, or make them null in the model"),
+            ),
+            InvalidValue::Year => (
+                format!("column `{name}` has a date outside the years 1 to 9999, which no source could read"),
+                format!("reject such rows with the rule `date_part('year', {column}) between 1 and 9999`"),
+            ),
+        };
+        return Err(Error::sink(sink, target, message, help));
+    }
+    Ok(())
+}
