@@ -3,14 +3,9 @@
 
 mod support;
 
-use support::{Project, Ran};
+use support::Ran;
+use support::warehouse::Warehouse;
 use weir_postgres_testing::{Cluster, PASSWORD};
-
-/// A database of its own, and a project with a task whose sink writes to a table of it.
-struct Warehouse {
-    project: Project,
-    url: String,
-}
 
 const TASK: &str = r#"
 name: stock
@@ -38,50 +33,13 @@ sinks:
     files: {path: out/copy, format: csv}
 "#;
 
-impl Warehouse {
-    fn new() -> Self {
-        Self::with(TASK, "select item, amount, counted from delivery")
-    }
-
-    fn with(task: &str, sql: &str) -> Self {
-        let warehouse = Self { project: Project::empty(), url: Cluster::shared().database() };
-        warehouse.project.file("task.yaml", task);
-        warehouse.project.file("stock.sql", sql);
-        warehouse.project.file("weir.yaml", "connections: {warehouse: {postgres: '${env:WAREHOUSE}'}}");
-        warehouse
-    }
-
-    fn deliver(&self, lines: &str) {
-        self.project.file("in/a.csv", format!("item,amount,counted\n{lines}\n"));
-    }
-
-    fn run(&self) -> Ran {
-        self.run_with("")
-    }
-
-    /// Runs with fault points at which the process dies.
-    fn run_with(&self, faults: &str) -> Ran {
-        let mut command = self.project.command(&["run", "--task-config", "task.yaml", "--state", ".weir"]);
-        Ran::of(command.env("WAREHOUSE", &self.url).env("WEIR_FAULT", faults).output().unwrap())
-    }
-
-    fn sql(&self, sql: &str) -> String {
-        Cluster::shared().sql(self.url.rsplit('/').next().unwrap(), sql)
-    }
-
-    fn stock(&self) -> String {
-        self.sql("select item, amount, counted from stock order by item").replace('\n', " ")
-    }
-
-    /// The tables of the database, except the one of applied runs.
-    fn tables(&self) -> String {
-        self.sql("select schemaname || '.' || tablename from pg_tables where schemaname in ('public', 'weir') and tablename <> 'applied' order by 1")
-    }
+fn warehouse() -> Warehouse {
+    Warehouse::with(TASK, "select item, amount, counted from delivery")
 }
 
 #[test]
 fn rows_are_merged_and_the_same_rows_again_change_nothing() {
-    let warehouse = Warehouse::new();
+    let warehouse = warehouse();
     warehouse.deliver("bolt,5,2024-01-01 10:00:00\nnut,,2024-01-01 10:00:00");
     warehouse.run().ended(0, "2 inserted, 0 updated, 0 unchanged");
     assert_eq!(warehouse.stock(), "bolt|5|2024-01-01 10:00:00 nut||2024-01-01 10:00:00");
@@ -157,7 +115,7 @@ sinks:
 
 #[test]
 fn a_row_that_the_table_cannot_hold_is_rejected_with_a_reason() {
-    let warehouse = Warehouse::new();
+    let warehouse = warehouse();
     warehouse.sql(
         "create table stock (amount smallint, item varchar(4) primary key, counted timestamp, note text default 'x')",
     );
@@ -181,7 +139,7 @@ fn a_row_that_the_table_cannot_hold_is_rejected_with_a_reason() {
 
 #[test]
 fn a_closed_gate_leaves_the_table_unchanged() {
-    let warehouse = Warehouse::new();
+    let warehouse = warehouse();
     warehouse.deliver("bolt,5,");
     warehouse.run().ended(0, "1 inserted");
     warehouse
@@ -195,7 +153,7 @@ fn a_closed_gate_leaves_the_table_unchanged() {
 
 #[test]
 fn a_run_that_dies_at_any_point_is_rolled_forward_or_back_by_the_next_start() {
-    let warehouse = Warehouse::new();
+    let warehouse = warehouse();
     warehouse.deliver("bolt,0,");
     warehouse.run().ended(0, "1 inserted");
     let points = ["begun", "staging_made", "prepared", "decided", "committed", "published", "published:2", "ended"];
@@ -219,7 +177,7 @@ fn a_run_that_dies_at_any_point_is_rolled_forward_or_back_by_the_next_start() {
 
 #[test]
 fn rows_of_one_key_that_nothing_tells_apart_end_the_run() {
-    let warehouse = Warehouse::new();
+    let warehouse = warehouse();
     warehouse.project.task("    update_key: counted\n", "");
     warehouse.deliver("bolt,5,\nbolt,6,");
     let ran = warehouse.run();
@@ -229,7 +187,7 @@ fn rows_of_one_key_that_nothing_tells_apart_end_the_run() {
 
 #[test]
 fn an_incompatible_table_is_reported_before_anything_is_read() {
-    let warehouse = Warehouse::new();
+    let warehouse = warehouse();
     warehouse.deliver("bolt,5,");
     warehouse.sql("create table stock (item text, amount uuid)");
     let ran = warehouse.run();
@@ -262,7 +220,7 @@ fn a_task_with_an_inconsistent_table_sink_is_refused() {
             "unknown key `primary_keys`; did you mean `primary_key`?",
         ),
     ] {
-        let warehouse = Warehouse::new();
+        let warehouse = warehouse();
         warehouse.project.task(from, to);
         warehouse.deliver("bolt,5,");
         let ran = warehouse.run();
@@ -274,7 +232,7 @@ fn a_task_with_an_inconsistent_table_sink_is_refused() {
 
 #[test]
 fn a_table_that_refuses_a_row_gets_none_and_the_run_is_rolled_back() {
-    let warehouse = Warehouse::new();
+    let warehouse = warehouse();
     warehouse.sql("create table stock (item text primary key, amount bigint constraint unlucky check (amount <> 13), counted timestamp)");
     warehouse.deliver("bolt,5,");
     warehouse.run().ended(0, "1 inserted");
@@ -294,7 +252,7 @@ fn a_table_that_refuses_a_row_gets_none_and_the_run_is_rolled_back() {
 
 #[test]
 fn a_dead_run_whose_rows_are_refused_is_rolled_back_by_the_next_start() {
-    let warehouse = Warehouse::new();
+    let warehouse = warehouse();
     warehouse.sql("create table stock (item text primary key, amount bigint, counted timestamp)");
     warehouse.deliver("bolt,13,");
     assert_eq!(warehouse.run_with("committed").code, None);
@@ -309,7 +267,7 @@ fn a_dead_run_whose_rows_are_refused_is_rolled_back_by_the_next_start() {
 
 #[test]
 fn a_table_accepts_rows_of_a_source_only_if_all_values_fit() {
-    let warehouse = Warehouse::new();
+    let warehouse = warehouse();
     warehouse.project.task("    from: stock\n    mode: merge", "    from: delivery\n    mode: merge");
     warehouse.sql("create table stock (item text primary key, amount integer, counted timestamp)");
     warehouse.deliver("bolt,5,");
@@ -318,7 +276,7 @@ fn a_table_accepts_rows_of_a_source_only_if_all_values_fit() {
 
 #[test]
 fn secrets_are_references_and_are_not_printed() {
-    let warehouse = Warehouse::new();
+    let warehouse = warehouse();
     warehouse.deliver("bolt,5,");
     let url = warehouse.url.replace("correct%20horse", "${file:password}");
     warehouse.project.file("weir.yaml", format!("connections: {{warehouse: {{postgres: '{url}'}}}}"));
@@ -347,7 +305,7 @@ fn secrets_are_references_and_are_not_printed() {
 
 #[test]
 fn a_task_can_be_validated_without_the_secrets_of_its_connections() {
-    let warehouse = Warehouse::new();
+    let warehouse = warehouse();
     let validate = || warehouse.project.weir(&["validate", "--task-config", "task.yaml"]);
     validate().ended(0, "`stock` is valid");
     warehouse.deliver("bolt,5,");
@@ -359,7 +317,7 @@ fn a_task_can_be_validated_without_the_secrets_of_its_connections() {
 
 #[test]
 fn rejected_rows_and_lines_can_go_to_tables_too() {
-    let warehouse = Warehouse::new();
+    let warehouse = warehouse();
     warehouse.project.task(
         "files: {path: out/refused, format: csv}",
         "postgres: {connection: warehouse, table: refused, create: true}",
@@ -378,7 +336,7 @@ fn rejected_rows_and_lines_can_go_to_tables_too() {
 
 #[test]
 fn doctor_checks_the_table() {
-    let warehouse = Warehouse::new();
+    let warehouse = warehouse();
     warehouse.deliver("bolt,5,");
     let doctor = || {
         let mut command = warehouse.project.command(&["doctor", "--task-config", "task.yaml", "--state", ".weir"]);
@@ -515,7 +473,7 @@ fn a_locked_table_is_waited_for_and_then_nothing_is_published() {
 
 #[test]
 fn a_table_that_no_run_has_written_is_not_overwritten_unless_it_is_adopted() {
-    let warehouse = Warehouse::new();
+    let warehouse = warehouse();
     warehouse.project.task(
         "    mode: merge
     primary_key: [item]
@@ -548,7 +506,7 @@ fn a_table_that_no_run_has_written_is_not_overwritten_unless_it_is_adopted() {
 
 #[test]
 fn rows_are_not_appended_when_the_ledger_of_earlier_runs_is_lost() {
-    let warehouse = Warehouse::new();
+    let warehouse = warehouse();
     warehouse.project.task("    mode: merge\n    primary_key: [item]\n    update_key: counted\n", "    mode: append\n");
     warehouse.project.task(
         "    files: {path: \"in/*.csv\", format: csv}",

@@ -365,7 +365,8 @@ impl Transfer<'_> {
     fn compared(&self, table: &str, columns: &[&str]) -> String {
         let compared = |name: &&str| {
             let column = self.load.table.columns.iter().find(|column| column.name == **name);
-            let by_bytes = if column.is_some_and(|of| of.kind == Kind::Text) { "::text collate \"C\"" } else { "" };
+            let by_bytes = column.is_some_and(|of| of.kind == Kind::Text || of.cast.is_some());
+            let by_bytes = if by_bytes { "::text collate \"C\"" } else { "" };
             format!("{table}.{}{by_bytes}", quoted(name))
         };
         columns.iter().map(compared).collect::<Vec<_>>().join(", ")

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, GenericClient, Transaction};
 
-use super::{Load, Mode, target};
+use super::{Load, Mode, cast, target};
 use crate::sql::{list, quoted};
 use crate::{Database, Result};
 
@@ -21,6 +21,9 @@ pub(super) async fn deduplicate(load: &Load, database: &Database, client: &mut C
     let failed = |error| database.statement_error(&error);
     let mut transaction = client.transaction().await.map_err(failed)?;
     check_complete(load, database, &transaction, rows).await?;
+    if let Some(change) = cast::change_types(load) {
+        transaction.batch_execute(&change).await.map_err(failed)?;
+    }
     let superseded = delete_older_duplicates(load, database, &mut transaction).await?;
     transaction.commit().await.map_err(failed)?;
     Ok(Staged { rows: rows - superseded, superseded })
@@ -78,7 +81,14 @@ async fn delete_older_duplicates(load: &Load, database: &Database, transaction: 
     if !query_bool(&*transaction, &repeated(&key, &staging)).await.map_err(failed)? {
         return Ok(0);
     }
-    let distinct = format!("(select distinct * from {staging})");
+    // A type such as json has no equality, but its text has.
+    let others = load.table.columns.iter().filter(|column| !load.table.primary_key.contains(&column.name));
+    let others = others.map(|column| {
+        let is_order = matches!(&load.mode, Mode::Merge { update_key: Some(newer) } if *newer == column.name);
+        let as_text = if column.cast.is_some() && !is_order { "::text as " } else { " as " };
+        format!(", {0}{as_text}{0}", quoted(&column.name))
+    });
+    let distinct = format!("(select distinct {key}{} from {staging})", others.collect::<String>());
     let (order, apart, help) = match &load.mode {
         Mode::Merge { update_key: Some(newer) } => (
             format!("{} desc nulls last", quoted(newer)),

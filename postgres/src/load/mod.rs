@@ -45,6 +45,7 @@
 //! ```
 
 mod apply;
+mod cast;
 mod deduplicate;
 mod kind;
 mod refused;
@@ -57,6 +58,7 @@ use serde::{Deserialize, Serialize};
 use tokio_postgres::{Client, CopyInSink};
 
 pub use apply::Counts;
+pub use cast::{Cast, unfit};
 pub use deduplicate::Staged;
 pub use kind::{Fit, Kind};
 pub use table::{Column, Table};
@@ -155,7 +157,8 @@ impl Load {
         client.copy_in(&copy).await.map_err(failed)
     }
 
-    /// Deletes all but the newest of several copied rows with the same key; `rows` is the number of copied rows.
+    /// Gives the columns of the staging table the types of the target's, and deletes all but the newest of several copied
+    /// rows with the same key; `rows` is the number of copied rows.
     ///
     /// # Errors
     /// [`Error::Table`] if it is undefined which row is the newest, or if copied rows are missing.

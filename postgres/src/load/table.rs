@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Cast;
 use super::kind::Kind;
 use crate::sql::{list, literal, quoted};
 
@@ -33,12 +34,15 @@ pub struct Column {
     pub not_null: bool,
     /// Its comment in the database.
     pub comment: Option<String>,
+    /// How its values become those of the existing column, if that is of another type: see [`Existing::casts`](super::Existing).
+    #[serde(default)]
+    pub cast: Option<Cast>,
 }
 
 impl Column {
     /// A nullable column.
     pub fn new(name: impl Into<String>, kind: Kind) -> Self {
-        Self { name: name.into(), kind, not_null: false, comment: None }
+        Self { name: name.into(), kind, not_null: false, comment: None, cast: None }
     }
 }
 

@@ -2,9 +2,10 @@
 
 use tokio_postgres::{Client, GenericClient};
 
+use super::cast::Cast;
 use super::kind::{Fit, Kind};
 use super::table::Table;
-use super::{Load, Mode, rights};
+use super::{Load, Mode, cast, rights};
 use crate::{Database, Result};
 
 /// State of the target table.
@@ -13,7 +14,7 @@ pub enum TargetState {
     /// It does not exist and will be created.
     New,
     /// It exists.
-    Existing(Existing),
+    Existing(Box<Existing>),
 }
 
 /// A target that exists.
@@ -23,6 +24,10 @@ pub struct Existing {
     pub identity: String,
     /// The columns with narrower types than the rows, so that not all values fit.
     pub narrower: Vec<(String, Kind)>,
+    /// How values become those of columns of another type, so that not all values fit.
+    pub casts: Vec<(String, Cast)>,
+    /// The columns outside the key in which no value may be missing.
+    pub not_null: Vec<String>,
     /// Whether it has no rows.
     pub is_empty: bool,
     /// The load that was applied to it last; none if there was none.
@@ -46,6 +51,7 @@ pub struct Applied {
 struct ExistingColumn {
     name: String,
     kind: Kind,
+    cast: Cast,
     not_null: bool,
     has_default: bool,
     is_generated: bool,
@@ -69,8 +75,7 @@ pub(super) async fn inspect(load: &Load, database: &Database, client: &Client) -
     rights::check(load, database, client, true).await?;
     let found = columns(client, &load.table).await.map_err(failed)?;
     let mut differences = Vec::new();
-    let mut zoneless: Option<&String> = None;
-    let mut limited = Vec::new();
+    let (mut limited, mut casts) = (Vec::new(), Vec::new());
     for column in &load.table.columns {
         let Some(existing) = found.iter().find(|existing| existing.name == column.name) else {
             differences.push(format!("it has no column `{}`", column.name));
@@ -82,12 +87,15 @@ pub(super) async fn inspect(load: &Load, database: &Database, client: &Client) -
         match existing.kind.takes(&column.kind) {
             Fit::All => {}
             Fit::Some => limited.push((existing.name.clone(), existing.kind.clone())),
+            Fit::None if existing.cast.takes(&column.kind) => {
+                match cast::check(client, &existing.cast, &column.kind).await.map_err(failed)? {
+                    None => casts.push((existing.name.clone(), existing.cast.clone())),
+                    Some(why) => differences.push(format!("its column `{}` takes no text: {why}", column.name)),
+                }
+            }
             Fit::None => {
                 let (name, is, have) = (&column.name, &existing.kind, &column.kind);
                 differences.push(format!("its column `{name}` is {is}, but the rows have {have}"));
-                if matches!((is, have), (Kind::TimestampTz, Kind::Timestamp)) {
-                    zoneless.get_or_insert(name);
-                }
             }
         }
     }
@@ -97,17 +105,19 @@ pub(super) async fn inspect(load: &Load, database: &Database, client: &Client) -
             differences.push(format!("its column `{}` {why}", column.name));
         }
     }
+    let may_be_null =
+        |existing: &&ExistingColumn| !existing.not_null || load.table.primary_key.contains(&existing.name);
+    let of_rows = |existing: &&ExistingColumn| load.table.columns().any(|name| name == existing.name);
+    let not_null = found.iter().filter(of_rows).filter(|existing| !may_be_null(existing));
+    let not_null = not_null.map(|existing| existing.name.clone()).collect();
     let needs_key = matches!(load.mode, Mode::Merge { .. }) || !load.table.primary_key.is_empty();
     if needs_key && !has_unique_index(client, &load.table).await.map_err(failed)? {
         let key = load.table.primary_key.join(", ");
         differences.push(format!("it has no primary key or unique index on exactly ({key})"));
     }
     if !differences.is_empty() {
-        let mut help = "change the table or the columns of the sink".to_owned();
-        if let Some(column) = zoneless {
-            help += &format!("; of times in UTC write `{column} at time zone 'UTC' as {column}` in the model");
-        }
-        return Err(load.error(database, differences.join("; "), &help));
+        let help = "convert the values in the model, choose the sink's `columns`, or change the table";
+        return Err(load.error(database, differences.join("; "), help));
     }
     let about =
         "select (pg_postmaster_start_time(), (select oid from pg_database where datname = current_database()))::text,
@@ -120,13 +130,15 @@ pub(super) async fn inspect(load: &Load, database: &Database, client: &Client) -
         applied(client, &[load.table.shown(), name.clone(), format!("{schema}.{name}")]).await.map_err(failed)?;
     let is_own = |of: &&Applied| of.sink == load.sink && (of.task.is_none() || of.task == load.task);
     let (last, own) = (applied.first().cloned(), applied.iter().find(is_own).cloned());
-    Ok(TargetState::Existing(Existing {
+    Ok(TargetState::Existing(Box::new(Existing {
         identity: format!("{server}, table {oid}"),
         narrower: limited,
+        casts,
+        not_null,
         is_empty,
         last,
         own,
-    }))
+    })))
 }
 
 /// The loads that were applied to a table under one of its names, the last of each task and sink, newest first.
@@ -151,9 +163,21 @@ async fn applied(client: &Client, names: &[String]) -> Result<Vec<Applied>, toki
 }
 
 async fn columns(client: &Client, table: &Table) -> Result<Vec<ExistingColumn>, tokio_postgres::Error> {
-    let sql = "select attname, format_type(atttypid, atttypmod), attnotnull, atthasdef or attidentity <> '', \
-                   attgenerated <> '' or attidentity = 'a' \
-               from pg_attribute where attrelid = to_regclass($1) and attnum > 0 and not attisdropped order by attnum";
+    // A domain is followed down to the type that it is made of.
+    let sql = "with recursive below (attnum, type, typmod, not_null) as (
+                   select attnum, atttypid, atttypmod, attnotnull from pg_attribute
+                   where attrelid = to_regclass($1) and attnum > 0 and not attisdropped
+                   union all
+                   select attnum, typbasetype, case typtypmod when -1 then typmod else typtypmod end,
+                       not_null or typnotnull
+                   from below join pg_type on oid = type where typtype = 'd'
+               )
+               select attname::text, format_type(atttypid, atttypmod), not_null, atthasdef or attidentity <> '',
+                   attgenerated <> '' or attidentity = 'a',
+                   quote_ident(nspname) || '.' || quote_ident(typname), typname::text, typcategory::text, typmod <> -1
+               from below join pg_type on pg_type.oid = type join pg_namespace on pg_namespace.oid = typnamespace
+                   join pg_attribute using (attnum)
+               where typtype <> 'd' and attrelid = to_regclass($1) order by attnum";
     let rows = client.query(sql, &[&table.name()]).await?;
     let found = rows.iter().map(|row| ExistingColumn {
         name: row.get(0),
@@ -161,6 +185,7 @@ async fn columns(client: &Client, table: &Table) -> Result<Vec<ExistingColumn>, 
         not_null: row.get(2),
         has_default: row.get(3),
         is_generated: row.get(4),
+        cast: Cast { to: row.get(1), base: row.get(5), name: row.get(6), category: row.get(7), is_limited: row.get(8) },
     });
     Ok(found.collect())
 }

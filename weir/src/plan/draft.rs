@@ -15,7 +15,7 @@ use crate::database::Connector;
 use crate::engine;
 use crate::error::{Error, Result};
 use crate::model::{self, Model};
-use crate::quality::Judge;
+use crate::quality::{ColumnRule, Judge};
 use crate::report::RunKey;
 use crate::route::{rejected_records, rejected_rows};
 use crate::scratch::ScratchTable;
@@ -166,15 +166,18 @@ impl Draft {
                 check_source_quality(task, name, quality)?;
             }
             if self.readers(name) > 1 || self.sinks.iter().any(|sink| sink.route == accepted_route(name)) {
-                stages.push(Arc::new(self.stage(task, context, name, None)?));
+                stages.push(Arc::new(self.stage(task, context, name, None, vec![])?));
             }
         }
         for Model { name, .. } in &self.models {
             let mut quality = task.spec.quality.get(name).map(|quality| quality.value.clone()).unwrap_or_default();
             sink::add_rules(&mut quality, name, &self.sinks, limits);
-            let is_judged = task.spec.quality.contains_key(name) || !quality.reject_unless.is_empty();
+            let tests = sink::tests(name, &self.sinks, limits);
+            let has_rules = !quality.reject_unless.is_empty() || !tests.is_empty();
+            let is_judged = task.spec.quality.contains_key(name) || has_rules;
             if is_judged || self.readers(name) > 1 || self.sinks.iter().any(|sink| sink.route.table == *name) {
-                stages.push(Arc::new(self.stage(task, context, name, is_judged.then_some(&quality))?));
+                let quality = is_judged.then_some(&quality);
+                stages.push(Arc::new(self.stage(task, context, name, quality, tests)?));
             }
         }
         let models = std::mem::take(&mut self.models);
@@ -187,6 +190,7 @@ impl Draft {
         context: &SessionContext,
         table: &str,
         quality: Option<&QualitySpec>,
+        of_targets: Vec<ColumnRule>,
     ) -> Result<Stage> {
         let schema = self.schemas[table].clone();
         let sinks_of = |route: &Route| -> Vec<usize> {
@@ -201,8 +205,9 @@ impl Draft {
             Some(sink) => self.sinks[*sink].columns().filter(|column| *column < columns).collect(),
             None => (0..columns).collect(),
         };
-        let judge =
-            quality.map(|quality| Judge::bind(task, &engine::state(context), table, &schema, quality, shown.clone()));
+        let judge = quality.map(|quality| {
+            Judge::bind(task, &engine::state(context), table, &schema, quality, of_targets, shown.clone())
+        });
         Ok(Stage {
             table: table.to_owned(),
             judge: judge.transpose()?,

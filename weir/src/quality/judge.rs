@@ -11,14 +11,11 @@ use datafusion::execution::SessionState;
 use serde::{Deserialize, Serialize};
 use serde_saphyr::Spanned;
 
-use super::rule::{Effect, Rule, Scope};
+use super::rule::{ColumnRule, Effect, Rule, Scope};
 use super::unique::{KeyWriter, Keys, UniqueRule};
 use crate::error::{Error, Result};
 use crate::route::{Counted, Shown};
 use crate::task::{GateSpec, QualitySpec, Requirement, RuleSpec, Task, TaskError};
-
-/// A row's reasons are a bit mask.
-const MAX_REJECT_RULES: usize = 64;
 
 /// The rules of one table, bound to its columns.
 #[derive(Debug)]
@@ -56,22 +53,23 @@ pub(crate) struct Tally {
 pub(crate) struct Judging {
     pub(crate) tally: Tally,
     keys: Vec<KeyWriter>,
-    texts: HashMap<u64, u128>,
+    texts: HashMap<Vec<u64>, u128>,
     text: Vec<u8>,
 }
 
 impl Judge {
-    /// Binds a table's rules to its columns. `shown` are the columns that identify a row in a sample.
+    /// Binds a table's rules to its columns. `of_targets` are those of what its rows are written to; `shown` are the columns that identify a row in a sample.
     pub(crate) fn bind(
         task: &Task,
         session: &SessionState,
         table: &str,
         schema: &SchemaRef,
         spec: &QualitySpec,
+        of_targets: Vec<ColumnRule>,
         shown: Vec<usize>,
     ) -> Result<Self> {
         let scope = Scope { task, session, table, schema };
-        let mut rules = Vec::new();
+        let mut rules: Vec<Rule> = of_targets.into_iter().map(Rule::from).collect();
         let mut unique = Vec::new();
         let mut names = HashSet::new();
         let groups = [
@@ -99,11 +97,6 @@ impl Judge {
                 }
             }
         }
-        if spec.reject_unless.len() > MAX_REJECT_RULES {
-            let rule = &spec.reject_unless[MAX_REJECT_RULES];
-            let error = task.error(rule, format!("`{table}` has more than {MAX_REJECT_RULES} rules that reject"));
-            return Err(Box::new(error.with_help("split the rules over two models, one after the other")).into());
-        }
         Ok(Self { table: table.to_owned(), rules, unique, gate: spec.gate, shown })
     }
 
@@ -127,6 +120,8 @@ impl Judge {
         let tally = &mut judging.tally;
         let rows = batch.num_rows();
         let mut accepted = BooleanBuffer::new_set(rows);
+        // The reasons of a row are a bit mask, of as many words as the rules need.
+        let words = self.rules.len().div_ceil(64);
         let mut reasons: Vec<u64> = Vec::new();
         for (i, rule) in self.rules.iter().enumerate() {
             let holds = self.ask(rule, batch)?;
@@ -148,20 +143,20 @@ impl Judge {
                 Effect::Warn => {}
                 Effect::Reject => {
                     accepted = &accepted & &holds;
-                    reasons.resize(rows, 0);
-                    misses.set_indices().for_each(|row| reasons[row] |= 1 << i);
+                    reasons.resize(rows * words, 0);
+                    misses.set_indices().for_each(|row| reasons[row * words + i / 64] |= 1 << (i % 64));
                 }
             }
         }
         let accepted_rows = accepted.count_set_bits();
-        let rejected_rows = reasons.iter().filter(|mask| **mask != 0).count();
+        let rejected_rows = rows - accepted_rows;
         tally.rows += rows as u64;
         tally.accepted += accepted_rows as u64;
         tally.rejected += rejected_rows as u64;
         for (rule, keys) in self.unique.iter().zip(&mut judging.keys) {
             keys.add(rule, batch, &accepted).map_err(|error| Error::query(&self.table, error))?;
         }
-        let reasons = (rejected_rows > 0).then(|| self.reasons(&reasons, &accepted, judging));
+        let reasons = (rejected_rows > 0).then(|| self.reasons(reasons.chunks(words), &accepted, judging));
         Ok(Verdict { accepted, accepted_rows, reasons })
     }
 
@@ -175,18 +170,27 @@ impl Judge {
     }
 
     /// The reasons of each row as text. Few combinations occur, so each is written once per batch.
-    fn reasons(&self, masks: &[u64], accepted: &BooleanBuffer, judging: &mut Judging) -> ArrayRef {
+    fn reasons<'a>(
+        &self,
+        masks: impl Iterator<Item = &'a [u64]>,
+        accepted: &BooleanBuffer,
+        judging: &mut Judging,
+    ) -> ArrayRef {
         let Judging { texts, text, .. } = judging;
-        let mut view_of = |mask: u64| {
-            *texts.entry(mask).or_insert_with(|| {
-                let names = (0..self.rules.len()).take(MAX_REJECT_RULES).filter(|i| mask >> i & 1 == 1);
+        let mut view_of = |mask: &[u64]| match texts.get(mask) {
+            Some(view) => *view,
+            None => {
+                let names = (0..self.rules.len()).filter(|i| mask[i / 64] >> (i % 64) & 1 == 1);
                 let joined = names.map(|i| self.rules[i].name.as_str()).collect::<Vec<_>>().join(";");
                 let start = text.len();
                 text.extend_from_slice(joined.as_bytes());
-                make_view(joined.as_bytes(), 0, start as u32)
-            })
+                let view = make_view(joined.as_bytes(), 0, start as u32);
+                texts.insert(mask.to_vec(), view);
+                view
+            }
         };
-        let views: Vec<u128> = masks.iter().map(|mask| if *mask == 0 { 0 } else { view_of(*mask) }).collect();
+        let is_none = |mask: &[u64]| mask.iter().all(|word| *word == 0);
+        let views: Vec<u128> = masks.map(|mask| if is_none(mask) { 0 } else { view_of(mask) }).collect();
         let nulls = NullBuffer::new(!accepted);
         let buffers = [Buffer::from_slice_ref(text.as_slice())];
         // SAFETY: every view was made of a range of `text`, which only grows, and which consists of rule names.

@@ -11,5 +11,5 @@ mod unique;
 
 pub(crate) use gate::{breaches, of_table};
 pub(crate) use judge::{Judge, Judging, Tally};
-pub(crate) use rule::Effect;
+pub(crate) use rule::{ColumnRule, ColumnTest, Effect};
 pub(crate) use unique::Keys;

@@ -1,5 +1,6 @@
 //! One rule, bound to a table's columns.
 
+use std::fmt::Debug;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
@@ -56,6 +57,29 @@ enum Test {
     NotNull(Vec<usize>),
     Finite(Vec<usize>),
     Matches { column: usize, pattern: Pattern },
+    Column { column: usize, test: Arc<dyn ColumnTest> },
+}
+
+/// A test of the values of one column that is not written in a task: what a target can hold.
+pub(crate) trait ColumnTest: Debug + Send + Sync {
+    /// Whether each value fulfils it.
+    fn holds(&self, values: &ArrayRef) -> Result<BooleanBuffer, DataFusionError>;
+}
+
+/// A rule of one column, which rejects.
+#[derive(Debug, Clone)]
+pub(crate) struct ColumnRule {
+    pub(crate) name: String,
+    /// The position of the column.
+    pub(crate) column: usize,
+    pub(crate) test: Arc<dyn ColumnTest>,
+}
+
+impl From<ColumnRule> for Rule {
+    fn from(rule: ColumnRule) -> Self {
+        let ColumnRule { name, column, test } = rule;
+        Self { name, effect: Effect::Reject, max: None, test: Test::Column { column, test } }
+    }
 }
 
 /// The table and task that a rule is bound to.
@@ -175,6 +199,7 @@ impl Rule {
                 let text = as_text(batch.column(*column))?;
                 Ok(pattern.matches(text.as_string_view()))
             }
+            Test::Column { column, test } => test.holds(batch.column(*column)),
         }
     }
 }

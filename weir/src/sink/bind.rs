@@ -60,7 +60,7 @@ impl BoundSink {
     pub(crate) async fn open(&self, task: &Task, run: &SinkRun<'_>) -> Result<Box<dyn OpenTarget>> {
         let target = self.target.open(run).await?;
         let is_judged = !self.route.rejected && task.spec.models.contains_key(&self.route.table);
-        match target.limits().first().filter(|_| !is_judged) {
+        match target.limits().iter().find(|of| of.limit.needs_judge() && !is_judged) {
             None => Ok(target),
             Some(ColumnLimit { column, kind, .. }) => {
                 let message = format!("column `{column}` is {kind}, and not every value of `{}` fits", self.route);

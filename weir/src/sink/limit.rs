@@ -2,14 +2,16 @@
 //! reason, instead of ending the run.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use serde_saphyr::{Location, Spanned};
 
 use super::BoundSink;
+use crate::quality::{ColumnRule, ColumnTest};
 use crate::task::{QualitySpec, Requirement, RuleSpec};
 
 /// What a column of a target can hold.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) struct ColumnLimit {
     /// The column's name in the sink.
     pub(crate) column: String,
@@ -19,12 +21,24 @@ pub(crate) struct ColumnLimit {
 }
 
 /// The values that a column can hold.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) enum Limit {
     /// Text without NUL, of at most that many characters.
     Text { characters: Option<u32> },
     /// Numbers between two, written as SQL.
     Between(String, String),
+    /// Those that the target says it can hold.
+    Test(Arc<dyn ColumnTest>),
+    /// All but null.
+    NotNull,
+}
+
+impl Limit {
+    /// Whether a row that exceeds it has to be rejected before it is written: the target might change it otherwise, or
+    /// refuse all rows without saying which is wrong.
+    pub(crate) fn needs_judge(&self) -> bool {
+        !matches!(self, Self::NotNull)
+    }
 }
 
 /// What targets can hold, by the name of the sink.
@@ -34,13 +48,7 @@ pub(crate) type ColumnLimits = HashMap<String, Vec<ColumnLimit>>;
 pub(crate) fn add_rules(quality: &mut QualitySpec, model: &str, sinks: &[BoundSink], limits: &ColumnLimits) {
     let takes = |sink: &&BoundSink| sink.route.table == model && !sink.route.rejected;
     for sink in sinks.iter().filter(takes) {
-        let mut add = |name: String, requirement| {
-            let rule = RuleSpec { requirement, max: None };
-            quality
-                .reject_unless
-                .entry(name)
-                .or_insert_with(|| Spanned::new(rule, Location::UNKNOWN, Location::UNKNOWN));
-        };
+        let mut add = |reason: String, requirement| add_rule(quality, &reason, requirement);
         let of_kind = sink.target.limits();
         let of_target = limits.get(&sink.name).map_or(&[][..], Vec::as_slice);
         for column in sink.target.columns() {
@@ -49,16 +57,67 @@ pub(crate) fn add_rules(quality: &mut QualitySpec, model: &str, sinks: &[BoundSi
             if sink.target.key().contains(&column.name) {
                 add(format!("{of_model}_missing"), Requirement::NotNull(vec![of_model.clone()]));
             }
-            let mut all = of_target.iter().chain(&of_kind);
-            let Some(limit) = all.find(|limit| limit.column == column.name) else { continue };
+            let of_column = |limit: &&ColumnLimit| limit.column == column.name;
+            let is_not_null = |limit: &ColumnLimit| matches!(limit.limit, Limit::NotNull);
+            if of_target.iter().filter(of_column).any(is_not_null) {
+                add(format!("{of_model}_missing"), Requirement::NotNull(vec![of_model.clone()]));
+            }
+            let mut all = of_target.iter().chain(&of_kind).filter(|limit| !is_not_null(limit));
+            let Some(limit) = all.find(of_column) else { continue };
             let quoted = format!("\"{}\"", of_model.replace('"', "\"\""));
             let condition = match &limit.limit {
+                Limit::Test(_) | Limit::NotNull => continue,
                 Limit::Text { characters } => {
                     format!("storable({quoted}, {})", characters.map_or(i64::MAX, i64::from))
                 }
                 Limit::Between(least, most) => format!("{quoted} is null or {quoted} between {least} and {most}"),
             };
-            add(format!("{of_model}_unfit_for_{}", sink.name), Requirement::Condition(condition));
+            add(unfit(of_model, sink), Requirement::Condition(condition));
         }
     }
+}
+
+/// Adds a rule that rejects, unless it is there. Another rule of its name keeps the name.
+fn add_rule(quality: &mut QualitySpec, reason: &str, requirement: Requirement) {
+    let names = std::iter::once(plain(reason)).chain((2..).map(|number| format!("{}_{number}", plain(reason))));
+    for name in names {
+        let others = [&quality.warn_unless, &quality.fail_unless];
+        match quality.reject_unless.get(&name) {
+            Some(rule) if rule.value.requirement == requirement => return,
+            None if !others.iter().any(|rules| rules.contains_key(&name)) => {
+                let rule = RuleSpec { requirement, max: None };
+                quality.reject_unless.insert(name, Spanned::new(rule, Location::UNKNOWN, Location::UNKNOWN));
+                return;
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The tests of the targets that take the accepted rows of a model.
+pub(crate) fn tests(model: &str, sinks: &[BoundSink], limits: &ColumnLimits) -> Vec<ColumnRule> {
+    let mut rules = Vec::new();
+    for sink in sinks.iter().filter(|sink| sink.route.table == model && !sink.route.rejected) {
+        for ColumnLimit { column, limit, .. } in limits.get(&sink.name).into_iter().flatten() {
+            let taken = sink.target.columns().iter().find(|taken| taken.name == *column);
+            if let (Limit::Test(test), Some(taken)) = (limit, taken) {
+                rules.push(ColumnRule {
+                    name: plain(&unfit(&taken.of_route, sink)),
+                    column: taken.index,
+                    test: test.clone(),
+                });
+            }
+        }
+    }
+    rules
+}
+
+/// A name that a rule may have: a column may have any.
+fn plain(name: &str) -> String {
+    name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect()
+}
+
+/// The reason of a row whose value does not fit.
+fn unfit(column: &str, sink: &BoundSink) -> String {
+    format!("{column}_unfit_for_{}", sink.name)
 }

@@ -30,7 +30,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub(crate) use bind::BoundSink;
-pub(crate) use limit::{ColumnLimit, ColumnLimits, Limit, add_rules};
+pub(crate) use limit::{ColumnLimit, ColumnLimits, Limit, add_rules, tests};
 pub(crate) use shared::SharedParts;
 
 use crate::database::Connector;

@@ -1,6 +1,8 @@
 //! A user's folder: input files, commands, their output and the files that are left.
 #![allow(dead_code)] // each test file uses its own part of this
 
+pub(crate) mod warehouse;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 

@@ -1,9 +1,29 @@
 //! What the columns of a table can hold.
 
-use weir_postgres::load::Kind;
+use std::sync::Arc;
 
+use weir_postgres::load::{Column, Existing, Kind};
+
+use super::fits::{Fits, Session};
 use crate::format::write::OutputColumn;
 use crate::sink::{ColumnLimit, Limit};
+
+/// What an existing table can hold. The session is asked about values that are cast.
+pub(super) fn of_existing(existing: &Existing, columns: &[Column], session: Session) -> Vec<ColumnLimit> {
+    let mut limits: Vec<_> = existing.narrower.iter().filter_map(|(column, kind)| of(column, kind)).collect();
+    let not_null =
+        |column: &String| ColumnLimit { column: column.clone(), limit: Limit::NotNull, kind: "not null".to_owned() };
+    limits.extend(existing.not_null.iter().map(not_null));
+    let session = Arc::new(session);
+    for (column, cast) in &existing.casts {
+        if let Some(of_rows) = columns.iter().find(|of_rows| of_rows.name == *column) {
+            let fits = Fits { session: session.clone(), from: of_rows.kind.clone(), cast: cast.clone() };
+            let limit = Limit::Test(Arc::new(fits));
+            limits.push(ColumnLimit { column: column.clone(), limit, kind: cast.to.clone() });
+        }
+    }
+    limits
+}
 
 /// The limits of any table with these columns: its text has no NUL.
 pub(super) fn of_any_table(columns: &[OutputColumn]) -> Vec<ColumnLimit> {

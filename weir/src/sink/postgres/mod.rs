@@ -6,6 +6,7 @@
 mod copy;
 mod encode;
 mod fields;
+mod fits;
 mod limits;
 mod pending;
 mod transaction;
@@ -26,6 +27,7 @@ use crate::format::write::OutputColumn;
 use crate::system::fault;
 use crate::task::{Mode, Publish, SinkSpec, Task};
 use copy::Copying;
+use fits::Session;
 use pending::PostgresLoad;
 
 pub(super) const KIND: Kind = Kind {
@@ -184,7 +186,11 @@ impl Target for PostgresTarget {
             self.check_own(&existing, sink)?;
             // If it is dropped meanwhile, it is not made anew: its rights and all else that is not declared would be gone.
             load.create = false;
-            limits = existing.narrower.iter().filter_map(|(column, kind)| limits::of(column, kind)).collect();
+            limits = limits::of_existing(&existing, &load.table.columns, Session::new(database.clone(), client));
+            for (name, cast) in &existing.casts {
+                let column = load.table.columns.iter_mut().find(|column| column.name == *name);
+                column.into_iter().for_each(|column| column.cast = Some(cast.clone()));
+            }
             identity = Some(existing.identity);
         }
         let load = PostgresLoad {
