@@ -129,7 +129,7 @@ fn an_unreadable_folder_or_file_is_an_error() {
 fn what_a_file_is_instead_is_said() {
     let project = Project::people();
     project.file("in/a.csv", "name,age,\nAnn,30\n");
-    project.run(&[]).ended(1, "its header has a column without a name; perhaps the line has a comma too many");
+    project.run(&[]).ended(1, "its header ends with a delimiter: the last column has no name");
     project.task("path: \"in/*.csv\", format: csv}", "path: \"in/*.json\", format: jsonl}");
     project.file("in/a.json", "\n[{\"name\": \"Ann\", \"age\": 30}]\n");
     project.run(&[]).ended(1, "is a JSON array, and JSON Lines has an object on each line");

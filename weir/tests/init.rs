@@ -163,7 +163,7 @@ fn a_file_that_is_not_csv_with_named_columns_is_refused() {
         ("id;name\n1;Ann\n", "its columns are separated by ';', not by commas"),
         ("id\tname\n1\tAnn\n", "its columns are separated by '\\t', not by commas"),
         ("", "is empty: it has no header line"),
-        ("\"id,name\n1,Ann\n", "has no readable header line"),
+        ("\"id,name\n1,Ann\n", "its header line has a quote that is not closed"),
         ("{\"id\": 1, \"name\": \"Ann\"}\n", "members.csv: is JSON, not CSV"),
         ("[{\"id\": 1}]\n", "members.csv: is JSON, not CSV"),
         ("17,Ann,1990-01-01\n18,Bob,1991-01-01\n", "its first line has a value in place of the name of column 1"),

@@ -12,11 +12,11 @@ use datafusion::physical_expr::expressions::{col, in_list, lit};
 use serde_saphyr::Spanned;
 
 use super::convert;
-use super::names::ExpectedNames;
+use super::names::{ExpectedName, ExpectedNames};
 use super::time_format::TimeFormat;
-use crate::error::{Result, plain};
+use crate::error::{Error, Result, plain};
 use crate::route::SAMPLES;
-use crate::task::{ColumnSpec, OnInvalid, Scalar, SourceSpec, SqlType, Task, UnknownColumns};
+use crate::task::{ColumnSpec, FilesSpec, OnInvalid, Scalar, SourceSpec, SqlType, Task, UnknownColumns};
 
 /// The declaration of a source's records.
 #[derive(Debug)]
@@ -27,6 +27,8 @@ pub(crate) struct Declared {
     pub(crate) ignore_unknown: bool,
     /// Texts that mean null.
     pub(crate) null_values: Arc<[String]>,
+    /// Whether blanks around names in files and their case do not matter.
+    pub(crate) names_are_loose: bool,
 }
 
 /// A declared column.
@@ -36,6 +38,10 @@ pub(crate) struct Column {
     pub(crate) name: String,
     /// Its name in the files.
     pub(crate) header: String,
+    /// Further names in the files: each file has one of them all.
+    pub(crate) other_headers: Vec<String>,
+    /// Its position in the files, from 1, if that counts and not its name.
+    pub(crate) position: Option<usize>,
     pub(crate) kind: DataType,
     /// The format of its texts, if it is not the canonical one of its type.
     pub(crate) format: Option<TimeFormat>,
@@ -49,31 +55,61 @@ impl Declared {
     /// Reads the columns as the task declares them.
     pub(crate) fn take(task: &Task, spec: &SourceSpec) -> Result<Self> {
         let columns = spec.columns.iter().map(|(name, column)| Column::take(task, name, column).map(Arc::new));
-        Ok(Self::of(
+        let mut declared = Self::of(
             columns.collect::<Result<_>>()?,
             spec.unknown_columns == UnknownColumns::Ignore,
             spec.null_values.clone().into(),
-        ))
+        );
+        declared.names_are_loose = spec.files.as_ref().is_some_and(FilesSpec::has_loose_headers);
+        let has_header = spec.files.as_ref().is_none_or(FilesSpec::has_header);
+        if let Some((column, message, help)) = declared.names().conflict(has_header) {
+            let (name, at) = spec.columns.get_index(column).ok_or_else(|| Error::internal("a column is gone"))?;
+            let error = task.error(at, format!("column `{name}`: {message}"));
+            return Err(Box::new(error.with_help(help)).into());
+        }
+        Ok(declared)
     }
 
     pub(crate) fn of(columns: Vec<Arc<Column>>, ignore_unknown: bool, null_values: Arc<[String]>) -> Self {
         let fields = columns.iter().map(|column| Field::new(&column.name, column.kind.clone(), true));
         let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
-        Self { schema, columns, ignore_unknown, null_values }
+        Self { schema, columns, ignore_unknown, null_values, names_are_loose: false }
     }
 
     /// The column names that a file must have.
     pub(crate) fn names(&self) -> ExpectedNames {
-        let names = self.columns.iter().map(|column| (column.name.clone(), column.header.clone()));
-        ExpectedNames { columns: names.collect(), ignore_unknown: self.ignore_unknown }
+        let columns = self.columns.iter().map(|column| ExpectedName {
+            column: column.name.clone(),
+            headers: column.headers().cloned().collect(),
+            position: column.position,
+        });
+        ExpectedNames {
+            columns: columns.collect(),
+            ignore_unknown: self.ignore_unknown,
+            are_loose: self.names_are_loose,
+        }
     }
 }
 
 impl Column {
     /// A column without checks, with the same name in the files.
     pub(crate) fn plain(name: &str, kind: DataType) -> Self {
-        let (name, header) = (name.to_owned(), name.to_owned());
-        Self { name, header, kind, format: None, not_null: false, accepted: None, on_invalid: OnInvalid::Reject }
+        Self {
+            name: name.to_owned(),
+            header: name.to_owned(),
+            other_headers: vec![],
+            position: None,
+            kind,
+            format: None,
+            not_null: false,
+            accepted: None,
+            on_invalid: OnInvalid::Reject,
+        }
+    }
+
+    /// All its names in the files.
+    pub(crate) fn headers(&self) -> impl Iterator<Item = &String> {
+        std::iter::once(&self.header).chain(&self.other_headers)
     }
 
     pub(crate) fn take(task: &Task, name: &str, spec: &Spanned<ColumnSpec>) -> Result<Self> {
@@ -101,7 +137,9 @@ impl Column {
             };
         Ok(Self {
             name: name.to_owned(),
-            header: column.header.clone().unwrap_or_else(|| name.to_owned()),
+            header: column.header.first().cloned().unwrap_or_else(|| name.to_owned()),
+            other_headers: column.header.get(1..).unwrap_or_default().to_vec(),
+            position: column.position.map(|position| position as usize),
             kind: column.sql_type.arrow(),
             format,
             not_null: column.not_null,

@@ -24,24 +24,42 @@ pub(crate) mod fuzzing;
 use std::sync::Arc;
 
 use columns::Declared;
-use csv::Csv;
+use csv::CsvForm;
 use jsonl::Jsonl;
 use parquet::ParquetFiles;
 use scan::{RowsTable, SourceTable};
-use text::{TextFiles, TextOptions};
+use text::{Charset, TextFiles, TextFormat, TextOptions};
 
 use crate::error::Result;
 use crate::place::FoundFile;
 use crate::route::RejectedRoute;
-use crate::task::{Compression, Format};
+use crate::task::{Compression, FilesSpec, Format, Task, TaskError};
 use crate::watch::ScanProgress;
 
-/// How the files of a source are encoded.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Encoding {
+/// The form of the files of a source.
+#[derive(Debug, Clone)]
+pub(crate) struct FileForm {
     pub(crate) format: Format,
     /// The compression that the task specifies; otherwise by the suffix of each file's name.
     pub(crate) compression: Option<Compression>,
+    /// The encoding of text files, if it is not UTF-8.
+    pub(crate) charset: Option<Charset>,
+    /// The form of CSV files.
+    pub(crate) csv: CsvForm,
+}
+
+impl FileForm {
+    /// The default form of a format.
+    pub(crate) fn of(format: Format) -> Self {
+        Self { format, compression: None, charset: None, csv: CsvForm::default() }
+    }
+
+    /// Reads the form of a source's files.
+    pub(crate) fn take(task: &Task, files: &FilesSpec) -> Result<Self, TaskError> {
+        csv::check_keys(task, files)?;
+        let (charset, csv) = (csv::charset(task, files)?, CsvForm::take(task, files)?);
+        Ok(Self { format: files.format, compression: files.compression(), charset, csv })
+    }
 }
 
 /// The compression that the suffix of a file's name tells.
@@ -57,25 +75,38 @@ pub(crate) fn compression_of_name(name: &str) -> Option<Compression> {
 /// Checks files against the declared columns and presents them as a table.
 pub(crate) fn open(
     found: Vec<FoundFile>,
-    encoding: Encoding,
+    form: &FileForm,
     declared: &Arc<Declared>,
     rejected: &Arc<RejectedRoute>,
     progress: &Arc<ScanProgress>,
 ) -> Result<Arc<dyn SourceTable>> {
-    let options = TextOptions { compression: encoding.compression, ..TextOptions::default() };
     let (declared, rejected, progress) = (declared.clone(), rejected.clone(), progress.clone());
-    Ok(match encoding.format {
-        Format::Csv => {
-            let files = TextFiles::<Csv>::open(found, declared.clone(), options)?;
-            Arc::new(RowsTable::new(files, declared, rejected, progress))
-        }
-        Format::Jsonl => {
-            let files = TextFiles::<Jsonl>::open(found, declared.clone(), options)?;
-            Arc::new(RowsTable::new(files, declared, rejected, progress))
-        }
-        Format::Parquet => {
-            let files = ParquetFiles::open(found, declared.clone())?;
-            Arc::new(RowsTable::new(files, declared, rejected, progress))
-        }
-    })
+    if form.format == Format::Parquet {
+        let files = ParquetFiles::open(found, declared.clone())?;
+        return Ok(Arc::new(RowsTable::new(files, declared, rejected, progress)));
+    }
+    let texts = Texts { found, form, declared, rejected, progress };
+    match (form.format, form.csv.strict()) {
+        (Format::Jsonl, _) => texts.open(Jsonl),
+        (_, Some(strict)) => texts.open(strict),
+        (_, None) => texts.open(form.csv.declared()),
+    }
+}
+
+/// The parts of a table of text files.
+struct Texts<'a> {
+    found: Vec<FoundFile>,
+    form: &'a FileForm,
+    declared: Arc<Declared>,
+    rejected: Arc<RejectedRoute>,
+    progress: Arc<ScanProgress>,
+}
+
+impl Texts<'_> {
+    fn open<F: TextFormat>(self, format: F) -> Result<Arc<dyn SourceTable>> {
+        let Self { found, form, declared, rejected, progress } = self;
+        let options = TextOptions { compression: form.compression, charset: form.charset, ..TextOptions::default() };
+        let files = TextFiles::open(format, found, declared.clone(), options)?;
+        Ok(Arc::new(RowsTable::new(files, declared, rejected, progress)))
+    }
 }

@@ -7,60 +7,75 @@ use crate::error::{Error, Result};
 /// The columns that a file must have.
 #[derive(Debug, Clone)]
 pub(crate) struct ExpectedNames {
-    /// The table's columns: name in the task, name in the files.
-    pub(crate) columns: Vec<(String, String)>,
+    /// The table's columns.
+    pub(crate) columns: Vec<ExpectedName>,
     /// Whether files may have further columns.
     pub(crate) ignore_unknown: bool,
+    /// Whether blanks around names and upper or lower case do not matter.
+    pub(crate) are_loose: bool,
+}
+
+/// A column that a file must have.
+#[derive(Debug, Clone)]
+pub(crate) struct ExpectedName {
+    /// Its name in the task.
+    pub(crate) column: String,
+    /// Its names in the files: each has one of them.
+    pub(crate) headers: Vec<String>,
+    /// Its position among the columns of the files, from 1, if that counts and not its name.
+    pub(crate) position: Option<usize>,
 }
 
 impl ExpectedNames {
-    /// Fails if the first line of a file is not a header: none of its names is declared, or nearly so. The line may be a row,
-    /// whose values belong in no message.
-    pub(crate) fn check_header(&self, file: &str, names: &[String]) -> Result<()> {
-        let is_known = |name: &String| self.columns.iter().any(|(_, header)| header == name || is_near(name, header));
-        if self.columns.is_empty() || names.iter().any(is_known) {
-            return Ok(());
-        }
-        Err(Error::input(
-            file,
-            "its first line has none of the declared columns",
-            "write a header line with the names of the columns, or correct `columns` of the source",
-        ))
+    /// Whether any name is that of a declared column, or nearly so.
+    pub(crate) fn knows_any(&self, names: &[String]) -> bool {
+        let is_known = |name: &String| {
+            let headers = self.columns.iter().flat_map(|column| &column.headers);
+            headers.into_iter().any(|header| header == name || is_near(name, header))
+        };
+        self.columns.iter().all(|column| column.position.is_some()) || names.iter().any(is_known)
+    }
+
+    /// Whether each column that is found by its name is there.
+    pub(crate) fn are_all_in(&self, names: &[String]) -> bool {
+        let mut columns = self.columns.iter().filter(|column| column.position.is_none()).peekable();
+        columns.peek().is_some()
+            && columns.all(|column| names.iter().any(|name| self.is_spelling(&column.headers, name)))
+    }
+
+    fn is_spelling(&self, headers: &[String], name: &str) -> bool {
+        headers.iter().any(|header| header == name || (self.are_loose && plain(header) == plain(name)))
     }
 
     /// The declared column of each of a file's columns.
     pub(crate) fn match_with(&self, file: &str, names: &[String]) -> Result<Vec<Option<usize>>> {
         let mut targets = Vec::with_capacity(names.len());
-        let mut seen = HashMap::new();
-        for name in names {
-            let target = self.columns.iter().position(|(_, header)| header == name);
+        let mut seen: HashMap<usize, usize> = HashMap::new();
+        for (place, name) in (1..).zip(names) {
+            let at_position = self.columns.iter().position(|column| column.position == Some(place));
+            let target = at_position.or_else(|| {
+                let is_it =
+                    |column: &ExpectedName| column.position.is_none() && self.is_spelling(&column.headers, name);
+                self.columns.iter().position(is_it)
+            });
             if let Some(target) = target
-                && seen.insert(target, name).is_some()
+                && let Some(first) = seen.insert(target, place)
             {
-                let help = "remove one of the two from the file";
-                return Err(Error::input(file, format!("duplicate column `{name}`"), help));
+                return Err(self.duplicate(file, target, name, first, place));
             }
             targets.push(target);
         }
-        let unknown: Vec<_> =
-            names.iter().zip(&targets).filter(|(_, t)| t.is_none()).map(|(name, _)| name.as_str()).collect();
-        if let Some((_, (column, header))) = self.columns.iter().enumerate().find(|(i, _)| !seen.contains_key(i)) {
-            let found = format!("the file has: {}", names.join(", "));
-            let help = match renamed(header, &unknown) {
-                Some(now) => {
-                    format!("if it was renamed to `{now}`, declare {column}: {{type: ..., header: \"{now}\"}}; {found}")
-                }
-                None => format!("fix the file, or the `columns` of the source; {found}"),
-            };
-            return Err(Error::input(file, format!("column `{header}` is missing"), help));
+        if let Some((_, missing)) = self.columns.iter().enumerate().find(|(i, _)| !seen.contains_key(i)) {
+            return Err(self.missing(file, missing, names, &targets));
         }
-        match unknown.first() {
-            Some(unknown) if unknown.trim().is_empty() && !self.ignore_unknown => Err(Error::input(
+        let unknown = names.iter().zip(&targets).find(|(_, target)| target.is_none());
+        match unknown {
+            Some((unknown, _)) if unknown.trim().is_empty() && !self.ignore_unknown => Err(Error::input(
                 file,
-                "its header has a column without a name; perhaps the line has a comma too many at its end",
-                "correct the header line, or specify `unknown_columns: ignore` if the rows have that column, too",
+                "its header has a column without a name",
+                "correct the header line, declare the column with its `position`, or specify `unknown_columns: ignore`",
             )),
-            Some(unknown) if !self.ignore_unknown => Err(Error::input(
+            Some((unknown, _)) if !self.ignore_unknown => Err(Error::input(
                 file,
                 format!("column `{unknown}` is not declared"),
                 "declare it under `columns`, or specify `unknown_columns: ignore`",
@@ -68,6 +83,94 @@ impl ExpectedNames {
             _ => Ok(targets),
         }
     }
+
+    /// The declared column of each column of a file without names, which has `found` of them, or none.
+    pub(crate) fn by_position(&self, file: &str, found: usize) -> Result<Vec<Option<usize>>> {
+        let position = |i: usize| self.columns[i].position.unwrap_or(i + 1);
+        let declared = (0..self.columns.len()).map(position).max().unwrap_or(0);
+        let count = if self.ignore_unknown { declared.max(found) } else { declared };
+        let targets: Vec<Option<usize>> =
+            (1..=count).map(|place| (0..self.columns.len()).find(|i| position(*i) == place)).collect();
+        if let Some(gap) = targets.iter().position(Option::is_none).filter(|_| !self.ignore_unknown) {
+            return Err(Error::input(
+                file,
+                format!("its column {} is not declared", gap + 1),
+                "declare a column with this `position`, or specify `unknown_columns: ignore`",
+            ));
+        }
+        Ok(targets)
+    }
+
+    /// Why no file can have all columns, and what to do; the index of a column that is concerned.
+    pub(crate) fn conflict(&self, has_header: bool) -> Option<(usize, String, &'static str)> {
+        let position = |i: usize| self.columns[i].position.or((!has_header).then_some(i + 1));
+        for (i, column) in self.columns.iter().enumerate() {
+            if column.position == Some(0) {
+                return Some((i, "positions begin with 1".to_owned(), "correct the `position`"));
+            }
+            for (j, other) in self.columns[..i].iter().enumerate() {
+                let other_name = &other.column;
+                match (position(i), position(j)) {
+                    (Some(one), Some(two)) if one == two => {
+                        let message = format!("it has the same position in the files as column `{other_name}`, {one}");
+                        return Some((i, message, "specify `position` for both, or for neither"));
+                    }
+                    (None, None) if column.headers.iter().any(|header| self.is_spelling(&other.headers, header)) => {
+                        let message = format!("it has the same name in the files as column `{other_name}`");
+                        return Some((
+                            i,
+                            message,
+                            "specify different names as `header`, or take them apart by `position`",
+                        ));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        None
+    }
+
+    fn duplicate(&self, file: &str, target: usize, name: &str, first: usize, second: usize) -> Error {
+        let column = &self.columns[target].column;
+        let help = format!(
+            "take them apart by their positions, {column}: {{type: ..., position: {first}}} and another column with \
+             `position: {second}`, or ignore one of them with `unknown_columns: ignore`"
+        );
+        Error::input(file, format!("duplicate column `{name}`: its columns {first} and {second}"), help)
+    }
+
+    fn missing(&self, file: &str, missing: &ExpectedName, names: &[String], targets: &[Option<usize>]) -> Error {
+        let ExpectedName { column, headers, position } = missing;
+        if let Some(position) = position {
+            let message = format!("column `{column}` is missing: its position is {position} of {}", names.len());
+            return Error::input(file, message, "correct the `position` of the column, or the file");
+        }
+        let header = headers.join("` or `");
+        let unknown: Vec<&str> =
+            names.iter().zip(targets).filter(|(_, target)| target.is_none()).map(|(name, _)| name.as_str()).collect();
+        let found = format!("the file has: {}", names.join(", "));
+        let is_loosely = |name: &&str| headers.iter().any(|header| plain(header) == plain(name));
+        let help = match unknown.iter().find(|name| is_loosely(name)) {
+            Some(found) => format!(
+                "it has `{found}`: specify `headers: loose` next to its path, and case and blanks around names do not \
+                 matter; or declare {column}: {{type: ..., header: \"{found}\"}}"
+            ),
+            None => match headers.iter().find_map(|header| renamed(header, &unknown)) {
+                Some(now) if headers.len() == 1 => format!(
+                    "if it was renamed to `{now}`, declare {column}: {{type: ..., header: \"{now}\"}}, or with both \
+                     names if other files have the former one, header: [\"{header}\", \"{now}\"]; {found}"
+                ),
+                Some(now) => format!("if it was renamed to `{now}`, add that to its `header`; {found}"),
+                None => format!("fix the file, or the `columns` of the source; {found}"),
+            },
+        };
+        Error::input(file, format!("column `{header}` is missing"), help)
+    }
+}
+
+/// A name without the blanks around it, in lower case.
+pub(crate) fn plain(name: &str) -> String {
+    name.trim().to_lowercase()
 }
 
 /// The undeclared column that a missing one was most likely renamed to.
@@ -89,46 +192,87 @@ fn is_near(name: &str, other: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn targets(names: &[&str], ignore_unknown: bool) -> Result<Vec<Option<usize>>> {
-        let columns = ["name", "email"].map(|c| (c.to_owned(), c.to_owned())).to_vec();
-        let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
-        ExpectedNames { columns, ignore_unknown }.match_with("in.csv", &names)
+    fn expected(columns: &[(&str, &[&str], Option<usize>)]) -> ExpectedNames {
+        let columns = columns.iter().map(|(column, headers, position)| ExpectedName {
+            column: (*column).to_owned(),
+            headers: headers.iter().map(|header| (*header).to_owned()).collect(),
+            position: *position,
+        });
+        ExpectedNames { columns: columns.collect(), ignore_unknown: false, are_loose: false }
     }
 
-    fn message(names: &[&str]) -> String {
-        let error = targets(names, false).unwrap_err();
+    fn two() -> ExpectedNames {
+        expected(&[("name", &["name"], None), ("email", &["email"], None)])
+    }
+
+    fn owned(names: &[&str]) -> Vec<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    fn message(expected: &ExpectedNames, names: &[&str]) -> String {
+        let error = expected.match_with("in.csv", &owned(names)).unwrap_err();
         format!("{error}; {}", miette::Diagnostic::help(&error).unwrap())
     }
 
     #[test]
     fn columns_are_matched_by_name() {
-        assert_eq!(targets(&["email", "name"], false).unwrap(), [Some(1), Some(0)]);
+        assert_eq!(two().match_with("in.csv", &owned(&["email", "name"])).unwrap(), [Some(1), Some(0)]);
     }
 
     #[test]
     fn an_undeclared_column_is_an_error_unless_ignored() {
-        assert!(message(&["name", "email", "age"]).starts_with("in.csv: column `age` is not declared"));
-        assert_eq!(targets(&["name", "age", "email"], true).unwrap(), [Some(0), None, Some(1)]);
+        assert!(message(&two(), &["name", "email", "age"]).starts_with("in.csv: column `age` is not declared"));
+        let lenient = ExpectedNames { ignore_unknown: true, ..two() };
+        let targets = lenient.match_with("in.csv", &owned(&["name", "age", "email"])).unwrap();
+        assert_eq!(targets, [Some(0), None, Some(1)]);
     }
 
     #[test]
     fn a_missing_column_is_an_error_that_suggests_its_new_name() {
-        assert!(message(&["name"]).starts_with("in.csv: column `email` is missing"));
-        assert!(message(&["name", "E-Mail"]).contains("if it was renamed to `E-Mail`"));
+        assert!(message(&two(), &["name"]).starts_with("in.csv: column `email` is missing"));
+        assert!(message(&two(), &["name", "E-Mail"]).contains("if it was renamed to `E-Mail`"));
+        assert!(message(&two(), &["name", " EMail"]).contains("specify `headers: loose`"));
     }
 
     #[test]
-    fn a_first_line_that_is_not_a_header_is_not_shown() {
-        let names = ["Ann", "ann@example.com"].map(str::to_owned);
-        let columns = ["name", "email"].map(|c| (c.to_owned(), c.to_owned())).to_vec();
-        let error = ExpectedNames { columns, ignore_unknown: true }.check_header("in.csv", &names).unwrap_err();
-        let message = format!("{error}; {}", miette::Diagnostic::help(&error).unwrap());
-        assert!(message.starts_with("in.csv: its first line has none of the declared columns;"), "{message}");
-        assert!(!message.contains("Ann"), "{message}");
+    fn loose_names_differ_in_case_and_in_the_blanks_around_them() {
+        let loose = ExpectedNames { are_loose: true, ..two() };
+        assert_eq!(loose.match_with("in.csv", &owned(&[" EMail\u{a0}", "NAME"])).unwrap(), [Some(1), Some(0)]);
+        assert!(message(&loose, &["name", "email", "Name"]).starts_with("in.csv: duplicate column `Name`"));
     }
 
     #[test]
-    fn a_duplicate_column_is_an_error() {
-        assert!(message(&["name", "email", "name"]).starts_with("in.csv: duplicate column `name`"));
+    fn a_column_can_have_several_names_and_a_file_has_one_of_them() {
+        let columns = expected(&[("amount", &["Amount", "Amount (SGD)"], None)]);
+        for name in ["Amount", "Amount (SGD)"] {
+            assert_eq!(columns.match_with("in.csv", &owned(&[name])).unwrap(), [Some(0)]);
+        }
+        assert!(message(&columns, &["Amount", "Amount (SGD)"]).contains("duplicate column `Amount (SGD)`"));
+        assert!(message(&columns, &["Sum"]).starts_with("in.csv: column `Amount` or `Amount (SGD)` is missing"));
+    }
+
+    #[test]
+    fn a_duplicate_column_is_an_error_that_names_both_positions() {
+        let message = message(&two(), &["name", "email", "name"]);
+        assert!(message.starts_with("in.csv: duplicate column `name`: its columns 1 and 3"), "{message}");
+        assert!(message.contains("name: {type: ..., position: 1}"), "{message}");
+    }
+
+    #[test]
+    fn a_position_counts_and_not_the_name() {
+        let columns = expected(&[("id", &["id"], None), ("one", &["one"], Some(2)), ("other", &["other"], Some(3))]);
+        let targets = columns.match_with("in.csv", &owned(&["id", "note", "note"])).unwrap();
+        assert_eq!(targets, [Some(0), Some(1), Some(2)]);
+        assert!(message(&columns, &["id", "note"]).contains("column `other` is missing: its position is 3 of 2"));
+    }
+
+    #[test]
+    fn without_names_columns_have_the_declared_order_or_their_positions() {
+        assert_eq!(two().by_position("in.csv", 2).unwrap(), [Some(0), Some(1)]);
+        let columns = expected(&[("b", &["b"], Some(3)), ("a", &["a"], Some(1))]);
+        let error = columns.by_position("in.csv", 3).unwrap_err();
+        assert_eq!(error.to_string(), "in.csv: its column 2 is not declared");
+        let lenient = ExpectedNames { ignore_unknown: true, ..columns };
+        assert_eq!(lenient.by_position("in.csv", 4).unwrap(), [Some(1), None, Some(0), None]);
     }
 }

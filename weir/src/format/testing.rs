@@ -81,16 +81,21 @@ impl Reading {
     }
 
     /// Reads one text file with these bytes, without a query.
-    pub(crate) fn read<F: TextFormat>(&self, file: &[u8]) -> Result<Outcome> {
+    pub(crate) fn read<F: TextFormat + Default>(&self, file: &[u8]) -> Result<Outcome> {
+        self.read_as(F::default(), file)
+    }
+
+    /// Reads one text file with these bytes in a format, without a query.
+    pub(crate) fn read_as<F: TextFormat>(&self, format: F, file: &[u8]) -> Result<Outcome> {
         let options = self.options;
-        self.ask(&[file], None, |found, declared| TextFiles::<F>::open(found, declared, options))
+        self.ask(&[file], None, |found, declared| TextFiles::open(format, found, declared, options))
     }
 
     /// Queries text files with these bytes.
     #[cfg(test)]
-    pub(crate) fn query<F: TextFormat>(&self, files: &[&[u8]], sql: &str) -> Result<Outcome> {
+    pub(crate) fn query<F: TextFormat + Default>(&self, files: &[&[u8]], sql: &str) -> Result<Outcome> {
         let options = self.options;
-        self.ask(files, Some(sql), |found, declared| TextFiles::<F>::open(found, declared, options))
+        self.ask(files, Some(sql), |found, declared| TextFiles::open(F::default(), found, declared, options))
     }
 
     /// Queries Parquet files with these bytes.

@@ -93,6 +93,7 @@ pub(super) fn not_read_from_files(task: &Task, name: &str, spec: &Spanned<Source
         ("if_changed", spec.value.if_changed != IfChanged::Fail),
         ("if_missing", spec.value.if_missing.is_some()),
         ("archive", spec.value.archive.is_some()),
+        ("position", spec.value.columns.values().any(|column| column.value.position.is_some())),
     ];
     refuse(task, name, spec, &keys, "files")
 }
@@ -102,6 +103,7 @@ pub(super) fn not_text(task: &Task, name: &str, spec: &Spanned<SourceSpec>) -> R
     let keys = [
         ("null_values", !spec.value.null_values.is_empty()),
         ("unknown_columns", spec.value.unknown_columns != UnknownColumns::Fail),
+        ("header: [...]", spec.value.columns.values().any(|column| column.value.header.len() > 1)),
         ("format", spec.value.columns.values().any(|column| column.value.format.is_some())),
     ];
     refuse(task, name, spec, &keys, "text")

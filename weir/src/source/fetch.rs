@@ -18,7 +18,7 @@ use serde_saphyr::Spanned;
 use super::Source;
 use super::origin::{Opened, Opening, Origin};
 use crate::error::{Error, FetchFailed, Result, TaskError, state_io};
-use crate::format::{self, Encoding};
+use crate::format::{self, FileForm};
 use crate::place::{FoundFile, found};
 use crate::system::stop::Stop;
 use crate::task::{Format, SourceSpec, Task};
@@ -222,10 +222,10 @@ impl Fetching {
     }
 
     /// Fetches the rows into a folder.
-    async fn fetch(&self, fetchers: &Fetchers, folder: &Path, stop: &Stop) -> Result<(FoundFile, Encoding)> {
+    async fn fetch(&self, fetchers: &Fetchers, folder: &Path, stop: &Stop) -> Result<(FoundFile, FileForm)> {
         let fetcher = self.among(fetchers)?;
-        let encoding = Encoding { format: fetcher.format(), compression: None };
-        let path = folder.join(format!("fetched-{}.{}", self.source, encoding.format.extension()));
+        let form = FileForm::of(fetcher.format());
+        let path = folder.join(format!("fetched-{}.{}", self.source, form.format.extension()));
         let mut into = BufWriter::new(File::create(&path).map_err(state_io(&path))?);
         let mut stop = stop.clone();
         tokio::select! {
@@ -234,7 +234,7 @@ impl Fetching {
         }
         into.flush().map_err(state_io(&path))?;
         drop(into);
-        Ok((found(self.source.clone(), &path).await?, encoding))
+        Ok((found(self.source.clone(), &path).await?, form))
     }
 
     fn failed(&self, FetchError(error): FetchError) -> Error {
@@ -249,10 +249,10 @@ impl Origin for Fetching {
         let summary = format!("is fetched by `{}` when the task runs", self.with);
         let mut opened = Opened { table: None, bytes: 0, summary, files: vec![], nothing_to_do: None };
         if opening.run.is_some() {
-            let (file, encoding) = self.fetch(opening.fetchers, opening.scratch, opening.stop).await?;
+            let (file, form) = self.fetch(opening.fetchers, opening.scratch, opening.stop).await?;
             opened.bytes = file.size();
             let Source { declared, rejected, progress, .. } = source;
-            opened.table = Some(format::open(vec![file], encoding, declared, rejected, progress)?);
+            opened.table = Some(format::open(vec![file], &form, declared, rejected, progress)?);
         }
         Ok(opened)
     }

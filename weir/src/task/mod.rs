@@ -3,6 +3,7 @@
 //! Every mapping rejects unknown and duplicate keys. Every error names the file, the line, the column and, for a name,
 //! the nearest known one.
 
+mod dialect;
 mod file;
 mod output_files;
 mod params;
@@ -29,6 +30,7 @@ use serde::Deserialize;
 use serde_json::json;
 use serde_saphyr::Spanned;
 
+pub use dialect::{HeaderSpec, Headers, LineEnd, RepeatedHeader};
 pub use output_files::OutputFilesSpec;
 pub(crate) use params::RUN_STARTED_AT;
 pub use params::{EnvironmentSpec, Param, ParamChoice, ParamSpec, Params};

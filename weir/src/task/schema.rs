@@ -11,7 +11,9 @@ use serde_json::Value;
 use super::quality::LongRule;
 use super::source::LongColumn;
 use super::text::ColumnNames;
-use super::{ColumnSpec, Limit, OutputColumnSpec, ProjectSpec, Route, RuleSpec, Scalar, Span, SqlType, TaskSpec};
+use super::{
+    ColumnSpec, HeaderSpec, Limit, OutputColumnSpec, ProjectSpec, Route, RuleSpec, Scalar, Span, SqlType, TaskSpec,
+};
 
 /// The schema of a task file, in draft 2020-12.
 pub(crate) fn json_schema() -> Schema {
@@ -90,6 +92,11 @@ shape!(ColumnNames, "ColumnNames", _generator => json_schema!({
         {"type": "string"},
         {"type": "array", "items": {"type": "string"}, "minItems": 1},
     ],
+}));
+
+shape!(HeaderSpec, "Header", _generator => json_schema!({
+    "description": "`true`, `false`, or the number of the line with the names of the columns.",
+    "anyOf": [{"type": "boolean"}, {"type": "integer", "minimum": 1}],
 }));
 
 shape!(Route, "Route", _generator => json_schema!({

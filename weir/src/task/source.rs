@@ -6,8 +6,9 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::json;
 use serde_saphyr::Spanned;
 
+use super::dialect::{HeaderSpec, Headers, LineEnd, RepeatedHeader};
 use super::sql_type::SqlType;
-use super::text::{Scalar, ShortOrLong, short_or_long};
+use super::text::{ColumnNames, Scalar, ShortOrLong, short_or_long};
 
 /// A source: one entry under `sources`, a table that models read in SQL by the source's name. Its rows come from files
 /// (`files`), from a database table (`postgres`), or from a fetcher of the program that runs the task (`fetch`);
@@ -94,9 +95,104 @@ pub struct FilesSpec {
     #[serde(default)]
     #[schemars(with = "Option<Compression>")]
     pub compression: Option<Spanned<Compression>>,
+    /// For CSV, what separates the columns: a character, several (`"||"`), or `tab`. Default: a comma.
+    #[serde(default)]
+    #[schemars(with = "Option<String>", example = &";")]
+    pub delimiter: Option<Spanned<String>>,
+    /// For CSV, the character that encloses a value, or `none`: then quotes are text. Default: `"`. A quote within a value is
+    /// written twice.
+    #[serde(default)]
+    #[schemars(with = "Option<String>", example = &"none")]
+    pub quote: Option<Spanned<String>>,
+    /// For CSV, the character that makes the next one part of the value, inside quotes and outside. After a backslash
+    /// `0 b n r t Z` are the characters that MySQL and PostgreSQL mean by them. Default: none.
+    #[serde(default)]
+    #[schemars(with = "Option<String>", example = &r"\")]
+    pub escape: Option<Spanned<String>>,
+    /// For CSV and JSON Lines, the encoding of the text, by a label of the WHATWG standard. What is no text in
+    /// it rejects its row with `invalid_encoding`. Default: UTF-8.
+    #[serde(default)]
+    #[schemars(with = "Option<String>", example = &"windows-1252", example = &"utf-16")]
+    pub encoding: Option<Spanned<String>>,
+    /// For CSV, whether a header line has the names of the columns, or the number of that line. Without one the
+    /// columns are those that are declared, in their order or by their `position`. Default: `true`.
+    #[serde(default)]
+    #[schemars(with = "Option<HeaderSpec>", example = &false, example = &4)]
+    pub header: Option<Spanned<HeaderSpec>>,
+    /// How the names of columns in the files are compared with those that are declared. Default: `exact`.
+    #[serde(default)]
+    #[schemars(with = "Option<Headers>")]
+    pub headers: Option<Spanned<Headers>>,
+    /// For CSV, the number of lines before the header line, or before the first row if there is none.
+    #[serde(default)]
+    #[schemars(with = "Option<u32>", example = &3)]
+    pub skip_lines: Option<Spanned<u32>>,
+    /// For CSV, the number of records at the end of each file that are no rows, such as a line with totals.
+    #[serde(default)]
+    #[schemars(with = "Option<u32>", range(max = 1000), example = &1)]
+    pub skip_last: Option<Spanned<u32>>,
+    /// For CSV, what a line begins with that is no record.
+    #[serde(default)]
+    #[schemars(with = "Option<String>", example = &"#")]
+    pub comment: Option<Spanned<String>>,
+    /// For CSV, whether blanks around values without quotes and around names are no part of them. Default:
+    /// `false`.
+    #[serde(default)]
+    #[schemars(with = "Option<bool>")]
+    pub trim: Option<Spanned<bool>>,
+    /// For CSV, whether the header and the rows may end with a delimiter behind the last column. Default: `false`.
+    #[serde(default)]
+    #[schemars(with = "Option<bool>")]
+    pub trailing_delimiter: Option<Spanned<bool>>,
+    /// For CSV, what a record is that has the text of the header line. Default: `reject`.
+    #[serde(default)]
+    #[schemars(with = "Option<RepeatedHeader>")]
+    pub repeated_header: Option<Spanned<RepeatedHeader>>,
+    /// For CSV, what ends a line. Default: `lf`.
+    #[serde(default)]
+    #[schemars(with = "Option<LineEnd>")]
+    pub line_end: Option<Spanned<LineEnd>>,
+    /// For CSV, the text without quotes that means null in place of the empty field, which is then the empty text. Default: the
+    /// empty field means null.
+    #[serde(default)]
+    #[schemars(with = "Option<String>", example = &r"\N")]
+    pub null_text: Option<Spanned<String>>,
 }
 
 impl FilesSpec {
+    /// Files of a format in their default form.
+    pub fn of(path: Spanned<String>, format: Format) -> Self {
+        Self {
+            path,
+            format,
+            compression: None,
+            delimiter: None,
+            quote: None,
+            escape: None,
+            encoding: None,
+            header: None,
+            headers: None,
+            skip_lines: None,
+            skip_last: None,
+            comment: None,
+            trim: None,
+            trailing_delimiter: None,
+            repeated_header: None,
+            line_end: None,
+            null_text: None,
+        }
+    }
+
+    /// Whether the files have the names of the columns.
+    pub(crate) fn has_header(&self) -> bool {
+        self.header.as_ref().is_none_or(|header| header.value != HeaderSpec::None)
+    }
+
+    /// Whether names of columns are compared loosely.
+    pub(crate) fn has_loose_headers(&self) -> bool {
+        self.headers.as_ref().is_some_and(|headers| headers.value == Headers::Loose)
+    }
+
     /// The compression, if the task specifies it.
     pub fn compression(&self) -> Option<Compression> {
         self.compression.as_ref().map(|compression| compression.value)
@@ -200,8 +296,10 @@ pub struct ColumnSpec {
     pub sql_type: SqlType,
     /// The format of its values in `strftime` syntax; for dates and timestamps.
     pub format: Option<String>,
-    /// The column's name in the files, if it differs from the name in the task.
-    pub header: Option<String>,
+    /// The column's names in the files, if they differ from the name in the task: each file has one of them.
+    pub header: Vec<String>,
+    /// The column's position in CSV files, from 1, if that counts and not its name.
+    pub position: Option<u32>,
     /// Whether null is an invalid value.
     pub not_null: bool,
     /// The only valid values, if limited; null is valid as well.
@@ -218,7 +316,8 @@ impl ColumnSpec {
         Self {
             sql_type,
             format: None,
-            header: None,
+            header: vec![],
+            position: None,
             not_null: false,
             accepted_values: None,
             on_invalid: OnInvalid::default(),
@@ -250,9 +349,12 @@ pub(super) struct LongColumn {
     /// The format of a `date` or `timestamp` in the files, in `strftime` syntax. Default: ISO 8601.
     #[schemars(example = &"%d/%m/%Y")]
     format: Option<String>,
-    /// The column's name in the files, if it differs from the name in the task.
-    #[schemars(example = &"Amount (SGD)")]
-    header: Option<String>,
+    /// The column's name in the files, if it differs from the name in the task; or a list of names, of which each file has one.
+    #[schemars(example = &"Amount (SGD)", example = json!(["Amount", "Amount (SGD)"]))]
+    header: Option<ColumnNames>,
+    /// The column's position in CSV files, from 1, instead of its name: for a column whose name is not unique, or that has none.
+    #[schemars(range(min = 1), example = &3)]
+    position: Option<u32>,
     /// Whether null is an invalid value.
     #[serde(default)]
     not_null: bool,
@@ -274,8 +376,18 @@ impl<'de> ShortOrLong<'de> for ColumnSpec {
     }
 
     fn long(long: LongColumn) -> Result<Self, String> {
-        let LongColumn { r#type: sql_type, format, header, not_null, accepted_values, on_invalid, description } = long;
-        Ok(Self { sql_type, format, header, not_null, accepted_values, on_invalid, description })
+        let LongColumn {
+            r#type: sql_type,
+            format,
+            header,
+            position,
+            not_null,
+            accepted_values,
+            on_invalid,
+            description,
+        } = long;
+        let header = header.map(|ColumnNames(names)| names).unwrap_or_default();
+        Ok(Self { sql_type, format, header, position, not_null, accepted_values, on_invalid, description })
     }
 }
 

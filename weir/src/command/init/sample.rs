@@ -14,7 +14,7 @@ use super::guess;
 use crate::database::{Connector, Sessions};
 use crate::engine::{self, Resources};
 use crate::error::{Error, Result, number_of};
-use crate::format::csv::header_names;
+use crate::format::csv::{Csv, Strict, header_names};
 use crate::route::Reasons;
 use crate::run::key_of;
 use crate::source::{Opening, Source};
@@ -44,7 +44,7 @@ pub(super) struct Column {
 impl Sample {
     /// Reads a sample of a file.
     pub(super) async fn take(path: &Path, functions: &[ScalarUDF]) -> Result<Self> {
-        let headers = header_names(path)?;
+        let headers = header_names(&Csv::<Strict>::default(), path)?;
         check_is_csv(path, &headers)?;
         check_headers(path, &headers)?;
         let session =

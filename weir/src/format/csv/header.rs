@@ -1,32 +1,54 @@
-//! The header line of a file, and the mapping of its fields to columns.
+//! The beginning of a file: lines before the header, the header line, and the mapping of its fields to columns.
 
 use std::fmt::Display;
 use std::path::Path;
 
 use bytes::Bytes;
-use memchr::memchr;
+use memchr::memchr_iter;
 
-use super::Layout;
-use super::records::{QuotedEnd, quoted_end};
+use super::again::Again;
+use super::dialect::{Rules, after_blanks, escape_length, is_delimiter, trimmed, unescape};
+use super::propose;
+use super::records::{Marks, QuotedEnd, is_record, line_end, quoted_end, record_end, text_end};
+use super::{Csv, Layout};
 use crate::error::{Error, Result};
 use crate::format::columns::Declared;
 use crate::format::text::{Beginning, Codec, HEAD_BYTES, TextStream, byte_order_mark, check_text};
 use crate::place::{found, wait};
 
-/// The maximum length of a header in bytes; a longer one is not a header.
+/// The maximum length of what is read to find the header, in bytes; a longer one is not a header.
 const MAX_HEADER_BYTES: usize = 4 << 20;
 
-/// Reads a file's header and maps its fields to columns.
-pub(crate) fn begin(stream: &mut TextStream, name: &str, declared: &Declared) -> Result<Beginning<Layout>> {
-    let (head, data_start, fields) = read_fields(stream, name)?;
-    check_separator(name, &fields, declared.columns.len())?;
-    declared.names().check_header(name, &fields)?;
-    let layout = Layout { targets: declared.names().match_with(name, &fields)? };
-    Ok(Beginning { head, data_start, layout })
+/// Reads a file's header, or its first row if it has none, and maps its fields to columns.
+pub(crate) fn begin<R: Rules>(
+    csv: &Csv<R>,
+    stream: &mut TextStream,
+    name: &str,
+    declared: &Declared,
+) -> Result<Beginning<Layout>> {
+    let rules = &csv.rules;
+    let has_separator_line = !declared.columns.iter().any(|column| column.header.starts_with("sep="));
+    let First { head, start, end, mut fields } = First::read(csv, stream, name, has_separator_line)?;
+    propose::another_delimiter(rules, name, &fields, declared.columns.len())?;
+    let names = declared.names();
+    if !csv.head.header {
+        propose::a_header(name, &fields, &names)?;
+        let layout = Layout { targets: names.by_position(name, fields.len())?, again: Again::of(Bytes::new()) };
+        return Ok(Beginning { head, data_start: start, layout });
+    }
+    if rules.trailing_delimiter() && fields.len() > 1 && fields.last().is_some_and(|last| last.is_empty()) {
+        fields.pop();
+    }
+    propose::what_is_the_header(rules, name, &head, start, &fields, &names)?;
+    let targets = names.match_with(name, &fields)?;
+    // A row of a single column could equal the header.
+    let line = head.slice(start..text_end(rules, &head, start, end));
+    let again = Again::of(if fields.len() > 1 { line } else { Bytes::new() });
+    Ok(Beginning { head, data_start: end, layout: Layout { targets, again } })
 }
 
 /// The names in the header of a local file without a declaration.
-pub(crate) fn names(path: &Path) -> Result<Vec<String>> {
+pub(crate) fn names<R: Rules>(csv: &Csv<R>, path: &Path) -> Result<Vec<String>> {
     let name = path.display().to_string();
     let unreadable = |error: &dyn Display| Error::input(&name, error, "specify a CSV file that this user can read");
     let metadata = std::fs::metadata(path).map_err(|error| unreadable(&error))?;
@@ -34,121 +56,161 @@ pub(crate) fn names(path: &Path) -> Result<Vec<String>> {
         return Err(unreadable(&"is not a file"));
     }
     let path = std::path::absolute(path).map_err(|error| unreadable(&error))?;
-    let mut stream = TextStream::open(&wait(found(name.clone(), &path))?, Codec::of(&name, None))?;
-    let (_, _, fields) = read_fields(&mut stream, &name)?;
+    let mut stream = TextStream::open(&wait(found(name.clone(), &path))?, Codec::of(&name, None), None)?;
+    let First { fields, .. } = First::read(csv, &mut stream, &name, true)?;
     // A single column's name may contain anything, but another separator is very unlikely.
-    check_separator(&name, &fields, usize::MAX)?;
+    if let [only] = &fields[..]
+        && let Some(found) = propose::delimiter_in(&csv.rules, only)
+    {
+        let help = format!(
+            "write the task by hand, with `delimiter: {}` next to the path of the files",
+            propose::shown(&found.to_string())
+        );
+        return Err(Error::input(&name, format!("its columns are separated by {found:?}, not by commas"), help));
+    }
     Ok(fields)
 }
 
-/// The beginning of the file, the end of its header line, and the names in it.
-fn read_fields(stream: &mut TextStream, name: &str) -> Result<(Bytes, usize, Vec<String>)> {
-    let (head, end) = read_header(stream, name)?;
-    let fields = fields(&head[..end]).map_err(|what| {
-        Error::input(name, format!("its header line {what}"), "fix the header: column names separated by commas")
-    })?;
-    Ok((head, end, fields))
+/// The first record of a file: its header, or its first row.
+struct First {
+    /// The beginning of the file.
+    head: Bytes,
+    start: usize,
+    /// After its line end.
+    end: usize,
+    fields: Vec<String>,
 }
 
-/// The beginning of the file, and the end of its header line.
-fn read_header(stream: &mut TextStream, name: &str) -> Result<(Bytes, usize)> {
-    let mut length = HEAD_BYTES;
-    loop {
-        let (head, is_whole) = stream.read(0, length)?;
-        if head.is_empty() {
-            let help = "remove the file, or write at least the header line";
-            return Err(Error::input(name, "is empty: it has no header line", help));
-        }
-        check_text(&head, name)?;
-        if let Some(end) = header_end(&head, is_whole) {
-            return Ok((head, end));
-        }
-        if is_whole || length >= MAX_HEADER_BYTES {
-            let help = "check that the file is CSV with a header line, and that quotes in the header are closed";
-            return Err(Error::input(name, "has no readable header line", help));
-        }
-        length *= 4;
-    }
-}
-
-/// The index after the header's line feed, or the end of a file that has only a header.
-fn header_end(head: &[u8], complete: bool) -> Option<usize> {
-    let mut at = byte_order_mark(head);
-    loop {
-        if head.get(at) == Some(&b'"') {
-            match quoted_end(head, 0, at + 1, complete, usize::MAX) {
-                QuotedEnd::Closed(closing) => at = closing + 1,
-                QuotedEnd::Broken | QuotedEnd::Unknown => return None,
+impl First {
+    fn read<R: Rules>(csv: &Csv<R>, stream: &mut TextStream, name: &str, has_separator_line: bool) -> Result<Self> {
+        let mut length = HEAD_BYTES;
+        loop {
+            let (head, is_whole) = stream.read(0, length)?;
+            if head.is_empty() {
+                let what = if csv.head.header { "is empty: it has no header line" } else { "is empty" };
+                let help = "remove the file, or write at least the header line";
+                return Err(Error::input(name, what, help));
             }
-        }
-        match memchr::memchr2(b',', b'\n', &head[at..]).map(|i| at + i) {
-            Some(mark) if head[mark] == b',' => at = mark + 1,
-            Some(mark) => return Some(mark + 1),
-            None => return complete.then_some(head.len()),
+            check_text(&head, name)?;
+            let from = match has_separator_line && csv.head.skip_lines == 0 {
+                true => propose::after_separator_line(&csv.rules, name, &head)?,
+                false => byte_order_mark(&head),
+            };
+            if let Some((start, end)) = first_record(csv, &head, from, is_whole, name)? {
+                let record = &head[start..end];
+                propose::another_line_end(&csv.rules, name, record, &head[end..])?;
+                let fields = fields(&csv.rules, record).map_err(|what| propose::readable(name, what))?;
+                return Ok(Self { head, start, end, fields });
+            }
+            if is_whole || length >= MAX_HEADER_BYTES {
+                let help = "check that the file is CSV with a header line, and that quotes in the header are closed";
+                return Err(Error::input(name, "has no readable header line", help));
+            }
+            length *= 4;
         }
     }
 }
 
-/// The names in a header line.
-fn fields(line: &[u8]) -> Result<Vec<String>, String> {
-    let line = &line[byte_order_mark(line)..];
-    let line = line.strip_suffix(b"\n").unwrap_or(line);
-    let line = line.strip_suffix(b"\r").unwrap_or(line);
-    let text = std::str::from_utf8(line).map_err(|_| "is not UTF-8".to_owned())?;
-    if memchr(b'\r', line).is_some() {
-        return Err("has a bare carriage return: lines must end with a line feed".to_owned());
+/// The first record after the lines that are skipped; `None` if more must be read.
+fn first_record<R: Rules>(
+    csv: &Csv<R>,
+    head: &[u8],
+    from: usize,
+    is_whole: bool,
+    name: &str,
+) -> Result<Option<(usize, usize)>> {
+    let mut at = from;
+    for before in 0..csv.head.skip_lines {
+        match line_end(&csv.rules, head, at) {
+            Some(next) => at = next,
+            None if !is_whole => return Ok(None),
+            None => return Err(propose::fewer_lines(name, csv.head.skip_lines, before + usize::from(at < head.len()))),
+        }
     }
-    let (mut names, mut rest) = (Vec::new(), text);
+    while at < head.len() {
+        let end = record_end(&csv.rules, head, at, is_whole, MAX_HEADER_BYTES);
+        let Some(end) = end else { return Ok(None) };
+        if is_record(&csv.rules, head, at, end) {
+            return Ok(Some((at, end)));
+        }
+        at = end;
+    }
+    // Without a header a file may have no row.
+    Ok((is_whole && !csv.head.header).then_some((at, at)))
+}
+
+/// The fields of a record.
+pub(super) fn fields<R: Rules>(rules: &R, record: &[u8]) -> Result<Vec<String>, &'static str> {
+    if std::str::from_utf8(record).is_err() {
+        return Err("is not UTF-8");
+    }
+    let line = &record[..text_end(rules, record, 0, record.len())];
+    let (mut fields, mut start) = (Vec::new(), 0);
+    if line.is_empty() {
+        return Ok(fields);
+    }
     loop {
-        let (name, end) = match rest.strip_prefix('"') {
-            Some(quoted) => match quoted_end(rest.as_bytes(), 0, 1, true, usize::MAX) {
-                QuotedEnd::Closed(closing) => (quoted[..closing - 1].replace("\"\"", "\""), closing + 1),
-                QuotedEnd::Broken | QuotedEnd::Unknown => return Err("has a quote that is not closed".to_owned()),
-            },
-            None => {
-                let end = rest.find(',').unwrap_or(rest.len());
-                (rest[..end].to_owned(), end)
+        let open = after_blanks(rules, line, start);
+        let is_quoted = rules.quote().is_some() && line.get(open).copied() == rules.quote();
+        let (from, to, next) = if is_quoted {
+            match quoted_end(rules, line, 0, open + 1, true, usize::MAX) {
+                QuotedEnd::Closed(closing) => (open + 1, closing, after_blanks(rules, line, closing + 1)),
+                QuotedEnd::Broken | QuotedEnd::Unknown => return Err("has a quote that is not closed"),
             }
+        } else {
+            let next = plain_end(rules, line, start);
+            let (from, to) = trimmed(rules, line, start, next);
+            (from, to, next)
         };
-        names.push(name);
-        match rest[end..].strip_prefix(',') {
-            Some(next) => rest = next,
-            None => return Ok(names),
+        let mut field = Vec::new();
+        unescape(rules, &line[from..to], is_quoted, &mut field);
+        fields.push(String::from_utf8_lossy(&field).into_owned());
+        if !line[next..].starts_with(rules.delimiter()) {
+            return Ok(fields);
         }
+        start = next + rules.delimiter().len();
     }
 }
 
-/// Rejects a file whose columns are clearly separated by something else.
-fn check_separator(name: &str, fields: &[String], expected: usize) -> Result<()> {
-    if let ([only], true) = (fields, expected > 1)
-        && let Some(separator) = [';', '\t', '|'].into_iter().find(|separator| only.contains(*separator))
-    {
-        let message = format!("its columns are separated by {separator:?}, not by commas");
-        return Err(Error::input(name, message, "separate columns by commas, and quote values that contain one"));
+/// The end of a field without quotes.
+fn plain_end<R: Rules>(rules: &R, line: &[u8], start: usize) -> usize {
+    let mut marks = Marks::new(rules, line);
+    marks.restart(start);
+    while let Some(mark) = marks.next() {
+        if Some(line[mark]) == rules.escape() {
+            marks.skip_to(mark + escape_length(line, mark));
+        } else if line[mark] == rules.delimiter()[0] && is_delimiter(rules, line, mark) {
+            return mark;
+        }
     }
-    Ok(())
+    line.len()
+}
+
+/// Whether a text has a carriage return that is not before a line feed.
+pub(super) fn has_bare_return(text: &[u8]) -> bool {
+    memchr_iter(b'\r', text).any(|at| text.get(at + 1).is_some_and(|next| *next != b'\n'))
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::{Dialect, Strict};
     use super::*;
 
     #[test]
-    fn names_may_be_quoted_and_follow_a_byte_order_mark() {
-        assert_eq!(fields("\u{feff}\"name\",e-mail\r\n".as_bytes()).unwrap(), ["name", "e-mail"]);
+    fn names_may_be_quoted() {
+        assert_eq!(fields(&Strict, "\"name\",e-mail\r\n".as_bytes()).unwrap(), ["name", "e-mail"]);
+        assert_eq!(fields(&Strict, b"\"na\r\nme\",b\r\n").unwrap(), ["na\r\nme", "b"]);
     }
 
     #[test]
-    fn another_separator_is_reported() {
-        let error = check_separator("in.csv", &["name;email".to_owned()], 2).unwrap_err();
-        assert!(error.to_string().starts_with("in.csv: its columns are separated by ';', not by commas"));
-    }
-
-    #[test]
-    fn a_header_may_be_quoted_over_two_lines() {
-        let head = b"\"na\nme\",b\r\n1,2\n";
-        let end = header_end(head, false).unwrap();
-        assert_eq!(end, 11);
-        assert_eq!(fields(&head[..end]).unwrap(), ["na\nme", "b"]);
+    fn names_are_read_by_the_rules_of_the_dialect() {
+        let rules = Dialect {
+            delimiter: "||".to_owned(),
+            quote: Some(b'\''),
+            escape: Some(b'\\'),
+            trim: true,
+            ..Dialect::default()
+        };
+        assert_eq!(fields(&rules, b" 'a''b' || c\\|| d|e||\n").unwrap(), ["a'b", "c|| d|e", ""]);
     }
 }

@@ -1,11 +1,16 @@
 //! CSV files: columns matched by name, parallel within a file, and exact.
 //!
-//! `header` checks each file against the declared columns; `records` finds where records end; `parse` splits a block of
-//! them into fields.
+//! `dialect` has the rules of a file, RFC 4180 or what a task declares (`declare`); `header` checks each file against the
+//! declared columns; `records` finds where records end; `parse` splits a block of them into fields; `again` recognizes a
+//! header in the middle of a file.
 
+mod again;
+mod declare;
+mod dialect;
 pub(crate) mod formulas;
 mod header;
 mod parse;
+mod propose;
 mod records;
 pub(crate) mod write;
 
@@ -14,51 +19,93 @@ pub(crate) mod reference;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use declare::{CsvForm, charset, check_keys};
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use dialect::Dialect;
+pub(crate) use dialect::Strict;
 pub(crate) use header::names as header_names;
 pub(crate) use parse::texts;
 
 use bytes::Bytes;
 
 use super::columns::Declared;
-use super::text::{Beginning, Parsed, Shape, TextFormat, TextStream};
+use super::text::{Beginning, Parsed, RecordEnds, Shape, TextFormat, TextStream};
 use crate::error::Result;
+use again::Again;
+use dialect::Rules;
 
-/// RFC 4180, strictly.
-#[derive(Debug)]
-pub(crate) struct Csv;
+/// CSV by rules, strictly.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Csv<R = Strict> {
+    pub(crate) rules: R,
+    pub(crate) head: Head,
+}
+
+/// What is before the first row of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Head {
+    /// Whether there is a header.
+    pub(crate) header: bool,
+    /// The number of lines before it, or before the first row.
+    pub(crate) skip_lines: usize,
+}
+
+impl Default for Head {
+    fn default() -> Self {
+        Self { header: true, skip_lines: 0 }
+    }
+}
 
 /// The mapping of the fields of one file's records.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Layout {
     /// For each field of a record, in file order, its column.
     targets: Vec<Option<usize>>,
+    /// What is no row although it is a record.
+    again: Again,
 }
 
 impl Layout {
     /// Fields that are the columns in order; fields after the last column, up to `least`, are ignored.
     pub(crate) fn in_order(columns: usize, least: usize) -> Self {
-        Self { targets: (0..columns.max(least)).map(|field| (field < columns).then_some(field)).collect() }
+        let targets = (0..columns.max(least)).map(|field| (field < columns).then_some(field)).collect();
+        Self { targets, again: Again::default() }
     }
 }
 
-impl TextFormat for Csv {
+impl<R: Rules> RecordEnds for Csv<R> {
+    fn last_record_end(&self, data: &[u8], max_record: usize) -> usize {
+        records::last_record_end(&self.rules, data, max_record)
+    }
+
+    fn last_row_end(&self, data: &[u8], max_record: usize) -> usize {
+        records::last_row_end(&self.rules, data, max_record)
+    }
+
+    fn kept_records(&self) -> usize {
+        self.rules.skip_last()
+    }
+
+    fn line_end(&self) -> u8 {
+        self.rules.line_end()
+    }
+}
+
+impl<R: Rules> TextFormat for Csv<R> {
     type Layout = Layout;
 
     const SCAN: &'static str = "CsvScanExec";
 
-    fn begin(stream: &mut TextStream, name: &str, declared: &Declared) -> Result<Beginning<Layout>> {
-        header::begin(stream, name, declared)
+    fn begin(&self, stream: &mut TextStream, name: &str, declared: &Declared) -> Result<Beginning<Layout>> {
+        header::begin(self, stream, name, declared)
     }
 
     fn project(layout: &Layout, target: &dyn Fn(usize) -> Option<usize>) -> Layout {
-        Layout { targets: layout.targets.iter().map(|column| column.and_then(target)).collect() }
+        let targets = layout.targets.iter().map(|column| column.and_then(target)).collect();
+        Layout { targets, again: layout.again.clone() }
     }
 
-    fn last_record_end(data: &[u8], max_record: usize) -> usize {
-        records::last_record_end(data, max_record)
-    }
-
-    fn parse(block: &Bytes, layout: &Layout, shape: &Shape) -> Parsed {
-        parse::parse(block, layout, shape)
+    fn parse(&self, block: &Bytes, layout: &Layout, shape: &Shape) -> Parsed {
+        parse::parse(&self.rules, block, layout, shape)
     }
 }

@@ -3,8 +3,8 @@
 use datafusion::arrow::datatypes::DataType;
 use proptest::prelude::*;
 
-use super::Csv;
-use super::reference::reference;
+use super::reference::{reference, reference_of};
+use super::{Csv, Dialect, Head};
 use crate::format::testing::{Reading, plain};
 use crate::route::{Findings, RejectedRoute};
 
@@ -30,8 +30,64 @@ fn pieces() -> impl Strategy<Value = String> {
         "\",\"",
         "\"\n\"",
         " ",
+        "\nc0,c1\n",
+        "\n\u{feff}",
     ]);
     proptest::collection::vec(piece, 0..60).prop_map(|pieces| pieces.concat())
+}
+
+/// A dialect, and a text of what matters in it.
+fn dialects() -> impl Strategy<Value = (Dialect, String)> {
+    let enclosing = (
+        prop::sample::select(vec![",", ";", "\t", "||", "|x|", "§", " "]),
+        prop::sample::select(vec![Some(b'"'), Some(b'\''), None]),
+        prop::sample::select(vec![None, Some(b'\\'), Some(b'^')]),
+        prop::sample::select(vec![b'\n', b'\n', b'\r']),
+    );
+    let comment = prop::sample::select(vec![None, Some("#"), Some("//")]);
+    let null_text = prop::sample::select(vec![None, None, Some("a")]);
+    let lines = (comment, null_text, any::<bool>(), any::<bool>(), any::<bool>(), 0usize..3);
+    let dialect = (enclosing, lines).prop_map(|((delimiter, quote, escape, line_end), lines)| {
+        let (comment, null_text, trim, trailing_delimiter, skip_repeated_header, skip_last) = lines;
+        Dialect {
+            delimiter: delimiter.to_owned(),
+            quote,
+            escape,
+            line_end,
+            comment: comment.map(str::to_owned),
+            trim,
+            trailing_delimiter,
+            skip_repeated_header,
+            skip_last,
+            null_text: null_text.map(str::to_owned),
+        }
+    });
+    dialect.prop_flat_map(|dialect| {
+        let delimiter = dialect.delimiter.clone();
+        let line_end = if dialect.line_end == b'\n' { "\n" } else { "\r" }.to_owned();
+        let quote = dialect.quote.map_or('"', char::from).to_string();
+        let escape = dialect.escape.map_or('\\', char::from).to_string();
+        let mut pieces = vec![
+            delimiter.clone(),
+            line_end.clone(),
+            quote.clone(),
+            quote.repeat(2),
+            escape.clone(),
+            format!("{quote}{delimiter}{quote}"),
+            format!("{quote}{line_end}{quote}"),
+            format!("{line_end}c0{delimiter}c1{line_end}"),
+            format!("{escape}{line_end}"),
+        ];
+        pieces.extend(
+            ["a", "xy", "é", "x123456789abcdefg", "#", "/", " ", "\u{a0}", "\u{feff}", "|", "x|"].map(str::to_owned),
+        );
+        pieces.extend([delimiter.clone(), delimiter, line_end.clone(), line_end]);
+        if dialect.line_end == b'\n' {
+            pieces.extend(["\r\n".to_owned(), format!("{escape}\r\n"), "\r".to_owned()]);
+        }
+        let text = proptest::collection::vec(prop::sample::select(pieces), 0..60);
+        (Just(dialect), text.prop_map(|pieces| pieces.concat()))
+    })
 }
 
 fn fields() -> impl Strategy<Value = Vec<(String, String, String)>> {
@@ -48,6 +104,50 @@ proptest! {
         let file = format!("c0,c1\n{text}");
         let scan = Reading::texts(2).cut(block_bytes, partitions);
         prop_assert_eq!(scan.read::<Csv>(file.as_bytes()).unwrap().sorted(), expected);
+    }
+
+    #[test]
+    fn any_text_is_read_by_the_rules_of_its_dialect_for_any_blocks_and_threads(
+        (dialect, text) in dialects(),
+        ends in prop::sample::select(vec!["", "\u{1a}"]),
+        block_bytes in 1usize..64,
+        partitions in 1usize..5,
+    ) {
+        let text = format!("{text}{ends}");
+        let expected = reference_of(&dialect, &text, 2).sorted();
+        let line_end = char::from(dialect.line_end);
+        let file = format!("c0{}c1{line_end}{text}", dialect.delimiter);
+        let scan = Reading::texts(2).cut(block_bytes, partitions);
+        let csv = Csv { rules: dialect, head: Head::default() };
+        prop_assert_eq!(scan.read_as(csv, file.as_bytes()).unwrap().sorted(), expected);
+    }
+
+    #[test]
+    fn records_with_another_delimiter_quote_and_escape_are_what_the_csv_crate_reads(
+        records in proptest::collection::vec(("[ax,;'\"\\\\\n]{0,12}", "[ax;' ]{0,14}"), 0..40),
+        is_escaped in any::<bool>(),
+        block_bytes in 1usize..200,
+        partitions in 1usize..5,
+    ) {
+        let mut builder = csv::WriterBuilder::new();
+        builder.delimiter(b';').quote(b'\'').quote_style(csv::QuoteStyle::Always);
+        if is_escaped {
+            builder.double_quote(false).escape(b'^');
+        }
+        let mut writer = builder.from_writer(vec![]);
+        for (a, b) in &records {
+            writer.write_record([a, b]).unwrap();
+        }
+        let text = String::from_utf8(writer.into_inner().unwrap()).unwrap();
+        let escape = is_escaped.then_some(b'^');
+        let dialect = Dialect { delimiter: ";".to_owned(), quote: Some(b'\''), escape, ..Dialect::default() };
+        let csv = Csv { rules: dialect, head: Head::default() };
+        let scan = Reading::texts(2).cut(block_bytes, partitions);
+        let outcome = scan.read_as(csv, format!("c0;c1\n{text}").as_bytes()).unwrap().sorted();
+        let mut expected: Vec<_> = records.into_iter().map(|(a, b)| vec![a, b]).collect();
+        expected.sort();
+        prop_assert_eq!(plain(&outcome.rows), expected);
+        prop_assert_eq!(outcome.rejected, vec![]);
     }
 
     #[test]
@@ -223,4 +323,38 @@ fn without_a_sink_the_first_unreadable_record_ends_the_run() {
     assert_eq!(error.to_string(), "in/a.csv:7: a record cannot be read: too_many_fields");
     let help = miette::Diagnostic::help(&error).unwrap().to_string();
     assert!(help.contains("from: application.rejected"), "{help}");
+}
+
+#[test]
+fn after_a_backslash_letters_are_the_characters_that_databases_mean_by_them() {
+    let dialect = Dialect { escape: Some(b'\\'), delimiter: "\t".to_owned(), quote: None, ..Dialect::default() };
+    let scan = Reading { null_values: vec!["\\N".into()], ..Reading::texts(2) };
+    let file = b"c0\tc1\na\\tb\\nc\\\\n\t\\N\nd\\\ne\t\\\\N\n";
+    let outcome = scan.read_as(Csv { rules: dialect, head: Head::default() }, file).unwrap();
+    let text = |text: &str| Some(text.to_owned());
+    assert_eq!(outcome.rows, [vec![text("a\tb\nc\\n"), None], vec![text("d\ne"), text("\\N")]]);
+}
+
+#[test]
+fn lines_that_are_skipped_count() {
+    let head = Head { header: true, skip_lines: 2 };
+    let file = b"Report\n\"unclosed,\nc0,c1\n1,2\n3\n";
+    let outcome = Reading::texts(2).read_as(Csv { rules: super::Strict, head }, file).unwrap();
+    assert_eq!(plain(&outcome.rows), [["1", "2"]]);
+    assert_eq!(outcome.rejected, [(5, "3".into(), "too_few_fields".into())]);
+    let error = Reading::texts(2).read_as(Csv { rules: super::Strict, head }, b"Report\n").unwrap_err();
+    assert_eq!(error.to_string(), "0: has only 1 lines, and 2 are skipped before the first record");
+}
+
+#[test]
+fn without_a_header_fields_are_the_columns_in_order() {
+    let csv = || Csv { rules: super::Strict, head: Head { header: false, skip_lines: 0 } };
+    let outcome = Reading::texts(2).read_as(csv(), b"\xef\xbb\xbf1,2\n3,4,5\n").unwrap();
+    assert_eq!(plain(&outcome.rows), [["1", "2"]]);
+    assert_eq!(outcome.rejected, [(2, "3,4,5".into(), "too_many_fields".into())]);
+    let lenient = Reading { ignore_unknown: true, ..Reading::texts(2) };
+    assert_eq!(plain(&lenient.read_as(csv(), b"1,2,x\n3,4,y\n").unwrap().rows), [["1", "2"], ["3", "4"]]);
+    assert!(
+        Reading::texts(2).read_as(csv(), b"c1,c0\n1,2\n").unwrap_err().to_string().contains("the names of the columns")
+    );
 }

@@ -15,11 +15,13 @@ use bytes::Bytes;
 use memchr::memrchr;
 
 use super::columns::Declared;
-use super::text::{Beginning, HEAD_BYTES, Parsed, Shape, TextFormat, TextStream, byte_order_mark, check_text};
+use super::text::{
+    Beginning, HEAD_BYTES, Parsed, RecordEnds, Shape, TextFormat, TextStream, byte_order_mark, check_text,
+};
 use crate::error::{Error, Result};
 
 /// One JSON object per line.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Jsonl;
 
 /// The mapping of the keys of an object.
@@ -43,6 +45,23 @@ impl Layout {
             ignore_unknown,
         }
     }
+
+    /// Adds further keys of the columns, in their order.
+    fn name_further<'a>(&mut self, keys: impl Iterator<Item = &'a [String]>) {
+        let further: Vec<_> =
+            keys.zip(0..).flat_map(|(keys, i)| keys.iter().map(move |key| (key.clone(), i))).collect();
+        if !further.is_empty() {
+            let places = self.places.iter().map(|(key, i)| (key.clone(), *i));
+            self.places = Arc::new(places.chain(further).collect());
+        }
+    }
+}
+
+/// A line feed inside a text is written as `\n`: every literal one ends a line.
+impl RecordEnds for Jsonl {
+    fn last_record_end(&self, data: &[u8], _: usize) -> usize {
+        memrchr(b'\n', data).map_or(0, |end| end + 1)
+    }
 }
 
 impl TextFormat for Jsonl {
@@ -50,7 +69,7 @@ impl TextFormat for Jsonl {
 
     const SCAN: &'static str = "JsonlScanExec";
 
-    fn begin(stream: &mut TextStream, name: &str, declared: &Declared) -> Result<Beginning<Layout>> {
+    fn begin(&self, stream: &mut TextStream, name: &str, declared: &Declared) -> Result<Beginning<Layout>> {
         let (head, _) = stream.read(0, HEAD_BYTES)?;
         check_text(&head, name)?;
         let text = &head[byte_order_mark(&head)..];
@@ -59,19 +78,16 @@ impl TextFormat for Jsonl {
             return Err(Error::input(name, "is a JSON array, and JSON Lines has an object on each line", help));
         }
         let keys = declared.columns.iter().map(|column| column.header.clone()).collect();
-        Ok(Beginning { data_start: byte_order_mark(&head), head, layout: Layout::new(keys, declared.ignore_unknown) })
+        let mut layout = Layout::new(keys, declared.ignore_unknown);
+        layout.name_further(declared.columns.iter().map(|column| &column.other_headers[..]));
+        Ok(Beginning { data_start: byte_order_mark(&head), head, layout })
     }
 
     fn project(layout: &Layout, target: &dyn Fn(usize) -> Option<usize>) -> Layout {
         Layout { targets: layout.targets.iter().map(|column| column.and_then(target)).collect(), ..layout.clone() }
     }
 
-    /// A line feed inside a text is written as `\n`: every literal one ends a line.
-    fn last_record_end(data: &[u8], _: usize) -> usize {
-        memrchr(b'\n', data).map_or(0, |end| end + 1)
-    }
-
-    fn parse(block: &Bytes, layout: &Layout, shape: &Shape) -> Parsed {
+    fn parse(&self, block: &Bytes, layout: &Layout, shape: &Shape) -> Parsed {
         parse::parse(block, layout, shape)
     }
 }

@@ -65,7 +65,7 @@ impl<'a> Reader<'a> {
         let text = match is_utf8 {
             // SAFETY: the whole block is UTF-8, and the line begins and ends next to line ends, which are ASCII.
             true => unsafe { std::str::from_utf8_unchecked(line) },
-            false => simdutf8::basic::from_utf8(line).map_err(|_| "invalid_utf8")?,
+            false => simdutf8::basic::from_utf8(line).map_err(|_| self.shape.invalid_text)?,
         };
         let mut json = serde_json::Deserializer::from_str(text);
         let mut object = Object { reader: self, guess: 0, problem: None };

@@ -1,10 +1,12 @@
 //! Splits files into blocks of whole records, for any number of readers.
 
+use std::fmt::Debug;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use memchr::memchr;
 
+use super::charset::Charset;
 use super::stream::{Codec, OpenText, TextStream};
 use crate::error::Result;
 use crate::place::FoundFile;
@@ -26,8 +28,8 @@ pub(crate) struct Text {
 /// The location of a text.
 #[derive(Debug, Clone)]
 pub(crate) enum TextPlace {
-    /// A file, and its compression. All offsets are in the decompressed text.
-    File { file: FoundFile, codec: Codec },
+    /// A file, its compression and its encoding. All offsets are in the text in UTF-8.
+    File { file: FoundFile, codec: Codec, charset: Option<Charset> },
     /// Another origin, which returns the text from beginning to end.
     Stream(Arc<dyn OpenText>),
 }
@@ -40,7 +42,7 @@ impl Text {
 
     fn open(&self) -> Result<TextStream> {
         match &self.place {
-            TextPlace::File { file, codec } => TextStream::open(file, *codec),
+            TextPlace::File { file, codec, charset } => TextStream::open(file, *codec, *charset),
             TextPlace::Stream(text) => Ok(TextStream::forward(text.open()?)),
         }
     }
@@ -61,14 +63,32 @@ pub(crate) struct Block {
     pub(crate) taken: u64,
 }
 
-/// Finds the end of the last complete record in the data, given the maximum length of a record.
-pub(crate) type RecordEnd = fn(&[u8], usize) -> usize;
+/// Where the records of a format end.
+pub(crate) trait RecordEnds: Debug + Send + Sync {
+    /// The end of the last complete record in `data`, which starts at a record's start; 0 if there is none.
+    fn last_record_end(&self, data: &[u8], max_record: usize) -> usize;
+
+    /// Where the rows end in `data`, the end of a text.
+    fn last_row_end(&self, data: &[u8], _max_record: usize) -> usize {
+        data.len()
+    }
+
+    /// The number of records that are kept back until it is known whether they are the last ones.
+    fn kept_records(&self) -> usize {
+        0
+    }
+
+    /// The byte with which lines end.
+    fn line_end(&self) -> u8 {
+        b'\n'
+    }
+}
 
 /// The position in the files, shared by all readers of a scan.
 #[derive(Debug)]
 pub(crate) struct Cursor {
     files: Arc<[Text]>,
-    record_end: RecordEnd,
+    ends: Arc<dyn RecordEnds>,
     block_bytes: usize,
     max_record: usize,
     /// The current file, once it is open.
@@ -80,8 +100,8 @@ pub(crate) struct Cursor {
 }
 
 impl Cursor {
-    pub(crate) fn new(files: Arc<[Text]>, record_end: RecordEnd, block_bytes: usize, max_record: usize) -> Self {
-        Self { files, record_end, block_bytes, max_record, stream: None, file: 0, sequence: 0, offset: 0 }
+    pub(crate) fn new(files: Arc<[Text]>, ends: Arc<dyn RecordEnds>, block_bytes: usize, max_record: usize) -> Self {
+        Self { files, ends, block_bytes, max_record, stream: None, file: 0, sequence: 0, offset: 0 }
     }
 
     /// The next block; `None` after the last file.
@@ -109,20 +129,27 @@ impl Cursor {
     /// Reads from the offset until there is a whole record, and cuts after the last one.
     fn cut(&mut self, stream: &mut TextStream) -> Result<Option<Block>> {
         let mut length = self.block_bytes;
+        let most = self.max_record.saturating_mul(self.ends.kept_records() + 1);
         loop {
             let (bytes, is_last) = stream.read(self.offset, length)?;
             if bytes.is_empty() {
                 return Ok(None);
             }
-            let end = if is_last { bytes.len() } else { (self.record_end)(&bytes, self.max_record) };
+            let end = match is_last {
+                true => self.ends.last_row_end(&bytes, self.max_record),
+                false => self.ends.last_record_end(&bytes, self.max_record),
+            };
             if end > 0 {
                 return Ok(Some(self.block(stream, bytes.slice(..end), end as u64, false)));
             }
-            if length > self.max_record {
+            if is_last {
+                return Ok(None);
+            }
+            if length > most {
                 let skipped = self.skip_line(stream)?;
                 return Ok(Some(self.block(stream, bytes, skipped, true)));
             }
-            length = (length * 2).min(self.max_record + 1);
+            length = (length * 2).min(most + 1);
         }
     }
 
@@ -139,7 +166,7 @@ impl Cursor {
         let mut skipped = 0;
         loop {
             let (bytes, _) = stream.read(self.offset + skipped, self.block_bytes)?;
-            match memchr(b'\n', &bytes) {
+            match memchr(self.ends.line_end(), &bytes) {
                 Some(end) => return Ok(skipped + end as u64 + 1),
                 None if bytes.is_empty() => return Ok(skipped),
                 None => skipped += bytes.len() as u64,

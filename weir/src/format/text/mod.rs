@@ -5,6 +5,7 @@
 //! lines. A format defines where a file's records begin, where one ends, and how a block of them is parsed.
 
 mod blocks;
+mod charset;
 mod lines;
 mod stream;
 mod views;
@@ -31,7 +32,9 @@ use crate::place::{self, FoundFile};
 use crate::route::RejectedRoute;
 use crate::task::Compression;
 use crate::watch::ScanProgress;
+pub(crate) use blocks::RecordEnds;
 use blocks::{Block, Cursor, Text, TextPlace};
+pub(crate) use charset::Charset;
 use lines::FileLines;
 pub(crate) use stream::{Codec, Fill, OpenText, TextStream};
 pub(crate) use views::{Views, finish, view};
@@ -47,7 +50,7 @@ pub(crate) const MAX_RECORD_BYTES: usize = 16 << 20;
 pub(crate) const HEAD_BYTES: usize = 64 << 10;
 
 /// A text format.
-pub(crate) trait TextFormat: Debug + Send + Sync + 'static {
+pub(crate) trait TextFormat: RecordEnds + 'static {
     /// What the parser must know of one file.
     type Layout: Debug + Clone + Send + Sync;
 
@@ -55,16 +58,13 @@ pub(crate) trait TextFormat: Debug + Send + Sync + 'static {
     const SCAN: &'static str;
 
     /// Reads the beginning of a file.
-    fn begin(stream: &mut TextStream, name: &str, declared: &Declared) -> Result<Beginning<Self::Layout>>;
+    fn begin(&self, stream: &mut TextStream, name: &str, declared: &Declared) -> Result<Beginning<Self::Layout>>;
 
     /// The layout for a scan that reads some of the columns: `target` maps a declared column to its index there.
     fn project(layout: &Self::Layout, target: &dyn Fn(usize) -> Option<usize>) -> Self::Layout;
 
-    /// The end of the last complete record in `data`, which starts at a record's start; 0 if there is none.
-    fn last_record_end(data: &[u8], max_record: usize) -> usize;
-
     /// Parses a block of whole records.
-    fn parse(block: &Bytes, layout: &Self::Layout, shape: &Shape) -> Parsed;
+    fn parse(&self, block: &Bytes, layout: &Self::Layout, shape: &Shape) -> Parsed;
 }
 
 /// The beginning of a file.
@@ -84,6 +84,15 @@ pub(crate) struct Shape {
     pub(crate) null_values: Arc<[String]>,
     /// Longer records are rejected, in bytes.
     pub(crate) max_record: usize,
+    /// The reason for the rejection of a record that is no text.
+    pub(crate) invalid_text: &'static str,
+}
+
+impl Shape {
+    pub(crate) fn new(columns: ReadColumns, null_values: Arc<[String]>, options: &TextOptions) -> Self {
+        let invalid_text = if options.charset.is_some() { "invalid_encoding" } else { "invalid_utf8" };
+        Self { columns, null_values, max_record: options.max_record, invalid_text }
+    }
 }
 
 /// A parsed block: texts of the columns that are read.
@@ -129,6 +138,7 @@ struct Found {
 /// The files of a source in a text format, their beginnings checked.
 #[derive(Debug)]
 pub(crate) struct TextFiles<F: TextFormat> {
+    format: Arc<F>,
     declared: Arc<Declared>,
     options: TextOptions,
     files: Arc<[Text]>,
@@ -139,6 +149,8 @@ pub(crate) struct TextFiles<F: TextFormat> {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct TextOptions {
     pub(crate) compression: Option<Compression>,
+    /// The encoding of the text, if it is not UTF-8.
+    pub(crate) charset: Option<Charset>,
     /// Bytes per block.
     pub(crate) block_bytes: usize,
     /// Longer records are rejected, in bytes.
@@ -147,37 +159,43 @@ pub(crate) struct TextOptions {
 
 impl Default for TextOptions {
     fn default() -> Self {
-        Self { compression: None, block_bytes: BLOCK_BYTES, max_record: MAX_RECORD_BYTES }
+        Self { compression: None, charset: None, block_bytes: BLOCK_BYTES, max_record: MAX_RECORD_BYTES }
     }
 }
 
 impl<F: TextFormat> TextFiles<F> {
     /// Checks the beginning of every file. No record is read.
-    pub(crate) fn open(found: Vec<FoundFile>, declared: Arc<Declared>, options: TextOptions) -> Result<Self> {
+    pub(crate) fn open(
+        format: F,
+        found: Vec<FoundFile>,
+        declared: Arc<Declared>,
+        options: TextOptions,
+    ) -> Result<Self> {
+        let line_end = format.line_end();
         let opened = place::map(&found, |file| {
-            let codec = Codec::of(&file.name, options.compression);
-            let mut stream = TextStream::open(file, codec)?;
-            let Beginning { head, data_start, layout } = F::begin(&mut stream, &file.name, &declared)?;
+            let (codec, charset) = (Codec::of(&file.name, options.compression), options.charset);
+            let mut stream = TextStream::open(file, codec, charset)?;
+            let Beginning { head, data_start, layout } = format.begin(&mut stream, &file.name, &declared)?;
             let (header, sample) = head.split_at(data_start);
-            let mean_line = (sample.len() / memchr_iter(b'\n', sample).count().max(1)).max(1) as u64;
+            let mean_line = (sample.len() / memchr_iter(line_end, sample).count().max(1)).max(1) as u64;
             let text = Text {
                 estimated_rows: (stream.estimated_length().saturating_sub(data_start as u64) / mean_line) as usize,
                 data_start: data_start as u64,
-                header_lines: memchr_iter(b'\n', header).count() as u64,
+                header_lines: memchr_iter(line_end, header).count() as u64,
                 name: file.name.clone(),
-                place: TextPlace::File { file: file.clone(), codec },
+                place: TextPlace::File { file: file.clone(), codec, charset },
             };
             Ok((text, layout))
         });
         let (files, layouts): (Vec<_>, _) = opened?.into_iter().unzip();
-        Ok(Self { declared, options, files: files.into(), layouts })
+        Ok(Self { format: Arc::new(format), declared, options, files: files.into(), layouts })
     }
 }
 
 /// Rejects a text that is clearly not UTF-8.
 pub(crate) fn check_text(head: &[u8], name: &str) -> Result<()> {
-    if head.starts_with(&[0xff, 0xfe]) || head.starts_with(&[0xfe, 0xff]) {
-        let help = "convert it to UTF-8, for example with `iconv -f UTF-16 -t UTF-8`";
+    if let Some(utf_16) = charset::utf_16_of(head) {
+        let help = format!("specify `encoding: {utf_16}` next to its path");
         return Err(Error::input(name, "is UTF-16, not UTF-8", help));
     }
     let packed: [(&[u8], &str, &str); 2] = [(b"\x1f\x8b", "gzip", ".gz"), (b"\x28\xb5\x2f\xfd", "zstd", ".zst")];
@@ -252,13 +270,15 @@ impl<F: TextFormat> Rows for TextFiles<F> {
         let target = |column: usize| columns.place(column);
         let layouts = self.layouts.iter().map(|layout| F::project(layout, &target)).collect();
         let null_values = self.declared.null_values.clone();
-        TextScan::begin(self.files.clone(), layouts, columns, null_values, self.options, rejected, progress)
+        let shape = Shape::new(columns, null_values, &self.options);
+        TextScan::begin(self.format.clone(), self.files.clone(), layouts, shape, self.options, rejected, progress)
     }
 }
 
 /// A scan of text files.
 #[derive(Debug)]
 pub(crate) struct TextScan<F: TextFormat> {
+    format: Arc<F>,
     layouts: Vec<F::Layout>,
     lines: Vec<Mutex<FileLines>>,
     shape: Shape,
@@ -268,27 +288,22 @@ pub(crate) struct TextScan<F: TextFormat> {
 
 impl<F: TextFormat> TextScan<F> {
     fn begin(
+        format: Arc<F>,
         files: Arc<[Text]>,
         layouts: Vec<F::Layout>,
-        columns: ReadColumns,
-        null_values: Arc<[String]>,
+        shape: Shape,
         options: TextOptions,
         rejected: Arc<RejectedRoute>,
         progress: Arc<ScanProgress>,
     ) -> (Self, Cursor) {
-        let TextOptions { block_bytes, max_record, .. } = options;
-        let scan = Self {
-            layouts,
-            lines: files.iter().map(|file| Mutex::new(FileLines::new(file))).collect(),
-            shape: Shape { columns, null_values, max_record },
-            rejected,
-            progress,
-        };
-        (scan, Cursor::new(files, F::last_record_end, block_bytes, max_record))
+        let lines = files.iter().map(|file| Mutex::new(FileLines::new(file))).collect();
+        let cursor = Cursor::new(files, format.clone(), options.block_bytes, options.max_record);
+        (Self { format, layouts, lines, shape, rejected, progress }, cursor)
     }
 
     /// A scan of one text that is not a file.
     pub(crate) fn of_stream(
+        format: F,
         name: String,
         text: Arc<dyn OpenText>,
         layout: F::Layout,
@@ -296,8 +311,9 @@ impl<F: TextFormat> TextScan<F> {
         rejected: Arc<RejectedRoute>,
         progress: Arc<ScanProgress>,
     ) -> (Self, Cursor) {
-        let texts = [Text::of_stream(name, text)].into();
-        Self::begin(texts, vec![layout], columns, [].into(), TextOptions::default(), rejected, progress)
+        let (texts, options) = ([Text::of_stream(name, text)].into(), TextOptions::default());
+        let shape = Shape::new(columns, [].into(), &options);
+        Self::begin(Arc::new(format), texts, vec![layout], shape, options, rejected, progress)
     }
 }
 
@@ -329,7 +345,7 @@ impl<F: TextFormat> TextScan<F> {
             let found = Found { rejected: vec![rejected], ..Found::default() };
             return Ok((RecordBatch::new_empty(columns.schema.clone()), 1, found));
         }
-        let parsed = F::parse(&block.bytes, &self.layouts[block.file], &self.shape);
+        let parsed = self.format.parse(&block.bytes, &self.layouts[block.file], &self.shape);
         if columns.are_plain {
             let options = RecordBatchOptions::new().with_row_count(Some(parsed.rows));
             let batch = RecordBatch::try_new_with_options(columns.schema.clone(), parsed.columns, &options)?;

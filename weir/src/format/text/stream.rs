@@ -6,6 +6,7 @@ use std::io::{BufRead, Read};
 use bytes::{Buf, Bytes};
 use flate2::bufread::MultiGzDecoder;
 
+use super::charset::{Charset, Decoded};
 use crate::error::{Error, Result};
 use crate::format::compression_of_name;
 use crate::place::{FoundFile, RangeReader};
@@ -46,16 +47,20 @@ impl Codec {
 pub(crate) enum TextStream {
     Plain(RangeReader),
     Compressed(Box<Forward<Decompressed>>),
+    Decoded(Box<Forward<Decoded>>),
     Forward(Box<Forward<Box<dyn Fill>>>),
 }
 
 impl TextStream {
-    pub(crate) fn open(file: &FoundFile, codec: Codec) -> Result<Self> {
+    pub(crate) fn open(file: &FoundFile, codec: Codec, charset: Option<Charset>) -> Result<Self> {
         let reader = file.open()?;
-        match codec {
-            Codec::Plain => Ok(Self::Plain(reader)),
-            codec => Ok(Self::Compressed(Box::new(Forward::new(Decompressed::new(reader, codec)?)))),
-        }
+        Ok(match (codec, charset) {
+            (Codec::Plain, None) => Self::Plain(reader),
+            (codec, None) => Self::Compressed(Box::new(Forward::new(Decompressed::new(reader, codec)?))),
+            (codec, Some(charset)) => {
+                Self::Decoded(Box::new(Forward::new(Decoded::new(Decompressed::new(reader, codec)?, charset))))
+            }
+        })
     }
 
     /// A text that is read from beginning to end, once.
@@ -72,6 +77,7 @@ impl TextStream {
                 Ok((bytes, is_last))
             }
             Self::Compressed(stream) => stream.read(start, length),
+            Self::Decoded(stream) => stream.read(start, length),
             Self::Forward(stream) => stream.read(start, length),
         }
     }
@@ -80,10 +86,8 @@ impl TextStream {
     pub(crate) fn taken(&mut self, advance: u64) -> u64 {
         match self {
             Self::Plain(_) | Self::Forward(_) => advance,
-            Self::Compressed(stream) => {
-                let consumed = stream.source.file().consumed();
-                consumed - std::mem::replace(&mut stream.source.reported, consumed)
-            }
+            Self::Compressed(stream) => stream.source.taken(),
+            Self::Decoded(stream) => stream.source.source.taken(),
         }
     }
 
@@ -91,11 +95,8 @@ impl TextStream {
     pub(crate) fn estimated_length(&self) -> u64 {
         match self {
             Self::Plain(reader) => reader.size(),
-            Self::Compressed(stream) => {
-                let file = stream.source.file();
-                let grown = u128::from(file.reader.size()) * u128::from(stream.end()) / file.consumed().max(1) as u128;
-                grown.min(1 << 50) as u64
-            }
+            Self::Compressed(stream) => stream.source.grown(stream.end()),
+            Self::Decoded(stream) => stream.source.source.grown(stream.end()),
             Self::Forward(stream) => stream.end(),
         }
     }
@@ -105,6 +106,7 @@ impl TextStream {
         match self {
             Self::Plain(reader) => reader.check_unchanged(),
             Self::Compressed(stream) => stream.source.file().reader.check_unchanged(),
+            Self::Decoded(stream) => stream.source.source.file().reader.check_unchanged(),
             Self::Forward(_) => Ok(()),
         }
     }
@@ -171,7 +173,7 @@ impl<S: Fill> Forward<S> {
     }
 }
 
-/// The text of a compressed file.
+/// The bytes of a file, decompressed if it is compressed.
 #[derive(Debug)]
 pub(crate) struct Decompressed {
     decoder: Decoder,
@@ -181,13 +183,14 @@ pub(crate) struct Decompressed {
 }
 
 enum Decoder {
+    Plain(Box<Compressed>),
     Gzip(Box<MultiGzDecoder<Compressed>>),
     Zstd(Box<zstd::stream::read::Decoder<'static, Compressed>>),
 }
 
 impl Decompressed {
     fn new(reader: RangeReader, codec: Codec) -> Result<Self> {
-        if reader.size() == 0 {
+        if reader.size() == 0 && codec != Codec::Plain {
             let message = format!("is empty, which is not valid for a {} file", codec.name());
             return Err(Error::input(reader.name(), message, "remove the file, or write it again"));
         }
@@ -199,13 +202,33 @@ impl Decompressed {
                 let help = "free some memory and start the run again";
                 Decoder::Zstd(Box::new(decoder.map_err(|error| Error::input(name, error, help))?))
             }
-            Codec::Gzip | Codec::Plain => Decoder::Gzip(Box::new(MultiGzDecoder::new(file))),
+            Codec::Gzip => Decoder::Gzip(Box::new(MultiGzDecoder::new(file))),
+            Codec::Plain => Decoder::Plain(Box::new(file)),
         };
         Ok(Self { decoder, codec, reported: 0 })
     }
 
+    /// The name of the file.
+    pub(crate) fn name(&self) -> &str {
+        self.file().reader.name()
+    }
+
+    /// Bytes of the file that were read since the previous call.
+    fn taken(&mut self) -> u64 {
+        let consumed = self.file().consumed();
+        consumed - std::mem::replace(&mut self.reported, consumed)
+    }
+
+    /// The estimated length of the whole text, of which this was read.
+    fn grown(&self, text: u64) -> u64 {
+        let file = self.file();
+        let grown = u128::from(file.reader.size()) * u128::from(text) / file.consumed().max(1) as u128;
+        grown.min(1 << 50) as u64
+    }
+
     fn file(&self) -> &Compressed {
         match &self.decoder {
+            Decoder::Plain(file) => file,
             Decoder::Gzip(decoder) => decoder.get_ref(),
             Decoder::Zstd(decoder) => decoder.get_ref(),
         }
@@ -225,6 +248,7 @@ impl Fill for Decompressed {
     fn fill(&mut self, bytes: &mut Vec<u8>, length: usize) -> Result<bool> {
         let missing = (length - bytes.len()) as u64;
         let read = match &mut self.decoder {
+            Decoder::Plain(file) => file.take(missing).read_to_end(bytes),
             Decoder::Gzip(decoder) => decoder.take(missing).read_to_end(bytes),
             Decoder::Zstd(decoder) => decoder.take(missing).read_to_end(bytes),
         };
@@ -238,6 +262,7 @@ impl Fill for Decompressed {
 impl Debug for Decoder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
+            Self::Plain(_) => "plain",
             Self::Gzip(_) => "gzip",
             Self::Zstd(_) => "zstd",
         })

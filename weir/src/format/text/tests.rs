@@ -108,10 +108,9 @@ fn begun(folder: &std::path::Path, content: &[u8], codec: Codec) -> (std::path::
     std::fs::write(&path, content).unwrap();
     let mut file = FoundFile::at(&path);
     file.name = "in.csv".into();
-    let place = TextPlace::File { file, codec };
+    let place = TextPlace::File { file, codec, charset: None };
     let file = Text { name: "in.csv".into(), place, data_start: 0, header_lines: 0, estimated_rows: 0 };
-    let record_end = |data: &[u8], _| memchr::memrchr(b'\n', data).map_or(0, |end| end + 1);
-    let mut cursor = Cursor::new([file].into(), record_end, 64, 1000);
+    let mut cursor = Cursor::new([file].into(), Arc::new(Jsonl), 64, 1000);
     assert!(cursor.next().unwrap().is_some());
     (path, cursor)
 }

@@ -11,7 +11,7 @@ use indicatif::HumanBytes;
 use super::Source;
 use super::origin::{Opened, Opening, Origin};
 use crate::error::{Error, Result, number_of};
-use crate::format::{self, Encoding};
+use crate::format::{self, FileForm};
 use crate::place::{Archive, FileSystem, FoundFile, file_system};
 use crate::system::disk;
 use crate::task::{Compression, FilesSpec, Format, IfChanged, IfMissing, Read, SourceSpec, Task, TaskError};
@@ -24,7 +24,7 @@ pub(crate) struct FileSet {
     /// The path or pattern, parameters filled in.
     pattern: String,
     file_system: Arc<dyn FileSystem>,
-    encoding: Encoding,
+    form: FileForm,
     read: Read,
     if_changed: IfChanged,
     if_missing: IfMissing,
@@ -50,7 +50,7 @@ impl FileSet {
             archive: declare_archive(task, &*file_system, &pattern, spec)?,
             pattern,
             file_system,
-            encoding: Encoding { format: files.format, compression: files.compression() },
+            form: FileForm::take(task, files).map_err(Box::new)?,
             read: spec.read,
             if_changed: spec.if_changed,
             if_missing: spec.if_missing(),
@@ -98,9 +98,7 @@ impl Origin for FileSet {
         };
         let table = match &nothing_to_do {
             Some(_) if opening.run.is_some() => None,
-            _ => {
-                Some(format::open(files.clone(), self.encoding, &source.declared, &source.rejected, &source.progress)?)
-            }
+            _ => Some(format::open(files.clone(), &self.form, &source.declared, &source.rejected, &source.progress)?),
         };
         let summary = format!("{}, {}{before}", number_of(files.len(), "file"), HumanBytes(bytes));
         Ok(Opened { table, bytes, summary, files, nothing_to_do })
@@ -129,6 +127,11 @@ fn declare_archive(
 
 /// The keys of a source must be consistent with its files.
 fn check_format(task: &Task, spec: &SourceSpec, files: &FilesSpec) -> Result<(), TaskError> {
+    let placed = spec.columns.iter().find(|(_, column)| column.value.position.is_some());
+    if let (Some((name, column)), true) = (placed, files.format != Format::Csv) {
+        let error = task.error(column, format!("column `{name}`: `position` is for CSV files, whose columns have one"));
+        return Err(error.with_help("remove it; `header` is the column's name in the files"));
+    }
     let (error, help) = match (files.format, &files.compression) {
         (Format::Parquet, Some(chosen)) => {
             (task.error(chosen, "a Parquet file specifies its own compression"), "remove `compression`")

@@ -108,6 +108,6 @@ impl Rows for TableRows {
     ) -> (Self::Scan, <Self::Scan as Scan>::Cursor) {
         let query = Query { snapshot: self.snapshot.clone(), sql: self.sql(columns.declared(), &pushed) };
         let layout = Layout::in_order(columns.declared().len(), 2);
-        TextScan::of_stream(self.shown.clone(), Arc::new(query), layout, columns, rejected, progress)
+        TextScan::of_stream(Csv::default(), self.shown.clone(), Arc::new(query), layout, columns, rejected, progress)
     }
 }

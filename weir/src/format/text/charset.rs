@@ -1,0 +1,148 @@
+//! Text in another encoding than UTF-8: it is decoded between the decompression and the parser.
+
+use std::fmt;
+
+use encoding_rs::{Decoder, DecoderResult, Encoding, REPLACEMENT, UTF_8, UTF_16BE, UTF_16LE};
+
+use super::stream::{Decompressed, Fill};
+use crate::error::{Error, Result};
+
+/// Bytes that are decoded at once.
+const RAW_BYTES: usize = 128 << 10;
+
+/// What is no text in the encoding becomes this byte: it is not UTF-8 either, and rejects its record.
+const INVALID: u8 = 0xff;
+
+/// Spellings of other programs, and the label in the standard.
+const ALIASES: [(&str, &str); 8] = [
+    ("latin-1", "latin1"),
+    ("latin-9", "iso-8859-15"),
+    ("latin9", "iso-8859-15"),
+    ("utf-16-le", "utf-16le"),
+    ("utf-16-be", "utf-16be"),
+    ("cp932", "windows-31j"),
+    ("cp936", "gbk"),
+    ("cp949", "euc-kr"),
+];
+
+/// An encoding other than UTF-8.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Charset {
+    encoding: &'static Encoding,
+    /// Whether a byte order mark decides on the order of bytes.
+    any_order: bool,
+}
+
+impl Charset {
+    /// The encoding with a label of the WHATWG standard; `None` is UTF-8.
+    pub(crate) fn named(label: &str) -> Result<Option<Self>, String> {
+        let lower = label.trim().to_ascii_lowercase().replace('_', "-");
+        let standard = ALIASES.iter().find(|(alias, _)| *alias == lower).map_or(lower.as_str(), |(_, label)| label);
+        let found = Encoding::for_label(standard.as_bytes())
+            .or_else(|| Encoding::for_label(label.trim().as_bytes()))
+            .filter(|encoding| *encoding != REPLACEMENT);
+        match found {
+            Some(encoding) if encoding == UTF_8 => Ok(None),
+            Some(encoding) => Ok(Some(Self { encoding, any_order: standard == "utf-16" })),
+            None => Err(format!("`{label}` is not an encoding that can be read")),
+        }
+    }
+
+    /// Its name in the standard.
+    pub(crate) fn name(self) -> &'static str {
+        self.encoding.name()
+    }
+
+    /// The encoding in which a file with these first bytes is read; fails if its byte order mark is that of another one.
+    fn of_file(self, head: &[u8], name: &str) -> Result<Self> {
+        let Some((marked, _)) = Encoding::for_bom(head) else { return Ok(self) };
+        let is_utf_16 = marked == UTF_16LE || marked == UTF_16BE;
+        if marked == self.encoding || (self.any_order && is_utf_16) {
+            return Ok(Self { encoding: marked, any_order: false });
+        }
+        let (marked, own) = (marked.name(), self.name());
+        let help = format!("specify `encoding: {}`", if is_utf_16 { "utf-16" } else { "utf-8" });
+        Err(Error::input(name, format!("begins with the byte order mark of {marked}, and `encoding` is {own}"), help))
+    }
+}
+
+impl fmt::Debug for Charset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The encoding to declare for a file that begins as UTF-16 does: with its byte order mark, or with characters of ASCII of
+/// which every second byte is zero.
+pub(crate) fn utf_16_of(head: &[u8]) -> Option<&'static str> {
+    let zeros = |at: usize| head[..head.len().min(64)].iter().skip(at).step_by(2).all(|byte| *byte == 0);
+    match head {
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Some("utf-16"),
+        [_, _, _, _, ..] if zeros(1) && !zeros(0) => Some("utf-16le"),
+        [_, _, _, _, ..] if zeros(0) && !zeros(1) => Some("utf-16be"),
+        _ => None,
+    }
+}
+
+/// The text of a file in UTF-8.
+#[derive(Debug)]
+pub(crate) struct Decoded {
+    pub(crate) source: Decompressed,
+    charset: Charset,
+    decoder: Option<DebugDecoder>,
+    raw: Vec<u8>,
+}
+
+/// The decoder, which has no form for people.
+struct DebugDecoder(Decoder);
+
+impl fmt::Debug for DebugDecoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.encoding().name())
+    }
+}
+
+impl Decoded {
+    pub(crate) fn new(source: Decompressed, charset: Charset) -> Self {
+        Self { source, charset, decoder: None, raw: Vec::new() }
+    }
+
+    /// Decodes the bytes that were read.
+    fn decode(decoder: &mut Decoder, raw: &[u8], is_last: bool, bytes: &mut Vec<u8>) {
+        let mut rest = raw;
+        loop {
+            let room = decoder.max_utf8_buffer_length_without_replacement(rest.len()).unwrap_or(rest.len() * 3) + 16;
+            let from = bytes.len();
+            bytes.resize(from + room, 0);
+            let (result, read, written) = decoder.decode_to_utf8_without_replacement(rest, &mut bytes[from..], is_last);
+            bytes.truncate(from + written);
+            rest = &rest[read..];
+            match result {
+                DecoderResult::InputEmpty => return,
+                DecoderResult::OutputFull => {}
+                DecoderResult::Malformed(..) => bytes.push(INVALID),
+            }
+        }
+    }
+}
+
+impl Fill for Decoded {
+    fn fill(&mut self, bytes: &mut Vec<u8>, length: usize) -> Result<bool> {
+        loop {
+            self.raw.clear();
+            let is_last = self.source.fill(&mut self.raw, RAW_BYTES)?;
+            let decoder = match &mut self.decoder {
+                Some(decoder) => decoder,
+                None => {
+                    let charset = self.charset.of_file(&self.raw, self.source.name())?;
+                    let decoder = charset.encoding.new_decoder_without_bom_handling();
+                    self.decoder.insert(DebugDecoder(decoder))
+                }
+            };
+            Self::decode(&mut decoder.0, &self.raw, is_last, bytes);
+            if is_last || bytes.len() >= length {
+                return Ok(is_last);
+            }
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! CSV as other programs write it: each form is read by an option, and the error without it proposes the option.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use support::{Project, Ran};
+
+/// A task that reads `in/*.csv` in a form, and writes accepted rows and unreadable records.
+fn task(form: &str, columns: &str) -> String {
+    format!(
+        r#"
+name: read
+sources:
+  src:
+    files: {{path: "in/*.csv", format: csv{form}}}
+    columns: {columns}
+sinks:
+  rows: {{from: src, mode: overwrite, files: {{path: out/rows, format: csv}}}}
+  broken: {{from: src.rejected, mode: overwrite, publish: always, files: {{path: out/broken, format: csv}}}}
+"#
+    )
+}
+
+const COLUMNS: &str = "{id: integer, name: string}";
+
+/// Reads one file in a form.
+fn read(form: &str, columns: &str, file: impl AsRef<[u8]>) -> (Project, Ran) {
+    let project = Project::empty();
+    project.file("task.yaml", task(form, columns));
+    project.file("in/a.csv", file);
+    let ran = project.run(&[]);
+    (project, ran)
+}
+
+/// Checks that a file is an error which proposes a form, and that with the form its rows are these.
+fn proposed(file: impl AsRef<[u8]>, said: &str, option: &str, rows: &[&str]) {
+    let (_, ran) = read("", COLUMNS, &file);
+    ran.ended(1, said);
+    ran.ended(1, &format!("`{option}`"));
+    accepted(&format!(", {option}"), file, rows);
+}
+
+fn accepted(form: &str, file: impl AsRef<[u8]>, rows: &[&str]) -> Project {
+    let (project, ran) = read(form, COLUMNS, file);
+    ran.ended(0, "");
+    assert_eq!(project.rows("out/rows")[1..], *rows, "{form}");
+    project
+}
+
+fn utf_16(text: &str, to_bytes: fn(u16) -> [u8; 2]) -> Vec<u8> {
+    text.encode_utf16().flat_map(to_bytes).collect()
+}
+
+#[test]
+fn another_delimiter_is_proposed() {
+    proposed("id;name\n1;Ann, Lee\n", "separated by \";\", not by \",\"", "delimiter: \";\"", &["1,\"Ann, Lee\""]);
+    proposed("id\tname\n1\tAnn\n", "separated by \"\\t\"", "delimiter: tab", &["1,Ann"]);
+    proposed("sep=;\nid;name\n1;Ann\n", "says that columns are separated by \";\"", "delimiter: \";\"", &["1,Ann"]);
+    accepted("", "sep=,\nid,name\n1,Ann\n", &["1,Ann"]);
+    accepted(", delimiter: \"||\"", "id||name\n1||a|b\n", &["1,a|b"]);
+}
+
+#[test]
+fn text_in_another_encoding_is_read_by_its_name() {
+    let excel = utf_16("\u{feff}id\tname\r\n1\tZoë\r\n", u16::to_le_bytes);
+    let (_, ran) = read(", delimiter: tab", COLUMNS, &excel);
+    ran.ended(1, "is UTF-16, not UTF-8");
+    ran.ended(1, "`encoding: utf-16`");
+    accepted(", delimiter: tab, encoding: utf-16", &excel, &["1,Zoë"]);
+    accepted(", encoding: utf-16", utf_16("\u{feff}id,name\n1,Zoë\n", u16::to_be_bytes), &["1,Zoë"]);
+    let without_mark = utf_16("id,name\n1,Zoë\n", u16::to_be_bytes);
+    proposed(without_mark, "is UTF-16, not UTF-8", "encoding: utf-16be", &["1,Zoë"]);
+    for label in ["latin-1", "windows-1252", "ISO-8859-15"] {
+        accepted(&format!(", encoding: {label}"), b"id,name\n1,Zo\xeb\n", &["1,Zoë"]);
+    }
+    accepted(", encoding: shift_jis", b"id,name\n1,\x93\xfa\x96\x7b\n", &["1,日本"]);
+    let (_, ran) = read("", "{id: integer, größe: string}", b"id,gr\xf6\xdfe\n1,x\n");
+    ran.ended(1, "its header line is not UTF-8");
+    ran.ended(1, "`encoding: windows-1252`");
+}
+
+#[test]
+fn what_is_no_text_in_the_encoding_rejects_its_row_alone() {
+    let file = b"id,name\n1,\x93\xfa\n2,\x93\n3,\xff\xff\n4,ok\n";
+    let (project, ran) = read(", encoding: shift_jis", COLUMNS, file);
+    ran.ended(0, "invalid_encoding");
+    assert_eq!(project.rows("out/rows")[1..], ["1,日", "4,ok"]);
+    let broken = project.rows("out/broken");
+    assert_eq!(broken.len(), 3, "{broken:?}");
+    assert!(broken[1].starts_with("in/a.csv,3,") && broken[1].ends_with("invalid_encoding"), "{broken:?}");
+}
+
+#[test]
+fn a_byte_order_mark_of_another_encoding_is_told() {
+    let (_, ran) = read(", encoding: windows-1252", COLUMNS, "\u{feff}id,name\n1,Ann\n");
+    ran.ended(1, "in/a.csv: begins with the byte order mark of UTF-8, and `encoding` is windows-1252");
+    ran.ended(1, "specify `encoding: utf-8`");
+    let (_, ran) = read(", encoding: utf-16le", COLUMNS, utf_16("\u{feff}id,name\n", u16::to_be_bytes));
+    ran.ended(1, "specify `encoding: utf-16`");
+}
+
+#[test]
+fn a_compressed_file_can_have_an_encoding() {
+    let project = Project::empty();
+    project.file("task.yaml", task(", encoding: utf-16", COLUMNS).replace("*.csv\"", "*.csv.zst\""));
+    let text: String = (0..50_000).map(|i| format!("{i},naïve {i}\n")).collect();
+    let text = utf_16(&format!("\u{feff}id,name\n{text}"), u16::to_le_bytes);
+    project.file("in/a.csv.zst", zstd::stream::encode_all(&text[..], 1).unwrap());
+    project.run(&[]).ended(0, "50,000");
+    assert_eq!(project.rows("out/rows").len(), 50_001);
+}
+
+#[test]
+fn a_file_without_a_header_is_read_in_the_declared_order() {
+    proposed("1,Ann\n2,Bob\n", "its first line has none of the declared columns", "header: false", &["1,Ann", "2,Bob"]);
+    let (_, ran) = read(", header: false", COLUMNS, "name,id\nAnn,1\n");
+    ran.ended(1, "its first line has the names of the columns, and `header: false` takes it for a row");
+    let (_, ran) =
+        read(", header: false", "{id: {type: integer, position: 1}, name: {type: string, position: 3}}", "1,x,Ann\n");
+    ran.ended(1, "its column 2 is not declared");
+}
+
+#[test]
+fn lines_before_the_header_and_totals_after_the_rows_are_skipped() {
+    let report = "Report,\nof 2024-01-31,\n\nid,name\n1,Ann\n2,Bob\n";
+    proposed(report, "its first line has none of the declared columns", "header: 4", &["1,Ann", "2,Bob"]);
+    accepted(", skip_lines: 2", report, &["1,Ann", "2,Bob"]);
+    accepted(", header: 4, skip_last: 1", report.to_owned() + "Total,2\n\n", &["1,Ann", "2,Bob"]);
+    let (_, ran) = read(", skip_lines: 9", COLUMNS, report);
+    ran.ended(1, "has only 6 lines, and 9 are skipped before the first record");
+}
+
+#[test]
+fn records_at_the_end_are_skipped_in_files_of_any_size() {
+    let rows: String = (0..100_000).map(|i| format!("{i},\"a\nb\"\n")).collect();
+    let (project, ran) = read(", skip_last: 2", COLUMNS, format!("id,name\n{rows}Sum,\n,\"x\ny\""));
+    ran.ended(0, "100,000");
+    assert_eq!(project.rows("out/broken").len(), 1);
+    accepted(", skip_last: 2", "id,name\n1,Ann\nSum,\n,", &["1,Ann"]);
+}
+
+#[test]
+fn comments_are_no_records() {
+    let file = "# by the station\nid,name\n1,Ann\n# \"gap\n2,Bob\n";
+    proposed(file, "its first line has none of the declared columns", "comment: \"#\"", &["1,Ann", "2,Bob"]);
+}
+
+#[test]
+fn blanks_around_values_and_names_are_trimmed_on_demand() {
+    let file = " id ,name\n 1 ,\u{a0}Ann \n2, \" Bob \" \n3,  \n";
+    let (_, ran) = read("", COLUMNS, file);
+    ran.ended(1, "column `id` is missing");
+    let project = accepted(", trim: true", file, &["1,Ann", "2, Bob ", "3,"]);
+    assert_eq!(project.rows("out/broken").len(), 1);
+}
+
+#[test]
+fn names_are_compared_loosely_on_demand() {
+    proposed("ID, Name \n1,Ann\n", "column `id` is missing", "headers: loose", &["1,Ann"]);
+    let project = Project::empty();
+    project.file("task.yaml", task("", "{id: integer, name: {type: string, header: [name, Nom, Surname]}}"));
+    project.file("in/a.csv", "id,Nom\n1,Ann\n");
+    project.file("in/b.csv", "Surname,id\nBob,2\n");
+    project.run(&[]).ended(0, "");
+    assert_eq!(project.rows("out/rows")[1..], ["1,Ann", "2,Bob"]);
+}
+
+#[test]
+fn columns_with_one_name_are_taken_apart_by_their_positions() {
+    let file = "id,name,name\n1,Ann,Lee\n";
+    let (_, ran) = read("", COLUMNS, file);
+    ran.ended(1, "duplicate column `name`: its columns 2 and 3");
+    ran.ended(1, "name: {type: ..., position: 2}");
+    let columns = "{id: integer, name: {type: string, position: 2}, surname: {type: string, position: 3}}";
+    let (project, ran) = read("", columns, file);
+    ran.ended(0, "");
+    assert_eq!(project.rows("out/rows")[1..], ["1,Ann,Lee"]);
+}
+
+#[test]
+fn a_delimiter_behind_the_last_column_is_nothing_on_demand() {
+    let said = "its header ends with a delimiter: the last column has no name";
+    proposed("id,name,\n1,Ann,\n2,Bob,\n", said, "trailing_delimiter: true", &["1,Ann", "2,Bob"]);
+    proposed("id,name,\n1,Ann\n2,Bob\n", said, "trailing_delimiter: true", &["1,Ann", "2,Bob"]);
+    let (project, ran) = read(", trailing_delimiter: true", COLUMNS, "id,name\n1,Ann,\n2,Bob,x\n3,\"\",\"\"\n");
+    ran.ended(0, "too_many_fields");
+    assert_eq!(project.rows("out/rows")[1..], ["1,Ann"]);
+    assert_eq!(project.rows("out/broken").len(), 3);
+}
+
+#[test]
+fn quotes_and_escapes_are_those_of_the_program_that_wrote_the_file() {
+    let mysql = "\"id\",\"name\"\n\"1\",\"foo (\\\"foo\\\")\"\n2,Lee\\, Cid\n3,\\N\n";
+    let project = Project::empty();
+    project.file("task.yaml", task(", escape: \"\\\\\", null_text: '\\N'", COLUMNS));
+    project.file("in/a.csv", mysql);
+    project.run(&[]).ended(0, "");
+    assert_eq!(project.rows("out/rows")[1..], ["1,\"foo (\"\"foo\"\")\"", "2,\"Lee, Cid\"", "3,"]);
+    accepted(", quote: none", "id,name\n1,\"5\n", &["1,\"\"\"5\""]);
+    accepted(", quote: \"'\"", "id,name\n1,'a,''b'\n", &["1,\"a,'b\""]);
+}
+
+#[test]
+fn lines_that_end_with_carriage_returns_are_read_on_demand() {
+    proposed("id,name\r1,Ann\r2,Bob\r", "has a bare carriage return", "line_end: cr", &["1,Ann", "2,Bob"]);
+    let (_, ran) = read(", line_end: cr", COLUMNS, "id,name\r\n1,Ann\r\n");
+    ran.ended(1, "remove `line_end: cr`");
+}
+
+#[test]
+fn files_that_were_put_together_have_no_header_among_their_rows() {
+    let file = "id,name\n1,Ann\n\u{feff}id,name\n2,Bob\n\u{feff}3,Cy\n\u{1a}";
+    let (project, ran) = read("", COLUMNS, file);
+    ran.ended(0, "repeated_header");
+    ran.ended(0, "byte_order_mark");
+    assert_eq!(project.rows("out/rows")[1..], ["1,Ann", "2,Bob"]);
+    let (project, ran) = read(", repeated_header: skip", COLUMNS, "id,name\n1,Ann\nid,name\n2,Bob\n");
+    ran.ended(0, "");
+    assert_eq!(project.rows("out/rows")[1..], ["1,Ann", "2,Bob"]);
+    assert_eq!(project.rows("out/broken").len(), 1);
+}
+
+#[test]
+fn options_that_a_format_does_not_have_are_errors_at_their_position() {
+    let wrong = |files: &str, said: &str| {
+        let project = Project::empty();
+        let text = task("", COLUMNS).replace("format: csv}\n    columns", &format!("{files}}}\n    columns"));
+        project.file("task.yaml", text);
+        project.weir(&["validate", "--task-config", "task.yaml"]).ended(2, said);
+    };
+    wrong("format: parquet, delimiter: \";\"", "task.yaml:5:59: `delimiter` is not for files with `format: parquet`");
+    wrong("format: jsonl, header: false", "`header` is not for files with `format: jsonl`");
+    wrong("format: csv, encoding: klingon", "`klingon` is not an encoding that can be read");
+    wrong("format: csv, encoding: iso-2022-kr", "`iso-2022-kr` is not an encoding that can be read");
+    wrong("format: csv, header: 0", "`0` is not true, false or the number of a line, from 1");
+    wrong("format: csv, header: 3, skip_lines: 2", "`header` has the number of a line");
+    wrong("format: csv, quote: \"''\"", "`quote` is one character of ASCII that is no letter and no digit, or `none`");
+    wrong("format: csv, delimiter: \"'\", quote: \"'\"", "`delimiter` and `quote` have the same character");
+    wrong("format: csv, delimiter: \"\"", "`delimiter` is empty");
+    wrong("format: csv, skip_last: 5000", "`skip_last` is at most 1000");
+}
+
+#[test]
+fn columns_that_no_file_can_have_are_errors_at_their_position() {
+    let wrong = |form: &str, columns: &str, said: &str| {
+        let project = Project::empty();
+        project.file("task.yaml", task(form, columns));
+        project.weir(&["validate", "--task-config", "task.yaml"]).ended(2, said);
+    };
+    wrong(
+        "",
+        "{a: string, b: {type: string, header: a}}",
+        "column `b`: it has the same name in the files as column `a`",
+    );
+    wrong(", headers: loose", "{a: string, b: {type: string, header: \" A\"}}", "same name in the files as column `a`");
+    wrong(
+        ", header: false",
+        "{a: string, b: {type: string, position: 1}}",
+        "same position in the files as column `a`, 1",
+    );
+    wrong("", "{a: {type: string, position: 0}}", "positions begin with 1");
+}
