@@ -159,3 +159,92 @@ fn mistakes_in_sql_are_told_in_words_with_what_to_write() {
         }
     }
 }
+
+/// The rejected rows with their reasons under a rule of `m`, which selects all visits and `more`.
+fn rejected(rule: &str, more: &str) -> Vec<String> {
+    let project = visits();
+    project.task("sinks:", &format!("quality: {{m: {{reject_unless: {{{rule}}}}}}}\nsinks:"));
+    ran(&project, &format!("select id, kind, day from visit {more}")).ended(0, "");
+    project.rows("out/bad")[1..].iter().map(|row| row.replace(",2023-12-31", "").replace(",2001-08-12", "")).collect()
+}
+
+#[test]
+fn of_duplicates_the_row_stays_that_the_rule_says() {
+    let more = "union all select 4, 'b', date '2024-01-01' union all select 5, null, null";
+    let twice = |keep: &str, others: &str| {
+        let ids: Vec<String> = rejected(&format!("twice: {{unique: kind, keep: {keep}}}{others}"), more)
+            .iter()
+            .map(|row| format!("{} {}", &row[..1], row.rsplit(',').next().unwrap()))
+            .collect();
+        ids.join(", ")
+    };
+    // Null is never unique.
+    assert_eq!(twice("first by day", ""), "2 twice, 4 twice, 5 twice");
+    assert_eq!(twice("last by day", ""), "2 twice, 3 twice, 5 twice");
+    assert_eq!(twice("none", ""), "2 twice, 3 twice, 4 twice, 5 twice");
+    // A row that another rule rejects is no duplicate of a good one.
+    assert_eq!(twice("last by day", ", old: \"day < date '2024-01-01'\""), "1 old, 3 twice, 4 old, 5 old");
+    let project = visits();
+    project.task("sinks:", "quality: {m: {reject_unless: {twice: {unique: kind}}}}\nsinks:");
+    ran(&project, "select id, kind, day from visit").ended(2, "add `keep: first by COLUMN`");
+    project.task("{unique: kind}", "{unique: kind, keep: first}");
+    ran(&project, "select id, kind, day from visit").ended(2, "`first` does not say which row stays");
+    project.task("keep: first", "keep: first by dya");
+    ran(&project, "select id, kind, day from visit").ended(2, "did you mean `day`?");
+    project.task("reject_unless", "warn_unless");
+    ran(&project, "select id, kind, day from visit").ended(2, "`keep` is for rules that reject");
+}
+
+#[test]
+fn a_value_must_be_in_a_column_of_another_table() {
+    let project = visits();
+    project.file("in/k/kinds.csv", "code,name\na,A\nc,C\n,none\n");
+    project.task(
+        "models:",
+        "  k: {files: {path: in/k/kinds.csv, format: csv}, columns: {code: string, name: string}}\nmodels:",
+    );
+    project.task("sinks:", "quality: {m: {reject_unless: {unknown_kind: {in: {kind: k.code}}}}}\nsinks:");
+    ran(&project, "select id, kind from visit union all select 9, null").ended(0, "");
+    assert_eq!(project.rows("out/rows"), ["id,kind", "1,a"]);
+    assert_eq!(project.rows("out/bad")[1..], ["2,b,unknown_kind", "3,b,unknown_kind", "9,,unknown_kind"]);
+    project.task("k.code}", "k.code}, allow_null: true");
+    ran(&project, "select id, kind from visit union all select 9, null").ended(0, "");
+    assert_eq!(project.rows("out/rows"), ["id,kind", "1,a", "9,"]);
+    for (from, to, said) in [
+        ("k.code", "k.cod", "`k` has no column `cod`"),
+        ("k.cod}", "m.kind}", "looks into `m` itself"),
+        ("m.kind}", "code}", "write table.column"),
+        ("kind: code}", "id: k.code}", "`id` is integer, and `k.code` is string"),
+    ] {
+        project.task(from, to);
+        ran(&project, "select id, kind from visit").ended(2, said);
+    }
+}
+
+#[test]
+fn lengths_addresses_and_days_are_rules() {
+    let values = "where id = 1 union all select 2, 'ann@example.com', null union all select 3, 'a@b', null \
+                  union all select 4, 'ann @example.com', null union all select 5, null, null";
+    let ids = |rule: &str| rejected(rule, values).iter().map(|row| row[..1].to_owned()).collect::<String>();
+    assert_eq!(ids("no_address: {email: kind}"), "1345");
+    assert_eq!(ids("no_address: {email: kind, allow_null: true}"), "134");
+    assert_eq!(ids("length: {length: {column: kind, min: 2, max: 15}}"), "145");
+    assert_eq!(ids("length: {length: {column: kind, max: 3}}"), "245");
+    // Not in the future, not older than 30 days.
+    let days = "where false union all select 1, 'x', current_date - 10 union all select 2, 'x', current_date + 1 \
+                union all select 3, 'x', current_date - 31";
+    let late = |rule: &str| rejected(rule, days).iter().map(|row| row[..1].to_owned()).collect::<String>();
+    assert_eq!(late("future: day <= current_date"), "2");
+    assert_eq!(late("old: \"day >= current_date - 30\""), "3");
+    let project = visits();
+    project.task("sinks:", "quality: {m: {reject_unless: {r: {length: {column: kind}}}}}\nsinks:");
+    for (from, to, said) in [
+        ("{column: kind}", "{column: id, min: 1}", "`length` is for text, but `id` is integer"),
+        ("{column: id, min: 1}", "{column: kind, min: 2, max: 1}", "no text has at least 2 and at most 1"),
+        ("{length: {column: kind, min: 2, max: 1}}", "{not_null: kind, allow_null: true}", "`allow_null` is for"),
+        ("{not_null: kind, allow_null: true}", "{email: kind, keep: none}", "`keep` is for `unique`"),
+    ] {
+        project.task(from, to);
+        ran(&project, "select id, kind from visit").ended(2, said);
+    }
+}

@@ -45,7 +45,19 @@ pub(crate) fn load(task: &Task) -> Result<Vec<Model>> {
             let error = task.error(path, format!("model `{name}`: {}: {what}", file.display()));
             Box::new(error.with_help("the path is relative to the task file"))
         })?;
-        models.push(parse(task, name, SourceText::new(&file, text))?);
+        let mut model = parse(task, name, SourceText::new(&file, text))?;
+        let quality = task.spec.quality.get(name);
+        for table in quality.iter().flat_map(|quality| quality.value.tables()) {
+            if table == name {
+                let error = task.error(path, format!("a rule of `{name}` looks into `{name}` itself"));
+                let help = "write `in` with a source or model that it reads";
+                return Err(Box::new(error.with_help(help)).into());
+            }
+            if !model.reads.iter().any(|read| read == table) {
+                model.reads.push(table.to_owned());
+            }
+        }
+        models.push(model);
     }
     order::by_dependency(task, models)
 }

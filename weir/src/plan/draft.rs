@@ -15,7 +15,7 @@ use crate::database::Connector;
 use crate::engine;
 use crate::error::{Error, Result};
 use crate::model::{self, Model};
-use crate::quality::{ColumnRule, Judge};
+use crate::quality::{ColumnRule, Judge, Scope};
 use crate::report::RunKey;
 use crate::route::{rejected_records, rejected_rows};
 use crate::scratch::ScratchTable;
@@ -66,6 +66,10 @@ impl Draft {
         for model in &models {
             let plan = model.plan(&engine::state(&context)).await?;
             count_scans(&mut draft.scans, &plan, 1).map_err(|error| Error::query(&model.name, error))?;
+            let quality = task.spec.quality.get(&model.name);
+            for table in quality.iter().flat_map(|quality| quality.value.tables()) {
+                *draft.scans.entry(table.to_owned()).or_default() += 1;
+            }
             let plan = engine::state(&context).optimize(&plan).map_err(|error| model.error(&error))?;
             engine::check_constants(&plan).map_err(|error| model.error(&error))?;
             let schema: SchemaRef = Arc::new(Schema::new(plan.schema().as_arrow().fields().clone()));
@@ -205,9 +209,9 @@ impl Draft {
             Some(sink) => self.sinks[*sink].columns().filter(|column| *column < columns).collect(),
             None => (0..columns).collect(),
         };
-        let judge = quality.map(|quality| {
-            Judge::bind(task, &engine::state(context), table, &schema, quality, of_targets, shown.clone())
-        });
+        let session = engine::state(context);
+        let scope = Scope { task, session: &session, table, schema: &schema, schemas: &self.schemas };
+        let judge = quality.map(|quality| Judge::bind(&scope, quality, of_targets, shown.clone()));
         Ok(Stage {
             table: table.to_owned(),
             judge: judge.transpose()?,

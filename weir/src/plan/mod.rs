@@ -103,7 +103,10 @@ impl Plan {
             let query = model.plan(&engine::state(context)).await?;
             match self.stage(&model.name) {
                 None => register(context, &model.name, Arc::new(ViewTable::new(query, None)))?,
-                Some(stage) => bound.push(stage.bind(context, Some(model), query)?),
+                Some(stage) => {
+                    let query = stage.extended(context, query).await.map_err(|error| model.error(&error))?;
+                    bound.push(stage.bind(context, Some(model), query)?);
+                }
             }
         }
         Ok(bound)
@@ -131,6 +134,16 @@ impl Plan {
 }
 
 impl Stage {
+    /// The query with the columns that rules about related rows need.
+    async fn extended(&self, context: &SessionContext, query: LogicalPlan) -> Result<LogicalPlan, DataFusionError> {
+        let Some(judge) = &self.judge else { return Ok(query) };
+        let mut tables = HashMap::new();
+        for table in judge.tables() {
+            tables.insert(table.to_owned(), context.table(table).await?.into_unoptimized_plan());
+        }
+        judge.extended(query, &tables)
+    }
+
     fn bind(
         self: &Arc<Self>,
         context: &SessionContext,
@@ -154,7 +167,8 @@ impl BoundStage {
         // What was planned over tables without rows must be what comes out over real ones.
         let planned = schema.fields().iter().map(|field| (field.name(), field.data_type()));
         let real = plan.schema();
-        if planned.eq(real.fields().iter().map(|field| (field.name(), field.data_type()))) {
+        // Columns of rules come after those of the table.
+        if planned.eq(real.fields().iter().take(schema.fields().len()).map(|field| (field.name(), field.data_type()))) {
             return Ok(plan);
         }
         let message = format!("its columns were planned as {schema:?} and are {real:?}");

@@ -6,10 +6,11 @@
 mod gate;
 mod judge;
 mod pattern;
+mod related;
 mod rule;
 mod unique;
 
 pub(crate) use gate::{breaches, of_table};
 pub(crate) use judge::{Judge, Judging, Tally};
-pub(crate) use rule::{ColumnRule, ColumnTest, Effect};
+pub(crate) use rule::{ColumnRule, ColumnTest, Effect, Scope};
 pub(crate) use unique::Keys;

@@ -85,7 +85,7 @@ fn add_rule(quality: &mut QualitySpec, reason: &str, requirement: Requirement) {
         match quality.reject_unless.get(&name) {
             Some(rule) if rule.value.requirement == requirement => return,
             None if !others.iter().any(|rules| rules.contains_key(&name)) => {
-                let rule = RuleSpec { requirement, max: None };
+                let rule = RuleSpec::of(requirement);
                 quality.reject_unless.insert(name, Spanned::new(rule, Location::UNKNOWN, Location::UNKNOWN));
                 return;
             }

@@ -5,8 +5,8 @@
 
 mod dialect;
 mod file;
-mod output_files;
 mod moving;
+mod output_files;
 mod params;
 mod project;
 mod quality;
@@ -36,7 +36,7 @@ pub use output_files::OutputFilesSpec;
 pub(crate) use params::RUN_STARTED_AT;
 pub use params::{EnvironmentSpec, Param, ParamChoice, ParamSpec, Params};
 pub use project::{ConnectionSpec, Project, ProjectSpec, RetentionSpec};
-pub use quality::{GateSpec, QualitySpec, Requirement, RuleSpec};
+pub use quality::{GateSpec, Keep, QualitySpec, Requirement, RuleSpec};
 pub use schedule::{RetriesSpec, ScheduleSpec, Span};
 pub use sink::{Mode, OutputColumnSpec, Publish, Route, SinkSpec, TableSpec};
 pub use source::{
