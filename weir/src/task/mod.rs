@@ -40,8 +40,8 @@ pub use quality::{GateSpec, Keep, QualitySpec, Requirement, RuleSpec};
 pub use schedule::{RetriesSpec, ScheduleSpec, Span};
 pub use sink::{Mode, OutputColumnSpec, Publish, Route, SinkSpec, TableSpec};
 pub use source::{
-    ColumnSpec, Compression, FetchSpec, FilesSpec, Format, IfChanged, IfMissing, OnInvalid, PostgresSourceSpec, Read,
-    SourceSpec, UnknownColumns,
+    ColumnSpec, Compression, CursorSpec, FetchSpec, FilesSpec, Format, IfChanged, IfMissing, OnInvalid,
+    PostgresSourceSpec, Read, SourceSpec, UnknownColumns,
 };
 pub use sql_type::SqlType;
 pub(crate) use sql_type::type_name;
