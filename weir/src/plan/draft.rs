@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
+use chrono::Utc;
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::datasource::empty::EmptyTable;
+use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
 use serde_saphyr::Spanned;
@@ -47,7 +49,7 @@ impl Draft {
         let sources = Source::declare_all(task)?;
         sources.iter().try_for_each(|source| source.check(fetchers))?;
         let mut draft = Self::of_tables(task, context, sources).await?;
-        draft.bind_sinks(task)?;
+        draft.bind_sinks(task, &engine::state(context))?;
         draft.check_readers(task)?;
         append_once::check(task, &draft.models, &draft.sources, &draft.sinks)?;
         Ok(draft)
@@ -84,7 +86,7 @@ impl Draft {
         Ok(draft)
     }
 
-    fn bind_sinks(&mut self, task: &Task) -> Result<()> {
+    fn bind_sinks(&mut self, task: &Task, session: &SessionState) -> Result<()> {
         for (name, spec) in &task.spec.sinks {
             let from = &spec.value.from;
             let Some(schema) = self.schemas.get(&from.value.table) else {
@@ -97,7 +99,7 @@ impl Draft {
                 (true, true) => rejected_records(),
                 (true, false) => rejected_rows(schema),
             };
-            let sink = BoundSink::bind(task, name, &spec.value, &route)?;
+            let sink = BoundSink::bind(task, session, name, &spec.value, &route)?;
             let claim = sink.target.claim();
             if let Some(other) = self.sinks.iter().find(|other| other.target.claim().overlaps(&claim)) {
                 let (what, help) = match claim {
@@ -145,9 +147,10 @@ impl Draft {
         let mut open = OpenSinks { targets: vec![], limits: ColumnLimits::new() };
         let servers: HashSet<&str> = self.sinks.iter().filter_map(|sink| sink.target.server()).collect();
         let has_several_servers = servers.len() > 1;
+        let at = task.run_started_at.unwrap_or_else(Utc::now);
         let mut identities: HashMap<String, &str> = HashMap::new();
         for (number, sink) in self.sinks.iter().enumerate() {
-            let sink_run = SinkRun { sink: &sink.name, number, key, run, connector, has_several_servers, history };
+            let sink_run = SinkRun { sink: &sink.name, number, key, run, at, connector, has_several_servers, history };
             let target = sink.open(task, &sink_run).await?;
             if let Some(other) = target.identity().and_then(|of| identities.insert(of.to_owned(), &sink.name)) {
                 let message = format!("is the table of sink `{other}` under another name");

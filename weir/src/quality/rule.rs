@@ -4,18 +4,18 @@ use std::collections::HashMap;
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use datafusion::arrow::buffer::BooleanBuffer;
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Float64Type, SchemaRef};
-use datafusion::common::{Column, DFSchema, ScalarValue};
+use datafusion::common::{Column, ScalarValue};
 use datafusion::error::DataFusionError;
 use datafusion::execution::SessionState;
 use datafusion::functions::unicode::expr_fn::character_length;
-use datafusion::logical_expr::{Expr, ExprSchemable, lit};
-use datafusion::physical_expr::PhysicalExpr;
+use datafusion::logical_expr::{Expr, lit};
 use serde_saphyr::Spanned;
 
+use super::condition::{Condition, true_of};
 use super::pattern::Pattern;
 use crate::engine::{self, Pieces, in_pieces};
 use crate::error::{Error, Result, plain};
@@ -57,7 +57,7 @@ pub(crate) struct Rule {
 
 #[derive(Debug, Clone)]
 enum Test {
-    Condition(Arc<dyn PhysicalExpr>),
+    Condition(Condition),
     NotNull(Vec<usize>),
     Finite(Vec<usize>),
     Matches {
@@ -151,7 +151,7 @@ impl Rule {
     /// Binds a rule about one row to the columns of a table.
     pub(super) fn bind(scope: &Scope<'_>, name: &str, effect: Effect, spec: &Spanned<RuleSpec>) -> Result<Self> {
         let error = |message: String| Box::new(scope.error(spec, name, message));
-        let condition = |expr| physical(scope, spec, name, expr).map(Test::Condition);
+        let condition = |expr| Condition::of(scope.session, scope.schema, expr).map(Test::Condition).map_err(error);
         let test = match &spec.value.requirement {
             Requirement::Condition(sql) => {
                 condition(model::condition(scope.task, scope.session, scope.schema, sql).map_err(error)?)?
@@ -240,8 +240,8 @@ impl Rule {
     fn tested(&self, batch: &RecordBatch) -> Result<BooleanBuffer, DataFusionError> {
         match &self.test {
             Test::Computed(column) => Ok(true_of(batch.column(*column).as_boolean())),
-            Test::Condition(expr) => {
-                let ask = |batch: &RecordBatch| is_true(expr, batch);
+            Test::Condition(condition) => {
+                let ask = |batch: &RecordBatch| condition.is_true(batch);
                 ask(batch).or_else(|error| without_failing(batch, error, ask))
             }
             Test::NotNull(columns) => Ok(not_null(batch, columns)),
@@ -272,19 +272,6 @@ fn finite(column: &ArrayRef) -> Result<BooleanBuffer, DataFusionError> {
     let numbers = cast(column, &DataType::Float64)?;
     let numbers = numbers.as_primitive::<Float64Type>().values();
     Ok(numbers.iter().map(|number| number.is_finite()).collect())
-}
-
-fn is_true(condition: &Arc<dyn PhysicalExpr>, batch: &RecordBatch) -> Result<BooleanBuffer, DataFusionError> {
-    let answer = condition.evaluate(batch)?.into_array(batch.num_rows())?;
-    Ok(true_of(answer.as_boolean()))
-}
-
-/// Where an answer is true; null is not.
-fn true_of(answer: &BooleanArray) -> BooleanBuffer {
-    match answer.nulls() {
-        Some(valid) if valid.null_count() > 0 => answer.values() & valid.inner(),
-        _ => answer.values().clone(),
-    }
 }
 
 /// The column whose null passes a rule, too.
@@ -327,15 +314,4 @@ fn as_text(column: &ArrayRef) -> Result<ArrayRef, DataFusionError> {
 /// The column with exactly this name: `col` would split the name at dots and lower its case.
 fn ident(column: &str) -> Expr {
     Expr::Column(Column::new_unqualified(column))
-}
-
-fn physical(scope: &Scope<'_>, spec: &Spanned<RuleSpec>, name: &str, expr: Expr) -> Result<Arc<dyn PhysicalExpr>> {
-    let error = |message: String| Box::new(scope.error(spec, name, message));
-    let schema = DFSchema::try_from(scope.schema.as_ref().clone()).map_err(|e| error(plain(&e)))?;
-    let kind = expr.get_type(&schema).map_err(|e| error(plain(&e)))?;
-    if kind != DataType::Boolean {
-        return Err(error(format!("a condition must be true or false, but this is {}", type_name(&kind))).into());
-    }
-    let expr = engine::checked(scope.session, expr, &schema).map_err(|e| error(plain(&e)))?;
-    Ok(scope.session.create_physical_expr(expr, &schema).map_err(|e| error(plain(&e)))?)
 }

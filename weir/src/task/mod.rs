@@ -38,7 +38,7 @@ pub use params::{EnvironmentSpec, Param, ParamChoice, ParamSpec, Params};
 pub use project::{ConnectionSpec, Project, ProjectSpec, RetentionSpec};
 pub use quality::{GateSpec, Keep, QualitySpec, Requirement, RuleSpec};
 pub use schedule::{RetriesSpec, ScheduleSpec, Span};
-pub use sink::{Mode, OutputColumnSpec, Publish, Route, SinkSpec, TableSpec};
+pub use sink::{HistorySpec, Mode, OutputColumnSpec, Publish, Route, SchemaChanges, SinkSpec, TableSpec};
 pub use source::{
     ColumnSpec, Compression, CursorSpec, FetchSpec, FilesSpec, Format, IfChanged, IfMissing, OnInvalid,
     PostgresSourceSpec, Read, SourceSpec, UnknownColumns,
