@@ -260,3 +260,138 @@ fn columns_that_no_file_can_have_are_errors_at_their_position() {
     );
     wrong("", "{a: {type: string, position: 0}}", "positions begin with 1");
 }
+
+/// A task whose sink writes `source.csv` in a form, and one that reads this with the same form.
+fn round_trip(form: &str, reads: &str) -> (Project, Project) {
+    let columns = "{id: bigint, name: string, day: date, ok: boolean}";
+    let text = task("", columns);
+    let written = text.replace("out/rows, format: csv", &format!("out/rows, format: csv{form}"));
+    let (writes, again) = (Project::empty(), Project::empty());
+    writes.file("task.yaml", written);
+    writes.file(
+        "in/a.csv",
+        "id,name,day,ok\n1,\"a;b,c|d\te\",2024-01-31,true\n2,\"say \"\"hi\"\" 'x' \\n ^ §\",,false\n3,\"two\nlines\r\nand \",,\n\
+         4,,,\n5,\"\\N\",,\n6,Zoë,,\n7,\" x \",,\n",
+    );
+    writes.run(&[]).ended(0, "");
+    again.file("task.yaml", task(reads, columns));
+    for file in writes.left("out/rows").iter().filter(|file| file.ends_with(".csv")) {
+        again.file(&format!("in/{file}"), std::fs::read(writes.path(&format!("out/rows/{file}"))).unwrap());
+    }
+    again.run(&[]).ended(0, "");
+    (writes, again)
+}
+
+#[test]
+fn what_a_sink_writes_in_a_form_a_source_with_the_same_form_reads_back() {
+    let (plain, _) = round_trip("", "");
+    for form in [
+        ", delimiter: \";\"",
+        ", delimiter: tab, encoding: utf-16",
+        ", delimiter: \"||\", quote: \"'\", header: false",
+        ", delimiter: \"§\", escape: \"\\\\\"",
+        ", encoding: windows-1252, line_end: crlf",
+        ", line_end: cr, escape: \"^\"",
+        ", quote: none, escape: \"\\\\\", delimiter: tab, null_text: '\\N'",
+        ", null_text: 'NULL', quote: \"'\", escape: \"\\\\\"",
+    ] {
+        let (_, again) = round_trip(form, form);
+        assert_eq!(again.rows("out/rows"), plain.rows("out/rows"), "{form}");
+        assert_eq!(again.rows("out/broken").len(), 1, "{form}");
+    }
+    for form in [", quoting: all", ", bom: true", ", encoding: utf-16le, bom: true"] {
+        let reads = if form.contains("utf-16") { ", encoding: utf-16" } else { "" };
+        let (_, again) = round_trip(form, reads);
+        assert_eq!(again.rows("out/rows"), plain.rows("out/rows"), "{form}");
+    }
+}
+
+#[test]
+fn files_are_written_for_excel() {
+    let (project, _) = round_trip(", delimiter: \";\", bom: true, line_end: crlf, quoting: all", ", delimiter: \";\"");
+    let text = std::fs::read_to_string(project.path("out/rows/part-00000.csv")).unwrap();
+    assert!(
+        text.starts_with("\u{feff}\"id\";\"name\";\"day\";\"ok\"\r\n\"1\";\"a;b,c|d\te\";\"2024-01-31\";\"true\"\r\n"),
+        "{text}"
+    );
+    assert!(text.contains("\r\n\"4\";;;\r\n"), "{text}");
+}
+
+#[test]
+fn a_row_that_looks_like_the_beginning_of_a_file_is_read_back() {
+    let project = Project::empty();
+    project.file("task.yaml", task("", "{a: string, b: string}"));
+    project.file("in/a.csv", "a,b\n\"a\",b\n\"\u{feff}x\",y\n");
+    project.run(&[]).ended(0, "");
+    std::fs::rename(project.path("out/rows/part-00000.csv"), project.path("in/a.csv")).unwrap();
+    std::fs::remove_dir_all(project.path("out")).unwrap();
+    std::fs::remove_dir_all(project.path(".weir")).unwrap();
+    project.run(&[]).ended(0, "");
+    assert_eq!(project.rows("out/broken").len(), 1);
+    assert_eq!(project.rows("out/rows")[1..], ["\"a\",b", "\"\u{feff}x\",y"]);
+}
+
+#[test]
+fn a_value_that_the_form_cannot_hold_ends_the_run_and_says_what_to_do() {
+    let fails = |form: &str, row: &str, said: &[&str]| {
+        let project = Project::empty();
+        let text = task("", COLUMNS).replace("out/rows, format: csv", &format!("out/rows, format: csv{form}"));
+        project.file("task.yaml", text);
+        project.file("in/a.csv", format!("id,name\n{row}\n"));
+        let ran = project.run(&[]);
+        said.iter().for_each(|said| ran.ended(1, said));
+    };
+    fails(
+        ", encoding: windows-1252",
+        "1,日本",
+        &["column `name` has the character U+65E5, which windows-1252", "encoding: utf-8"],
+    );
+    fails(", quote: none", "1,\"a,b\"", &["column `name` has a value with a delimiter or a line break", "escape: "]);
+    fails(
+        ", quote: none",
+        "1,\"\"",
+        &["column `name` has a text that without quotes would be read as null", "null_text"],
+    );
+}
+
+#[test]
+fn wrong_forms_of_a_sink_are_errors_at_their_position() {
+    let wrong = |form: &str, said: &str| {
+        let project = Project::empty();
+        project.file("task.yaml", task("", COLUMNS).replace("out/rows, format: csv", &format!("out/rows, {form}")));
+        project.weir(&["validate", "--task-config", "task.yaml"]).ended(2, said);
+    };
+    wrong("format: parquet, bom: true", "`bom` is not for files with `format: parquet`");
+    wrong("format: jsonl, delimiter: tab", "`delimiter` is not for files with `format: jsonl`");
+    wrong("format: csv, encoding: windows-1252, bom: true", "`bom` is for encodings of Unicode");
+    wrong("format: csv, quote: none, quoting: all", "`quoting: all` needs a `quote`");
+    wrong("format: csv, null_text: \"a,b\"", "`null_text` has a delimiter or a quote");
+}
+
+#[test]
+fn files_of_another_form_are_not_added_to_a_folder() {
+    let project = Project::empty();
+    let text = task("", COLUMNS).replace("rows: {from: src, mode: overwrite", "rows: {from: src, mode: append");
+    project.file("task.yaml", text.replace("    columns:", "    read: new\n    columns:"));
+    project.file("in/a.csv", "id,name\n1,Ann\n");
+    project.run(&[]).ended(0, "");
+    project.file("in/b.csv", "id,name\n2,Bob\n");
+    project.task("out/rows, format: csv", "out/rows, format: csv, delimiter: tab");
+    project.run(&[]).ended(1, "its files have another form");
+    project.task(", delimiter: tab", "");
+    project.run(&[]).ended(0, "");
+    assert_eq!(project.rows("out/rows")[1..], ["1,Ann", "2,Bob"]);
+}
+
+#[test]
+fn a_path_with_brackets_is_the_file_of_that_name_if_there_is_one() {
+    let project = Project::empty();
+    project.file("task.yaml", task("", COLUMNS));
+    project.task("in/*.csv", "in/report [1].csv");
+    project.file("in/report 1.csv", "id,name\n1,Ann\n");
+    project.run(&[]).ended(0, "");
+    assert_eq!(project.rows("out/rows")[1..], ["1,Ann"]);
+    project.file("in/report [1].csv", "id,name\n2,Bob\n");
+    project.run(&[]).ended(0, "");
+    assert_eq!(project.rows("out/rows")[1..], ["2,Bob"]);
+}

@@ -57,7 +57,7 @@ impl FileForm {
     /// Reads the form of a source's files.
     pub(crate) fn take(task: &Task, files: &FilesSpec) -> Result<Self, TaskError> {
         csv::check_keys(task, files)?;
-        let (charset, csv) = (csv::charset(task, files)?, CsvForm::take(task, files)?);
+        let (charset, csv) = (csv::charset_of(task, &files.encoding)?, CsvForm::take(task, files)?);
         Ok(Self { format: files.format, compression: files.compression(), charset, csv })
     }
 }

@@ -61,3 +61,13 @@ pub enum LineEnd {
     /// A carriage return, as on old Macs.
     Cr,
 }
+
+/// Which values of a CSV file are enclosed in quotes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Quoting {
+    /// Those that could not be read back otherwise.
+    Minimal,
+    /// All of them. Null has no quotes.
+    All,
+}

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_saphyr::Spanned;
 
+use super::dialect::{LineEnd, Quoting};
 use super::source::{Compression, Format};
 
 /// The files that a sink writes: a folder (`path`), or one file (`file`); exactly one of the two is given.
@@ -27,11 +28,64 @@ pub struct OutputFilesSpec {
     #[serde(default)]
     #[schemars(with = "Option<Compression>")]
     pub compression: Option<Spanned<Compression>>,
+    /// For CSV, what separates the columns: a character, several (`"||"`), or `tab`. Default: a comma.
+    #[serde(default)]
+    #[schemars(with = "Option<String>", example = &";")]
+    pub delimiter: Option<Spanned<String>>,
+    /// For CSV, the character that encloses a value, or `none`: then there are no quotes. Default: `"`. A quote within a value
+    /// is written twice, or with the `escape`.
+    #[serde(default)]
+    #[schemars(with = "Option<String>", example = &"none")]
+    pub quote: Option<Spanned<String>>,
+    /// For CSV, the character that is written before a quote, and without quotes before a delimiter or a line break. Default:
+    /// none.
+    #[serde(default)]
+    #[schemars(with = "Option<String>", example = &r"\\")]
+    pub escape: Option<Spanned<String>>,
+    /// For CSV, the encoding of the text, by a label of the WHATWG standard. A value with a character that it does not have ends
+    /// the run. Default: UTF-8.
+    #[serde(default)]
+    #[schemars(with = "Option<String>", example = &"windows-1252", example = &"utf-16le")]
+    pub encoding: Option<Spanned<String>>,
+    /// For CSV, whether each file begins with a line with the names of the columns. Default: `true`.
+    #[serde(default)]
+    #[schemars(with = "Option<bool>")]
+    pub header: Option<Spanned<bool>>,
+    /// For CSV, what ends a line. Default: `lf`.
+    #[serde(default)]
+    #[schemars(with = "Option<LineEnd>")]
+    pub line_end: Option<Spanned<LineEnd>>,
+    /// For CSV, the text without quotes that null is written as. Default: the empty field.
+    #[serde(default)]
+    #[schemars(with = "Option<String>", example = &r"\\N")]
+    pub null_text: Option<Spanned<String>>,
+    /// For CSV, which values are enclosed in quotes. Default: `minimal`.
+    #[serde(default)]
+    #[schemars(with = "Option<Quoting>")]
+    pub quoting: Option<Spanned<Quoting>>,
+    /// For CSV, whether each file begins with a byte order mark, by which Excel recognizes Unicode. Default: `false`.
+    #[serde(default)]
+    #[schemars(with = "Option<bool>")]
+    pub bom: Option<Spanned<bool>>,
 }
 
 impl OutputFilesSpec {
     /// A folder of files.
     pub fn folder(path: Spanned<String>, format: Format) -> Self {
-        Self { path: Some(path), file: None, format, compression: None }
+        Self {
+            path: Some(path),
+            file: None,
+            format,
+            compression: None,
+            delimiter: None,
+            quote: None,
+            escape: None,
+            encoding: None,
+            header: None,
+            line_end: None,
+            null_text: None,
+            quoting: None,
+            bom: None,
+        }
     }
 }

@@ -20,7 +20,7 @@ const MOST_SKIPPED: u32 = 1000;
 impl CsvForm {
     /// Reads the form of a source's files.
     pub(crate) fn take(task: &Task, files: &FilesSpec) -> Result<Self, TaskError> {
-        let enclosing = Enclosing::take(task, files)?;
+        let enclosing = Enclosing::take(task, &files.delimiter, &files.quote, &files.escape)?;
         let comment = files.comment.as_ref().map(|comment| text(task, "comment", comment)).transpose()?;
         let skip_last = match &files.skip_last {
             Some(number) if number.value > MOST_SKIPPED => {
@@ -78,8 +78,14 @@ pub(super) struct Enclosing {
 }
 
 impl Enclosing {
-    pub(super) fn take(task: &Task, files: &FilesSpec) -> Result<Self, TaskError> {
-        let delimiter = match &files.delimiter {
+    pub(super) fn take(
+        task: &Task,
+        delimiter: &Option<Spanned<String>>,
+        quote: &Option<Spanned<String>>,
+        escape: &Option<Spanned<String>>,
+    ) -> Result<Self, TaskError> {
+        let at = [("quote", quote.as_ref().or(delimiter.as_ref())), ("escape", escape.as_ref().or(delimiter.as_ref()))];
+        let delimiter = match delimiter {
             None => ",".to_owned(),
             Some(delimiter) => match text(task, "delimiter", delimiter)?.as_str() {
                 "tab" | "\\t" => "\t".to_owned(),
@@ -90,14 +96,13 @@ impl Enclosing {
                 other => other.to_owned(),
             },
         };
-        let quote = match &files.quote {
+        let quote = match quote {
             None => Some(b'"'),
             Some(quote) if quote.value == "none" => None,
             Some(quote) => Some(character(task, "quote", quote, ", or `none`")?),
         };
-        let escape = files.escape.as_ref().map(|escape| character(task, "escape", escape, "")).transpose()?;
-        for (key, at, byte) in [("quote", &files.quote, quote), ("escape", &files.escape, escape)] {
-            let at = at.as_ref().or(files.delimiter.as_ref());
+        let escape = escape.as_ref().map(|escape| character(task, "escape", escape, "")).transpose()?;
+        for ((key, at), byte) in at.into_iter().zip([quote, escape]) {
             if let (Some(at), Some(byte)) = (at, byte)
                 && delimiter.as_bytes().contains(&byte)
             {
@@ -131,8 +136,8 @@ fn character(task: &Task, key: &str, text: &Spanned<String>, or: &str) -> Result
 }
 
 /// The encoding of files, if it is not UTF-8.
-pub(crate) fn charset(task: &Task, files: &FilesSpec) -> Result<Option<Charset>, TaskError> {
-    let Some(encoding) = &files.encoding else { return Ok(None) };
+pub(crate) fn charset_of(task: &Task, encoding: &Option<Spanned<String>>) -> Result<Option<Charset>, TaskError> {
+    let Some(encoding) = encoding else { return Ok(None) };
     Charset::named(&encoding.value).map_err(|message| {
         task.error(encoding, message).with_help(
             "specify a label of the WHATWG encoding standard, such as utf-8, windows-1252, iso-8859-15, utf-16, shift_jis or gbk",

@@ -7,11 +7,13 @@
 mod again;
 mod declare;
 mod dialect;
-pub(crate) mod formulas;
+mod file;
+mod formulas;
 mod header;
 mod parse;
 mod propose;
 mod records;
+mod style;
 pub(crate) mod write;
 
 #[cfg(any(test, feature = "fuzzing"))]
@@ -19,12 +21,14 @@ pub(crate) mod reference;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use declare::{CsvForm, charset, check_keys};
+pub(crate) use declare::{CsvForm, charset_of, check_keys};
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use dialect::Dialect;
 pub(crate) use dialect::Strict;
+pub(crate) use file::CsvFile;
 pub(crate) use header::names as header_names;
 pub(crate) use parse::texts;
+pub(crate) use style::{CsvStyle, Style, Unwritable};
 
 use bytes::Bytes;
 

@@ -9,52 +9,88 @@ use datafusion::arrow::array::{Array, RecordBatch};
 use datafusion::arrow::buffer::BooleanBuffer;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::arrow::error::ArrowError;
+use memchr::memmem;
 
+use super::style::{BYTE_ORDER_MARK, Style, Unwritable};
 use crate::format::write::{Column, MAX_ROOM, Special, has_any, mask, push_lowest, push_plain};
+
+/// The form in which values are written.
+pub(crate) trait Form {
+    /// What separates the values of a row.
+    fn delimiter(&self) -> &[u8];
+
+    /// What ends a row.
+    fn line_end(&self) -> &[u8];
+
+    /// What encloses a value.
+    fn quote(&self) -> Option<u8>;
+
+    /// Appends a row's value.
+    fn value(&self, column: &Column, row: usize, out: &mut Vec<u8>) -> Result<(), Unwritable>;
+
+    /// Appends a text.
+    fn text(&self, text: &[u8], out: &mut Vec<u8>) -> Result<(), Unwritable>;
+}
+
+/// The number of rows, or the column with a value that cannot be written, if it is known, and why.
+pub(crate) type Written = Result<u64, (Option<usize>, Unwritable)>;
 
 /// A table as a CSV file: a header line, and a line for each row.
 pub(crate) fn file(headers: &[&str], batch: &RecordBatch) -> Result<Vec<u8>, ArrowError> {
     let mut file = Vec::new();
-    header(headers.iter().copied(), &mut file);
-    rows(batch, &(0..headers.len()).collect::<Vec<_>>(), None, &mut file)?;
+    let unwritable = |what: Unwritable| ArrowError::CsvError(what.what());
+    header(&Rfc4180, headers, &mut file).map_err(unwritable)?;
+    let columns: Vec<usize> = (0..headers.len()).collect();
+    rows(&Rfc4180, batch, &columns, None, &[], &mut file)?.map_err(|(_, what)| unwritable(what))?;
     Ok(file)
 }
 
 /// Appends a header line.
-pub(crate) fn header<'a>(names: impl Iterator<Item = &'a str>, out: &mut Vec<u8>) {
-    for (i, name) in names.enumerate() {
+pub(crate) fn header<F: Form>(form: &F, names: &[impl AsRef<str>], out: &mut Vec<u8>) -> Result<(), Unwritable> {
+    for (i, name) in names.iter().enumerate() {
         if i > 0 {
-            out.push(b',');
+            out.extend_from_slice(form.delimiter());
         }
-        text(name.as_bytes(), out);
+        form.text(name.as_ref().as_bytes(), out)?;
     }
-    out.push(b'\n');
+    out.extend_from_slice(form.line_end());
+    Ok(())
 }
 
-/// Appends the chosen rows, or all; returns their number.
-pub(crate) fn rows(
+/// Appends the chosen rows, or all. No row is written as the header is.
+pub(crate) fn rows<F: Form>(
+    form: &F,
     batch: &RecordBatch,
     columns: &[usize],
     chosen: Option<&BooleanBuffer>,
+    header: &[u8],
     out: &mut Vec<u8>,
-) -> Result<u64, ArrowError> {
+) -> Result<Written, ArrowError> {
     let columns = columns.iter().map(|column| Column::new(batch.column(*column))).collect::<Result<Vec<_>, _>>()?;
     let only = columns.len() == 1;
     let mut rows = 0;
+    let mut failed = None;
     // Space for a typical batch, so that single values need not reserve any.
     out.reserve(columns.iter().map(|column| column.length() + batch.num_rows() * SLACK).sum::<usize>().min(MAX_ROOM));
     let mut row = |row: usize| {
         let start = out.len();
-        for column in &columns {
-            write(column, row, out);
-            out.push(b',');
+        for (i, column) in columns.iter().enumerate() {
+            if let Err(what) = form.value(column, row, out) {
+                failed.get_or_insert((Some(i), what));
+            }
+            out.extend_from_slice(form.delimiter());
         }
-        if only && out.len() == start + 1 {
+        out.truncate(out.len() - form.delimiter().len());
+        if only && out.len() == start {
             // A blank line would be skipped when it is read again.
-            out.splice(start.., *b"\"\",");
+            match form.quote() {
+                Some(quote) => out.extend_from_slice(&[quote, quote]),
+                None => _ = failed.get_or_insert((Some(0), Unwritable::Blank)),
+            }
         }
-        if let Some(last) = out.last_mut() {
-            *last = b'\n';
+        out.extend_from_slice(form.line_end());
+        if out[start..] == *header || out[start..].starts_with(BYTE_ORDER_MARK) {
+            enclose_first(form, start, out);
         }
         rows += 1;
     };
@@ -62,7 +98,33 @@ pub(crate) fn rows(
         Some(chosen) => chosen.set_indices().for_each(&mut row),
         None => (0..batch.num_rows()).for_each(&mut row),
     }
-    Ok(rows)
+    Ok(failed.map_or(Ok(rows), Err))
+}
+
+/// Encloses the first value of a row in quotes, so that the row does not look like the beginning of a file.
+#[cold]
+fn enclose_first<F: Form>(form: &F, start: usize, out: &mut Vec<u8>) {
+    let Some(quote) = form.quote().filter(|quote| out[start] != *quote) else { return };
+    let row = &out[start..out.len() - form.line_end().len()];
+    let end = start + memmem::find(row, form.delimiter()).unwrap_or(row.len());
+    out.insert(end, quote);
+    out.insert(start, quote);
+}
+
+/// The column of a batch with a character.
+pub(crate) fn column_with(
+    batch: &RecordBatch,
+    columns: &[usize],
+    character: char,
+) -> Result<Option<usize>, ArrowError> {
+    for (i, column) in columns.iter().enumerate() {
+        if let Column::Text(values) = Column::new(batch.column(*column))?
+            && values.iter().flatten().any(|text| text.contains(character))
+        {
+            return Ok(Some(i));
+        }
+    }
+    Ok(None)
 }
 
 /// Whether values of a type can be written as CSV and read again.
@@ -70,25 +132,73 @@ pub(crate) fn can_hold(kind: &DataType) -> bool {
     Column::takes(kind)
 }
 
-/// Appends a row's value.
-#[inline(always)]
-fn write(column: &Column, row: usize, out: &mut Vec<u8>) {
-    match column {
-        Column::Text(values) if values.is_valid(row) => {
-            let view = values.views()[row];
-            match view as u32 {
-                0 => out.extend_from_slice(b"\"\""),
-                length @ 1..=12 if mask::<Csv>(view >> 32) == 0 => push_lowest(view >> 32, length as usize, out),
-                _ => text(values.value(row).as_bytes(), out),
+/// RFC 4180.
+pub(crate) struct Rfc4180;
+
+impl Form for Rfc4180 {
+    #[inline(always)]
+    fn delimiter(&self) -> &[u8] {
+        b","
+    }
+
+    #[inline(always)]
+    fn line_end(&self) -> &[u8] {
+        b"\n"
+    }
+
+    #[inline(always)]
+    fn quote(&self) -> Option<u8> {
+        Some(b'"')
+    }
+
+    #[inline(always)]
+    fn value(&self, column: &Column, row: usize, out: &mut Vec<u8>) -> Result<(), Unwritable> {
+        match column {
+            Column::Text(values) if values.is_valid(row) => {
+                let view = values.views()[row];
+                match view as u32 {
+                    0 => out.extend_from_slice(b"\"\""),
+                    length @ 1..=12 if mask::<Csv>(view >> 32) == 0 => push_lowest(view >> 32, length as usize, out),
+                    _ => text(values.value(row).as_bytes(), out),
+                }
             }
+            Column::Boolean(values) if values.is_valid(row) => {
+                out.extend_from_slice(if values.value(row) { b"true" } else { b"false" });
+            }
+            Column::Number(values) | Column::Time(values) if values.is_valid(row) => {
+                push_plain(values, row, out);
+            }
+            _ => {}
         }
-        Column::Boolean(values) if values.is_valid(row) => {
-            out.extend_from_slice(if values.value(row) { b"true" } else { b"false" });
-        }
-        Column::Number(values) | Column::Time(values) if values.is_valid(row) => {
-            push_plain(values, row, out);
-        }
-        _ => {}
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn text(&self, value: &[u8], out: &mut Vec<u8>) -> Result<(), Unwritable> {
+        text(value, out);
+        Ok(())
+    }
+}
+
+impl Form for Style {
+    fn delimiter(&self) -> &[u8] {
+        self.delimiter.as_bytes()
+    }
+
+    fn line_end(&self) -> &[u8] {
+        self.line_end.as_bytes()
+    }
+
+    fn quote(&self) -> Option<u8> {
+        self.quote
+    }
+
+    fn value(&self, column: &Column, row: usize, out: &mut Vec<u8>) -> Result<(), Unwritable> {
+        Style::value(self, column, row, out)
+    }
+
+    fn text(&self, text: &[u8], out: &mut Vec<u8>) -> Result<(), Unwritable> {
+        Style::text(self, text, out)
     }
 }
 
@@ -149,7 +259,7 @@ mod tests {
     fn written(batch: &RecordBatch, chosen: Option<&BooleanBuffer>) -> String {
         let mut out = Vec::new();
         let columns: Vec<usize> = (0..batch.num_columns()).collect();
-        rows(batch, &columns, chosen, &mut out).unwrap();
+        rows(&Rfc4180, batch, &columns, chosen, &[], &mut out).unwrap().unwrap();
         String::from_utf8(out).unwrap()
     }
 

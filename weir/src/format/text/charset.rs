@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use encoding_rs::{Decoder, DecoderResult, Encoding, REPLACEMENT, UTF_8, UTF_16BE, UTF_16LE};
+use encoding_rs::{Decoder, DecoderResult, EncoderResult, Encoding, REPLACEMENT, UTF_8, UTF_16BE, UTF_16LE};
 
 use super::stream::{Decompressed, Fill};
 use crate::error::{Error, Result};
@@ -63,6 +63,33 @@ impl Charset {
         let (marked, own) = (marked.name(), self.name());
         let help = format!("specify `encoding: {}`", if is_utf_16 { "utf-16" } else { "utf-8" });
         Err(Error::input(name, format!("begins with the byte order mark of {marked}, and `encoding` is {own}"), help))
+    }
+
+    /// Whether it has every character.
+    pub(crate) fn is_unicode(self) -> bool {
+        self.encoding == UTF_16LE || self.encoding == UTF_16BE
+    }
+
+    /// Appends a text in the encoding. Fails with a character that it does not have.
+    pub(crate) fn encode(self, text: &str, out: &mut Vec<u8>) -> Result<(), char> {
+        if self.encoding == UTF_16LE || self.encoding == UTF_16BE {
+            let to_bytes = if self.encoding == UTF_16LE { u16::to_le_bytes } else { u16::to_be_bytes };
+            text.encode_utf16().for_each(|unit| out.extend_from_slice(&to_bytes(unit)));
+            return Ok(());
+        }
+        let mut encoder = self.encoding.new_encoder();
+        let mut rest = text;
+        loop {
+            // Room for the rest, and for what switches a stateful encoding back.
+            out.reserve(encoder.max_buffer_length_from_utf8_without_replacement(rest.len()).unwrap_or(rest.len()) + 16);
+            let (result, read) = encoder.encode_from_utf8_to_vec_without_replacement(rest, out, true);
+            rest = &rest[read..];
+            match result {
+                EncoderResult::InputEmpty => return Ok(()),
+                EncoderResult::OutputFull => {}
+                EncoderResult::Unmappable(missing) => return Err(missing),
+            }
+        }
     }
 }
 

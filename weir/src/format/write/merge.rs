@@ -6,7 +6,7 @@ use std::path::Path;
 
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
-use super::{FileLayout, FileWriter, Output, OutputColumn, WriteError, csv};
+use super::{FileLayout, FileWriter, Output, OutputColumn, WriteError};
 
 /// Bytes that are copied at once.
 const CHUNK: usize = 128 << 10;
@@ -24,10 +24,9 @@ pub(crate) fn merge<'a>(
     let mut writer = FileWriter::begin(out, &layout)?;
     for file in files {
         match &mut writer {
-            FileWriter::Csv { out, .. } => {
-                let mut header = Vec::new();
-                csv::write::header(layout.names(), &mut header);
-                copy_text(file, &header, out)?;
+            FileWriter::Csv(csv) => {
+                let beginning = csv.beginning()?;
+                copy_text(file, &beginning, csv.text())?;
             }
             FileWriter::Jsonl(out, ..) => copy_text(file, b"", out)?,
             FileWriter::Parquet(out) => {

@@ -48,8 +48,8 @@ pub(crate) struct FileLayout {
     pub(crate) format: Format,
     pub(crate) compression: Compression,
     pub(crate) columns: Vec<OutputColumn>,
-    /// Whether texts that look like formulas are escaped.
-    pub(crate) escape_formulas: bool,
+    /// The form of CSV files.
+    pub(crate) csv: csv::CsvStyle,
 }
 
 impl FileLayout {
@@ -66,11 +66,16 @@ impl FileLayout {
     /// Encodes a batch into nothing.
     pub(crate) fn try_encode(&self, batch: &RecordBatch) -> Result<(), WriteError> {
         let mut writer = FileWriter::begin(Box::new(Discarded::default()), self)?;
-        writer.write(batch, None)?;
+        match writer.write(batch, None) {
+            // What the form of the file cannot hold is a matter of the values, and these are none of the run's.
+            Err(WriteError::Value { .. }) => {}
+            written => _ = written?,
+        }
         writer.finish().map(drop)
     }
 
-    fn names(&self) -> impl Iterator<Item = &str> {
+    /// The names of the columns in the files.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.columns.iter().map(|column| column.name.as_str())
     }
 }
@@ -107,11 +112,24 @@ pub(crate) enum WriteError {
     Arrow(#[from] ArrowError),
     #[error(transparent)]
     Parquet(#[from] ParquetError),
+    /// A value cannot be written in the form of the file; its column, if it is known.
+    #[error("{} has {}", column.as_ref().map_or("the text".to_owned(), |name| format!("column `{name}`")), what.what())]
+    Value { column: Option<String>, what: csv::Unwritable },
+}
+
+impl WriteError {
+    /// What to do about it, if it is not about the disk.
+    pub(crate) fn help(&self) -> Option<&'static str> {
+        match self {
+            Self::Value { what, .. } => Some(what.help()),
+            _ => None,
+        }
+    }
 }
 
 /// Encodes rows into one file.
 pub(crate) enum FileWriter {
-    Csv { out: TextFile, columns: Vec<usize>, escape_formulas: bool },
+    Csv(Box<csv::CsvFile>),
     Jsonl(TextFile, Vec<usize>, jsonl::write::Keys),
     Parquet(Box<parquet::write::ParquetFile>),
 }
@@ -120,8 +138,8 @@ impl FileWriter {
     /// Begins a file.
     pub(crate) fn begin(out: Box<dyn Output>, layout: &FileLayout) -> Result<Self, WriteError> {
         let mut file = Self::continued(out, layout)?;
-        if let Self::Csv { out, .. } = &mut file {
-            csv::write::header(layout.names(), out.buffer());
+        if let Self::Csv(file) = &mut file {
+            file.begin()?;
         }
         Ok(file)
     }
@@ -130,10 +148,7 @@ impl FileWriter {
     fn continued(out: Box<dyn Output>, layout: &FileLayout) -> Result<Self, WriteError> {
         let columns = layout.columns.iter().map(|column| column.index).collect();
         Ok(match layout.format {
-            Format::Csv => {
-                let out = TextFile::new(out, layout.compression)?;
-                Self::Csv { out, columns, escape_formulas: layout.escape_formulas }
-            }
+            Format::Csv => Self::Csv(Box::new(csv::CsvFile::new(TextFile::new(out, layout.compression)?, layout)?)),
             Format::Jsonl => {
                 let keys = jsonl::write::Keys::new(layout.names());
                 Self::Jsonl(TextFile::new(out, layout.compression)?, columns, keys)
@@ -148,12 +163,7 @@ impl FileWriter {
     /// Writes the chosen rows, or all; returns their number.
     pub(crate) fn write(&mut self, batch: &RecordBatch, chosen: Option<&BooleanBuffer>) -> Result<u64, WriteError> {
         match self {
-            Self::Csv { out, columns, escape_formulas } => {
-                let escaped = escape_formulas.then(|| csv::formulas::escaped(batch, columns)).transpose()?;
-                let rows = csv::write::rows(escaped.as_ref().unwrap_or(batch), columns, chosen, out.buffer())?;
-                out.write_full()?;
-                Ok(rows)
-            }
+            Self::Csv(file) => file.write(batch, chosen),
             Self::Jsonl(out, columns, keys) => {
                 let rows = jsonl::write::rows(batch, columns, keys, chosen, out.buffer())?;
                 out.write_full()?;
@@ -166,7 +176,8 @@ impl FileWriter {
     /// The text, of a text format.
     fn text(&mut self) -> Option<&mut TextFile> {
         match self {
-            Self::Csv { out, .. } | Self::Jsonl(out, ..) => Some(out),
+            Self::Csv(file) => Some(file.text()),
+            Self::Jsonl(out, ..) => Some(out),
             Self::Parquet(_) => None,
         }
     }
@@ -174,7 +185,8 @@ impl FileWriter {
     /// Completes the file and waits until it is durable; returns its bytes.
     pub(crate) fn finish(self) -> Result<u64, WriteError> {
         match self {
-            Self::Csv { out, .. } | Self::Jsonl(out, ..) => Ok(out.finish()?),
+            Self::Csv(file) => file.finish(),
+            Self::Jsonl(out, ..) => Ok(out.finish()?),
             Self::Parquet(file) => Ok(file.finish()?),
         }
     }

@@ -152,7 +152,7 @@ mod tests {
         let path = folder.path().join("file");
         let column = |name: &str, index, kind| OutputColumn { name: name.into(), of_route: name.into(), index, kind };
         let columns = vec![column("n", 0, DataType::Int64), column("t", 1, DataType::Utf8View)];
-        let layout = FileLayout { format, compression, columns, escape_formulas: false };
+        let layout = FileLayout { format, compression, columns, csv: Default::default() };
         let file = Arc::new(SharedFile::begin(Box::new(SyncedFile::create(&path).unwrap()), &layout).unwrap());
         std::thread::scope(|scope| {
             for thread in 0..3 {

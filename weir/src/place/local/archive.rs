@@ -83,6 +83,16 @@ pub(super) fn split(pattern: &Path) -> (PathBuf, Vec<String>) {
     (plain[..folder].iter().collect(), names[folder..].to_vec())
 }
 
+/// The path that a pattern is if its brackets are no wildcards; `None` if it has none, or other wildcards.
+pub(super) fn named(pattern: &Path) -> Option<PathBuf> {
+    let names = pattern.iter().map(|name| {
+        let name = name.to_string_lossy();
+        literal(&name).or_else(|| (!name.contains(['*', '?'])).then(|| name.into_owned()))
+    });
+    let path = names.collect::<Option<PathBuf>>()?;
+    pattern.to_string_lossy().contains('[').then_some(path)
+}
+
 /// The literal name that a component of a pattern matches, if it matches only one.
 fn literal(component: &str) -> Option<String> {
     let mut name = String::new();
@@ -302,6 +312,18 @@ mod tests {
         ] {
             let (found, found_rest) = split(Path::new(pattern));
             assert_eq!((found, found_rest), (PathBuf::from(base), rest.into_iter().map(str::to_owned).collect()));
+        }
+    }
+
+    #[test]
+    fn brackets_can_be_part_of_a_name() {
+        for (pattern, expected) in [
+            ("in/report [1].csv", Some("in/report [1].csv")),
+            ("/[[]x[]]/a[1].csv", Some("/[x]/a[1].csv")),
+            ("in/*/a[1].csv", None),
+            ("in/a.csv", None),
+        ] {
+            assert_eq!(named(Path::new(pattern)), expected.map(PathBuf::from), "{pattern}");
         }
     }
 

@@ -65,10 +65,14 @@ pub(crate) async fn found(name: String, path: &Path) -> Result<FoundFile> {
     Ok(FoundFile::of(Arc::new(LocalFileSystem::new()), name, path, &location).await?.local(held))
 }
 
+/// The files that match a pattern. One with brackets that is the very name of a file means that file.
 fn matching(pattern: &str) -> Result<Vec<PathBuf>> {
     let unreadable = |path: &Path, error: &std::io::Error| {
         Error::input(shown(path), error, "fix or remove it, or give the user that runs weir read access")
     };
+    if let Some(path) = archive::named(Path::new(pattern)).filter(|path| path.is_file()) {
+        return Ok(vec![path]);
+    }
     let entries = glob::glob(pattern).map_err(|error| Error::input(pattern, error, "correct the pattern"))?;
     let entries = entries.map(|entry| entry.map_err(|error| unreadable(error.path(), error.error())));
     let others = not_utf8::matching(pattern).map_err(|error| unreadable(Path::new(pattern), &error))?;

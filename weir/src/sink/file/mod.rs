@@ -15,7 +15,7 @@ use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::buffer::BooleanBuffer;
 use datafusion::error::DataFusionError;
 
-use super::local::{access, check_values, declared, layout, local_path};
+use super::local::{access, check_values, declared, failed, layout, local_path};
 use super::{Claim, Kind, OpenTarget, Part, Parts, Pending, Prepared, SinkRun, Target, Writing, Written};
 use crate::error::{Error, Result};
 use crate::format::compression_of_name;
@@ -29,7 +29,7 @@ pub(super) const KIND: Kind = Kind {
     key: "files",
     tag: pending::TAG,
     is_declared: |spec| spec.files.as_ref().is_some_and(|files| files.file.is_some()),
-    bind: |task, name, spec, columns, _| Ok(Box::new(FileTarget::bind(task, name, spec, columns)?)),
+    bind: |task, name, spec, columns| Ok(Box::new(FileTarget::bind(task, name, spec, columns)?)),
     is_server: false,
     transactions: pending::transactions,
     read: |json| Ok(Box::new(serde_json::from_value::<NamedFile>(json)?)),
@@ -156,7 +156,7 @@ impl Part for FilePart {
     fn write(&mut self, batch: &RecordBatch, chosen: Option<&BooleanBuffer>) -> Result<()> {
         let file = &self.file;
         check_values(&file.sink, &file.target, &self.layout, batch, chosen)?;
-        self.rows += self.writer.write(batch, chosen).map_err(|error| file.error(&file.staged(), error))?;
+        self.rows += self.writer.write(batch, chosen).map_err(|error| failed(&file.sink, &file.target, error))?;
         Ok(())
     }
 

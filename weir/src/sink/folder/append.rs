@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::manifest::{Addition, list};
 use super::pending::{Folder, part_prefix};
-use super::{OpenFolder, manifest_columns};
+use super::{OpenFolder, manifest_columns, mode_name};
 use crate::error::{Error, Result};
 use crate::format::write::{FileLayout, SyncedFile, merge};
 use crate::report::State;
@@ -102,8 +102,8 @@ impl OpenFolder {
         let mut former = Former::default();
         let Some(manifest) = manifest else { return Ok(Self { folder, mode, layout, former }) };
         let refused = |message: String, help: &str| Err(Error::sink(&folder.sink, &folder.target, message, help));
-        if manifest.mode != mode.name() {
-            let message = format!("was written with `mode: {}`, and the task has `{}`", manifest.mode, mode.name());
+        if manifest.mode != mode_name(mode) {
+            let message = format!("was written with `mode: {}`, and the task has `{}`", manifest.mode, mode_name(mode));
             return refused(message, &format!("specify `mode: {}` as before; or {ANOTHER}", manifest.mode));
         }
         if mode == Mode::Overwrite {
@@ -114,6 +114,13 @@ impl OpenFolder {
             return refused(
                 format!("its files are {}, and what is added would be {format}", manifest.format),
                 &format!("specify `format: {}` as before; or {ANOTHER}", manifest.format),
+            );
+        }
+        if manifest.form != layout.csv.shown() {
+            return refused(
+                "its files have another form, such as another delimiter or encoding, than what is added would have"
+                    .to_owned(),
+                &format!("specify the keys of `files` as before; or {ANOTHER}"),
             );
         }
         if manifest.columns != columns {

@@ -22,6 +22,9 @@ pub(super) struct Manifest {
     /// How the files' names end.
     #[serde(default)]
     pub(super) format: String,
+    /// The form of CSV files, if it is not the default.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(super) form: String,
     #[serde(default)]
     pub(super) columns: Vec<ManifestColumn>,
     /// Rows and bytes of all files.

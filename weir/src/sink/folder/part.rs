@@ -1,14 +1,14 @@
 //! A file of a folder while it is written: one part, by one reader.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::buffer::BooleanBuffer;
 
 use super::pending::Folder;
-use crate::error::{Error, Result};
-use crate::format::write::{FileLayout, FileWriter, SyncedFile, WriteError};
-use crate::sink::local::{WRITABLE, check_values};
+use crate::error::Result;
+use crate::format::write::{FileLayout, FileWriter, SyncedFile};
+use crate::sink::local::{check_values, failed};
 use crate::sink::{Part, Written};
 
 /// A file that is being written.
@@ -31,24 +31,20 @@ impl FilePart {
         let (sink, target) = (folder.sink.clone(), folder.target.clone());
         Ok(Self { sink, target, path, name, layout: layout.clone(), writer, rows: 0 })
     }
-
-    fn error(sink: &str, path: &Path, error: WriteError) -> Error {
-        Error::sink(sink, path, &error, WRITABLE).because(error)
-    }
 }
 
 impl Part for FilePart {
     fn write(&mut self, batch: &RecordBatch, chosen: Option<&BooleanBuffer>) -> Result<()> {
         check_values(&self.sink, &self.target, &self.layout, batch, chosen)?;
         let written = self.writer.write(batch, chosen);
-        let rows = written.map_err(|error| Self::error(&self.sink, &self.path, error))?;
+        let rows = written.map_err(|error| failed(&self.sink, &self.target, error))?;
         self.rows += rows;
         Ok(())
     }
 
     fn finish(self: Box<Self>) -> Result<Written> {
         let Self { sink, path, name, writer, rows, .. } = *self;
-        let bytes = writer.finish().map_err(|error| Self::error(&sink, &path, error))?;
+        let bytes = writer.finish().map_err(|error| failed(&sink, &path, error))?;
         Ok(Written { rows, bytes, files: vec![name] })
     }
 }

@@ -30,7 +30,6 @@ async fn commit(sink: &dyn Prepared) -> Result<()> {
 fn folder(target: &Path, run: &str) -> Folder {
     let (key, connector) = (RunKey::new("applications", "default"), connector());
     let sink = SinkRun {
-        at: chrono::Utc::now(),
         sink: "members",
         number: 0,
         key: &key,
@@ -48,7 +47,7 @@ fn open(target: &Path, run: &str, mode: Mode) -> Result<OpenFolder> {
         format: Format::Csv,
         compression: Compression::None,
         columns: vec![column],
-        escape_formulas: false,
+        csv: Default::default(),
     };
     OpenFolder::new(folder(target, run), mode, layout, &|_| Ok(Some(State::Done)))
 }

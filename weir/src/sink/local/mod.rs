@@ -4,14 +4,16 @@ pub(super) mod access;
 pub(super) mod lock;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::buffer::BooleanBuffer;
 use serde_saphyr::Spanned;
 
 use crate::error::{Error, Result};
+use crate::format::csv::{CsvStyle, Style};
 use crate::format::write::{
-    FileLayout, InvalidValue, OutputColumn, can_be_compressed, can_hold, invalid_value, name_of,
+    FileLayout, InvalidValue, OutputColumn, WriteError, can_be_compressed, can_hold, invalid_value, name_of,
 };
 use crate::task::{Compression, Format, Mode, OutputFilesSpec, SinkSpec, Task, TaskError, type_name};
 
@@ -45,22 +47,10 @@ pub(super) fn layout(
 ) -> Result<FileLayout> {
     let files = declared(name, spec)?;
     let refused = |message: String, help: &str| Box::new(task.error(&spec.from, message).with_help(help));
-    let what = if files.file.is_some() { "file" } else { "folder" };
-    if !matches!(spec.mode, Mode::Overwrite | Mode::Append) || !spec.primary_key.is_empty() || spec.update_key.is_some()
-    {
+    if spec.mode == Mode::Merge || !spec.primary_key.is_empty() || spec.update_key.is_some() {
+        let what = if files.file.is_some() { "file" } else { "folder" };
         let message = format!("sink `{name}` is a {what}, which has no keys");
-        return Err(
-            refused(message, "`overwrite` and `append` are its modes; the others and keys are for tables").into()
-        );
-    }
-    let of_tables = [
-        ("partition_by", !spec.partition_by.is_empty()),
-        ("deleted_when", spec.deleted_when.is_some()),
-        ("soft_delete", spec.soft_delete.is_some()),
-        ("history", spec.history.is_some()),
-    ];
-    if let Some((key, _)) = of_tables.iter().find(|(_, is_there)| *is_there) {
-        return Err(refused(format!("sink `{name}` is a {what}, and `{key}` is for tables"), "remove it").into());
+        return Err(refused(message, "`mode: merge` and keys are for tables").into());
     }
     if spec.escape_formulas && files.format != Format::Csv {
         let message = format!("sink `{name}`: `escape_formulas` is for CSV files, which spreadsheet programs open");
@@ -79,7 +69,10 @@ pub(super) fn layout(
         format: files.format,
         compression: compression(task, name, files, by_name).map_err(Box::new)?,
         columns,
-        escape_formulas: spec.escape_formulas,
+        csv: CsvStyle {
+            escape_formulas: spec.escape_formulas,
+            declared: Style::take(task, files).map_err(Box::new)?.map(Arc::new),
+        },
     })
 }
 
@@ -106,6 +99,11 @@ fn compression(
         (None, _) if files.format == Format::Parquet => Ok(Compression::Snappy),
         (None, told) => Ok(told.unwrap_or(Compression::None)),
     }
+}
+
+/// The error of rows that could not be written to a file.
+pub(super) fn failed(sink: &str, path: &Path, error: WriteError) -> Error {
+    Error::sink(sink, path, &error, error.help().unwrap_or(WRITABLE)).because(error)
 }
 
 /// Fails if a chosen row has a value that the format cannot hold.
