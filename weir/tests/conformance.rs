@@ -69,6 +69,7 @@ fn kinds() -> Vec<Box<dyn Kind>> {
     vec![
         Box::new(Folder::new("")),
         Box::new(Folder::new("replace_folder: out")),
+        Box::new(Partitions::new()),
         Box::new(File(Project::empty())),
         Box::new(Postgres::new()),
     ]
@@ -79,6 +80,7 @@ fn kinds_to_lose() -> Vec<Box<dyn Kind>> {
     vec![
         Box::new(Folder::new("")),
         Box::new(Folder::new("replace_folder: out")),
+        Box::new(Partitions::new()),
         Box::new(File(Project::empty())),
         Box::new(Postgres::alone()),
     ]
@@ -154,6 +156,98 @@ impl Kind for Folder {
         for name in self.left().into_iter().filter(|name| !name.ends_with("-lock")) {
             let folder = if name.starts_with(".out.") { name } else { format!("out/{name}") };
             fs::remove_dir_all(self.project.path(&folder)).unwrap();
+        }
+    }
+
+    fn lose(&self) {
+        self.reset();
+    }
+}
+
+/// A folder of partitions.
+struct Partitions(Project);
+
+impl Partitions {
+    fn new() -> Self {
+        Self(Project::empty())
+    }
+
+    /// The rows of the files below a folder, with the values that the names of the folders have.
+    fn rows_below(folder: &std::path::Path, item: Option<&str>, rows: &mut Vec<String>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let entry = entry.unwrap();
+            let name = entry.file_name().into_string().unwrap();
+            match (name.strip_prefix("item="), item) {
+                (Some(item), _) => Self::rows_below(&entry.path(), Some(item), rows),
+                (None, Some(item)) => {
+                    let text = fs::read_to_string(entry.path()).unwrap();
+                    rows.extend(text.lines().skip(1).map(|amount| format!("{item},{amount}")));
+                }
+                (None, None) if name.ends_with(".csv") => rows.push(fs::read_to_string(entry.path()).unwrap()),
+                _ => {}
+            }
+        }
+    }
+}
+
+impl Kind for Partitions {
+    fn name(&self) -> &'static str {
+        "folder of partitions"
+    }
+
+    fn takes(&self, mode: &str) -> bool {
+        ["overwrite", "append", "replace"].contains(&mode)
+    }
+
+    fn project(&self) -> &Project {
+        &self.0
+    }
+
+    fn target(&self) -> String {
+        "partition_by: [item], files: {path: out/stock, format: csv}".to_owned()
+    }
+
+    fn rows(&self) -> Option<Vec<String>> {
+        let folder = self.0.path("out/stock");
+        folder.exists().then(|| {
+            let mut rows = vec![];
+            Self::rows_below(&folder, None, &mut rows);
+            rows.sort();
+            rows
+        })
+    }
+
+    fn left(&self) -> Vec<String> {
+        self.0.left("out").into_iter().filter(|name| name.starts_with('.')).collect()
+    }
+
+    fn reset(&self) {
+        let _ = fs::remove_dir_all(self.0.path("out"));
+    }
+
+    fn put_foreign(&self) -> &'static str {
+        self.0.file("out/stock/item=bolt/diary.txt", "mine");
+        "item=bolt/diary.txt: was not written by a run of this task"
+    }
+
+    fn has_foreign(&self) -> bool {
+        fs::read_to_string(self.0.path("out/stock/item=bolt/diary.txt")).is_ok_and(|text| text == "mine")
+    }
+
+    fn put_rows_of_others(&self) -> &'static str {
+        self.0.file("out/stock/item=mine/part-00000.csv", "amount\n1\n");
+        "item=mine/part-00000.csv: was not written by a run of this task"
+    }
+
+    fn refuse(&self) -> &'static str {
+        self.reset();
+        self.0.file("out", "a file in the place of the folder");
+        "sink `stock`: "
+    }
+
+    fn lose_prepared(&self) {
+        for name in self.left().into_iter().filter(|name| !name.ends_with("-lock")) {
+            fs::remove_dir_all(self.0.path(&format!("out/{name}"))).unwrap();
         }
     }
 
@@ -274,8 +368,8 @@ impl Kind for Postgres {
         "postgres: {connection: warehouse, table: stock, create: true}".to_owned()
     }
 
-    fn takes(&self, _: &str) -> bool {
-        true
+    fn takes(&self, mode: &str) -> bool {
+        mode != "replace"
     }
 
     fn rows(&self) -> Option<Vec<String>> {
@@ -453,7 +547,7 @@ fn merge_upserts_by_key_where_there_are_keys() {
 fn a_run_that_dies_at_any_step_is_rolled_back_or_forward() {
     for kind in kinds() {
         let kind = &*kind;
-        for mode in ["overwrite", "append", "merge, primary_key: [item]"] {
+        for mode in ["overwrite", "append", "replace", "merge, primary_key: [item]"] {
             if !kind.takes(mode) {
                 continue;
             }
@@ -484,7 +578,7 @@ fn a_run_that_dies_at_any_step_is_rolled_back_or_forward() {
 
 #[test]
 fn a_failure_while_rows_are_written_ends_the_run_and_leaves_nothing() {
-    let rows: String = (1..=60_000).map(|item| format!("item {item},{item}\n")).collect();
+    let rows: String = (1..=60_000).map(|amount| format!("bolt,{amount}\n")).collect();
     for kind in kinds() {
         let kind = &*kind;
         task(kind, "overwrite", "");

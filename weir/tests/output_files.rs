@@ -1,4 +1,4 @@
-//! Sinks that write one file.
+//! Sinks that write one file or a folder of partitions, and the options of their files.
 #![allow(clippy::unwrap_used)]
 
 mod support;
@@ -50,8 +50,10 @@ fn the_example_of_the_guide_writes_one_file() {
     let project = project("path: out, format: csv");
     let task = text(&project, "task.yaml");
     let task = task.split("sinks:").next().unwrap();
-    project
-        .file("task.yaml", format!("{task}params: {{output: {{type: string, default: out}}}}\n{}", example("file:")));
+    project.file(
+        "task.yaml",
+        format!("{task}params: {{output: {{type: string, default: out}}}}\n{}", example("file: \"")),
+    );
     run(&project).ended(0, "out/stock.csv.gz");
     assert!(fs::read(project.path("out/stock.csv.gz")).unwrap().starts_with(b"\x1f\x8b"));
 }
@@ -167,4 +169,143 @@ fn what_one_file_cannot_do_is_refused() {
     }
     let folder = project("file: in, format: csv");
     run(&folder).ended(1, "is a folder");
+}
+
+/// A task that writes its rows to a folder for each day.
+fn partitioned(mode: &str) -> Project {
+    let project = project("path: out, format: csv");
+    project.task("mode: overwrite", &format!("mode: {mode}, partition_by: [day, shop]"));
+    project.task("columns: {item: string, amount: bigint}", "columns: {day: date, shop: string, amount: bigint}");
+    project.file("stock.sql", "select amount, day, shop from delivery order by amount");
+    project
+}
+
+/// The files of a sink, with their rows.
+fn files(project: &Project) -> Vec<String> {
+    fn below(folder: &std::path::Path, name: &str, found: &mut Vec<String>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let entry = entry.unwrap();
+            let path = format!("{name}/{}", entry.file_name().into_string().unwrap());
+            match path.strip_suffix("/_SUCCESS") {
+                _ if entry.path().is_dir() => below(&entry.path(), &path, found),
+                Some(_) => {}
+                None => {
+                    let rows = fs::read_to_string(entry.path()).unwrap().replace('\n', " ");
+                    found.push(format!("{} {}", name.trim_start_matches('/'), rows.trim_end()));
+                }
+            }
+        }
+    }
+    let mut found = vec![];
+    below(&project.path("out"), "", &mut found);
+    found.sort();
+    found
+}
+
+#[test]
+fn partitions_are_folders_named_by_values_and_replaced_one_by_one() {
+    let project = partitioned("replace");
+    project.file("in/a.csv", "day,shop,amount\n2024-01-01,a/b,2\n2024-01-01,a/b,1\n2024-01-02,,3\n");
+    run(&project).ended(0, "done");
+    let first = ["day=2024-01-01/shop=a%2Fb amount 1 2", "day=2024-01-02/shop=__HIVE_DEFAULT_PARTITION__ amount 3"];
+    assert_eq!(files(&project), first);
+    project.file("in/a.csv", "day,shop,amount\n2024-01-01,a/b,7\n2024-01-03,x,9\n");
+    for _ in 0..2 {
+        run(&project).ended(0, "done");
+        assert_eq!(files(&project), ["day=2024-01-01/shop=a%2Fb amount 7", first[1], "day=2024-01-03/shop=x amount 9"]);
+    }
+    let manifest: serde_json::Value = serde_json::from_str(&text(&project, "out/_SUCCESS")).unwrap();
+    assert_eq!((manifest["rows"].as_u64(), manifest["mode"].as_str()), (Some(3), Some("replace")));
+    // No rows: nothing is replaced.
+    project.file("in/a.csv", "day,shop,amount\n");
+    project.task("sinks:", "quality: {stock: {gate: {min_rows: 0}}}\nsinks:");
+    run(&project).ended(0, "done");
+    assert_eq!(files(&project).len(), 3);
+    // `overwrite` follows, and replaces all of them; then `replace` again.
+    project.file("in/a.csv", "day,shop,amount\n2024-02-01,x,1\n");
+    project.task("mode: replace", "mode: overwrite");
+    run(&project).ended(0, "done");
+    assert_eq!(files(&project), ["day=2024-02-01/shop=x amount 1"]);
+    project.task("mode: overwrite", "mode: replace");
+    project.file("in/a.csv", "day,shop,amount\n2024-02-02,x,1\n");
+    run(&project).ended(0, "done");
+    assert_eq!(files(&project).len(), 2);
+    project.task("[day, shop]", "[day]");
+    run(&project).ended(1, "its files are partitioned by (day, shop), and the sink by (day)");
+}
+
+#[test]
+fn many_partitions_are_written_with_few_open_files() {
+    let project = partitioned("append");
+    project.task("files: {path: 'in/*.csv', format: csv}", "files: {path: 'in/*.csv', format: csv}\n    read: new");
+    let rows: String = (0..2000).map(|i| format!("2024-01-01,shop {},{i}\n", i % 500)).collect();
+    project.file("in/a.csv", format!("day,shop,amount\n{rows}"));
+    run(&project).ended(0, "done");
+    let folder = project.path("out/day=2024-01-01");
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), 500);
+    let mode = fs::Permissions::from_mode(0o750);
+    fs::set_permissions(project.path("out"), mode).unwrap();
+    project.file("in/b.csv", "day,shop,amount\n2024-01-02,x,7\n2024-01-01,shop 3,8\n");
+    run(&project).ended(0, "done");
+    assert_eq!(
+        files(&project)
+            .iter()
+            .map(|file| file.split(' ').filter(|word| word.parse::<u32>().is_ok()).count())
+            .sum::<usize>()
+            - 500
+            - 1,
+        2002
+    );
+    assert_eq!(fs::metadata(project.path("out/day=2024-01-02")).unwrap().permissions().mode() & 0o777, 0o750);
+}
+
+#[test]
+fn the_options_of_the_files_are_kept() {
+    let parquet =
+        project("file: out/stock.parquet, format: parquet, row_group_rows: 2, compression: zstd, compression_level: 9");
+    parquet.file("in/a.csv", "item,amount\na,1\nb,2\nc,3\n");
+    run(&parquet).ended(0, "done");
+    let file = fs::File::open(parquet.path("out/stock.parquet")).unwrap();
+    let metadata = parquet::file::metadata::ParquetMetaDataReader::new().parse_and_finish(&file).unwrap();
+    let rows: Vec<i64> = metadata.row_groups().iter().map(|group| group.num_rows()).collect();
+    assert_eq!(rows, [2, 1]);
+    let size = |level: u8| {
+        let files = format!("file: out/stock.csv, format: csv, compression: gzip, compression_level: {level}");
+        let project = project(&files);
+        let rows: String = (0..5000).map(|i| format!("item {},{i}\n", i * 7919 % 1000)).collect();
+        project.file("in/a.csv", format!("item,amount\n{rows}"));
+        run(&project).ended(0, "done");
+        fs::metadata(project.path("out/stock.csv")).unwrap().len()
+    };
+    assert!(size(1) > size(9));
+}
+
+#[test]
+fn options_that_do_not_fit_are_refused() {
+    for (files, from, to, said) in [
+        ("path: a, format: csv", "sink", "sink", ""),
+        ("path: a, format: csv, compression_level: 3", "", "", "`compression_level` is for gzip and zstd"),
+        ("path: a, format: csv, compression: gzip, compression_level: 10", "", "", "has the levels 1 to 9"),
+        ("path: a, format: csv, row_group_rows: 10", "", "", "`row_group_rows` is for Parquet files"),
+        ("path: a, format: parquet, row_group_rows: 0", "", "", "at least one row"),
+        ("path: a, format: csv", "mode: overwrite", "mode: replace", "name their columns with `partition_by`"),
+        ("path: a, format: csv", "mode: overwrite", "mode: overwrite, partition_by: [itme]", "`item`"),
+        (
+            "path: a, format: csv",
+            "mode: overwrite",
+            "mode: overwrite, partition_by: [item, amount]",
+            "no column besides",
+        ),
+        (
+            "file: a, format: csv",
+            "mode: overwrite",
+            "mode: overwrite, partition_by: [item]",
+            "`partition_by` is for folders",
+        ),
+    ] {
+        let project = project(files);
+        project.task(from, to);
+        let code = if said.is_empty() { 0 } else { 2 };
+        project.weir(&["validate", "--task-config", "task.yaml"]).ended(code, said);
+    }
 }

@@ -28,6 +28,14 @@ pub struct OutputFilesSpec {
     #[serde(default)]
     #[schemars(with = "Option<Compression>")]
     pub compression: Option<Spanned<Compression>>,
+    /// How hard `gzip` (1 to 9, default 6) or `zstd` (1 to 22, default 3) compress.
+    #[serde(default)]
+    #[schemars(with = "Option<u8>", range(min = 1, max = 22), example = &9)]
+    pub compression_level: Option<Spanned<u8>>,
+    /// For Parquet files, the most rows of a row group. Default: 1048576, or as many as make up 16 MiB.
+    #[serde(default)]
+    #[schemars(with = "Option<u32>", range(min = 1), example = &100_000)]
+    pub row_group_rows: Option<Spanned<u32>>,
     /// For CSV, what separates the columns: a character, several (`"||"`), or `tab`. Default: a comma.
     #[serde(default)]
     #[schemars(with = "Option<String>", example = &";")]
@@ -77,6 +85,8 @@ impl OutputFilesSpec {
             file: None,
             format,
             compression: None,
+            compression_level: None,
+            row_group_rows: None,
             delimiter: None,
             quote: None,
             escape: None,

@@ -40,6 +40,12 @@ pub struct SinkSpec {
     /// one. Without it, different rows with the same key in one run end the run.
     #[serde(default)]
     pub update_key: Option<String>,
+    /// The columns by whose values rows are put into partitions. In a folder each combination of values has a folder of its own,
+    /// such as `year=2024/month=01`, and the files do not have these columns. `mode: replace` replaces the partitions that the
+    /// rows of a run have.
+    #[serde(default)]
+    #[schemars(with = "Vec<String>", example = json!(["year", "month"]))]
+    pub partition_by: Vec<Spanned<String>>,
     /// For a table or a `file`, whether `mode: overwrite` may replace what no run of the task has written. Without it such a
     /// table is refused, unless it is empty, and such a file.
     #[serde(default)]
@@ -68,6 +74,8 @@ pub enum Mode {
     /// They are kept, and the rows of this run are added. Requires a source with `read: new`, because every run would
     /// add the same rows again otherwise.
     Append,
+    /// The partitions that the rows of this run have (`partition_by`) are replaced, the others stay.
+    Replace,
     /// Upsert by `primary_key`: rows with a new key are inserted, changed rows are updated, identical rows are not
     /// written.
     Merge,

@@ -15,10 +15,19 @@ use parquet::file::properties::WriterProperties;
 use crate::format::write::{GZIP_LEVEL, Output, ZSTD_LEVEL};
 use crate::task::Compression;
 
-/// The limits at which a row group is closed: rows, and estimated bytes in the file. Until then it
-/// is in memory, one for each part that is written.
-const ROW_GROUP_ROWS: usize = 1 << 20;
-const ROW_GROUP_BYTES: usize = 16 << 20;
+/// The limits at which a row group is closed. Until then it is in memory, one for each part that is written.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RowGroups {
+    pub(crate) rows: usize,
+    /// Estimated bytes in the file.
+    pub(crate) bytes: usize,
+}
+
+impl Default for RowGroups {
+    fn default() -> Self {
+        Self { rows: 1 << 20, bytes: 16 << 20 }
+    }
+}
 
 /// Bytes of a page before compression: small enough for a processor's cache.
 const PAGE_BYTES: usize = 128 << 10;
@@ -43,7 +52,7 @@ impl ParquetFile {
     /// Begins a file. A column has a name, its position in the batches and its type there.
     pub(crate) fn new<'a>(
         out: Box<dyn Output>,
-        compression: Compression,
+        properties: WriterProperties,
         columns: impl IntoIterator<Item = (&'a str, usize, &'a DataType)>,
     ) -> Result<Self> {
         let (columns, fields): (Vec<usize>, Vec<Field>) = columns
@@ -52,8 +61,7 @@ impl ParquetFile {
             .unzip();
         let schema = Arc::new(Schema::new(fields));
         // Without the Arrow schema in addition to Parquet's own, a text is a text in whatever layout the engine had it.
-        let options =
-            ArrowWriterOptions::new().with_properties(properties(compression)?).with_skip_arrow_metadata(true);
+        let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
         let writer = ArrowWriter::try_new_with_options(out, schema.clone(), options)?;
         let is_flat = schema.fields().iter().all(|field| !field.data_type().is_nested());
         let few = is_flat.then(|| BatchCoalescer::new(schema.clone(), BATCH_ROWS));
@@ -103,18 +111,23 @@ impl ParquetFile {
     }
 }
 
-fn properties(compression: Compression) -> Result<WriterProperties> {
+/// How a file is compressed and cut into row groups.
+pub(crate) fn properties(
+    compression: Compression,
+    level: Option<u8>,
+    row_groups: RowGroups,
+) -> Result<WriterProperties> {
     let codec = match compression {
         Compression::None => Codec::UNCOMPRESSED,
         Compression::Snappy => Codec::SNAPPY,
-        Compression::Gzip => Codec::GZIP(GzipLevel::try_new(GZIP_LEVEL)?),
-        Compression::Zstd => Codec::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL)?),
+        Compression::Gzip => Codec::GZIP(GzipLevel::try_new(level.map_or(GZIP_LEVEL, u32::from))?),
+        Compression::Zstd => Codec::ZSTD(ZstdLevel::try_new(level.map_or(ZSTD_LEVEL, i32::from))?),
     };
     Ok(WriterProperties::builder()
         .set_created_by(concat!("weir version ", env!("CARGO_PKG_VERSION")).to_owned())
         .set_compression(codec)
-        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
-        .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
+        .set_max_row_group_row_count(Some(row_groups.rows))
+        .set_max_row_group_bytes(Some(row_groups.bytes))
         .set_data_page_size_limit(PAGE_BYTES)
         .set_dictionary_page_size_limit(DICTIONARY_BYTES)
         .build())
@@ -188,9 +201,12 @@ mod tests {
         let schema = batches[0].0.schema();
         let columns =
             schema.fields().iter().enumerate().map(|(i, field)| (field.name().as_str(), i, field.data_type()));
-        let mut file =
-            ParquetFile::new(Box::new(crate::format::write::SyncedFile::create(&path).unwrap()), compression, columns)
-                .unwrap();
+        let mut file = ParquetFile::new(
+            Box::new(crate::format::write::SyncedFile::create(&path).unwrap()),
+            properties(compression, None, RowGroups::default()).unwrap(),
+            columns,
+        )
+        .unwrap();
         let rows: u64 = batches.iter().map(|(batch, chosen)| file.write(batch, chosen.as_ref()).unwrap()).sum();
         assert_eq!(file.finish().unwrap(), std::fs::metadata(&path).unwrap().len());
         let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(path).unwrap()).unwrap();

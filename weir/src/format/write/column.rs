@@ -62,6 +62,17 @@ impl Column {
         }
     }
 
+    /// The text of a value; none of null.
+    pub(crate) fn text(&self, row: usize) -> Option<&str> {
+        match self {
+            Self::Text(values) | Self::Number(values) | Self::Time(values) => {
+                values.is_valid(row).then(|| values.value(row))
+            }
+            Self::Boolean(values) => values.is_valid(row).then(|| if values.value(row) { "true" } else { "false" }),
+            Self::Null => None,
+        }
+    }
+
     /// The bytes of all values before quoting or escaping.
     pub(crate) fn length(&self) -> usize {
         match self {

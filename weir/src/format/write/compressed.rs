@@ -28,12 +28,15 @@ pub(crate) enum Encoder {
 
 impl TextFile {
     /// Begins a file.
-    pub(crate) fn new(file: Box<dyn Output>, compression: Compression) -> Result<Self> {
+    pub(crate) fn new(file: Box<dyn Output>, compression: Compression, level: Option<u8>) -> Result<Self> {
         let encoder = match compression {
             Compression::None | Compression::Snappy => return Ok(Self::Plain(file)),
-            Compression::Gzip => Encoder::Gzip(GzEncoder::new(file, flate2::Compression::new(GZIP_LEVEL))),
+            Compression::Gzip => {
+                let level = level.map_or(GZIP_LEVEL, u32::from);
+                Encoder::Gzip(GzEncoder::new(file, flate2::Compression::new(level)))
+            }
             Compression::Zstd => {
-                let mut encoder = zstd::Encoder::new(file, ZSTD_LEVEL)?;
+                let mut encoder = zstd::Encoder::new(file, level.map_or(ZSTD_LEVEL, i32::from))?;
                 encoder.include_checksum(true)?;
                 Encoder::Zstd(encoder)
             }
@@ -93,7 +96,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("part");
         let out = crate::format::write::SyncedFile::create(&path).unwrap();
-        let mut file = TextFile::new(Box::new(out), compression).unwrap();
+        let mut file = TextFile::new(Box::new(out), compression, None).unwrap();
         for piece in pieces {
             file.buffer().extend_from_slice(piece);
             file.write_full().unwrap();

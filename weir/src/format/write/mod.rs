@@ -10,6 +10,8 @@ mod shared;
 mod special;
 mod synced;
 
+use std::ops::RangeInclusive;
+
 use ::parquet::errors::ParquetError;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::buffer::BooleanBuffer;
@@ -26,6 +28,7 @@ pub(crate) use shared::{SharedFile, SharedWriter};
 pub(crate) use special::{Special, has_any, mask};
 pub(crate) use synced::SyncedFile;
 
+pub(crate) use super::parquet::write::RowGroups;
 use super::{csv, jsonl, parquet};
 use crate::task::{Compression, Format};
 
@@ -47,6 +50,10 @@ pub(crate) struct OutputColumn {
 pub(crate) struct FileLayout {
     pub(crate) format: Format,
     pub(crate) compression: Compression,
+    /// How hard to compress, if not as usual.
+    pub(crate) level: Option<u8>,
+    /// The limits of a row group, of Parquet.
+    pub(crate) row_groups: RowGroups,
     pub(crate) columns: Vec<OutputColumn>,
     /// The form of CSV files.
     pub(crate) csv: csv::CsvStyle,
@@ -95,6 +102,15 @@ pub(crate) fn can_hold(format: Format, kind: &DataType) -> bool {
         Format::Csv => csv::write::can_hold(kind),
         Format::Jsonl => jsonl::write::can_hold(kind),
         Format::Parquet => parquet::write::can_hold(kind),
+    }
+}
+
+/// The levels that a compression has; none if it has no levels.
+pub(crate) fn levels_of(compression: Compression) -> Option<RangeInclusive<u8>> {
+    match compression {
+        Compression::None | Compression::Snappy => None,
+        Compression::Gzip => Some(1..=9),
+        Compression::Zstd => Some(1..=22),
     }
 }
 
@@ -148,14 +164,17 @@ impl FileWriter {
     fn continued(out: Box<dyn Output>, layout: &FileLayout) -> Result<Self, WriteError> {
         let columns = layout.columns.iter().map(|column| column.index).collect();
         Ok(match layout.format {
-            Format::Csv => Self::Csv(Box::new(csv::CsvFile::new(TextFile::new(out, layout.compression)?, layout)?)),
+            Format::Csv => {
+                Self::Csv(Box::new(csv::CsvFile::new(TextFile::new(out, layout.compression, layout.level)?, layout)?))
+            }
             Format::Jsonl => {
                 let keys = jsonl::write::Keys::new(layout.names());
-                Self::Jsonl(TextFile::new(out, layout.compression)?, columns, keys)
+                Self::Jsonl(TextFile::new(out, layout.compression, layout.level)?, columns, keys)
             }
             Format::Parquet => {
                 let columns = layout.columns.iter().map(|column| (column.name.as_str(), column.index, &column.kind));
-                Self::Parquet(Box::new(parquet::write::ParquetFile::new(out, layout.compression, columns)?))
+                let properties = parquet::write::properties(layout.compression, layout.level, layout.row_groups)?;
+                Self::Parquet(Box::new(parquet::write::ParquetFile::new(out, properties, columns)?))
             }
         })
     }

@@ -136,7 +136,7 @@ mod tests {
     use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
     use super::*;
-    use crate::format::write::{OutputColumn, SyncedFile};
+    use crate::format::write::{OutputColumn, RowGroups, SyncedFile};
 
     const ROWS: i64 = 20_000;
 
@@ -152,7 +152,14 @@ mod tests {
         let path = folder.path().join("file");
         let column = |name: &str, index, kind| OutputColumn { name: name.into(), of_route: name.into(), index, kind };
         let columns = vec![column("n", 0, DataType::Int64), column("t", 1, DataType::Utf8View)];
-        let layout = FileLayout { format, compression, columns, csv: Default::default() };
+        let layout = FileLayout {
+            format,
+            compression,
+            level: None,
+            row_groups: RowGroups::default(),
+            columns,
+            csv: Default::default(),
+        };
         let file = Arc::new(SharedFile::begin(Box::new(SyncedFile::create(&path).unwrap()), &layout).unwrap());
         std::thread::scope(|scope| {
             for thread in 0..3 {

@@ -55,10 +55,14 @@ impl FileTarget {
             let message = format!("sink `{name}` has both `path`, a folder, and `file`, one file");
             return Err(refused(message, "remove one of the two").into());
         }
-        if spec.mode == Mode::Append {
+        if matches!(spec.mode, Mode::Append | Mode::Replace) {
             let message = format!("sink `{name}`: one file is replaced as a whole, and cannot be appended to");
             let help = "specify `path`, a folder, to which each run adds files; or `mode: overwrite`";
             return Err(refused(message, help).into());
+        }
+        if let Some(by) = spec.partition_by.first() {
+            let error = task.error(by, format!("sink `{name}`: `partition_by` is for folders, and this is one file"));
+            return Err(Box::new(error.with_help("specify `path`, a folder; or remove `partition_by`")).into());
         }
         if let Some(compact) = &spec.compact {
             let error = task.error(compact, format!("sink `{name}`: `compact` is for folders with `mode: append`"));

@@ -1,8 +1,12 @@
-//! `mode: append`: what a folder holds already.
+//! `mode: append` and `replace`: what a folder holds already.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 
+use super::access;
+use super::files::partition_of;
 use super::manifest::{Addition, list};
+use super::partition::PartitionBy;
 use super::pending::{Folder, part_prefix};
 use super::{OpenFolder, manifest_columns, mode_name};
 use crate::error::{Error, Result};
@@ -14,7 +18,7 @@ use crate::task::Mode;
 
 const ANOTHER: &str = "give the sink another folder, or move the content of this one away";
 
-/// What an appended folder holds already, and keeps.
+/// What a folder holds already, and keeps.
 #[derive(Debug, Default)]
 pub(super) struct Former {
     additions: Vec<Addition>,
@@ -36,17 +40,32 @@ impl Former {
     }
 
     /// All that the folder holds after this run, whose part is the last.
-    pub(super) fn with(self, own: Addition) -> Vec<Addition> {
-        let own = (!own.files.is_empty()).then_some(own);
-        self.additions.into_iter().chain(own).collect()
+    pub(super) fn with(self, own: Vec<Addition>) -> Vec<Addition> {
+        self.additions.into_iter().chain(own.into_iter().filter(|own| !own.files.is_empty())).collect()
+    }
+
+    /// Does not keep these partitions.
+    pub(super) fn leave_out<'a>(&mut self, partitions: impl Iterator<Item = &'a str>) {
+        let partitions: HashSet<&str> = partitions.collect();
+        let is_replaced = |file: &String| partitions.contains(partition_of(file));
+        self.additions.retain(|addition| !addition.files.iter().any(is_replaced));
+    }
+
+    /// Links the former files into the staging folder.
+    pub(super) fn link(&self, folder: &Folder) -> Result<()> {
+        for file in self.additions.iter().flat_map(|addition| &addition.files) {
+            let (from, to) = (folder.target.join(file), folder.staging.join(file));
+            let made = access::make_below(&folder.staging, partition_of(file), &folder.target);
+            made.and_then(|()| disk::link_or_copy(&from, &to)).map_err(|error| folder.error(&to, error))?;
+            fault::point("carried");
+        }
+        Ok(())
     }
 
     /// Brings the former files into the staging folder, if it replaces the target.
     pub(super) fn carry(&mut self, folder: &Folder, layout: &FileLayout) -> Result<()> {
-        for file in self.additions.iter().filter(|_| self.is_carried).flat_map(|addition| &addition.files) {
-            let (from, to) = (folder.target.join(file), folder.staging.join(file));
-            disk::link_or_copy(&from, &to).map_err(|error| folder.error(&to, error))?;
-            fault::point("carried");
+        if self.is_carried {
+            self.link(folder)?;
         }
         self.merge_small(folder, layout)
     }
@@ -97,17 +116,40 @@ impl OpenFolder {
     }
 
     /// Fails if the folder could not be committed as things are. Nothing is changed.
-    pub(super) fn new(mut folder: Folder, mode: Mode, layout: FileLayout, history: &History<'_>) -> Result<Self> {
+    pub(super) fn new(
+        mut folder: Folder,
+        mode: Mode,
+        layout: FileLayout,
+        partition_by: Option<PartitionBy>,
+        history: &History<'_>,
+    ) -> Result<Self> {
         let manifest = folder.check()?;
         let mut former = Former::default();
-        let Some(manifest) = manifest else { return Ok(Self { folder, mode, layout, former }) };
+        let Some(manifest) = manifest else { return Ok(Self { folder, mode, layout, partition_by, former }) };
         let refused = |message: String, help: &str| Err(Error::sink(&folder.sink, &folder.target, message, help));
-        if manifest.mode != mode_name(mode) {
+        // Either of the two rewrites all that the other has written.
+        let can_follow = |mode: &str| ["overwrite", "replace"].contains(&mode);
+        if manifest.mode != mode_name(mode) && !(can_follow(&manifest.mode) && can_follow(mode_name(mode))) {
             let message = format!("was written with `mode: {}`, and the task has `{}`", manifest.mode, mode_name(mode));
             return refused(message, &format!("specify `mode: {}` as before; or {ANOTHER}", manifest.mode));
         }
         if mode == Mode::Overwrite {
-            return Ok(Self { folder, mode, layout, former });
+            return Ok(Self { folder, mode, layout, partition_by, former });
+        }
+        let by = partition_by.as_ref().map_or_else(Vec::new, PartitionBy::names);
+        if manifest.partition_by != by {
+            let named = |columns: &[String]| match columns {
+                [] => "no columns".to_owned(),
+                columns => format!("({})", columns.join(", ")),
+            };
+            return refused(
+                format!(
+                    "its files are partitioned by {}, and the sink by {}",
+                    named(&manifest.partition_by),
+                    named(&by)
+                ),
+                &format!("let `partition_by` stay as before; or {ANOTHER}; `mode: overwrite` writes all of it anew"),
+            );
         }
         let (format, columns) = (layout.format.extension(), manifest_columns(&layout));
         if manifest.format != format {
@@ -129,7 +171,7 @@ impl OpenFolder {
                 &format!("let `columns` of the sink return the same as before; or {ANOTHER}"),
             );
         }
-        if history(&manifest.run)?.is_none() {
+        if mode == Mode::Append && history(&manifest.run)?.is_none() {
             return refused(
                 format!("was written by run {}, which the ledger does not have", manifest.run),
                 &format!(
@@ -144,6 +186,11 @@ impl OpenFolder {
                 &format!("put the file back; or {ANOTHER}, and the next run begins a new one"),
             );
         }
+        if mode == Mode::Replace {
+            former.additions = manifest.added;
+            folder.after = Some(manifest.run);
+            return Ok(Self { folder, mode, layout, partition_by, former });
+        }
         // A file stays if the run that added it has used up its input. What a run with a closed gate has written is read
         // again, and would be there twice: then the folder is replaced by one without it.
         // That run has asked the same of all runs before it.
@@ -154,6 +201,6 @@ impl OpenFolder {
         folder.in_place = former.additions.len() == added && !former.is_empty();
         former.is_carried = !folder.in_place;
         folder.after = Some(manifest.run);
-        Ok(Self { folder, mode, layout, former })
+        Ok(Self { folder, mode, layout, partition_by, former })
     }
 }

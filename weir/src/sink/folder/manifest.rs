@@ -16,7 +16,7 @@ pub(super) struct Manifest {
     pub(super) sink: String,
     /// The run that committed the folder.
     pub(super) run: String,
-    /// `overwrite` or `append`.
+    /// `overwrite`, `append` or `replace`.
     #[serde(default = "overwrite")]
     pub(super) mode: String,
     /// How the files' names end.
@@ -31,7 +31,11 @@ pub(super) struct Manifest {
     pub(super) rows: u64,
     pub(super) bytes: u64,
     pub(super) files: Vec<String>,
-    /// Of an appended folder, what each run has added, the oldest first.
+    /// The columns by which the files are partitioned.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) partition_by: Vec<String>,
+    /// Of an appended folder, what each run has added, the oldest first; of one with partitions, what each run has written to
+    /// each of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) added: Vec<Addition>,
 }

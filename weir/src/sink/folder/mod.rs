@@ -3,23 +3,26 @@
 //! `mode: overwrite` writes the next content to a staging folder next to the target, and commits it by one rename that
 //! exchanges the two. `mode: append` moves the new files into the target and then replaces its `_SUCCESS`, so that the cost of
 //! an append does not depend on what the folder holds. With `replace_folder` all folders are committed by one rename of their
-//! parent. `_SUCCESS` names the run that wrote the folder and its files: any
+//! parent. With `partition_by` the files lie in folders of their own by the values of columns, and `mode: replace` replaces those
+//! of some. `_SUCCESS` names the run that wrote the folder and its files: any
 //! other file was written by somebody else, and then the folder is left alone.
 
 mod append;
+mod files;
 mod manifest;
 mod part;
+mod partition;
 mod pending;
 mod whole;
 
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use datafusion::arrow::array::RecordBatch;
@@ -33,9 +36,10 @@ use crate::format::write::{FileLayout, OutputColumn};
 use crate::system::{disk, fault};
 use crate::task::{Mode, SinkSpec, Task};
 use append::Former;
+use files::{FolderFiles, FolderParts};
 use manifest::{Addition, Manifest, ManifestColumn};
-use part::FilePart;
-use pending::{Folder, part_prefix};
+use partition::PartitionBy;
+use pending::Folder;
 
 /// The marker of a complete folder.
 const MARKER: &str = "_SUCCESS";
@@ -56,10 +60,13 @@ struct FolderTarget {
     path: String,
     mode: Mode,
     layout: FileLayout,
+    /// Those of the files, and those by which they are partitioned.
+    columns: Vec<OutputColumn>,
     /// The names of all folders that are published with this one, by one rename of their parent; or none.
     siblings: Vec<String>,
     /// How many small files an appended folder may have.
     compact: Option<usize>,
+    partition_by: Option<PartitionBy>,
 }
 
 impl FolderTarget {
@@ -82,11 +89,28 @@ impl FolderTarget {
                 if spec.mode == Mode::Append { "write 2 or more" } else { "remove it, or specify `mode: append`" };
             return Err(Box::new(task.error(compact, message).with_help(help)).into());
         }
-        let layout = layout(task, name, spec, columns, None)?;
+        let (mut columns, bound) = (columns.clone(), columns);
+        let partition_by = PartitionBy::bind(task, name, spec, &mut columns)?;
+        if let Some(compact) = spec.compact.as_ref().filter(|_| partition_by.is_some()) {
+            let error = task
+                .error(compact, format!("sink `{name}`: `compact` merges files, and those of partitions lie apart"));
+            return Err(Box::new(error.with_help("remove `compact`, or `partition_by`")).into());
+        }
+        if spec.mode == Mode::Replace && partition_by.is_none() {
+            let error = task.error(&spec.from, format!("sink `{name}`: `mode: replace` replaces partitions"));
+            return Err(
+                Box::new(error.with_help("name their columns with `partition_by`; or `mode: overwrite`")).into()
+            );
+        }
+        let mut layout = layout(task, name, spec, columns, None)?;
+        if partition_by.is_some() {
+            // Many files are written at once.
+            layout.row_groups.bytes /= 4;
+        }
         let path = local_path(task, at)?;
         let siblings = siblings(task, name, spec.mode, at, &path)?;
         let compact = spec.compact.as_ref().map(|compact| compact.value as usize);
-        Ok(Self { path, mode: spec.mode, layout, siblings, compact })
+        Ok(Self { path, mode: spec.mode, layout, columns: bound, siblings, compact, partition_by })
     }
 }
 
@@ -115,7 +139,7 @@ fn siblings(task: &Task, name: &str, mode: Mode, at: &Spanned<String>, path: &st
 #[async_trait]
 impl Target for FolderTarget {
     fn columns(&self) -> &[OutputColumn] {
-        &self.layout.columns
+        &self.columns
     }
 
     fn place(&self) -> String {
@@ -133,7 +157,8 @@ impl Target for FolderTarget {
     async fn open(&self, sink: &SinkRun<'_>) -> Result<Box<dyn OpenTarget>> {
         let folder = Folder::new(sink, Path::new(&self.path), self.siblings.clone())?;
         folder.remove_dead_lock();
-        let mut open = OpenFolder::new(folder, self.mode, self.layout.clone(), sink.history)?;
+        let mut open =
+            OpenFolder::new(folder, self.mode, self.layout.clone(), self.partition_by.clone(), sink.history)?;
         if let Some(most) = self.compact {
             open.compact(most);
         }
@@ -147,7 +172,8 @@ struct OpenFolder {
     folder: Folder,
     mode: Mode,
     layout: FileLayout,
-    /// What an appended folder holds already.
+    partition_by: Option<PartitionBy>,
+    /// What the folder holds already, and keeps.
     former: Former,
 }
 
@@ -171,9 +197,9 @@ impl OpenTarget for OpenFolder {
         }
         fault::point("staging_made");
         self.former.carry(&self.folder, &self.layout)?;
-        let Self { folder, mode, layout, former } = *self;
-        let parts = FolderParts { folder: folder.clone(), mode, layout, next: AtomicUsize::new(0) };
-        Ok(Box::new(WritingFolder { folder, former, parts: Arc::new(parts) }))
+        let Self { folder, mode, layout, partition_by, former } = *self;
+        let files = FolderFiles::new(folder.clone(), mode, layout, partition_by);
+        Ok(Box::new(WritingFolder { folder, former, files: Arc::new(files) }))
     }
 }
 
@@ -182,50 +208,41 @@ impl OpenTarget for OpenFolder {
 struct WritingFolder {
     folder: Folder,
     former: Former,
-    parts: Arc<FolderParts>,
-}
-
-/// Creates the files of a folder.
-#[derive(Debug)]
-struct FolderParts {
-    folder: Folder,
-    mode: Mode,
-    layout: FileLayout,
-    next: AtomicUsize,
-}
-
-impl Parts for FolderParts {
-    fn part(&self) -> Result<Box<dyn Part>> {
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        // Next to the files of other runs a name says which run wrote it.
-        let prefix = if self.mode == Mode::Append { part_prefix(&self.folder.run) } else { "part-".to_owned() };
-        let name = format!("{prefix}{number:05}.{}", self.layout.extension());
-        Ok(Box::new(FilePart::create(&self.folder, name, &self.layout)?))
-    }
+    files: Arc<FolderFiles>,
 }
 
 #[async_trait]
 impl Writing for WritingFolder {
     fn parts(&self) -> Arc<dyn Parts> {
-        self.parts.clone()
+        Arc::new(FolderParts(self.files.clone()))
     }
 
     async fn prepare(self: Box<Self>, parts: Vec<Written>) -> Result<(Written, Box<dyn Prepared>)> {
-        let Self { folder, former, parts: creates } = *self;
+        let Self { folder, mut former, files } = *self;
+        let FolderFiles { mode, layout, partition_by, .. } = &*files;
         let mut parts = parts;
-        if parts.is_empty() && former.is_empty() {
+        if parts.is_empty() && former.is_empty() && partition_by.is_none() {
             // A folder without rows still tells its columns.
-            parts.push(creates.part()?.finish()?);
+            parts.push(Box::new(files.create(None)?).finish()?);
         }
         let written = Written::total(parts);
-        let own = Addition {
+        let partitions = files.by_partition();
+        if *mode == Mode::Replace {
+            former.leave_out(partitions.iter().map(|(partition, _)| partition.as_str()));
+            former.link(&folder)?;
+        }
+        let of_run = |written: &Written| Addition {
             run: folder.run.clone(),
             rows: written.rows,
             bytes: written.bytes,
             files: written.files.clone(),
         };
+        let is_apart = partition_by.is_some() && *mode != Mode::Append;
+        let own = match is_apart {
+            true => partitions.iter().map(|(_, written)| of_run(written)).collect(),
+            false => vec![of_run(&written)],
+        };
         let all = former.with(own);
-        let FolderParts { mode, layout, .. } = &*creates;
         let manifest = Manifest {
             task: folder.task.clone(),
             sink: folder.sink.clone(),
@@ -237,7 +254,8 @@ impl Writing for WritingFolder {
             rows: all.iter().map(|addition| addition.rows).sum(),
             bytes: all.iter().map(|addition| addition.bytes).sum(),
             files: all.iter().flat_map(|addition| addition.files.iter().cloned()).collect(),
-            added: if *mode == Mode::Append { all } else { vec![] },
+            added: if *mode == Mode::Append || is_apart { all } else { vec![] },
+            partition_by: partition_by.as_ref().map_or_else(Vec::new, PartitionBy::names),
         };
         if let Some(former) = access::former_file(&folder.target) {
             for name in &written.files {
@@ -253,6 +271,9 @@ impl Writing for WritingFolder {
             file.write_all(&text)?;
             file.sync_all()?;
             // The names of the files must be durable, too.
+            let folders: BTreeSet<&str> = manifest.files.iter().flat_map(|file| folders_of(file)).collect();
+            let made = folders.iter().map(|below| folder.staging.join(below)).filter(|made| made.is_dir());
+            made.into_iter().try_for_each(|made| disk::sync_folder(&made))?;
             disk::sync_folder(&folder.staging)
         };
         mark().map_err(|error| folder.error(&marker, error))?;
@@ -261,6 +282,11 @@ impl Writing for WritingFolder {
     }
 
     async fn cancel(self: Box<Self>) {}
+}
+
+/// The folders below the sink's that a file lies in.
+fn folders_of(file: &str) -> impl Iterator<Item = &str> {
+    file.match_indices('/').map(|(end, _)| &file[..end])
 }
 
 /// The columns as the manifest has them.
@@ -272,6 +298,7 @@ fn mode_name(mode: Mode) -> &'static str {
     match mode {
         Mode::Overwrite => "overwrite",
         Mode::Append => "append",
+        Mode::Replace => "replace",
         Mode::Merge => "merge",
     }
 }

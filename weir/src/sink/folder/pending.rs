@@ -1,7 +1,7 @@
 //! What it takes to commit or abort a folder, in a form that outlives the process.
 
 use std::any::Any;
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -13,13 +13,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::MARKER;
+use super::files::partition_of;
 use super::manifest::Manifest;
 use super::whole::{self, Whole};
 use crate::database::Connector;
 use crate::error::{Cause, Error, Result};
 use crate::report::LoadReport;
-use crate::sink::local::WRITABLE;
 use crate::sink::local::lock::FolderLock;
+use crate::sink::local::{WRITABLE, access};
 use crate::sink::{OpenTransaction, Pending, Prepared, SinkRun, Transaction, of_kind};
 use crate::system::{disk, fault};
 
@@ -133,11 +134,12 @@ impl Folder {
     }
 
     pub(super) fn check_own(&self) -> Result<Option<Manifest>> {
-        let entries = match fs::read_dir(&self.target) {
-            Ok(entries) => entries,
+        let mut entries = Vec::new();
+        match list(&self.target, "", &mut entries) {
+            Ok(()) => {}
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(self.error(&self.target, error)),
-        };
+        }
         let manifest = self.manifest()?;
         if let Some(other) = manifest.as_ref().filter(|m| (&m.task, &m.sink) != (&self.task, &self.sink)) {
             let message = format!("was written by sink `{}` of task `{}`", other.sink, other.task);
@@ -149,11 +151,9 @@ impl Folder {
         }
         let own: HashSet<&str> =
             manifest.iter().flat_map(|manifest| manifest.files.iter().map(String::as_str)).collect();
-        for entry in entries {
-            let name = entry.map_err(|error| self.error(&self.target, error))?.file_name();
-            let name = name.to_string_lossy();
+        for name in entries {
             if name != MARKER && !own.contains(&*name) {
-                let path = self.target.join(&*name);
+                let path = self.target.join(&name);
                 let help = "move it away, or give the sink a folder of its own: overwrite replaces the whole folder";
                 return Err(Error::sink(&self.sink, &path, "was not written by a run of this task", help));
             }
@@ -193,8 +193,11 @@ impl Folder {
     fn move_in(&self) -> std::io::Result<()> {
         let text = fs::read_to_string(self.staging.join(MARKER))?;
         let manifest: Manifest = serde_json::from_str(&text)?;
-        for file in manifest.added.iter().filter(|addition| addition.run == self.run).flat_map(|own| &own.files) {
+        let own = manifest.added.iter().filter(|addition| addition.run == self.run);
+        let own: Vec<&str> = own.flat_map(|addition| addition.files.iter().map(String::as_str)).collect();
+        for file in &own {
             let (from, to) = (self.staging.join(file), self.target.join(file));
+            access::make_below(&self.target, partition_of(file), &self.target)?;
             match disk::rename_new(&from, &to) {
                 // Moved by the process that died here.
                 Err(error) if error.kind() == ErrorKind::NotFound && to.exists() => {}
@@ -202,6 +205,8 @@ impl Folder {
             }
             fault::point("file_moved");
         }
+        let folders: BTreeSet<&str> = own.iter().flat_map(|file| super::folders_of(file)).collect();
+        folders.iter().try_for_each(|below| disk::sync_folder(&self.target.join(below)))?;
         disk::sync_folder(&self.target)
     }
 
@@ -212,11 +217,12 @@ impl Folder {
         }
         let own = part_prefix(&self.run);
         let remove = || -> std::io::Result<()> {
-            for entry in fs::read_dir(&self.target)? {
-                let entry = entry?;
-                if entry.file_name().to_string_lossy().starts_with(&own) {
-                    fs::remove_file(entry.path())?;
-                }
+            let mut entries = Vec::new();
+            list(&self.target, "", &mut entries)?;
+            let is_own = |name: &&String| name.rsplit('/').next().is_some_and(|name| name.starts_with(&own));
+            for name in entries.iter().filter(is_own) {
+                fs::remove_file(self.target.join(name))?;
+                remove_empty(&self.target, partition_of(name));
             }
             Ok(())
         };
@@ -296,6 +302,34 @@ impl Folder {
     pub(super) fn error(&self, path: &Path, error: impl Into<Cause>) -> Error {
         let error = error.into();
         Error::sink(&self.sink, path, &error, WRITABLE).because(error)
+    }
+}
+
+/// The files below a folder, and the empty folders.
+fn list(root: &Path, below: &str, names: &mut Vec<String>) -> std::io::Result<()> {
+    for entry in fs::read_dir(root.join(below))? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let name = match below {
+            "" => name.to_string_lossy().into_owned(),
+            below => format!("{below}/{}", name.to_string_lossy()),
+        };
+        let before = names.len();
+        if entry.file_type()?.is_dir() {
+            list(root, &name, names)?;
+        }
+        if names.len() == before {
+            names.push(name);
+        }
+    }
+    Ok(())
+}
+
+/// Removes folders that an append has made, and that have become empty.
+fn remove_empty(root: &Path, partition: &str) {
+    let mut folder = partition;
+    while !folder.is_empty() && fs::remove_dir(root.join(folder)).is_ok() {
+        folder = partition_of(folder);
     }
 }
 

@@ -6,6 +6,7 @@ use datafusion::arrow::array::{RecordBatch, StringViewArray};
 use datafusion::arrow::datatypes::DataType;
 
 use super::*;
+use crate::format::write::RowGroups;
 use crate::report::{RunKey, State};
 use crate::task::{Compression, Format, ParamChoice, Task};
 
@@ -46,10 +47,12 @@ fn open(target: &Path, run: &str, mode: Mode) -> Result<OpenFolder> {
     let layout = FileLayout {
         format: Format::Csv,
         compression: Compression::None,
+        level: None,
+        row_groups: RowGroups::default(),
         columns: vec![column],
         csv: Default::default(),
     };
-    OpenFolder::new(folder(target, run), mode, layout, &|_| Ok(Some(State::Done)))
+    OpenFolder::new(folder(target, run), mode, layout, None, &|_| Ok(Some(State::Done)))
 }
 
 /// Prepares a folder with these values.

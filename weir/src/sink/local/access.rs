@@ -41,12 +41,31 @@ pub(in crate::sink) fn take_over(former: &Path, new: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// A file with rows in a folder, if there is one.
+/// Makes folders below `root`, with the rights of those that a former folder has at the same place, or else its own.
+pub(in crate::sink) fn make_below(root: &Path, below: &str, former: &Path) -> io::Result<()> {
+    for (end, _) in below.match_indices('/').chain([(below.len(), "")]).filter(|(end, _)| *end > 0) {
+        let (new, old) = (root.join(&below[..end]), former.join(&below[..end]));
+        match fs::create_dir(&new) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
+            made => made?,
+        }
+        let old = if old.is_dir() && old != new { &old } else { former };
+        if old.is_dir() {
+            take_over(old, &new)?;
+        }
+    }
+    Ok(())
+}
+
+/// A file with rows in a folder, or in its partitions, if there is one.
 pub(in crate::sink) fn former_file(folder: &Path) -> Option<PathBuf> {
-    let mut files: Vec<PathBuf> = fs::read_dir(folder).ok()?.filter_map(|entry| Some(entry.ok()?.path())).collect();
-    files.sort();
-    files.into_iter().find(|path| {
-        let is_part = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"part-"));
-        is_part && path.is_file()
+    let mut entries: Vec<PathBuf> = fs::read_dir(folder).ok()?.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    entries.sort();
+    entries.into_iter().find_map(|path| {
+        let name = path.file_name()?.as_encoded_bytes();
+        match path.is_dir() {
+            true => former_file(&path).filter(|_| !name.starts_with(b".")),
+            false => (name.starts_with(b"part-") && path.is_file()).then(|| path.clone()),
+        }
     })
 }

@@ -13,7 +13,8 @@ use serde_saphyr::Spanned;
 use crate::error::{Error, Result};
 use crate::format::csv::{CsvStyle, Style};
 use crate::format::write::{
-    FileLayout, InvalidValue, OutputColumn, WriteError, can_be_compressed, can_hold, invalid_value, name_of,
+    FileLayout, InvalidValue, OutputColumn, RowGroups, WriteError, can_be_compressed, can_hold, invalid_value,
+    levels_of, name_of,
 };
 use crate::task::{Compression, Format, Mode, OutputFilesSpec, SinkSpec, Task, TaskError, type_name};
 
@@ -46,6 +47,8 @@ pub(super) fn layout(
     by_name: Option<Compression>,
 ) -> Result<FileLayout> {
     let files = declared(name, spec)?;
+    let compression = compression(task, name, files, by_name).map_err(Box::new)?;
+    check_options(task, name, files, compression).map_err(Box::new)?;
     let refused = |message: String, help: &str| Box::new(task.error(&spec.from, message).with_help(help));
     if spec.mode == Mode::Merge || !spec.primary_key.is_empty() || spec.update_key.is_some() {
         let what = if files.file.is_some() { "file" } else { "folder" };
@@ -67,13 +70,46 @@ pub(super) fn layout(
     }
     Ok(FileLayout {
         format: files.format,
-        compression: compression(task, name, files, by_name).map_err(Box::new)?,
+        compression,
+        level: files.compression_level.as_ref().map(|level| level.value),
+        row_groups: RowGroups {
+            rows: files.row_group_rows.as_ref().map_or(RowGroups::default().rows, |rows| rows.value as usize),
+            ..RowGroups::default()
+        },
         columns,
         csv: CsvStyle {
             escape_formulas: spec.escape_formulas,
             declared: Style::take(task, files).map_err(Box::new)?.map(Arc::new),
         },
     })
+}
+
+/// Fails if an option does not fit the format and the compression of the files.
+fn check_options(task: &Task, name: &str, files: &OutputFilesSpec, compression: Compression) -> Result<(), TaskError> {
+    if let Some(level) = &files.compression_level {
+        match levels_of(compression) {
+            Some(levels) if levels.contains(&level.value) => {}
+            Some(levels) => {
+                let (least, most) = levels.into_inner();
+                let message = format!("sink `{name}`: this compression has the levels {least} to {most}");
+                return Err(task.error(level, message).with_help("choose one of them, or remove `compression_level`"));
+            }
+            None => {
+                let message = format!("sink `{name}`: `compression_level` is for gzip and zstd");
+                return Err(task.error(level, message).with_help("specify `compression`, or remove it"));
+            }
+        }
+    }
+    match &files.row_group_rows {
+        Some(rows) if files.format != Format::Parquet => {
+            let message = format!("sink `{name}`: `row_group_rows` is for Parquet files, which have row groups");
+            Err(task.error(rows, message).with_help("remove it"))
+        }
+        Some(rows) if rows.value == 0 => Err(task
+            .error(rows, format!("sink `{name}`: a row group has at least one row"))
+            .with_help("write 1 or more")),
+        _ => Ok(()),
+    }
 }
 
 /// How the files of a sink are compressed.

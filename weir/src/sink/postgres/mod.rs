@@ -81,7 +81,15 @@ impl PostgresTarget {
         if spec.escape_formulas {
             return Err(Box::new(wrong("`escape_formulas` is for CSV files".to_owned()).with_help("remove it")).into());
         }
+        if let Some(by) = spec.partition_by.first() {
+            let error = task.error(by, format!("sink `{name}`: `partition_by` is for folders"));
+            return Err(Box::new(error.with_help("remove it")).into());
+        }
         let mode = match (spec.mode, &spec.update_key) {
+            (Mode::Replace, _) => {
+                let error = wrong("`mode: replace` is for folders with `partition_by`".to_owned());
+                return Err(Box::new(error.with_help("specify `mode: merge` with a `primary_key`")).into());
+            }
             (Mode::Merge, update_key) if !spec.primary_key.is_empty() => {
                 LoadMode::Merge { update_key: update_key.clone() }
             }

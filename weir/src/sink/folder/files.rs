@@ -1,0 +1,85 @@
+//! The files of a folder while they are written.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::access;
+use super::part::FilePart;
+use super::partition::{PartitionBy, PartitionedPart};
+use super::pending::{Folder, part_prefix};
+use crate::error::Result;
+use crate::format::write::FileLayout;
+use crate::sink::{Part, Parts, Written};
+use crate::task::Mode;
+
+/// Creates the files of a folder.
+#[derive(Debug)]
+pub(super) struct FolderFiles {
+    pub(super) folder: Folder,
+    pub(super) mode: Mode,
+    pub(super) layout: FileLayout,
+    pub(super) partition_by: Option<PartitionBy>,
+    next: AtomicUsize,
+    /// What was written, file by file.
+    finished: Mutex<Vec<Written>>,
+}
+
+impl FolderFiles {
+    pub(super) fn new(folder: Folder, mode: Mode, layout: FileLayout, partition_by: Option<PartitionBy>) -> Self {
+        Self { folder, mode, layout, partition_by, next: AtomicUsize::new(0), finished: Mutex::default() }
+    }
+
+    /// Begins a file, of a partition if there are any.
+    pub(super) fn create(&self, partition: Option<&str>) -> Result<FilePart> {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        // Next to the files of other runs a name says which run wrote it.
+        let prefix = if self.mode == Mode::Overwrite { "part-".to_owned() } else { part_prefix(&self.folder.run) };
+        let name = format!("{prefix}{number:05}.{}", self.layout.extension());
+        let name = match partition {
+            None => name,
+            Some(partition) => {
+                let made = access::make_below(&self.folder.staging, partition, &self.folder.target);
+                made.map_err(|error| self.folder.error(&self.folder.staging.join(partition), error))?;
+                format!("{partition}/{name}")
+            }
+        };
+        FilePart::create(&self.folder, name, &self.layout)
+    }
+
+    /// Remembers what a file has.
+    pub(super) fn finished(&self, file: Written) -> Written {
+        self.finished.lock().unwrap_or_else(PoisonError::into_inner).push(file.clone());
+        file
+    }
+
+    /// What was written, by partition.
+    pub(super) fn by_partition(&self) -> Vec<(String, Written)> {
+        let mut partitions: Vec<(String, Written)> = Vec::new();
+        for file in self.finished.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+            let Some(partition) = file.files.first().map(|name| partition_of(name).to_owned()) else { continue };
+            match partitions.iter_mut().find(|(other, _)| *other == partition) {
+                Some((_, all)) => *all = Written::total(vec![std::mem::take(all), file]),
+                None => partitions.push((partition, file)),
+            }
+        }
+        partitions
+    }
+}
+
+/// The partition that a file is in.
+pub(super) fn partition_of(name: &str) -> &str {
+    name.rsplit_once('/').map_or("", |(partition, _)| partition)
+}
+
+/// Creates the parts of a folder.
+#[derive(Debug)]
+pub(super) struct FolderParts(pub(super) Arc<FolderFiles>);
+
+impl Parts for FolderParts {
+    fn part(&self) -> Result<Box<dyn Part>> {
+        match &self.0.partition_by {
+            None => Ok(Box::new(self.0.create(None)?)),
+            Some(by) => Ok(Box::new(PartitionedPart::new(by.clone(), self.0.clone()))),
+        }
+    }
+}
