@@ -61,7 +61,7 @@ struct LibraryArgs {
 fn library(matches: &ArgMatches, _: &weir::Cli) -> miette::Result<u8> {
     let args = LibraryArgs::from_arg_matches(matches).into_diagnostic()?;
     let values = vec![("output".to_owned(), args.output.display().to_string())];
-    let task = Task::load(&args.task_config, &ParamChoice { environment: None, values })?;
+    let task = Task::load(&args.task_config, &ParamChoice { values, ..ParamChoice::default() })?;
     let runner = Runner::new(args.output.with_extension("state")).fetch(Primes).observer(Steps);
     let runtime = tokio::runtime::Runtime::new().into_diagnostic()?;
     let report = runtime.block_on(runner.run(&task))?;

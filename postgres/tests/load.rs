@@ -102,6 +102,8 @@ fn load(run: &str, mode: Mode) -> Load {
         },
         mode,
         create: true,
+        adds_columns: false,
+        deletion: None,
         task: Some("stock.default".to_owned()),
         durable: false,
     }

@@ -543,11 +543,107 @@ fn merge_upserts_by_key_where_there_are_keys() {
     }
 }
 
+/// The modes that leave what other runs have written, with their keys.
+const KEEPING: [&str; 5] = [
+    "append",
+    "merge, primary_key: [item]",
+    "insert, primary_key: [item]",
+    "replace, partition_by: [item]",
+    "scd2, primary_key: [item]",
+];
+
+#[test]
+fn every_other_mode_is_idempotent_where_there_are_rows_with_keys() {
+    for (mode, first, second, again) in [
+        (
+            "insert, primary_key: [item]",
+            "2 inserted",
+            ["bolt,5", "nut,7", "screw,1"],
+            "0 inserted, 0 updated, 2 unchanged",
+        ),
+        (
+            "replace, partition_by: [item]",
+            "2 inserted",
+            ["bolt,6", "nut,7", "screw,1"],
+            "2 inserted, 0 updated, 0 unchanged, 2 deleted",
+        ),
+        (
+            "merge, primary_key: [item], deleted_when: amount = 1",
+            "2 inserted",
+            ["bolt,6", "nut,7", ""],
+            "0 inserted, 0 updated, 2 unchanged",
+        ),
+    ] {
+        for kind in kinds() {
+            let kind = &*kind;
+            task(kind, mode, "");
+            deliver(kind, "a", "bolt,5\nnut,7");
+            if !kind.takes(mode) {
+                run(kind).ended(2, "which has no keys");
+                continue;
+            }
+            run(kind).ended(0, first);
+            deliver(kind, "a", "bolt,6\nscrew,1");
+            run(kind).ended(0, "done: `stock`");
+            run(kind).ended(0, again);
+            let rows: Vec<_> = second.into_iter().filter(|row| !row.is_empty()).collect();
+            has(kind, &rows);
+        }
+    }
+}
+
+#[test]
+fn scd2_adds_a_version_of_a_changed_row_once() {
+    for kind in kinds() {
+        let kind = &*kind;
+        task(kind, "scd2, primary_key: [item]", "");
+        deliver(kind, "a", "bolt,5\nnut,7");
+        if !kind.takes("scd2") {
+            run(kind).ended(2, "which has no keys");
+            continue;
+        }
+        run(kind).ended(0, "2 inserted");
+        deliver(kind, "a", "bolt,6\nnut,7");
+        run(kind).ended(0, "1 inserted, 1 updated, 1 unchanged");
+        run(kind).ended(0, "0 inserted, 0 updated, 2 unchanged");
+        has(kind, &["bolt,5", "bolt,6", "nut,7"]);
+    }
+}
+
+/// What `weir prune` forgets has no effect on what later runs write: the last run that has written a target stays known.
+#[test]
+fn retention_leaves_what_later_runs_need_in_every_mode_that_keeps_rows() {
+    for kind in kinds() {
+        let kind = &*kind;
+        for mode in KEEPING.into_iter().filter(|mode| kind.takes(mode)) {
+            let _ = fs::remove_dir_all(kind.project().path("in"));
+            let _ = fs::remove_dir_all(kind.project().path(".weir"));
+            kind.reset();
+            task(kind, mode, "");
+            for (name, row) in [("a", "bolt,5"), ("b", "nut,7"), ("c", "screw,1")] {
+                deliver(kind, name, row);
+                run(kind).ended(0, "done: `stock`");
+            }
+            kind.project().age_runs("-100 days");
+            let prune = ["prune", "task.yaml", "--state", ".weir", "--keep", "90d"];
+            let pruned = kind.project().weir(&prune);
+            pruned.ended(0, "removed from the ledger");
+            assert!(!pruned.out.contains("0 runs removed from the ledger, 0 runs reduced"), "{mode}: {pruned:#?}");
+            let again = run(kind);
+            again.ended(0, if mode == "append" { "nothing to do" } else { "done: `stock`" });
+            has(kind, &["bolt,5", "nut,7", "screw,1"]);
+            deliver(kind, "d", "washer,2");
+            run(kind).ended(0, "done: `stock`");
+            has(kind, &["bolt,5", "nut,7", "screw,1", "washer,2"]);
+        }
+    }
+}
+
 #[test]
 fn a_run_that_dies_at_any_step_is_rolled_back_or_forward() {
     for kind in kinds() {
         let kind = &*kind;
-        for mode in ["overwrite", "append", "replace", "merge, primary_key: [item]"] {
+        for mode in ["overwrite", "replace"].into_iter().chain(KEEPING) {
             if !kind.takes(mode) {
                 continue;
             }

@@ -21,14 +21,6 @@ fn health(project: &Project, more: &[&str]) -> Ran {
     project.weir(&arguments)
 }
 
-/// Moves all runs of the ledger back in time.
-fn age(project: &Project, by: &str) {
-    let ledger = Connection::open(project.path(".weir/ledger.sqlite")).unwrap();
-    let sql = "update run set started = strftime('%Y-%m-%dT%H:%M:%SZ', started, ?1),
-               ended = strftime('%Y-%m-%dT%H:%M:%SZ', ended, ?1)";
-    ledger.execute(sql, [by]).unwrap();
-}
-
 #[test]
 fn health_is_judged_by_the_ledger_against_the_schedule() {
     let project = every_minute();
@@ -37,7 +29,7 @@ fn health_is_judged_by_the_ledger_against_the_schedule() {
     health(&project, &["--since", &now]).ended(0, "healthy: no run was due yet; next: ");
     project.weir(&["run", "task.yaml"]).ended(0, "done");
     health(&project, &[]).ended(0, " ended as done; next: ");
-    age(&project, "-10 minutes");
+    project.age_runs("-10 minutes");
     health(&project, &[]).ended(1, "the last one that was published started at ");
     // A later due time, and only those of a crontab that start this program, count.
     health(&project, &["--cron", "0 0 1 1 *"]).ended(0, "healthy: ");
@@ -61,7 +53,7 @@ fn a_run_that_hangs_is_not_healthy_and_one_that_died_is_told() {
         std::thread::sleep(Duration::from_millis(10));
     }
     health(&project, &[]).ended(0, "healthy: ");
-    age(&project, "-10 minutes");
+    project.age_runs("-10 minutes");
     health(&project, &[]).ended(1, " has not ended");
     run.kill().unwrap();
     run.wait().unwrap();
@@ -109,7 +101,7 @@ fn old_runs_leave_the_ledger_and_files_that_were_read_stay_known() {
     project.run(&[]).ended(0, "done");
     assert_eq!(project.left("archive"), ["a.csv"]);
     project.run(&[]).ended(0, "nothing to do");
-    age(&project, "-100 days");
+    project.age_runs("-100 days");
     project.file("in/b.csv", "name,age\nEve,50\n");
     project.run(&[]).ended(0, "done");
     let prune = |more: &[&str]| project.weir(&["prune", "task.yaml"].iter().chain(more).copied().collect::<Vec<_>>());
@@ -132,7 +124,7 @@ fn old_runs_leave_the_ledger_and_files_that_were_read_stay_known() {
     project.weir(&["doctor", "task.yaml"]).ended(0, "");
     assert_eq!(project.rows("out/good").len(), 6);
     // Retention is also applied by a run.
-    age(&project, "-200 days");
+    project.age_runs("-200 days");
     project.file("in/c.csv", "name,age\nFay,51\n");
     project.run(&[]).ended(0, "done");
     prune(&["--dry-run"]).ended(0, "0 runs would be removed from the ledger, 0 runs would be reduced");

@@ -140,12 +140,11 @@ fn a_type_that_cannot_be_read_without_loss_is_refused_by_its_name() {
     let shop = Shop::new("create table item (id bytea, name interval, price numeric(12,4), made timestamp)");
     shop.weir("run").ended(1, "column `id` is bytea, which cannot be read as bigint without loss");
     shop.sql("alter table item drop id, add id int");
-    shop.weir("run").ended(1, "column `name` is interval, which cannot be read as string");
     shop.sql("alter table item drop name, add name text");
     let ran = shop.weir("run");
     ran.ended(1, "shop: item in ");
     ran.ended(1, "column `price` is numeric(12,4), which cannot be read as decimal(12,2) without loss");
-    ran.ended(1, "declare it as `decimal(12,4)`, or convert it in a view");
+    ran.ended(1, "declare it as `decimal(12,4)` or `string`, or cast it in a `query`");
     shop.sql("alter table item alter price type numeric(12,2)");
     shop.weir("run").ended(1, "column `made` is timestamp without time zone, which cannot be read as date");
     assert_eq!(shop.project.left("out"), [""; 0]);
@@ -492,4 +491,134 @@ fn one_run_can_read_a_table_and_merge_into_it() {
     );
     shop.weir("run").ended(0, "0 inserted, 2 updated, 0 unchanged");
     assert_eq!(shop.sql("select string_agg(price::text, ' ' order by id) from item"), "1.00 0.50 19.99");
+}
+
+#[test]
+fn values_of_any_type_are_read_as_their_text() {
+    let table = "set timezone = 'Asia/Tokyo'; create type mood as enum ('ok', 'bad');
+        create table thing (id integer primary key, tags text[], raw bytea, span interval, price money, at timestamptz, n numeric,
+        day date, bits bit(3), place point, f double precision, net inet, m mood);
+        insert into thing values (1, '{a,\"b c\"}', '\\xdeadbeef', '1 year 2 days', 12.5, '2024-01-01 00:00:00+09', 'NaN', '0044-03-15 BC',
+        '101', '(1,2)', '-infinity', '10.0.0.1', 'bad'), (2, null, null, null, null, 'infinity', 1.50, 'infinity', null, null, 0.1, null, null)";
+    let columns = "id: bigint, tags: string, raw: string, span: string, price: string, at: string, n: string, day: string, \
+                   bits: string, place: string, f: string, net: string, m: string";
+    let shop = Shop::all_of(table, "thing", columns);
+    shop.weir("run").ended(0, "");
+    assert_eq!(
+        shop.rows("all"),
+        [
+            "1,\"{a,\"\"b c\"\"}\",\\xdeadbeef,P1Y2D,$12.50,2023-12-31 15:00:00+00,NaN,0044-03-15 BC,101,\"(1,2)\",-Infinity,10.0.0.1,bad",
+            "2,,,,,infinity,1.50,infinity,,,0.1,,",
+        ]
+    );
+    // Of their own types they are exact, or reject their row.
+    shop.project.task(columns, "id: bigint, n: \"decimal(9,2)\", f: double");
+    shop.weir("run").ended(0, "");
+    assert_eq!(shop.rows("all"), ["2,1.50,0.1"]);
+    assert!(shop.rows("unreadable")[0].ends_with(",invalid_n;invalid_f"), "{:?}", shop.rows("unreadable"));
+    shop.project.task("f: double", "day: date, at: timestamp");
+    shop.weir("run").ended(3, "invalid_day");
+}
+
+#[test]
+fn a_query_is_read_with_parameters_as_values() {
+    let shop = Shop::new(ITEMS);
+    shop.project.task(
+        "postgres: {connection: shop, table: item}",
+        "postgres: {connection: shop, query: \"select id, name || $mark as name, price, made from item where made < $until -- not more\"}",
+    );
+    shop.project.task(
+        "sources:",
+        "params: {until: {type: date, default: 2024-01-01}, mark: {type: string, default: \"'; $until\"}}\nsources:",
+    );
+    shop.project.file("cheap.sql", "select id, name from item where id > 1");
+    shop.weir("run").ended(0, "");
+    assert_eq!(shop.rows("cheap"), ["3,saw'; $until"]);
+    // Conditions of models reach the server in a query, too.
+    shop.weir("plan").ended(0, "query of `item`");
+    shop.weir("plan").ended(0, ") as query where \"id\" > 1");
+    shop.project.task("price: \"decimal(12,2)\"", "prize: \"decimal(12,2)\"");
+    shop.weir("run").ended(1, "column `prize` is missing");
+    shop.project.task("prize", "price");
+    for (from, to, code, said) in [
+        ("made < $until", "made < $untl", 2, "unknown parameter `$untl`"),
+        ("made < $untl", "made <", 1, "syntax error"),
+        ("made <", "made is null; drop table item", 1, "syntax error"),
+        ("query:", "table: item, query:", 2, "must have either a `table` or a `query`"),
+    ] {
+        shop.project.task(from, to);
+        shop.weir("run").ended(code, said);
+    }
+    assert_eq!(shop.sql("select count(*) from item"), "3");
+}
+
+/// A shop that appends the new events to a folder.
+fn events(cursor: &str) -> Shop {
+    let shop = Shop::new(
+        "create table event (id integer primary key, at timestamptz, what text);
+         insert into event values (1, '2024-01-01', 'a'), (2, '2024-01-02', 'b')",
+    );
+    shop.project.file(
+        "task.yaml",
+        format!(
+            "name: events\nsources:\n  event:\n    postgres: {{connection: shop, table: event, cursor: {cursor}}}\n    \
+             columns: {{id: integer, what: string}}\nsinks:\n  \
+             all: {{from: event, mode: append, files: {{path: out/all, format: csv}}}}\n"
+        ),
+    );
+    shop
+}
+
+#[test]
+fn a_cursor_reads_each_row_once_however_runs_end() {
+    let shop = events("{column: at}");
+    shop.weir("run").ended(0, "no earlier run has read it");
+    assert_eq!(shop.rows("all"), ["1,a", "2,b"]);
+    shop.weir("run").ended(0, "nothing to do: source `event`: no new rows, all were read before");
+    shop.sql("insert into event values (3, '2024-01-03 00:00:00.000001', 'c'), (4, '2024-01-01', 'late')");
+    let dies_at = |point: &str| {
+        let mut dying = shop.command("run");
+        let status = dying.env("WEIR_FAULT", point).stdout(Stdio::null()).stderr(Stdio::null()).status();
+        assert_eq!(status.unwrap().code(), None, "it was killed at {point}");
+    };
+    // A run that dies before its commit record has read nothing, and one that dies after it has.
+    dies_at("prepared");
+    shop.weir("run").ended(0, "");
+    assert_eq!(shop.rows("all"), ["1,a", "2,b", "3,c"]);
+    shop.sql("insert into event values (6, '2024-01-06', 'f')");
+    dies_at("committed");
+    shop.weir("run").ended(0, "no new rows");
+    assert_eq!(shop.rows("all"), ["1,a", "2,b", "3,c", "6,f"]);
+    for (row, said) in [
+        ("(5, null, 'x')", "the cursor `at` is null in some rows"),
+        ("(5, 'infinity', 'x')", "no number or time that ends"),
+    ] {
+        shop.sql(&format!("insert into event values {row}"));
+        shop.weir("run").ended(1, said);
+        shop.sql("delete from event where id = 5");
+    }
+    shop.project.task("column: at", "column: id");
+    shop.weir("run").ended(1, "has read up to a value of `at`");
+    shop.project.task("column: id", "column: what");
+    shop.weir("run").ended(1, "");
+}
+
+#[test]
+fn rows_within_the_lag_are_read_again() {
+    let shop = events("{column: id, lag: 2}");
+    shop.weir("run").ended(2, "a `cursor` without `lag`");
+    shop.project.task("mode: append", "mode: overwrite");
+    shop.weir("run").ended(0, "");
+    shop.sql("insert into event values (3, null, 'c'), (4, null, 'd')");
+    shop.weir("run").ended(0, "");
+    assert_eq!(shop.rows("all"), ["1,a", "2,b", "3,c", "4,d"]);
+    shop.weir("run").ended(0, "");
+    assert_eq!(shop.rows("all"), ["3,c", "4,d"]);
+    shop.project.task("lag: 2", "lag: 2h");
+    shop.weir("run").ended(1, "the lag of a cursor of numbers has a unit");
+    shop.project.task("lag: 2h", "lag: soon");
+    shop.weir("run").ended(2, "`soon` is not a lag");
+    shop.project.task(", cursor: {column: id, lag: soon}", "");
+    shop.project.task("    columns:", "    read: new\n    columns:");
+    shop.weir("run").ended(2, "write `cursor: {column: updated_at}`");
 }

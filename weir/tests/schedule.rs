@@ -249,3 +249,35 @@ fn what_a_dead_run_has_left_is_ended_when_the_scheduler_starts() {
     scheduler.end().ended(0, "");
     assert_eq!(states(&project), ["done"]);
 }
+
+#[test]
+fn only_a_run_that_failed_for_what_may_pass_tells_the_scheduler_so() {
+    let project = scheduled("{cron: \"* * * * *\", retries: {attempts: 2}}");
+    let scheduled = |project: &Project| project.weir(&["run", "task.yaml", "--scheduled"]);
+    project.file("in/a.csv", "name,age\nAnn,young\n");
+    project.task("age: integer}", "age: {type: integer, on_invalid: fail}}");
+    scheduled(&project).ended(1, "on_invalid");
+    // Nobody listens at port 1.
+    project.file("weir.yaml", "connections: {shop: {postgres: \"postgres://a:b@127.0.0.1:1/shop\"}}\n");
+    project.task("files: {path: \"in/*.csv\", format: csv}", "postgres: {connection: shop, table: person}");
+    scheduled(&project).ended(75, "127.0.0.1:1");
+    project.task("attempts: 2", "attempts: 0");
+    project.weir(&["validate", "task.yaml"]).ended(2, "task.yaml:");
+}
+
+#[test]
+fn moving_parameters_are_computed_from_the_due_time() {
+    let project = scheduled("{cron: \"@daily\", timezone: Asia/Singapore}");
+    project.task("params:\n", "params:\n  day: {type: date, default: yesterday}\n");
+    project.task("path: out/good,", "path: \"out/day=${day}\",");
+    project.run(&["--due=2024-02-29T16:30:00Z"]).ended(0, "out/day=2024-02-29");
+    let scheduler = Scheduler::start(&project, "1 1000");
+    wait_for("a run", || project.left("out").len() > 2);
+    scheduler.signal(Signal::INT);
+    scheduler.end().ended(0, "");
+    let ran = project.run(&["--param=day=today - 1 month", "--due=2024-03-31T00:00:00Z"]);
+    ran.ended(0, "out/day=2024-02-29");
+    project.run(&["--param=day=today - 1m"]).ended(2, "`today - 1m` is not a date");
+    project.task("default: yesterday", "default: now");
+    project.run(&[]).ended(2, "or one of today, yesterday, today - 7d");
+}

@@ -103,7 +103,7 @@ fn a_rule_on_an_unknown_column_or_of_the_wrong_type_is_an_error_at_its_position(
     project.task("agee >= $least_age", "age + $least_age");
     project.run(&[]).ended(2, "a condition must be true or false, but this is bigint");
     project.task("age + $least_age", "{unique: name}");
-    project.run(&[]).ended(2, "`unique` can warn or fail, not reject");
+    project.run(&[]).ended(2, "`unique` that rejects needs to know which of the duplicates stays");
     project.task("{unique: name}", "{matches: {age: x}}");
     project.run(&[]).ended(2, "`matches` is for text, but `age` is integer");
     project.task("{matches: {age: x}}", "{matches: {name: '['}}");

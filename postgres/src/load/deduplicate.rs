@@ -63,11 +63,16 @@ pub(super) async fn count(load: &Load, client: &impl GenericClient) -> Result<Op
 async fn delete_older_duplicates(load: &Load, database: &Database, transaction: &mut Transaction<'_>) -> Result<u64> {
     let failed = |error| database.statement_error(&error);
     let staging = load.staging();
-    let key = list(&load.table.primary_key);
+    let mut of_key = load.table.primary_key.clone();
+    if let Mode::History { update_key, .. } = &load.mode {
+        // Each time of a key is a version of its own.
+        of_key.extend(update_key.clone());
+    }
+    let key = list(&of_key);
     if load.table.primary_key.is_empty() {
         return Ok(0);
     }
-    if target::identity(&*transaction, &load.table).await.map_err(failed)?.is_none() {
+    if load.is_promoted() && target::identity(&*transaction, &load.table).await.map_err(failed)?.is_none() {
         // The staging table becomes the target and needs the key anyway; adding it detects duplicates.
         match add_key(load, transaction).await {
             Ok(()) => return Ok(0),
@@ -82,13 +87,15 @@ async fn delete_older_duplicates(load: &Load, database: &Database, transaction: 
         return Ok(0);
     }
     // A type such as json has no equality, but its text has.
-    let others = load.table.columns.iter().filter(|column| !load.table.primary_key.contains(&column.name));
+    let others = load.table.columns.iter().filter(|column| !of_key.contains(&column.name));
     let others = others.map(|column| {
         let is_order = matches!(&load.mode, Mode::Merge { update_key: Some(newer) } if *newer == column.name);
         let as_text = if column.cast.is_some() && !is_order { "::text as " } else { " as " };
         format!(", {0}{as_text}{0}", quoted(&column.name))
     });
-    let distinct = format!("(select distinct {key}{} from {staging})", others.collect::<String>());
+    let marker = load.deletion.iter().map(|deletion| format!(", {}", quoted(&deletion.marker)));
+    let others = others.chain(marker).collect::<String>();
+    let distinct = format!("(select distinct {key}{others} from {staging})");
     let (order, apart, help) = match &load.mode {
         Mode::Merge { update_key: Some(newer) } => (
             format!("{} desc nulls last", quoted(newer)),
@@ -98,7 +105,7 @@ async fn delete_older_duplicates(load: &Load, database: &Database, transaction: 
         _ => ("ctid".to_owned(), key.clone(), "reject such rows with the rule `unique`, or set an `update_key`"),
     };
     if query_bool(&*transaction, &repeated(&apart, &distinct)).await.map_err(failed)? {
-        let columns = load.table.primary_key.join(", ");
+        let columns = of_key.join(", ");
         let message = format!("rows of this run differ and have the same ({columns})");
         return Err(load.error(database, message, help));
     }

@@ -30,6 +30,8 @@
 //!     },
 //!     mode: Mode::Merge { update_key: None },
 //!     create: true,
+//!     adds_columns: false,
+//!     deletion: None,
 //!     task: None,
 //!     durable: false,
 //! };
@@ -47,11 +49,15 @@
 mod apply;
 mod cast;
 mod deduplicate;
+mod deletion;
+mod history;
 mod kind;
 mod refused;
 mod rights;
 mod table;
 mod target;
+mod trigger;
+mod write;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -60,10 +66,13 @@ use tokio_postgres::{Client, CopyInSink};
 pub use apply::Counts;
 pub use cast::{Cast, unfit};
 pub use deduplicate::Staged;
+pub use deletion::{Deletion, Mark};
+pub use history::HistoryColumns;
 pub use kind::{Fit, Kind};
 pub use table::{Column, Table};
 pub use target::{Applied, Existing, TargetState};
 
+use crate::sql::{list, quoted};
 use crate::{Database, Error, Result};
 
 /// What a load does with the existing rows of the table.
@@ -78,6 +87,21 @@ pub enum Mode {
     Merge {
         /// The column that orders rows of the same key: an older row never replaces a newer one.
         update_key: Option<String>,
+    },
+    /// Keeps them and inserts the run's rows whose primary key is new.
+    Insert,
+    /// Replaces those of the partitions that the run has rows of; the others stay. With a primary key, rows that stay the
+    /// same are not rewritten.
+    Replace {
+        /// The columns whose values make a partition.
+        partition_by: Vec<String>,
+    },
+    /// Keeps every version of a row: a changed row ends the version before it and begins a new one.
+    History {
+        /// The column that is the time of a version; by default the time of the run.
+        update_key: Option<String>,
+        /// The columns that say when a version began and ended.
+        columns: HistoryColumns,
     },
 }
 
@@ -96,6 +120,12 @@ pub struct Load {
     pub mode: Mode,
     /// Whether to create the table if it does not exist.
     pub create: bool,
+    /// Whether columns that an existing table lacks are added to it.
+    #[serde(default)]
+    pub adds_columns: bool,
+    /// What rows do that say that a row is gone, in [`Mode::Merge`] and [`Mode::History`]; if none, there are no such rows.
+    #[serde(default)]
+    pub deletion: Option<Deletion>,
     /// What the run is a run of; recorded with it.
     #[serde(default)]
     pub task: Option<String>,
@@ -147,10 +177,14 @@ impl Load {
         self.create_ledger(client).await.map_err(failed)?;
         // An unlogged table is written once instead of twice, but is empty after a crash of the server, which `apply`
         // detects. If the target will be created, the staging table becomes the target and must be durable.
-        let exists = target::identity(client, &self.table).await.map_err(failed)?.is_some();
+        let becomes_target =
+            self.is_promoted() && target::identity(client, &self.table).await.map_err(failed)?.is_none();
         let staging = self.staging();
-        let columns = self.table.column_definitions();
-        let unlogged = if exists && !self.durable { "unlogged " } else { "" };
+        let mut columns = self.table.column_definitions();
+        if let Some(Deletion { marker, .. }) = &self.deletion {
+            columns += &format!(", {} boolean", quoted(marker));
+        }
+        let unlogged = if !becomes_target && !self.durable { "unlogged " } else { "" };
         let make = format!("drop table if exists {staging}; create {unlogged}table {staging} ({columns})");
         client.batch_execute(&make).await.map_err(failed)?;
         let copy = format!("copy {staging} from stdin (format binary)");
@@ -194,6 +228,51 @@ impl Load {
         }
         // If two sessions did this at once, both would find no table, and one of them would fail.
         client.batch_execute(apply::LEDGER).await
+    }
+
+    /// The columns of the target that the load sets, and the rows do not have.
+    fn own_columns(&self) -> impl Iterator<Item = &str> {
+        let of_history = match &self.mode {
+            Mode::History { columns, .. } => vec![columns.valid_from.as_str(), columns.valid_to.as_str()],
+            _ => vec![],
+        };
+        let mark = self.deletion.as_ref().and_then(|deletion| deletion.mark.as_ref());
+        of_history.into_iter().chain(mark.map(|mark| mark.column.as_str()))
+    }
+
+    /// Whether the staging table becomes the target, if there is none: it has all columns of it, and only its rows.
+    fn is_promoted(&self) -> bool {
+        !matches!(self.mode, Mode::History { .. }) && self.deletion.is_none()
+    }
+
+    /// The DDL that makes the target, where the staging table cannot become it.
+    fn create_target(&self) -> String {
+        let name = self.table.name();
+        let mut columns = self.table.column_definitions();
+        let mut key: Vec<&str> = self.table.primary_key.iter().map(String::as_str).collect();
+        if let Mode::History { update_key, columns: history } = &self.mode {
+            let of_key = self.table.columns.iter().find(|column| Some(&column.name) == update_key.as_ref());
+            let kind = of_key.map_or(Kind::TimestampTz, |column| column.kind.clone());
+            let (from, to) = (quoted(&history.valid_from), quoted(&history.valid_to));
+            columns += &format!(", {from} {kind} not null, {to} {kind}");
+            key.push(&history.valid_from);
+        } else if let Some(mark) = self.deletion.as_ref().and_then(|deletion| deletion.mark.as_ref()) {
+            columns += &format!(", {}", mark.definition());
+        }
+        let mut ddl = vec![format!("create table {name} ({columns}, primary key ({}))", list(&key))];
+        ddl.extend(self.table.post_create_ddl());
+        ddl.join("; ")
+    }
+
+    /// The DDL that adds columns that an existing target may lack, if it may be altered.
+    fn add_columns(&self) -> Option<String> {
+        if !self.adds_columns {
+            return None;
+        }
+        let others = self.table.columns.iter().filter(|column| column.is_new);
+        let add = others.map(|column| format!("add column if not exists {} {}", quoted(&column.name), column.kind));
+        let add = add.collect::<Vec<_>>().join(", ");
+        (!add.is_empty()).then(|| format!("alter table {} {add}", self.table.name()))
     }
 
     fn drop_staging(&self) -> String {

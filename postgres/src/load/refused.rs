@@ -29,6 +29,15 @@ pub(super) async fn name_row(database: &Database, client: &Client, loads: &[&Loa
             rows = found;
         }
     }
+    if message.starts_with("no partition of relation") {
+        // The detail names the values of the partition key, which may be private: the server's log has it.
+        let help = format!(
+            "nothing was changed; create the partition that is missing, or one for all other rows: \
+             `create table {table}_default partition of {table} default`; or reject such rows in the task"
+        );
+        let (database, server) = (database.to_string(), server.clone());
+        return Error::Refused(Box::new(Refusal { database, table, message, rows, help, server }));
+    }
     let which = if rows.is_empty() { String::new() } else { format!("; for example: {}", rows.join(" | ")) };
     let help = format!("nothing was changed; reject such rows in the task, or correct them{which}");
     let (database, server) = (database.to_string(), server.clone());

@@ -81,7 +81,9 @@ async fn ledger(client: &Client, user: &str) -> Result<Missing, tokio_postgres::
 /// Of a table that exists. Locking it against other writers takes more than the right to insert.
 async fn existing(load: &Load, client: &Client, user: &str) -> Result<Missing, tokio_postgres::Error> {
     let mut rights = vec!["select", "insert", "update"];
-    if load.mode == Mode::Overwrite {
+    let marks = load.deletion.as_ref().is_some_and(|deletion| deletion.mark.is_some());
+    let deletes_marked = load.deletion.is_some() && !marks && matches!(load.mode, Mode::Merge { .. });
+    if matches!(load.mode, Mode::Overwrite | Mode::Replace { .. }) || deletes_marked {
         rights.push("delete");
     }
     let mut lacking = Vec::new();
@@ -98,6 +100,20 @@ async fn existing(load: &Load, client: &Client, user: &str) -> Result<Missing, t
     let lacking = lacking.join(", ");
     let grant = format!("grant {lacking} on {} to {user}", load.table.name());
     Ok(vec![(format!("{lacking} in the table"), grant)])
+}
+
+/// Fails if the user may not add columns to the table.
+pub(super) async fn check_altering(load: &Load, database: &Database, client: &Client, added: &[String]) -> Result<()> {
+    let failed = |error| database.statement_error(&error);
+    let sql =
+        "select pg_has_role(relowner, 'usage') and relkind in ('r', 'p') from pg_class where oid = to_regclass($1)";
+    if client.query_one(sql, &[&load.table.name()]).await.map_err(failed)?.get::<_, Option<bool>>(0) == Some(true) {
+        return Ok(());
+    }
+    let columns = load.table.columns.iter().filter(|column| added.contains(&column.name));
+    let add = columns.map(|column| format!("add column {} {}", quoted(&column.name), column.kind));
+    let help = format!("let an owner run: alter table {} {}", load.table.name(), add.collect::<Vec<_>>().join(", "));
+    Err(load.error(database, format!("the user may not add the columns {}", added.join(", ")), &help))
 }
 
 /// Of a table that will be created.

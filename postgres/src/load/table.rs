@@ -37,12 +37,15 @@ pub struct Column {
     /// How its values become those of the existing column, if that is of another type: see [`Existing::casts`](super::Existing).
     #[serde(default)]
     pub cast: Option<Cast>,
+    /// Whether the existing table lacks it, and gets it with the rows.
+    #[serde(default)]
+    pub is_new: bool,
 }
 
 impl Column {
     /// A nullable column.
     pub fn new(name: impl Into<String>, kind: Kind) -> Self {
-        Self { name: name.into(), kind, not_null: false, comment: None, cast: None }
+        Self { name: name.into(), kind, not_null: false, comment: None, cast: None, is_new: false }
     }
 }
 

@@ -28,6 +28,10 @@ pub struct Existing {
     pub casts: Vec<(String, Cast)>,
     /// The columns outside the key in which no value may be missing.
     pub not_null: Vec<String>,
+    /// The columns that it lacks, and will get.
+    pub added: Vec<String>,
+    /// Whether the column that marks deleted rows is a boolean, if there is one.
+    pub mark_is_boolean: bool,
     /// Whether it has no rows.
     pub is_empty: bool,
     /// The load that was applied to it last; none if there was none.
@@ -72,13 +76,25 @@ pub(super) async fn inspect(load: &Load, database: &Database, client: &Client) -
         let help = "create it, or set `create: true` in the sink";
         return Err(load.error(database, "does not exist", help));
     };
+    let kind = "select relkind::text from pg_class where oid = $1";
+    let kind: String = client.query_one(kind, &[&oid]).await.map_err(failed)?.get(0);
+    if let Some(what) = unloadable(&kind) {
+        let help = "name a table: what runs write is locked, and other writers wait";
+        return Err(load.error(database, format!("is {what}, which cannot be loaded"), help));
+    }
     rights::check(load, database, client, true).await?;
     let found = columns(client, &load.table).await.map_err(failed)?;
-    let mut differences = Vec::new();
-    let (mut limited, mut casts) = (Vec::new(), Vec::new());
+    let (mut differences, mut lacks_columns) = (Vec::new(), false);
+    let (mut limited, mut casts, mut added) = (Vec::new(), Vec::new(), Vec::new());
     for column in &load.table.columns {
         let Some(existing) = found.iter().find(|existing| existing.name == column.name) else {
-            differences.push(format!("it has no column `{}`", column.name));
+            match load.adds_columns && !load.table.primary_key.contains(&column.name) {
+                true => added.push(column.name.clone()),
+                false => {
+                    lacks_columns = true;
+                    differences.push(no_column(&column.name, &found));
+                }
+            }
             continue;
         };
         if existing.is_generated {
@@ -99,7 +115,19 @@ pub(super) async fn inspect(load: &Load, database: &Database, client: &Client) -
             }
         }
     }
-    for column in found.iter().filter(|column| column.not_null && !column.has_default) {
+    let mut mark_is_boolean = false;
+    for own in load.own_columns() {
+        match found.iter().find(|existing| existing.name == own) {
+            None => differences.push(no_column(own, &found)),
+            Some(existing) if existing.kind == Kind::Boolean => mark_is_boolean = true,
+            Some(existing) if ["date", "timestamp", "timestamptz"].contains(&existing.cast.name.as_str()) => {}
+            Some(existing) => {
+                differences.push(format!("its column `{own}` is {}, and cannot be a time", existing.kind))
+            }
+        }
+    }
+    let is_own = |column: &&ExistingColumn| load.own_columns().any(|own| own == column.name);
+    for column in found.iter().filter(|column| column.not_null && !column.has_default && !is_own(column)) {
         if !load.table.columns().any(|name| name == column.name) {
             let why = "is `not null` without a default, but the rows do not have it";
             differences.push(format!("its column `{}` {why}", column.name));
@@ -110,14 +138,26 @@ pub(super) async fn inspect(load: &Load, database: &Database, client: &Client) -
     let of_rows = |existing: &&ExistingColumn| load.table.columns().any(|name| name == existing.name);
     let not_null = found.iter().filter(of_rows).filter(|existing| !may_be_null(existing));
     let not_null = not_null.map(|existing| existing.name.clone()).collect();
-    let needs_key = matches!(load.mode, Mode::Merge { .. }) || !load.table.primary_key.is_empty();
+    let locks_out = matches!(load.mode, Mode::Insert | Mode::History { .. });
+    let needs_key = !locks_out && !load.table.primary_key.is_empty();
     if needs_key && !has_unique_index(client, &load.table).await.map_err(failed)? {
         let key = load.table.primary_key.join(", ");
+        if kind == "v" {
+            let help = "name the table below the view; or load the view without a key, with `mode: append`, or with `mode: insert`";
+            let message = format!("is a view, of which the server does not say whether ({key}) is unique");
+            return Err(load.error(database, message, help));
+        }
         differences.push(format!("it has no primary key or unique index on exactly ({key})"));
     }
+    if differences.is_empty() && !added.is_empty() {
+        rights::check_altering(load, database, client, &added).await?;
+    }
     if !differences.is_empty() {
-        let help = "convert the values in the model, choose the sink's `columns`, or change the table";
-        return Err(load.error(database, differences.join("; "), help));
+        let mut help = "convert the values in the model, choose the sink's `columns`, or change the table".to_owned();
+        if lacks_columns && !load.adds_columns {
+            help += "; `schema_changes: add` lets a run add the columns that the table lacks";
+        }
+        return Err(load.error(database, differences.join("; "), &help));
     }
     let about =
         "select (pg_postmaster_start_time(), (select oid from pg_database where datname = current_database()))::text,
@@ -135,10 +175,33 @@ pub(super) async fn inspect(load: &Load, database: &Database, client: &Client) -
         narrower: limited,
         casts,
         not_null,
+        added,
+        mark_is_boolean,
         is_empty,
         last,
         own,
     })))
+}
+
+/// What a relation is that cannot be loaded.
+fn unloadable(kind: &str) -> Option<&'static str> {
+    match kind {
+        "f" => Some("a foreign table"),
+        "m" => Some("a materialized view"),
+        "S" => Some("a sequence"),
+        "r" | "p" | "v" => None,
+        _ => Some("no table"),
+    }
+}
+
+/// That a table lacks a column; it may have one whose name differs by case.
+fn no_column(name: &str, found: &[ExistingColumn]) -> String {
+    match found.iter().find(|existing| existing.name.to_lowercase() == name.to_lowercase()) {
+        Some(other) => {
+            format!("it has no column `{name}`, but `{0}`: write {{{0}: {name}}} in the sink's `columns`", other.name)
+        }
+        None => format!("it has no column `{name}`"),
+    }
 }
 
 /// The loads that were applied to a table under one of its names, the last of each task and sink, newest first.

@@ -20,6 +20,9 @@ pub(super) struct TaskArgs {
     /// Sets a parameter, overriding the task file; can be given several times.
     #[arg(long = "param", value_name = "NAME=VALUE", value_parser = name_and_value)]
     pub(super) params: Vec<(String, String)>,
+    /// The moment from which values such as `today` and `now - 2h` of parameters are computed [default: now].
+    #[arg(long, value_name = "RFC3339")]
+    pub(super) due: Option<DateTime<Utc>>,
     #[command(flatten)]
     pub(super) log: LogArgs,
 }
@@ -60,6 +63,9 @@ pub(super) struct RunVerbArgs {
     /// Write the report of the run as JSON, whatever its outcome: one object as printed by `runs --json`.
     #[arg(long, value_name = "FILE.json")]
     pub(super) report: Option<PathBuf>,
+    /// Ends with exit code 75 instead of 1 if the run may succeed when it is started again.
+    #[arg(long, hide = true)]
+    pub(super) scheduled: bool,
 }
 
 #[derive(Debug, Args)]
@@ -239,7 +245,7 @@ impl TaskArgs {
     }
 
     pub(super) fn choice(&self) -> ParamChoice {
-        ParamChoice { environment: self.env.clone(), values: self.params.clone() }
+        ParamChoice { environment: self.env.clone(), values: self.params.clone(), due: self.due }
     }
 }
 

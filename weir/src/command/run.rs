@@ -5,12 +5,14 @@ use std::path::Path;
 
 use chrono::{SecondsFormat, Utc};
 
+use super::failure::{WithoutCause, report_error};
 use super::recover::recover_without_task;
 use super::summary;
 use super::{Cli, RunVerbArgs, runtime, write_whole};
 use crate::error::{Error, Result};
 use crate::report::{Report, RunKey, RunRecord};
 use crate::run;
+use crate::schedule::TRANSIENT;
 use crate::system::stop::Stop;
 use crate::task::name_in;
 use crate::watch::{ProgressBar, StepLog};
@@ -26,6 +28,11 @@ pub(super) fn run(cli: &Cli, args: &RunVerbArgs) -> Result<u8> {
         write_report(path, &RunRecord::of(report.clone(), started, now()))?;
     }
     if let Some(error) = error {
+        if args.scheduled && error.is_transient() {
+            let log = &args.run.task.log;
+            report_error(&miette::Report::new(WithoutCause(error)), log.log_format, log.show_values);
+            return Ok(TRANSIENT);
+        }
         return Err(error);
     }
     if !quiet {

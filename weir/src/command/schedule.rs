@@ -24,6 +24,7 @@ pub(super) fn schedule(ScheduleArgs { run: args, cron }: &ScheduleArgs) -> Resul
     let scheduler = Scheduler {
         key: key_of(&task),
         times,
+        retries: task.spec.schedule.as_ref().and_then(|schedule| schedule.value.retries),
         timeout: task.spec.schedule.as_ref().and_then(|schedule| schedule.value.timeout).map(|timeout| timeout.0),
         grace: quick().map_or(GRACE, |(_, grace)| grace),
         state: args.state.folder(args.task.file.path()),
@@ -79,6 +80,7 @@ impl RunArgs {
         arguments.extend(self.memory_limit.map(|bytes| format!("--memory-limit={bytes}")));
         arguments.extend(self.threads.map(|threads| format!("--threads={threads}")));
         arguments.push(format!("--log-format={}", self.task.log.log_format));
+        arguments.push("--scheduled".to_owned());
         arguments.extend(self.task.log.quiet.then(|| "--quiet".to_owned()));
         arguments
     }

@@ -4,6 +4,7 @@ mod average;
 mod ceil_floor;
 mod checked;
 mod decimals;
+mod grouping_sets;
 mod memory;
 mod numbers;
 mod operator;
@@ -111,6 +112,10 @@ pub(crate) fn session(
     context
         .register_function_rewrite(Arc::new(numbers::AsPostgres))
         .map_err(|error| Error::internal(error.to_string()))?;
+    context
+        .register_expr_planner(Arc::new(crate::function::JsonOperators))
+        .map_err(|error| Error::internal(error.to_string()))?;
+    context.add_analyzer_rule(Arc::new(grouping_sets::OpaqueColumns));
     context.add_analyzer_rule(Arc::new(checked::rule()));
     context.register_udaf(AggregateUDF::from(sum::CheckedSum::default()));
     context.register_udaf(AggregateUDF::from(average::ExactAvg::default()));

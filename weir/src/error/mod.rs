@@ -305,6 +305,16 @@ impl Error {
         matches!(self, Self::Database(error @ (Refused(_) | Statement { .. } | Table { .. })) if !error.is_transient())
     }
 
+    /// Whether the same run may succeed when it is started again: a database that was away or had a conflict.
+    pub(crate) fn is_transient(&self) -> bool {
+        match self {
+            Self::Database(error) => error.is_transient(),
+            // The next start completes it.
+            Self::Unpublished { .. } => true,
+            _ => false,
+        }
+    }
+
     /// Whether the session with a server is lost, so that it is unknown what it has done last.
     pub(crate) fn is_lost(&self) -> bool {
         matches!(self, Self::Database(error) if error.is_connection_lost())

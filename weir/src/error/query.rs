@@ -3,7 +3,7 @@
 use datafusion::error::DataFusionError;
 
 /// What the engine puts before its messages, to say which part of it found the error.
-const PARTS: [&str; 12] = [
+const PARTS: [&str; 13] = [
     "Arrow error: ",
     "Cast error: ",
     "Compute error: ",
@@ -15,6 +15,7 @@ const PARTS: [&str; 12] = [
     "Optimizer rule ",
     "Parser error: ",
     "SQL error: ",
+    "Schema error: ",
     "This feature is not implemented: ",
 ];
 
@@ -60,7 +61,20 @@ pub(crate) fn plain_message(message: &str) -> String {
     while let Some(rest) = PARTS.iter().find_map(|part| message.strip_prefix(part)) {
         message = rest;
     }
-    plain_types(&unsupported(message).or_else(|| no_function(message)).unwrap_or_else(|| message.to_owned()))
+    let plain = unsupported(message).or_else(|| no_function(message)).or_else(|| no_field(message));
+    plain_types(&plain.unwrap_or_else(|| message.to_owned()))
+}
+
+/// `No field named x.\nValid fields are a, a, b.`: each of them once.
+fn no_field(message: &str) -> Option<String> {
+    let (name, rest) = message.strip_prefix("No field named ")?.split_once(".\nValid fields are ")?;
+    let mut known: Vec<&str> = Vec::new();
+    for field in rest.trim_end_matches('.').split(", ").map(|field| field.rsplit('.').next().unwrap_or(field)) {
+        if !known.contains(&field) {
+            known.push(field);
+        }
+    }
+    Some(format!("column '{}' not found; known here: {}", name.trim_matches('"'), known.join(", ")))
 }
 
 /// `Unsupported ast node Pivot { … } in create_relation`: the name of the node is that of the clause.

@@ -1,6 +1,9 @@
 //! SQL functions available to every task, and the building blocks for the functions of a section.
 
 pub mod calendar;
+mod dates;
+mod formats;
+mod json;
 mod remove_chars;
 mod storable;
 mod to_yyyymmdd;
@@ -8,11 +11,17 @@ pub mod view;
 
 use datafusion::logical_expr::ScalarUDF;
 
+pub(crate) use json::JsonOperators;
+
 /// All built-in functions.
 pub(crate) fn all() -> Vec<ScalarUDF> {
-    vec![
+    let mut all = vec![
         ScalarUDF::from(remove_chars::RemoveChars::new()),
         ScalarUDF::from(storable::Storable::new()),
         ScalarUDF::from(to_yyyymmdd::ToYyyymmdd::new()),
-    ]
+    ];
+    all.extend(dates::functions());
+    all.extend(formats::functions());
+    all.extend(json::functions());
+    all
 }

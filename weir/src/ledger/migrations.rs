@@ -3,7 +3,7 @@
 use rusqlite::Transaction;
 
 /// The steps from an empty file to the tables of today. A step that was published is never changed.
-const STEPS: [&str; 5] = [RUNS, FILES, KINDS, CONTENTS, CHANGES];
+const STEPS: [&str; 6] = [RUNS, FILES, KINDS, CONTENTS, CHANGES, WATERMARKS];
 
 /// The version of the tables: how many steps they took.
 pub(crate) const VERSION: i64 = STEPS.len() as i64;
@@ -96,6 +96,18 @@ delete from input where hash is null and archive is null and (run, source) not i
 create index output_with_target on output (run) where target <> '';
 create index input_that_is_read on input (source) where hash is null and archive is null and until is null;
 "#;
+
+/// Up to which value of its cursor a run reads a source.
+const WATERMARKS: &str = "
+create table watermark (
+    run text not null references run (id) on delete cascade,
+    source text not null,
+    cursor text not null,           -- the column
+    value text not null             -- its greatest value, as the server writes it
+) strict;
+create index watermark_of_source on watermark (source);
+create index watermark_of_run on watermark (run);
+";
 
 /// Migrates the tables of a version to those of today.
 pub(crate) fn migrate(t: &Transaction<'_>, version: i64) -> rusqlite::Result<()> {

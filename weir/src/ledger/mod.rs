@@ -13,6 +13,7 @@ mod missed;
 mod prune;
 #[cfg(test)]
 mod tests;
+mod watermarks;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -30,6 +31,7 @@ use lock::is_held;
 pub(crate) use lock::{Lock, holder};
 use migrations::VERSION;
 pub(crate) use prune::Pruned;
+pub(crate) use watermarks::Watermark;
 
 use crate::error::{Error, Result};
 use crate::report::{Outcome, Report, RunKey, RunRecord, State};

@@ -2,6 +2,9 @@
 
 mod bind;
 mod depth;
+mod help;
+mod ignored;
+mod json_operators;
 mod names;
 mod order;
 
@@ -42,7 +45,19 @@ pub(crate) fn load(task: &Task) -> Result<Vec<Model>> {
             let error = task.error(path, format!("model `{name}`: {}: {what}", file.display()));
             Box::new(error.with_help("the path is relative to the task file"))
         })?;
-        models.push(parse(task, name, SourceText::new(&file, text))?);
+        let mut model = parse(task, name, SourceText::new(&file, text))?;
+        let quality = task.spec.quality.get(name);
+        for table in quality.iter().flat_map(|quality| quality.value.tables()) {
+            if table == name {
+                let error = task.error(path, format!("a rule of `{name}` looks into `{name}` itself"));
+                let help = "write `in` with a source or model that it reads";
+                return Err(Box::new(error.with_help(help)).into());
+            }
+            if !model.reads.iter().any(|read| read == table) {
+                model.reads.push(table.to_owned());
+            }
+        }
+        models.push(model);
     }
     order::by_dependency(task, models)
 }
@@ -69,6 +84,11 @@ fn parse(task: &Task, name: &str, source: SourceText) -> Result<Model> {
         let help = "write `column in (…)`, read the values as a source and join it, or split the model in two";
         return Err(Box::new(error.with_help(help)).into());
     }
+    if let Some((clause, help)) = ignored::clause(&statement) {
+        let error = TaskError::new(&source, None, format!("`{clause}` has no effect here"));
+        return Err(Box::new(error.with_help(help)).into());
+    }
+    json_operators::bind_tightly(&mut statement);
     bind::bind(&mut statement, &task.params).map_err(|unknown| {
         let error = TaskError::new(&source, place(unknown.span), format!("unknown parameter `${}`", unknown.name));
         Box::new(error.nearest(&unknown.name, task.params.names()))
@@ -130,6 +150,10 @@ impl Model {
             return Err(not_a_select(&self.source)); // `select … into table` is parsed as a select
         }
         let schema = plan.schema();
+        if schema.fields().iter().any(|field| names::is_made_up(field.name())) {
+            let error = TaskError::new(&self.source, None, "a column of a select inside has no name");
+            return Err(Box::new(error.with_help("name it with `as`, where it is computed")).into());
+        }
         if let Some(field) = schema.fields().iter().find(|field| field.name() == "reasons") {
             let message = format!("a model cannot have a column `{}`: it is added to rejected rows", field.name());
             return Err(Box::new(TaskError::new(&self.source, None, message)).into());
@@ -140,6 +164,11 @@ impl Model {
             return Err(Box::new(error.with_help("rename one of them with `as`")).into());
         }
         Ok(plan)
+    }
+
+    /// The error of a statement that cannot be computed, whatever the rows are.
+    pub(crate) fn wrong(&self, message: &str) -> Error {
+        Box::new(with_help(TaskError::new(&self.source, None, message), message)).into()
     }
 
     /// The query engine's error about the model.
@@ -166,6 +195,7 @@ pub(crate) fn condition(task: &Task, session: &SessionState, schema: &SchemaRef,
     if has_subquery(&syntax.expr) {
         return Err(ABOUT_ONE_ROW.to_owned());
     }
+    json_operators::bind_tightly(&mut syntax.expr);
     bind::bind(&mut syntax.expr, &task.params).map_err(|unknown| format!("unknown parameter `${}`", unknown.name))?;
     let expr =
         session.create_logical_expr_from_sql_expr(syntax, &schema).map_err(|error| message_and_span(&error).0)?;
@@ -195,23 +225,14 @@ fn has_subquery(condition: &ast::Expr) -> bool {
 /// The query engine's error about a SQL file, with its position if known.
 fn sql_error(source: &SourceText, error: &DataFusionError) -> TaskError {
     let (message, place) = message_and_span(error);
-    let quoted = in_other_case(&message).map(|column| {
-        format!("a name without quotes means its lower-case form: write \"{column}\" with double quotes")
-    });
-    let error = TaskError::new(source, place, message);
-    match quoted {
+    with_help(TaskError::new(source, place, &message), &message)
+}
+
+fn with_help(error: TaskError, message: &str) -> TaskError {
+    match help::of(message) {
         Some(help) => error.with_help(help),
         None => error,
     }
-}
-
-/// The column that a message proposes in place of one that differs from it in case only.
-fn in_other_case(message: &str) -> Option<&str> {
-    let (_, rest) = message.split_once("column '")?;
-    let (missing, rest) = rest.split_once('\'')?;
-    let proposed = rest.split("possible column ").skip(1);
-    let mut names = proposed.filter_map(|of| of.split(';').next()?.trim().rsplit('.').next());
-    names.find(|name| *name != missing && name.to_lowercase() == missing.to_lowercase())
 }
 
 fn message_and_span(error: &DataFusionError) -> (String, Option<Place>) {

@@ -37,3 +37,9 @@ fn is_column(expr: &Expr) -> bool {
         _ => false,
     }
 }
+
+/// Whether the engine made a name of an expression's syntax tree: `Int64(1)`, `Utf8("a")`.
+pub(super) fn is_made_up(name: &str) -> bool {
+    const LITERALS: [&str; 7] = ["Int64(", "Utf8(", "Float64(", "Boolean(", "Decimal128(", "UInt64(", "NULL"];
+    LITERALS.iter().any(|literal| name == *literal || literal.ends_with('(') && name.contains(literal))
+}

@@ -11,14 +11,19 @@ use crate::task::{Mode, Read, Task};
 pub(super) fn check(task: &Task, models: &[Model], sources: &[Source], sinks: &[BoundSink]) -> Result<()> {
     for (name, sink) in task.spec.sinks.iter().filter(|(_, sink)| sink.value.mode == Mode::Append) {
         let read = upstream(&sink.value.from.value.table, models);
-        let is_new = |name: &&str| task.spec.sources.get(*name).is_some_and(|source| source.value.read == Read::New);
+        let is_new = |name: &&str| {
+            task.spec.sources.get(*name).is_some_and(|source| {
+                let cursor = source.value.postgres.as_ref().and_then(|table| table.cursor.as_ref());
+                source.value.read == Read::New || cursor.is_some_and(|cursor| cursor.lag.is_none())
+            })
+        };
         if !read.iter().any(is_new) {
             let message = format!(
-                "sink `{name}`: `mode: append` needs a source with `read: new`: each run would add the same rows"
+                "sink `{name}`: `mode: append` needs a source with `read: new` or a `cursor` without `lag`: each run would add the same rows"
             );
             let error = task.error(sink, message);
-            let help =
-                "specify `read: new` for the source whose files arrive one after the other, or `mode: overwrite`";
+            let help = "specify `read: new` for the source whose files arrive one after the other, or `cursor: {column: …}` for a table, or \
+                 `mode: overwrite`";
             return Err(Box::new(error.with_help(help)).into());
         }
     }

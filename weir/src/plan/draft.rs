@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
+use chrono::Utc;
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::datasource::empty::EmptyTable;
+use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
 use serde_saphyr::Spanned;
@@ -15,7 +17,7 @@ use crate::database::Connector;
 use crate::engine;
 use crate::error::{Error, Result};
 use crate::model::{self, Model};
-use crate::quality::{ColumnRule, Judge};
+use crate::quality::{ColumnRule, Judge, Scope};
 use crate::report::RunKey;
 use crate::route::{rejected_records, rejected_rows};
 use crate::scratch::ScratchTable;
@@ -47,7 +49,7 @@ impl Draft {
         let sources = Source::declare_all(task)?;
         sources.iter().try_for_each(|source| source.check(fetchers))?;
         let mut draft = Self::of_tables(task, context, sources).await?;
-        draft.bind_sinks(task)?;
+        draft.bind_sinks(task, &engine::state(context))?;
         draft.check_readers(task)?;
         append_once::check(task, &draft.models, &draft.sources, &draft.sinks)?;
         Ok(draft)
@@ -66,6 +68,10 @@ impl Draft {
         for model in &models {
             let plan = model.plan(&engine::state(&context)).await?;
             count_scans(&mut draft.scans, &plan, 1).map_err(|error| Error::query(&model.name, error))?;
+            let quality = task.spec.quality.get(&model.name);
+            for table in quality.iter().flat_map(|quality| quality.value.tables()) {
+                *draft.scans.entry(table.to_owned()).or_default() += 1;
+            }
             let plan = engine::state(&context).optimize(&plan).map_err(|error| model.error(&error))?;
             engine::check_constants(&plan).map_err(|error| model.error(&error))?;
             let schema: SchemaRef = Arc::new(Schema::new(plan.schema().as_arrow().fields().clone()));
@@ -80,7 +86,7 @@ impl Draft {
         Ok(draft)
     }
 
-    fn bind_sinks(&mut self, task: &Task) -> Result<()> {
+    fn bind_sinks(&mut self, task: &Task, session: &SessionState) -> Result<()> {
         for (name, spec) in &task.spec.sinks {
             let from = &spec.value.from;
             let Some(schema) = self.schemas.get(&from.value.table) else {
@@ -93,7 +99,7 @@ impl Draft {
                 (true, true) => rejected_records(),
                 (true, false) => rejected_rows(schema),
             };
-            let sink = BoundSink::bind(task, name, &spec.value, &route)?;
+            let sink = BoundSink::bind(task, session, name, &spec.value, &route)?;
             let claim = sink.target.claim();
             if let Some(other) = self.sinks.iter().find(|other| other.target.claim().overlaps(&claim)) {
                 let (what, help) = match claim {
@@ -141,9 +147,10 @@ impl Draft {
         let mut open = OpenSinks { targets: vec![], limits: ColumnLimits::new() };
         let servers: HashSet<&str> = self.sinks.iter().filter_map(|sink| sink.target.server()).collect();
         let has_several_servers = servers.len() > 1;
+        let at = task.run_started_at.unwrap_or_else(Utc::now);
         let mut identities: HashMap<String, &str> = HashMap::new();
         for (number, sink) in self.sinks.iter().enumerate() {
-            let sink_run = SinkRun { sink: &sink.name, number, key, run, connector, has_several_servers, history };
+            let sink_run = SinkRun { sink: &sink.name, number, key, run, at, connector, has_several_servers, history };
             let target = sink.open(task, &sink_run).await?;
             if let Some(other) = target.identity().and_then(|of| identities.insert(of.to_owned(), &sink.name)) {
                 let message = format!("is the table of sink `{other}` under another name");
@@ -205,9 +212,9 @@ impl Draft {
             Some(sink) => self.sinks[*sink].columns().filter(|column| *column < columns).collect(),
             None => (0..columns).collect(),
         };
-        let judge = quality.map(|quality| {
-            Judge::bind(task, &engine::state(context), table, &schema, quality, of_targets, shown.clone())
-        });
+        let session = engine::state(context);
+        let scope = Scope { task, session: &session, table, schema: &schema, schemas: &self.schemas };
+        let judge = quality.map(|quality| Judge::bind(&scope, quality, of_targets, shown.clone()));
         Ok(Stage {
             table: table.to_owned(),
             judge: judge.transpose()?,

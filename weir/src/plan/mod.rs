@@ -17,6 +17,7 @@ use datafusion::catalog::TableProvider;
 use datafusion::catalog::view::ViewTable;
 use datafusion::datasource::empty::EmptyTable;
 use datafusion::datasource::provider_as_source;
+use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::SessionContext;
@@ -75,6 +76,8 @@ pub(crate) type Tables = HashMap<String, Arc<dyn TableProvider>>;
 #[derive(Debug)]
 pub(crate) struct BoundStage {
     pub(crate) stage: Arc<Stage>,
+    /// Its model, unless it is a source.
+    model: Option<Model>,
     query: LogicalPlan,
 }
 
@@ -92,7 +95,7 @@ impl Plan {
                 Some(stage) => {
                     let query = LogicalPlanBuilder::scan(name, provider_as_source(table), None);
                     let query = query.and_then(LogicalPlanBuilder::build).map_err(|error| Error::query(name, error))?;
-                    bound.push(stage.bind(context, query)?);
+                    bound.push(stage.bind(context, None, query)?);
                 }
             }
         }
@@ -100,7 +103,10 @@ impl Plan {
             let query = model.plan(&engine::state(context)).await?;
             match self.stage(&model.name) {
                 None => register(context, &model.name, Arc::new(ViewTable::new(query, None)))?,
-                Some(stage) => bound.push(stage.bind(context, query)?),
+                Some(stage) => {
+                    let query = stage.extended(context, query).await.map_err(|error| model.error(&error))?;
+                    bound.push(stage.bind(context, Some(model), query)?);
+                }
             }
         }
         Ok(bound)
@@ -128,11 +134,26 @@ impl Plan {
 }
 
 impl Stage {
-    fn bind(self: &Arc<Self>, context: &SessionContext, query: LogicalPlan) -> Result<BoundStage> {
+    /// The query with the columns that rules about related rows need.
+    async fn extended(&self, context: &SessionContext, query: LogicalPlan) -> Result<LogicalPlan, DataFusionError> {
+        let Some(judge) = &self.judge else { return Ok(query) };
+        let mut tables = HashMap::new();
+        for table in judge.tables() {
+            tables.insert(table.to_owned(), context.table(table).await?.into_unoptimized_plan());
+        }
+        judge.extended(query, &tables)
+    }
+
+    fn bind(
+        self: &Arc<Self>,
+        context: &SessionContext,
+        model: Option<&Model>,
+        query: LogicalPlan,
+    ) -> Result<BoundStage> {
         if let Some(scratch) = &self.scratch {
             register(context, &self.table, scratch.clone())?;
         }
-        Ok(BoundStage { stage: self.clone(), query })
+        Ok(BoundStage { stage: self.clone(), model: model.cloned(), query })
     }
 }
 
@@ -141,16 +162,25 @@ impl BoundStage {
     pub(crate) async fn physical_plan(&self, context: &SessionContext) -> Result<Arc<dyn ExecutionPlan>> {
         let Stage { table, schema, .. } = &*self.stage;
         let plan = engine::state(context).create_physical_plan(&self.query).await;
-        let plan = plan.map_err(|error| Error::query(table, error))?;
-        engine::try_expressions(&plan).map_err(|error| Error::query(table, error))?;
+        let plan = plan.map_err(|error| self.error(error))?;
+        engine::try_expressions(&plan).map_err(|error| self.error(error))?;
         // What was planned over tables without rows must be what comes out over real ones.
         let planned = schema.fields().iter().map(|field| (field.name(), field.data_type()));
         let real = plan.schema();
-        if planned.eq(real.fields().iter().map(|field| (field.name(), field.data_type()))) {
+        // Columns of rules come after those of the table.
+        if planned.eq(real.fields().iter().take(schema.fields().len()).map(|field| (field.name(), field.data_type()))) {
             return Ok(plan);
         }
         let message = format!("its columns were planned as {schema:?} and are {real:?}");
         Err(Error::Query { table: table.clone(), message })
+    }
+
+    /// An error before any row was read: the SQL is wrong.
+    fn error(&self, error: DataFusionError) -> Error {
+        match (Error::query(&self.stage.table, error), &self.model) {
+            (Error::Query { message, .. } | Error::Row { message, .. }, Some(model)) => model.wrong(&message),
+            (error, _) => error,
+        }
     }
 }
 

@@ -1,21 +1,23 @@
 //! Judges a table: each row is accepted, or rejected with all its reasons, in one pass.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, RecordBatch, StringViewArray, make_view};
 use datafusion::arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, ScalarBuffer};
-use datafusion::arrow::datatypes::SchemaRef;
-use datafusion::execution::SessionState;
+use datafusion::error::DataFusionError;
+use datafusion::logical_expr::LogicalPlan;
 use serde::{Deserialize, Serialize};
 use serde_saphyr::Spanned;
 
+use super::related::{Passes, Related};
 use super::rule::{ColumnRule, Effect, Rule, Scope};
 use super::unique::{KeyWriter, Keys, UniqueRule};
 use crate::error::{Error, Result};
 use crate::route::{Counted, Shown};
-use crate::task::{GateSpec, QualitySpec, Requirement, RuleSpec, Task, TaskError};
+use crate::task::{GateSpec, QualitySpec, Requirement, RuleSpec, TaskError};
 
 /// The rules of one table, bound to its columns.
 #[derive(Debug)]
@@ -24,6 +26,10 @@ pub(crate) struct Judge {
     pub(crate) rules: Vec<Rule>,
     pub(crate) unique: Vec<UniqueRule>,
     pub(crate) gate: GateSpec,
+    /// The columns of rules about related rows, which come after those of the table.
+    related: Vec<Related>,
+    /// How many columns the table has.
+    width: usize,
     /// The columns that a sample shows.
     shown: Vec<usize>,
 }
@@ -58,18 +64,17 @@ pub(crate) struct Judging {
 }
 
 impl Judge {
-    /// Binds a table's rules to its columns. `of_targets` are those of what its rows are written to; `shown` are the columns that identify a row in a sample.
+    /// Binds a table's rules to its columns. `of_targets` are those of what its rows are written to; `shown` are the columns
+    /// that identify a row in a sample.
     pub(crate) fn bind(
-        task: &Task,
-        session: &SessionState,
-        table: &str,
-        schema: &SchemaRef,
+        scope: &Scope<'_>,
         spec: &QualitySpec,
         of_targets: Vec<ColumnRule>,
         shown: Vec<usize>,
     ) -> Result<Self> {
-        let scope = Scope { task, session, table, schema };
         let mut rules: Vec<Rule> = of_targets.into_iter().map(Rule::from).collect();
+        let width = scope.schema.fields().len();
+        let mut related = Vec::new();
         let mut unique = Vec::new();
         let mut names = HashSet::new();
         let groups = [
@@ -79,7 +84,7 @@ impl Judge {
         ];
         for (effect, group) in groups {
             for (name, rule) in group {
-                check_name(&scope, name, rule)?;
+                check_name(scope, name, rule)?;
                 if effect == Effect::Fail && rule.value.max.is_some() {
                     let error =
                         scope.error(rule, name, "`max` is only for rules that reject or warn: this one ends the run");
@@ -89,15 +94,48 @@ impl Judge {
                     let error = scope.error(rule, name, "duplicate rule name in this table");
                     return Err(Box::new(error).into());
                 }
+                if let Some(of) = Related::bind(scope, name, effect, rule)? {
+                    rules.push(Rule::computed(scope, name, effect, rule, width + related.len())?);
+                    related.push(of);
+                    continue;
+                }
                 match &rule.value.requirement {
-                    Requirement::Unique(columns) if effect != Effect::Reject => {
-                        unique.push(UniqueRule::bind(&scope, name, effect, rule, columns)?);
+                    Requirement::Unique(columns, _) => {
+                        unique.push(UniqueRule::bind(scope, name, effect, rule, columns)?);
                     }
-                    _ => rules.push(Rule::bind(&scope, name, effect, rule)?),
+                    _ => rules.push(Rule::bind(scope, name, effect, rule)?),
                 }
             }
         }
-        Ok(Self { table: table.to_owned(), rules, unique, gate: spec.gate, shown })
+        Ok(Self { table: scope.table.to_owned(), rules, unique, gate: spec.gate, related, width, shown })
+    }
+
+    /// The tables that rules look into.
+    pub(crate) fn tables(&self) -> impl Iterator<Item = &str> {
+        self.related.iter().filter_map(Related::table)
+    }
+
+    /// Adds the columns of rules about related rows to the table's plan.
+    pub(crate) fn extended(
+        &self,
+        plan: LogicalPlan,
+        tables: &HashMap<String, LogicalPlan>,
+    ) -> Result<LogicalPlan, DataFusionError> {
+        let rejecting = self.rules.iter().filter(|rule| rule.effect == Effect::Reject && !rule.is_computed());
+        let passes = Passes::of(rejecting);
+        self.related
+            .iter()
+            .enumerate()
+            .try_fold(plan, |plan, (number, related)| related.add(plan, number, self.width, passes.as_ref(), tables))
+    }
+
+    /// The columns of the table alone.
+    pub(crate) fn own<'a>(&self, batch: &'a RecordBatch) -> Result<Cow<'a, RecordBatch>> {
+        if self.related.is_empty() {
+            return Ok(Cow::Borrowed(batch));
+        }
+        let own = batch.project(&(0..self.width).collect::<Vec<_>>());
+        own.map(Cow::Owned).map_err(|error| Error::query(&self.table, error.into()))
     }
 
     /// Zero counts.

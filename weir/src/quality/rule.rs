@@ -1,5 +1,6 @@
 //! One rule, bound to a table's columns.
 
+use std::collections::HashMap;
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -7,16 +8,17 @@ use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use datafusion::arrow::buffer::BooleanBuffer;
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Float64Type, SchemaRef};
-use datafusion::common::{Column, DFSchema, ScalarValue};
+use datafusion::common::{Column, ScalarValue};
 use datafusion::error::DataFusionError;
 use datafusion::execution::SessionState;
-use datafusion::logical_expr::{Expr, ExprSchemable, lit};
-use datafusion::physical_expr::PhysicalExpr;
+use datafusion::functions::unicode::expr_fn::character_length;
+use datafusion::logical_expr::{Expr, lit};
 use serde_saphyr::Spanned;
 
+use super::condition::{Condition, true_of};
 use super::pattern::Pattern;
 use crate::engine::{self, Pieces, in_pieces};
-use crate::error::{Result, plain};
+use crate::error::{Error, Result, plain};
 use crate::model;
 use crate::task::{Limit, Requirement, RuleSpec, Task, TaskError, type_name};
 
@@ -49,15 +51,25 @@ pub(crate) struct Rule {
     pub(crate) effect: Effect,
     pub(crate) max: Option<Limit>,
     test: Test,
+    /// The column whose null passes, too.
+    nullable: Option<usize>,
 }
 
 #[derive(Debug, Clone)]
 enum Test {
-    Condition(Arc<dyn PhysicalExpr>),
+    Condition(Condition),
     NotNull(Vec<usize>),
     Finite(Vec<usize>),
-    Matches { column: usize, pattern: Pattern },
-    Column { column: usize, test: Arc<dyn ColumnTest> },
+    Matches {
+        column: usize,
+        pattern: Pattern,
+    },
+    /// The query has computed it as a column.
+    Computed(usize),
+    Column {
+        column: usize,
+        test: Arc<dyn ColumnTest>,
+    },
 }
 
 /// A test of the values of one column that is not written in a task: what a target can hold.
@@ -78,16 +90,22 @@ pub(crate) struct ColumnRule {
 impl From<ColumnRule> for Rule {
     fn from(rule: ColumnRule) -> Self {
         let ColumnRule { name, column, test } = rule;
-        Self { name, effect: Effect::Reject, max: None, test: Test::Column { column, test } }
+        Self { name, effect: Effect::Reject, max: None, nullable: None, test: Test::Column { column, test } }
     }
 }
 
+/// The form of an address as browsers check it (HTML, `<input type=email>`), with a dot in the domain.
+const EMAIL: &str = "^[a-zA-Z0-9.!#$%&'*+/=?^_`{|}~-]+@[a-zA-Z0-9]([a-zA-Z0-9-]*[a-zA-Z0-9])?(\\.[a-zA-Z0-9]([a-zA-Z0-9-]*[a-zA-Z0-9])?)+$";
+
 /// The table and task that a rule is bound to.
-pub(super) struct Scope<'a> {
-    pub(super) task: &'a Task,
-    pub(super) session: &'a SessionState,
-    pub(super) table: &'a str,
-    pub(super) schema: &'a SchemaRef,
+pub(crate) struct Scope<'a> {
+    pub(crate) task: &'a Task,
+    pub(crate) session: &'a SessionState,
+    pub(crate) table: &'a str,
+    /// The columns of the table.
+    pub(crate) schema: &'a SchemaRef,
+    /// The columns of all tables of the task.
+    pub(crate) schemas: &'a HashMap<String, SchemaRef>,
 }
 
 impl Scope<'_> {
@@ -101,6 +119,17 @@ impl Scope<'_> {
             let error = self.error(rule, name, format!("the table has no column `{column}`"));
             Box::new(error.nearest(column, self.schema.fields().iter().map(|f| f.name().as_str()))).into()
         })
+    }
+
+    /// The index of a column of text.
+    fn text(&self, rule: &Spanned<RuleSpec>, name: &str, requirement: &str, column: &str) -> Result<usize> {
+        let index = self.column(rule, name, column)?;
+        let kind = self.schema.field(index).data_type();
+        if kind.is_string() {
+            return Ok(index);
+        }
+        let message = format!("`{requirement}` is for text, but `{column}` is {}", type_name(kind));
+        Err(Box::new(self.error(rule, name, message)).into())
     }
 
     /// A value of a column's type, parsed from a rule's text.
@@ -119,10 +148,10 @@ impl Scope<'_> {
 }
 
 impl Rule {
-    /// Binds a rule to the columns of a table. A `unique` rule is not of this kind: it compares rows.
+    /// Binds a rule about one row to the columns of a table.
     pub(super) fn bind(scope: &Scope<'_>, name: &str, effect: Effect, spec: &Spanned<RuleSpec>) -> Result<Self> {
         let error = |message: String| Box::new(scope.error(spec, name, message));
-        let condition = |expr| physical(scope, spec, name, expr).map(Test::Condition);
+        let condition = |expr| Condition::of(scope.session, scope.schema, expr).map(Test::Condition).map_err(error);
         let test = match &spec.value.requirement {
             Requirement::Condition(sql) => {
                 condition(model::condition(scope.task, scope.session, scope.schema, sql).map_err(error)?)?
@@ -162,32 +191,57 @@ impl Rule {
                 condition(ident(column).between(low, high))?
             }
             Requirement::Matches(column, pattern) => {
-                let index = scope.column(spec, name, column)?;
-                let kind = scope.schema.field(index).data_type();
-                if !kind.is_string() {
-                    return Err(error(format!("`matches` is for text, but `{column}` is {}", type_name(kind))).into());
-                }
-                let pattern = Pattern::new(pattern).map_err(error)?;
-                Test::Matches { column: index, pattern }
+                let column = scope.text(spec, name, "matches", column)?;
+                Test::Matches { column, pattern: Pattern::new(pattern).map_err(error)? }
             }
-            Requirement::Unique(_) => {
-                let error = error(
-                    "`unique` can warn or fail, not reject: which of the duplicates to reject is not defined"
-                        .to_owned(),
-                );
-                return Err(Box::new(error.with_help("move it to warn_unless or fail_unless")).into());
+            Requirement::Email(column) => {
+                let column = scope.text(spec, name, "email", column)?;
+                Test::Matches { column, pattern: Pattern::new(EMAIL).map_err(error)? }
+            }
+            Requirement::Length { column, min, max } => {
+                scope.text(spec, name, "length", column)?;
+                let (min, max) = (i64::from(*min), max.map_or(i64::MAX, i64::from));
+                condition(character_length(ident(column)).between(lit(min), lit(max)))?
+            }
+            Requirement::Unique(..) | Requirement::In { .. } => {
+                return Err(Error::internal("a rule about other rows is bound to one row"));
             }
         };
-        let rule = Self { name: name.to_owned(), effect, max: spec.value.max, test };
+        let nullable = nullable(scope, name, spec)?;
+        let rule = Self { name: name.to_owned(), effect, max: spec.value.max, test, nullable };
         engine::try_out(scope.schema, |batch| rule.holds(batch)).map_err(|e| error(plain(&e)))?;
         Ok(rule)
     }
 
-    /// Whether each row fulfils the rule; null does not.
+    /// A rule whose result is a column of the query.
+    pub(super) fn computed(
+        scope: &Scope<'_>,
+        name: &str,
+        effect: Effect,
+        spec: &Spanned<RuleSpec>,
+        column: usize,
+    ) -> Result<Self> {
+        let nullable = nullable(scope, name, spec)?;
+        Ok(Self { name: name.to_owned(), effect, max: spec.value.max, test: Test::Computed(column), nullable })
+    }
+
+    /// Whether the query computes it.
+    pub(super) fn is_computed(&self) -> bool {
+        matches!(self.test, Test::Computed(_))
+    }
+
+    /// Whether each row fulfils the rule; null does not, unless the rule says so.
     pub(super) fn holds(&self, batch: &RecordBatch) -> Result<BooleanBuffer, DataFusionError> {
+        let holds = self.tested(batch)?;
+        let nulls = self.nullable.and_then(|column| batch.column(column).logical_nulls());
+        Ok(nulls.map_or(holds.clone(), |valid| &holds | &!valid.inner()))
+    }
+
+    fn tested(&self, batch: &RecordBatch) -> Result<BooleanBuffer, DataFusionError> {
         match &self.test {
-            Test::Condition(expr) => {
-                let ask = |batch: &RecordBatch| is_true(expr, batch);
+            Test::Computed(column) => Ok(true_of(batch.column(*column).as_boolean())),
+            Test::Condition(condition) => {
+                let ask = |batch: &RecordBatch| condition.is_true(batch);
                 ask(batch).or_else(|error| without_failing(batch, error, ask))
             }
             Test::NotNull(columns) => Ok(not_null(batch, columns)),
@@ -220,13 +274,21 @@ fn finite(column: &ArrayRef) -> Result<BooleanBuffer, DataFusionError> {
     Ok(numbers.iter().map(|number| number.is_finite()).collect())
 }
 
-fn is_true(condition: &Arc<dyn PhysicalExpr>, batch: &RecordBatch) -> Result<BooleanBuffer, DataFusionError> {
-    let answer = condition.evaluate(batch)?.into_array(batch.num_rows())?;
-    let answer = answer.as_boolean();
-    Ok(match answer.nulls() {
-        Some(valid) if valid.null_count() > 0 => answer.values() & valid.inner(),
-        _ => answer.values().clone(),
-    })
+/// The column whose null passes a rule, too.
+fn nullable(scope: &Scope<'_>, name: &str, spec: &Spanned<RuleSpec>) -> Result<Option<usize>> {
+    let column = match &spec.value.requirement {
+        Requirement::AcceptedValues(column, _)
+        | Requirement::Matches(column, _)
+        | Requirement::Between(column, ..)
+        | Requirement::Email(column)
+        | Requirement::Length { column, .. }
+        | Requirement::In { column, .. } => column,
+        _ => return Ok(None),
+    };
+    if !spec.value.allow_null {
+        return Ok(None);
+    }
+    scope.column(spec, name, column).map(Some)
 }
 
 /// The results of a condition that cannot be computed for some rows: those fail it.
@@ -252,15 +314,4 @@ fn as_text(column: &ArrayRef) -> Result<ArrayRef, DataFusionError> {
 /// The column with exactly this name: `col` would split the name at dots and lower its case.
 fn ident(column: &str) -> Expr {
     Expr::Column(Column::new_unqualified(column))
-}
-
-fn physical(scope: &Scope<'_>, spec: &Spanned<RuleSpec>, name: &str, expr: Expr) -> Result<Arc<dyn PhysicalExpr>> {
-    let error = |message: String| Box::new(scope.error(spec, name, message));
-    let schema = DFSchema::try_from(scope.schema.as_ref().clone()).map_err(|e| error(plain(&e)))?;
-    let kind = expr.get_type(&schema).map_err(|e| error(plain(&e)))?;
-    if kind != DataType::Boolean {
-        return Err(error(format!("a condition must be true or false, but this is {}", type_name(&kind))).into());
-    }
-    let expr = engine::checked(scope.session, expr, &schema).map_err(|e| error(plain(&e)))?;
-    Ok(scope.session.create_physical_expr(expr, &schema).map_err(|e| error(plain(&e)))?)
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use chrono_tz::Tz;
 
 use crate::error::{Error, Result};
-use crate::task::{Times, parse_cron, parse_zone, read_text};
+use crate::task::{NAMED_TIMES, Times, parse_cron, parse_zone, read_text};
 
 /// The lines of a crontab that start a program.
 #[derive(Debug)]
@@ -26,17 +26,6 @@ struct Line {
     command: String,
     times: Times,
 }
-
-/// The fields that a name stands for.
-const NAMES: [(&str, &str); 7] = [
-    ("@hourly", "0 * * * *"),
-    ("@daily", "0 0 * * *"),
-    ("@midnight", "0 0 * * *"),
-    ("@weekly", "0 0 * * 0"),
-    ("@monthly", "0 0 1 * *"),
-    ("@yearly", "0 0 1 1 *"),
-    ("@annually", "0 0 1 1 *"),
-];
 
 impl Crontab {
     /// Reads a crontab. Only the lines count whose command has the program, or a script that is named after it, as a word:
@@ -132,7 +121,7 @@ fn split(line: &str) -> Result<(String, &str), String> {
     };
     let first = word();
     let fields = if first.starts_with('@') {
-        let known = NAMES.iter().find(|(name, _)| *name == first).map(|(_, fields)| (*fields).to_owned());
+        let known = NAMED_TIMES.iter().find(|(name, _)| *name == first).map(|(_, fields)| (*fields).to_owned());
         known.or_else(|| (first == "@reboot").then(|| first.to_owned())).ok_or(format!("`{first}` is unknown"))?
     } else {
         let words: Vec<&str> = std::iter::once(first).chain((1..5).map(|_| word())).collect();

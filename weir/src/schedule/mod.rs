@@ -1,28 +1,30 @@
 //! `weir schedule`: starts a task at its due times, one run at a time.
 //!
 //! Every due time has exactly one outcome: a run, or a missed run: an entry `missed` in the ledger with the reason. `queue`
-//! says what is due, `job` is a process that runs it; `health` says whether the runs are on time, `crontab` reads the due times of cron.
+//! says what is due, `job` is a process that runs it, `retry` tries a failed run again; `health` says whether the runs are on time, `crontab` reads the due times of cron.
 
 mod crontab;
 mod health;
 mod job;
 mod queue;
+mod retry;
 
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use tokio::sync::watch;
 
 use crate::error::{Error, Result};
 use crate::ledger::{Ledger, holder};
 use crate::report::RunKey;
-use crate::task::Times;
+use crate::task::{RetriesSpec, Times};
 pub(crate) use crontab::Crontab;
 pub(crate) use health::{Expected, judge};
 use job::{End, Job};
 use queue::{DueRun, Queue};
+use retry::Retry;
 
 /// The interval at which a clock change or a suspended machine is noticed.
 const LOOK_AT_CLOCK: Duration = Duration::from_secs(10);
@@ -33,12 +35,17 @@ const SET_BACK: TimeDelta = TimeDelta::seconds(60);
 /// The exit code of a run that finds the lock held.
 const LOCKED: i32 = 4;
 
+/// The exit code of a run that may succeed when it is started again (EX_TEMPFAIL of sysexits).
+pub(crate) const TRANSIENT: u8 = 75;
+
 /// What is started, and when.
 #[derive(Debug)]
 pub(crate) struct Scheduler {
     pub(crate) key: RunKey,
     pub(crate) times: Times,
     pub(crate) timeout: Option<Duration>,
+    /// How a run is tried again that may succeed then.
+    pub(crate) retries: Option<RetriesSpec>,
     /// How long a run that is asked to stop has to roll back.
     pub(crate) grace: Duration,
     pub(crate) state: PathBuf,
@@ -50,6 +57,8 @@ pub(crate) struct Scheduler {
 /// A due run, and the process that runs it.
 struct Running {
     due: DueRun,
+    /// How many times it was tried before.
+    tried: u32,
     job: Job,
 }
 
@@ -64,6 +73,7 @@ impl Scheduler {
         let mut queue = Queue::new(self.key.clone(), self.times.clone(), from);
         self.pass(&mut queue, started, "no scheduler was running");
         let mut running: Option<Running> = None;
+        let mut retry: Option<Retry> = None;
         let mut forced = false;
         self.announce(&queue);
         loop {
@@ -76,11 +86,19 @@ impl Scheduler {
                 }
                 _ => {}
             }
+            if stopping {
+                retry = None;
+            }
             let next = if stopping { None } else { queue.next() };
             tokio::select! {
                 end = end_of(&mut running) => {
                     if let Some(ended) = running.take() {
-                        self.ended(&ended, end);
+                        retry = self.ended(ended, end);
+                    }
+                }
+                () = Retry::is_due(retry.as_ref()) => {
+                    if let Some(Retry { due, tried, .. }) = retry.take() {
+                        self.start(due, tried, &mut running);
                     }
                 }
                 at = until(next) => {
@@ -96,7 +114,9 @@ impl Scheduler {
                     };
                     self.pass(&mut queue, at, "the machine was asleep, or its clock was set");
                     if let Some(due) = queue.take(at) {
-                        self.start(due, &mut running);
+                        // What the former run would have done is done by this one.
+                        retry = None;
+                        self.start(due, 0, &mut running);
                         self.announce(&queue);
                     }
                 }
@@ -117,8 +137,8 @@ impl Scheduler {
         }
     }
 
-    fn start(&self, due: DueRun, running: &mut Option<Running>) {
-        if let Some(Running { due: former, job }) = running {
+    fn start(&self, due: DueRun, tried: u32, running: &mut Option<Running>) {
+        if let Some(Running { due: former, job, .. }) = running {
             let reason = format!(
                 "the run that was due at {} is still running, as process {}",
                 self.times.show(former.at),
@@ -127,16 +147,18 @@ impl Scheduler {
             return self.missed(&[due], &reason);
         }
         let mut command = Command::new(&self.program);
-        match Job::start(command.args(&self.arguments), self.timeout, self.grace) {
+        command.args(&self.arguments).arg(format!("--due={}", due.at.to_rfc3339_opts(SecondsFormat::Secs, true)));
+        match Job::start(&mut command, self.timeout, self.grace) {
             Ok(job) => {
                 tracing::info!(task = due.key.task, due = self.times.show(due.at), pid = job.pid, "started");
-                *running = Some(Running { due, job });
+                *running = Some(Running { due, tried, job });
             }
             Err(error) => self.missed(&[due], &format!("{} could not be started: {error}", self.program.display())),
         }
     }
 
-    fn ended(&self, Running { due, job }: &Running, end: End) {
+    /// Reports the end of a run. Returns how it is tried again, if it is.
+    fn ended(&self, Running { due, tried, job }: Running, end: End) -> Option<Retry> {
         match end {
             End { timed_out: true, signal, .. } => {
                 let span = humantime::format_duration(self.timeout.unwrap_or_default());
@@ -148,11 +170,18 @@ impl Scheduler {
             End { code: Some(LOCKED), .. } => {
                 let holder = holder(&self.state, &due.key);
                 let holder = holder.unwrap_or_else(|| "another process was running the task".to_owned());
-                self.missed(std::slice::from_ref(due), &format!("the lock was held: {holder}"));
+                self.missed(&[due], &format!("the lock was held: {holder}"));
+            }
+            End { code: Some(code), .. } if code == i32::from(TRANSIENT) => {
+                let retry = self.retries.and_then(|retries| Retry::after(retries, due, tried));
+                let again = retry.as_ref().map_or("not tried again".to_owned(), Retry::to_string);
+                tracing::error!(task = self.key.task, code, "ended without success, but may succeed later: {again}");
+                return retry;
             }
             End { code: Some(0), .. } => tracing::info!(task = self.key.task, code = 0, "ended"),
             End { code, signal, .. } => tracing::error!(task = self.key.task, code, signal, "ended without success"),
         }
+        None
     }
 
     /// Records the due runs that are too late to start at `now`.
@@ -210,4 +239,46 @@ async fn until(time: Option<DateTime<Utc>>) -> Result<DateTime<Utc>, ClockSetBac
         before = now;
     }
     Ok(time)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::task::Span;
+
+    #[tokio::test]
+    async fn a_run_that_may_succeed_later_is_tried_again_and_another_one_is_not() {
+        for (code, tries) in [(i32::from(TRANSIENT), 3), (1, 1)] {
+            let folder = tempfile::tempdir().unwrap();
+            let log = folder.path().join("log");
+            let scheduler = Scheduler {
+                key: RunKey::new("people", "default"),
+                times: Times::Every(3),
+                timeout: None,
+                retries: Some(RetriesSpec {
+                    attempts: 2.try_into().unwrap(),
+                    backoff: Span(Duration::from_millis(100)),
+                }),
+                grace: Duration::from_secs(1),
+                state: folder.path().join("state"),
+                program: PathBuf::from("sh"),
+                // The due time is the first argument after the script.
+                arguments: vec!["-c".to_owned(), format!("echo \"$0\" >>{}; exit {code}", log.display())],
+            };
+            let (stop, stops) = watch::channel(0);
+            let stopper = async {
+                while !log.exists() {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+                tokio::time::sleep(Duration::from_millis(1500)).await;
+                stop.send_replace(1);
+            };
+            let (ended, ()) = tokio::join!(scheduler.serve(stops), stopper);
+            assert_eq!(ended.unwrap(), 0);
+            let log = std::fs::read_to_string(&log).unwrap();
+            let due: Vec<&str> = log.lines().collect();
+            assert_eq!(due, vec![due[0]; tries], "each try has the due time of the first one");
+            assert!(due[0].starts_with("--due=20"), "{log}");
+        }
+    }
 }

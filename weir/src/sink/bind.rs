@@ -3,11 +3,13 @@
 use std::collections::HashSet;
 
 use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::execution::SessionState;
 
 use super::{ColumnLimit, KINDS, OpenTarget, SinkRun, Target};
 use crate::engine;
 use crate::error::{Error, Result, plain};
 use crate::format::write::OutputColumn;
+use crate::quality::Condition;
 use crate::task::{Mode, OutputColumnSpec, Publish, Route, SinkSpec, Task};
 
 /// A sink as the task declares it, bound to the columns of its route.
@@ -17,16 +19,25 @@ pub(crate) struct BoundSink {
     pub(crate) route: Route,
     pub(crate) mode: Mode,
     pub(crate) publish: Publish,
+    /// The condition of rows that say that the row of their key is gone.
+    pub(crate) deleted_when: Option<String>,
     pub(crate) target: Box<dyn Target>,
 }
 
 impl BoundSink {
     /// Binds a sink to the columns of its route.
-    pub(crate) fn bind(task: &Task, name: &str, spec: &SinkSpec, route: &SchemaRef) -> Result<Self> {
+    pub(crate) fn bind(
+        task: &Task,
+        session: &SessionState,
+        name: &str,
+        spec: &SinkSpec,
+        route: &SchemaRef,
+    ) -> Result<Self> {
         let columns = columns(task, name, spec, route)?;
+        let deleted = deleted(task, session, name, spec, route)?;
         let mut declared = KINDS.iter().filter(|kind| (kind.is_declared)(spec));
         let target = match (declared.next(), declared.next()) {
-            (Some(kind), None) => (kind.bind)(task, name, spec, columns)?,
+            (Some(kind), None) => (kind.bind)(task, name, spec, columns, deleted)?,
             (first, _) => {
                 let mut keys: Vec<_> = KINDS.iter().map(|kind| format!("`{}`", kind.key)).collect();
                 keys.dedup();
@@ -43,7 +54,8 @@ impl BoundSink {
             Box::new(task.error(&spec.from, message))
         })?;
         let (route, mode, publish) = (spec.from.value.clone(), spec.mode, spec.publish);
-        Ok(Self { name: name.to_owned(), route, mode, publish, target })
+        let deleted_when = spec.deleted_when.as_ref().map(|sql| sql.value.clone());
+        Ok(Self { name: name.to_owned(), route, mode, publish, deleted_when, target })
     }
 
     /// Whether accepted rows replace those of the run before.
@@ -69,6 +81,20 @@ impl BoundSink {
             }
         }
     }
+}
+
+/// The condition under which a row says that the row of its key is gone, if the sink has one.
+fn deleted(
+    task: &Task,
+    session: &SessionState,
+    name: &str,
+    spec: &SinkSpec,
+    route: &SchemaRef,
+) -> Result<Option<Condition>> {
+    let Some(sql) = &spec.deleted_when else { return Ok(None) };
+    let condition = Condition::bind(task, session, route, &sql.value);
+    let error = |message| Box::new(task.error(sql, format!("sink `{name}`: `deleted_when`: {message}")));
+    Ok(Some(condition.map_err(error)?))
 }
 
 /// The columns that a sink takes of its route.

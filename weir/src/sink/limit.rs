@@ -57,14 +57,19 @@ pub(crate) fn add_rules(quality: &mut QualitySpec, model: &str, sinks: &[BoundSi
             if sink.target.key().contains(&column.name) {
                 add(format!("{of_model}_missing"), Requirement::NotNull(vec![of_model.clone()]));
             }
+            let quoted = format!("\"{}\"", of_model.replace('"', "\"\""));
             let of_column = |limit: &&ColumnLimit| limit.column == column.name;
             let is_not_null = |limit: &ColumnLimit| matches!(limit.limit, Limit::NotNull);
             if of_target.iter().filter(of_column).any(is_not_null) {
-                add(format!("{of_model}_missing"), Requirement::NotNull(vec![of_model.clone()]));
+                let requirement = match &sink.deleted_when {
+                    // Such a row may have its key alone.
+                    Some(deleted) => Requirement::Condition(format!("({deleted}) is true or {quoted} is not null")),
+                    None => Requirement::NotNull(vec![of_model.clone()]),
+                };
+                add(format!("{of_model}_missing"), requirement);
             }
             let mut all = of_target.iter().chain(&of_kind).filter(|limit| !is_not_null(limit));
             let Some(limit) = all.find(of_column) else { continue };
-            let quoted = format!("\"{}\"", of_model.replace('"', "\"\""));
             let condition = match &limit.limit {
                 Limit::Test(_) | Limit::NotNull => continue,
                 Limit::Text { characters } => {
@@ -85,7 +90,7 @@ fn add_rule(quality: &mut QualitySpec, reason: &str, requirement: Requirement) {
         match quality.reject_unless.get(&name) {
             Some(rule) if rule.value.requirement == requirement => return,
             None if !others.iter().any(|rules| rules.contains_key(&name)) => {
-                let rule = RuleSpec { requirement, max: None };
+                let rule = RuleSpec::of(requirement);
                 quality.reject_unless.insert(name, Spanned::new(rule, Location::UNKNOWN, Location::UNKNOWN));
                 return;
             }

@@ -23,6 +23,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::buffer::BooleanBuffer;
 use datafusion::error::DataFusionError;
@@ -37,6 +38,7 @@ use crate::database::Connector;
 use crate::error::{Error, Result};
 use crate::format::write::OutputColumn;
 use crate::ledger::PendingTarget;
+use crate::quality::Condition;
 use crate::report::{LoadReport, RunKey, State};
 use crate::task::{SinkSpec, Task};
 
@@ -83,6 +85,8 @@ pub(crate) struct SinkRun<'a> {
     pub(crate) key: &'a RunKey,
     /// The run's id.
     pub(crate) run: &'a str,
+    /// The moment of the run.
+    pub(crate) at: DateTime<Utc>,
     pub(crate) connector: &'a Connector,
     /// Whether the sinks of the task are on more than one server.
     pub(crate) has_several_servers: bool,
@@ -258,8 +262,8 @@ pub(crate) async fn commit(transaction: &dyn Transaction, connector: &Connector)
     transaction.begin(connector).await?.commit().await
 }
 
-/// Binds the sink of a name to columns.
-type Bind = fn(&Task, &str, &SinkSpec, Vec<OutputColumn>) -> Result<Box<dyn Target>>;
+/// Binds the sink of a name to columns, and to the condition of rows that say that a row is gone.
+type Bind = fn(&Task, &str, &SinkSpec, Vec<OutputColumn>, Option<Condition>) -> Result<Box<dyn Target>>;
 
 /// Groups the sinks of one kind into transactions.
 type Transactions = fn(&[&dyn Prepared]) -> Vec<Box<dyn Transaction>>;

@@ -18,7 +18,7 @@ use crate::ledger::Ledger;
 use crate::place::{Archive, FoundFile};
 use crate::report::RunKey;
 use crate::system::stop::Stop;
-use crate::task::{SourceSpec, Task};
+use crate::task::{Read, SourceSpec, Task};
 
 /// Where the rows of a source come from, as the task declares it. Nothing is accessed before it is opened.
 #[async_trait]
@@ -88,9 +88,14 @@ const KINDS: [Kind; 3] = [
         key: "postgres",
         is_declared: |spec| spec.postgres.is_some(),
         declare: |task, name, spec| {
+            if spec.value.read == Read::New {
+                let error = task.error(spec, format!("source `{name}`: `read` is for sources of files"));
+                let help = "write `cursor: {column: updated_at}` under `postgres` to read only newer rows";
+                return Err(Box::new(error.with_help(help)).into());
+            }
             not_read_from_files(task, name, spec)?;
             not_text(task, name, spec)?;
-            Ok(Box::new(PostgresTable::declare(task, &spec.value)?))
+            Ok(Box::new(PostgresTable::declare(task, name, spec)?))
         },
     },
     Kind {

@@ -138,6 +138,7 @@ impl Reader {
             return self.consume(&RoutedRows { accepted: Some(ChosenRows { batch, chosen: None }), rejected: None });
         };
         let verdict = judge.judge(batch, judging)?;
+        let batch = &*judge.own(batch)?;
         let accepted = (verdict.accepted_rows > 0).then(|| {
             let chosen = (verdict.accepted_rows < batch.num_rows()).then_some(&verdict.accepted);
             ChosenRows { batch, chosen }

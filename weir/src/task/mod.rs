@@ -5,6 +5,7 @@
 
 mod dialect;
 mod file;
+mod moving;
 mod output_files;
 mod params;
 mod project;
@@ -35,12 +36,12 @@ pub use output_files::OutputFilesSpec;
 pub(crate) use params::RUN_STARTED_AT;
 pub use params::{EnvironmentSpec, Param, ParamChoice, ParamSpec, Params};
 pub use project::{ConnectionSpec, Project, ProjectSpec, RetentionSpec};
-pub use quality::{GateSpec, QualitySpec, Requirement, RuleSpec};
-pub use schedule::{ScheduleSpec, Span};
-pub use sink::{Mode, OutputColumnSpec, Publish, Route, SinkSpec, TableSpec};
+pub use quality::{GateSpec, Keep, QualitySpec, Requirement, RuleSpec};
+pub use schedule::{RetriesSpec, ScheduleSpec, Span};
+pub use sink::{HistorySpec, Mode, OutputColumnSpec, Publish, Route, SchemaChanges, SinkSpec, TableSpec};
 pub use source::{
-    ColumnSpec, Compression, FetchSpec, FilesSpec, Format, IfChanged, IfMissing, OnInvalid, PostgresSourceSpec, Read,
-    SourceSpec, UnknownColumns,
+    ColumnSpec, Compression, CursorSpec, FetchSpec, FilesSpec, Format, IfChanged, IfMissing, OnInvalid,
+    PostgresSourceSpec, Read, SourceSpec, UnknownColumns,
 };
 pub use sql_type::SqlType;
 pub(crate) use sql_type::type_name;
@@ -48,7 +49,7 @@ pub use text::{Limit, Scalar};
 
 pub(crate) use file::read_text;
 pub(crate) use schema::{json_schema, project_schema};
-pub(crate) use times::{Times, parse_cron, parse_zone};
+pub(crate) use times::{NAMED_TIMES, Times, parse_cron, parse_zone};
 pub(crate) use yaml::parse_yaml;
 
 use crate::error::{Error, Result};
@@ -137,7 +138,9 @@ impl Task {
     pub fn parse(path: &Path, text: String, choice: &ParamChoice) -> Result<Self> {
         let source = SourceText::new(path, text);
         let spec = parse_spec(&source)?;
-        let params = Params::resolve(&source, &spec.params, &spec.environments, choice)?;
+        let schedule = spec.schedule.as_ref().map(|schedule| &schedule.value);
+        let zone = schedule.map_or(Ok(chrono_tz::UTC), |schedule| schedule.zone(&source)).map_err(Box::new)?;
+        let params = Params::resolve(&source, &spec.params, &spec.environments, choice, zone)?;
         let folder = path.parent().unwrap_or(Path::new("")).to_path_buf();
         let environment = choice.environment.clone().unwrap_or_else(|| "default".to_owned());
         Ok(Self { source, folder, spec, params, environment, project: Project::default(), run_started_at: None })

@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
 use datafusion::scalar::ScalarValue;
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_saphyr::Spanned;
 
+use super::moving::Clock;
 use super::sql_type::SqlType;
 use super::text::Scalar;
 use crate::error::{Error, Result};
@@ -23,12 +26,23 @@ pub(crate) const RUN_STARTED_AT: &str = "run_started_at";
 pub struct ParamSpec {
     /// The parameter's type.
     pub r#type: SqlType,
-    /// The value unless `--env` or `--param` sets another one. A parameter without a default must be set.
-    #[schemars(with = "Option<Scalar>", example = &"2022-01-01")]
+    /// The value unless `--env` or `--param` sets another one. A parameter without a default must be set. A `date` can move
+    /// with the day of the run: `today`, `yesterday`, `today - 7d`, `today - 1 month`; a `timestamp`, too: `now`, `now - 2h`,
+    /// `today`. Days are those of the time zone of the `schedule`, otherwise of UTC; a `timestamp` is in UTC. A run that
+    /// `weir schedule` starts computes them from its due time.
+    #[schemars(with = "Option<Scalar>", example = &"2022-01-01", example = &"today - 7d")]
     pub default: Option<Spanned<Scalar>>,
     /// What the parameter is for.
     #[serde(default, rename = "description")]
     _description: Option<String>,
+}
+
+impl ParamSpec {
+    /// Fails if a text is no value of the parameter.
+    pub(crate) fn check(&self, text: &str) -> Result<(), String> {
+        let clock = Clock { moment: DateTime::UNIX_EPOCH, zone: Tz::UTC };
+        typed(self, &clock, text).map(|_| ())
+    }
 }
 
 /// An environment: one entry under `environments`. Each has its own runs, lock and sink folders.
@@ -49,6 +63,8 @@ pub struct ParamChoice {
     pub environment: Option<String>,
     /// `--param name=value`; the last one of a name counts.
     pub values: Vec<(String, String)>,
+    /// The moment that `today`, `yesterday` and `now` are computed from, if not the present one.
+    pub due: Option<DateTime<Utc>>,
 }
 
 /// A run's parameters: typed and complete.
@@ -75,10 +91,12 @@ impl Params {
         specs: &IndexMap<String, ParamSpec>,
         environments: &IndexMap<String, EnvironmentSpec>,
         choice: &ParamChoice,
+        zone: Tz,
     ) -> Result<Self> {
+        let clock = Clock { moment: choice.due.unwrap_or_else(Utc::now), zone };
         let mut values = BTreeMap::new();
         let parse = |name: &str, spec: &ParamSpec, text: &Spanned<Scalar>| {
-            typed(spec, &text.value.0).map_err(|message| {
+            typed(spec, &clock, &text.value.0).map_err(|message| {
                 TaskError::new(source, Place::of(text.referenced), format!("parameter `{name}`: {message}"))
             })
         };
@@ -123,7 +141,7 @@ impl Params {
                     known("parameters", specs.keys()),
                 ));
             };
-            let value = typed(spec, text).map_err(|message| {
+            let value = typed(spec, &clock, text).map_err(|message| {
                 Error::usage(format!("--param {name}: {message}"), "pass a value of the declared type")
             })?;
             values.insert(name.clone(), Param { is_given: true, ..value });
@@ -195,7 +213,9 @@ impl Params {
                     Some(param) => param.text.clone(),
                     None if name == RUN_STARTED_AT => {
                         let message = format!("`${{{name}}}`: the moment of the run is there in SQL only");
-                        let help = format!("write ${name} in a model or a rule; for paths declare a parameter");
+                        let help = format!(
+                            "write ${name} in a model or a rule; for paths declare a parameter with `default: today`"
+                        );
                         return Err(Box::new(error(message).with_help(help)).into());
                     }
                     None => {
@@ -213,9 +233,10 @@ impl Params {
     }
 }
 
-fn typed(spec: &ParamSpec, text: &str) -> Result<Param, String> {
-    let value = spec.r#type.parse(text)?;
-    Ok(Param { sql_type: spec.r#type, text: text.to_owned(), value, is_given: false })
+fn typed(spec: &ParamSpec, clock: &Clock, text: &str) -> Result<Param, String> {
+    let text = clock.fix(spec.r#type, text)?.unwrap_or_else(|| text.to_owned());
+    let value = spec.r#type.parse(&text)?;
+    Ok(Param { sql_type: spec.r#type, text, value, is_given: false })
 }
 
 fn known<'a>(what: &str, names: impl Iterator<Item = &'a String>) -> String {

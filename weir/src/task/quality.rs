@@ -27,6 +27,17 @@ pub struct QualitySpec {
     pub gate: GateSpec,
 }
 
+impl QualitySpec {
+    /// The tables that rules look into.
+    pub(crate) fn tables(&self) -> impl Iterator<Item = &str> {
+        let groups = [&self.reject_unless, &self.warn_unless, &self.fail_unless];
+        groups.into_iter().flat_map(IndexMap::values).filter_map(|rule| match &rule.value.requirement {
+            Requirement::In { table, .. } => Some(table.as_str()),
+            _ => None,
+        })
+    }
+}
+
 /// Limits on a table; they close the gate, as does a rule's own `max`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -47,6 +58,26 @@ pub struct RuleSpec {
     pub requirement: Requirement,
     /// The gate closes above it.
     pub max: Option<Limit>,
+    /// Whether a null passes, too.
+    pub allow_null: bool,
+}
+
+impl RuleSpec {
+    /// A requirement without a limit.
+    pub fn of(requirement: Requirement) -> Self {
+        Self { requirement, max: None, allow_null: false }
+    }
+}
+
+/// Which of the rows with the same key stays.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Keep {
+    /// The one with the smallest value in this column.
+    First(String),
+    /// The one with the greatest value in this column.
+    Last(String),
+    /// None, if there are several.
+    None,
 }
 
 /// A requirement on every row. Null fails it.
@@ -58,8 +89,28 @@ pub enum Requirement {
     NotNull(Vec<String>),
     /// The columns are finite numbers: not null, not NaN, not infinite.
     Finite(Vec<String>),
-    /// No other row has the same values in these columns.
-    Unique(Vec<String>),
+    /// No other row has the same values in these columns; or the one of them that stays.
+    Unique(Vec<String>, Option<Keep>),
+    /// The column's value is one of those of a column of another table.
+    In {
+        /// The column.
+        column: String,
+        /// The source or model.
+        table: String,
+        /// Its column.
+        key: String,
+    },
+    /// The column's text has so many characters.
+    Length {
+        /// The column.
+        column: String,
+        /// At least.
+        min: u32,
+        /// At most.
+        max: Option<u32>,
+    },
+    /// The column's text has the form of an e-mail address.
+    Email(String),
     /// The column's text is one of these values.
     AcceptedValues(String, Vec<String>),
     /// The column's text matches the regular expression, which is not anchored implicitly.
@@ -82,10 +133,27 @@ pub(super) struct LongRule {
     /// The column, or each of the columns, is a finite number: not null, not NaN, not infinite.
     #[schemars(example = &"ratio")]
     finite: Option<ColumnNames>,
-    /// No other row has the same values in these columns. Only for `warn_unless` and `fail_unless`: which of the
-    /// duplicates to reject is not defined.
+    /// No other row has the same values in these columns. Under `reject_unless` with `keep`. Null is never unique.
     #[schemars(example = json!(["name", "birthday"]))]
     unique: Option<ColumnNames>,
+    /// With `unique` under `reject_unless`: which of the rows with the same key stays. `first by COLUMN`: the one with the
+    /// smallest value in that column, `last by COLUMN`: the one with the greatest value (a null is neither); `none`: all of
+    /// them are rejected. Rows that another rule rejects do not count.
+    #[schemars(with = "Option<String>", example = &"last by updated_at")]
+    keep: Option<Keep>,
+    /// The column's value is one of those of a column of another source or model, a foreign key: `{column: table.column}`.
+    /// Nulls there are ignored; of a model with rules, its accepted rows count.
+    #[serde(rename = "in")]
+    #[schemars(example = json!({"country": "countries.code"}), extend("maxProperties" = 1))]
+    r#in: Option<IndexMap<String, String>>,
+    /// The column's text has at least `min` and at most `max` characters.
+    #[schemars(example = json!({"column": "name", "min": 1, "max": 50}))]
+    length: Option<LengthSpec>,
+    /// The column's text has the form of an e-mail address: `name@example.com`.
+    #[schemars(example = &"email")]
+    email: Option<String>,
+    /// Null passes, too: for `accepted_values`, `matches`, `between`, `in`, `length` and `email`.
+    allow_null: bool,
     /// The column's text is one of these values: `{column: [value, value]}`.
     #[schemars(example = json!({"currency": ["SGD", "USD"]}), extend("maxProperties" = 1))]
     accepted_values: Option<IndexMap<String, Vec<Scalar>>>,
@@ -100,19 +168,80 @@ pub(super) struct LongRule {
     max: Option<Limit>,
 }
 
+/// The length of a text.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(inline)]
+struct LengthSpec {
+    /// The column.
+    column: String,
+    /// The least number of characters; default 0.
+    #[serde(default)]
+    min: u32,
+    /// The greatest number of characters; without it there is none.
+    max: Option<u32>,
+}
+
+impl<'de> Deserialize<'de> for Keep {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let column = |rest: &str| rest.trim_start().strip_prefix("by ").map(|column| column.trim().to_owned());
+        let keep = match text.trim() {
+            "none" => Some(Self::None),
+            text => match (text.strip_prefix("first "), text.strip_prefix("last ")) {
+                (Some(rest), _) => column(rest).map(Self::First),
+                (_, Some(rest)) => column(rest).map(Self::Last),
+                _ => None,
+            },
+        };
+        keep.ok_or_else(|| {
+            let forms = "write `first by COLUMN`, `last by COLUMN` or `none`: rows have no order of their own";
+            serde::de::Error::custom(format!("`{text}` does not say which row stays: {forms}"))
+        })
+    }
+}
+
 impl<'de> ShortOrLong<'de> for RuleSpec {
     type Long = LongRule;
 
     fn short(text: &str) -> Result<Self, String> {
-        Ok(Self { requirement: Requirement::Condition(text.to_owned()), max: None })
+        Ok(Self::of(Requirement::Condition(text.to_owned())))
     }
 
     fn long(long: LongRule) -> Result<Self, String> {
-        let given: [Option<Result<_, String>>; 7] = [
+        if long.keep.is_some() && long.unique.is_none() {
+            return Err("`keep` is for `unique`".to_owned());
+        }
+        let of_column = long.accepted_values.is_some()
+            || long.matches.is_some()
+            || long.between.is_some()
+            || long.r#in.is_some()
+            || long.length.is_some()
+            || long.email.is_some();
+        if long.allow_null && !of_column {
+            let kinds = "accepted_values, matches, between, in, length and email";
+            return Err(format!("`allow_null` is for {kinds}; write `column is null or …` in a condition"));
+        }
+        let given: [Option<Result<_, String>>; 10] = [
             long.requires.map(|sql| Ok(Requirement::Condition(sql))),
             long.not_null.map(|names| Ok(Requirement::NotNull(names.0))),
             long.finite.map(|names| Ok(Requirement::Finite(names.0))),
-            long.unique.map(|names| Ok(Requirement::Unique(names.0))),
+            long.unique.map(|names| Ok(Requirement::Unique(names.0, long.keep))),
+            long.r#in.map(|map| {
+                let (column, of) = one_column("in", map)?;
+                let Some((table, key)) = of.split_once('.') else {
+                    return Err(format!("`in`: `{of}` is not a column of a table: write table.column"));
+                };
+                Ok(Requirement::In { column, table: table.to_owned(), key: key.to_owned() })
+            }),
+            long.length.map(|LengthSpec { column, min, max }| match max {
+                None if min == 0 => Err("`length` needs `min`, `max` or both".to_owned()),
+                Some(max) if max < min => {
+                    Err(format!("`length`: no text has at least {min} and at most {max} characters"))
+                }
+                max => Ok(Requirement::Length { column, min, max }),
+            }),
+            long.email.map(|column| Ok(Requirement::Email(column))),
             long.accepted_values.map(|map| {
                 let (column, values) = one_column("accepted_values", map)?;
                 Ok(Requirement::AcceptedValues(column, values.into_iter().map(|value| value.0).collect()))
@@ -128,14 +257,16 @@ impl<'de> ShortOrLong<'de> for RuleSpec {
         ];
         let mut given = given.into_iter().flatten();
         match (given.next(), given.next()) {
-            (Some(requirement), None) => Ok(Self { requirement: requirement?, max: long.max }),
+            (Some(requirement), None) => {
+                Ok(Self { requirement: requirement?, max: long.max, allow_null: long.allow_null })
+            }
             (None, _) => Err(format!("a rule has exactly one of {KINDS}")),
             (Some(_), Some(_)) => Err(format!("a rule has exactly one of {KINDS}; write one rule for each")),
         }
     }
 }
 
-const KINDS: &str = "requires, not_null, finite, unique, accepted_values, matches, between";
+const KINDS: &str = "requires, not_null, finite, unique, in, length, email, accepted_values, matches, between";
 
 fn one_column<V>(kind: &str, map: IndexMap<String, V>) -> Result<(String, V), String> {
     let mut entries = map.into_iter();

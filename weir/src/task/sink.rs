@@ -32,20 +32,36 @@ pub struct SinkSpec {
     /// The target table.
     #[serde(default)]
     pub postgres: Option<TableSpec>,
-    /// For a table, the columns that identify a row, the key of `mode: merge`. A row with a null in them is rejected.
+    /// For a table, the columns that identify a row, the key of `merge`, `insert` and `scd2`. A row with a null in them is
+    /// rejected.
     #[serde(default)]
     #[schemars(example = json!(["country", "measurement_date"]))]
     pub primary_key: Vec<String>,
     /// For `mode: merge`, the column that orders two rows with the same key: an older row never overwrites a newer
-    /// one. Without it, different rows with the same key in one run end the run.
+    /// one. Without it, different rows with the same key in one run end the run. For `mode: scd2`, the column with the time of
+    /// a version; by default it is the time of the run.
     #[serde(default)]
     pub update_key: Option<String>,
     /// The columns by whose values rows are put into partitions. In a folder each combination of values has a folder of its own,
     /// such as `year=2024/month=01`, and the files do not have these columns. `mode: replace` replaces the partitions that the
-    /// rows of a run have.
+    /// rows of a run have, of a folder or of a table.
     #[serde(default)]
     #[schemars(with = "Vec<String>", example = json!(["year", "month"]))]
     pub partition_by: Vec<Spanned<String>>,
+    /// For `mode: merge` and `mode: scd2`, a SQL condition over the columns of the route: a row for which it is true says that
+    /// the row of its key is gone. The row of the table is deleted, or marked where there is `soft_delete`; in `scd2` its
+    /// current version ends.
+    #[serde(default)]
+    #[schemars(with = "Option<String>", example = &"op = 'D'")]
+    pub deleted_when: Option<Spanned<String>>,
+    /// The column of the table that marks a deleted row instead of deleting it: a boolean, or the time of the deletion. It is
+    /// no column of the rows. A row that comes back loses the mark.
+    #[serde(default)]
+    #[schemars(example = &"deleted_at")]
+    pub soft_delete: Option<String>,
+    /// For `mode: scd2`, the names of the columns that say when a version of a row began and ended.
+    #[serde(default)]
+    pub history: Option<HistorySpec>,
     /// For a table or a `file`, whether `mode: overwrite` may replace what no run of the task has written. Without it such a
     /// table is refused, unless it is empty, and such a file.
     #[serde(default)]
@@ -74,11 +90,58 @@ pub enum Mode {
     /// They are kept, and the rows of this run are added. Requires a source with `read: new`, because every run would
     /// add the same rows again otherwise.
     Append,
-    /// The partitions that the rows of this run have (`partition_by`) are replaced, the others stay.
-    Replace,
     /// Upsert by `primary_key`: rows with a new key are inserted, changed rows are updated, identical rows are not
     /// written.
     Merge,
+    /// They stay, and rows with a new `primary_key` are inserted.
+    Insert,
+    /// The partitions that the rows of this run have (`partition_by`) are replaced, the others stay.
+    Replace,
+    /// History, slowly changing dimension type 2: a changed row ends the version before it and begins a new one.
+    Scd2,
+}
+
+impl Mode {
+    /// Its name in a task file.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Overwrite => "overwrite",
+            Self::Append => "append",
+            Self::Merge => "merge",
+            Self::Insert => "insert",
+            Self::Replace => "replace",
+            Self::Scd2 => "scd2",
+        }
+    }
+}
+
+/// The columns of a table with `mode: scd2` that say when a version of a row began and ended. They are no columns of the rows.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(rename = "History")]
+pub struct HistorySpec {
+    /// When a version began.
+    pub valid_from: String,
+    /// When a version ended; null while it is the current one.
+    pub valid_to: String,
+}
+
+impl Default for HistorySpec {
+    fn default() -> Self {
+        Self { valid_from: "valid_from".to_owned(), valid_to: "valid_to".to_owned() }
+    }
+}
+
+/// What happens if the rows have columns that an existing table lacks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SchemaChanges {
+    /// The run fails before it reads anything.
+    #[default]
+    Fail,
+    /// The columns are added to the table, by the transaction that publishes the rows. They are null in the rows that are
+    /// there.
+    Add,
 }
 
 /// A table of a PostgreSQL database.
@@ -94,9 +157,12 @@ pub struct TableSpec {
     #[schemars(with = "String", example = &"shop.sales")]
     pub table: Spanned<String>,
     /// Whether a missing table is created, with the columns of the sink, its primary key, indexes and comments. An
-    /// existing table is never altered; differences are reported before a run reads anything.
+    /// existing table is not altered but by `schema_changes: add`; differences are reported before a run reads anything.
     #[serde(default)]
     pub create: bool,
+    /// What happens if the rows have columns that an existing table lacks.
+    #[serde(default)]
+    pub schema_changes: SchemaChanges,
     /// The indexes of a created table, in addition to its primary key: the columns of each.
     #[serde(default)]
     #[schemars(example = json!([["measurement_date"]]))]

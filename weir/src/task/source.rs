@@ -52,7 +52,7 @@ pub struct SourceSpec {
     pub columns: IndexMap<String, Spanned<ColumnSpec>>,
 }
 
-/// A table or view of a PostgreSQL database to read. A run reads a consistent snapshot (REPEATABLE READ): everything it
+/// A table, a view or the result of a query of a PostgreSQL database to read; either `table` or `query` is given. A run reads a consistent snapshot (REPEATABLE READ): everything it
 /// reads over one connection is from the same transaction.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -63,8 +63,32 @@ pub struct PostgresSourceSpec {
     pub connection: Spanned<String>,
     /// The table or view, with its schema if that is not on the connection's search path: `sales` or `shop.sales`.
     /// `${param}` is replaced.
-    #[schemars(with = "String", example = &"shop.sales")]
-    pub table: Spanned<String>,
+    #[serde(default)]
+    #[schemars(with = "Option<String>", example = &"shop.sales")]
+    pub table: Option<Spanned<String>>,
+    /// One `select` in the SQL of the server. `$param` is the value of a parameter, as a literal of its type.
+    #[serde(default)]
+    #[schemars(with = "Option<String>", example = &"select id, tags::text as tags from shop.item where made >= $since")]
+    pub query: Option<Spanned<String>>,
+    /// Incremental reading: a run reads only the rows that are newer than those that published runs have read.
+    #[serde(default)]
+    pub cursor: Option<CursorSpec>,
+}
+
+/// The column by which a source is read incrementally.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Cursor")]
+pub struct CursorSpec {
+    /// A column that is greater in newer rows: a whole number, `numeric`, a date or a timestamp. It must not be null. The
+    /// greatest value that a run has read is kept in the ledger with the run, and counts once the run is published.
+    #[schemars(with = "String", example = &"updated_at")]
+    pub column: Spanned<String>,
+    /// Rows that are older than the greatest value by less than this are read again: for rows that were committed late.
+    /// `mode: merge` then updates those that are there already.
+    #[serde(default)]
+    #[schemars(with = "Option<Scalar>", example = &"1h")]
+    pub lag: Option<Spanned<Scalar>>,
 }
 
 /// Rows from a fetcher that the program registers, such as the APIs of `section4`. `weir` itself has none.

@@ -90,6 +90,8 @@ pub(crate) fn type_name(kind: &DataType) -> std::string::String {
             return format!("list of {}", type_name(item.data_type()));
         }
         DataType::Struct(_) => return "struct".to_owned(),
+        DataType::Map(..) => return "map".to_owned(),
+        DataType::Interval(_) => return "interval".to_owned(),
         kind if kind.is_string() => Some(String),
         kind => [Boolean, Integer, Bigint, Double, Date, Timestamp].into_iter().find(|known| known.arrow() == *kind),
     };

@@ -59,7 +59,7 @@ fn a_task_is_parsed_completely() {
 
 #[test]
 fn an_environment_overrides_a_default_and_the_command_line_overrides_both() {
-    let mut choice = ParamChoice { environment: Some("prod".into()), values: vec![] };
+    let mut choice = ParamChoice { environment: Some("prod".into()), ..ParamChoice::default() };
     assert_eq!(parse(TASK, &choice).unwrap().params.get("output").unwrap().text, "/srv/members");
     choice.values = vec![("output".into(), "/tmp/x".into())];
     assert_eq!(parse(TASK, &choice).unwrap().params.get("output").unwrap().text, "/tmp/x");
@@ -225,9 +225,9 @@ fn a_default_that_does_not_fit_its_type_is_refused_at_its_place() {
 
 #[test]
 fn unknown_parameters_and_environments_are_wrong_usage() {
-    let unknown = ParamChoice { environment: None, values: vec![("outptu".into(), "x".into())] };
+    let unknown = ParamChoice { values: vec![("outptu".into(), "x".into())], ..ParamChoice::default() };
     assert_eq!(parse(TASK, &unknown).unwrap_err().exit_code(), 2);
-    let unknown = ParamChoice { environment: Some("production".into()), values: vec![] };
+    let unknown = ParamChoice { environment: Some("production".into()), ..ParamChoice::default() };
     assert!(parse(TASK, &unknown).unwrap_err().to_string().contains("unknown environment `production`"));
 }
 

@@ -22,17 +22,69 @@ pub(crate) enum Times {
     Every(i64),
 }
 
-/// Parses five cron fields; the error describes the problem.
+/// The names that cron has for common times, and their fields.
+pub(crate) const NAMED_TIMES: [(&str, &str); 7] = [
+    ("@hourly", "0 * * * *"),
+    ("@daily", "0 0 * * *"),
+    ("@midnight", "0 0 * * *"),
+    ("@weekly", "0 0 * * 0"),
+    ("@monthly", "0 0 1 * *"),
+    ("@yearly", "0 0 1 1 *"),
+    ("@annually", "0 0 1 1 *"),
+];
+
+/// What each field may be, in order.
+const FIELDS: [(&str, &str); 5] = [
+    ("minute", "0 to 59"),
+    ("hour", "0 to 23"),
+    ("day of the month", "1 to 31, or L for the last one"),
+    ("month", "1 to 12, or jan to dec"),
+    ("day of the week", "0 to 7, or sun to sat; 0 and 7 are Sunday; 1#2 is the second Monday, 5L the last Friday"),
+];
+
+/// Parses five cron fields, or the name of a time such as `@daily`; the error describes the problem.
 pub(crate) fn parse_cron(text: &str) -> Result<Cron, String> {
-    let fields = text.split_whitespace().count();
-    if fields != 5 {
-        return Err(format!("`{text}` has {fields} fields, but cron has five"));
+    if text.trim().starts_with('@') && fields_of(text) == text {
+        let names: Vec<_> = NAMED_TIMES.iter().map(|(name, _)| *name).collect();
+        return Err(format!("`{text}` is not a time here: the names are {}", names.join(", ")));
     }
-    let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
-    let cron = parser.parse(text).map_err(|error| format!("`{text}`: {error}"))?;
+    let fields: Vec<&str> = fields_of(text).split_whitespace().collect();
+    let [_, _, day, _, weekday] = fields.as_slice() else {
+        let more = if fields.len() > 5 { ": there are no seconds and no years" } else { "" };
+        let count = crate::error::number_of(fields.len(), "field");
+        return Err(format!("`{text}` has {count}, but cron has five{more}"));
+    };
+    // As in crontab(5): a time is due on either of the two days, unless one of the fields begins with `*`.
+    let both = day.starts_with('*') || weekday.starts_with('*');
+    let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).dom_and_dow(both).build();
+    let cron = parser.parse(&fields.join(" ")).map_err(|_| wrong_field(text, &fields, &parser))?;
     match cron.find_next_occurrence(&Utc::now(), false) {
         Ok(_) => Ok(cron),
         Err(_) => Err(format!("`{text}` is never due")),
+    }
+}
+
+/// The fields of a named time; any other text as it is.
+fn fields_of(text: &str) -> &str {
+    let named = NAMED_TIMES.iter().find(|(name, _)| name.eq_ignore_ascii_case(text.trim()));
+    named.map_or(text, |(_, fields)| fields)
+}
+
+/// Says which field is wrong.
+fn wrong_field(text: &str, fields: &[&str], parser: &CronParser) -> String {
+    let is_wrong = |at: usize| {
+        let alone: Vec<_> = (0..fields.len()).map(|field| if field == at { fields[at] } else { "*" }).collect();
+        parser.parse(&alone.join(" ")).is_err()
+    };
+    match (0..FIELDS.len()).find(|field| is_wrong(*field)) {
+        Some(field) => {
+            let (name, values) = FIELDS[field];
+            format!(
+                "`{text}`: the {name} is {values}, not `{}`; or *, a list 1,2, a range 1-5, a step */2",
+                fields[field]
+            )
+        }
+        None => format!("`{text}` is not a cron expression"),
     }
 }
 
@@ -40,7 +92,13 @@ pub(crate) fn parse_cron(text: &str) -> Result<Cron, String> {
 pub(crate) fn parse_zone(name: &str) -> Result<Tz, String> {
     Tz::from_str(name).map_err(|_| {
         let names: Vec<&str> = TZ_VARIANTS.iter().map(|zone| zone.name()).collect();
-        let near = crate::error::nearest(name, &names).map(|near| format!(": did you mean `{near}`?"));
+        // `UTC+8`: in the IANA database such zones have the opposite sign.
+        let offset = ["UTC", "GMT"].iter().find_map(|of| name.strip_prefix(of)?.parse::<i8>().ok());
+        let near = match offset.filter(|hours| (-14..=14).contains(hours)) {
+            Some(hours) => Some(format!("Etc/GMT{:+}", -hours)),
+            None => crate::error::nearest(name, &names).map(str::to_owned),
+        };
+        let near = near.map(|near| format!(": did you mean `{near}`?"));
         format!("`{name}` is not a valid time zone{}", near.unwrap_or_default())
     })
 }
@@ -48,7 +106,7 @@ pub(crate) fn parse_zone(name: &str) -> Result<Tz, String> {
 impl Times {
     /// The due times of `cron` in a zone.
     pub(crate) fn new(cron: Cron, fields: &str, zone: Tz) -> Self {
-        let is_rhythm = fields.split_whitespace().take(2).any(|field| field.starts_with('*'));
+        let is_rhythm = fields_of(fields).split_whitespace().take(2).any(|field| field.starts_with('*'));
         Self::Clock { cron: Box::new(cron), zone, is_rhythm }
     }
 
@@ -182,6 +240,33 @@ mod tests {
         });
     }
 
+    #[test]
+    fn the_day_is_that_of_the_month_or_of_the_week_as_in_crontab() {
+        let days = |fields: &str, count: usize| {
+            let times = times(fields, "UTC");
+            let all = std::iter::successors(times.after(utc("2024-05-01T12:00:00Z")), |time| times.after(*time));
+            all.take(count).map(|time| time.format("%m-%d").to_string()).collect::<Vec<_>>()
+        };
+        // In 2024, 13 May was a Monday and 13 September a Friday.
+        assert_eq!(days("0 0 13 * 5", 4), ["05-03", "05-10", "05-13", "05-17"]);
+        assert_eq!(days("0 0 */2 * 1", 3), ["05-13", "05-27", "06-03"], "both, if one begins with a star");
+        assert_eq!(days("0 0 * * 7", 2), days("0 0 * * sun", 2));
+        assert_eq!(days("0 0 L * *", 2), ["05-31", "06-30"]);
+        assert_eq!(days("0 0 * * mon#2", 2), ["05-13", "06-10"]);
+    }
+
+    #[test]
+    fn a_named_time_is_its_fields() {
+        for (name, fields) in NAMED_TIMES {
+            let after = utc("2026-03-08T05:30:00Z");
+            assert_eq!(times(name, "America/New_York").after(after), times(fields, "America/New_York").after(after));
+        }
+        assert_eq!(
+            next("@hourly", "America/New_York", "2026-03-08T05:30:00Z", 2),
+            ["08 01:00 -0500", "08 03:00 -0400"]
+        );
+    }
+
     // New York: clocks go from 2:00 to 3:00 on 8 March 2026, and from 2:00 back to 1:00 on 1 November.
 
     #[test]
@@ -245,13 +330,28 @@ mod tests {
     fn wrong_fields_and_zones_are_reported() {
         let wrong = |fields: &str| parse_cron(fields).unwrap_err();
         assert_eq!(wrong("0 * * *"), "`0 * * *` has 4 fields, but cron has five");
-        assert_eq!(wrong("0 0 * * * *"), "`0 0 * * * *` has 6 fields, but cron has five");
-        assert_eq!(wrong("@hourly"), "`@hourly` has 1 fields, but cron has five");
+        assert_eq!(
+            wrong("0 0 * * * *"),
+            "`0 0 * * * *` has 6 fields, but cron has five: there are no seconds and no years"
+        );
+        assert!(wrong("@reboot").starts_with("`@reboot` is not a time here: the names are @hourly, @daily"));
+        assert!(wrong("@every 5m").starts_with("`@every 5m` is not a time here"));
+        for (fields, field) in [
+            ("60 * * * *", "the minute is 0 to 59, not `60`"),
+            ("0 24 * * *", "the hour is 0 to 23, not `24`"),
+            ("H 0 * * *", "not `H`"),
+            ("0 0 W * *", "the day of the month is 1 to 31, or L for the last one, not `W`"),
+            ("0 0 1 13 *", "the month is 1 to 12, or jan to dec, not `13`"),
+            ("0 0 * * 8", "the day of the week is 0 to 7"),
+        ] {
+            assert!(wrong(fields).contains(field), "{}", wrong(fields));
+        }
         assert_eq!(wrong("0 0 31 2 *"), "`0 0 31 2 *` is never due");
         assert!(wrong("61 * * * *").starts_with("`61 * * * *`: "));
         assert!(wrong("x * * * *").starts_with("`x * * * *`: "));
         let zone = |name: &str| parse_zone(name).unwrap_err();
         assert_eq!(zone("Asia/Singapor"), "`Asia/Singapor` is not a valid time zone: did you mean `Asia/Singapore`?");
+        assert_eq!(zone("UTC+8"), "`UTC+8` is not a valid time zone: did you mean `Etc/GMT-8`?");
         assert_eq!(zone("nowhere at all"), "`nowhere at all` is not a valid time zone");
     }
 }

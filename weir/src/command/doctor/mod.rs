@@ -223,6 +223,7 @@ async fn check_sinks(
     for (number, sink) in plan.sinks.iter().enumerate() {
         let about = format!("sink {}", sink.name);
         let run = SinkRun {
+            at: chrono::Utc::now(),
             sink: &sink.name,
             number,
             key: &key,

@@ -180,7 +180,7 @@ async fn first_rows(
          sinks: {{sample: {{from: sample, mode: overwrite, files: {{path: x, format: csv}}}}}}\n"
     );
     let file = path.display().to_string();
-    let choice = ParamChoice { environment: None, values: vec![("file".to_owned(), file)] };
+    let choice = ParamChoice { values: vec![("file".to_owned(), file)], ..ParamChoice::default() };
     let task = Task::parse(Path::new("sample.yaml"), task, &choice)?;
     let failed = |error| Error::query("sample", error);
     let (key, stop, fetchers) = (key_of(&task), Stop::never(), [].into());

@@ -29,7 +29,7 @@ pub(super) const KIND: Kind = Kind {
     key: "files",
     tag: pending::TAG,
     is_declared: |spec| spec.files.as_ref().is_some_and(|files| files.file.is_some()),
-    bind: |task, name, spec, columns| Ok(Box::new(FileTarget::bind(task, name, spec, columns)?)),
+    bind: |task, name, spec, columns, _| Ok(Box::new(FileTarget::bind(task, name, spec, columns)?)),
     is_server: false,
     transactions: pending::transactions,
     read: |json| Ok(Box::new(serde_json::from_value::<NamedFile>(json)?)),

@@ -8,7 +8,7 @@ use super::files::partition_of;
 use super::manifest::{Addition, list};
 use super::partition::PartitionBy;
 use super::pending::{Folder, part_prefix};
-use super::{OpenFolder, manifest_columns, mode_name};
+use super::{OpenFolder, manifest_columns};
 use crate::error::{Error, Result};
 use crate::format::write::{FileLayout, SyncedFile, merge};
 use crate::report::State;
@@ -129,8 +129,8 @@ impl OpenFolder {
         let refused = |message: String, help: &str| Err(Error::sink(&folder.sink, &folder.target, message, help));
         // Either of the two rewrites all that the other has written.
         let can_follow = |mode: &str| ["overwrite", "replace"].contains(&mode);
-        if manifest.mode != mode_name(mode) && !(can_follow(&manifest.mode) && can_follow(mode_name(mode))) {
-            let message = format!("was written with `mode: {}`, and the task has `{}`", manifest.mode, mode_name(mode));
+        if manifest.mode != mode.name() && !(can_follow(&manifest.mode) && can_follow(mode.name())) {
+            let message = format!("was written with `mode: {}`, and the task has `{}`", manifest.mode, mode.name());
             return refused(message, &format!("specify `mode: {}` as before; or {ANOTHER}", manifest.mode));
         }
         if mode == Mode::Overwrite {

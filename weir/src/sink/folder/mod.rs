@@ -48,7 +48,7 @@ pub(super) const KIND: Kind = Kind {
     key: "files",
     tag: pending::TAG,
     is_declared: |spec| spec.files.as_ref().is_some_and(|files| files.file.is_none()),
-    bind: |task, name, spec, columns| Ok(Box::new(FolderTarget::bind(task, name, spec, columns)?)),
+    bind: |task, name, spec, columns, _| Ok(Box::new(FolderTarget::bind(task, name, spec, columns)?)),
     is_server: false,
     transactions: pending::transactions,
     read: |json| Ok(Box::new(serde_json::from_value::<Folder>(json)?)),
@@ -247,7 +247,7 @@ impl Writing for WritingFolder {
             task: folder.task.clone(),
             sink: folder.sink.clone(),
             run: folder.run.clone(),
-            mode: mode_name(*mode).to_owned(),
+            mode: mode.name().to_owned(),
             format: layout.format.extension().to_owned(),
             form: layout.csv.shown(),
             columns: manifest_columns(layout),
@@ -292,13 +292,4 @@ fn folders_of(file: &str) -> impl Iterator<Item = &str> {
 /// The columns as the manifest has them.
 fn manifest_columns(layout: &FileLayout) -> Vec<ManifestColumn> {
     layout.columns.iter().map(ManifestColumn::of).collect()
-}
-
-fn mode_name(mode: Mode) -> &'static str {
-    match mode {
-        Mode::Overwrite => "overwrite",
-        Mode::Append => "append",
-        Mode::Replace => "replace",
-        Mode::Merge => "merge",
-    }
 }

@@ -31,6 +31,7 @@ async fn commit(sink: &dyn Prepared) -> Result<()> {
 fn folder(target: &Path, run: &str) -> Folder {
     let (key, connector) = (RunKey::new("applications", "default"), connector());
     let sink = SinkRun {
+        at: chrono::Utc::now(),
         sink: "members",
         number: 0,
         key: &key,

@@ -50,10 +50,23 @@ pub(super) fn layout(
     let compression = compression(task, name, files, by_name).map_err(Box::new)?;
     check_options(task, name, files, compression).map_err(Box::new)?;
     let refused = |message: String, help: &str| Box::new(task.error(&spec.from, message).with_help(help));
-    if spec.mode == Mode::Merge || !spec.primary_key.is_empty() || spec.update_key.is_some() {
-        let what = if files.file.is_some() { "file" } else { "folder" };
+    let what = if files.file.is_some() { "file" } else { "folder" };
+    let modes = [Mode::Overwrite, Mode::Append, Mode::Replace];
+    if !modes.contains(&spec.mode) || !spec.primary_key.is_empty() || spec.update_key.is_some() {
         let message = format!("sink `{name}` is a {what}, which has no keys");
-        return Err(refused(message, "`mode: merge` and keys are for tables").into());
+        return Err(refused(
+            message,
+            "`overwrite`, `append` and `replace` are its modes; the others and keys are for tables",
+        )
+        .into());
+    }
+    let of_tables = [
+        ("deleted_when", spec.deleted_when.is_some()),
+        ("soft_delete", spec.soft_delete.is_some()),
+        ("history", spec.history.is_some()),
+    ];
+    if let Some((key, _)) = of_tables.iter().find(|(_, is_there)| *is_there) {
+        return Err(refused(format!("sink `{name}` is a {what}, and `{key}` is for tables"), "remove it").into());
     }
     if spec.escape_formulas && files.format != Format::Csv {
         let message = format!("sink `{name}`: `escape_formulas` is for CSV files, which spreadsheet programs open");

@@ -4,7 +4,7 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use datafusion::arrow::array::{Array, AsArray, RecordBatch};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
 use datafusion::arrow::buffer::BooleanBuffer;
 use futures::SinkExt;
 use tokio::runtime::Handle;
@@ -16,6 +16,7 @@ use weir_postgres::tokio_postgres::{Client, CopyInSink};
 use super::encode::{HEADER, TRAILER, rows};
 use crate::error::{Error, Result};
 use crate::format::write::{InvalidValue, OutputColumn, invalid_value};
+use crate::quality::Condition;
 use crate::sink::{Part, Parts, Written};
 
 /// Bytes that a part hands over at once.
@@ -59,10 +60,11 @@ impl Copying {
     }
 
     /// What creates the parts that hand their rows to this session.
-    pub(super) fn parts(&self, sink: String, columns: Vec<OutputColumn>) -> TableParts {
+    pub(super) fn parts(&self, sink: String, columns: Vec<OutputColumn>, deleted: Option<Condition>) -> TableParts {
         TableParts {
             sink,
             columns,
+            deleted,
             sender: self.sender.clone(),
             broken: self.broken.clone(),
             runtime: self.runtime.clone(),
@@ -111,6 +113,8 @@ async fn send(
 pub(super) struct TableParts {
     sink: String,
     columns: Vec<OutputColumn>,
+    /// The condition of rows that say that a row is gone: a last column.
+    deleted: Option<Condition>,
     sender: Sender<Piece>,
     broken: Arc<Mutex<Option<Error>>>,
     /// Parts may begin on threads that are not the runtime's.
@@ -122,6 +126,7 @@ impl Parts for TableParts {
         Ok(Box::new(TablePart {
             sink: self.sink.clone(),
             columns: self.columns.clone(),
+            deleted: self.deleted.clone(),
             sender: self.sender.clone(),
             broken: self.broken.clone(),
             runtime: self.runtime.clone(),
@@ -135,6 +140,7 @@ impl Parts for TableParts {
 struct TablePart {
     sink: String,
     columns: Vec<OutputColumn>,
+    deleted: Option<Condition>,
     sender: Sender<Piece>,
     broken: Arc<Mutex<Option<Error>>>,
     runtime: Handle,
@@ -190,7 +196,14 @@ fn has_nul(column: &dyn Array, chosen: Option<&BooleanBuffer>) -> bool {
 impl Part for TablePart {
     fn write(&mut self, batch: &RecordBatch, chosen: Option<&BooleanBuffer>) -> Result<()> {
         self.check(batch, chosen)?;
-        let columns = self.columns.iter().map(|column| batch.column(column.index));
+        let deleted = match &self.deleted {
+            Some(condition) => {
+                let deleted = condition.is_true(batch).map_err(|error| Error::query(&self.sink, error))?;
+                Some(Arc::new(BooleanArray::new(deleted, None)) as ArrayRef)
+            }
+            None => None,
+        };
+        let columns = self.columns.iter().map(|column| batch.column(column.index)).chain(&deleted);
         let written = rows(batch, columns, chosen, &mut self.buffer);
         self.written.rows += written.map_err(|error| self.error(error.to_string(), "correct the model".to_owned()))?;
         if self.buffer.len() >= CHUNK { self.hand_over() } else { Ok(()) }

@@ -8,6 +8,7 @@ mod encode;
 mod fields;
 mod fits;
 mod limits;
+mod mode;
 mod pending;
 mod transaction;
 
@@ -17,24 +18,26 @@ use async_trait::async_trait;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::error::DataFusionError;
 use weir_postgres::Database;
-use weir_postgres::load::{Column, Existing, Load, Mode as LoadMode, Staged, Table, TargetState};
+use weir_postgres::load::{Column, Deletion, Existing, Load, Mode as LoadMode, Staged, Table, TargetState};
 
 use super::{Claim, ColumnLimit, Kind, OpenTarget, Parts, Pending, Prepared, SinkRun, Target, Writing, Written};
 use crate::database::SERVER_WAIT;
 use crate::database::postgres::kind_of;
 use crate::error::{Error, Result};
 use crate::format::write::OutputColumn;
+use crate::quality::Condition;
 use crate::system::fault;
-use crate::task::{Mode, Publish, SinkSpec, Task};
+use crate::task::{Mode, SchemaChanges, SinkSpec, Task};
 use copy::Copying;
 use fits::Session;
+use mode::Loading;
 use pending::PostgresLoad;
 
 pub(super) const KIND: Kind = Kind {
     key: "postgres",
     tag: pending::TAG,
     is_declared: |spec| spec.postgres.is_some(),
-    bind: |task, name, spec, columns| Ok(Box::new(PostgresTarget::bind(task, name, spec, columns)?)),
+    bind: |task, name, spec, columns, deleted| Ok(Box::new(PostgresTarget::bind(task, name, spec, columns, deleted)?)),
     is_server: true,
     transactions: transaction::transactions,
     read: |json| Ok(Box::new(serde_json::from_value::<PostgresLoad>(json)?)),
@@ -49,21 +52,35 @@ struct PostgresTarget {
     connection: String,
     table: Table,
     mode: LoadMode,
+    deletion: Option<Deletion>,
+    /// The condition of rows that say that a row is gone.
+    deleted: Option<Condition>,
     create: bool,
+    /// Whether columns that the table lacks are added to it.
+    adds_columns: bool,
     /// Whether rows that no run of the task has written may be replaced.
     adopt: bool,
+    /// The columns in which no value may be missing.
+    not_null: Vec<String>,
     /// The columns of the route, in the order of the table's.
     columns: Vec<OutputColumn>,
 }
 
 impl PostgresTarget {
-    fn bind(task: &Task, name: &str, spec: &SinkSpec, columns: Vec<OutputColumn>) -> Result<Self> {
+    fn bind(
+        task: &Task,
+        name: &str,
+        spec: &SinkSpec,
+        columns: Vec<OutputColumn>,
+        deleted: Option<Condition>,
+    ) -> Result<Self> {
         let Some(table) = &spec.postgres else {
             return Err(Error::internal(format!("sink `{name}` was taken for a table of PostgreSQL")));
         };
         let known = || columns.iter().map(|column| column.name.as_str());
         let wrong = |message: String| task.error(&spec.from, format!("sink `{name}`: {message}"));
-        for column in spec.primary_key.iter().chain(&spec.update_key).chain(table.indexes.iter().flatten()) {
+        let keys = spec.primary_key.iter().chain(&spec.update_key).chain(spec.partition_by.iter().map(|by| &by.value));
+        for column in keys.chain(table.indexes.iter().flatten()) {
             if !known().any(|name| name == column) {
                 return Err(Box::new(wrong(format!("it has no column `{column}`")).nearest(column, known())).into());
             }
@@ -81,39 +98,13 @@ impl PostgresTarget {
         if spec.escape_formulas {
             return Err(Box::new(wrong("`escape_formulas` is for CSV files".to_owned()).with_help("remove it")).into());
         }
-        if let Some(by) = spec.partition_by.first() {
-            let error = task.error(by, format!("sink `{name}`: `partition_by` is for folders"));
-            return Err(Box::new(error.with_help("remove it")).into());
-        }
-        let mode = match (spec.mode, &spec.update_key) {
-            (Mode::Replace, _) => {
-                let error = wrong("`mode: replace` is for folders with `partition_by`".to_owned());
-                return Err(Box::new(error.with_help("specify `mode: merge` with a `primary_key`")).into());
-            }
-            (Mode::Merge, update_key) if !spec.primary_key.is_empty() => {
-                LoadMode::Merge { update_key: update_key.clone() }
-            }
-            (Mode::Merge, _) => {
-                let help = "name the columns that tell rows apart: `primary_key: [...]`";
-                return Err(Box::new(wrong("`mode: merge` needs a `primary_key`".to_owned()).with_help(help)).into());
-            }
-            (_, Some(_)) => {
-                return Err(Box::new(wrong("`update_key` is for `mode: merge`".to_owned())).into());
-            }
-            (Mode::Append, None) => LoadMode::Append,
-            (Mode::Overwrite, None) => LoadMode::Overwrite,
-        };
-        if spec.mode == Mode::Append && spec.publish == Publish::Always {
-            let message = "`publish: always` cannot append to a table: after a closed gate the same input is read again, \
-                           and its rows would be there twice";
-            let help = "specify `mode: merge` with a `primary_key`, or `mode: overwrite`";
-            return Err(Box::new(wrong(message.to_owned()).with_help(help)).into());
-        }
+        let Loading { mode, deletion } = Loading::of(task, name, spec, &columns)?;
         let connection = &table.connection;
         if !task.project.connections().any(|name| name == connection.value) {
             return Err(Box::new(task.unknown_connection(connection)).into());
         }
         let (connection, create) = (connection.value.clone(), table.create);
+        let adds_columns = table.schema_changes == SchemaChanges::Add;
         let (schema, table_name) = task.params.fill_table(&task.source, &table.table)?;
         let names = columns.iter().map(|column| &column.name).chain(&schema).chain([&table_name]);
         if let Some(long) = names.into_iter().find(|name| name.len() > MAX_NAME) {
@@ -138,7 +129,22 @@ impl PostgresTarget {
             indexes: table.indexes.clone(),
             comment: table.comment.clone(),
         };
-        Ok(Self { connection, table, mode, create, adopt: spec.adopt, columns })
+        let mut not_null = spec.primary_key.clone();
+        if spec.mode == Mode::Scd2 {
+            not_null.extend(spec.update_key.clone());
+        }
+        Ok(Self {
+            connection,
+            table,
+            mode,
+            deletion,
+            deleted,
+            create,
+            adds_columns,
+            adopt: spec.adopt,
+            not_null,
+            columns,
+        })
     }
 }
 
@@ -167,7 +173,7 @@ impl Target for PostgresTarget {
     }
 
     fn key(&self) -> &[String] {
-        &self.table.primary_key
+        &self.not_null
     }
 
     fn limits(&self) -> Vec<ColumnLimit> {
@@ -183,10 +189,15 @@ impl Target for PostgresTarget {
             table: self.table.clone(),
             mode: self.mode.clone(),
             create: self.create,
+            adds_columns: self.adds_columns,
+            deletion: self.deletion.clone(),
             task: Some(sink.key.to_string()),
             // With several servers one may crash when another has committed already.
             durable: sink.has_several_servers,
         };
+        if let LoadMode::History { columns, .. } = &mut load.mode {
+            columns.at = sink.at.to_rfc3339();
+        }
         let database = sink.connector.postgres(&self.connection)?;
         let client = database.connect(SERVER_WAIT).await?;
         let (mut limits, mut identity) = (vec![], None);
@@ -194,6 +205,12 @@ impl Target for PostgresTarget {
             self.check_own(&existing, sink)?;
             // If it is dropped meanwhile, it is not made anew: its rights and all else that is not declared would be gone.
             load.create = false;
+            for column in &mut load.table.columns {
+                column.is_new = existing.added.contains(&column.name);
+            }
+            if let Some(mark) = load.deletion.as_mut().and_then(|deletion| deletion.mark.as_mut()) {
+                mark.is_boolean = existing.mark_is_boolean;
+            }
             limits = limits::of_existing(&existing, &load.table.columns, Session::new(database.clone(), client));
             for (name, cast) in &existing.casts {
                 let column = load.table.columns.iter_mut().find(|column| column.name == *name);
@@ -207,7 +224,8 @@ impl Target for PostgresTarget {
             load,
             staged: Staged::default(),
         };
-        Ok(Box::new(OpenTable { load, database, columns: self.columns.clone(), limits, identity }))
+        let (columns, deleted) = (self.columns.clone(), self.deleted.clone());
+        Ok(Box::new(OpenTable { load, database, columns, deleted, limits, identity }))
     }
 }
 
@@ -218,15 +236,19 @@ impl PostgresTarget {
             return Ok(());
         }
         let refused = |message: String, help: &str| Err(Error::sink(sink.sink, self.place().as_ref(), message, help));
+        let mode = match &self.mode {
+            LoadMode::Replace { .. } => Mode::Replace.name(),
+            _ => Mode::Overwrite.name(),
+        };
         match (&self.mode, &existing.last, &existing.own) {
-            (LoadMode::Overwrite, None, _) => refused(
-                "has rows that no run of this task has written, and `mode: overwrite` would replace them".to_owned(),
+            (LoadMode::Overwrite | LoadMode::Replace { .. }, None, _) => refused(
+                format!("has rows that no run of this task has written, and `mode: {mode}` would replace them"),
                 "specify `adopt: true` in the sink if they may be replaced, or name another table",
             ),
-            (LoadMode::Overwrite, Some(last), own) if own.as_ref() != Some(last) => {
+            (LoadMode::Overwrite | LoadMode::Replace { .. }, Some(last), own) if own.as_ref() != Some(last) => {
                 let task = last.task.as_ref().map(|task| format!(" of task `{task}`")).unwrap_or_default();
                 refused(
-                    format!("was written by sink `{}`{task}, and `mode: overwrite` would replace its rows", last.sink),
+                    format!("was written by sink `{}`{task}, and `mode: {mode}` would replace its rows", last.sink),
                     "specify `adopt: true` in the sink if they may be replaced, or name another table",
                 )
             }
@@ -246,6 +268,7 @@ struct OpenTable {
     load: PostgresLoad,
     database: Database,
     columns: Vec<OutputColumn>,
+    deleted: Option<Condition>,
     limits: Vec<ColumnLimit>,
     /// The table on its server, if it exists.
     identity: Option<String>,
@@ -267,12 +290,12 @@ impl OpenTarget for OpenTable {
 
     /// Creates the staging table, and begins to copy into it.
     async fn begin(self: Box<Self>) -> Result<Box<dyn Writing>> {
-        let Self { load, database, columns, .. } = *self;
+        let Self { load, database, columns, deleted, .. } = *self;
         let client = database.connect(SERVER_WAIT).await?;
         let copy = load.load.begin_copy(&database, &client).await?;
         fault::point("staging_made");
         let copying = Copying::start(database.clone(), client, copy);
-        let parts = copying.parts(load.sink.clone(), columns);
+        let parts = copying.parts(load.sink.clone(), columns, deleted);
         Ok(Box::new(WritingTable { load, database, copying, parts: Arc::new(parts) }))
     }
 }

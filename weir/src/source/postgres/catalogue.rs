@@ -31,6 +31,27 @@ pub(super) struct Column {
 }
 
 impl Found {
+    /// Describes the result of a query, which is not executed.
+    pub(super) async fn of_query(snapshot: &Snapshot, sql: &str) -> Result<Self> {
+        let failed = |error| snapshot.database().statement_error(&error);
+        // A line of its own: the query may end with a comment.
+        let name = format!("({sql}\n) as query");
+        let described = snapshot.client().prepare(&format!("select * from {name}")).await.map_err(failed)?;
+        let (types, modifiers): (Vec<u32>, Vec<i32>) =
+            described.columns().iter().map(|column| (column.type_().oid(), column.type_modifier())).unzip();
+        let sql = "select format_type(given.type, given.modifier), pg_type.typname, pg_type.typtype = 'e' \
+                   from unnest($1::oid[], $2::int4[]) with ordinality as given(type, modifier, number) \
+                   join pg_type on pg_type.oid = given.type order by number";
+        let kinds = snapshot.client().query(sql, &[&types, &modifiers]).await.map_err(failed)?;
+        let columns = described.columns().iter().zip(&kinds).map(|(column, row)| Column {
+            name: column.name().to_owned(),
+            kind: Kind::of_name(row.get(0)),
+            type_name: row.get(1),
+            is_enum: row.get(2),
+        });
+        Ok(Self { columns: columns.collect(), name, rows: None, bytes: 0 })
+    }
+
     /// Looks up the table; returns `None` if it does not exist.
     pub(super) async fn find(snapshot: &Snapshot, schema: Option<&str>, table: &str) -> Result<Option<Self>> {
         let failed = |error| snapshot.database().statement_error(&error);

@@ -1,13 +1,16 @@
-//! Tables and views of a PostgreSQL database.
+//! Tables, views and queries of a PostgreSQL database.
 //!
 //! The server writes their rows as CSV (`COPY … TO STDOUT`), which is read like a file: with the same types, the same
-//! checks and the same rejected rows. `snapshot` is the consistent snapshot that a run reads (REPEATABLE READ);
-//! `catalogue` looks up a table's columns, `reading` maps them to the declared ones; `filter` writes conditions for the
-//! server; `answer` is the stream of a query's rows, `rows` the table that the query engine reads.
+//! checks and the same rejected rows. `snapshot` is the consistent snapshot that a run reads (REPEATABLE READ); `query`
+//! fills in the parameters of a query; `catalogue` looks up the columns, `reading` maps them to the declared ones; `cursor`
+//! limits the rows to newer ones; `filter` writes conditions for the server; `answer` is the stream of a query's rows, `rows`
+//! the table that the query engine reads.
 
 mod answer;
 mod catalogue;
+mod cursor;
 mod filter;
+mod query;
 mod reading;
 mod rows;
 mod snapshot;
@@ -16,6 +19,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use indicatif::HumanBytes;
+use serde_saphyr::Spanned;
 
 use super::Source;
 use super::origin::{Opened, Opening, Origin};
@@ -23,35 +27,96 @@ use crate::error::{Error, Result};
 use crate::format::scan::RowsTable;
 use crate::task::{SourceSpec, Task};
 use catalogue::Found;
+use cursor::Cursor;
 use rows::TableRows;
 use snapshot::Snapshot;
 
-/// A table to read, as the task declares it.
+/// A table or query to read, as the task declares it.
 #[derive(Debug)]
 pub(super) struct PostgresTable {
+    source: String,
     connection: String,
-    schema: Option<String>,
-    table: String,
+    relation: Relation,
+    cursor: Option<Cursor>,
+}
+
+/// What is read.
+#[derive(Debug)]
+enum Relation {
+    Table {
+        schema: Option<String>,
+        table: String,
+    },
+    /// With its parameters filled in.
+    Query(String),
 }
 
 impl PostgresTable {
-    /// Validates the table that the task declares. No connection is made.
-    pub(super) fn declare(task: &Task, spec: &SourceSpec) -> Result<Self> {
-        let Some(spec) = &spec.postgres else {
+    /// Validates what the task declares. No connection is made.
+    pub(super) fn declare(task: &Task, name: &str, source: &Spanned<SourceSpec>) -> Result<Self> {
+        let Some(spec) = &source.value.postgres else {
             return Err(Error::internal("a source has no `postgres`"));
         };
         let connection = &spec.connection;
         if !task.project.connections().any(|name| name == connection.value) {
             return Err(Box::new(task.unknown_connection(connection)).into());
         }
-        let (schema, table) = task.params.fill_table(&task.source, &spec.table)?;
-        Ok(Self { connection: connection.value.clone(), schema, table })
+        let relation = match (&spec.table, &spec.query) {
+            (Some(table), None) => {
+                let (schema, table) = task.params.fill_table(&task.source, table)?;
+                Relation::Table { schema, table }
+            }
+            (None, Some(query)) => Relation::Query(query::filled(&query.value, &task.params).map_err(|message| {
+                let help = "write $name for a parameter of the task";
+                Box::new(task.error(query, format!("query of source `{name}`: {message}")).with_help(help))
+            })?),
+            _ => {
+                let error = task.error(source, format!("source `{name}` must have either a `table` or a `query`"));
+                return Err(Box::new(error.with_help("specify one of the two under `postgres`")).into());
+            }
+        };
+        let cursor = spec.cursor.as_ref().map(|cursor| Cursor::declare(task, cursor)).transpose().map_err(Box::new)?;
+        Ok(Self { source: name.to_owned(), connection: connection.value.clone(), relation, cursor })
     }
 
     /// Its name in messages.
     fn shown(&self) -> String {
-        let schema = self.schema.as_ref().map(|schema| format!("{schema}.")).unwrap_or_default();
-        format!("{}: {schema}{}", self.connection, self.table)
+        match &self.relation {
+            Relation::Table { schema: Some(schema), table } => format!("{}: {schema}.{table}", self.connection),
+            Relation::Table { schema: None, table } => format!("{}: {table}", self.connection),
+            Relation::Query(_) => format!("{}: query of `{}`", self.connection, self.source),
+        }
+    }
+
+    async fn find(&self, snapshot: &Snapshot) -> Result<Found> {
+        match &self.relation {
+            Relation::Table { schema, table } => {
+                Found::find(snapshot, schema.as_deref(), table).await?.ok_or_else(|| {
+                    let message = format!("no such table or view in {}", snapshot.database());
+                    Error::input(self.shown(), message, "check the name, its schema, and the connection in weir.yaml")
+                })
+            }
+            Relation::Query(sql) => Found::of_query(snapshot, sql).await,
+        }
+    }
+
+    /// Limits what is found to the rows that are newer than the watermark. Returns the reason if there are none.
+    async fn limit(&self, found: &mut Found, snapshot: &Snapshot, opening: &mut Opening<'_>) -> Result<Option<String>> {
+        let Some(cursor) = &self.cursor else { return Ok(None) };
+        let ledger = opening.ledger.as_deref_mut();
+        let before = ledger.map(|ledger| ledger.watermark(opening.key, &self.source)).transpose()?.flatten();
+        let step = cursor.step(&self.shown(), found, snapshot, before.as_ref()).await?;
+        (found.name, found.rows) = (step.rows, None);
+        if before.is_some() && !step.has_new {
+            return Ok(Some(format!("source `{}`: no new rows, all were read before", self.source)));
+        }
+        if let (Some(run), Some(ledger), Some(value)) = (opening.run, &mut opening.ledger, &step.watermark) {
+            ledger.reads_up_to(run, &self.source, &cursor.column, value)?;
+            if before.is_none() {
+                tracing::info!(source = self.source, "no earlier run has read it: all rows are read");
+            }
+        }
+        Ok(None)
     }
 }
 
@@ -63,20 +128,20 @@ impl Origin for PostgresTable {
             Snapshot::begin(connector.postgres(connection)?, stop).await
         };
         let snapshot = opening.sessions.of(connection, begin).await?;
-        let found = Found::find(&snapshot, self.schema.as_deref(), &self.table).await?;
-        let found = found.ok_or_else(|| {
-            let message = format!("no such table or view in {}", snapshot.database());
-            Error::input(self.shown(), message, "check the name, its schema, and the connection in weir.yaml")
-        })?;
+        let mut found = self.find(&snapshot).await?;
         let Source { declared, rejected, progress, .. } = source;
         let readings = reading::of_columns(declared, &found).map_err(|(message, help)| {
             Error::input(format!("{} in {}", self.shown(), snapshot.database()), message, help)
         })?;
+        let nothing_to_do = self.limit(&mut found, &snapshot, opening).await?;
         let bytes = found.bytes;
         let rows = TableRows::new(self.shown(), found, snapshot, declared.clone(), readings);
         rows.check().await?;
         let table = RowsTable::new(rows, declared.clone(), rejected.clone(), progress.clone());
-        let summary = format!("{}, {} there", self.shown(), HumanBytes(bytes));
-        Ok(Opened { table: Some(Arc::new(table)), bytes, summary, files: vec![], nothing_to_do: None })
+        let summary = match &self.relation {
+            Relation::Table { .. } => format!("{}, {} there", self.shown(), HumanBytes(bytes)),
+            Relation::Query(_) => self.shown(),
+        };
+        Ok(Opened { table: Some(Arc::new(table)), bytes, summary, files: vec![], nothing_to_do })
     }
 }

@@ -69,8 +69,8 @@ pub(super) fn of_columns(declared: &Declared, found: &Found) -> Result<Vec<Readi
 
 fn help(there: &FoundColumn) -> String {
     match declarable(there) {
-        Some(known) => format!("declare it as `{known}`, or convert it in a view and read that"),
-        None => "convert it to a plain type in a view, and read that".to_owned(),
+        Some(known) => format!("declare it as `{known}` or `string`, or cast it in a `query`"),
+        None => "declare it as `string`, or cast it in a `query`".to_owned(),
     }
 }
 
@@ -112,7 +112,8 @@ fn reading(column: &Column, there: &FoundColumn) -> Option<Reading> {
             read(format!("({name} at time zone 'UTC')"), true, Some(Compared::Moment))
         }
         (Kind::Text, Kind::Text | Kind::Varchar(_)) => read(name.clone(), false, Some(Compared::Text)),
-        (Kind::Text, _) if is_text(there) => read(name.clone(), false, None),
+        // The text form of any other value, in the forms that the session fixes.
+        (Kind::Text, _) => read(name.clone(), false, None),
         (Kind::Numeric(_), Kind::Numeric(None)) => read(name.clone(), true, Some(Compared::Number)),
         (Kind::Integer | Kind::BigInt | Kind::Numeric(_), _) => match declared.takes(&there.kind) {
             Fit::All => {
@@ -168,7 +169,7 @@ mod tests {
             ("double", "integer", None),
             ("string", "text", plain(false)),
             ("string", "character varying(9)", plain(false)),
-            ("string", "integer", None),
+            ("string", "integer", plain(false)),
             ("boolean", "boolean", Some(("\"c\"::text".to_owned(), false))),
             ("boolean", "integer", None),
             ("date", "date", plain(true)),
@@ -176,7 +177,7 @@ mod tests {
             ("timestamp", "timestamp without time zone", plain(true)),
             ("timestamp", "timestamp with time zone", Some(("(\"c\" at time zone 'UTC')".to_owned(), true))),
             ("timestamp", "date", None),
-            ("string", "bytea", None),
+            ("string", "bytea", plain(false)),
         ] {
             assert_eq!(read(declared, kind, "builtin"), expected, "{kind} as {declared}");
         }
@@ -186,7 +187,8 @@ mod tests {
         for (kind, type_name) in
             [("interval", "interval"), ("integer[]", "_int4"), ("point", "point"), ("money", "money")]
         {
-            assert_eq!(read("string", kind, type_name), None, "{kind}");
+            assert_eq!(read("string", kind, type_name), plain(false), "{kind}");
+            assert_eq!(read("bigint", kind, type_name), None, "{kind}");
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::system::stop::Stop;
 /// Fixes the text forms of values, whatever the server, the database or the user is configured to.
 const FORMS: &str = "set local datestyle = 'ISO, YMD'; set local timezone = 'UTC'; \
                      set local intervalstyle = 'iso_8601'; set local extra_float_digits = 1; set local xmloption = 'content'; \
+                     set local bytea_output = 'hex'; set local lc_monetary = 'C'; \
                      set local synchronize_seqscans = off; set local idle_in_transaction_session_timeout = 0";
 
 /// A transaction that exports its snapshot to the sessions that read.

@@ -1,0 +1,151 @@
+//! What to do about an error of SQL: the way to write what was meant, where somebody writes it as another engine has it.
+
+/// The help for a message of the engine, if there is one.
+pub(super) fn of(message: &str) -> Option<String> {
+    if let Some(column) = in_other_case(message) {
+        return Some(format!("a name without quotes means its lower-case form: write \"{column}\" with double quotes"));
+    }
+    if let Some((_, rest)) = message.split_once("Invalid function '") {
+        return of_function(rest.split('\'').next()?).map(str::to_owned);
+    }
+    let known = MESSAGES.iter().find(|(part, _)| message.contains(part) && (*part != "TOP" || message == *part));
+    known.map(|(_, help)| (*help).to_owned())
+}
+
+/// Parts of messages, and what to do about them.
+const MESSAGES: [(&str, &str); 16] = [
+    (
+        "is not Struct, Map, or Null",
+        "a name before a dot is a column first: give the table an alias that no column has; JSON in a text is column ->> 'key'",
+    ),
+    ("UNPIVOT is not supported", "write one `select` for each column, and `union all` between them"),
+    ("PIVOT is not supported", "write one column for each value: sum(amount) filter (where kind = 'x') as x"),
+    ("Projections require unique expression names", "rename one of them with `as`"),
+    ("duplicate qualified field name", "give each of the tables its own alias: from orders as a join orders as b"),
+    ("regex parse error", "escape the characters ( ) [ ] { } . * + ? ^ $ | with \\ where they stand for themselves"),
+    ("Aggregate functions are not allowed in the WHERE", "write the condition under `having`"),
+    ("Unsupported SQL type", "such values are texts here: cast(column as varchar)"),
+    ("is ambiguous", "write the table before it, as in a.id"),
+    (
+        "COUNT DISTINCT with multiple arguments",
+        "write count(distinct concat_ws('|', a, b)), or count the rows of a `select distinct`",
+    ),
+    ("Invalid timezone", "write an IANA time zone name, such as 'Asia/Singapore'"),
+    ("in LIKE expression", "make a text of it: cast(column as varchar), or to_char(column, '%Y-%m-%d')"),
+    (
+        "there is no function",
+        "cast the argument: cast(column as varchar), cast(column as double), cast(column as date)",
+    ),
+    (
+        "expressions have incompatible types",
+        "cast one of them to the type of the other: cast(column as varchar), cast('1' as integer)",
+    ),
+    ("Date part '", "known here: year, quarter, month, week, day, dow, doy, hour, minute, second, epoch"),
+    ("TOP", "write `limit 5` at the end"),
+];
+
+/// What to write instead of a function that only other engines have.
+fn of_function(name: &str) -> Option<&'static str> {
+    let name = name.to_ascii_lowercase();
+    let known = FUNCTIONS.iter().find(|(names, _)| names.contains(&name.as_str()));
+    known.map(|(_, help)| *help)
+}
+
+const FUNCTIONS: [(&[&str], &str); 20] = [
+    (
+        &[
+            "rank",
+            "dense_rank",
+            "row_number",
+            "percent_rank",
+            "cume_dist",
+            "ntile",
+            "lag",
+            "lead",
+            "first_value",
+            "last_value",
+            "nth_value",
+        ],
+        "a window function needs `over`: row_number() over (partition by a order by b)",
+    ),
+    (
+        &[
+            "json_extract",
+            "json_extract_string",
+            "json_extract_scalar",
+            "json_value",
+            "json_query",
+            "json_get",
+            "json_get_str",
+            "json_get_json",
+            "json_get_int",
+            "json_get_float",
+            "json_get_bool",
+            "json_as_text",
+            "get_json_object",
+            "jsonb_extract_path",
+            "jsonb_extract_path_text",
+            "parse_json",
+            "from_json",
+        ],
+        "write column -> 'user' ->> 'name' for text, cast(column ->> 'age' as integer) for a number",
+    ),
+    (
+        &["json_get_array", "json_each", "json_table", "jsonb_array_elements", "flatten", "explode"],
+        "write unnest(json_array_elements(column -> 'items')) for one row for each element",
+    ),
+    (&["datediff", "timestampdiff", "days_between"], "write date_diff('day', start, end), or end - start for days"),
+    (&["months_between"], "write date_diff('month', start, end)"),
+    (
+        &["dateadd", "date_add", "date_sub", "add_months", "adddate", "timestampadd"],
+        "write day + interval '1 month', or day + 30 for days",
+    ),
+    (
+        &["getdate", "sysdate", "curdate", "localtimestamp"],
+        "write now() for the moment of the run, current_date for its day",
+    ),
+    (&["year", "month", "day", "quarter", "hour", "minute", "second"], "write extract(year from column)"),
+    (&["week", "weekofyear", "yearweek"], "write extract(week from column)"),
+    (
+        &["dayofweek", "weekday", "dow", "dayofyear"],
+        "write extract(dow from column), where 0 is Sunday, or extract(doy from column)",
+    ),
+    (&["dayname", "monthname"], "write to_char(column, '%A') for the name of the day, '%B' for that of the month"),
+    (&["last_day", "eomonth"], "write cast(date_trunc('month', day) + interval '1 month' - interval '1 day' as date)"),
+    (&["date_format", "strftime", "format_datetime", "format"], "write to_char(column, '%Y-%m-%d')"),
+    (&["str_to_date", "strptime", "parse_date", "try_to_date"], "write to_date(column, '%d/%m/%Y')"),
+    (&["isnull", "ifnull", "zeroifnull"], "write coalesce(column, value)"),
+    (&["iif", "iff", "if", "decode"], "write case when condition then value else other end"),
+    (&["len", "char_len", "datalength"], "write length(column)"),
+    (&["charindex", "locate"], "write strpos(column, 'part')"),
+    (
+        &["safe_cast", "try_convert", "convert", "to_number", "to_decimal"],
+        "write try_cast(column as integer): null where it is none; cast rejects the row",
+    ),
+    (
+        &["mode"],
+        "count the values in a model, and take the first row of them by row_number() over (order by count desc)",
+    ),
+];
+
+/// The column that a message proposes in place of one that differs from it in case only.
+fn in_other_case(message: &str) -> Option<&str> {
+    let (_, rest) = message.split_once("column '")?;
+    let (missing, rest) = rest.split_once('\'')?;
+    let proposed = rest.split("possible column ").skip(1);
+    let mut names = proposed.filter_map(|of| of.split(';').next()?.trim().rsplit('.').next());
+    names.find(|name| *name != missing && name.to_lowercase() == missing.to_lowercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_function_of_another_engine_is_told_in_the_sql_that_is_here() {
+        let help = |message: &str| of(message).unwrap_or_default();
+        assert!(help("Invalid function 'json_extract'; Possible function 'union_extract'").contains("->> 'name'"));
+        assert!(help("Invalid function 'DATEDIFF'").contains("date_diff('day'"));
+        assert_eq!(of("Invalid function 'nothing_like_it'"), None);
+    }
+}
