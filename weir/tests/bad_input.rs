@@ -23,7 +23,7 @@ fn project() -> Project {
 fn an_empty_file_is_an_error_and_a_header_alone_has_no_rows() {
     let project = project();
     project.file("in/b.csv", "");
-    project.run(&[]).ended(1, "in/b.csv: is empty: it has no header line");
+    project.run(&[]).ended(1, "in/b.csv: is empty");
     project.file("in/b.csv", "name,age");
     project.run(&[]).ended(0, "");
     assert_eq!(project.rows("out/good").len(), 3);

@@ -9,14 +9,15 @@ use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::arrow::error::ArrowError;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::{col, in_list, lit};
+use datafusion::scalar::ScalarValue;
 use serde_saphyr::Spanned;
 
 use super::convert;
-use super::names::{ExpectedName, ExpectedNames};
+use super::names::{ExpectedName, ExpectedNames, Presence};
 use super::time_format::TimeFormat;
 use crate::error::{Error, Result, plain};
 use crate::route::SAMPLES;
-use crate::task::{ColumnSpec, FilesSpec, OnInvalid, Scalar, SourceSpec, SqlType, Task, UnknownColumns};
+use crate::task::{ColumnFrom, ColumnSpec, FilesSpec, OnInvalid, Scalar, SourceSpec, SqlType, Task, UnknownColumns};
 
 /// The declaration of a source's records.
 #[derive(Debug)]
@@ -43,6 +44,10 @@ pub(crate) struct Column {
     /// Its position in the files, from 1, if that counts and not its name.
     pub(crate) position: Option<usize>,
     pub(crate) kind: DataType,
+    pub(crate) from: ColumnFrom,
+    pub(crate) is_optional: bool,
+    /// Its value where files lack it, if not null.
+    pub(crate) default: Option<ScalarValue>,
     /// The format of its texts, if it is not the canonical one of its type.
     pub(crate) format: Option<TimeFormat>,
     not_null: bool,
@@ -82,6 +87,11 @@ impl Declared {
             column: column.name.clone(),
             headers: column.headers().cloned().collect(),
             position: column.position,
+            presence: match (column.from, column.is_optional) {
+                (ColumnFrom::Column, false) => Presence::Required,
+                (ColumnFrom::Column, true) => Presence::Optional,
+                _ => Presence::Elsewhere,
+            },
         });
         ExpectedNames {
             columns: columns.collect(),
@@ -100,6 +110,9 @@ impl Column {
             other_headers: vec![],
             position: None,
             kind,
+            from: ColumnFrom::Column,
+            is_optional: false,
+            default: None,
             format: None,
             not_null: false,
             accepted: None,
@@ -135,12 +148,21 @@ impl Column {
                     wrong(message, "write every value in the canonical form of the column's type")
                 })?),
             };
+        let default = column.default.as_ref().map(|Scalar(text)| {
+            convert::value(text, &column.sql_type.arrow()).ok_or_else(|| {
+                let help = "write it in the canonical form of the column's type";
+                wrong(format!("its default `{text}` is not a {}", column.sql_type), help)
+            })
+        });
         Ok(Self {
             name: name.to_owned(),
             header: column.header.first().cloned().unwrap_or_else(|| name.to_owned()),
             other_headers: column.header.get(1..).unwrap_or_default().to_vec(),
             position: column.position.map(|position| position as usize),
             kind: column.sql_type.arrow(),
+            from: column.from,
+            is_optional: column.optional,
+            default: default.transpose()?,
             format,
             not_null: column.not_null,
             accepted,
@@ -150,7 +172,12 @@ impl Column {
 
     /// Whether a text can be invalid in this column.
     pub(crate) fn can_reject_text(&self) -> bool {
-        self.kind != DataType::Utf8View || self.has_checks()
+        (self.kind != DataType::Utf8View && self.from == ColumnFrom::Column) || self.has_checks()
+    }
+
+    /// Whether the texts of a block are its values, unchanged.
+    fn is_plain(&self) -> bool {
+        !self.can_reject_text() && self.from == ColumnFrom::Column && self.default.is_none()
     }
 
     /// Whether its values have checks other than their type.
@@ -217,7 +244,7 @@ pub(crate) struct Typed {
 pub(crate) struct ReadColumns {
     pub(crate) schema: SchemaRef,
     pub(crate) columns: Vec<Arc<Column>>,
-    /// Whether no text of any of them can be invalid.
+    /// Whether the texts of a block are the values of all of them, and none can be invalid.
     pub(crate) are_plain: bool,
     /// The index of each among the declared columns.
     declared: Vec<usize>,
@@ -254,7 +281,7 @@ impl ReadColumns {
         let columns: Vec<_> = read.iter().map(|column| declared.columns[*column].clone()).collect();
         Ok(Self {
             schema: Arc::new(declared.schema.project(&read)?),
-            are_plain: !columns.iter().any(|column| column.can_reject_text()),
+            are_plain: columns.iter().all(|column| column.is_plain()),
             columns,
             declared: read,
             asked: asked.len(),

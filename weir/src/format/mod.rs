@@ -1,12 +1,14 @@
 //! File formats: the readers and the writer of each format, and their common parts.
 //!
-//! `columns` are the declared columns of a source, `names` matches them with a file's, `convert` converts values to
-//! their types; `scan` presents rows to the query engine. `csv` and `jsonl` are text formats, which share `text`;
+//! `columns` are the declared columns of a source, `names` matches them with a file's, `file_columns` are those that its
+//! records do not have, `convert` converts values to their types; `scan` presents rows to the query engine. `csv` and `jsonl` are text formats, which share `text`;
 //! `parquet` is not. `write` writes a file.
 
 pub(crate) mod columns;
 pub(crate) mod convert;
 pub(crate) mod csv;
+pub(crate) mod empty;
+pub(crate) mod file_columns;
 pub(crate) mod jsonl;
 pub(crate) mod names;
 pub(crate) mod parquet;
@@ -33,7 +35,7 @@ use text::{Charset, TextFiles, TextFormat, TextOptions};
 use crate::error::Result;
 use crate::place::FoundFile;
 use crate::route::RejectedRoute;
-use crate::task::{Compression, FilesSpec, Format, Task, TaskError};
+use crate::task::{Compression, FilesSpec, Format, IfEmpty, Task, TaskError};
 use crate::watch::ScanProgress;
 
 /// The form of the files of a source.
@@ -42,6 +44,8 @@ pub(crate) struct FileForm {
     pub(crate) format: Format,
     /// The compression that the task specifies; otherwise by the suffix of each file's name.
     pub(crate) compression: Option<Compression>,
+    /// What to do about a file without content, if the task specifies it.
+    pub(crate) if_empty: Option<IfEmpty>,
     /// The encoding of text files, if it is not UTF-8.
     pub(crate) charset: Option<Charset>,
     /// The form of CSV files.
@@ -51,14 +55,14 @@ pub(crate) struct FileForm {
 impl FileForm {
     /// The default form of a format.
     pub(crate) fn of(format: Format) -> Self {
-        Self { format, compression: None, charset: None, csv: CsvForm::default() }
+        Self { format, compression: None, if_empty: None, charset: None, csv: CsvForm::default() }
     }
 
     /// Reads the form of a source's files.
-    pub(crate) fn take(task: &Task, files: &FilesSpec) -> Result<Self, TaskError> {
+    pub(crate) fn take(task: &Task, files: &FilesSpec, if_empty: Option<IfEmpty>) -> Result<Self, TaskError> {
         csv::check_keys(task, files)?;
         let (charset, csv) = (csv::charset_of(task, &files.encoding)?, CsvForm::take(task, files)?);
-        Ok(Self { format: files.format, compression: files.compression(), charset, csv })
+        Ok(Self { format: files.format, compression: files.compression(), if_empty, charset, csv })
     }
 }
 
@@ -82,7 +86,7 @@ pub(crate) fn open(
 ) -> Result<Arc<dyn SourceTable>> {
     let (declared, rejected, progress) = (declared.clone(), rejected.clone(), progress.clone());
     if form.format == Format::Parquet {
-        let files = ParquetFiles::open(found, declared.clone())?;
+        let files = ParquetFiles::open(found, declared.clone(), form.if_empty)?;
         return Ok(Arc::new(RowsTable::new(files, declared, rejected, progress)));
     }
     let texts = Texts { found, form, declared, rejected, progress };
@@ -105,7 +109,8 @@ struct Texts<'a> {
 impl Texts<'_> {
     fn open<F: TextFormat>(self, format: F) -> Result<Arc<dyn SourceTable>> {
         let Self { found, form, declared, rejected, progress } = self;
-        let options = TextOptions { compression: form.compression, charset: form.charset, ..TextOptions::default() };
+        let FileForm { compression, if_empty, charset, .. } = *form;
+        let options = TextOptions { compression, if_empty, charset, ..TextOptions::default() };
         let files = TextFiles::open(format, found, declared.clone(), options)?;
         Ok(Arc::new(RowsTable::new(files, declared, rejected, progress)))
     }

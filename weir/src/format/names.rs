@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 /// The columns that a file must have.
 #[derive(Debug, Clone)]
 pub(crate) struct ExpectedNames {
-    /// The table's columns.
+    /// The table's columns, in order.
     pub(crate) columns: Vec<ExpectedName>,
     /// Whether files may have further columns.
     pub(crate) ignore_unknown: bool,
@@ -24,23 +24,38 @@ pub(crate) struct ExpectedName {
     pub(crate) headers: Vec<String>,
     /// Its position among the columns of the files, from 1, if that counts and not its name.
     pub(crate) position: Option<usize>,
+    pub(crate) presence: Presence,
+}
+
+/// Whether a file has a column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Presence {
+    Required,
+    Optional,
+    /// Its values come from elsewhere; a column of the file is another one, whatever its name is.
+    Elsewhere,
 }
 
 impl ExpectedNames {
+    /// The columns whose values come from the file's own columns, with their index.
+    fn in_file(&self) -> impl Iterator<Item = (usize, &ExpectedName)> + Clone {
+        self.columns.iter().enumerate().filter(|(_, column)| column.presence != Presence::Elsewhere)
+    }
+
     /// Whether any name is that of a declared column, or nearly so.
     pub(crate) fn knows_any(&self, names: &[String]) -> bool {
         let is_known = |name: &String| {
-            let headers = self.columns.iter().flat_map(|column| &column.headers);
-            headers.into_iter().any(|header| header == name || is_near(name, header))
+            let mut headers = self.in_file().flat_map(|(_, column)| &column.headers);
+            headers.any(|header| header == name || is_near(name, header))
         };
-        self.columns.iter().all(|column| column.position.is_some()) || names.iter().any(is_known)
+        self.in_file().all(|(_, column)| column.position.is_some()) || names.iter().any(is_known)
     }
 
     /// Whether each column that is found by its name is there.
     pub(crate) fn are_all_in(&self, names: &[String]) -> bool {
-        let mut columns = self.columns.iter().filter(|column| column.position.is_none()).peekable();
+        let mut columns = self.in_file().filter(|(_, column)| column.position.is_none()).peekable();
         columns.peek().is_some()
-            && columns.all(|column| names.iter().any(|name| self.is_spelling(&column.headers, name)))
+            && columns.all(|(_, column)| names.iter().any(|name| self.is_spelling(&column.headers, name)))
     }
 
     fn is_spelling(&self, headers: &[String], name: &str) -> bool {
@@ -52,12 +67,11 @@ impl ExpectedNames {
         let mut targets = Vec::with_capacity(names.len());
         let mut seen: HashMap<usize, usize> = HashMap::new();
         for (place, name) in (1..).zip(names) {
-            let at_position = self.columns.iter().position(|column| column.position == Some(place));
-            let target = at_position.or_else(|| {
-                let is_it =
-                    |column: &ExpectedName| column.position.is_none() && self.is_spelling(&column.headers, name);
-                self.columns.iter().position(is_it)
-            });
+            let at_position = self.in_file().find(|(_, column)| column.position == Some(place));
+            let by_name = || {
+                self.in_file().find(|(_, column)| column.position.is_none() && self.is_spelling(&column.headers, name))
+            };
+            let target = at_position.or_else(by_name).map(|(target, _)| target);
             if let Some(target) = target
                 && let Some(first) = seen.insert(target, place)
             {
@@ -65,17 +79,27 @@ impl ExpectedNames {
             }
             targets.push(target);
         }
-        if let Some((_, missing)) = self.columns.iter().enumerate().find(|(i, _)| !seen.contains_key(i)) {
-            return Err(self.missing(file, missing, names, &targets));
+        let mut missing = self.in_file().filter(|(i, _)| !seen.contains_key(i)).map(|(_, column)| column);
+        if let Some(required) = missing.clone().find(|column| column.presence == Presence::Required) {
+            return Err(self.missing(file, required, names, &targets));
         }
-        let unknown = names.iter().zip(&targets).find(|(_, target)| target.is_none());
-        match unknown {
-            Some((unknown, _)) if unknown.trim().is_empty() && !self.ignore_unknown => Err(Error::input(
+        let unknown: Vec<&str> =
+            names.iter().zip(&targets).filter(|(_, target)| target.is_none()).map(|(name, _)| name.as_str()).collect();
+        let near_one = |column: &ExpectedName| {
+            column.headers.iter().find_map(|header| Some((header.clone(), near(header, &unknown)?)))
+        };
+        if self.ignore_unknown
+            && let Some((header, name)) = missing.find_map(near_one)
+        {
+            tracing::warn!(file, "the optional column `{header}` is missing, and the column `{name}` is ignored");
+        }
+        match unknown.first() {
+            Some(unknown) if unknown.trim().is_empty() && !self.ignore_unknown => Err(Error::input(
                 file,
                 "its header has a column without a name",
                 "correct the header line, declare the column with its `position`, or specify `unknown_columns: ignore`",
             )),
-            Some((unknown, _)) if !self.ignore_unknown => Err(Error::input(
+            Some(unknown) if !self.ignore_unknown => Err(Error::input(
                 file,
                 format!("column `{unknown}` is not declared"),
                 "declare it under `columns`, or specify `unknown_columns: ignore`",
@@ -86,11 +110,12 @@ impl ExpectedNames {
 
     /// The declared column of each column of a file without names, which has `found` of them, or none.
     pub(crate) fn by_position(&self, file: &str, found: usize) -> Result<Vec<Option<usize>>> {
-        let position = |i: usize| self.columns[i].position.unwrap_or(i + 1);
-        let declared = (0..self.columns.len()).map(position).max().unwrap_or(0);
+        let places: Vec<(usize, usize)> =
+            self.in_file().zip(1..).map(|((index, column), place)| (column.position.unwrap_or(place), index)).collect();
+        let declared = places.iter().map(|(place, _)| *place).max().unwrap_or(0);
         let count = if self.ignore_unknown { declared.max(found) } else { declared };
-        let targets: Vec<Option<usize>> =
-            (1..=count).map(|place| (0..self.columns.len()).find(|i| position(*i) == place)).collect();
+        let at = |place: usize| places.iter().find(|(other, _)| *other == place).map(|(_, index)| *index);
+        let targets: Vec<Option<usize>> = (1..=count).map(at).collect();
         if let Some(gap) = targets.iter().position(Option::is_none).filter(|_| !self.ignore_unknown) {
             return Err(Error::input(
                 file,
@@ -103,14 +128,16 @@ impl ExpectedNames {
 
     /// Why no file can have all columns, and what to do; the index of a column that is concerned.
     pub(crate) fn conflict(&self, has_header: bool) -> Option<(usize, String, &'static str)> {
-        let position = |i: usize| self.columns[i].position.or((!has_header).then_some(i + 1));
-        for (i, column) in self.columns.iter().enumerate() {
+        let columns: Vec<(usize, &ExpectedName)> = self.in_file().collect();
+        let position = |place: usize| columns[place].1.position.or((!has_header).then_some(place + 1));
+        for (place, (i, column)) in columns.iter().enumerate() {
+            let i = *i;
             if column.position == Some(0) {
                 return Some((i, "positions begin with 1".to_owned(), "correct the `position`"));
             }
-            for (j, other) in self.columns[..i].iter().enumerate() {
+            for (other_place, (_, other)) in columns[..place].iter().enumerate() {
                 let other_name = &other.column;
-                match (position(i), position(j)) {
+                match (position(place), position(other_place)) {
                     (Some(one), Some(two)) if one == two => {
                         let message = format!("it has the same position in the files as column `{other_name}`, {one}");
                         return Some((i, message, "specify `position` for both, or for neither"));
@@ -140,7 +167,7 @@ impl ExpectedNames {
     }
 
     fn missing(&self, file: &str, missing: &ExpectedName, names: &[String], targets: &[Option<usize>]) -> Error {
-        let ExpectedName { column, headers, position } = missing;
+        let ExpectedName { column, headers, position, .. } = missing;
         if let Some(position) = position {
             let message = format!("column `{column}` is missing: its position is {position} of {}", names.len());
             return Error::input(file, message, "correct the `position` of the column, or the file");
@@ -150,7 +177,9 @@ impl ExpectedNames {
             names.iter().zip(targets).filter(|(_, target)| target.is_none()).map(|(name, _)| name.as_str()).collect();
         let found = format!("the file has: {}", names.join(", "));
         let is_loosely = |name: &&str| headers.iter().any(|header| plain(header) == plain(name));
+        let in_folder = headers.iter().any(|header| has_folder(file, header));
         let help = match unknown.iter().find(|name| is_loosely(name)) {
+            _ if in_folder => format!("to take it from the folder, declare {column}: {{type: ..., from: folder}}"),
             Some(found) => format!(
                 "it has `{found}`: specify `headers: loose` next to its path, and case and blanks around names do not \
                  matter; or declare {column}: {{type: ..., header: \"{found}\"}}"
@@ -161,7 +190,10 @@ impl ExpectedNames {
                      names if other files have the former one, header: [\"{header}\", \"{now}\"]; {found}"
                 ),
                 Some(now) => format!("if it was renamed to `{now}`, add that to its `header`; {found}"),
-                None => format!("fix the file, or the `columns` of the source; {found}"),
+                None => format!(
+                    "fix the file, or the `columns` of the source; if files may lack it, declare {column}: {{type: \
+                     ..., optional: true}}; {found}"
+                ),
             },
         };
         Error::input(file, format!("column `{header}` is missing"), help)
@@ -173,9 +205,28 @@ pub(crate) fn plain(name: &str) -> String {
     name.trim().to_lowercase()
 }
 
+/// Whether a folder in the path of a file has a value of this name: `year=2024`.
+pub(crate) fn has_folder(file: &str, name: &str) -> bool {
+    folder_value(file, name).is_some()
+}
+
+/// The value of the innermost folder `name=value` in the path of a file, as it is written there.
+pub(crate) fn folder_value<'a>(file: &'a str, name: &str) -> Option<&'a str> {
+    let (folders, _) = file.rsplit_once('/')?;
+    folders
+        .rsplit('/')
+        .find_map(|folder| folder.split_once('=').filter(|(key, _)| *key == name))
+        .map(|(_, value)| value)
+}
+
+/// The undeclared column whose name is a spelling of a declared one's.
+pub(crate) fn near<'a>(declared: &str, unknown: &[&'a str]) -> Option<&'a str> {
+    unknown.iter().find(|name| is_near(name, declared)).copied()
+}
+
 /// The undeclared column that a missing one was most likely renamed to.
 fn renamed<'a>(missing: &str, unknown: &[&'a str]) -> Option<&'a str> {
-    unknown.iter().find(|name| is_near(name, missing)).copied().or(match unknown {
+    near(missing, unknown).or(match unknown {
         [only] => Some(only),
         _ => None,
     })
@@ -197,8 +248,16 @@ mod tests {
             column: (*column).to_owned(),
             headers: headers.iter().map(|header| (*header).to_owned()).collect(),
             position: *position,
+            presence: Presence::Required,
         });
-        ExpectedNames { columns: columns.collect(), ignore_unknown: false, are_loose: false }
+        let elsewhere = ExpectedName {
+            column: "_file".to_owned(),
+            headers: vec!["_file".to_owned()],
+            position: None,
+            presence: Presence::Elsewhere,
+        };
+        let columns = columns.chain([elsewhere]).collect();
+        ExpectedNames { columns, ignore_unknown: false, are_loose: false }
     }
 
     fn two() -> ExpectedNames {
@@ -239,6 +298,29 @@ mod tests {
         let loose = ExpectedNames { are_loose: true, ..two() };
         assert_eq!(loose.match_with("in.csv", &owned(&[" EMail\u{a0}", "NAME"])).unwrap(), [Some(1), Some(0)]);
         assert!(message(&loose, &["name", "email", "Name"]).starts_with("in.csv: duplicate column `Name`"));
+    }
+
+    #[test]
+    fn a_missing_column_proposes_that_it_may_be_optional_or_come_from_a_folder() {
+        assert!(message(&two(), &["name", "age", "x"]).contains("declare email: {type: ..., optional: true}"));
+        let error = two().match_with("in/email=a/b=c/in.csv", &owned(&["name"])).unwrap_err();
+        let help = miette::Diagnostic::help(&error).unwrap().to_string();
+        assert_eq!(help, "to take it from the folder, declare email: {type: ..., from: folder}");
+    }
+
+    #[test]
+    fn an_optional_column_may_be_missing() {
+        let mut expected = two();
+        expected.columns[1].presence = Presence::Optional;
+        assert_eq!(expected.match_with("in.csv", &owned(&["name"])).unwrap(), [Some(0)]);
+        assert_eq!(expected.match_with("in.csv", &owned(&["email", "name"])).unwrap(), [Some(1), Some(0)]);
+    }
+
+    #[test]
+    fn the_value_of_a_folder_is_that_of_the_innermost_one() {
+        assert_eq!(folder_value("a/year=1/year=2=3/x=y.csv", "year"), Some("2=3"));
+        assert_eq!(folder_value("a/year=1/x=y.csv", "x"), None);
+        assert_eq!(folder_value("x=y.csv", "x"), None);
     }
 
     #[test]

@@ -101,7 +101,8 @@ impl Reading {
     /// Queries Parquet files with these bytes.
     #[cfg(test)]
     pub(crate) fn query_parquet(&self, files: &[&[u8]], sql: &str) -> Result<Outcome> {
-        self.ask(files, Some(sql), ParquetFiles::open)
+        let if_empty = self.options.if_empty;
+        self.ask(files, Some(sql), |found, declared| ParquetFiles::open(found, declared, if_empty))
     }
 
     fn ask<T: Rows>(

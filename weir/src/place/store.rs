@@ -62,6 +62,11 @@ impl FoundFile {
         self.meta.last_modified.to_rfc3339()
     }
 
+    /// Its modification time, in microseconds from 1970 in UTC.
+    pub(crate) fn modified_micros(&self) -> i64 {
+        self.meta.last_modified.timestamp_micros()
+    }
+
     /// Opens the version that was found.
     pub(crate) fn open(&self) -> Result<RangeReader> {
         let options = GetOptions { if_match: self.meta.e_tag.clone(), ..Default::default() };

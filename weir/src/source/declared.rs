@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::format::columns::Declared;
 use crate::place::Archive;
 use crate::route::RejectedRoute;
-use crate::task::{IfChanged, Read, SourceSpec, Task, UnknownColumns};
+use crate::task::{ColumnFrom, IfChanged, Read, SourceSpec, Task, UnknownColumns};
 use crate::watch::ScanProgress;
 
 /// A declared source. Nothing is accessed before it is opened.
@@ -92,8 +92,10 @@ pub(super) fn not_read_from_files(task: &Task, name: &str, spec: &Spanned<Source
         ("read", spec.value.read != Read::All),
         ("if_changed", spec.value.if_changed != IfChanged::Fail),
         ("if_missing", spec.value.if_missing.is_some()),
+        ("if_empty", spec.value.if_empty.is_some()),
         ("archive", spec.value.archive.is_some()),
         ("position", spec.value.columns.values().any(|column| column.value.position.is_some())),
+        ("from", spec.value.columns.values().any(|column| column.value.from != ColumnFrom::Column)),
     ];
     refuse(task, name, spec, &keys, "files")
 }
@@ -105,6 +107,7 @@ pub(super) fn not_text(task: &Task, name: &str, spec: &Spanned<SourceSpec>) -> R
         ("unknown_columns", spec.value.unknown_columns != UnknownColumns::Fail),
         ("header: [...]", spec.value.columns.values().any(|column| column.value.header.len() > 1)),
         ("format", spec.value.columns.values().any(|column| column.value.format.is_some())),
+        ("optional", spec.value.columns.values().any(|column| column.value.optional)),
     ];
     refuse(task, name, spec, &keys, "text")
 }

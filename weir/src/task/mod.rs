@@ -40,8 +40,8 @@ pub use quality::{GateSpec, Keep, QualitySpec, Requirement, RuleSpec};
 pub use schedule::{RetriesSpec, ScheduleSpec, Span};
 pub use sink::{HistorySpec, Mode, OutputColumnSpec, Publish, Route, SchemaChanges, SinkSpec, TableSpec};
 pub use source::{
-    ColumnSpec, Compression, CursorSpec, FetchSpec, FilesSpec, Format, IfChanged, IfMissing, OnInvalid,
-    PostgresSourceSpec, Read, SourceSpec, UnknownColumns,
+    ColumnFrom, ColumnSpec, Compression, CursorSpec, FetchSpec, FilesSpec, Format, IfChanged, IfEmpty, IfMissing,
+    OnInvalid, PostgresSourceSpec, Read, SourceSpec, UnknownColumns,
 };
 pub use sql_type::SqlType;
 pub(crate) use sql_type::type_name;

@@ -36,6 +36,9 @@ pub struct SourceSpec {
     /// `fail`.
     #[serde(default)]
     pub if_missing: Option<IfMissing>,
+    /// What to do about a file without content. Default: `fail`; a JSON Lines file without content has no rows.
+    #[serde(default)]
+    pub if_empty: Option<IfEmpty>,
     /// The folder to which files are moved after the run that read them is published. `${param}` is replaced.
     #[serde(default)]
     #[schemars(with = "Option<String>", example = &"${input}/done")]
@@ -302,6 +305,16 @@ pub enum IfMissing {
     Empty,
 }
 
+/// What a run does about a file without content, not even a header line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum IfEmpty {
+    /// End with an error that names the file.
+    Fail,
+    /// Read no rows from it.
+    Skip,
+}
+
 /// What a run does about columns that the task does not declare.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -324,6 +337,12 @@ pub struct ColumnSpec {
     pub header: Vec<String>,
     /// The column's position in CSV files, from 1, if that counts and not its name.
     pub position: Option<u32>,
+    /// Where its values come from.
+    pub from: ColumnFrom,
+    /// Whether files may lack it.
+    pub optional: bool,
+    /// Its value where files lack it, if not null.
+    pub default: Option<Scalar>,
     /// Whether null is an invalid value.
     pub not_null: bool,
     /// The only valid values, if limited; null is valid as well.
@@ -342,12 +361,64 @@ impl ColumnSpec {
             format: None,
             header: vec![],
             position: None,
+            from: ColumnFrom::default(),
+            optional: false,
+            default: None,
             not_null: false,
             accepted_values: None,
             on_invalid: OnInvalid::default(),
             description: None,
         }
     }
+}
+
+impl ColumnSpec {
+    /// Fails if its keys do not fit each other.
+    fn check(&self) -> Result<(), String> {
+        let from = match self.from {
+            ColumnFrom::Column => None,
+            ColumnFrom::File => Some(("file", "string", self.sql_type == SqlType::String)),
+            ColumnFrom::Line => Some(("line", "bigint", self.sql_type == SqlType::Bigint)),
+            ColumnFrom::Modified => Some(("modified", "timestamp", self.sql_type == SqlType::Timestamp)),
+            ColumnFrom::Folder => Some(("folder", "", true)),
+        };
+        match from {
+            Some((from, kind, false)) => return Err(format!("a column with `from: {from}` has the type {kind}")),
+            Some((from, ..)) if from != "folder" => {
+                let keys = [
+                    ("header", !self.header.is_empty()),
+                    ("position", self.position.is_some()),
+                    ("format", self.format.is_some()),
+                    ("optional", self.optional),
+                ];
+                if let Some((key, _)) = keys.iter().find(|(_, is_set)| *is_set) {
+                    return Err(format!("`{key}` is not for a column with `from: {from}`: remove it"));
+                }
+            }
+            _ => {}
+        }
+        match self.default.is_some() && !self.optional {
+            true => Err("`default` is the value where files lack the column: add `optional: true`".to_owned()),
+            false => Ok(()),
+        }
+    }
+}
+
+/// Where the values of a column come from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ColumnFrom {
+    /// The column of this name in the files.
+    #[default]
+    Column,
+    /// The name of the file, as messages show it; a `string`.
+    File,
+    /// The number of the row's first line in its file, or of its row in a Parquet file, from 1; a `bigint`.
+    Line,
+    /// The time of the file's last change, in UTC; a `timestamp`.
+    Modified,
+    /// The value of the folder `name=value` in the path of the file.
+    Folder,
 }
 
 /// What happens to a row with a value that does not fit its column's `type`, `not_null` or `accepted_values`.
@@ -379,6 +450,15 @@ pub(super) struct LongColumn {
     /// The column's position in CSV files, from 1, instead of its name: for a column whose name is not unique, or that has none.
     #[schemars(range(min = 1), example = &3)]
     position: Option<u32>,
+    /// Where its values come from.
+    #[serde(default)]
+    from: ColumnFrom,
+    /// Whether files may lack the column. Its value is then `default`.
+    #[serde(default)]
+    optional: bool,
+    /// The value in rows of files that lack the column, and of JSON objects that lack the key. Default: null.
+    #[schemars(example = &"SGD")]
+    default: Option<Scalar>,
     /// Whether null is an invalid value.
     #[serde(default)]
     not_null: bool,
@@ -405,13 +485,29 @@ impl<'de> ShortOrLong<'de> for ColumnSpec {
             format,
             header,
             position,
+            from,
+            optional,
+            default,
             not_null,
             accepted_values,
             on_invalid,
             description,
         } = long;
         let header = header.map(|ColumnNames(names)| names).unwrap_or_default();
-        Ok(Self { sql_type, format, header, position, not_null, accepted_values, on_invalid, description })
+        let column = Self {
+            sql_type,
+            format,
+            header,
+            position,
+            from,
+            optional,
+            default,
+            not_null,
+            accepted_values,
+            on_invalid,
+            description,
+        };
+        column.check().map(|()| column)
     }
 }
 

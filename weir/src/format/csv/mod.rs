@@ -104,6 +104,10 @@ impl<R: Rules> TextFormat for Csv<R> {
         header::begin(self, stream, name, declared)
     }
 
+    fn has(layout: &Layout, column: usize) -> bool {
+        layout.targets.contains(&Some(column))
+    }
+
     fn project(layout: &Layout, target: &dyn Fn(usize) -> Option<usize>) -> Layout {
         let targets = layout.targets.iter().map(|column| column.and_then(target)).collect();
         Layout { targets, again: layout.again.clone() }

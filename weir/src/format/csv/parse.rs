@@ -20,7 +20,7 @@ pub(crate) fn parse<R: Rules>(rules: &R, block: &Bytes, layout: &Layout, shape: 
     let mut reader = Reader::new(rules, block, layout, shape, is_utf8);
     reader.read();
     let Reader { columns, rows, spans, rejected, lines, extra, .. } = reader;
-    Parsed { columns: finish(columns, rows, block, extra), rows, spans, rejected, lines }
+    Parsed { columns: finish(columns, rows, block, extra), rows, spans, rejected, lines, lacking: vec![] }
 }
 
 /// The records of a text without header, as `columns` columns of text.

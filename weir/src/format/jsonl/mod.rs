@@ -19,6 +19,7 @@ use super::text::{
     Beginning, HEAD_BYTES, Parsed, RecordEnds, Shape, TextFormat, TextStream, byte_order_mark, check_text,
 };
 use crate::error::{Error, Result};
+use crate::task::{ColumnFrom, IfEmpty};
 
 /// One JSON object per line.
 #[derive(Debug, Default)]
@@ -27,29 +28,35 @@ pub(crate) struct Jsonl;
 /// The mapping of the keys of an object.
 #[derive(Debug, Clone)]
 pub(crate) struct Layout {
-    /// The declared columns' keys, in order.
+    /// The keys of the declared columns.
     keys: Arc<[String]>,
     /// From a key to its index among them.
     places: Arc<HashMap<String, usize>>,
-    /// The column of each key.
+    /// The declared column of each key.
+    columns: Arc<[usize]>,
+    /// The column of each key among those that are read.
     targets: Vec<Option<usize>>,
     ignore_unknown: bool,
 }
 
 impl Layout {
-    fn new(keys: Vec<String>, ignore_unknown: bool) -> Self {
+    fn new(declared: &Declared) -> Self {
+        let of_columns = declared.columns.iter().enumerate().filter(|(_, column)| column.from == ColumnFrom::Column);
+        let (columns, keys): (Vec<usize>, Vec<String>) =
+            of_columns.map(|(index, column)| (index, column.header.clone())).unzip();
         Self {
             places: Arc::new(keys.iter().cloned().zip(0..).collect()),
-            targets: (0..keys.len()).map(Some).collect(),
+            targets: columns.iter().copied().map(Some).collect(),
+            columns: columns.into(),
             keys: keys.into(),
-            ignore_unknown,
+            ignore_unknown: declared.ignore_unknown,
         }
     }
 
-    /// Adds further keys of the columns, in their order.
-    fn name_further<'a>(&mut self, keys: impl Iterator<Item = &'a [String]>) {
-        let further: Vec<_> =
-            keys.zip(0..).flat_map(|(keys, i)| keys.iter().map(move |key| (key.clone(), i))).collect();
+    /// Adds further keys of the columns.
+    fn name_further(&mut self, declared: &Declared) {
+        let keys = self.columns.iter().map(|column| &declared.columns[*column].other_headers).zip(0..);
+        let further: Vec<_> = keys.flat_map(|(keys, i)| keys.iter().map(move |key| (key.clone(), i))).collect();
         if !further.is_empty() {
             let places = self.places.iter().map(|(key, i)| (key.clone(), *i));
             self.places = Arc::new(places.chain(further).collect());
@@ -69,6 +76,9 @@ impl TextFormat for Jsonl {
 
     const SCAN: &'static str = "JsonlScanExec";
 
+    /// No object is no line.
+    const IF_EMPTY: IfEmpty = IfEmpty::Skip;
+
     fn begin(&self, stream: &mut TextStream, name: &str, declared: &Declared) -> Result<Beginning<Layout>> {
         let (head, _) = stream.read(0, HEAD_BYTES)?;
         check_text(&head, name)?;
@@ -77,10 +87,13 @@ impl TextFormat for Jsonl {
             let help = "write an object on each line, for example with `jq --compact-output '.[]' FILE`";
             return Err(Error::input(name, "is a JSON array, and JSON Lines has an object on each line", help));
         }
-        let keys = declared.columns.iter().map(|column| column.header.clone()).collect();
-        let mut layout = Layout::new(keys, declared.ignore_unknown);
-        layout.name_further(declared.columns.iter().map(|column| &column.other_headers[..]));
+        let mut layout = Layout::new(declared);
+        layout.name_further(declared);
         Ok(Beginning { data_start: byte_order_mark(&head), head, layout })
+    }
+
+    fn has(layout: &Layout, column: usize) -> bool {
+        layout.columns.contains(&column)
     }
 
     fn project(layout: &Layout, target: &dyn Fn(usize) -> Option<usize>) -> Layout {

@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 
 use super::Layout;
 use crate::format::text::{Parsed, Rejected, Shape, Span, Views, finish, trim_line_end, view};
+use crate::task::ColumnFrom;
 
 /// Parses a block of whole lines.
 pub(crate) fn parse(block: &Bytes, layout: &Layout, shape: &Shape) -> Parsed {
@@ -20,6 +21,7 @@ pub(crate) fn parse(block: &Bytes, layout: &Layout, shape: &Shape) -> Parsed {
         rows: 0,
         extra: Vec::new(),
         seen: vec![0; layout.keys.len()],
+        lacking: defaults(shape).map(|column| (column, Vec::new())).collect(),
     };
     let (mut spans, mut rejected, mut lines) = (Vec::new(), Vec::new(), 0);
     let is_utf8 = simdutf8::basic::from_utf8(block).is_ok();
@@ -40,8 +42,15 @@ pub(crate) fn parse(block: &Bytes, layout: &Layout, shape: &Shape) -> Parsed {
         lines += u64::from(end < block.len());
         start = end + 1;
     }
-    let Reader { columns, rows, extra, .. } = reader;
-    Parsed { columns: finish(columns, rows, block, extra), rows, spans, rejected, lines }
+    let Reader { columns, rows, extra, mut lacking, .. } = reader;
+    lacking.retain(|(_, rows)| !rows.is_empty());
+    Parsed { columns: finish(columns, rows, block, extra), rows, spans, rejected, lines, lacking }
+}
+
+/// The columns that have a default.
+fn defaults(shape: &Shape) -> impl Iterator<Item = usize> {
+    let columns = shape.columns.columns.iter().enumerate();
+    columns.filter(|(_, column)| column.default.is_some() && column.from == ColumnFrom::Column).map(|(index, _)| index)
 }
 
 struct Reader<'a> {
@@ -54,6 +63,8 @@ struct Reader<'a> {
     extra: Vec<u8>,
     /// For each declared key the last line that had it, counted from 1.
     seen: Vec<usize>,
+    /// For each column that has a default the rows that lack it.
+    lacking: Vec<(usize, Vec<u32>)>,
 }
 
 impl<'a> Reader<'a> {
@@ -76,6 +87,11 @@ impl<'a> Reader<'a> {
             self.columns.iter_mut().for_each(|column| column.truncate(row));
             self.seen.fill(0);
             return Err(reason);
+        }
+        for (column, rows) in &mut self.lacking {
+            if self.columns[*column].len() == row {
+                rows.push(row as u32);
+            }
         }
         self.columns.iter_mut().filter(|column| column.len() == row).for_each(|column| column.push(row, 0, true));
         self.rows += 1;

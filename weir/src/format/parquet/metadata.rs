@@ -13,9 +13,12 @@ use super::conversion::Conversion;
 use super::scan::{Cursor, ParquetScan};
 use crate::error::{Error, Result};
 use crate::format::columns::{Declared, ReadColumns};
+use crate::format::empty::no_content;
+use crate::format::file_columns::FileColumns;
 use crate::format::scan::{Pushed, Rows};
 use crate::place::{self, FoundFile};
 use crate::route::RejectedRoute;
+use crate::task::IfEmpty;
 use crate::watch::ScanProgress;
 
 /// The Parquet files of a source, with their metadata.
@@ -33,8 +36,10 @@ pub(crate) struct ParquetFile {
     /// Its location in the store, and its version when the run began.
     pub(crate) file: FoundFile,
     pub(crate) metadata: ArrowReaderMetadata,
-    /// For each declared column its index in the file, and its conversion.
-    pub(crate) columns: Vec<(usize, Conversion)>,
+    /// For each declared column that the file has its index there, and its conversion.
+    pub(crate) columns: Vec<Option<(usize, Conversion)>>,
+    /// The values of the others.
+    pub(crate) file_columns: FileColumns,
     pub(crate) groups: Vec<Group>,
 }
 
@@ -50,9 +55,12 @@ pub(crate) struct Group {
 
 impl ParquetFiles {
     /// Reads the metadata of every file. No row is read.
-    pub(crate) fn open(found: Vec<FoundFile>, declared: Arc<Declared>) -> Result<Self> {
-        let files = place::map(&found, |file| ParquetFile::open(file.clone(), &declared))?.into();
-        Ok(Self { declared, files })
+    pub(crate) fn open(found: Vec<FoundFile>, declared: Arc<Declared>, if_empty: Option<IfEmpty>) -> Result<Self> {
+        let opened = place::map(&found, |file| match file.size() {
+            0 => no_content(&file.name, IfEmpty::Fail, if_empty).map(|()| None),
+            _ => ParquetFile::open(file.clone(), &declared).map(Some),
+        });
+        Ok(Self { declared, files: opened?.into_iter().flatten().collect() })
     }
 }
 
@@ -67,6 +75,7 @@ impl ParquetFile {
         let metadata = ArrowReaderMetadata::try_new(plain.metadata().clone(), options);
         let metadata = metadata.map_err(|error| chunks.failed(error))?;
         let columns = match_columns(&file.name, metadata.schema(), declared)?;
+        let file_columns = FileColumns::of(&file, declared, |column| columns[column].is_some())?;
         let mut first_row = 0;
         let groups = metadata.metadata().row_groups().iter().map(|group| {
             let rows = group.num_rows().max(0) as u64;
@@ -75,7 +84,7 @@ impl ParquetFile {
             group
         });
         let groups = groups.collect();
-        Ok(Self { name: file.name.as_str().into(), file, metadata, columns, groups })
+        Ok(Self { name: file.name.as_str().into(), file, metadata, columns, file_columns, groups })
     }
 }
 
@@ -94,11 +103,11 @@ fn read_schema(schema: &SchemaRef, parquet: &SchemaDescriptor) -> SchemaRef {
     Arc::new(Schema::new_with_metadata(fields.collect::<Vec<_>>(), schema.metadata().clone()))
 }
 
-fn match_columns(name: &str, schema: &SchemaRef, declared: &Declared) -> Result<Vec<(usize, Conversion)>> {
+fn match_columns(name: &str, schema: &SchemaRef, declared: &Declared) -> Result<Vec<Option<(usize, Conversion)>>> {
     let names: Vec<_> = schema.fields().iter().map(|field| field.name().clone()).collect();
     let targets = declared.names().match_with(name, &names)?;
     let column = |(index, column): (usize, &Arc<crate::format::columns::Column>)| {
-        let place = targets.iter().position(|target| *target == Some(index)).unwrap_or_default();
+        let Some(place) = targets.iter().position(|target| *target == Some(index)) else { return Ok(None) };
         let kind = schema.field(place).data_type();
         let conversion = Conversion::plan(kind, &column.kind).ok_or_else(|| {
             Error::input(
@@ -107,7 +116,7 @@ fn match_columns(name: &str, schema: &SchemaRef, declared: &Declared) -> Result<
                 "declare another type for the column, or write the file with the declared one",
             )
         })?;
-        Ok((place, conversion))
+        Ok(Some((place, conversion)))
     };
     declared.columns.iter().enumerate().map(column).collect()
 }
@@ -133,7 +142,10 @@ impl Rows for ParquetFiles {
 
     fn can_reject(&self, column: usize) -> bool {
         let declared = &self.declared.columns[column];
-        declared.has_checks() || self.files.iter().any(|file| file.columns[column].1.can_reject(&declared.kind))
+        let can_reject = |file: &ParquetFile| {
+            file.columns[column].is_some_and(|(_, conversion)| conversion.can_reject(&declared.kind))
+        };
+        declared.has_checks() || self.files.iter().any(can_reject)
     }
 
     fn scan(

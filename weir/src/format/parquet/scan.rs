@@ -3,7 +3,8 @@
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::array::{Int64Array, RecordBatch};
+use datafusion::arrow::error::ArrowError;
 use datafusion::error::Result as QueryResult;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
@@ -52,8 +53,8 @@ pub(crate) struct OpenGroup {
     group: Group,
     chunks: Chunks,
     reader: ParquetRecordBatchReader,
-    /// The index of each column that is read in the reader's batches.
-    places: Vec<usize>,
+    /// The index of each column that is read in the reader's batches, if the file has it.
+    places: Vec<Option<usize>>,
     rows_read: u64,
     found: FoundRows,
 }
@@ -80,19 +81,21 @@ impl ParquetScan {
     fn open(&self, file: usize, index: usize) -> Result<Box<OpenGroup>> {
         let of = &self.files[file];
         let chunks = Chunks::new(of.file.open()?);
-        let mut roots: Vec<usize> = self.columns.declared().iter().map(|column| of.columns[*column].0).collect();
+        let roots = self.columns.declared().iter().map(|column| of.columns[*column].map(|(root, _)| root));
+        let roots: Vec<Option<usize>> = roots.collect();
         let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(chunks.clone(), of.metadata.clone())
-            .with_projection(ProjectionMask::roots(of.metadata.parquet_schema(), roots.iter().copied()))
+            .with_projection(ProjectionMask::roots(of.metadata.parquet_schema(), roots.iter().copied().flatten()))
             .with_row_groups(vec![index])
             .with_batch_size(BATCH_ROWS)
             .build()
             .map_err(|error| chunks.failed(error))?;
         // The reader returns the columns in file order.
-        let mut sorted = roots.clone();
+        let mut sorted: Vec<usize> = roots.iter().copied().flatten().collect();
         sorted.sort_unstable();
-        roots.iter_mut().for_each(|root| *root = sorted.partition_point(|other| other < root));
+        let place = |root: &usize| sorted.partition_point(|other| other < root);
+        let places = roots.iter().map(|root| root.as_ref().map(place)).collect();
         let (group, found) = (of.groups[index], FoundRows::default());
-        Ok(Box::new(OpenGroup { file, index, group, chunks, reader, places: roots, rows_read: 0, found }))
+        Ok(Box::new(OpenGroup { file, index, group, chunks, reader, places, rows_read: 0, found }))
     }
 
     /// The next rows of a row group.
@@ -100,9 +103,17 @@ impl ParquetScan {
         let rows = open.reader.next().transpose().map_err(|error| open.chunks.failed(error))?;
         let short = || open.chunks.failed(format!("row group {} has fewer rows than its metadata", open.index));
         let rows = rows.filter(|rows| rows.num_rows() > 0).ok_or_else(short)?;
-        let conversions = self.columns.declared().iter().map(|column| self.files[open.file].columns[*column].1);
-        let typed = conversions.zip(&open.places).zip(&self.columns.columns);
-        let typed = typed.map(|((conversion, place), column)| conversion.convert(rows.column(*place), column));
+        let first = (open.group.first_row + open.rows_read) as i64 + 1;
+        let lines = || Int64Array::from_iter_values(first..first + rows.num_rows() as i64);
+        let of = &self.files[open.file];
+        let columns = self.columns.declared().iter().zip(&open.places).zip(&self.columns.columns);
+        let typed = columns.map(|((declared, place), column)| match (place, of.columns[*declared]) {
+            (Some(place), Some((_, conversion))) => conversion.convert(rows.column(*place), column),
+            _ => {
+                let values = of.file_columns.values(*declared, rows.num_rows(), lines)?;
+                values.ok_or_else(|| ArrowError::SchemaError(format!("column `{}` has no values", column.name)))
+            }
+        });
         let checked = self.columns.check(typed.collect::<Result<Vec<_>, _>>()?, rows.num_rows())?;
         let before = open.rows_read as usize;
         open.rows_read += rows.num_rows() as u64;

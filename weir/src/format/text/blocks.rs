@@ -4,7 +4,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use memchr::memchr;
+use memchr::{memchr, memchr_iter};
 
 use super::charset::Charset;
 use super::stream::{Codec, OpenText, TextStream};
@@ -57,6 +57,8 @@ pub(crate) struct Block {
     pub(crate) sequence: usize,
     /// Whole records, or the beginning of a single one that is too long.
     pub(crate) bytes: Bytes,
+    /// Lines of the file before it, if they are counted.
+    pub(crate) lines_before: u64,
     /// Whether the block is the beginning of a record that is too long.
     pub(crate) too_long: bool,
     /// Bytes of the file on disk that were read for it.
@@ -97,11 +99,18 @@ pub(crate) struct Cursor {
     sequence: usize,
     /// The start of the next block in the file's text.
     offset: u64,
+    /// Lines before it, if a column has them.
+    lines: Option<u64>,
 }
 
 impl Cursor {
     pub(crate) fn new(files: Arc<[Text]>, ends: Arc<dyn RecordEnds>, block_bytes: usize, max_record: usize) -> Self {
-        Self { files, ends, block_bytes, max_record, stream: None, file: 0, sequence: 0, offset: 0 }
+        Self { files, ends, block_bytes, max_record, stream: None, file: 0, sequence: 0, offset: 0, lines: None }
+    }
+
+    /// Counts the lines before each block.
+    pub(crate) fn counting_lines(self, counts: bool) -> Self {
+        Self { lines: counts.then_some(0), ..self }
     }
 
     /// The next block; `None` after the last file.
@@ -112,6 +121,7 @@ impl Cursor {
                 Some(stream) => stream,
                 None => {
                     (self.sequence, self.offset) = (0, file.data_start);
+                    self.lines = self.lines.map(|_| file.header_lines);
                     file.open()?
                 }
             };
@@ -155,7 +165,12 @@ impl Cursor {
 
     fn block(&mut self, stream: &mut TextStream, bytes: Bytes, advance: u64, too_long: bool) -> Block {
         let taken = stream.taken(advance);
-        let block = Block { file: self.file, sequence: self.sequence, bytes, too_long, taken };
+        let lines_before = self.lines.unwrap_or_default();
+        self.lines = self.lines.map(|lines| match too_long {
+            true => lines + 1,
+            false => lines + memchr_iter(b'\n', &bytes).count() as u64,
+        });
+        let block = Block { file: self.file, sequence: self.sequence, bytes, lines_before, too_long, taken };
         self.sequence += 1;
         self.offset += advance;
         block

@@ -18,7 +18,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use datafusion::arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use datafusion::arrow::array::{ArrayRef, Int64Array, RecordBatch, RecordBatchOptions};
 use datafusion::arrow::error::ArrowError;
 use datafusion::common::stats::Precision;
 use datafusion::error::Result as QueryResult;
@@ -26,11 +26,13 @@ use memchr::memchr_iter;
 
 use super::columns::{Declared, ReadColumns};
 use super::convert;
+use super::empty::no_content;
+use super::file_columns::{FileColumns, fill_default};
 use super::scan::{Pushed, Rows, Scan};
 use crate::error::{Error, Result};
 use crate::place::{self, FoundFile};
 use crate::route::RejectedRoute;
-use crate::task::Compression;
+use crate::task::{ColumnFrom, Compression, IfEmpty};
 use crate::watch::ScanProgress;
 pub(crate) use blocks::RecordEnds;
 use blocks::{Block, Cursor, Text, TextPlace};
@@ -57,8 +59,14 @@ pub(crate) trait TextFormat: RecordEnds + 'static {
     /// The name of its scan in a plan.
     const SCAN: &'static str;
 
+    /// What to do about a file without content, if the task does not say it.
+    const IF_EMPTY: IfEmpty = IfEmpty::Fail;
+
     /// Reads the beginning of a file.
     fn begin(&self, stream: &mut TextStream, name: &str, declared: &Declared) -> Result<Beginning<Self::Layout>>;
+
+    /// Whether the records of a file have a declared column.
+    fn has(layout: &Self::Layout, column: usize) -> bool;
 
     /// The layout for a scan that reads some of the columns: `target` maps a declared column to its index there.
     fn project(layout: &Self::Layout, target: &dyn Fn(usize) -> Option<usize>) -> Self::Layout;
@@ -105,6 +113,8 @@ pub(crate) struct Parsed {
     pub(crate) rejected: Vec<Rejected>,
     /// Line feeds in the block.
     pub(crate) lines: u64,
+    /// Rows whose record lacks a column that has a default: the index of the column, and the rows.
+    pub(crate) lacking: Vec<(usize, Vec<u32>)>,
 }
 
 /// The position of a row's record in the block.
@@ -143,6 +153,7 @@ pub(crate) struct TextFiles<F: TextFormat> {
     options: TextOptions,
     files: Arc<[Text]>,
     layouts: Vec<F::Layout>,
+    file_columns: Arc<[FileColumns]>,
 }
 
 /// The settings of a scan.
@@ -151,6 +162,8 @@ pub(crate) struct TextOptions {
     pub(crate) compression: Option<Compression>,
     /// The encoding of the text, if it is not UTF-8.
     pub(crate) charset: Option<Charset>,
+    /// What to do about a file without content.
+    pub(crate) if_empty: Option<IfEmpty>,
     /// Bytes per block.
     pub(crate) block_bytes: usize,
     /// Longer records are rejected, in bytes.
@@ -159,7 +172,8 @@ pub(crate) struct TextOptions {
 
 impl Default for TextOptions {
     fn default() -> Self {
-        Self { compression: None, charset: None, block_bytes: BLOCK_BYTES, max_record: MAX_RECORD_BYTES }
+        let (block_bytes, max_record) = (BLOCK_BYTES, MAX_RECORD_BYTES);
+        Self { compression: None, charset: None, if_empty: None, block_bytes, max_record }
     }
 }
 
@@ -174,7 +188,13 @@ impl<F: TextFormat> TextFiles<F> {
         let line_end = format.line_end();
         let opened = place::map(&found, |file| {
             let (codec, charset) = (Codec::of(&file.name, options.compression), options.charset);
+            if file.size() == 0 {
+                return no_content(&file.name, F::IF_EMPTY, options.if_empty).map(|()| None);
+            }
             let mut stream = TextStream::open(file, codec, charset)?;
+            if is_empty(file, codec, &mut stream)? {
+                return no_content(&file.name, F::IF_EMPTY, options.if_empty).map(|()| None);
+            }
             let Beginning { head, data_start, layout } = format.begin(&mut stream, &file.name, &declared)?;
             let (header, sample) = head.split_at(data_start);
             let mean_line = (sample.len() / memchr_iter(line_end, sample).count().max(1)).max(1) as u64;
@@ -185,11 +205,22 @@ impl<F: TextFormat> TextFiles<F> {
                 name: file.name.clone(),
                 place: TextPlace::File { file: file.clone(), codec, charset },
             };
-            Ok((text, layout))
+            let file_columns = FileColumns::of(file, &declared, |column| F::has(&layout, column))?;
+            Ok(Some((text, (layout, file_columns))))
         });
-        let (files, layouts): (Vec<_>, _) = opened?.into_iter().unzip();
-        Ok(Self { format: Arc::new(format), declared, options, files: files.into(), layouts })
+        let (files, (layouts, file_columns)): (Vec<_>, (_, Vec<_>)) = opened?.into_iter().flatten().unzip();
+        let (format, file_columns) = (Arc::new(format), file_columns.into());
+        Ok(Self { format, declared, options, files: files.into(), layouts, file_columns })
     }
+}
+
+/// Whether an open file has no text, or only a byte order mark.
+fn is_empty(file: &FoundFile, codec: Codec, stream: &mut TextStream) -> Result<bool> {
+    if codec == Codec::Plain && file.size() > 3 {
+        return Ok(false);
+    }
+    let (head, is_whole) = stream.read(0, 4)?;
+    Ok(is_whole && head.len() == byte_order_mark(&head))
 }
 
 /// Rejects a text that is clearly not UTF-8.
@@ -271,15 +302,20 @@ impl<F: TextFormat> Rows for TextFiles<F> {
         let layouts = self.layouts.iter().map(|layout| F::project(layout, &target)).collect();
         let null_values = self.declared.null_values.clone();
         let shape = Shape::new(columns, null_values, &self.options);
-        TextScan::begin(self.format.clone(), self.files.clone(), layouts, shape, self.options, rejected, progress)
+        let of_files = (self.files.clone(), layouts, self.file_columns.clone());
+        TextScan::begin(self.format.clone(), of_files, shape, self.options, rejected, progress)
     }
 }
+
+/// The files of a scan, for each of them what the parser must know, and the columns that its records do not have.
+type Files<L> = (Arc<[Text]>, Vec<L>, Arc<[FileColumns]>);
 
 /// A scan of text files.
 #[derive(Debug)]
 pub(crate) struct TextScan<F: TextFormat> {
     format: Arc<F>,
     layouts: Vec<F::Layout>,
+    file_columns: Arc<[FileColumns]>,
     lines: Vec<Mutex<FileLines>>,
     shape: Shape,
     rejected: Arc<RejectedRoute>,
@@ -289,16 +325,17 @@ pub(crate) struct TextScan<F: TextFormat> {
 impl<F: TextFormat> TextScan<F> {
     fn begin(
         format: Arc<F>,
-        files: Arc<[Text]>,
-        layouts: Vec<F::Layout>,
+        (files, layouts, file_columns): Files<F::Layout>,
         shape: Shape,
         options: TextOptions,
         rejected: Arc<RejectedRoute>,
         progress: Arc<ScanProgress>,
     ) -> (Self, Cursor) {
+        let counts_lines = shape.columns.columns.iter().any(|column| column.from == ColumnFrom::Line);
         let lines = files.iter().map(|file| Mutex::new(FileLines::new(file))).collect();
         let cursor = Cursor::new(files, format.clone(), options.block_bytes, options.max_record);
-        (Self { format, layouts, lines, shape, rejected, progress }, cursor)
+        let scan = Self { format, layouts, file_columns, lines, shape, rejected, progress };
+        (scan, cursor.counting_lines(counts_lines))
     }
 
     /// A scan of one text that is not a file.
@@ -312,8 +349,10 @@ impl<F: TextFormat> TextScan<F> {
         progress: Arc<ScanProgress>,
     ) -> (Self, Cursor) {
         let (texts, options) = ([Text::of_stream(name, text)].into(), TextOptions::default());
+        let declared = columns.declared().iter().max().map_or(0, |last| last + 1);
+        let of_text = (texts, vec![layout], [FileColumns::none(declared)].into());
         let shape = Shape::new(columns, [].into(), &options);
-        Self::begin(Arc::new(format), texts, vec![layout], shape, options, rejected, progress)
+        Self::begin(Arc::new(format), of_text, shape, options, rejected, progress)
     }
 }
 
@@ -351,8 +390,19 @@ impl<F: TextFormat> TextScan<F> {
             let batch = RecordBatch::try_new_with_options(columns.schema.clone(), parsed.columns, &options)?;
             return Ok((batch, parsed.lines, Found { rejected: parsed.rejected, ..Found::default() }));
         }
-        let texts = parsed.columns.iter().zip(&columns.columns);
-        let typed = texts.map(|(text, column)| convert::from_text(text, column)).collect::<Result<Vec<_>, _>>()?;
+        let lines = || {
+            parsed.spans.iter().map(|span| Some((block.lines_before + span.line + 1) as i64)).collect::<Int64Array>()
+        };
+        let of_file = &self.file_columns[block.file];
+        let texts = parsed.columns.iter().zip(&columns.columns).zip(columns.declared());
+        let typed = texts.map(|((text, column), declared)| match of_file.values(*declared, parsed.rows, lines)? {
+            Some(values) => Ok(values),
+            None => convert::from_text(text, column),
+        });
+        let mut typed = typed.collect::<Result<Vec<_>, ArrowError>>()?;
+        for (column, rows) in &parsed.lacking {
+            fill_default(&mut typed[*column], &columns.columns[*column], rows)?;
+        }
         let checked = columns.check(typed, parsed.rows)?;
         let record = |row: usize, reason: String| {
             let span = &parsed.spans[row];

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use datafusion::arrow::array::{ArrayRef, BooleanBufferBuilder, StringViewArray, make_view};
+use datafusion::arrow::array::{ArrayRef, BooleanBufferBuilder, StringViewArray, make_view, new_null_array};
 use datafusion::arrow::buffer::{Buffer, NullBuffer, ScalarBuffer};
+use datafusion::arrow::datatypes::DataType;
 
 /// The views of one column.
 #[derive(Default)]
@@ -41,6 +42,9 @@ impl Views {
     }
 
     fn finish(self, rows: usize, buffers: Arc<[Buffer]>) -> ArrayRef {
+        if self.views.is_empty() {
+            return new_null_array(&DataType::Utf8View, rows); // the records of the file do not have the column
+        }
         let nulls = (!self.nulls.is_empty()).then(|| {
             let mut valid = BooleanBufferBuilder::new(rows);
             valid.append_n(rows, true);

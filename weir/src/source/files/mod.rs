@@ -50,7 +50,7 @@ impl FileSet {
             archive: declare_archive(task, &*file_system, &pattern, spec)?,
             pattern,
             file_system,
-            form: FileForm::take(task, files).map_err(Box::new)?,
+            form: FileForm::take(task, files, spec.if_empty).map_err(Box::new)?,
             read: spec.read,
             if_changed: spec.if_changed,
             if_missing: spec.if_missing(),
