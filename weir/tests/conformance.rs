@@ -579,7 +579,10 @@ fn every_other_mode_is_idempotent_where_there_are_rows_with_keys() {
             task(kind, mode, "");
             deliver(kind, "a", "bolt,5\nnut,7");
             if !kind.takes(mode) {
-                run(kind).ended(2, "which has no keys");
+                // Partitions of files are a kind of their own, with a test of their own.
+                if !mode.starts_with("replace") {
+                    run(kind).ended(2, "which has no keys");
+                }
                 continue;
             }
             run(kind).ended(0, first);

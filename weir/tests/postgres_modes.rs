@@ -321,7 +321,6 @@ fn what_does_not_belong_together_is_found_before_a_run() {
         warehouse.project.weir(&["validate", "--task-config", "task.yaml"]).ended(2, said);
     }
     for (key, said) in [
-        ("partition_by: [day]", "`partition_by` is for tables"),
         ("deleted_when: op = 'D'", "`deleted_when` is for tables"),
         ("soft_delete: gone", "`soft_delete` is for tables"),
         ("history: {}", "`history` is for tables"),
