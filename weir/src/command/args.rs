@@ -115,13 +115,14 @@ pub(super) struct RecoverArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct InitArgs {
-    /// The CSV file: its header names the columns, and its first rows determine their types.
-    #[arg(value_name = "FILE.csv")]
-    pub(super) file: PathBuf,
+    /// The files: CSV, JSON Lines or Parquet. Each is a table of the task; a folder is one table of all its files. Their
+    /// rows determine the types of the columns.
+    #[arg(value_name = "FILE", required = true)]
+    pub(super) files: Vec<PathBuf>,
     /// The folder of the task.
     #[arg(long, value_name = "DIR", default_value = ".")]
     pub(super) folder: PathBuf,
-    /// The task's name [default: the file's name].
+    /// The task's name [default: the file's name, if there is one file].
     #[arg(long, value_name = "NAME")]
     pub(super) name: Option<String>,
     #[command(flatten)]

@@ -46,6 +46,27 @@ impl SqlType {
         }
     }
 
+    /// The type in which values of an Arrow type are read without loss; `string` if there is none of their kind.
+    pub(crate) fn of_arrow(kind: &DataType) -> Self {
+        match kind {
+            DataType::Boolean => Self::Boolean,
+            DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::UInt8 | DataType::UInt16 => Self::Integer,
+            DataType::Int64 | DataType::UInt32 => Self::Bigint,
+            DataType::UInt64 => Self::Decimal(20, 0),
+            DataType::Float16 | DataType::Float32 | DataType::Float64 => Self::Double,
+            DataType::Decimal32(precision, scale)
+            | DataType::Decimal64(precision, scale)
+            | DataType::Decimal128(precision, scale)
+                if *scale >= 0 =>
+            {
+                Self::Decimal(*precision, *scale)
+            }
+            DataType::Date32 | DataType::Date64 => Self::Date,
+            DataType::Timestamp(..) => Self::Timestamp,
+            _ => Self::String,
+        }
+    }
+
     /// Parses a value; the error names the expected type.
     pub fn parse(self, text: &str) -> Result<ScalarValue, String> {
         let arrow = self.arrow();

@@ -2,89 +2,161 @@
 
 use std::path::Path;
 
-use datafusion::arrow::array::{Array, AsArray};
-
-use super::sample::{Column, ROWS, Sample};
+use super::beginning::beginning;
+use super::sample::{Column, Sample};
 use crate::error::{Error, Result};
-use crate::format::csv::write::file as csv_file;
 use crate::task::SqlType;
 
-/// The maximum length of a task's name: suffixes are added to it for sources and sinks.
+/// The maximum length of a table's name: suffixes are added to it for sources and sinks.
 pub(super) const LONGEST_NAME: usize = 40;
-
-/// The number of rows in the sample file.
-const SAMPLE_ROWS: usize = 10;
 
 /// A new task.
 pub(super) struct Project<'a> {
     pub(super) program: &'a str,
     pub(super) name: &'a str,
-    /// The file that the task is created from.
-    pub(super) origin: &'a Path,
-    pub(super) sample: &'a Sample,
+    pub(super) tables: &'a [Table],
+}
+
+/// A table of the task: a source, a model and the sinks of its rows.
+pub(super) struct Table {
+    pub(super) name: String,
+    pub(super) sample: Sample,
 }
 
 impl Project<'_> {
     /// The files, by path in the task's folder.
     pub(super) fn files(&self) -> Result<Vec<(String, Vec<u8>)>> {
-        let Self { name, .. } = self;
-        Ok(vec![
-            (format!("{name}.yaml"), self.task().into_bytes()),
-            (format!("sql/{name}.sql"), self.model().into_bytes()),
-            (format!("sql/{name}.test.yaml"), self.cases().into_bytes()),
-            (format!("sample/{name}.csv"), self.sample_file()?),
-        ])
+        let mut files = vec![(format!("{}.yaml", self.name), self.task().into_bytes())];
+        for table in self.tables {
+            files.push((format!("sql/{}.sql", table.name), table.model().into_bytes()));
+            files.push((format!("sql/{}.test.yaml", table.name), table.cases(self.program).into_bytes()));
+            files.push((table.sample_path(), beginning(&table.sample.input)?));
+        }
+        Ok(files)
     }
 
     /// The next steps, as text for the user.
-    pub(super) fn next_steps(&self, folder: &Path) -> Result<String> {
+    pub(super) fn next_steps(&self, folder: &Path, files: &[(String, Vec<u8>)]) -> Result<String> {
         let Self { program, name, .. } = self;
-        let origin = std::path::absolute(self.origin)
-            .map_err(|error| Error::usage(format!("{}: {error}", self.origin.display()), "check the path"))?;
+        let mut inputs = String::new();
+        for table in self.tables {
+            let given = &table.sample.input.given;
+            let given = std::path::absolute(given)
+                .map_err(|error| Error::usage(format!("{}: {error}", given.display()), "check the path"))?;
+            inputs.push_str(&format!(" --param {}={}", self.input(table), shell(&given)));
+        }
         let cd = if folder == Path::new(".") { String::new() } else { format!("  cd {}\n", shell(folder)) };
+        let (last, others) = files.split_last().map_or(("", vec![]), |((last, _), others)| {
+            (last.as_str(), others.iter().map(|(path, _)| path.as_str()).collect::<Vec<_>>())
+        });
+        let whole = if self.tables.len() > 1 { "all of the files" } else { "the whole file" };
         Ok(format!(
-            "wrote {name}.yaml, sql/{name}.sql, sql/{name}.test.yaml and sample/{name}.csv\n\n\
+            "wrote {} and {last}\n\n\
              next:\n{cd}\
              \x20 {program} validate {name}.yaml   # check the task\n\
              \x20 {program} test {name}.yaml       # run the test cases of the SQL\n\
-             \x20 {program} run {name}.yaml        # run it on the sample; then on the whole file:\n\
-             \x20 {program} run {name}.yaml --param input={}\n\n\
-             then write quality rules in {name}.yaml, and transformations in sql/{name}.sql",
-            shell(&origin),
+             \x20 {program} run {name}.yaml        # run it on the sample; then on {whole}:\n\
+             \x20 {program} run {name}.yaml{inputs}\n\n\
+             then write quality rules in {name}.yaml, and transformations in {}",
+            others.join(", "),
+            self.tables.iter().map(|table| format!("sql/{}.sql", table.name)).collect::<Vec<_>>().join(" and "),
         ))
     }
 
+    /// The parameter with the files of a table.
+    fn input(&self, table: &Table) -> String {
+        if self.tables.len() == 1 { "input".to_owned() } else { format!("{}_input", table.name) }
+    }
+
     fn task(&self) -> String {
-        let Self { program, name, sample, .. } = self;
-        let columns: String = sample.columns.iter().map(declaration).collect();
-        let (rule, requirement) = self.rule();
+        let Self { program, name, tables } = self;
+        let all = |part: &dyn Fn(&Table) -> String| tables.iter().map(part).collect::<Vec<_>>();
+        let given =
+            all(&|table| table.sample.input.given.file_name().unwrap_or_default().to_string_lossy().into_owned());
         format!(
-            r#"# Source `raw_{name}` has the rows of the CSV file; model sql/{name}.sql transforms them to `{name}`. Each row is
-# accepted or rejected, and each route has a sink. `{program} schema --markdown` lists all keys of this file.
+            r#"# Each source `raw_…` has the rows of the files; the model sql/….sql transforms them. Each row is accepted or rejected,
+# and each route has a sink. `{program} schema --markdown` lists all keys of this file.
 name: {name}
 description: {description}
 
-params:                               # another value: --param input=FILE
-  input: {{type: string, default: sample/{name}.csv, description: "The CSV file, relative to this file."}}
-  output: {{type: string, default: out, description: The output folder.}}
+params:                               # another value: --param {first}=FILE
+{params}  output: {{type: string, default: out, description: The output folder.}}
 
 sources:
-  raw_{name}:
-    files: {{path: "${{input}}", format: csv}}
-    columns:                          # matched by name, not by position; types are guessed from the first {ROWS} rows
-{columns}
+{sources}
 models:
-  {name}: sql/{name}.sql
-
+{models}
 quality:
-  {name}:
+{quality}
+sinks:                                # published atomically: all folders or none
+{sinks}"#,
+            description = yaml(&format!("Sort the rows of {}.", given.join(" and "))),
+            first = self.tables.first().map_or("input".to_owned(), |table| self.input(table)),
+            params = all(&|table| self.param(table)).concat(),
+            sources = all(&|table| self.source(table)).concat(),
+            models = all(&|table| format!("  {0}: sql/{0}.sql\n", table.name)).concat(),
+            quality = all(&Table::quality).concat(),
+            sinks = all(&Table::sinks).join("\n"),
+        )
+    }
+
+    fn param(&self, table: &Table) -> String {
+        let input = self.input(table);
+        let path = table.sample_input();
+        let what = if table.sample.input.within.is_empty() { "file" } else { "folder" };
+        let description = format!("The {what}; in this task relative to its file.");
+        format!("  {input}: {{type: string, default: {path}, description: {}}}\n", yaml(&description))
+    }
+
+    fn source(&self, table: &Table) -> String {
+        let Table { name, sample } = table;
+        let by = match sample.dialect() {
+            Some(dialect) if dialect.header.is_none() => "by position: the file has no header line",
+            _ => "matched by name",
+        };
+        let types = sample
+            .guessed_from
+            .map_or("types are those of the file".to_owned(), |rows| format!("types are guessed from all {rows} rows"));
+        format!(
+            "  raw_{name}:\n    files: {{{keys}}}\n    columns:                          # {by}; {types}\n{columns}",
+            keys = mapping(sample.input.keys(&self.input(table)).into_iter()),
+            columns = sample.columns.iter().map(declaration).collect::<String>(),
+        )
+    }
+}
+
+impl Table {
+    /// The sample as the input of the task: a file, or a folder with it.
+    fn sample_input(&self) -> String {
+        match self.sample.input.within.is_empty() {
+            true => self.sample_path(),
+            false => format!("sample/{}", self.name),
+        }
+    }
+
+    fn sample_path(&self) -> String {
+        let Self { name, sample } = self;
+        let folder = if sample.input.within.is_empty() { String::new() } else { format!("{name}/") };
+        format!("sample/{folder}{name}.{}", sample.input.extension())
+    }
+
+    fn quality(&self) -> String {
+        let (rule, requirement) = self.rule();
+        format!(
+            r#"  {name}:
     reject_unless:                    # reason: requirement; a rejected row has all its reasons
       {rule}: {requirement}
     # warn_unless: {{repeated: {{unique: {first}}}}}     # counted and sampled, and kept
     gate: {{max_rejected: 10%, min_rows: 1}}      # publish nothing if too many rows are rejected, or there are none
+"#,
+            name = self.name,
+            first = self.sample.columns[0].name,
+        )
+    }
 
-sinks:                                # published atomically: all folders or none
-  {name}:
+    fn sinks(&self) -> String {
+        format!(
+            r#"  {name}:
     from: {name}
     mode: overwrite
     files: {{path: "${{output}}/{name}", format: csv}}
@@ -101,8 +173,7 @@ sinks:                                # published atomically: all folders or non
     publish: always
     files: {{path: "${{output}}/{name}_unreadable", format: csv}}
 "#,
-            description = yaml(&format!("Sort the rows of {}.", self.origin.file_name().unwrap_or_default().display())),
-            first = sample.columns[0].name,
+            name = self.name,
         )
     }
 
@@ -126,15 +197,15 @@ sinks:                                # published atomically: all folders or non
     fn model(&self) -> String {
         let names: Vec<_> = self.sample.columns.iter().map(|column| format!("    {}", column.name)).collect();
         format!(
-            "-- One row per row of the file. Clean and compute here: trim(name) as name, lower(email) as email, …\n\
+            "-- One row per row of the files. Clean and compute here: trim(name) as name, lower(email) as email, …\n\
              select\n{}\nfrom raw_{}\n",
             names.join(",\n"),
             self.name
         )
     }
 
-    fn cases(&self) -> String {
-        let Self { program, name, sample, .. } = self;
+    fn cases(&self, program: &str) -> String {
+        let Self { name, sample } = self;
         let row = self.typical_row();
         let cells = |indent: &str| -> String {
             let cells = sample.columns.iter().zip(&row);
@@ -156,36 +227,38 @@ sinks:                                # published atomically: all folders or non
         )
     }
 
-    /// The values of the row with the fewest nulls.
+    /// The values of the row with the fewest nulls: the first of the most complete ones.
     fn typical_row(&self) -> Vec<Option<String>> {
-        let rows = &self.sample.rows;
-        let columns: Vec<_> = rows.columns().iter().map(|column| column.as_string_view()).collect();
-        let filled = |row: usize| columns.iter().filter(|column| column.is_valid(row)).count();
-        // The first of the most complete rows.
-        let Some(best) = (0..rows.num_rows()).rev().max_by_key(|row| filled(*row)) else {
-            return columns.iter().map(|_| Some("text".to_owned())).collect();
-        };
-        columns.iter().map(|column| column.is_valid(best).then(|| column.value(best).to_owned())).collect()
-    }
-
-    fn sample_file(&self) -> Result<Vec<u8>> {
-        let headers: Vec<&str> = self.sample.columns.iter().map(|column| column.header.as_str()).collect();
-        let rows = self.sample.rows.slice(0, self.sample.rows.num_rows().min(SAMPLE_ROWS));
-        csv_file(&headers, &rows).map_err(|error| Error::query("sample", error.into()))
+        let filled = |row: &&Vec<Option<String>>| row.iter().flatten().count();
+        let best = self.sample.first.iter().rev().max_by_key(filled);
+        best.cloned().unwrap_or_else(|| self.sample.columns.iter().map(example).collect())
     }
 }
 
+/// A value of a column of a file without rows.
+fn example(column: &Column) -> Option<String> {
+    let is_text = column.guessed.sql_type == SqlType::String;
+    is_text.then(|| "text".to_owned())
+}
+
+/// Keys with their values in YAML, as the inside of a mapping.
+pub(super) fn mapping<'a>(keys: impl Iterator<Item = (&'a str, String)>) -> String {
+    keys.map(|(key, value)| format!("{key}: {value}")).collect::<Vec<_>>().join(", ")
+}
+
 /// A column's line under `columns`.
-fn declaration(Column { name, header, sql_type, .. }: &Column) -> String {
-    let sql_type = match sql_type {
-        SqlType::Decimal(..) => yaml(&sql_type.to_string()),
-        other => other.to_string(),
-    };
-    if name == header {
-        format!("      {name}: {}\n", sql_type.trim_matches('"'))
-    } else {
-        format!("      {name}: {{type: {sql_type}, header: {}}}\n", yaml(header))
+pub(super) fn declaration(column: &Column) -> String {
+    let Column { name, found, guessed, .. } = column;
+    let is_own_name = |(key, value): &&(&str, String)| !(*key == "header" && *value == yaml(name));
+    let keys: Vec<_> = found.keys.iter().filter(is_own_name).chain(&guessed.options).cloned().collect();
+    let comment = guessed.comment.as_ref().map_or(String::new(), |comment| format!("   # {comment}"));
+    let sql_type = guessed.sql_type.to_string();
+    if keys.is_empty() {
+        return format!("      {name}: {sql_type}{comment}\n");
     }
+    let sql_type = if sql_type.contains(',') { yaml(&sql_type) } else { sql_type };
+    let keys = std::iter::once(("type", sql_type)).chain(keys);
+    format!("      {name}: {{{}}}{comment}\n", mapping(keys))
 }
 
 /// Text in quotes: JSON strings are YAML strings, too.

@@ -1,4 +1,6 @@
-//! Guesses a column's name and type from its header and its first values.
+//! Guesses a column's name from its header, and its type from its values.
+
+use chrono::{NaiveDate, NaiveDateTime};
 
 use crate::task::SqlType;
 
@@ -18,28 +20,271 @@ pub(super) fn is_plain(name: &str) -> bool {
         && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
 }
 
-/// The type that every value is the text form of; `string` if there is none.
-pub(super) fn sql_type<'a>(values: impl Iterator<Item = &'a str> + Clone) -> SqlType {
-    if values.clone().next().is_none() {
-        return SqlType::String;
+/// What a column is, as far as its values tell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Guessed {
+    pub(super) sql_type: SqlType,
+    /// The keys of its declaration in addition to its type, with their values in YAML.
+    pub(super) options: Vec<(&'static str, String)>,
+    /// A comment for the author of the task.
+    pub(super) comment: Option<String>,
+}
+
+impl Guessed {
+    /// A type without further keys.
+    pub(super) fn plain(sql_type: SqlType) -> Self {
+        Self { sql_type, options: vec![], comment: None }
     }
-    let all = |is: fn(&str) -> bool| values.clone().all(is);
-    let scale = values.clone().filter_map(scale).next().unwrap_or(0);
-    if all(|value| matches!(value, "true" | "false")) {
-        SqlType::Boolean
-    } else if all(is_whole) {
-        SqlType::Bigint
-    } else if values.clone().all(|value| self::scale(value) == Some(scale)) {
-        SqlType::Decimal(DECIMAL_DIGITS, scale)
-    } else if all(|value| is_whole(value) || self::scale(value).is_some()) {
-        SqlType::Double
-    } else if all(is_date) {
-        SqlType::Date
-    } else if all(is_timestamp) {
-        SqlType::Timestamp
-    } else {
-        SqlType::String
+
+    /// A text, with a comment about what it may be.
+    fn text(comment: &str) -> Self {
+        Self { comment: Some(comment.to_owned()), ..Self::plain(SqlType::String) }
     }
+
+    fn with(self, key: &'static str, value: impl Into<serde_json::Value>) -> Self {
+        let mut options = self.options;
+        options.push((key, value.into().to_string()));
+        Self { options, ..self }
+    }
+}
+
+/// A form that all values of a column may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    TrueFalse,
+    /// One of two texts, by the index in [`SPELLINGS`].
+    Spelled(usize),
+    Whole,
+    /// Digits, and more after a point.
+    Point,
+    /// With a decimal comma, and points, blanks or apostrophes between thousands.
+    Comma,
+    /// With commas between thousands.
+    Thousands,
+    IsoDate,
+    IsoTime,
+    /// With an offset from UTC.
+    IsoInstant,
+    /// By the index in [`DATES`].
+    Date(usize),
+    /// By the index in [`TIMES`].
+    Time(usize),
+    Uuid,
+}
+
+/// Texts for true and false.
+const SPELLINGS: [(&str, &str); 8] =
+    [("Y", "N"), ("y", "n"), ("Yes", "No"), ("yes", "no"), ("YES", "NO"), ("T", "F"), ("t", "f"), ("on", "off")];
+
+/// Formats of dates. Those of which a value can have two are told apart by the other values.
+const DATES: [&str; 10] = [
+    "%d/%m/%Y",
+    "%m/%d/%Y",
+    "%d.%m.%Y",
+    "%d-%m-%Y",
+    "%m-%d-%Y",
+    "%Y/%m/%d",
+    "%Y%m%d",
+    "%d %b %Y",
+    "%d-%b-%Y",
+    "%b %d, %Y",
+];
+
+/// Formats of times.
+const TIMES: [&str; 8] = [
+    "%d/%m/%Y %H:%M:%S",
+    "%m/%d/%Y %H:%M:%S",
+    "%d/%m/%Y %H:%M",
+    "%m/%d/%Y %H:%M",
+    "%d.%m.%Y %H:%M:%S",
+    "%d.%m.%Y %H:%M",
+    "%Y/%m/%d %H:%M:%S",
+    "%Y-%m-%d %H:%M",
+];
+
+/// The characters between thousands where the decimal point is a comma.
+const GROUPS: [char; 4] = ['.', ' ', '\u{a0}', '\''];
+
+/// The values of a column that were seen.
+#[derive(Debug)]
+pub(super) struct Guess {
+    /// The forms that all of them have.
+    forms: Vec<Form>,
+    seen: bool,
+    point: Digits,
+    comma: Digits,
+    thousands: Digits,
+    /// Which of two texts for true and false were seen.
+    has_true: bool,
+    has_false: bool,
+}
+
+/// What the numbers of one form show.
+#[derive(Debug, Default)]
+struct Digits {
+    /// The least and the greatest number of digits after the decimal point.
+    after_point: Option<(u8, u8)>,
+    /// The character between thousands.
+    group: Option<char>,
+}
+
+impl Default for Guess {
+    fn default() -> Self {
+        let first = [Form::TrueFalse, Form::Whole, Form::Point, Form::Comma, Form::Thousands];
+        let second = [Form::IsoDate, Form::IsoTime, Form::IsoInstant, Form::Uuid];
+        let forms = first.into_iter().chain((0..SPELLINGS.len()).map(Form::Spelled)).chain(second);
+        let forms = forms.chain((0..DATES.len()).map(Form::Date)).chain((0..TIMES.len()).map(Form::Time));
+        Self {
+            forms: forms.collect(),
+            seen: false,
+            point: Digits::default(),
+            comma: Digits::default(),
+            thousands: Digits::default(),
+            has_true: false,
+            has_false: false,
+        }
+    }
+}
+
+impl Guess {
+    /// Takes a value into account. An empty one says nothing.
+    pub(super) fn add(&mut self, value: &str) {
+        if value.is_empty() || (self.seen && self.forms.is_empty()) {
+            return;
+        }
+        self.seen = true;
+        let mut forms = std::mem::take(&mut self.forms);
+        forms.retain(|form| self.has(*form, value));
+        self.forms = forms;
+    }
+
+    /// Whether a value has a form. What it shows about that form is kept.
+    fn has(&mut self, form: Form, value: &str) -> bool {
+        match form {
+            Form::TrueFalse => value.eq_ignore_ascii_case("true") || value.eq_ignore_ascii_case("false"),
+            Form::Spelled(i) => {
+                let (yes, no) = SPELLINGS[i];
+                self.has_true |= value == yes;
+                self.has_false |= value == no;
+                value == yes || value == no
+            }
+            Form::Whole => is_whole(value),
+            Form::Point => self.point.take(value, '.', &[]),
+            Form::Comma => self.comma.take(value, ',', &GROUPS),
+            Form::Thousands => self.thousands.take(value, '.', &[',']),
+            Form::IsoDate => is_like(value, "0000-00-00") && SqlType::Date.parse(value).is_ok(),
+            Form::IsoTime => is_time(value),
+            Form::IsoInstant => is_instant(value),
+            Form::Date(i) => {
+                let date = may_be_a_date(value).then(|| NaiveDate::parse_from_str(value, DATES[i]).ok()).flatten();
+                date.is_some_and(|date| date.format(DATES[i]).to_string() == value)
+            }
+            Form::Time(i) => {
+                let time = may_be_a_date(value).then(|| NaiveDateTime::parse_from_str(value, TIMES[i]).ok()).flatten();
+                time.is_some_and(|time| time.format(TIMES[i]).to_string() == value)
+            }
+            Form::Uuid => is_like(&hex_as_zero(value), "00000000-0000-0000-0000-000000000000"),
+        }
+    }
+
+    /// The type that all values have the form of; `string` if there is none.
+    pub(super) fn guessed(&self) -> Guessed {
+        let Some(form) = self.form() else { return Guessed::plain(SqlType::String) };
+        match form {
+            Form::TrueFalse => Guessed::plain(SqlType::Boolean),
+            Form::Spelled(i) => {
+                let (yes, _) = SPELLINGS[i];
+                Guessed::text(&format!("true and false? then `COLUMN = '{yes}'` in the model"))
+            }
+            Form::Whole => Guessed::plain(SqlType::Bigint),
+            Form::Point => Guessed::plain(self.point.sql_type()),
+            Form::Comma => Guessed::text("a number with a comma? then `replace` and a cast in the model"),
+            Form::Thousands => Guessed::text("a number with commas? then `replace` and a cast in the model"),
+            Form::IsoDate => Guessed::plain(SqlType::Date),
+            Form::IsoTime => Guessed::plain(SqlType::Timestamp),
+            Form::IsoInstant => Guessed::plain(SqlType::Timestamp),
+            Form::Date(i) => self.unless_ambiguous(Guessed::plain(SqlType::Date).with("format", DATES[i])),
+            Form::Time(i) => self.unless_ambiguous(Guessed::plain(SqlType::Timestamp).with("format", TIMES[i])),
+            Form::Uuid => Guessed::plain(SqlType::String),
+        }
+    }
+
+    /// The first form that all values have, and that says more than another one.
+    fn form(&self) -> Option<Form> {
+        let is_told = |form: &Form| match form {
+            Form::Spelled(_) => self.has_true && self.has_false,
+            Form::Comma => self.comma.after_point != Some((0, 0)) || self.comma.group.is_some(),
+            Form::Thousands => self.thousands.group.is_some(),
+            _ => true,
+        };
+        self.forms.iter().copied().find(is_told).filter(|_| self.seen)
+    }
+
+    /// A date of which no value tells whether the day or the month comes first stays a text.
+    fn unless_ambiguous(&self, guessed: Guessed) -> Guessed {
+        let formats: Vec<&str> = self
+            .forms
+            .iter()
+            .filter_map(|form| match form {
+                Form::Date(i) => Some(DATES[*i]),
+                Form::Time(i) => Some(TIMES[*i]),
+                _ => None,
+            })
+            .collect();
+        if formats.len() < 2 {
+            return guessed;
+        }
+        let comment = format!("a date? then {{type: {}, format: …}} with {}", guessed.sql_type, formats.join(" or "));
+        Guessed::text(&comment)
+    }
+}
+
+impl Digits {
+    /// Takes a number into account; whether the text is one with this decimal point and one of these characters between
+    /// thousands, always the same.
+    fn take(&mut self, value: &str, point: char, groups: &[char]) -> bool {
+        let (whole, part) = match value.split_once(point) {
+            Some((_, "")) => return false,
+            Some((whole, part)) => (whole, part),
+            None => (value, ""),
+        };
+        let digits = whole.strip_prefix('-').unwrap_or(whole);
+        let group = digits.chars().find(|c| groups.contains(c));
+        let is_whole = match group {
+            Some(group) => self.group.is_none_or(|known| known == group) && is_grouped(digits, group),
+            None if part.is_empty() => is_whole(whole),
+            None => is_whole(whole) || whole == "-0",
+        };
+        if !is_whole || !is_digits(part) || digits.len() + part.len() > DECIMAL_DIGITS.into() {
+            return false;
+        }
+        self.group = self.group.or(group);
+        let length = part.len() as u8;
+        let (least, most) = self.after_point.unwrap_or((length, length));
+        self.after_point = Some((least.min(length), most.max(length)));
+        true
+    }
+
+    fn sql_type(&self) -> SqlType {
+        match self.after_point {
+            None | Some((0, 0)) => SqlType::Bigint,
+            Some((least, most)) if least == most => SqlType::Decimal(DECIMAL_DIGITS, most as i8),
+            Some(_) => SqlType::Double,
+        }
+    }
+}
+
+/// Digits in groups of three.
+fn is_grouped(digits: &str, group: char) -> bool {
+    let mut parts = digits.split(group);
+    let first = parts.next().unwrap_or_default();
+    let is_first = (1..=3).contains(&first.len()) && is_digits(first) && !first.starts_with('0');
+    is_first && parts.all(|part| part.len() == 3 && is_digits(part))
+}
+
+/// Whether a text may be a date: it has digits, and is no longer than one.
+fn may_be_a_date(value: &str) -> bool {
+    value.len() <= 20 && value.bytes().any(|byte| byte.is_ascii_digit())
 }
 
 /// An integer that is written back unchanged: a leading zero or plus means an identifier.
@@ -49,29 +294,29 @@ fn is_whole(value: &str) -> bool {
     is_number && (!digits.starts_with('0') || value == "0")
 }
 
-/// The number of digits after a decimal number's point.
-fn scale(value: &str) -> Option<i8> {
-    let (whole, part) = value.split_once('.')?;
-    let is_number = (is_whole(whole) || whole == "-0") && !part.is_empty() && is_digits(part);
-    let digits = whole.trim_start_matches('-').len() + part.len();
-    (is_number && digits <= DECIMAL_DIGITS.into()).then_some(part.len() as i8)
-}
-
 fn is_digits(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// `2022-01-31`
-fn is_date(value: &str) -> bool {
-    is_like(value, "0000-00-00") && SqlType::Date.parse(value).is_ok()
-}
-
 /// `2022-01-31 23:59:59`, or with a `T`, or with up to six fractional digits.
-fn is_timestamp(value: &str) -> bool {
+fn is_time(value: &str) -> bool {
     let (time, part) = value.split_once('.').map_or((value, "0"), |(time, part)| (time, part));
     let is_part = (1..=6).contains(&part.len()) && is_digits(part);
     let is_time = is_like(time, "0000-00-00 00:00:00") || is_like(time, "0000-00-00T00:00:00");
     is_time && is_part && SqlType::Timestamp.parse(value).is_ok()
+}
+
+/// A time with `Z`, or with an offset such as `+08:00`.
+fn is_instant(value: &str) -> bool {
+    let time = value.strip_suffix('Z').or_else(|| {
+        let (time, offset) = value.split_at_checked(value.len().checked_sub(6)?)?;
+        (is_like(offset, "+00:00") || is_like(offset, "-00:00")).then_some(time)
+    });
+    time.is_some_and(is_time) && chrono::DateTime::parse_from_rfc3339(&value.replacen(' ', "T", 1)).is_ok()
+}
+
+fn hex_as_zero(value: &str) -> String {
+    value.chars().map(|c| if c.is_ascii_hexdigit() { '0' } else { c }).collect()
 }
 
 /// Whether the text has digits where the form has zeros, and otherwise the characters of the form.
@@ -80,22 +325,44 @@ fn is_like(value: &str, form: &str) -> bool {
     value.len() == form.len() && value.bytes().zip(form.bytes()).all(same)
 }
 
+/// Whether a text is a value rather than a name: a number, a date or an address. Years can be the names of columns.
+pub(super) fn is_value(text: &str) -> bool {
+    let text = text.trim();
+    let mut guess = Guess::default();
+    guess.add(text);
+    let is_year = text.parse().is_ok_and(|year: u32| (1900..=2100).contains(&year));
+    let is_text = matches!(guess.guessed().sql_type, SqlType::String | SqlType::Boolean);
+    (text.contains('@') && text.contains('.')) || (!is_text && !is_year)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn guessed(values: &[&str]) -> String {
-        sql_type(values.iter().copied()).to_string()
+        let mut guess = Guess::default();
+        values.iter().for_each(|value| guess.add(value));
+        let Guessed { sql_type, options, .. } = guess.guessed();
+        let options: String = options.iter().map(|(key, value)| format!(", {key}: {value}")).collect();
+        format!("{sql_type}{options}")
     }
 
     #[test]
     fn a_column_has_a_type_if_every_value_has_its_form() {
-        assert_eq!(guessed(&["true", "false"]), "boolean");
+        assert_eq!(guessed(&["true", "False", ""]), "boolean");
         assert_eq!(guessed(&["0", "-12", "3000000000"]), "bigint");
         assert_eq!(guessed(&["1.50", "-0.25"]), "decimal(18,2)");
         assert_eq!(guessed(&["1.5", "0.25", "3"]), "double");
         assert_eq!(guessed(&["2022-01-31", "2024-02-29"]), "date");
         assert_eq!(guessed(&["2022-01-31 23:59:59", "2022-01-31T00:00:00.123456"]), "timestamp");
+        assert_eq!(guessed(&["2022-01-31T23:59:59Z", "2022-01-31 00:00:00.5+08:00"]), "timestamp");
+        assert_eq!(guessed(&["7d4cA0e1-0000-4000-8000-0123456789ab"]), "string");
+    }
+
+    #[test]
+    fn another_form_of_a_type_is_an_option() {
+        assert_eq!(guessed(&["31/01/2022", "05/01/2022"]), "date, format: \"%d/%m/%Y\"");
+        assert_eq!(guessed(&["31.01.2022 07:30"]), "timestamp, format: \"%d.%m.%Y %H:%M\"");
     }
 
     #[test]
@@ -110,16 +377,29 @@ mod tests {
             &[".5"],
             &["1234567890123456789"],
             &["2022-02-30"],
-            &["31/01/2022"],
+            &["05/01/2022", "06/02/2022"],
+            &["1,234", "5"],
+            &["Y", "N"],
+            &["12,75", "0,00"],
             &["2022-01-31 25:00:00"],
-            &["2022-01-31T00:00:00Z"],
-            &["True"],
             &["1", "true"],
+            &["Y", "Y"],
             &["2022-01-31", "2022-01-31 00:00:00"],
+            &["2022-01-31T00:00:00", "2022-01-31T00:00:00Z"],
             &[],
         ] {
             assert_eq!(guessed(values), "string", "{values:?}");
         }
+        let mut guess = Guess::default();
+        guess.add("05/01/2022");
+        let comment = guess.guessed().comment.unwrap();
+        assert_eq!(comment, "a date? then {type: date, format: …} with %d/%m/%Y or %m/%d/%Y");
+    }
+
+    #[test]
+    fn a_value_is_no_name_of_a_column() {
+        assert!(["17", "2022-01-31", "ann@example.com", "1.5"].into_iter().all(is_value));
+        assert!(!["id", "2022", "Ann", "yes", "E-Mail", "@"].into_iter().any(is_value));
     }
 
     #[test]

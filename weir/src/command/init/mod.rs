@@ -1,8 +1,15 @@
-//! `init`: creates a new task from a CSV file.
+//! `init`: creates a new task from files.
+//!
+//! `input` finds the files and their columns, by `sniff` and `json`; `sample` reads them to the end, and `guess` has what
+//! their values tell; `files` are the files of the task, with the `beginning` of each input as its sample.
 
+mod beginning;
 mod files;
 mod guess;
+mod input;
+mod json;
 mod sample;
+mod sniff;
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -10,27 +17,66 @@ use std::path::{Path, PathBuf};
 
 use super::{Cli, InitArgs, runtime};
 use crate::error::{Error, Result};
-use files::Project;
+use files::{Project, Table};
+use input::Input;
 use sample::Sample;
 
 pub(super) fn init(cli: &Cli, args: &InitArgs) -> Result<u8> {
-    let name = match &args.name {
-        Some(name) => name.clone(),
-        None => guess::plain(&args.file.file_stem().unwrap_or_default().to_string_lossy()),
+    let names = table_names(args)?;
+    let name = match (&args.name, names.as_slice()) {
+        (Some(name), _) | (None, [name]) => name.clone(),
+        _ => return Err(Error::usage("a task of several files needs a name", "set one with --name")),
     };
-    if !guess::is_plain(&name) || name.len() > files::LONGEST_NAME {
-        return Err(Error::usage(
-            format!("`{name}` is not a valid task name"),
-            "set one with --name: lower-case letters, digits and `_`, a letter first, at most 40 characters",
-        ));
+    check_name(&name)?;
+    names.iter().try_for_each(|name| check_name(name))?;
+    let runtime = runtime(2)?;
+    let mut tables = Vec::new();
+    for (name, path) in names.into_iter().zip(&args.files) {
+        let sample = runtime.block_on(async { Sample::take(Input::open(path)?, &cli.functions).await })?;
+        tables.push(Table { name, sample });
     }
-    let sample = runtime(2)?.block_on(Sample::take(&args.file, &cli.functions))?;
-    let project = Project { program: cli.name, name: &name, origin: &args.file, sample: &sample };
-    write_all(&args.folder, &project.files()?)?;
+    let project = Project { program: cli.name, name: &name, tables: &tables };
+    let files = project.files()?;
+    write_all(&args.folder, &files)?;
     if !args.log.quiet {
-        say!("{}", project.next_steps(&args.folder)?);
+        say!("{}", project.next_steps(&args.folder, &files)?);
     }
     Ok(0)
+}
+
+/// The name of each file's table: that of the file, and of a single one that of the task.
+fn table_names(args: &InitArgs) -> Result<Vec<String>> {
+    if let ([_], Some(name)) = (args.files.as_slice(), &args.name) {
+        return Ok(vec![name.clone()]);
+    }
+    let name = |path: &PathBuf| {
+        let whole = std::path::absolute(path).unwrap_or_else(|_| path.clone());
+        let name = whole.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let stem = if whole.is_dir() {
+            name.as_str()
+        } else {
+            name.split('.').find(|part| !part.is_empty()).unwrap_or_default()
+        };
+        guess::plain(stem)
+    };
+    let names: Vec<String> = args.files.iter().map(name).collect();
+    match names.iter().enumerate().find(|(i, name)| names[..*i].contains(name)) {
+        None => Ok(names),
+        Some((i, name)) => Err(Error::usage(
+            format!("{}: another file has the name `{name}`, too", args.files[i].display()),
+            "give the files different names, or name their folder if they are of one table",
+        )),
+    }
+}
+
+fn check_name(name: &str) -> Result<()> {
+    match guess::is_plain(name) && name.len() <= files::LONGEST_NAME {
+        true => Ok(()),
+        false => Err(Error::usage(
+            format!("`{name}` is not a valid task name"),
+            "set one with --name: lower-case letters, digits and `_`, a letter first, at most 40 characters",
+        )),
+    }
 }
 
 /// Writes all files or none; existing files are not touched.

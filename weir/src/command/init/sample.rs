@@ -1,78 +1,119 @@
-//! A sample of a CSV file: its columns, with names and types, and its first rows.
+//! The columns of a table's files, with names and types, and its first rows.
 
-use std::collections::HashSet;
 use std::path::Path;
+use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, AsArray, RecordBatch};
-use datafusion::arrow::compute::concat_batches;
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use datafusion::arrow::compute::{cast, concat_batches};
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use datafusion::datasource::empty::EmptyTable;
 use datafusion::logical_expr::{Expr, LogicalPlan, ScalarUDF};
 use datafusion::prelude::SessionContext;
+use futures::TryStreamExt;
 
-use super::guess;
+use super::guess::{Guess, Guessed};
+use super::input::{Found, Input};
+use super::sniff::{Dialect, Form};
 use crate::database::{Connector, Sessions};
 use crate::engine::{self, Resources};
 use crate::error::{Error, Result, number_of};
-use crate::format::csv::{Csv, Strict, header_names};
 use crate::route::Reasons;
 use crate::run::key_of;
 use crate::source::{Opening, Source};
 use crate::system::stop::Stop;
 use crate::task::{ParamChoice, SqlType, Task};
 
-/// The number of rows in a sample.
-pub(super) const ROWS: usize = 1_000;
+/// The number of rows of which one is chosen for a fixture.
+const TYPED_ROWS: usize = 1_000;
 
-/// The columns of a file and its first rows, all as text.
+/// The name of the source by which a sample is read.
+const SOURCE: &str = "sample";
+
+/// A table: files with the names and types of their columns.
 pub(super) struct Sample {
+    pub(super) input: Input,
     pub(super) columns: Vec<Column>,
-    pub(super) rows: RecordBatch,
+    /// The number of rows from which the types were guessed; none if the files have types.
+    pub(super) guessed_from: Option<u64>,
+    /// The values of the first rows, in their canonical form.
+    pub(super) first: Vec<Vec<Option<String>>>,
 }
 
-/// A column of the file.
+/// A column of the files.
 pub(super) struct Column {
     /// Its name in SQL.
     pub(super) name: String,
-    /// Its name in the file.
-    pub(super) header: String,
-    pub(super) sql_type: SqlType,
-    /// Whether every row of the sample has a value.
+    pub(super) found: Found,
+    pub(super) guessed: Guessed,
+    /// Whether every row has a value.
     pub(super) is_full: bool,
 }
 
 impl Sample {
-    /// Reads a sample of a file.
-    pub(super) async fn take(path: &Path, functions: &[ScalarUDF]) -> Result<Self> {
-        let headers = header_names(&Csv::<Strict>::default(), path)?;
-        check_is_csv(path, &headers)?;
-        check_headers(path, &headers)?;
+    /// Reads files to their end, to guess the types of their columns, and their first rows by these types.
+    pub(super) async fn take(input: Input, functions: &[ScalarUDF]) -> Result<Self> {
         let session =
             engine::session(Resources { threads: 1, ..Resources::default() }, &std::env::temp_dir(), functions, None)?;
-        let names = names(&session, &headers).await;
-        let (rows, unreadable) = first_rows(&session, path, &names, &headers).await?;
-        check_rows(path, rows.num_rows() as u64, &unreadable)?;
-        let column = |(i, (name, header)): (usize, (String, String))| {
-            let texts = rows.column(i).as_string_view();
-            let values = texts.iter().flatten().filter(|value| !value.is_empty());
-            let is_full = rows.num_rows() > 0 && texts.null_count() == 0;
-            Column { name, header, sql_type: guess::sql_type(values), is_full }
-        };
-        let columns: Vec<Column> = names.into_iter().zip(headers).enumerate().map(column).collect();
-        check_first_line(path, &columns)?;
-        Ok(Self { columns, rows })
+        let names = names(&session, &input.columns).await;
+        let mut columns: Vec<Column> = names
+            .into_iter()
+            .zip(&input.columns)
+            .map(|(name, found)| Column {
+                name,
+                found: found.clone(),
+                guessed: Guessed::plain(found.sql_type.unwrap_or(SqlType::String)),
+                is_full: false,
+            })
+            .collect();
+        let is_typed = input.columns.iter().all(|column| column.sql_type.is_some());
+        let guessed_from = if is_typed { None } else { Some(guess(&session, &input, &mut columns).await?) };
+        let read = read(&session, &input, &columns).await?;
+        let frame = read.frame.limit(0, Some(TYPED_ROWS)).map_err(failed)?;
+        let schema = Arc::new(frame.schema().as_arrow().clone());
+        let rows =
+            concat_batches(&schema, &frame.collect().await.map_err(failed)?).map_err(|error| failed(error.into()))?;
+        if is_typed {
+            let is_full = |(column, values): (&mut Column, &ArrayRef)| {
+                column.is_full = rows.num_rows() > 0 && values.null_count() == 0;
+            };
+            columns.iter_mut().zip(rows.columns()).for_each(is_full);
+        }
+        Ok(Self { first: texts(&rows)?, input, columns, guessed_from })
     }
 }
 
-/// A text of another format would become a table of one column.
-fn check_is_csv(path: &Path, headers: &[String]) -> Result<()> {
-    let first = headers.first().map_or("", |header| header.trim_start());
-    if first.starts_with(['{', '[']) {
-        let help = "for JSON Lines write the task by hand: `format: jsonl`, with the keys as `columns`; an array becomes JSON \
-                    Lines with `jq --compact-output '.[]' FILE`";
-        return Err(Error::input(path.display(), "is JSON, not CSV", help));
+/// The values of rows in their canonical form.
+fn texts(rows: &RecordBatch) -> Result<Vec<Vec<Option<String>>>> {
+    let texts = rows.columns().iter().map(|column| cast(column, &DataType::Utf8));
+    let texts = texts.collect::<Result<Vec<_>, _>>().map_err(|error| failed(error.into()))?;
+    let value = |column: &ArrayRef, row: usize| {
+        let column = column.as_string::<i32>();
+        column.is_valid(row).then(|| column.value(row).to_owned())
+    };
+    Ok((0..rows.num_rows()).map(|row| texts.iter().map(|column| value(column, row)).collect()).collect())
+}
+
+/// Guesses the types from all rows, read as texts; returns their number.
+async fn guess(session: &SessionContext, input: &Input, columns: &mut [Column]) -> Result<u64> {
+    let read = read(session, input, columns).await?;
+    let mut guesses: Vec<Guess> = columns.iter().map(|_| Guess::default()).collect();
+    let mut full = vec![true; columns.len()];
+    let mut rows = 0;
+    let mut batches = read.frame.execute_stream().await.map_err(failed)?;
+    while let Some(batch) = batches.try_next().await.map_err(failed)? {
+        rows += batch.num_rows() as u64;
+        for ((values, guess), full) in batch.columns().iter().zip(&mut guesses).zip(&mut full) {
+            let texts = values.as_string_view();
+            *full &= texts.null_count() == 0;
+            texts.iter().flatten().for_each(|text| guess.add(text));
+        }
     }
-    Ok(())
+    check_rows(&input.first, rows, &read.source.rejected().rejected())?;
+    for ((column, guess), full) in columns.iter_mut().zip(guesses).zip(full) {
+        column.guessed = guess.guessed();
+        column.is_full = rows > 0 && full;
+    }
+    Ok(rows)
 }
 
 /// A sample of which most records cannot be read says nothing about the file.
@@ -82,54 +123,27 @@ fn check_rows(path: &Path, rows: u64, unreadable: &Reasons) -> Result<()> {
     }
     let reasons: Vec<String> = unreadable.clone().into_iter().map(|(reason, _)| reason).collect();
     let help = match reasons.iter().map(String::as_str).next() {
-        Some("invalid_utf8") => "convert it to UTF-8, for example with `iconv -f ISO-8859-1 -t UTF-8`",
-        Some("invalid_quotes") => "close its quotes, and write a quote within a quoted value twice",
+        Some("invalid_utf8") => "write the task by hand, with the `encoding` of the file",
+        Some("invalid_quotes") => {
+            "close its quotes, and write a quote within a quoted value twice; or write the task by hand, with `quote` and `escape`"
+        }
         Some("too_few_fields" | "too_many_fields") => {
-            "give every line as many fields as the header has; lines above the header have to go"
+            "give every line as many fields as the header has; or write the task by hand, with `delimiter` and `skip_lines`"
         }
         _ => "correct the file",
     };
     let records = number_of(unreadable.rows(), "record");
-    let message = format!("{records} of its first {} cannot be read: {}", unreadable.rows() + rows, reasons.join(", "));
+    let message = format!("{records} of {} cannot be read: {}", unreadable.rows() + rows, reasons.join(", "));
     Err(Error::input(path.display(), message, help))
 }
 
-/// A first line with the values of a row would be lost as a header. Years can be the names of columns.
-fn check_first_line(path: &Path, columns: &[Column]) -> Result<()> {
-    let is_year = |text: &str| text.parse().is_ok_and(|year: u32| (1900..=2100).contains(&year));
-    let is_value = |column: &&Column| {
-        let header = column.header.trim();
-        let is_text = matches!(guess::sql_type([header].into_iter()), SqlType::String | SqlType::Boolean);
-        header.contains('@') || (!is_text && !is_year(header))
-    };
-    let Some((place, _)) = columns.iter().enumerate().find(|(_, column)| is_value(column)) else { return Ok(()) };
-    let message = format!("its first line has a value in place of the name of column {}", place + 1);
-    Err(Error::input(path.display(), message, "write a header line with the names of the columns above the first row"))
-}
-
-/// A column without a name, or with a duplicate one, cannot be declared.
-fn check_headers(path: &Path, headers: &[String]) -> Result<()> {
-    let mut seen = HashSet::new();
-    for (i, header) in headers.iter().enumerate() {
-        if header.trim().is_empty() {
-            let message = format!("column {} has no name in its header", i + 1);
-            return Err(Error::input(path.display(), message, "name every column in the file's first line"));
-        }
-        if !seen.insert(header) {
-            let message = format!("duplicate column `{header}` in its header");
-            return Err(Error::input(path.display(), message, "rename one of the two in the file"));
-        }
-    }
-    Ok(())
-}
-
 /// For each column a unique name that is valid in SQL without quotes.
-async fn names(session: &SessionContext, headers: &[String]) -> Vec<String> {
+async fn names(session: &SessionContext, columns: &[Found]) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
-    for (i, header) in headers.iter().enumerate() {
-        let plain = guess::plain(header);
+    for (i, column) in columns.iter().enumerate() {
+        let plain = column.plain();
         let mut candidates = vec![plain.clone(), format!("{plain}_column")];
-        candidates.extend((0..).map(|again| format!("column_{}{}", i + 1, "_".repeat(again))).take(headers.len() + 1));
+        candidates.extend((0..).map(|again| format!("column_{}{}", i + 1, "_".repeat(again))).take(columns.len() + 1));
         for candidate in candidates {
             if !names.contains(&candidate) && is_sql_name(session, &candidate).await {
                 names.push(candidate);
@@ -148,7 +162,7 @@ async fn is_sql_name(session: &SessionContext, name: &str) -> bool {
     }
     let session = engine::without_tables(session);
     let table = EmptyTable::new(Schema::new(vec![Field::new(name, DataType::Utf8View, true)]).into());
-    if session.register_table("t", std::sync::Arc::new(table)).is_err() {
+    if session.register_table("t", Arc::new(table)).is_err() {
         return false;
     }
     for sql in [format!("select {name}, 1 as one from t"), format!("select 1 as one, {name}\nfrom t")] {
@@ -162,49 +176,52 @@ async fn is_sql_name(session: &SessionContext, name: &str) -> bool {
     true
 }
 
-/// The first rows of the file, read as by a run, and the records among them that cannot be parsed.
-async fn first_rows(
-    session: &SessionContext,
-    path: &Path,
-    names: &[String],
-    headers: &[String],
-) -> Result<(RecordBatch, Reasons)> {
-    let quoted = |text: &str| serde_json::Value::from(text).to_string();
-    let columns = names.iter().zip(headers);
-    let columns: String = columns
-        .map(|(name, header)| format!("{}: {{type: string, header: {}}}, ", quoted(name), quoted(header)))
-        .collect();
+/// The rows of files, as a run reads them.
+struct Reading {
+    frame: datafusion::dataframe::DataFrame,
+    source: Source,
+}
+
+async fn read(session: &SessionContext, input: &Input, columns: &[Column]) -> Result<Reading> {
+    let files = super::files::mapping(input.keys("input").into_iter());
+    let columns: String = columns.iter().map(super::files::declaration).collect();
     let task = format!(
-        "name: sample\nparams: {{file: {{type: string}}}}\nsources:\n  sample:\n    \
-         files: {{path: \"${{file}}\", format: csv}}\n    columns: {{{columns}}}\n\
-         sinks: {{sample: {{from: sample, mode: overwrite, files: {{path: x, format: csv}}}}}}\n"
+        "name: {SOURCE}\nparams: {{input: {{type: string}}}}\nsources:\n  {SOURCE}:\n    \
+         files: {{{files}}}\n    if_missing: empty\n    columns:\n{columns}\
+         sinks: {{{SOURCE}: {{from: {SOURCE}, mode: overwrite, files: {{path: x, format: csv}}}}}}\n"
     );
-    let file = path.display().to_string();
-    let choice = ParamChoice { values: vec![("file".to_owned(), file)], ..ParamChoice::default() };
+    let given = input.given.to_string_lossy().into_owned();
+    let choice = ParamChoice { values: vec![("input".to_owned(), given)], ..ParamChoice::default() };
     let task = Task::parse(Path::new("sample.yaml"), task, &choice)?;
-    let failed = |error| Error::query("sample", error);
     let (key, stop, fetchers) = (key_of(&task), Stop::never(), [].into());
     let mut sessions = Sessions::new(Connector::of(&task), &stop);
-    let sources = Source::declare_all(&task)?;
-    for source in &sources {
-        source.rejected().connect(Box::new(|_| Ok(())));
-        let mut opening = Opening {
-            key: &key,
-            ledger: None,
-            run: None,
-            fetchers: &fetchers,
-            sessions: &mut sessions,
-            scratch: Path::new(""),
-            stop: &stop,
-        };
-        if let Some(table) = source.open(&mut opening).await?.table {
-            session.register_table(source.name(), table).map_err(failed)?;
+    let mut opening = Opening {
+        key: &key,
+        ledger: None,
+        run: None,
+        fetchers: &fetchers,
+        sessions: &mut sessions,
+        scratch: Path::new(""),
+        stop: &stop,
+    };
+    let source = Source::declare_all(&task)?.pop().ok_or_else(|| Error::internal("no source".to_owned()))?;
+    source.rejected().connect(Box::new(|_| Ok(())));
+    let table = source.open(&mut opening).await?.table;
+    let table = table.ok_or_else(|| Error::internal("nothing to read".to_owned()))?;
+    let frame = engine::without_tables(session).read_table(table).map_err(failed)?;
+    Ok(Reading { frame, source })
+}
+
+fn failed(error: datafusion::error::DataFusionError) -> Error {
+    Error::query(SOURCE, error)
+}
+
+impl Sample {
+    /// The dialect of CSV files.
+    pub(super) fn dialect(&self) -> Option<&Dialect> {
+        match &self.input.form {
+            Form::Csv(dialect) => Some(dialect),
+            _ => None,
         }
     }
-    let frame = session.table("sample").await.and_then(|frame| frame.limit(0, Some(ROWS))).map_err(failed)?;
-    let schema = std::sync::Arc::new(frame.schema().as_arrow().clone());
-    let batches = frame.collect().await.map_err(failed)?;
-    let rows = concat_batches(&schema, &batches).map_err(|error| failed(error.into()))?;
-    let unreadable = sources.first().map(|source| source.rejected().rejected()).unwrap_or_default();
-    Ok((rows, unreadable))
 }

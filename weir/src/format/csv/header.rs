@@ -1,8 +1,5 @@
 //! The beginning of a file: lines before the header, the header line, and the mapping of its fields to columns.
 
-use std::fmt::Display;
-use std::path::Path;
-
 use bytes::Bytes;
 use memchr::memchr_iter;
 
@@ -13,8 +10,7 @@ use super::records::{Marks, QuotedEnd, is_record, line_end, quoted_end, record_e
 use super::{Csv, Layout};
 use crate::error::{Error, Result};
 use crate::format::columns::Declared;
-use crate::format::text::{Beginning, Codec, HEAD_BYTES, TextStream, byte_order_mark, check_text};
-use crate::place::{found, wait};
+use crate::format::text::{Beginning, HEAD_BYTES, TextStream, byte_order_mark, check_text};
 
 /// The maximum length of what is read to find the header, in bytes; a longer one is not a header.
 const MAX_HEADER_BYTES: usize = 4 << 20;
@@ -45,30 +41,6 @@ pub(crate) fn begin<R: Rules>(
     let line = head.slice(start..text_end(rules, &head, start, end));
     let again = Again::of(if fields.len() > 1 { line } else { Bytes::new() });
     Ok(Beginning { head, data_start: end, layout: Layout { targets, again } })
-}
-
-/// The names in the header of a local file without a declaration.
-pub(crate) fn names<R: Rules>(csv: &Csv<R>, path: &Path) -> Result<Vec<String>> {
-    let name = path.display().to_string();
-    let unreadable = |error: &dyn Display| Error::input(&name, error, "specify a CSV file that this user can read");
-    let metadata = std::fs::metadata(path).map_err(|error| unreadable(&error))?;
-    if !metadata.is_file() {
-        return Err(unreadable(&"is not a file"));
-    }
-    let path = std::path::absolute(path).map_err(|error| unreadable(&error))?;
-    let mut stream = TextStream::open(&wait(found(name.clone(), &path))?, Codec::of(&name, None), None)?;
-    let First { fields, .. } = First::read(csv, &mut stream, &name, true)?;
-    // A single column's name may contain anything, but another separator is very unlikely.
-    if let [only] = &fields[..]
-        && let Some(found) = propose::delimiter_in(&csv.rules, only)
-    {
-        let help = format!(
-            "write the task by hand, with `delimiter: {}` next to the path of the files",
-            propose::shown(&found.to_string())
-        );
-        return Err(Error::input(&name, format!("its columns are separated by {found:?}, not by commas"), help));
-    }
-    Ok(fields)
 }
 
 /// The first record of a file: its header, or its first row.

@@ -26,7 +26,6 @@ pub(crate) use declare::{CsvForm, charset_of, check_keys};
 pub(crate) use dialect::Dialect;
 pub(crate) use dialect::Strict;
 pub(crate) use file::CsvFile;
-pub(crate) use header::names as header_names;
 pub(crate) use parse::texts;
 pub(crate) use style::{CsvStyle, Style, Unwritable};
 

@@ -35,16 +35,6 @@ pub(crate) trait Form {
 /// The number of rows, or the column with a value that cannot be written, if it is known, and why.
 pub(crate) type Written = Result<u64, (Option<usize>, Unwritable)>;
 
-/// A table as a CSV file: a header line, and a line for each row.
-pub(crate) fn file(headers: &[&str], batch: &RecordBatch) -> Result<Vec<u8>, ArrowError> {
-    let mut file = Vec::new();
-    let unwritable = |what: Unwritable| ArrowError::CsvError(what.what());
-    header(&Rfc4180, headers, &mut file).map_err(unwritable)?;
-    let columns: Vec<usize> = (0..headers.len()).collect();
-    rows(&Rfc4180, batch, &columns, None, &[], &mut file)?.map_err(|(_, what)| unwritable(what))?;
-    Ok(file)
-}
-
 /// Appends a header line.
 pub(crate) fn header<F: Form>(form: &F, names: &[impl AsRef<str>], out: &mut Vec<u8>) -> Result<(), Unwritable> {
     for (i, name) in names.iter().enumerate() {

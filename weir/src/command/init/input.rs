@@ -1,0 +1,197 @@
+//! The files that a task is created from, before any of their rows is read: where they are, their form, their columns.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use indexmap::IndexSet;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+use super::guess;
+use super::json;
+use super::sniff::{self, Dialect, Form};
+use crate::error::{Error, Result};
+use crate::format::text::{Codec, TextStream};
+use crate::place::{found, wait};
+use crate::task::SqlType;
+
+/// Bytes of a file by which its form is recognised.
+const HEAD_BYTES: usize = 1 << 20;
+
+/// A file, or the files of a folder.
+#[derive(Debug)]
+pub(super) struct Input {
+    /// As the user named it.
+    pub(super) given: PathBuf,
+    /// The pattern of the files within a folder: `/*.csv`; empty for a single file.
+    pub(super) within: String,
+    /// The file that was looked into: the first one.
+    pub(super) first: PathBuf,
+    pub(super) form: Form,
+    pub(super) columns: Vec<Found>,
+}
+
+/// A column as the files have it.
+#[derive(Debug, Clone)]
+pub(super) struct Found {
+    /// Its name in the files; where they have none, its place.
+    pub(super) label: String,
+    /// The keys that lead to it, in addition to its type.
+    pub(super) keys: Vec<(&'static str, String)>,
+    /// Its type, if the files tell.
+    pub(super) sql_type: Option<SqlType>,
+}
+
+impl Input {
+    /// Looks into a file, or into the first file of a folder.
+    pub(super) fn open(given: &Path) -> Result<Self> {
+        let metadata = fs::metadata(given).map_err(|error| unreadable(given, error))?;
+        let (first, within) = match metadata.is_dir() {
+            true => of_folder(given)?,
+            false if metadata.is_file() => (given.to_path_buf(), String::new()),
+            false => return Err(unreadable(given, "is not a file")),
+        };
+        let (head, is_whole) = head(&first)?;
+        if head.is_empty() {
+            return Err(Error::input(first.display(), "is empty", "name a file with at least a header line or a row"));
+        }
+        let form = sniff::form(&head, is_whole);
+        let columns = match &form {
+            Form::Csv(dialect) => of_csv(&first, dialect)?,
+            Form::Jsonl => json::columns(&first)?,
+            Form::Parquet => of_parquet(&first)?,
+            Form::Other(what, help) => return Err(Error::input(first.display(), format!("is {what}"), help)),
+        };
+        match columns.is_empty() {
+            true => Err(Error::input(first.display(), "has no columns", "name a file with at least one row")),
+            false => Ok(Self { given: given.to_path_buf(), within, first, form, columns }),
+        }
+    }
+
+    /// The keys under `files`, with their values in YAML, where a parameter has the file or the folder.
+    pub(super) fn keys(&self, parameter: &str) -> Vec<(&'static str, String)> {
+        let text = |text: &str| serde_json::Value::from(text).to_string();
+        let format = match &self.form {
+            Form::Csv(_) => "csv",
+            Form::Jsonl => "jsonl",
+            Form::Parquet => "parquet",
+            Form::Other(..) => "",
+        };
+        let path = text(&format!("${{{parameter}}}{}", self.within));
+        let mut keys = vec![("path", path), ("format", format.to_owned())];
+        if let Form::Csv(dialect) = &self.form {
+            keys.extend(dialect.delimiter.map(|delimiter| ("delimiter", text(&delimiter.to_string()))));
+            keys.extend(dialect.encoding.map(|encoding| ("encoding", text(encoding))));
+            keys.extend((dialect.skip_lines > 0).then(|| ("skip_lines", dialect.skip_lines.to_string())));
+            keys.extend(dialect.comment.map(|comment| ("comment", text(&comment.to_string()))));
+            keys.extend(dialect.header.is_none().then(|| ("header", "false".to_owned())));
+            keys.extend(dialect.trailing_delimiter.then(|| ("trailing_delimiter", "true".to_owned())));
+        }
+        keys
+    }
+
+    /// The suffix of the names of such files, without the dot.
+    pub(super) fn extension(&self) -> &'static str {
+        match self.form {
+            Form::Csv(_) => "csv",
+            Form::Jsonl => "jsonl",
+            Form::Parquet => "parquet",
+            Form::Other(..) => "",
+        }
+    }
+}
+
+/// The first file of a folder, and the pattern of it and of those with the same suffix, within the folder.
+fn of_folder(folder: &Path) -> Result<(PathBuf, String)> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).map_err(|error| unreadable(folder, error))? {
+        let entry = entry.map_err(|error| unreadable(folder, error))?;
+        // As Hive and Spark have it: such a file is about the data.
+        let is_hidden = matches!(entry.file_name().as_encoded_bytes(), [b'.' | b'_', ..]);
+        if !is_hidden && fs::metadata(entry.path()).is_ok_and(|metadata| metadata.is_file()) {
+            files.push(entry.path());
+        }
+    }
+    files.sort();
+    let mut counts: HashMap<String, usize> = HashMap::new();
+    files.iter().for_each(|file| *counts.entry(suffix(file)).or_default() += 1);
+    let most = counts.into_iter().max_by_key(|(suffix, count)| (*count, std::cmp::Reverse(suffix.clone())));
+    let Some((most, _)) = most else {
+        return Err(Error::input(folder.display(), "has no files", "name a file, or a folder with the files to read"));
+    };
+    let first = files.into_iter().find(|file| suffix(file) == most).unwrap_or_default();
+    Ok((first, format!("/*{}", glob::Pattern::escape(&most))))
+}
+
+/// The suffix of a file's name: `.csv`, or `.csv.gz` of a compressed file.
+fn suffix(file: &Path) -> String {
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    let parts: Vec<&str> = name.split('.').skip(1).collect();
+    let is_compressed =
+        parts.last().is_some_and(|last| ["gz", "zst", "bz2", "xz"].contains(&last.to_ascii_lowercase().as_str()));
+    let parts = parts.len().saturating_sub(if is_compressed { 2 } else { 1 })..;
+    let parts = &name.split('.').skip(1).collect::<Vec<_>>()[parts];
+    parts.iter().map(|part| format!(".{part}")).collect()
+}
+
+/// The first bytes of a file, decompressed, and whether they are all of it.
+fn head(file: &Path) -> Result<(Vec<u8>, bool)> {
+    let (bytes, is_whole) = open(file)?.read(0, HEAD_BYTES)?;
+    Ok((bytes.to_vec(), is_whole))
+}
+
+/// A file's text, from its beginning.
+pub(super) fn open(file: &Path) -> Result<TextStream> {
+    let name = file.display().to_string();
+    let path = std::path::absolute(file).map_err(|error| unreadable(file, error))?;
+    TextStream::open(&wait(found(name.clone(), &path))?, Codec::of(&name, None), None)
+}
+
+fn of_csv(file: &Path, dialect: &Dialect) -> Result<Vec<Found>> {
+    let Some(names) = &dialect.header else {
+        let columns =
+            (1..=dialect.columns).map(|place| Found { label: format!("column {place}"), keys: vec![], sql_type: None });
+        return Ok(columns.collect());
+    };
+    let mut seen = IndexSet::new();
+    for (i, name) in names.iter().enumerate() {
+        let refused = |message: String, help: &str| Err(Error::input(file.display(), message, help));
+        if name.trim().is_empty() {
+            return refused(
+                format!("column {} has no name in its header", i + 1),
+                "name every column in the header line, or write the task by hand with `header: false` and `skip_lines: 1`",
+            );
+        }
+        if !seen.insert(name) {
+            return refused(
+                format!("duplicate column `{name}` in its header"),
+                "rename one of the two in the file, or write the task by hand with `header: false` and `skip_lines: 1`",
+            );
+        }
+    }
+    Ok(names.iter().map(|name| Found::named(name, None)).collect())
+}
+
+fn of_parquet(path: &Path) -> Result<Vec<Found>> {
+    let file = fs::File::open(path).map_err(|error| unreadable(path, error))?;
+    let reader = ParquetRecordBatchReaderBuilder::try_new(file);
+    let reader = reader.map_err(|error| Error::input(path.display(), error, "write the complete file again"))?;
+    let columns = reader.schema().fields().iter();
+    Ok(columns.map(|field| Found::named(field.name(), Some(SqlType::of_arrow(field.data_type())))).collect())
+}
+
+impl Found {
+    /// A column of a name.
+    pub(super) fn named(name: &str, sql_type: Option<SqlType>) -> Self {
+        Self { label: name.to_owned(), keys: vec![("header", serde_json::Value::from(name).to_string())], sql_type }
+    }
+
+    /// A name for SQL, before it is made unique.
+    pub(super) fn plain(&self) -> String {
+        guess::plain(&self.label)
+    }
+}
+
+pub(super) fn unreadable(path: &Path, error: impl std::fmt::Display) -> Error {
+    Error::input(path.display(), error, "name a file or a folder that this user can read")
+}

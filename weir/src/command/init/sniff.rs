@@ -1,0 +1,312 @@
+//! Recognises the format of a file from its beginning, and the dialect of a CSV file.
+
+use std::collections::HashMap;
+
+use encoding_rs::{Encoding, UTF_8};
+
+use super::{beginning, guess};
+
+/// What a file is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Form {
+    Csv(Dialect),
+    /// One JSON object per line.
+    Jsonl,
+    Parquet,
+    /// What no source reads: what it is, and what to do.
+    Other(&'static str, &'static str),
+}
+
+const JSON: Form = Form::Other(
+    "JSON, but not an object on each line",
+    "write JSON Lines, for example with `jq --compact-output '.[]' FILE`",
+);
+const ZIP: Form =
+    Form::Other("a zip archive, as Excel workbooks are", "unpack it; export the sheet of a workbook as CSV");
+const AVRO: Form = Form::Other("an Avro file", "export it as Parquet, CSV or JSON Lines");
+
+/// How a CSV file is written, where it differs from RFC 4180.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Dialect {
+    /// The label of its encoding, unless that is UTF-8.
+    pub(super) encoding: Option<&'static str>,
+    pub(super) delimiter: Option<char>,
+    /// Lines before the header, or before the first row.
+    pub(super) skip_lines: usize,
+    /// Lines that begin with it are no records.
+    pub(super) comment: Option<char>,
+    /// Whether every record ends with a delimiter.
+    pub(super) trailing_delimiter: bool,
+    /// The names of the columns; none if the file has no header line.
+    pub(super) header: Option<Vec<String>>,
+    /// The number of columns.
+    pub(super) columns: usize,
+    /// Lines up to the end of the last row of the sample.
+    pub(super) sample_lines: usize,
+}
+
+/// The separators of columns, the more likely ones first.
+const DELIMITERS: [char; 4] = [',', ';', '\t', '|'];
+
+/// Recognises a file by its beginning. `is_whole` if that is all of it.
+pub(super) fn form(head: &[u8], is_whole: bool) -> Form {
+    match head {
+        [b'P', b'A', b'R', b'1', ..] => return Form::Parquet,
+        [b'P', b'K', 3, 4, ..] => return ZIP,
+        [b'O', b'b', b'j', 1, ..] => return AVRO,
+        _ => {}
+    }
+    let (encoding, text) = decoded(head, is_whole);
+    match text.trim_start().chars().next() {
+        Some('[') => JSON,
+        Some('{') => {
+            let first = text.trim_start().lines().next().unwrap_or_default();
+            let is_object = serde_json::from_str::<serde::de::IgnoredAny>(first).is_ok();
+            // A line that is longer than what was read is one object, too.
+            if is_object || !text.trim_start().contains('\n') { Form::Jsonl } else { JSON }
+        }
+        _ => Form::Csv(dialect(encoding, &text, is_whole)),
+    }
+}
+
+/// The text of a file's beginning, and the label of its encoding if that is not UTF-8.
+fn decoded(head: &[u8], is_whole: bool) -> (Option<&'static str>, String) {
+    if let Some((encoding, _)) = Encoding::for_bom(head)
+        && encoding != UTF_8
+    {
+        return (Some(label(encoding)), encoding.decode(head).0.into_owned());
+    }
+    let valid = match std::str::from_utf8(head) {
+        Ok(_) => head.len(),
+        Err(error) if error.error_len().is_none() && !is_whole => error.valid_up_to(), // cut within a character
+        Err(_) => 0,
+    };
+    if valid > 0 || head.is_empty() {
+        let text = String::from_utf8_lossy(&head[..valid]);
+        return (None, text.strip_prefix('\u{feff}').unwrap_or(&text).to_owned());
+    }
+    let encoding = match is_utf16_without_mark(head) {
+        Some(encoding) => encoding,
+        None => {
+            let mut detector = chardetng::EncodingDetector::new(chardetng::Iso2022JpDetection::Deny);
+            detector.feed(head, is_whole);
+            detector.guess(None, chardetng::Utf8Detection::Deny)
+        }
+    };
+    (Some(label(encoding)), encoding.decode_without_bom_handling(head).0.into_owned())
+}
+
+/// Text of mostly ASCII in UTF-16 has a zero in every other byte.
+fn is_utf16_without_mark(head: &[u8]) -> Option<&'static Encoding> {
+    let zeros = |odd: usize| head.iter().skip(odd).step_by(2).filter(|byte| **byte == 0).count() * 3 > head.len();
+    zeros(1).then_some(encoding_rs::UTF_16LE).or_else(|| zeros(0).then_some(encoding_rs::UTF_16BE))
+}
+
+fn label(encoding: &'static Encoding) -> &'static str {
+    encoding.name()
+}
+
+/// A record: its fields, and the lines up to its end.
+struct Record {
+    fields: Vec<String>,
+    lines: usize,
+}
+
+fn dialect(encoding: Option<&'static str>, text: &str, is_whole: bool) -> Dialect {
+    let named = text.lines().next().and_then(|line| line.strip_prefix("sep=")).and_then(|sep| sep.chars().next());
+    let (above, text) = match named {
+        Some(_) => (1, text.split_once('\n').map_or("", |(_, rest)| rest)),
+        None => (0, text),
+    };
+    let comment = text.lines().any(|line| line.starts_with('#')).then_some('#').filter(|_| is_commented(text));
+    let candidates = named.map_or(DELIMITERS.to_vec(), |named| vec![named]);
+    let mut best: Option<(usize, usize, char, Vec<Record>)> = None;
+    for delimiter in candidates {
+        let mut records = records(text, delimiter, comment);
+        if !is_whole && records.len() > 1 {
+            records.pop(); // cut within it
+        }
+        let (fields, count) = most_frequent(&records);
+        // Half of the records must agree on it; the delimiter of more columns is the better one.
+        let is_table = fields > 1 && count * 2 > records.len();
+        if is_table && best.as_ref().is_none_or(|(known, most, ..)| (count, fields) > (*most, *known)) {
+            best = Some((fields, count, delimiter, records));
+        }
+    }
+    let (fields, _, delimiter, records) = best.unwrap_or_else(|| (1, 0, ',', records(text, ',', comment)));
+    let is_of_table = |record: &Record| record.fields.len() == fields || is_header_of(record, fields);
+    let first = records.iter().position(is_of_table).unwrap_or(0);
+    // The reader skips a line with the separator alone.
+    let skip_lines = records[..first.min(records.len())].last().map_or(0, |record| above + record.lines);
+    let table = &records[first.min(records.len())..];
+    let trailing_delimiter =
+        fields > 1 && table.iter().all(|record| record.fields.len() < fields || record.fields[fields - 1].is_empty());
+    let columns = fields - usize::from(trailing_delimiter);
+    let header = table.first().map(|record| record.fields.iter().take(columns).cloned().collect::<Vec<_>>());
+    let header = header.filter(|names| !names.iter().any(|name| guess::is_value(name)));
+    let sample = table.get(..beginning::ROWS + usize::from(header.is_some())).unwrap_or(table);
+    let sample_lines = above + sample.last().map_or(0, |record| record.lines);
+    Dialect {
+        encoding,
+        delimiter: Some(delimiter).filter(|delimiter| *delimiter != ','),
+        skip_lines,
+        comment,
+        trailing_delimiter,
+        header,
+        columns,
+        sample_lines,
+    }
+}
+
+/// A header may end with a delimiter where the rows do not.
+fn is_header_of(record: &Record, fields: usize) -> bool {
+    record.fields.len() == fields + 1 && record.fields.last().is_some_and(String::is_empty)
+}
+
+/// Whether lines that begin with `#` are comments: none of them is the header, which may begin with `#` itself.
+fn is_commented(text: &str) -> bool {
+    let mut lines = text.lines().filter(|line| !line.trim().is_empty());
+    match lines.next() {
+        Some(first) if first.starts_with('#') => {
+            lines.next().is_some_and(|next| next.starts_with('#') || first.starts_with("# "))
+        }
+        _ => lines.any(|line| line.starts_with("# ")),
+    }
+}
+
+/// The number of fields that most records have, and how many have it.
+fn most_frequent(records: &[Record]) -> (usize, usize) {
+    let mut counts: HashMap<usize, usize> = HashMap::new();
+    records.iter().for_each(|record| *counts.entry(record.fields.len()).or_default() += 1);
+    counts.into_iter().max_by_key(|(fields, count)| (*count, *fields)).unwrap_or((1, 0))
+}
+
+/// The records of a text, without blank lines and comments.
+fn records(text: &str, delimiter: char, comment: Option<char>) -> Vec<Record> {
+    let (mut records, mut lines) = (Vec::new(), 0);
+    let mut rest = text;
+    while !rest.is_empty() {
+        let line = rest.split_inclusive('\n').next().unwrap_or(rest);
+        if line.trim().is_empty() || comment.is_some_and(|comment| line.starts_with(comment)) {
+            (rest, lines) = (&rest[line.len()..], lines + 1);
+            continue;
+        }
+        let (fields, length) = record(rest, delimiter);
+        lines += rest[..length].matches('\n').count().max(1);
+        rest = &rest[length..];
+        records.push(Record { fields, lines });
+    }
+    records
+}
+
+/// The fields of the first record of a text, and its length with its line end.
+fn record(text: &str, delimiter: char) -> (Vec<String>, usize) {
+    let mut fields = vec![String::new()];
+    let (mut is_quoted, mut is_start) = (false, true);
+    let mut chars = text.char_indices().peekable();
+    while let Some((at, c)) = chars.next() {
+        let Some(field) = fields.last_mut() else { break };
+        match c {
+            '"' if is_quoted && chars.peek().is_some_and(|(_, next)| *next == '"') => {
+                chars.next();
+                field.push('"');
+            }
+            '"' if is_quoted || is_start => is_quoted = !is_quoted,
+            '\n' if !is_quoted => return (without_line_end(fields), at + 1),
+            c if c == delimiter && !is_quoted => {
+                fields.push(String::new());
+                is_start = true;
+                continue;
+            }
+            c => field.push(c),
+        }
+        is_start = false;
+    }
+    (without_line_end(fields), text.len())
+}
+
+fn without_line_end(mut fields: Vec<String>) -> Vec<String> {
+    if let Some(last) = fields.last_mut()
+        && last.ends_with('\r')
+    {
+        last.pop();
+    }
+    fields
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn csv(text: impl AsRef<[u8]>) -> Dialect {
+        match form(text.as_ref(), true) {
+            Form::Csv(dialect) => Dialect { sample_lines: 0, ..dialect },
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn names(names: &[&str]) -> Option<Vec<String>> {
+        Some(names.iter().map(|name| (*name).to_owned()).collect())
+    }
+
+    #[test]
+    fn a_plain_file_has_no_dialect() {
+        let plain = Dialect { header: names(&["id", "name, full"]), columns: 2, ..Dialect::default() };
+        assert_eq!(csv("id,\"name, full\"\r\n1,\"a\nb\"\r\n"), plain);
+        assert_eq!(csv("\u{feff}id,\"name, full\"\n1,x"), plain);
+        assert_eq!(csv("name\nAnn\nBob\n"), Dialect { header: names(&["name"]), columns: 1, ..Dialect::default() });
+    }
+
+    #[test]
+    fn delimiters_are_recognised() {
+        for (delimiter, text) in
+            [(';', "id;amount\n1;1,5\n2;2,75\n"), ('\t', "id\tamount\n1\ta, b\n"), ('|', "id|amount\n1|x\n")]
+        {
+            let dialect = csv(text);
+            assert_eq!((dialect.delimiter, dialect.columns), (Some(delimiter), 2), "{text}");
+        }
+        let dialect = csv("sep=;\nid;name\n1;x\n");
+        assert_eq!((dialect.delimiter, dialect.skip_lines, dialect.header), (Some(';'), 0, names(&["id", "name"])));
+    }
+
+    #[test]
+    fn a_first_line_of_values_is_no_header() {
+        let dialect = csv("17,Ann,1990-01-01\n18,Bob,1991-01-01\n");
+        assert_eq!((dialect.header, dialect.columns), (None, 3));
+    }
+
+    #[test]
+    fn lines_before_the_header_are_skipped() {
+        let dialect = csv("Report of May\n\nStore 7\nid,name,amount\n1,Ann,2\n2,Bob,3\n3,Cid,4\n4,Dee,5\n");
+        assert_eq!((dialect.skip_lines, dialect.header), (3, names(&["id", "name", "amount"])));
+        let dialect = csv("# made by x\n# on Monday\nid,name\n1,Ann\n");
+        assert_eq!((dialect.comment, dialect.skip_lines, dialect.header), (Some('#'), 0, names(&["id", "name"])));
+    }
+
+    #[test]
+    fn a_delimiter_at_the_end_of_every_record_is_no_column() {
+        let dialect = csv("id|name|\n1|Ann|\n2|Bob|\n");
+        assert_eq!((dialect.trailing_delimiter, dialect.columns), (true, 2));
+        assert_eq!(dialect.header, names(&["id", "name"]));
+    }
+
+    #[test]
+    fn encodings_are_recognised() {
+        assert_eq!(csv(b"id,name\n1,M\xfcller\n2,J\xe4ger\n").encoding, Some("windows-1252"));
+        let utf16: Vec<u8> = "id\tname\n1\tMüller\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        assert_eq!(csv(&utf16).encoding, Some("UTF-16LE"));
+        let marked = [&[0xff, 0xfe][..], &utf16].concat();
+        let dialect = csv(&marked);
+        assert_eq!((dialect.encoding, dialect.delimiter), (Some("UTF-16LE"), Some('\t')));
+        assert_eq!(dialect.header, names(&["id", "name"]));
+    }
+
+    #[test]
+    fn other_formats_are_recognised() {
+        assert_eq!(form(b"{\"id\": 1}\n{\"id\": 2}\n", true), Form::Jsonl);
+        assert_eq!(form(b"\n[{\"id\": 1},\n {\"id\": 2}]\n", true), JSON);
+        assert_eq!(form(b"{\n  \"rows\": [{\"id\": 1}]\n}\n", true), JSON);
+        assert_eq!(form(b"PAR1....", true), Form::Parquet);
+        assert_eq!(form(b"PK\x03\x04....", true), ZIP);
+    }
+}
