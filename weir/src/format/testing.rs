@@ -19,6 +19,7 @@ use super::columns::{Column, Declared};
 use super::parquet::ParquetFiles;
 use super::scan::{Rows, RowsTable, SourceTable};
 use super::text::{TextFiles, TextFormat, TextOptions};
+use super::write::file_text;
 use crate::error::Result;
 use crate::place::FoundFile;
 use crate::route::RejectedRoute;
@@ -120,8 +121,9 @@ impl Reading {
                 let name = path.to_string();
                 found.push(FoundFile::of(store.clone(), name.clone(), name, &path).await.unwrap());
             }
-            let declared = Declared::of(self.columns.clone(), self.ignore_unknown, self.null_values.clone().into());
-            let declared = Arc::new(declared);
+            let column = |column: &Arc<Column>| column.with_null_values(&self.null_values);
+            let columns = self.columns.iter().map(column).map(Arc::new).collect();
+            let declared = Arc::new(Declared::of(columns, self.ignore_unknown));
             let rejected = Arc::new(RejectedRoute::new("t"));
             let taken = Arc::new(Mutex::new(Vec::new()));
             let takes = taken.clone();
@@ -152,15 +154,11 @@ impl Reading {
     }
 }
 
-fn rows(batch: &RecordBatch) -> Vec<Row> {
+pub(crate) fn rows(batch: &RecordBatch) -> Vec<Row> {
     for column in batch.columns() {
         column.to_data().validate_full().unwrap();
     }
-    let texts: Vec<_> = batch
-        .columns()
-        .iter()
-        .map(|column| datafusion::arrow::compute::cast(column, &DataType::Utf8View).unwrap())
-        .collect();
+    let texts: Vec<_> = batch.columns().iter().map(|column| file_text(column).unwrap()).collect();
     (0..batch.num_rows())
         .map(|row| {
             texts

@@ -5,8 +5,8 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    CastKind, DataType, ExactNumberInfo, Expr, Function, FunctionArgumentList, FunctionArguments, Ident, ObjectName,
-    TimezoneInfo, Value, ValueWithSpan, VisitMut, visit_expressions_mut,
+    CastKind, DataType, ExactNumberInfo, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
+    FunctionArguments, Ident, ObjectName, TimezoneInfo, Value, ValueWithSpan, VisitMut, visit_expressions_mut,
 };
 use datafusion::sql::sqlparser::tokenizer::Span;
 
@@ -42,22 +42,27 @@ pub(crate) fn bind<T: VisitMut>(syntax: &mut T, params: &Params) -> Result<(), U
 
 /// `cast(now() as timestamp)`: the moment of a run is what `now()` is in all of it.
 fn run_started_at() -> Expr {
-    let function = Function {
-        name: ObjectName::from(vec![Ident::new("now")]),
+    let data_type = DataType::Timestamp(None, TimezoneInfo::None);
+    let now = Box::new(call("now", vec![]));
+    Expr::Cast { kind: CastKind::Cast, expr: now, data_type, array: false, format: None }
+}
+
+/// A call of a function.
+fn call(name: &str, args: Vec<Expr>) -> Expr {
+    Expr::Function(Function {
+        name: ObjectName::from(vec![Ident::new(name)]),
         uses_odbc_syntax: false,
         parameters: FunctionArguments::None,
         args: FunctionArguments::List(FunctionArgumentList {
             duplicate_treatment: None,
-            args: vec![],
+            args: args.into_iter().map(|arg| FunctionArg::Unnamed(FunctionArgExpr::Expr(arg))).collect(),
             clauses: vec![],
         }),
         filter: None,
         null_treatment: None,
         over: None,
         within_group: vec![],
-    };
-    let data_type = DataType::Timestamp(None, TimezoneInfo::None);
-    Expr::Cast { kind: CastKind::Cast, expr: Box::new(Expr::Function(function)), data_type, array: false, format: None }
+    })
 }
 
 /// A literal of the parameter's type.
@@ -66,7 +71,7 @@ fn literal(param: &Param, span: Span) -> Expr {
     let text = || Box::new(value(Value::SingleQuotedString(param.text.clone())));
     let cast = |data_type| Expr::Cast { kind: CastKind::Cast, expr: text(), data_type, array: false, format: None };
     match param.sql_type {
-        SqlType::String => *text(),
+        SqlType::String | SqlType::Uuid | SqlType::Json | SqlType::Binary => *text(),
         SqlType::Boolean => cast(DataType::Boolean),
         // A plain number, because `interval $n day` and `limit $n` need one.
         SqlType::Integer | SqlType::Bigint => value(Value::Number(param.text.trim().to_owned(), false)),
@@ -75,6 +80,12 @@ fn literal(param: &Param, span: Span) -> Expr {
             cast(DataType::Decimal(ExactNumberInfo::PrecisionAndScale(precision.into(), scale.into())))
         }
         SqlType::Date => cast(DataType::Date),
+        SqlType::Time => cast(DataType::Time(None, TimezoneInfo::None)),
         SqlType::Timestamp => cast(DataType::Timestamp(None, TimezoneInfo::None)),
+        // In SQL, `timestamptz` has the time zone of the session, which is none.
+        SqlType::TimestampTz => {
+            let kind = Value::SingleQuotedString(param.sql_type.arrow().to_string());
+            call("arrow_cast", vec![*text(), value(kind)])
+        }
     }
 }

@@ -103,12 +103,18 @@ pub(super) fn not_read_from_files(task: &Task, name: &str, spec: &Spanned<Source
 /// Fails if the task specifies what only sources of text have.
 pub(super) fn not_text(task: &Task, name: &str, spec: &Spanned<SourceSpec>) -> Result<()> {
     let keys = [
-        ("null_values", !spec.value.null_values.is_empty()),
         ("unknown_columns", spec.value.unknown_columns != UnknownColumns::Fail),
         ("header: [...]", spec.value.columns.values().any(|column| column.value.header.len() > 1)),
         ("format", spec.value.columns.values().any(|column| column.value.format.is_some())),
         ("optional", spec.value.columns.values().any(|column| column.value.optional)),
+        ("date_format", spec.value.date_format.is_some()),
+        ("timestamp_format", spec.value.timestamp_format.is_some()),
     ];
+    let columns = spec.value.columns.values().map(|column| column.value.values.clone());
+    let of_values = std::iter::once(spec.value.values()).chain(columns).find_map(|values| values.any_key());
+    if let Some(key) = of_values {
+        return refuse(task, name, spec, &[(key, true)], "text");
+    }
     refuse(task, name, spec, &keys, "text")
 }
 

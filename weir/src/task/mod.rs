@@ -20,6 +20,7 @@ mod sql_type;
 mod tests;
 mod text;
 mod times;
+mod values;
 mod yaml;
 
 use std::path::{Path, PathBuf};
@@ -44,8 +45,9 @@ pub use source::{
     OnInvalid, PostgresSourceSpec, Read, SourceSpec, UnknownColumns,
 };
 pub use sql_type::SqlType;
-pub(crate) use sql_type::type_name;
+pub(crate) use sql_type::{UTC, type_name};
 pub use text::{Limit, Scalar};
+pub use values::{Formats, Negative, ValueSpec};
 
 pub(crate) use file::read_text;
 pub(crate) use schema::{json_schema, project_schema};

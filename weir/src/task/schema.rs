@@ -12,7 +12,8 @@ use super::quality::LongRule;
 use super::source::LongColumn;
 use super::text::ColumnNames;
 use super::{
-    ColumnSpec, HeaderSpec, Limit, OutputColumnSpec, ProjectSpec, Route, RuleSpec, Scalar, Span, SqlType, TaskSpec,
+    ColumnSpec, Formats, HeaderSpec, Limit, OutputColumnSpec, ProjectSpec, Route, RuleSpec, Scalar, Span, SqlType,
+    TaskSpec,
 };
 
 /// The schema of a task file, in draft 2020-12.
@@ -63,10 +64,12 @@ macro_rules! shape {
 shape!(SqlType, "Type", _generator => json_schema!({
     "description": "The type of a column or parameter: `string` (text in UTF-8), `boolean` (`true` or `false`), \
         `integer` (32 bits), `bigint` (64 bits), `double` (64 bits, finite), `decimal(p,s)` (exact: p digits in all, \
-        at most 38, s of them after the decimal point), `date` (`2022-01-31`) or `timestamp` (`2022-01-31 23:59:59`, \
-        without a time zone, with microseconds).",
+        at most 38, s of them after the decimal point), `date` (`2022-01-31`), `time` (`23:59:59`), `timestamp` \
+        (`2022-01-31 23:59:59`, without a time zone), `timestamptz` (a moment, `2022-01-31T23:59:59Z`, in UTC), all \
+        times with microseconds; `uuid`, `json` (a document as its text) or `binary` (bytes, `\\x48656c6c6f`).",
     "anyOf": [
-        {"enum": ["string", "boolean", "integer", "bigint", "double", "date", "timestamp"]},
+        {"enum": ["string", "boolean", "integer", "bigint", "double", "date", "time", "timestamp", "timestamptz",
+            "uuid", "json", "binary"]},
         {"type": "string", "pattern": r"^decimal\([0-9]+, *[0-9]+\)$"},
     ],
     "examples": ["string", "decimal(12,2)"],
@@ -97,6 +100,15 @@ shape!(ColumnNames, "ColumnNames", _generator => json_schema!({
 shape!(HeaderSpec, "Header", _generator => json_schema!({
     "description": "`true`, `false`, or the number of the line with the names of the columns.",
     "anyOf": [{"type": "boolean"}, {"type": "integer", "minimum": 1}],
+}));
+
+shape!(Formats, "Formats", _generator => json_schema!({
+    "description": "A format, or a list of formats that are tried in order.",
+    "anyOf": [
+        {"type": "string"},
+        {"type": "array", "items": {"type": "string"}, "minItems": 1},
+    ],
+    "examples": ["%d/%m/%Y", ["%d/%m/%Y", "iso8601"]],
 }));
 
 shape!(Route, "Route", _generator => json_schema!({

@@ -9,6 +9,7 @@ use serde_saphyr::Spanned;
 use super::dialect::{HeaderSpec, Headers, LineEnd, RepeatedHeader};
 use super::sql_type::SqlType;
 use super::text::{ColumnNames, Scalar, ShortOrLong, short_or_long};
+use super::values::{Formats, Negative, ValueSpec};
 
 /// A source: one entry under `sources`, a table that models read in SQL by the source's name. Its rows come from files
 /// (`files`), from a database table (`postgres`), or from a fetcher of the program that runs the task (`fetch`);
@@ -46,10 +47,50 @@ pub struct SourceSpec {
     /// What to do about a column that a file has and `columns` does not declare.
     #[serde(default)]
     pub unknown_columns: UnknownColumns,
-    /// Unquoted texts that mean null, in addition to the empty field.
+    /// Texts that mean null, in addition to the empty field. In CSV a quoted text is null only in columns of other types
+    /// than `string`.
     #[serde(default)]
     #[schemars(example = json!(["NA", "-"]))]
     pub null_values: Vec<String>,
+    /// Whether the empty text of a `string` column is null. In every other type an empty text is always null.
+    #[serde(default)]
+    pub empty_as_null: Option<bool>,
+    /// The words for true in `boolean` columns, in any case, in addition to `true`.
+    #[serde(default)]
+    #[schemars(example = json!(["Y", "1"]))]
+    pub true_values: Option<Vec<Scalar>>,
+    /// The words for false in `boolean` columns, in any case, in addition to `false`.
+    #[serde(default)]
+    #[schemars(example = json!(["N", "0"]))]
+    pub false_values: Option<Vec<Scalar>>,
+    /// The decimal point of numbers. Default: `.`.
+    #[serde(default)]
+    #[schemars(example = &",")]
+    pub decimal_point: Option<String>,
+    /// The character between groups of digits, which numbers may have: `1,234.50`. A blank stands for all kinds of it.
+    /// Default: none.
+    #[serde(default)]
+    #[schemars(example = &".")]
+    pub thousands: Option<String>,
+    /// Texts that may stand before or behind a number, such as a currency or a unit.
+    #[serde(default)]
+    #[schemars(example = json!(["EUR", "%"]))]
+    pub strip: Option<Vec<String>>,
+    /// Ways in which a negative number is written, in addition to a minus sign before it.
+    #[serde(default)]
+    #[schemars(example = json!(["parentheses"]))]
+    pub negative: Option<Vec<Negative>>,
+    /// The time zone of timestamps without an offset, by its IANA name: they become UTC. A time that the clocks of the
+    /// zone never show, or show twice, is invalid.
+    #[serde(default)]
+    #[schemars(example = &"Europe/Berlin")]
+    pub timezone: Option<String>,
+    /// How `date` columns are written, unless they have a `format` of their own.
+    #[serde(default)]
+    pub date_format: Option<Formats>,
+    /// How `timestamp` and `timestamptz` columns are written, unless they have a `format` of their own.
+    #[serde(default)]
+    pub timestamp_format: Option<Formats>,
     /// The columns by name, in the order of the table; files may have them in another order.
     #[schemars(with = "IndexMap<String, ColumnSpec>", example = json!({"name": "string", "amount": {"type": "decimal(12,2)"}}))]
     pub columns: IndexMap<String, Spanned<ColumnSpec>>,
@@ -239,6 +280,65 @@ pub enum Format {
 }
 
 impl SourceSpec {
+    /// A source of files, with the default of every setting.
+    pub(crate) fn of_files(files: FilesSpec, columns: IndexMap<String, Spanned<ColumnSpec>>) -> Self {
+        Self {
+            files: Some(files),
+            postgres: None,
+            fetch: None,
+            read: Read::default(),
+            if_changed: IfChanged::default(),
+            if_missing: None,
+            if_empty: None,
+            archive: None,
+            unknown_columns: UnknownColumns::default(),
+            null_values: vec![],
+            empty_as_null: None,
+            true_values: None,
+            false_values: None,
+            decimal_point: None,
+            thousands: None,
+            strip: None,
+            negative: None,
+            timezone: None,
+            date_format: None,
+            timestamp_format: None,
+            columns,
+        }
+    }
+
+    /// How the values of its columns are written, unless they say otherwise.
+    pub fn values(&self) -> ValueSpec {
+        ValueSpec {
+            null_values: Some(self.null_values.clone()),
+            empty_as_null: self.empty_as_null,
+            true_values: self.true_values.clone(),
+            false_values: self.false_values.clone(),
+            decimal_point: self.decimal_point.clone(),
+            thousands: self.thousands.clone(),
+            strip: self.strip.clone(),
+            negative: self.negative.clone(),
+            timezone: self.timezone.clone(),
+        }
+    }
+
+    /// The formats of the columns of a type, unless they have their own.
+    pub fn formats(&self, sql_type: SqlType) -> Option<&Formats> {
+        match sql_type {
+            SqlType::Date => self.date_format.as_ref(),
+            SqlType::Timestamp | SqlType::TimestampTz => self.timestamp_format.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// Values are written as they are by default, and null as `null`.
+    pub(crate) fn set_plain_values(&mut self, null: &str) {
+        self.null_values = vec![null.to_owned()];
+        (self.empty_as_null, self.true_values, self.false_values, self.decimal_point) = (None, None, None, None);
+        (self.thousands, self.strip, self.negative, self.timezone) = (None, None, None, None);
+        (self.date_format, self.timestamp_format) = (None, None);
+    }
+
     /// The effective `if_missing`, default included.
     pub fn if_missing(&self) -> IfMissing {
         let empties = self.read == Read::New || self.archive.is_some();
@@ -331,8 +431,8 @@ pub enum UnknownColumns {
 pub struct ColumnSpec {
     /// The column's type.
     pub sql_type: SqlType,
-    /// The format of its values in `strftime` syntax; for dates and timestamps.
-    pub format: Option<String>,
+    /// The formats of its values; for dates and times.
+    pub format: Option<Formats>,
     /// The column's names in the files, if they differ from the name in the task: each file has one of them.
     pub header: Vec<String>,
     /// The column's position in CSV files, from 1, if that counts and not its name.
@@ -349,6 +449,8 @@ pub struct ColumnSpec {
     pub accepted_values: Option<Vec<Scalar>>,
     /// What happens to a row with an invalid value.
     pub on_invalid: OnInvalid,
+    /// How its values are written, where that differs from the source.
+    pub values: ValueSpec,
     /// The column's description.
     pub description: Option<String>,
 }
@@ -367,6 +469,7 @@ impl ColumnSpec {
             not_null: false,
             accepted_values: None,
             on_invalid: OnInvalid::default(),
+            values: ValueSpec::default(),
             description: None,
         }
     }
@@ -379,7 +482,7 @@ impl ColumnSpec {
             ColumnFrom::Column => None,
             ColumnFrom::File => Some(("file", "string", self.sql_type == SqlType::String)),
             ColumnFrom::Line => Some(("line", "bigint", self.sql_type == SqlType::Bigint)),
-            ColumnFrom::Modified => Some(("modified", "timestamp", self.sql_type == SqlType::Timestamp)),
+            ColumnFrom::Modified => Some(("modified", "timestamp", self.sql_type.is_timestamp())),
             ColumnFrom::Folder => Some(("folder", "", true)),
         };
         match from {
@@ -391,7 +494,8 @@ impl ColumnSpec {
                     ("format", self.format.is_some()),
                     ("optional", self.optional),
                 ];
-                if let Some((key, _)) = keys.iter().find(|(_, is_set)| *is_set) {
+                let key = keys.iter().find(|(_, is_set)| *is_set).map(|(key, _)| *key);
+                if let Some(key) = key.or_else(|| self.values.any_key()) {
                     return Err(format!("`{key}` is not for a column with `from: {from}`: remove it"));
                 }
             }
@@ -441,9 +545,10 @@ pub enum OnInvalid {
 pub(super) struct LongColumn {
     /// The column's type.
     r#type: SqlType,
-    /// The format of a `date` or `timestamp` in the files, in `strftime` syntax. Default: ISO 8601.
-    #[schemars(example = &"%d/%m/%Y")]
-    format: Option<String>,
+    /// The format of a date or time in the files: in `strftime` syntax, `iso8601` (the default), `epoch_seconds`,
+    /// `epoch_milliseconds` or `epoch_microseconds` (a number since 1970-01-01, in UTC), or `excel` (a serial number of
+    /// days). For a `binary` column: `hex` (the default) or `base64`.
+    format: Option<Formats>,
     /// The column's name in the files, if it differs from the name in the task; or a list of names, of which each file has one.
     #[schemars(example = &"Amount (SGD)", example = json!(["Amount", "Amount (SGD)"]))]
     header: Option<ColumnNames>,
@@ -468,6 +573,34 @@ pub(super) struct LongColumn {
     /// What happens to a row with a value that does not fit `type`, `not_null` or `accepted_values`.
     #[serde(default)]
     on_invalid: OnInvalid,
+    /// Texts that mean null, instead of those of the source.
+    #[schemars(example = json!(["NA"]))]
+    null_values: Option<Vec<String>>,
+    /// Whether the empty text of a `string` column is null. In every other type an empty text is always null.
+    empty_as_null: Option<bool>,
+    /// The words for true, in any case, in addition to `true`.
+    #[schemars(example = json!(["Y", "1"]))]
+    true_values: Option<Vec<Scalar>>,
+    /// The words for false, in any case, in addition to `false`.
+    #[schemars(example = json!(["N", "0"]))]
+    false_values: Option<Vec<Scalar>>,
+    /// The decimal point of numbers. Default: `.`.
+    #[schemars(example = &",")]
+    decimal_point: Option<String>,
+    /// The character between groups of digits, which numbers may have: `1,234.50`. A blank stands for all kinds of it.
+    /// Default: none.
+    #[schemars(example = &".")]
+    thousands: Option<String>,
+    /// Texts that may stand before or behind a number, such as a currency or a unit.
+    #[schemars(example = json!(["EUR", "%"]))]
+    strip: Option<Vec<String>>,
+    /// Ways in which a negative number is written, in addition to a minus sign before it.
+    #[schemars(example = json!(["parentheses"]))]
+    negative: Option<Vec<Negative>>,
+    /// The time zone of timestamps without an offset, by its IANA name: they become UTC. A time that the clocks of the
+    /// zone never show, or show twice, is invalid.
+    #[schemars(example = &"Europe/Berlin")]
+    timezone: Option<String>,
     /// The column's description.
     description: Option<String>,
 }
@@ -480,6 +613,17 @@ impl<'de> ShortOrLong<'de> for ColumnSpec {
     }
 
     fn long(long: LongColumn) -> Result<Self, String> {
+        let values = ValueSpec {
+            null_values: long.null_values,
+            empty_as_null: long.empty_as_null,
+            true_values: long.true_values,
+            false_values: long.false_values,
+            decimal_point: long.decimal_point,
+            thousands: long.thousands,
+            strip: long.strip,
+            negative: long.negative,
+            timezone: long.timezone,
+        };
         let LongColumn {
             r#type: sql_type,
             format,
@@ -492,6 +636,7 @@ impl<'de> ShortOrLong<'de> for ColumnSpec {
             accepted_values,
             on_invalid,
             description,
+            ..
         } = long;
         let header = header.map(|ColumnNames(names)| names).unwrap_or_default();
         let column = Self {
@@ -505,6 +650,7 @@ impl<'de> ShortOrLong<'de> for ColumnSpec {
             not_null,
             accepted_values,
             on_invalid,
+            values,
             description,
         };
         column.check().map(|()| column)

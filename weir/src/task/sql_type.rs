@@ -24,25 +24,58 @@ pub enum SqlType {
     Decimal(u8, i8),
     /// A date, `yyyy-mm-dd`.
     Date,
+    /// A time of day, in microseconds.
+    Time,
     /// A date and time without time zone, in microseconds.
     Timestamp,
+    /// A moment: a date and time in UTC, in microseconds.
+    TimestampTz,
+    /// A UUID, as text in its canonical form.
+    Uuid,
+    /// A JSON document, as the text that it is written as.
+    Json,
+    /// Bytes.
+    Binary,
 }
 
 /// The type names of task files, for error messages.
-const NAMES: &str = "string, boolean, integer, bigint, double, decimal(p,s), date, timestamp";
+const NAMES: &str =
+    "string, boolean, integer, bigint, double, decimal(p,s), date, time, timestamp, timestamptz, uuid, json, binary";
+
+/// The time zone of a moment in Arrow.
+pub(crate) const UTC: &str = "UTC";
+
+/// Every type but the decimals, with its name.
+const NAMED: [(&str, SqlType); 12] = [
+    ("string", SqlType::String),
+    ("boolean", SqlType::Boolean),
+    ("integer", SqlType::Integer),
+    ("bigint", SqlType::Bigint),
+    ("double", SqlType::Double),
+    ("date", SqlType::Date),
+    ("time", SqlType::Time),
+    ("timestamp", SqlType::Timestamp),
+    ("timestamptz", SqlType::TimestampTz),
+    ("uuid", SqlType::Uuid),
+    ("json", SqlType::Json),
+    ("binary", SqlType::Binary),
+];
 
 impl SqlType {
     /// The Arrow type that represents it.
     pub fn arrow(self) -> DataType {
         match self {
-            Self::String => DataType::Utf8View,
+            Self::String | Self::Uuid | Self::Json => DataType::Utf8View,
             Self::Boolean => DataType::Boolean,
             Self::Integer => DataType::Int32,
             Self::Bigint => DataType::Int64,
             Self::Double => DataType::Float64,
             Self::Decimal(precision, scale) => DataType::Decimal128(precision, scale),
             Self::Date => DataType::Date32,
+            Self::Time => DataType::Time64(TimeUnit::Microsecond),
             Self::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, None),
+            Self::TimestampTz => DataType::Timestamp(TimeUnit::Microsecond, Some(UTC.into())),
+            Self::Binary => DataType::Binary,
         }
     }
 
@@ -62,17 +95,41 @@ impl SqlType {
                 Self::Decimal(*precision, *scale)
             }
             DataType::Date32 | DataType::Date64 => Self::Date,
+            DataType::Timestamp(_, Some(_)) => Self::TimestampTz,
             DataType::Timestamp(..) => Self::Timestamp,
             _ => Self::String,
         }
     }
 
+    /// Whether its values are numbers.
+    pub(crate) fn is_number(self) -> bool {
+        matches!(self, Self::Integer | Self::Bigint | Self::Double | Self::Decimal(..))
+    }
+
+    /// Whether its values are dates with a time.
+    pub(crate) fn is_timestamp(self) -> bool {
+        matches!(self, Self::Timestamp | Self::TimestampTz)
+    }
+
     /// Parses a value; the error names the expected type.
     pub fn parse(self, text: &str) -> Result<ScalarValue, String> {
+        match self {
+            Self::Json if serde_json::from_str::<serde::de::IgnoredAny>(text).is_err() => {
+                return Err(format!("`{text}` is not a {self}"));
+            }
+            Self::Uuid => {
+                let uuid = uuid::Uuid::try_parse(text).map_err(|_| format!("`{text}` is not a {self}"))?;
+                return Ok(ScalarValue::Utf8View(Some(uuid.to_string())));
+            }
+            Self::Binary => {
+                return Err(format!("a parameter cannot be {self}: declare a string, and use decode() in SQL"));
+            }
+            _ => {}
+        }
         let arrow = self.arrow();
         ScalarValue::try_from_string(text.to_owned(), &arrow)
             .ok()
-            .filter(|value| !value.is_null() || matches!(self, Self::String))
+            .filter(|value| !value.is_null() || matches!(self, Self::String | Self::Json))
             .ok_or_else(|| format!("`{text}` is not a {self}"))
     }
 }
@@ -82,30 +139,21 @@ impl FromStr for SqlType {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let lower = text.trim().to_ascii_lowercase();
-        Ok(match lower.as_str() {
-            "string" => Self::String,
-            "boolean" => Self::Boolean,
-            "integer" => Self::Integer,
-            "bigint" => Self::Bigint,
-            "double" => Self::Double,
-            "date" => Self::Date,
-            "timestamp" => Self::Timestamp,
-            _ => {
-                return decimal(&lower).ok_or_else(|| match lower.starts_with("decimal(") && !lower.contains(')') {
-                    // The rest of it was taken for another entry.
-                    true => format!("`{text}` ends at its comma: write a decimal in quotes, as in \"decimal(12,2)\""),
-                    false => format!("unknown type `{text}`; the types are {NAMES}"),
-                });
-            }
+        if let Some((_, named)) = NAMED.iter().find(|(name, _)| *name == lower) {
+            return Ok(*named);
+        }
+        decimal(&lower).ok_or_else(|| match lower.starts_with("decimal(") && !lower.contains(')') {
+            // The rest of it was taken for another entry.
+            true => format!("`{text}` ends at its comma: write a decimal in quotes, as in \"decimal(12,2)\""),
+            false => format!("unknown type `{text}`; the types are {NAMES}"),
         })
     }
 }
 
 /// A type's name in task files, or its Arrow name if it has none there.
 pub(crate) fn type_name(kind: &DataType) -> std::string::String {
-    use SqlType::{Bigint, Boolean, Date, Decimal, Double, Integer, String, Timestamp};
     let declared = match kind {
-        DataType::Decimal128(precision, scale) => Some(Decimal(*precision, *scale)),
+        DataType::Decimal128(precision, scale) => Some(SqlType::Decimal(*precision, *scale)),
         DataType::Dictionary(_, values) => return type_name(values),
         DataType::List(item) | DataType::LargeList(item) | DataType::ListView(item) => {
             return format!("list of {}", type_name(item.data_type()));
@@ -113,8 +161,8 @@ pub(crate) fn type_name(kind: &DataType) -> std::string::String {
         DataType::Struct(_) => return "struct".to_owned(),
         DataType::Map(..) => return "map".to_owned(),
         DataType::Interval(_) => return "interval".to_owned(),
-        kind if kind.is_string() => Some(String),
-        kind => [Boolean, Integer, Bigint, Double, Date, Timestamp].into_iter().find(|known| known.arrow() == *kind),
+        kind if kind.is_string() => Some(SqlType::String),
+        kind => NAMED.into_iter().map(|(_, known)| known).find(|known| known.arrow() == *kind),
     };
     declared.map_or_else(|| kind.to_string(), |known| known.to_string())
 }
@@ -130,14 +178,8 @@ fn decimal(text: &str) -> Option<SqlType> {
 impl fmt::Display for SqlType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::String => f.write_str("string"),
-            Self::Boolean => f.write_str("boolean"),
-            Self::Integer => f.write_str("integer"),
-            Self::Bigint => f.write_str("bigint"),
-            Self::Double => f.write_str("double"),
             Self::Decimal(precision, scale) => write!(f, "decimal({precision},{scale})"),
-            Self::Date => f.write_str("date"),
-            Self::Timestamp => f.write_str("timestamp"),
+            named => f.write_str(NAMED.iter().find(|(_, other)| other == named).map_or("", |(name, _)| name)),
         }
     }
 }
@@ -154,7 +196,7 @@ mod tests {
 
     #[test]
     fn every_type_reads_back_as_it_is_written() {
-        for text in ["string", "boolean", "integer", "bigint", "double", "decimal(12,2)", "date", "timestamp"] {
+        for text in NAMED.iter().map(|(name, _)| *name).chain(["decimal(12,2)"]) {
             assert_eq!(text.parse::<SqlType>().unwrap().to_string(), text);
         }
     }
@@ -171,6 +213,13 @@ mod tests {
         assert_eq!(SqlType::Date.parse("2022-01-01").unwrap(), ScalarValue::Date32(Some(18_993)));
         assert!(SqlType::Date.parse("2022-02-30").is_err());
         assert!(SqlType::Integer.parse("3000000000").is_err());
+        assert!(
+            SqlType::Uuid.parse("x").is_err()
+                && SqlType::Json.parse("{").is_err()
+                && SqlType::Time.parse("25:00:00").is_err()
+        );
+        let upper = SqlType::Uuid.parse("A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11").unwrap();
+        assert_eq!(upper, ScalarValue::Utf8View(Some("a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11".to_owned())));
     }
 
     #[test]
@@ -179,5 +228,6 @@ mod tests {
         assert_eq!(type_name(&DataType::Int64), "bigint");
         assert_eq!(type_name(&DataType::Decimal128(12, 2)), "decimal(12,2)");
         assert_eq!(type_name(&DataType::UInt64), "UInt64");
+        assert_eq!(type_name(&SqlType::TimestampTz.arrow()), "timestamptz");
     }
 }

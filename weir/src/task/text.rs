@@ -123,31 +123,35 @@ pub(super) struct ColumnNames(pub(super) Vec<String>);
 
 impl<'de> Deserialize<'de> for ColumnNames {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct ColumnNamesVisitor;
-        impl<'de> de::Visitor<'de> for ColumnNamesVisitor {
-            type Value = ColumnNames;
+        let kind = OneOrMore { expected: "a column name or a list of column names", empty: "name at least one column" };
+        deserializer.deserialize_any(kind).map(Self)
+    }
+}
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a column name or a list of column names")
-            }
+/// One text, or a list of texts that is not empty.
+pub(super) struct OneOrMore {
+    pub(super) expected: &'static str,
+    /// The error of an empty list.
+    pub(super) empty: &'static str,
+}
 
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<ColumnNames, E> {
-                Ok(ColumnNames(vec![text.to_owned()]))
-            }
+impl<'de> de::Visitor<'de> for OneOrMore {
+    type Value = Vec<String>;
 
-            fn visit_seq<A: de::SeqAccess<'de>>(self, mut seq: A) -> Result<ColumnNames, A::Error> {
-                let mut names = Vec::new();
-                while let Some(name) = seq.next_element()? {
-                    names.push(name);
-                }
-                if names.is_empty() {
-                    Err(de::Error::custom("name at least one column"))
-                } else {
-                    Ok(ColumnNames(names))
-                }
-            }
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.expected)
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Vec<String>, E> {
+        Ok(vec![text.to_owned()])
+    }
+
+    fn visit_seq<A: de::SeqAccess<'de>>(self, mut seq: A) -> Result<Vec<String>, A::Error> {
+        let mut texts = Vec::new();
+        while let Some(text) = seq.next_element()? {
+            texts.push(text);
         }
-        deserializer.deserialize_any(ColumnNamesVisitor)
+        if texts.is_empty() { Err(de::Error::custom(self.empty)) } else { Ok(texts) }
     }
 }
 

@@ -26,10 +26,10 @@ pub(crate) fn parse<R: Rules>(rules: &R, block: &Bytes, layout: &Layout, shape: 
 /// The records of a text without header, as `columns` columns of text.
 pub(crate) fn texts(block: &Bytes, columns: usize) -> Result<Vec<ArrayRef>, String> {
     let column = |i| Arc::new(Column::plain(&format!("c{i}"), DataType::Utf8View));
-    let declared = Declared::of((0..columns).map(column).collect(), false, Arc::new([]));
+    let declared = Declared::of((0..columns).map(column).collect(), false);
     let all: Vec<usize> = (0..columns).collect();
     let read = ReadColumns::new(&declared, &all, std::iter::empty()).map_err(|error| error.to_string())?;
-    let shape = Shape::new(read, declared.null_values.clone(), &TextOptions::default());
+    let shape = Shape::new(read, &TextOptions::default());
     let parsed = parse(&Strict, block, &Layout::in_order(columns, columns), &shape);
     match parsed.rejected.first() {
         None => Ok(parsed.columns),
@@ -45,6 +45,8 @@ struct Reader<'a, R> {
     shape: &'a Shape,
     is_utf8: bool,
     keep_spans: bool,
+    /// Whether any column has texts for null.
+    has_null_values: bool,
     columns: Vec<Views>,
     rows: usize,
     spans: Vec<Span>,
@@ -66,6 +68,7 @@ impl<'a, R: Rules> Reader<'a, R> {
             shape,
             is_utf8,
             keep_spans: !shape.columns.are_plain,
+            has_null_values: shape.columns.columns.iter().any(|column| !column.null_values.is_empty()),
             columns: shape.columns.columns.iter().map(|_| Views::with_capacity(rows)).collect(),
             rows: 0,
             spans: Vec::new(),
@@ -166,7 +169,7 @@ impl<'a, R: Rules> Reader<'a, R> {
             None => start == end,
             Some(null) => null == &self.data[start..end],
         };
-        let is_null = is_null || self.is_null_value(start, end);
+        let is_null = is_null || self.is_null_value(target, start, end);
         if !is_null
             && self.rules.escape().is_some()
             && find(None, self.rules.escape(), &self.data[start..end]).is_some()
@@ -177,9 +180,12 @@ impl<'a, R: Rules> Reader<'a, R> {
         self.push(target, view, is_null);
     }
 
-    /// Adds a quoted field. An empty one is the empty text, not null.
+    /// Adds a quoted field. An empty one is the empty text, not null, which only a column of text has.
     fn quoted(&mut self, field: usize, start: usize, end: usize) {
         let Some(Some(target)) = self.layout.targets.get(field).copied() else { return };
+        if self.is_null_value(target, start, end) && self.shape.columns.columns[target].kind != DataType::Utf8View {
+            return self.push(target, 0, true);
+        }
         match find(self.rules.quote(), self.rules.escape(), &self.data[start..end]) {
             None => self.push(target, view(self.data, start, end, 0), false),
             Some(_) => self.unescaped(target, start, end, true),
@@ -200,9 +206,8 @@ impl<'a, R: Rules> Reader<'a, R> {
     }
 
     #[inline(always)]
-    fn is_null_value(&self, start: usize, end: usize) -> bool {
-        !self.shape.null_values.is_empty()
-            && self.shape.null_values.iter().any(|null| null.as_bytes() == &self.data[start..end])
+    fn is_null_value(&self, target: usize, start: usize, end: usize) -> bool {
+        self.has_null_values && self.shape.columns.columns[target].is_null_value(&self.data[start..end])
     }
 
     /// Closes a record of `fields` fields that ends before the line end at `end`, or rejects it.

@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 
 use super::Layout;
 use crate::format::text::{Parsed, Rejected, Shape, Span, Views, finish, trim_line_end, view};
+use crate::format::value::LocalNumbers;
 use crate::task::ColumnFrom;
 
 /// Parses a block of whole lines.
@@ -106,27 +107,39 @@ impl<'a> Reader<'a> {
         let Some(target) = self.layout.targets[key] else { return check_escapes(value) };
         let (view, is_null) = match json[0] {
             b'n' => (0, true),
-            b'"' if memchr(b'\\', json).is_none() => self.text(start + 1, end - 1, 0),
+            b'"' if memchr(b'\\', json).is_none() => self.text(target, start + 1, end - 1, 0),
             b'"' => {
                 let from = self.extra.len();
                 let text: String = serde_json::from_str(value.get())?;
                 self.extra.extend_from_slice(text.as_bytes());
-                self.text(from, self.extra.len(), 1)
+                self.text(target, from, self.extra.len(), 1)
             }
             b'{' | b'[' => {
                 check_escapes(value)?;
                 (view(self.block, start, end, 0), false)
             }
-            _ => self.text(start, end, 0),
+            b'-' | b'0'..=b'9' => {
+                match self.shape.columns.columns[target].form.local_numbers().and_then(LocalNumbers::point) {
+                    None => self.text(target, start, end, 0),
+                    // A number of JSON has its own decimal point.
+                    Some(point) => {
+                        let from = self.extra.len();
+                        self.extra
+                            .extend_from_slice(value.get().replace('.', point.encode_utf8(&mut [0; 4])).as_bytes());
+                        self.text(target, from, self.extra.len(), 1)
+                    }
+                }
+            }
+            _ => self.text(target, start, end, 0),
         };
         self.columns[target].push(self.rows, view, is_null);
         Ok(())
     }
 
     /// The view of a text in the block, or among the unescaped ones, unless it means null.
-    fn text(&self, start: usize, end: usize, buffer: u32) -> (u128, bool) {
+    fn text(&self, target: usize, start: usize, end: usize, buffer: u32) -> (u128, bool) {
         let data = if buffer == 0 { self.block } else { &self.extra };
-        match self.shape.null_values.iter().any(|null| null.as_bytes() == &data[start..end]) {
+        match self.shape.columns.columns[target].is_null_value(&data[start..end]) {
             true => (0, true),
             false => (view(data, start, end, buffer), false),
         }

@@ -410,9 +410,9 @@ mod tests {
     }
 
     #[test]
-    fn bytes_and_keys_that_are_not_text_are_refused() {
+    fn keys_that_are_not_text_are_refused() {
         let list = |kind| DataType::List(Arc::new(Field::new("item", kind, true)));
-        assert!(can_hold(&list(DataType::Int64)) && !can_hold(&DataType::Binary) && !can_hold(&list(DataType::Binary)));
+        assert!(can_hold(&list(DataType::Int64)) && can_hold(&list(DataType::Binary)));
         let map = |key| {
             let fields = [Field::new("key", key, false), Field::new("value", DataType::Int64, true)];
             let entry = Field::new("entries", DataType::Struct(fields.into_iter().collect()), false);

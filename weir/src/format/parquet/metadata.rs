@@ -12,13 +12,13 @@ use super::chunks::Chunks;
 use super::conversion::Conversion;
 use super::scan::{Cursor, ParquetScan};
 use crate::error::{Error, Result};
-use crate::format::columns::{Declared, ReadColumns};
+use crate::format::columns::{Column, Declared, ReadColumns};
 use crate::format::empty::no_content;
 use crate::format::file_columns::FileColumns;
 use crate::format::scan::{Pushed, Rows};
 use crate::place::{self, FoundFile};
 use crate::route::RejectedRoute;
-use crate::task::IfEmpty;
+use crate::task::{IfEmpty, type_name};
 use crate::watch::ScanProgress;
 
 /// The Parquet files of a source, with their metadata.
@@ -106,19 +106,37 @@ fn read_schema(schema: &SchemaRef, parquet: &SchemaDescriptor) -> SchemaRef {
 fn match_columns(name: &str, schema: &SchemaRef, declared: &Declared) -> Result<Vec<Option<(usize, Conversion)>>> {
     let names: Vec<_> = schema.fields().iter().map(|field| field.name().clone()).collect();
     let targets = declared.names().match_with(name, &names)?;
-    let column = |(index, column): (usize, &Arc<crate::format::columns::Column>)| {
+    let column = |(index, column): (usize, &Arc<Column>)| {
         let Some(place) = targets.iter().position(|target| *target == Some(index)) else { return Ok(None) };
         let kind = schema.field(place).data_type();
-        let conversion = Conversion::plan(kind, &column.kind).ok_or_else(|| {
-            Error::input(
-                name,
-                format!("column `{}` is {kind} in the file, which cannot be read as {}", column.header, column.kind),
-                "declare another type for the column, or write the file with the declared one",
-            )
+        let conversion = Conversion::plan(kind, column).ok_or_else(|| {
+            let (here, there) = (type_name(&column.kind), type_name(kind));
+            let message = format!("column `{}` is {there} in the file, which cannot be read as {here}", column.header);
+            Error::input(name, message, other_type(kind, column))
         })?;
         Ok(Some((place, conversion)))
     };
     declared.columns.iter().enumerate().map(column).collect()
+}
+
+/// How a column that cannot be read as declared could be.
+fn other_type(file: &DataType, column: &Column) -> &'static str {
+    match (file, &column.kind) {
+        (DataType::Timestamp(_, None) | DataType::Date32, DataType::Timestamp(_, Some(_))) => {
+            "its times have no time zone: specify the one that they are in, such as `timezone: UTC`"
+        }
+        (kind, DataType::Timestamp(..)) if kind.is_numeric() => {
+            "if it counts from 1970-01-01, specify `format: epoch_seconds`, epoch_milliseconds or epoch_microseconds"
+        }
+        (kind, DataType::Boolean) if kind.is_integer() => "specify `true_values: [1]` and `false_values: [0]`",
+        (DataType::FixedSizeBinary(16), _) => "declare it as uuid or binary",
+        (DataType::Binary | DataType::FixedSizeBinary(_), _) => "declare it as binary",
+        (DataType::Time32(_) | DataType::Time64(_), _) => "declare it as time",
+        (DataType::Float64 | DataType::Float32 | DataType::Float16, DataType::Utf8View) => {
+            "declare it as double, and cast it in SQL"
+        }
+        _ => "declare another type for the column, or write the file with the declared one",
+    }
 }
 
 impl Rows for ParquetFiles {
@@ -142,9 +160,8 @@ impl Rows for ParquetFiles {
 
     fn can_reject(&self, column: usize) -> bool {
         let declared = &self.declared.columns[column];
-        let can_reject = |file: &ParquetFile| {
-            file.columns[column].is_some_and(|(_, conversion)| conversion.can_reject(&declared.kind))
-        };
+        let can_reject =
+            |file: &ParquetFile| file.columns[column].is_some_and(|(_, conversion)| conversion.can_reject(declared));
         declared.has_checks() || self.files.iter().any(can_reject)
     }
 

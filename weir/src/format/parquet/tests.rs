@@ -172,14 +172,14 @@ fn columns_are_matched_by_name_and_wrong_ones_are_errors_that_name_the_file() {
     assert_eq!(error(&two, DataType::Int32), "0: column `m` is not declared");
     assert_eq!(
         error(&small("n"), DataType::Date32),
-        "0: column `n` is Int32 in the file, which cannot be read as Date32"
+        "0: column `n` is integer in the file, which cannot be read as date"
     );
     let nested = StructArray::from(vec![(
         Arc::new(Field::new("a", DataType::Int32, true)),
         Arc::new(Int32Array::from(vec![1])) as ArrayRef,
     )]);
     let nested = file(vec![("n", Arc::new(nested))], WriterProperties::default());
-    assert!(error(&nested, DataType::Int32).contains("cannot be read as Int32"));
+    assert!(error(&nested, DataType::Int32).contains("is struct in the file, which cannot be read as integer"));
 }
 
 #[test]

@@ -25,7 +25,6 @@ use datafusion::error::Result as QueryResult;
 use memchr::memchr_iter;
 
 use super::columns::{Declared, ReadColumns};
-use super::convert;
 use super::empty::no_content;
 use super::file_columns::{FileColumns, fill_default};
 use super::scan::{Pushed, Rows, Scan};
@@ -88,8 +87,6 @@ pub(crate) struct Beginning<L> {
 #[derive(Debug)]
 pub(crate) struct Shape {
     pub(crate) columns: ReadColumns,
-    /// Texts that mean null.
-    pub(crate) null_values: Arc<[String]>,
     /// Longer records are rejected, in bytes.
     pub(crate) max_record: usize,
     /// The reason for the rejection of a record that is no text.
@@ -97,9 +94,9 @@ pub(crate) struct Shape {
 }
 
 impl Shape {
-    pub(crate) fn new(columns: ReadColumns, null_values: Arc<[String]>, options: &TextOptions) -> Self {
+    pub(crate) fn new(columns: ReadColumns, options: &TextOptions) -> Self {
         let invalid_text = if options.charset.is_some() { "invalid_encoding" } else { "invalid_utf8" };
-        Self { columns, null_values, max_record: options.max_record, invalid_text }
+        Self { columns, max_record: options.max_record, invalid_text }
     }
 }
 
@@ -300,8 +297,7 @@ impl<F: TextFormat> Rows for TextFiles<F> {
     ) -> (Self::Scan, Cursor) {
         let target = |column: usize| columns.place(column);
         let layouts = self.layouts.iter().map(|layout| F::project(layout, &target)).collect();
-        let null_values = self.declared.null_values.clone();
-        let shape = Shape::new(columns, null_values, &self.options);
+        let shape = Shape::new(columns, &self.options);
         let of_files = (self.files.clone(), layouts, self.file_columns.clone());
         TextScan::begin(self.format.clone(), of_files, shape, self.options, rejected, progress)
     }
@@ -351,7 +347,7 @@ impl<F: TextFormat> TextScan<F> {
         let (texts, options) = ([Text::of_stream(name, text)].into(), TextOptions::default());
         let declared = columns.declared().iter().max().map_or(0, |last| last + 1);
         let of_text = (texts, vec![layout], [FileColumns::none(declared)].into());
-        let shape = Shape::new(columns, [].into(), &options);
+        let shape = Shape::new(columns, &options);
         Self::begin(Arc::new(format), of_text, shape, options, rejected, progress)
     }
 }
@@ -397,7 +393,7 @@ impl<F: TextFormat> TextScan<F> {
         let texts = parsed.columns.iter().zip(&columns.columns).zip(columns.declared());
         let typed = texts.map(|((text, column), declared)| match of_file.values(*declared, parsed.rows, lines)? {
             Some(values) => Ok(values),
-            None => convert::from_text(text, column),
+            None => column.form.parse(text),
         });
         let mut typed = typed.collect::<Result<Vec<_>, ArrowError>>()?;
         for (column, rows) in &parsed.lacking {

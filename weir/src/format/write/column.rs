@@ -1,8 +1,12 @@
 //! Columns in the form in which text formats write their values.
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, StringViewArray};
+use std::sync::Arc;
+
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, StringViewArray, StringViewBuilder};
 use datafusion::arrow::compute::cast;
-use datafusion::arrow::datatypes::{DataType, TimeUnit, TimestampMicrosecondType, TimestampNanosecondType};
+use datafusion::arrow::datatypes::{
+    DataType, Time64MicrosecondType, TimeUnit, TimestampMicrosecondType, TimestampNanosecondType,
+};
 use datafusion::arrow::error::ArrowError;
 
 use super::digits;
@@ -38,15 +42,21 @@ impl Column {
             | DataType::UInt16
             | DataType::UInt32 => Self::Number(digits::integers(cast(column, &DataType::Int64)?.as_primitive())),
             DataType::Decimal128(_, 0..) => Self::Number(digits::decimals(column.as_primitive())),
+            DataType::Date64 => Self::new(&cast(column, &DataType::Date32)?)?,
             DataType::Date32 => Self::Time(digits::days(column.as_primitive())),
-            DataType::Timestamp(TimeUnit::Microsecond, None) => {
+            DataType::Time64(TimeUnit::Microsecond) => {
+                let times = column.as_primitive::<Time64MicrosecondType>();
+                Self::Time(digits::times_of_day(times.values(), times.nulls()))
+            }
+            DataType::Timestamp(TimeUnit::Microsecond, zone) if is_utc(zone) => {
                 let times = column.as_primitive::<TimestampMicrosecondType>();
-                Self::Time(digits::times(times.values(), times.nulls(), 1_000_000))
+                Self::Time(digits::times(times.values(), times.nulls(), 1_000_000, zone.is_some()))
             }
-            DataType::Timestamp(TimeUnit::Nanosecond, None) => {
+            DataType::Timestamp(TimeUnit::Nanosecond, zone) if is_utc(zone) => {
                 let times = column.as_primitive::<TimestampNanosecondType>();
-                Self::Time(digits::times(times.values(), times.nulls(), 1_000_000_000))
+                Self::Time(digits::times(times.values(), times.nulls(), 1_000_000_000, zone.is_some()))
             }
+            kind if is_binary(kind) => Self::Text(hexadecimal(column)?),
             kind if kind.is_numeric() => Self::Number(text()?),
             kind if kind.is_temporal() => Self::Time(text()?),
             _ => Self::Text(text()?),
@@ -58,7 +68,19 @@ impl Column {
         match kind {
             DataType::Dictionary(_, values) => Self::takes(values),
             DataType::Boolean | DataType::Null => true,
-            kind => kind.is_string() || kind.is_numeric() || kind.is_temporal(),
+            kind => kind.is_string() || kind.is_numeric() || kind.is_temporal() || is_binary(kind),
+        }
+    }
+
+    /// The texts of the values; none if they are only nulls.
+    fn texts(self) -> Option<StringViewArray> {
+        match self {
+            Self::Text(values) | Self::Number(values) | Self::Time(values) => Some(values),
+            Self::Boolean(values) => {
+                let text = |value| if value { "true" } else { "false" };
+                Some(values.iter().map(|value| value.map(text)).collect())
+            }
+            Self::Null => None,
         }
     }
 
@@ -83,6 +105,31 @@ impl Column {
             Self::Null => 0,
         }
     }
+}
+
+/// The texts in which text formats write values.
+pub(crate) fn file_text(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+    let null = || StringViewArray::new_null(column.len());
+    Ok(Arc::new(Column::new(column)?.texts().unwrap_or_else(null)))
+}
+
+/// Whether times are written as they are: without a time zone, or with that of UTC.
+fn is_utc(zone: &Option<Arc<str>>) -> bool {
+    zone.as_deref().is_none_or(|zone| matches!(zone, "UTC" | "+00:00" | "Z"))
+}
+
+fn is_binary(kind: &DataType) -> bool {
+    matches!(kind, DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_))
+}
+
+/// Bytes as PostgreSQL writes them: `\\x48656c6c6f`.
+fn hexadecimal(column: &ArrayRef) -> Result<StringViewArray, ArrowError> {
+    let bytes = cast(column, &DataType::BinaryView)?;
+    let mut texts = StringViewBuilder::with_capacity(bytes.len());
+    for value in bytes.as_binary_view() {
+        texts.append_option(value.map(|value| format!("\\x{}", hex::encode(value))));
+    }
+    Ok(texts.finish())
 }
 
 /// Appends the lowest `length` bytes: all sixteen are copied at once, and `length` of them kept.

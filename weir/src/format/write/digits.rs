@@ -45,24 +45,25 @@ pub(crate) fn days(values: &Date32Array) -> StringViewArray {
 }
 
 /// Times since 1970-01-01, as `2022-01-31T23:59:59.123456`, with a fraction of 0, 3, 6 or 9 digits; in units of
-/// `1 / units` of a second. Years outside 0 to 9999 give wrong texts.
-pub(crate) fn times(values: &[i64], nulls: Option<&NullBuffer>, units: i64) -> StringViewArray {
+/// `1 / units` of a second, with a `Z` if they are `in_utc`. Years outside 0 to 9999 give wrong texts.
+pub(crate) fn times(values: &[i64], nulls: Option<&NullBuffer>, units: i64, in_utc: bool) -> StringViewArray {
     texts(values, nulls, |time, text| {
+        if in_utc {
+            text.byte(b'Z');
+        }
         let nanoseconds = time.rem_euclid(units) * (1_000_000_000 / units);
         let seconds = time.div_euclid(units);
-        let fraction = [(3, 1_000_000), (6, 1_000), (9, 1)].into_iter().find(|(_, unit)| nanoseconds % unit == 0);
-        if let Some((digits, unit)) = fraction.filter(|_| nanoseconds > 0) {
-            text.padded((nanoseconds / unit) as u64, digits);
-            text.byte(b'.');
-        }
-        let second = seconds.rem_euclid(SECONDS_OF_DAY) as u64;
-        text.padded(second % 60, 2);
-        text.byte(b':');
-        text.padded(second / 60 % 60, 2);
-        text.byte(b':');
-        text.padded(second / 3_600, 2);
+        text.clock(seconds.rem_euclid(SECONDS_OF_DAY) as u64, nanoseconds);
         text.byte(b'T');
         text.day(seconds.div_euclid(SECONDS_OF_DAY) as i32);
+    })
+}
+
+/// Times of day in microseconds, as `23:59:59.123456`.
+pub(crate) fn times_of_day(values: &[i64], nulls: Option<&NullBuffer>) -> StringViewArray {
+    texts(values, nulls, |time, text| {
+        let time = time.rem_euclid(SECONDS_OF_DAY * 1_000_000);
+        text.clock((time / 1_000_000) as u64, time % 1_000_000 * 1_000);
     })
 }
 
@@ -149,6 +150,21 @@ impl Text {
         }
     }
 
+    /// A second of a day and its fraction.
+    #[inline(always)]
+    fn clock(&mut self, second: u64, nanoseconds: i64) {
+        let fraction = [(3, 1_000_000), (6, 1_000), (9, 1)].into_iter().find(|(_, unit)| nanoseconds % unit == 0);
+        if let Some((digits, unit)) = fraction.filter(|_| nanoseconds > 0) {
+            self.padded((nanoseconds / unit) as u64, digits);
+            self.byte(b'.');
+        }
+        self.padded(second % 60, 2);
+        self.byte(b':');
+        self.padded(second / 60 % 60, 2);
+        self.byte(b':');
+        self.padded(second / 3_600, 2);
+    }
+
     #[inline(always)]
     fn day(&mut self, day: i32) {
         let (year, month, day) = calendar::date(day);
@@ -165,7 +181,9 @@ mod tests {
     use super::*;
     use std::sync::Arc;
 
-    use datafusion::arrow::array::{ArrayRef, AsArray, TimestampMicrosecondArray, TimestampNanosecondArray};
+    use datafusion::arrow::array::{
+        ArrayRef, AsArray, Time64MicrosecondArray, TimestampMicrosecondArray, TimestampNanosecondArray,
+    };
     use datafusion::arrow::compute::cast;
     use datafusion::arrow::datatypes::DataType;
     use proptest::prelude::*;
@@ -200,10 +218,14 @@ mod tests {
             prop_assert_eq!(days(&dates), by_arrow(Arc::new(dates)));
             let time = time - time.rem_euclid(10_i64.pow(rounded_to));
             let microseconds = TimestampMicrosecondArray::from(vec![Some(time), None]);
-            let written = times(microseconds.values(), microseconds.nulls(), 1_000_000);
-            prop_assert_eq!(written, by_arrow(Arc::new(microseconds)));
+            let written = times(microseconds.values(), microseconds.nulls(), 1_000_000, false);
+            prop_assert_eq!(written, by_arrow(Arc::new(microseconds.clone())));
+            let written = times(microseconds.values(), microseconds.nulls(), 1_000_000, true);
+            prop_assert_eq!(written, by_arrow(Arc::new(microseconds.with_timezone("UTC"))));
             let nanoseconds = TimestampNanosecondArray::from(vec![time]);
-            prop_assert_eq!(times(nanoseconds.values(), None, 1_000_000_000), by_arrow(Arc::new(nanoseconds)));
+            prop_assert_eq!(times(nanoseconds.values(), None, 1_000_000_000, false), by_arrow(Arc::new(nanoseconds)));
+            let of_day = Time64MicrosecondArray::from(vec![Some(time.rem_euclid(86_400_000_000)), None]);
+            prop_assert_eq!(times_of_day(of_day.values(), of_day.nulls()), by_arrow(Arc::new(of_day)));
         }
     }
 
@@ -220,7 +242,8 @@ mod tests {
     fn values_outside_the_calendar_do_not_panic() {
         days(&Date32Array::from(vec![i32::MIN, i32::MAX]));
         for units in [1, 1_000, 1_000_000, 1_000_000_000] {
-            times(&[i64::MIN, i64::MAX], None, units);
+            times(&[i64::MIN, i64::MAX], None, units, true);
+            times_of_day(&[i64::MIN, i64::MAX], None);
         }
     }
 }

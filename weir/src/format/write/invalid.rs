@@ -1,13 +1,13 @@
-//! Values that a type can hold but a file cannot: dates outside the years 1 to 9999, and for JSON non-finite floating-
-//! point numbers.
+//! Values that a type can hold but a file cannot, or no source could read: dates outside the years 1 to 9999, times with
+//! a fraction of a microsecond, and for JSON non-finite floating-point numbers.
 
 use std::ops::RangeInclusive;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray};
 use datafusion::arrow::buffer::BooleanBuffer;
 use datafusion::arrow::datatypes::{
-    DataType, Date32Type, Date64Type, Float16Type, Float32Type, Float64Type, TimeUnit, TimestampMicrosecondType,
-    TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
+    DataType, Date32Type, Date64Type, Float16Type, Float32Type, Float64Type, Time64NanosecondType, TimeUnit,
+    TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
 };
 
 /// Why a value cannot be written.
@@ -17,6 +17,8 @@ pub(crate) enum InvalidValue {
     Year,
     /// NaN or an infinity.
     NotFinite,
+    /// A time with a fraction of a microsecond.
+    Nanoseconds,
 }
 
 /// 0001-01-01 to 9999-12-31, in days since 1970-01-01.
@@ -47,11 +49,12 @@ fn fast_check(column: &dyn Array, must_be_finite: bool) -> Option<InvalidValue> 
     match column.data_type() {
         DataType::Date32 => year(all(column.as_primitive::<Date32Type>().values(), |day| DAYS.contains(day))),
         DataType::Date64 => year(within(column.as_primitive::<Date64Type>().values(), 1_000)),
+        DataType::Time64(TimeUnit::Nanosecond) => nanoseconds(column.as_primitive::<Time64NanosecondType>().values()),
         DataType::Timestamp(unit, _) => year(match unit {
             TimeUnit::Second => within(column.as_primitive::<TimestampSecondType>().values(), 1),
             TimeUnit::Millisecond => within(column.as_primitive::<TimestampMillisecondType>().values(), 1_000),
             TimeUnit::Microsecond => within(column.as_primitive::<TimestampMicrosecondType>().values(), 1_000_000),
-            TimeUnit::Nanosecond => within(column.as_primitive::<TimestampNanosecondType>().values(), 1_000_000_000),
+            TimeUnit::Nanosecond => return nanoseconds(column.as_primitive::<TimestampNanosecondType>().values()),
         }),
         DataType::Float16 if must_be_finite => {
             finite(all(column.as_primitive::<Float16Type>().values(), |value| value.is_finite()))
@@ -103,6 +106,11 @@ fn within(times: &[i64], units: i64) -> bool {
     all(times, |time| (first..=last).contains(time))
 }
 
+/// Times between 1677 and 2262, which may be no whole number of microseconds.
+fn nanoseconds(times: &[i64]) -> Option<InvalidValue> {
+    (!all(times, |time| time % 1000 == 0)).then_some(InvalidValue::Nanoseconds)
+}
+
 /// Whether all values pass; checks every one, without a branch.
 fn all<T>(values: &[T], is_so: impl Fn(&T) -> bool) -> bool {
     values.iter().fold(true, |so, value| so & is_so(value))
@@ -142,8 +150,11 @@ mod tests {
         }
         let seconds: ArrayRef = Arc::new(TimestampSecondArray::from(vec![SECONDS.start() - 1]));
         assert_eq!(invalid_value(&seconds, None, false), Some(InvalidValue::Year));
-        let nanoseconds: ArrayRef = Arc::new(TimestampNanosecondArray::from(vec![i64::MIN, i64::MAX]));
+        let whole = |time: i64| time - time % 1000;
+        let nanoseconds: ArrayRef = Arc::new(TimestampNanosecondArray::from(vec![whole(i64::MIN), whole(i64::MAX)]));
         assert_eq!(invalid_value(&nanoseconds, None, false), None, "all of them are within 1677 and 2262");
+        let nanoseconds: ArrayRef = Arc::new(TimestampNanosecondArray::from(vec![1000, 1001]));
+        assert_eq!(invalid_value(&nanoseconds, None, false), Some(InvalidValue::Nanoseconds));
     }
 
     #[test]

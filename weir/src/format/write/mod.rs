@@ -18,7 +18,7 @@ use datafusion::arrow::buffer::BooleanBuffer;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::arrow::error::ArrowError;
 
-pub(crate) use column::{Column, MAX_ROOM, push_lowest, push_plain};
+pub(crate) use column::{Column, MAX_ROOM, file_text, push_lowest, push_plain};
 pub(crate) use compressed::{GZIP_LEVEL, TextFile, ZSTD_LEVEL};
 pub(crate) use invalid::{InvalidValue, invalid_value};
 pub(crate) use merge::merge;

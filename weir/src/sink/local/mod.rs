@@ -174,6 +174,10 @@ pub(super) fn check_values(
                 format!("column `{name}` has NaN or an infinity, which JSON cannot hold"),
                 format!("reject such rows with the rule `{{finite: {column}}}`, or make them null in the model"),
             ),
+            InvalidValue::Nanoseconds => (
+                format!("column `{name}` has a time with a fraction of a microsecond, which no source could read"),
+                format!("cut it off in the model: `date_trunc('microsecond', {column})`"),
+            ),
             InvalidValue::Year => (
                 format!("column `{name}` has a date outside the years 1 to 9999, which no source could read"),
                 format!("reject such rows with the rule `date_part('year', {column}) between 1 and 9999`"),

@@ -140,10 +140,6 @@ fn check_format(task: &Task, spec: &SourceSpec, files: &FilesSpec) -> Result<(),
             task.error(chosen, "`snappy` is only for Parquet files"),
             "specify `none`, `gzip` or `zstd`, or remove it to go by the suffix of each file name",
         ),
-        (Format::Parquet, None) if !spec.null_values.is_empty() => (
-            task.error(&files.path, "`null_values` is not for Parquet files: they have their own nulls"),
-            "remove `null_values`, and use nullif() in SQL",
-        ),
         _ => return Ok(()),
     };
     Err(error.with_help(help))

@@ -111,9 +111,14 @@ fn reading(column: &Column, there: &FoundColumn) -> Option<Reading> {
         (Kind::Timestamp, Kind::TimestampTz) => {
             read(format!("({name} at time zone 'UTC')"), true, Some(Compared::Moment))
         }
-        (Kind::Text, Kind::Text | Kind::Varchar(_)) => read(name.clone(), false, Some(Compared::Text)),
-        // The text form of any other value, in the forms that the session fixes.
-        (Kind::Text, _) => read(name.clone(), false, None),
+        // With its offset, without which a time is no moment.
+        (Kind::TimestampTz, Kind::TimestampTz) => read(format!("({name} at time zone 'UTC')::text || 'Z'"), true, None),
+        (Kind::Bytes, Kind::Bytes) => read(name.clone(), true, None),
+        (Kind::Text, Kind::Text | Kind::Varchar(_)) if !column.form.can_reject() => {
+            read(name.clone(), false, Some(Compared::Text))
+        }
+        // The text form of any other value, in the forms that the session fixes. UUIDs and documents are checked here.
+        (Kind::Text, _) => read(name.clone(), column.form.can_reject(), None),
         (Kind::Numeric(_), Kind::Numeric(None)) => read(name.clone(), true, Some(Compared::Number)),
         (Kind::Integer | Kind::BigInt | Kind::Numeric(_), _) => match declared.takes(&there.kind) {
             Fit::All => {
@@ -144,7 +149,7 @@ mod tests {
 
     fn read(declared: &str, kind: &str, type_name: &str) -> Option<(String, bool)> {
         let declared: crate::task::SqlType = declared.parse().unwrap();
-        let column = Column::plain("c", declared.arrow());
+        let column = Column::typed("c", declared);
         reading(&column, &found(kind, type_name)).map(|reading| (reading.selected, reading.may_be_invalid))
     }
 
@@ -177,6 +182,14 @@ mod tests {
             ("timestamp", "timestamp without time zone", plain(true)),
             ("timestamp", "timestamp with time zone", Some(("(\"c\" at time zone 'UTC')".to_owned(), true))),
             ("timestamp", "date", None),
+            (
+                "timestamptz",
+                "timestamp with time zone",
+                Some(("(\"c\" at time zone 'UTC')::text || 'Z'".to_owned(), true)),
+            ),
+            ("timestamptz", "timestamp without time zone", None),
+            ("binary", "bytea", plain(true)),
+            ("uuid", "text", plain(true)),
             ("string", "bytea", plain(false)),
         ] {
             assert_eq!(read(declared, kind, "builtin"), expected, "{kind} as {declared}");
