@@ -92,6 +92,25 @@ fn every_module_is_in_the_order_and_nothing_else_is() {
     assert_eq!(order().into_iter().collect::<BTreeSet<_>>(), modules);
 }
 
+/// A file that no module names is compiled by nobody.
+#[test]
+fn every_file_is_named_by_the_module_above_it() {
+    let is_named = |path: &&std::path::PathBuf| {
+        let (folder, name) = (path.parent().unwrap(), path.file_stem().unwrap().to_str().unwrap());
+        let (folder, name) = match name {
+            "lib" | "main" => return true,
+            "mod" => (folder.parent().unwrap(), folder.file_name().unwrap().to_str().unwrap()),
+            name => (folder, name),
+        };
+        let above =
+            ["mod.rs", "lib.rs", "main.rs"].map(|file| fs::read_to_string(folder.join(file)).unwrap_or_default());
+        above.concat().lines().any(|line| line.ends_with(&format!("mod {name};")))
+    };
+    let found = sources::files();
+    let unnamed: Vec<_> = found.iter().filter(|path| !is_named(path)).collect();
+    assert!(unnamed.is_empty(), "{unnamed:?}");
+}
+
 #[test]
 fn uses_are_found_in_every_form() {
     let text = "use crate::a::{B, c::D};\nuse crate::{e, f::{g, h}, i::J};\nlet x = crate::k::l();";

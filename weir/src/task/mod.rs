@@ -3,6 +3,7 @@
 //! Every mapping rejects unknown and duplicate keys. Every error names the file, the line, the column and, for a name,
 //! the nearest known one.
 
+mod column;
 mod dialect;
 mod file;
 mod moving;
@@ -32,6 +33,7 @@ use serde::Deserialize;
 use serde_json::json;
 use serde_saphyr::Spanned;
 
+pub use column::{ColumnFrom, ColumnSpec, OnInvalid};
 pub use dialect::{HeaderSpec, Headers, LineEnd, Quoting, RepeatedHeader};
 pub use output_files::OutputFilesSpec;
 pub(crate) use params::RUN_STARTED_AT;
@@ -41,8 +43,8 @@ pub use quality::{GateSpec, Keep, QualitySpec, Requirement, RuleSpec};
 pub use schedule::{RetriesSpec, ScheduleSpec, Span};
 pub use sink::{HistorySpec, Mode, OutputColumnSpec, Publish, Route, SchemaChanges, SinkSpec, TableSpec};
 pub use source::{
-    ColumnFrom, ColumnSpec, Compression, CursorSpec, FetchSpec, FilesSpec, Format, IfChanged, IfEmpty, IfMissing,
-    OnInvalid, PostgresSourceSpec, Read, SourceSpec, UnknownColumns,
+    Compression, CursorSpec, FetchSpec, FilesSpec, Format, IfChanged, IfEmpty, IfMissing, PostgresSourceSpec, Read,
+    SourceSpec, UnknownColumns,
 };
 pub use sql_type::SqlType;
 pub(crate) use sql_type::{UTC, type_name};

@@ -8,8 +8,8 @@ use schemars::transform::{Transform, transform_subschemas};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::Value;
 
+use super::column::LongColumn;
 use super::quality::LongRule;
-use super::source::LongColumn;
 use super::text::ColumnNames;
 use super::{
     ColumnSpec, Formats, HeaderSpec, Limit, OutputColumnSpec, ProjectSpec, Route, RuleSpec, Scalar, Span, SqlType,
