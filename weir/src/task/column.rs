@@ -62,7 +62,7 @@ impl ColumnSpec {
             ColumnFrom::Column => None,
             ColumnFrom::File => Some(("file", "string", self.sql_type == SqlType::String)),
             ColumnFrom::Line => Some(("line", "bigint", self.sql_type == SqlType::Bigint)),
-            ColumnFrom::Modified => Some(("modified", "timestamp", self.sql_type.is_timestamp())),
+            ColumnFrom::Modified => Some(("modified", "timestamp or timestamptz", self.sql_type.is_timestamp())),
             ColumnFrom::Folder => Some(("folder", "", true)),
         };
         match from {
@@ -99,7 +99,7 @@ pub enum ColumnFrom {
     File,
     /// The number of the row's first line in its file, or of its row in a Parquet file, from 1; a `bigint`.
     Line,
-    /// The time of the file's last change, in UTC; a `timestamp`.
+    /// The time of the file's last change, in UTC; a `timestamp` or `timestamptz`.
     Modified,
     /// The value of the folder `name=value` in the path of the file.
     Folder,

@@ -12,8 +12,8 @@ use super::source::{Compression, Format};
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "OutputFiles")]
 pub struct OutputFilesSpec {
-    /// The target folder: part files and `_SUCCESS` are written into it. Relative to the working directory. `${param}` is
-    /// replaced.
+    /// The target folder: part files and `_SUCCESS` are written into it. Relative to the folder of the task file, or to
+    /// `base_folder`. `${param}` is replaced.
     #[serde(default)]
     #[schemars(with = "Option<String>", example = &"${output}/orders")]
     pub path: Option<Spanned<String>>,

@@ -155,7 +155,8 @@ pub struct FetchSpec {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Files")]
 pub struct FilesSpec {
-    /// A path or a pattern (`*`, `?`, `[a-z]`, `**`); relative to the working directory. `${param}` is replaced.
+    /// A path or a pattern (`*`, `?`, `[a-z]`, `**`); relative to the folder of the task file, or to `base_folder`. `${param}` is
+    /// replaced.
     #[schemars(with = "String", example = &"${input}/*.csv")]
     pub path: Spanned<String>,
     /// The format of the files.
