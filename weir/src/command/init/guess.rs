@@ -193,19 +193,29 @@ impl Guess {
         match form {
             Form::TrueFalse => Guessed::plain(SqlType::Boolean),
             Form::Spelled(i) => {
-                let (yes, _) = SPELLINGS[i];
-                Guessed::text(&format!("true and false? then `COLUMN = '{yes}'` in the model"))
+                let (yes, no) = SPELLINGS[i];
+                Guessed::plain(SqlType::Boolean).with("true_values", vec![yes]).with("false_values", vec![no])
             }
             Form::Whole => Guessed::plain(SqlType::Bigint),
             Form::Point => Guessed::plain(self.point.sql_type()),
-            Form::Comma => Guessed::text("a number with a comma? then `replace` and a cast in the model"),
-            Form::Thousands => Guessed::text("a number with commas? then `replace` and a cast in the model"),
+            Form::Comma => {
+                let comma = Guessed::plain(self.comma.sql_type()).with("decimal_point", ",");
+                let comma = match self.comma.group {
+                    Some(group) => comma.with("thousands", group.to_string()),
+                    None => comma,
+                };
+                // Such as 1,234 in each row.
+                let is_either = self.forms.contains(&Form::Thousands) && self.thousands.group.is_some();
+                let either = "a number? then specify `decimal_point: \",\"` or `thousands: \",\"`";
+                if is_either { Guessed::text(either) } else { comma }
+            }
+            Form::Thousands => Guessed::plain(self.thousands.sql_type()).with("thousands", ","),
             Form::IsoDate => Guessed::plain(SqlType::Date),
             Form::IsoTime => Guessed::plain(SqlType::Timestamp),
-            Form::IsoInstant => Guessed::plain(SqlType::Timestamp),
+            Form::IsoInstant => Guessed::plain(SqlType::TimestampTz),
             Form::Date(i) => self.unless_ambiguous(Guessed::plain(SqlType::Date).with("format", DATES[i])),
             Form::Time(i) => self.unless_ambiguous(Guessed::plain(SqlType::Timestamp).with("format", TIMES[i])),
-            Form::Uuid => Guessed::plain(SqlType::String),
+            Form::Uuid => Guessed::plain(SqlType::Uuid),
         }
     }
 
@@ -355,12 +365,17 @@ mod tests {
         assert_eq!(guessed(&["1.5", "0.25", "3"]), "double");
         assert_eq!(guessed(&["2022-01-31", "2024-02-29"]), "date");
         assert_eq!(guessed(&["2022-01-31 23:59:59", "2022-01-31T00:00:00.123456"]), "timestamp");
-        assert_eq!(guessed(&["2022-01-31T23:59:59Z", "2022-01-31 00:00:00.5+08:00"]), "timestamp");
-        assert_eq!(guessed(&["7d4cA0e1-0000-4000-8000-0123456789ab"]), "string");
+        assert_eq!(guessed(&["2022-01-31T23:59:59Z", "2022-01-31 00:00:00.5+08:00"]), "timestamptz");
+        assert_eq!(guessed(&["7d4cA0e1-0000-4000-8000-0123456789ab"]), "uuid");
     }
 
     #[test]
     fn another_form_of_a_type_is_an_option() {
+        assert_eq!(guessed(&["Y", "N", "N"]), "boolean, true_values: [\"Y\"], false_values: [\"N\"]");
+        assert_eq!(guessed(&["12,75", "0,00"]), "decimal(18,2), decimal_point: \",\"");
+        assert_eq!(guessed(&["1.234,50", "0,00"]), "decimal(18,2), decimal_point: \",\", thousands: \".\"");
+        assert_eq!(guessed(&["1,234.50", "0.00"]), "decimal(18,2), thousands: \",\"");
+        assert_eq!(guessed(&["1,234,567", "5"]), "bigint, thousands: \",\"");
         assert_eq!(guessed(&["31/01/2022", "05/01/2022"]), "date, format: \"%d/%m/%Y\"");
         assert_eq!(guessed(&["31.01.2022 07:30"]), "timestamp, format: \"%d.%m.%Y %H:%M\"");
     }
@@ -379,8 +394,6 @@ mod tests {
             &["2022-02-30"],
             &["05/01/2022", "06/02/2022"],
             &["1,234", "5"],
-            &["Y", "N"],
-            &["12,75", "0,00"],
             &["2022-01-31 25:00:00"],
             &["1", "true"],
             &["Y", "Y"],
