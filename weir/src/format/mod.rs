@@ -74,6 +74,9 @@ pub(crate) fn compression_of_name(name: &str) -> Option<Compression> {
     match extension.to_ascii_lowercase().as_str() {
         "gz" => Some(Compression::Gzip),
         "zst" => Some(Compression::Zstd),
+        "bz2" => Some(Compression::Bzip2),
+        "xz" => Some(Compression::Xz),
+        "zip" => Some(Compression::Zip),
         _ => None,
     }
 }

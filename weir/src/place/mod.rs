@@ -1,10 +1,13 @@
 //! Where files are: found by a pattern, opened in one version, identified by content, moved to an archive.
 //!
-//! Each kind of file system is a module of its own, and a line in [`KINDS`]: `local`. `store` reads a file by ranges and
+//! Each kind of file system is a module of its own, and a line in [`KINDS`]: `local`, `stdin`. What arrives from the
+//! latter becomes a file in the scratch folder (`arriving`). `store` reads a file by ranges and
 //! `content` hashes it, whatever file system it is on.
 
+mod arriving;
 mod content;
 mod local;
+mod stdin;
 mod store;
 
 use std::fmt::Debug;
@@ -13,8 +16,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+pub(crate) use arriving::Arrival;
 pub(crate) use content::{has_grown, hashes};
 pub(crate) use local::found;
+pub(crate) use stdin::is_stdin;
 pub(crate) use store::{FoundFile, RangeReader, map, wait};
 
 use crate::error::Result;
@@ -28,7 +33,12 @@ pub(crate) trait FileSystem: Debug + Send + Sync {
 
     /// The files that match a pattern, sorted by name, without hidden ones. One that matches and cannot be accessed is an
     /// error: skipping it would lose its rows.
-    async fn find(&self, pattern: &str) -> Result<Vec<FoundFile>>;
+    async fn find(&self, pattern: &str, arrival: &Arrival<'_>) -> Result<Vec<FoundFile>>;
+
+    /// Whether to find the files is to read them, which only a run does.
+    fn arrives(&self) -> bool {
+        false
+    }
 
     /// A folder to which the files that match the pattern are moved once they are read. Fails if they would be found there
     /// again.
@@ -76,12 +86,12 @@ struct Kind {
 }
 
 /// All kinds of file systems.
-const KINDS: [Kind; 1] = [local::KIND];
+const KINDS: &[Kind] = &[local::KIND, stdin::KIND];
 
 /// The file system of a path or pattern.
 pub(crate) fn file_system(task: &Task, location: &str) -> Result<Arc<dyn FileSystem>, String> {
     let kind = KINDS.iter().find(|kind| (kind.holds)(location));
-    let known = || KINDS.iter().map(|kind| kind.name).collect::<Vec<_>>().join(" and ");
+    let known = || KINDS.iter().map(|kind| kind.name).collect::<Vec<_>>().join(", ");
     kind.map(|kind| (kind.open)(&task.project)).ok_or_else(|| format!("`{location}`: only {} can be read", known()))
 }
 

@@ -52,6 +52,16 @@ impl FoundFile {
         Self { held: held.map(Arc::new), is_local: true, ..self }
     }
 
+    /// The same file, by another key of the ledger.
+    pub(super) fn known_as(self, path: String) -> Self {
+        Self { path, ..self }
+    }
+
+    /// The file under another name, for messages and rows.
+    pub(crate) fn named(self, name: String) -> Self {
+        Self { name, ..self }
+    }
+
     /// Its size in bytes.
     pub(crate) fn size(&self) -> u64 {
         self.meta.size
@@ -142,16 +152,16 @@ pub(crate) fn wait<T>(answer: impl Future<Output = T>) -> T {
     }
 }
 
-/// Maps files on several threads at a time, on which they can be read.
+/// Maps files, or what is in them, on several threads at a time, on which they can be read.
 pub(crate) fn map<F: Borrow<FoundFile> + Sync, R: Send>(
     files: &[F],
-    work: impl Fn(&FoundFile) -> Result<R> + Sync,
+    work: impl Fn(&F) -> Result<R> + Sync,
 ) -> Result<Vec<R>> {
     let is_local = files.iter().all(|file| file.borrow().is_local);
     let runtime = (!is_local).then(tokio::runtime::Handle::current);
     threads::map(files, |file| {
         let _runtime = runtime.as_ref().map(tokio::runtime::Handle::enter);
-        work(file.borrow())
+        work(file)
     })
 }
 

@@ -162,7 +162,12 @@ impl Task {
     }
 
     fn located(&self, at: &Spanned<String>, path: String, escape: fn(&str) -> String) -> Result<String> {
-        if path.contains("://") || Path::new(&path).is_absolute() || self.params.begins_with_given(&at.value) {
+        let is_stdin = path == "-";
+        if is_stdin
+            || path.contains("://")
+            || Path::new(&path).is_absolute()
+            || self.params.begins_with_given(&at.value)
+        {
             return Ok(path);
         }
         let base = self.spec.base_folder.as_ref().map(|base| self.params.fill(&self.source, base)).transpose()?;

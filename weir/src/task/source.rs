@@ -155,13 +155,14 @@ pub struct FetchSpec {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Files")]
 pub struct FilesSpec {
-    /// A path or a pattern (`*`, `?`, `[a-z]`, `**`); relative to the folder of the task file, or to `base_folder`. `${param}` is
-    /// replaced.
+    /// A path or a pattern (`*`, `?`, `[a-z]`, `**`), relative to the folder of the task file, or to `base_folder`; `-` for
+    /// standard input. `${param}` is replaced.
     #[schemars(with = "String", example = &"${input}/*.csv")]
     pub path: Spanned<String>,
     /// The format of the files.
     pub format: Format,
-    /// The compression of the files. Default: by the suffix of each file name (`.gz`, `.zst`).
+    /// The compression of the files. Default: by the suffix of each file name (`.gz`, `.zst`, `.bz2`, `.xz`, `.zip`, in any
+    /// case).
     #[serde(default)]
     #[schemars(with = "Option<Compression>")]
     pub compression: Option<Spanned<Compression>>,
@@ -371,6 +372,12 @@ pub enum Compression {
     Zstd,
     /// Snappy, inside Parquet files.
     Snappy,
+    /// bzip2; it can be read.
+    Bzip2,
+    /// xz; it can be read.
+    Xz,
+    /// A zip archive, each of whose members is a file; it can be read.
+    Zip,
 }
 
 /// Which of the matching files a run reads.

@@ -192,7 +192,9 @@ async fn check_source(
     let spec = task.spec.sources.get(source.name()).map(|spec| &spec.value);
     match source.open(opening).await {
         Err(error) => findings.problem(&about, &error),
-        Ok(opened) if opened.files.is_empty() && spec.is_some_and(|spec| spec.files.is_some()) => {
+        Ok(opened)
+            if opened.files.is_empty() && opened.table.is_some() && spec.is_some_and(|spec| spec.files.is_some()) =>
+        {
             let message = opened.nothing_to_do.unwrap_or_else(|| format!("{}: no file matches", opened.summary));
             findings.warn(&about, message, "check the path, if files are expected");
         }

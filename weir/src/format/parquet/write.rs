@@ -9,7 +9,7 @@ use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef,
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::{Compression as Codec, GzipLevel, ZstdLevel};
-use parquet::errors::Result;
+use parquet::errors::{ParquetError, Result};
 use parquet::file::properties::WriterProperties;
 
 use crate::format::write::{GZIP_LEVEL, Output, ZSTD_LEVEL};
@@ -120,6 +120,9 @@ pub(crate) fn properties(
     let codec = match compression {
         Compression::None => Codec::UNCOMPRESSED,
         Compression::Snappy => Codec::SNAPPY,
+        Compression::Bzip2 | Compression::Xz | Compression::Zip => {
+            return Err(ParquetError::General("a Parquet file cannot have this compression".to_owned()));
+        }
         Compression::Gzip => Codec::GZIP(GzipLevel::try_new(level.map_or(GZIP_LEVEL, u32::from))?),
         Compression::Zstd => Codec::ZSTD(ZstdLevel::try_new(level.map_or(ZSTD_LEVEL, i32::from))?),
     };

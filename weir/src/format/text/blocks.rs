@@ -7,7 +7,8 @@ use bytes::Bytes;
 use memchr::{memchr, memchr_iter};
 
 use super::charset::Charset;
-use super::stream::{Codec, OpenText, TextStream};
+use super::stream::{OpenText, TextStream};
+use super::unpack::Codec;
 use crate::error::Result;
 use crate::place::FoundFile;
 
@@ -29,7 +30,7 @@ pub(crate) struct Text {
 #[derive(Debug, Clone)]
 pub(crate) enum TextPlace {
     /// A file, its compression and its encoding. All offsets are in the text in UTF-8.
-    File { file: FoundFile, codec: Codec, charset: Option<Charset> },
+    File { file: Box<FoundFile>, codec: Codec, charset: Option<Charset> },
     /// Another origin, which returns the text from beginning to end.
     Stream(Arc<dyn OpenText>),
 }

@@ -4,7 +4,8 @@ use std::fmt;
 
 use encoding_rs::{Decoder, DecoderResult, EncoderResult, Encoding, REPLACEMENT, UTF_8, UTF_16BE, UTF_16LE};
 
-use super::stream::{Decompressed, Fill};
+use super::stream::Fill;
+use super::unpack::Decompressed;
 use crate::error::{Error, Result};
 
 /// Bytes that are decoded at once.

@@ -7,12 +7,15 @@
 mod blocks;
 mod charset;
 mod lines;
+mod members;
 mod stream;
+mod unpack;
 mod views;
 
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Borrow;
 use std::fmt::Debug;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,6 +28,7 @@ use datafusion::error::Result as QueryResult;
 use memchr::memchr_iter;
 
 use super::columns::{Declared, ReadColumns};
+use super::compression_of_name;
 use super::empty::no_content;
 use super::file_columns::{FileColumns, fill_default};
 use super::scan::{Pushed, Rows, Scan};
@@ -37,7 +41,8 @@ pub(crate) use blocks::RecordEnds;
 use blocks::{Block, Cursor, Text, TextPlace};
 pub(crate) use charset::Charset;
 use lines::FileLines;
-pub(crate) use stream::{Codec, Fill, OpenText, TextStream};
+pub(crate) use stream::{Fill, OpenText, TextStream};
+pub(crate) use unpack::Codec;
 pub(crate) use views::{Views, finish, view};
 
 /// Bytes per block: large enough that handing it out costs nothing, small enough that a
@@ -183,8 +188,9 @@ impl<F: TextFormat> TextFiles<F> {
         options: TextOptions,
     ) -> Result<Self> {
         let line_end = format.line_end();
-        let opened = place::map(&found, |file| {
-            let (codec, charset) = (Codec::of(&file.name, options.compression), options.charset);
+        let texts = texts_of(found, options.compression)?;
+        let opened = place::map(&texts, |TextOf { file, codec }| {
+            let (codec, charset) = (*codec, options.charset);
             if file.size() == 0 {
                 return no_content(&file.name, F::IF_EMPTY, options.if_empty).map(|()| None);
             }
@@ -200,7 +206,7 @@ impl<F: TextFormat> TextFiles<F> {
                 data_start: data_start as u64,
                 header_lines: memchr_iter(line_end, header).count() as u64,
                 name: file.name.clone(),
-                place: TextPlace::File { file: file.clone(), codec, charset },
+                place: TextPlace::File { file: Box::new(file.clone()), codec, charset },
             };
             let file_columns = FileColumns::of(file, &declared, |column| F::has(&layout, column))?;
             Ok(Some((text, (layout, file_columns))))
@@ -220,14 +226,60 @@ fn is_empty(file: &FoundFile, codec: Codec, stream: &mut TextStream) -> Result<b
     Ok(is_whole && head.len() == byte_order_mark(&head))
 }
 
+/// A text in a file.
+struct TextOf {
+    /// Its name has that of the archive that it is in.
+    file: FoundFile,
+    codec: Codec,
+}
+
+impl Borrow<FoundFile> for TextOf {
+    fn borrow(&self) -> &FoundFile {
+        &self.file
+    }
+}
+
+/// The texts in files: one in each, or the members of an archive.
+fn texts_of(found: Vec<FoundFile>, declared: Option<Compression>) -> Result<Vec<TextOf>> {
+    let mut texts = Vec::with_capacity(found.len());
+    for file in found {
+        if declared.or_else(|| compression_of_name(&file.name)) == Some(Compression::Zip) {
+            for (name, member) in members::members(&file)? {
+                let name = format!("{}/{name}", file.name);
+                texts.push(TextOf { file: file.clone().named(name), codec: Codec::Member(member) });
+            }
+        } else {
+            let codec = Codec::of(&file.name, declared);
+            texts.push(TextOf { file, codec });
+        }
+    }
+    Ok(texts)
+}
+
 /// Rejects a text that is clearly not UTF-8.
 pub(crate) fn check_text(head: &[u8], name: &str) -> Result<()> {
     if let Some(utf_16) = charset::utf_16_of(head) {
         let help = format!("specify `encoding: {utf_16}` next to its path");
         return Err(Error::input(name, "is UTF-16, not UTF-8", help));
     }
-    let packed: [(&[u8], &str, &str); 2] = [(b"\x1f\x8b", "gzip", ".gz"), (b"\x28\xb5\x2f\xfd", "zstd", ".zst")];
-    match packed.iter().find(|(magic, ..)| head.starts_with(magic)) {
+    let packed: [(&[u8], &str, &str); 5] = [
+        (b"\x1f\x8b", "gzip", ".gz"),
+        (b"\x28\xb5\x2f\xfd", "zstd", ".zst"),
+        (b"1AY&SY", "bzip2", ".bz2"),
+        (b"\xfd7zXZ\0", "xz", ".xz"),
+        (b"PK\x03\x04", "zip", ".zip"),
+    ];
+    // A file of bzip2 has its level before the mark of its first block.
+    let begins = |magic: &[u8]| match head.strip_prefix(b"BZh") {
+        Some(rest) => rest.get(1..).is_some_and(|rest| rest.starts_with(magic)),
+        None => head.starts_with(magic),
+    };
+    match packed.iter().find(|(magic, ..)| begins(magic)) {
+        Some((_, "zip", _)) => Err(Error::input(
+            name,
+            "is a zip archive, as Excel workbooks are",
+            "specify `compression: zip` next to the path, or the suffix .zip in its name; export the sheet of a workbook as CSV in UTF-8",
+        )),
         Some((_, codec, extension)) => Err(Error::input(
             name,
             format!("is compressed with {codec}"),
@@ -240,15 +292,8 @@ pub(crate) fn check_text(head: &[u8], name: &str) -> Result<()> {
 /// Rejects a file that is no text at all.
 fn check_kind(head: &[u8], name: &str) -> Result<()> {
     const UNPACK: &str = "unpack it, or compress it with gzip or Zstandard instead";
-    let kinds: [(&[u8], &str, &str); 6] = [
-        (b"BZh91AY&SY", "is compressed with bzip2", UNPACK),
-        (b"\xfd7zXZ\0", "is compressed with xz", UNPACK),
+    let kinds: [(&[u8], &str, &str); 3] = [
         (b"7z\xbc\xaf\x27\x1c", "is a 7z archive", UNPACK),
-        (
-            b"PK\x03\x04",
-            "is a zip archive, as Excel workbooks are",
-            "unpack it; export the sheet of a workbook as CSV in UTF-8",
-        ),
         (b"PAR1", "is a Parquet file", "specify `format: parquet`"),
         (b"%PDF-", "is a PDF document", "export its table as CSV"),
     ];

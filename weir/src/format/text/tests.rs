@@ -10,7 +10,7 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use proptest::prelude::*;
 
 use super::blocks::{Cursor, Text, TextPlace};
-use super::stream::Codec;
+use super::unpack::Codec;
 use crate::format::csv::Csv;
 use crate::format::jsonl::Jsonl;
 use crate::format::testing::{Reading, plain};
@@ -31,6 +31,17 @@ fn compressed(parts: &[&[u8]], codec: Codec) -> Vec<u8> {
             encoder.write_all(part).unwrap();
             encoder.finish().unwrap()
         }
+        Codec::Bzip2 => {
+            let mut encoder = bzip2::write::BzEncoder::new(vec![], bzip2::Compression::fast());
+            encoder.write_all(part).unwrap();
+            encoder.finish().unwrap()
+        }
+        Codec::Xz => {
+            let mut encoder = lzma_rust2::XzWriter::new(vec![], lzma_rust2::XzOptions::with_preset(0)).unwrap();
+            encoder.write_all(part).unwrap();
+            encoder.finish().unwrap()
+        }
+        Codec::Member(_) => unreachable!("an archive has its own test"),
     };
     parts.iter().flat_map(compress).collect()
 }
@@ -40,6 +51,9 @@ fn extension(codec: Codec) -> &'static str {
         Codec::Plain => "",
         Codec::Gzip => ".csv.gz",
         Codec::Zstd => ".CSV.ZST",
+        Codec::Bzip2 => ".csv.BZ2",
+        Codec::Xz => ".csv.xz",
+        Codec::Member(_) => ".zip",
     }
 }
 
@@ -51,7 +65,7 @@ proptest! {
         let text = format!("c0,c1\n{}", lines.join("\n"));
         let plain = Reading::texts(2).cut(block_bytes, partitions).read::<Csv>(text.as_bytes()).unwrap().sorted();
         let (first, second) = text.as_bytes().split_at(cut.min(text.len()));
-        for codec in [Codec::Gzip, Codec::Zstd] {
+        for codec in [Codec::Gzip, Codec::Zstd, Codec::Bzip2, Codec::Xz] {
             let reading = Reading { extension: extension(codec), ..Reading::texts(2).cut(block_bytes, partitions) };
             let outcome = reading.read::<Csv>(&compressed(&[first, second], codec)).unwrap().sorted();
             prop_assert_eq!(&outcome, &plain);
@@ -61,7 +75,7 @@ proptest! {
 
 #[test]
 fn compressed_json_is_read_too() {
-    for codec in [Codec::Gzip, Codec::Zstd] {
+    for codec in [Codec::Gzip, Codec::Zstd, Codec::Bzip2, Codec::Xz] {
         let reading = Reading { extension: extension(codec), ..Reading::texts(1) };
         let outcome = reading.read::<Jsonl>(&compressed(&[b"{\"c0\":1}\n{\"c", b"0\":2}"], codec)).unwrap();
         assert_eq!(plain(&outcome.rows), [["1"], ["2"]]);
@@ -72,7 +86,7 @@ fn compressed_json_is_read_too() {
 fn a_compressed_file_that_is_cut_short_or_damaged_is_an_error_that_names_it() {
     let text: String = (0..40_000).map(|i| format!("{i},{}\n", i * 7919 % 10_007)).collect();
     let text = format!("c0,c1\n{text}");
-    for codec in [Codec::Gzip, Codec::Zstd] {
+    for codec in [Codec::Gzip, Codec::Zstd, Codec::Bzip2, Codec::Xz] {
         let reading = Reading { extension: extension(codec), ..Reading::texts(2) };
         let whole = compressed(&[text.as_bytes()], codec);
         let mut damaged = whole.clone();
@@ -87,8 +101,54 @@ fn a_compressed_file_that_is_cut_short_or_damaged_is_an_error_that_names_it() {
 
 #[test]
 fn a_compressed_file_without_its_suffix_is_detected() {
-    let error = Reading::texts(1).read::<Csv>(&compressed(&[b"c0\n"], Codec::Gzip)).unwrap_err();
-    assert_eq!(error.to_string(), "0: is compressed with gzip");
+    for (codec, name) in [(Codec::Gzip, "gzip"), (Codec::Zstd, "zstd"), (Codec::Bzip2, "bzip2"), (Codec::Xz, "xz")] {
+        let error = Reading::texts(1).read::<Csv>(&compressed(&[b"c0\n"], codec)).unwrap_err();
+        assert_eq!(error.to_string(), format!("0: is compressed with {name}"));
+    }
+}
+
+/// An archive of files with these names and texts.
+fn archive(members: &[(&str, &str)], is_packed: bool) -> Vec<u8> {
+    let method = if is_packed { rawzip::CompressionMethod::DEFLATE } else { rawzip::CompressionMethod::STORE };
+    let mut out = Vec::new();
+    let mut archive = rawzip::ZipArchiveWriter::new(&mut out);
+    for (name, text) in members {
+        let (mut entry, config) = archive.new_file(name).compression_method(method).start().unwrap();
+        let packed: Box<dyn Write> = match is_packed {
+            true => Box::new(flate2::write::DeflateEncoder::new(&mut entry, flate2::Compression::default())),
+            false => Box::new(&mut entry),
+        };
+        let mut writer = config.wrap(packed);
+        writer.write_all(text.as_bytes()).unwrap();
+        let (packed, descriptor) = writer.finish().unwrap();
+        drop(packed);
+        entry.finish(descriptor).unwrap();
+    }
+    archive.finish().unwrap();
+    out
+}
+
+#[test]
+fn each_member_of_an_archive_is_a_file() {
+    let reading = Reading { extension: ".ZIP", ..Reading::texts(1) };
+    for method in [false, true] {
+        let members = [("b/2.csv", "c0\n2\n\"\n"), ("1.csv", "c0\n1\n"), ("__MACOSX/._1.csv", "x"), (".hidden", "x")];
+        let whole = archive(&members, method);
+        let outcome = reading.read::<Csv>(&whole).unwrap();
+        assert_eq!(plain(&outcome.rows), [["1"], ["2"]]);
+        assert_eq!(outcome.rejected.len(), 1);
+        let error =
+            reading.read::<Csv>(&archive(&[("1.csv", "c0\n1\n"), ("readme.txt", "hello\n")], method)).unwrap_err();
+        assert!(error.to_string().starts_with("0.ZIP/readme.txt: "), "{error}");
+        let mut damaged = archive(&[("1.csv", "c0\n1111111111\n")], method);
+        damaged[40] ^= 1;
+        let error = reading.read::<Csv>(&damaged).unwrap_err().to_string();
+        assert!(error.starts_with("0.ZIP") && error.contains("damaged"), "{error}");
+        let error = reading.read::<Csv>(&whole[..whole.len() / 2]).unwrap_err().to_string();
+        assert!(error.starts_with("0.ZIP: its zip archive is damaged or truncated"), "{error}");
+    }
+    let error = reading.read::<Csv>(&archive(&[], false)).unwrap_err();
+    assert!(error.to_string().contains("is an archive without files"), "{error}");
 }
 
 #[test]
@@ -108,7 +168,7 @@ fn begun(folder: &std::path::Path, content: &[u8], codec: Codec) -> (std::path::
     std::fs::write(&path, content).unwrap();
     let mut file = FoundFile::at(&path);
     file.name = "in.csv".into();
-    let place = TextPlace::File { file, codec, charset: None };
+    let place = TextPlace::File { file: Box::new(file), codec, charset: None };
     let file = Text { name: "in.csv".into(), place, data_start: 0, header_lines: 0, estimated_rows: 0 };
     let mut cursor = Cursor::new([file].into(), Arc::new(Jsonl), 64, 1000);
     assert!(cursor.next().unwrap().is_some());

@@ -1,6 +1,6 @@
 //! The bytes of a text file, plain or compressed.
 
-use std::io::{Result, Write};
+use std::io::{ErrorKind, Result, Write};
 
 use flate2::write::GzEncoder;
 
@@ -30,7 +30,10 @@ impl TextFile {
     /// Begins a file.
     pub(crate) fn new(file: Box<dyn Output>, compression: Compression, level: Option<u8>) -> Result<Self> {
         let encoder = match compression {
-            Compression::None | Compression::Snappy => return Ok(Self::Plain(file)),
+            Compression::None => return Ok(Self::Plain(file)),
+            Compression::Snappy | Compression::Bzip2 | Compression::Xz | Compression::Zip => {
+                return Err(ErrorKind::Unsupported.into());
+            }
             Compression::Gzip => {
                 let level = level.map_or(GZIP_LEVEL, u32::from);
                 Encoder::Gzip(GzEncoder::new(file, flate2::Compression::new(level)))

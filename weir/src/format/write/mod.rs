@@ -108,15 +108,19 @@ pub(crate) fn can_hold(format: Format, kind: &DataType) -> bool {
 /// The levels that a compression has; none if it has no levels.
 pub(crate) fn levels_of(compression: Compression) -> Option<RangeInclusive<u8>> {
     match compression {
-        Compression::None | Compression::Snappy => None,
+        Compression::None | Compression::Snappy | Compression::Bzip2 | Compression::Xz | Compression::Zip => None,
         Compression::Gzip => Some(1..=9),
         Compression::Zstd => Some(1..=22),
     }
 }
 
-/// Whether files of a format can have a compression.
+/// Whether files of a format can be written with a compression.
 pub(crate) fn can_be_compressed(format: Format, compression: Compression) -> bool {
-    format == Format::Parquet || compression != Compression::Snappy
+    match compression {
+        Compression::None | Compression::Gzip | Compression::Zstd => true,
+        Compression::Snappy => format == Format::Parquet,
+        Compression::Bzip2 | Compression::Xz | Compression::Zip => false,
+    }
 }
 
 /// The error of a file that cannot be written.

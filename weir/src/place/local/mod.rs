@@ -12,14 +12,18 @@ use async_trait::async_trait;
 use futures::executor::block_on;
 use object_store::local::LocalFileSystem;
 
-use super::{Archive, FileSystem, FoundFile, Kind, Move};
+use super::stdin::is_stdin;
+use super::{Archive, Arrival, FileSystem, FoundFile, Kind, Move};
 use crate::error::{Error, Result};
 use crate::system::path_text::{kept, shown};
 use crate::system::{disk, threads};
 use archive::LocalArchive;
 
-pub(super) const KIND: Kind =
-    Kind { name: "local paths", holds: |location| !location.contains("://"), open: |_| Arc::new(LocalFiles) };
+pub(super) const KIND: Kind = Kind { name: "local paths", holds: is_local, open: |_| Arc::new(LocalFiles) };
+
+fn is_local(location: &str) -> bool {
+    !location.contains("://") && !is_stdin(location)
+}
 
 /// The local file system.
 #[derive(Debug)]
@@ -32,7 +36,7 @@ impl FileSystem for LocalFiles {
         valid.map_err(|error| format!("`{pattern}` is not a valid pattern: {error}"))
     }
 
-    async fn find(&self, pattern: &str) -> Result<Vec<FoundFile>> {
+    async fn find(&self, pattern: &str, _: &Arrival<'_>) -> Result<Vec<FoundFile>> {
         // On threads that are not the runtime's the store calls the file system itself; on those it would hand over each call.
         threads::map(&matching(pattern)?, |path| block_on(found(shown(path), path)))
     }

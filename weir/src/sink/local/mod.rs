@@ -47,7 +47,7 @@ pub(super) fn layout(
     by_name: Option<Compression>,
 ) -> Result<FileLayout> {
     let files = declared(name, spec)?;
-    let compression = compression(task, name, files, by_name).map_err(Box::new)?;
+    let compression = compression(task, name, spec, files, by_name).map_err(Box::new)?;
     check_options(task, name, files, compression).map_err(Box::new)?;
     let refused = |message: String, help: &str| Box::new(task.error(&spec.from, message).with_help(help));
     let what = if files.file.is_some() { "file" } else { "folder" };
@@ -129,14 +129,18 @@ fn check_options(task: &Task, name: &str, files: &OutputFilesSpec, compression: 
 fn compression(
     task: &Task,
     name: &str,
+    spec: &SinkSpec,
     files: &OutputFilesSpec,
     by_name: Option<Compression>,
 ) -> Result<Compression, TaskError> {
     let format = name_of(files.format);
     match (&files.compression, by_name) {
         (Some(chosen), _) if !can_be_compressed(files.format, chosen.value) => {
-            let message =
-                format!("sink `{name}`: {format} files cannot be compressed with Snappy, which only Parquet has");
+            let why = match chosen.value {
+                Compression::Snappy => "compressed with Snappy, which only Parquet has",
+                _ => "written with this compression, which can only be read",
+            };
+            let message = format!("sink `{name}`: {format} files cannot be {why}");
             Err(task.error(chosen, message).with_help("choose gzip, zstd or none"))
         }
         (Some(chosen), Some(told)) if files.format != Format::Parquet && chosen.value != told => {
@@ -146,6 +150,14 @@ fn compression(
         }
         (Some(chosen), _) => Ok(chosen.value),
         (None, _) if files.format == Format::Parquet => Ok(Compression::Snappy),
+        (None, Some(told)) if !can_be_compressed(files.format, told) => {
+            let message = format!("sink `{name}`: the name of its file tells a compression that can only be read");
+            let error = match &files.file {
+                Some(file) => task.error(file, message),
+                None => task.error(&spec.from, message),
+            };
+            Err(error.with_help("let the name end with .gz or .zst"))
+        }
         (None, told) => Ok(told.unwrap_or(Compression::None)),
     }
 }

@@ -22,17 +22,17 @@ pub(super) struct Choice {
 }
 
 impl FileSet {
-    /// Finds the files, and selects those that a run would read.
+    /// Selects those of the files that a run would read.
     ///
     /// A file is identified by its path. With an unchanged size and modification time it counts as read; otherwise its
     /// content decides. The content of a file that no run has read is not needed here: `inputs` reads it.
     pub(super) async fn choose(
         &self,
+        found: Vec<FoundFile>,
         key: &RunKey,
         ledger: Option<&mut Ledger>,
         is_stopped: &(dyn Fn() -> bool + Sync),
     ) -> Result<Choice> {
-        let found = self.find().await?;
         let before = match ledger.filter(|_| self.read == Read::New) {
             Some(ledger) => ledger.read_before(key, &self.source, &found)?,
             None => vec![None; found.len()],

@@ -12,7 +12,7 @@ use super::Source;
 use super::origin::{Opened, Opening, Origin};
 use crate::error::{Error, Result, number_of};
 use crate::format::{self, FileForm};
-use crate::place::{Archive, FileSystem, FoundFile, file_system};
+use crate::place::{Archive, Arrival, FileSystem, FoundFile, file_system, is_stdin};
 use crate::system::disk;
 use crate::task::{Compression, FilesSpec, Format, IfChanged, IfMissing, Read, SourceSpec, Task, TaskError};
 
@@ -40,10 +40,14 @@ impl FileSet {
         let pattern = task.data_pattern(&files.path)?;
         let refused = |message: String| Error::from(Box::new(task.error(&files.path, message)));
         let file_system = file_system(task, &pattern).map_err(|message| {
-            let help = "name local files; a program such as rclone, curl or a mounted folder brings others there";
+            let help = "a program such as rclone, or a mounted folder, brings files of other places to a local path";
             Box::new(task.error(&files.path, message).with_help(help))
         })?;
         file_system.check(&pattern).map_err(refused)?;
+        let all = task.spec.sources.values().filter_map(|source| source.value.files.as_ref());
+        if is_stdin(&pattern) && all.filter(|files| is_stdin(&files.path.value)).count() > 1 {
+            return Err(refused("standard input is read by two sources, and can be read once".to_owned()));
+        }
         check_format(task, spec, files).map_err(Box::new)?;
         Ok(Self {
             source: source.to_owned(),
@@ -58,8 +62,8 @@ impl FileSet {
     }
 
     /// The files that match now, sorted by name.
-    async fn find(&self) -> Result<Vec<FoundFile>> {
-        let files = self.file_system.find(&self.pattern).await?;
+    async fn find(&self, arrival: &Arrival<'_>) -> Result<Vec<FoundFile>> {
+        let files = self.file_system.find(&self.pattern, arrival).await?;
         if files.is_empty() && self.if_missing == IfMissing::Fail {
             return Err(Error::input(
                 disk::absolute(Path::new(&self.pattern)).display(),
@@ -76,7 +80,12 @@ impl FileSet {
 impl Origin for FileSet {
     async fn open(&self, source: &Source, opening: &mut Opening<'_>) -> Result<Opened> {
         let is_stopped = || opening.stop.is_wanted();
-        let choice = self.choose(opening.key, opening.ledger.as_deref_mut(), &is_stopped).await?;
+        if self.file_system.arrives() && opening.run.is_none() {
+            let summary = "is read when the task runs".to_owned();
+            return Ok(Opened { table: None, bytes: 0, summary, files: vec![], nothing_to_do: None });
+        }
+        let found = self.find(&Arrival { scratch: opening.scratch, stop: opening.stop }).await?;
+        let choice = self.choose(found, opening.key, opening.ledger.as_deref_mut(), &is_stopped).await?;
         let nothing_to_do = self.nothing_to_do(&choice)?;
         if let Some(run) = opening.run {
             if let Some(archive) = &self.archive {
@@ -138,7 +147,7 @@ fn check_format(task: &Task, spec: &SourceSpec, files: &FilesSpec) -> Result<(),
         }
         (Format::Csv | Format::Jsonl, Some(chosen)) if chosen.value == Compression::Snappy => (
             task.error(chosen, "`snappy` is only for Parquet files"),
-            "specify `none`, `gzip` or `zstd`, or remove it to go by the suffix of each file name",
+            "specify how the files are compressed, or remove it to go by the suffix of each file name",
         ),
         _ => return Ok(()),
     };
