@@ -84,8 +84,8 @@ fn a_run_can_die_at_every_point() {
         assert!(walk(&mut deliveries, None, errors, point) > 0, "{errors}{point}");
         missed.remove(point);
     }
-    // The test below dies there, and those of `compact` and `replace_folder`.
-    ["carried", "merged", "staged_whole"].iter().for_each(|point| _ = missed.remove(*point));
+    // The tests below die there, and those of `compact` and `replace_folder`.
+    ["carried", "file_marked", "merged", "staged_whole"].iter().for_each(|point| _ = missed.remove(*point));
     assert!(missed.is_empty(), "no run reached {missed:?}");
 }
 
@@ -102,6 +102,37 @@ fn the_recovery_of_a_dead_run_can_die_at_every_point_too() {
         for point in points {
             assert!(walk(&mut deliveries, Some(before), "", point) > 0, "{before}, then {point}");
         }
+    }
+}
+
+#[test]
+fn a_run_that_dies_while_files_are_renamed_leaves_each_whole_and_is_rolled_forward() {
+    let project = support::Project::empty();
+    project.file(
+        "task.yaml",
+        "
+        name: stock
+        sources: {a: {files: {path: in.csv, format: csv}, columns: {item: string}}}
+        sinks:
+          one: {from: a, mode: overwrite, files: {file: out/one.csv, format: csv}}
+          two: {from: a, mode: overwrite, files: {file: out/two.csv, format: csv}}
+    ",
+    );
+    let content = |name: &str| std::fs::read_to_string(project.path(&format!("out/{name}.csv"))).unwrap();
+    let deliver = |item: &str| project.file("in.csv", format!("item\n{item}\n"));
+    deliver("bolt");
+    project.run(&[]).ended(0, "done");
+    for (number, point) in ["file_marked", "published", "published:2"].into_iter().enumerate() {
+        let (before, item) = (content("one"), format!("nut{number}"));
+        let after = format!("item\n{item}\n");
+        deliver(&item);
+        let status = project.command(&["run", "--task-config", "task.yaml"]).env("WEIR_FAULT", point).output().unwrap();
+        assert_eq!(status.status.signal(), Some(9), "{point}");
+        for name in ["one", "two"] {
+            assert!([&before, &after].contains(&&content(name)), "{point}: {name}");
+        }
+        project.weir(&["recover", "--task-config", "task.yaml", "--retry"]).ended(0, "");
+        assert_eq!((content("one"), content("two")), (after.clone(), after), "{point}");
     }
 }
 
