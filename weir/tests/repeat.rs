@@ -223,7 +223,10 @@ fn append_without_read_new_is_refused() {
     let project = people();
     project.task("read: new\n    ", "");
     let ran = project.weir(&["validate", "--task-config", "task.yaml"]);
-    ran.ended(2, "sink `good`: `mode: append` needs a source with `read: new`: each run would add the same rows");
+    ran.ended(
+        2,
+        "sink `good`: `mode: append` needs a source with `read: new` or a `cursor` without `lag`: each run would",
+    );
     ran.ended(2, "task.yaml:19:5");
 }
 
