@@ -39,6 +39,8 @@ pub(crate) struct Column {
     pub(crate) header: String,
     /// Further names in the files: each file has one of them all.
     pub(crate) other_headers: Vec<String>,
+    /// The keys that lead to it in a JSON record, if it is in an object.
+    pub(crate) path: Vec<String>,
     /// Its position in the files, from 1, if that counts and not its name.
     pub(crate) position: Option<usize>,
     pub(crate) kind: DataType,
@@ -104,6 +106,7 @@ impl Column {
             name: name.to_owned(),
             header: name.to_owned(),
             other_headers: vec![],
+            path: vec![],
             position: None,
             form: Form::of(&kind),
             kind,
@@ -157,9 +160,11 @@ impl Column {
                 wrong(format!("its default `{text}` is not a {}", column.sql_type), help)
             })
         });
+        let header = column.path.as_ref().or(column.header.first());
         Ok(Self {
             name: name.to_owned(),
-            header: column.header.first().cloned().unwrap_or_else(|| name.to_owned()),
+            header: header.cloned().unwrap_or_else(|| name.to_owned()),
+            path: column.path.iter().flat_map(|path| path.split('.')).map(str::to_owned).collect(),
             other_headers: column.header.get(1..).unwrap_or_default().to_vec(),
             position: column.position.map(|position| position as usize),
             kind: column.sql_type.arrow(),

@@ -29,7 +29,7 @@ use std::sync::Arc;
 
 use columns::Declared;
 use csv::CsvForm;
-use jsonl::Jsonl;
+use jsonl::{Jsonl, RecordsPath};
 use parquet::ParquetFiles;
 use scan::{RowsTable, SourceTable};
 use text::{Charset, TextFiles, TextFormat, TextOptions};
@@ -50,6 +50,8 @@ pub(crate) struct FileForm {
     pub(crate) if_empty: Option<IfEmpty>,
     /// The encoding of text files, if it is not UTF-8.
     pub(crate) charset: Option<Charset>,
+    /// Where the records of JSON documents are.
+    pub(crate) records: RecordsPath,
     /// The form of CSV files.
     pub(crate) csv: CsvForm,
 }
@@ -57,14 +59,16 @@ pub(crate) struct FileForm {
 impl FileForm {
     /// The default form of a format.
     pub(crate) fn of(format: Format) -> Self {
-        Self { format, compression: None, if_empty: None, charset: None, csv: CsvForm::default() }
+        let records = RecordsPath::default();
+        Self { format, compression: None, if_empty: None, charset: None, records, csv: CsvForm::default() }
     }
 
     /// Reads the form of a source's files.
     pub(crate) fn take(task: &Task, files: &FilesSpec, if_empty: Option<IfEmpty>) -> Result<Self, TaskError> {
         csv::check_keys(task, files)?;
         let (charset, csv) = (csv::charset_of(task, &files.encoding)?, CsvForm::take(task, files)?);
-        Ok(Self { format: files.format, compression: files.compression(), if_empty, charset, csv })
+        let records = jsonl::records_of(task, files)?;
+        Ok(Self { format: files.format, compression: files.compression(), if_empty, charset, records, csv })
     }
 }
 
@@ -96,7 +100,8 @@ pub(crate) fn open(
     }
     let texts = Texts { found, form, declared, rejected, progress };
     match (form.format, form.csv.strict()) {
-        (Format::Jsonl, _) => texts.open(Jsonl),
+        (Format::Jsonl, _) => texts.open(Jsonl::default()),
+        (Format::Json, _) => texts.open(Jsonl::documents(form.records.clone())),
         (_, Some(strict)) => texts.open(strict),
         (_, None) => texts.open(form.csv.declared()),
     }

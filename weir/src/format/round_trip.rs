@@ -18,7 +18,7 @@ use super::csv::Csv;
 use super::jsonl::Jsonl;
 use super::testing::{Outcome, Reading, Row, rows};
 use super::write::{FileLayout, FileWriter, OutputColumn, SyncedFile};
-use crate::task::{Compression, Format, SqlType};
+use crate::task::{Compression, OutputFormat, SqlType};
 
 /// A column: its type in the task, and its values as the engine has them.
 type Written = (&'static str, ArrayRef);
@@ -28,7 +28,7 @@ fn sql_type(name: &str) -> SqlType {
 }
 
 /// Writes the columns and reads them back.
-fn read_back(format: Format, columns: &[Written]) -> Outcome {
+fn read_back(format: OutputFormat, columns: &[Written]) -> Outcome {
     let names: Vec<String> = (0..columns.len()).map(|i| format!("c{i}")).collect();
     let named = names.iter().zip(columns).map(|(name, (_, values))| (name.as_str(), values.clone(), true));
     let batch = RecordBatch::try_from_iter_with_nullable(named).unwrap();
@@ -56,8 +56,8 @@ fn read_back(format: Format, columns: &[Written]) -> Outcome {
     let typed = names.iter().zip(columns).map(|(name, (of, _))| Arc::new(Column::typed(name, sql_type(of))));
     reading.columns = typed.collect();
     match format {
-        Format::Csv => reading.query::<Csv>(&[&file], "select * from t"),
-        Format::Jsonl => reading.query::<Jsonl>(&[&file], "select * from t"),
+        OutputFormat::Csv => reading.query::<Csv>(&[&file], "select * from t"),
+        OutputFormat::Jsonl => reading.query::<Jsonl>(&[&file], "select * from t"),
         _ => reading.query_parquet(&[&file], "select * from t"),
     }
     .unwrap()
@@ -73,7 +73,7 @@ fn expected(columns: &[Written]) -> Vec<Row> {
     rows(&RecordBatch::try_from_iter_with_nullable(typed).unwrap())
 }
 
-const FORMATS: [Format; 3] = [Format::Csv, Format::Jsonl, Format::Parquet];
+const FORMATS: [OutputFormat; 3] = [OutputFormat::Csv, OutputFormat::Jsonl, OutputFormat::Parquet];
 
 /// 0001-01-01 to 9999-12-31, in microseconds since 1970.
 const MICROS: std::ops::Range<i64> = -62_135_596_800_000_000..253_402_300_800_000_000;

@@ -59,6 +59,11 @@ pub(crate) trait Rows: fmt::Debug + Send + Sync + 'static {
     /// Whether a value of the column may reject its row.
     fn can_reject(&self, column: usize) -> bool;
 
+    /// Checks what is only known when all rows were read.
+    fn check_read(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// Whether a scan can skip rows for which the filter does not hold. It may return some of them.
     fn can_push(&self, _filter: &Expr) -> bool {
         false
@@ -148,10 +153,11 @@ impl<R: Rows> SourceTable for RowsTable<R> {
         let scans = self.scans.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let begun: Vec<_> = scans.into_iter().filter(|scan| scan.has_begun()).collect();
         match begun.is_empty() {
-            true if R::ALL => self.shared(Some(&[]), Pushed::default())?.drain(stopped),
-            true => Ok(()),
-            false => begun.iter().try_for_each(|scan| scan.drain(stopped)),
+            true if R::ALL => self.shared(Some(&[]), Pushed::default())?.drain(stopped)?,
+            true => return Ok(()),
+            false => begun.iter().try_for_each(|scan| scan.drain(stopped))?,
         }
+        if stopped() { Ok(()) } else { Ok(self.rows.check_read()?) }
     }
 }
 

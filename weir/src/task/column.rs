@@ -17,6 +17,8 @@ pub struct ColumnSpec {
     pub format: Option<Formats>,
     /// The column's names in the files, if they differ from the name in the task: each file has one of them.
     pub header: Vec<String>,
+    /// Where its value is in a JSON record, if it is in an object: the keys, with dots between them.
+    pub path: Option<String>,
     /// The column's position in CSV files, from 1, if that counts and not its name.
     pub position: Option<u32>,
     /// Where its values come from.
@@ -44,6 +46,7 @@ impl ColumnSpec {
             sql_type,
             format: None,
             header: vec![],
+            path: None,
             position: None,
             from: ColumnFrom::default(),
             optional: false,
@@ -70,6 +73,7 @@ impl ColumnSpec {
             Some((from, ..)) if from != "folder" => {
                 let keys = [
                     ("header", !self.header.is_empty()),
+                    ("path", self.path.is_some()),
                     ("position", self.position.is_some()),
                     ("format", self.format.is_some()),
                     ("optional", self.optional),
@@ -80,6 +84,17 @@ impl ColumnSpec {
                 }
             }
             _ => {}
+        }
+        if let Some(path) = &self.path {
+            if !self.header.is_empty() {
+                return Err("`path` and `header` both say where its values are: specify one of the two".to_owned());
+            }
+            if self.from != ColumnFrom::Column {
+                return Err("`path` is for a column of the files: remove it, or `from`".to_owned());
+            }
+            if path.split('.').any(str::is_empty) {
+                return Err("`path` is a list of keys with dots between them, such as `user.name`".to_owned());
+            }
         }
         match self.default.is_some() && !self.optional {
             true => Err("`default` is the value where files lack the column: add `optional: true`".to_owned()),
@@ -132,6 +147,10 @@ pub(super) struct LongColumn {
     /// The column's name in the files, if it differs from the name in the task; or a list of names, of which each file has one.
     #[schemars(example = &"Amount (SGD)", example = json!(["Amount", "Amount (SGD)"]))]
     header: Option<ColumnNames>,
+    /// For JSON, where its value is within the record: the keys of the objects around it, with dots between them. Other keys
+    /// in these objects are ignored; null in place of an object is null.
+    #[schemars(example = &"user.name")]
+    path: Option<String>,
     /// The column's position in CSV files, from 1, instead of its name: for a column whose name is not unique, or that has none.
     #[schemars(range(min = 1), example = &3)]
     position: Option<u32>,
@@ -208,6 +227,7 @@ impl<'de> ShortOrLong<'de> for ColumnSpec {
             r#type: sql_type,
             format,
             header,
+            path,
             position,
             from,
             optional,
@@ -223,6 +243,7 @@ impl<'de> ShortOrLong<'de> for ColumnSpec {
             sql_type,
             format,
             header,
+            path,
             position,
             from,
             optional,

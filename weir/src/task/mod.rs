@@ -35,7 +35,7 @@ use serde_saphyr::Spanned;
 
 pub use column::{ColumnFrom, ColumnSpec, OnInvalid};
 pub use dialect::{HeaderSpec, Headers, LineEnd, Quoting, RepeatedHeader};
-pub use output_files::OutputFilesSpec;
+pub use output_files::{OutputFilesSpec, OutputFormat};
 pub(crate) use params::RUN_STARTED_AT;
 pub use params::{EnvironmentSpec, Param, ParamChoice, ParamSpec, Params};
 pub use project::{ConnectionSpec, Project, ProjectSpec, RetentionSpec};

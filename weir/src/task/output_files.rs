@@ -1,7 +1,7 @@
 //! `files:` of a sink: a folder of files, or one file.
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_saphyr::Spanned;
 
 use super::dialect::{LineEnd, Quoting};
@@ -22,7 +22,7 @@ pub struct OutputFilesSpec {
     #[schemars(with = "Option<String>", example = &"${output}/orders.csv")]
     pub file: Option<Spanned<String>>,
     /// The format of the files.
-    pub format: Format,
+    pub format: OutputFormat,
     /// The compression of the files. Default: none, except `snappy` for Parquet; for a `file` by the suffix of its name (`.gz`,
     /// `.zst`).
     #[serde(default)]
@@ -77,9 +77,39 @@ pub struct OutputFilesSpec {
     pub bom: Option<Spanned<bool>>,
 }
 
+/// The format of the files that a sink writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OutputFormat {
+    /// Comma-separated values in UTF-8 with a header line (RFC 4180).
+    Csv,
+    /// JSON Lines: one JSON object per line.
+    Jsonl,
+    /// Apache Parquet.
+    Parquet,
+}
+
+impl OutputFormat {
+    /// The suffix of the names of such files, without the dot.
+    pub fn extension(self) -> &'static str {
+        Format::from(self).extension()
+    }
+}
+
+/// What a source reads such files as.
+impl From<OutputFormat> for Format {
+    fn from(format: OutputFormat) -> Self {
+        match format {
+            OutputFormat::Csv => Self::Csv,
+            OutputFormat::Jsonl => Self::Jsonl,
+            OutputFormat::Parquet => Self::Parquet,
+        }
+    }
+}
+
 impl OutputFilesSpec {
     /// A folder of files.
-    pub fn folder(path: Spanned<String>, format: Format) -> Self {
+    pub fn folder(path: Spanned<String>, format: OutputFormat) -> Self {
         Self {
             path: Some(path),
             file: None,

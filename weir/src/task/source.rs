@@ -166,6 +166,11 @@ pub struct FilesSpec {
     #[serde(default)]
     #[schemars(with = "Option<Compression>")]
     pub compression: Option<Spanned<Compression>>,
+    /// For `json`, the key of the array of records, if it is in an object; with dots between the keys of several objects.
+    /// The records are then its elements. Default: a file is an array, or objects one after the other.
+    #[serde(default)]
+    #[schemars(with = "Option<String>", example = &"data.items")]
+    pub records: Option<Spanned<String>>,
     /// For CSV, what separates the columns: a character, several (`"||"`), or `tab`. Default: a comma.
     #[serde(default)]
     #[schemars(with = "Option<String>", example = &";")]
@@ -180,7 +185,7 @@ pub struct FilesSpec {
     #[serde(default)]
     #[schemars(with = "Option<String>", example = &r"\")]
     pub escape: Option<Spanned<String>>,
-    /// For CSV and JSON Lines, the encoding of the text, by a label of the WHATWG standard. What is no text in
+    /// For CSV and JSON, the encoding of the text, by a label of the WHATWG standard. What is no text in
     /// it rejects its row with `invalid_encoding`. Default: UTF-8.
     #[serde(default)]
     #[schemars(with = "Option<String>", example = &"windows-1252", example = &"utf-16")]
@@ -237,6 +242,7 @@ impl FilesSpec {
             path,
             format,
             compression: None,
+            records: None,
             delimiter: None,
             quote: None,
             escape: None,
@@ -278,6 +284,9 @@ pub enum Format {
     Csv,
     /// JSON Lines: one JSON object per line.
     Jsonl,
+    /// JSON documents: an array of objects, on one line or many, or objects one after the other; it can be read. The
+    /// number of a record takes the place of its line.
+    Json,
     /// Apache Parquet.
     Parquet,
 }
@@ -355,6 +364,7 @@ impl Format {
         match self {
             Self::Csv => "csv",
             Self::Jsonl => "jsonl",
+            Self::Json => "json",
             Self::Parquet => "parquet",
         }
     }

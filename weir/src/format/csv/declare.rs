@@ -147,8 +147,10 @@ pub(crate) fn charset_of(task: &Task, encoding: &Option<Spanned<String>>) -> Res
 
 /// Fails if a key is specified that is not for files of the format.
 pub(crate) fn check_keys(task: &Task, files: &FilesSpec) -> Result<(), TaskError> {
-    let (csv, text) = (&[Format::Csv][..], &[Format::Csv, Format::Jsonl][..]);
-    let named = &[Format::Csv, Format::Parquet][..];
+    let csv = &[Format::Csv][..];
+    let text = &[Format::Csv, Format::Jsonl, Format::Json][..];
+    let named = &[Format::Csv, Format::Jsonl, Format::Json, Format::Parquet][..];
+    refuse(task, files.format, "records", &files.records, &[Format::Json])?;
     refuse(task, files.format, "delimiter", &files.delimiter, csv)?;
     refuse(task, files.format, "quote", &files.quote, csv)?;
     refuse(task, files.format, "escape", &files.escape, csv)?;

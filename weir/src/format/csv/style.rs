@@ -196,16 +196,16 @@ fn escaped(text: &[u8], quote: u8, escape: Option<u8>, out: &mut Vec<u8>) {
 
 /// Fails if a key is specified that is not for files of the format.
 fn check_keys(task: &Task, files: &OutputFilesSpec) -> Result<(), TaskError> {
-    let csv = &[Format::Csv];
-    refuse(task, files.format, "delimiter", &files.delimiter, csv)?;
-    refuse(task, files.format, "quote", &files.quote, csv)?;
-    refuse(task, files.format, "escape", &files.escape, csv)?;
-    refuse(task, files.format, "encoding", &files.encoding, csv)?;
-    refuse(task, files.format, "header", &files.header, csv)?;
-    refuse(task, files.format, "line_end", &files.line_end, csv)?;
-    refuse(task, files.format, "null_text", &files.null_text, csv)?;
-    refuse(task, files.format, "quoting", &files.quoting, csv)?;
-    refuse(task, files.format, "bom", &files.bom, csv)
+    let (format, csv) = (files.format.into(), &[Format::Csv]);
+    refuse(task, format, "delimiter", &files.delimiter, csv)?;
+    refuse(task, format, "quote", &files.quote, csv)?;
+    refuse(task, format, "escape", &files.escape, csv)?;
+    refuse(task, format, "encoding", &files.encoding, csv)?;
+    refuse(task, format, "header", &files.header, csv)?;
+    refuse(task, format, "line_end", &files.line_end, csv)?;
+    refuse(task, format, "null_text", &files.null_text, csv)?;
+    refuse(task, format, "quoting", &files.quoting, csv)?;
+    refuse(task, format, "bom", &files.bom, csv)
 }
 
 impl Unwritable {

@@ -1,15 +1,16 @@
-//! JSON Lines: one object per line, its keys the columns' names.
+//! JSON Lines: one object per line, its keys the columns' names; and JSON documents, whose records become lines.
 //!
-//! A value is converted to its text, which is parsed as the column's type by the rules of CSV.
+//! A value is converted to its text, which is parsed as the column's type by the rules of CSV. `layout` has the keys
+//! that are read, `parse` reads lines by it, `documents` makes lines of documents.
 
+mod documents;
+mod found;
+mod layout;
 mod parse;
 pub(crate) mod write;
 
 #[cfg(test)]
 mod tests;
-
-use std::collections::HashMap;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use memchr::memrchr;
@@ -19,53 +20,46 @@ use super::text::{
     Beginning, HEAD_BYTES, Parsed, RecordEnds, Shape, TextFormat, TextStream, byte_order_mark, check_text,
 };
 use crate::error::{Error, Result};
-use crate::task::{ColumnFrom, IfEmpty};
+use crate::task::{FilesSpec, IfEmpty, Task, TaskError};
+use documents::Documents;
+pub(crate) use documents::RecordsPath;
+use found::FoundKeys;
+pub(crate) use layout::Layout;
 
-/// One JSON object per line.
+/// One JSON object per line, in the files or made of the documents in them.
 #[derive(Debug, Default)]
-pub(crate) struct Jsonl;
-
-/// The mapping of the keys of an object.
-#[derive(Debug, Clone)]
-pub(crate) struct Layout {
-    /// The keys of the declared columns.
-    keys: Arc<[String]>,
-    /// From a key to its index among them.
-    places: Arc<HashMap<String, usize>>,
-    /// The declared column of each key.
-    columns: Arc<[usize]>,
-    /// The column of each key among those that are read.
-    targets: Vec<Option<usize>>,
-    ignore_unknown: bool,
+pub(crate) struct Jsonl {
+    /// Where the records of documents are, if the files are no lines.
+    documents: Option<RecordsPath>,
+    found: FoundKeys,
 }
 
-impl Layout {
-    fn new(declared: &Declared) -> Self {
-        let of_columns = declared.columns.iter().enumerate().filter(|(_, column)| column.from == ColumnFrom::Column);
-        let (columns, keys): (Vec<usize>, Vec<String>) =
-            of_columns.map(|(index, column)| (index, column.header.clone())).unzip();
-        Self {
-            places: Arc::new(keys.iter().cloned().zip(0..).collect()),
-            targets: columns.iter().copied().map(Some).collect(),
-            columns: columns.into(),
-            keys: keys.into(),
-            ignore_unknown: declared.ignore_unknown,
-        }
+impl Jsonl {
+    /// The records of JSON documents: those of an array at a path, or else the elements of an array, or objects.
+    pub(crate) fn documents(path: RecordsPath) -> Self {
+        Self { documents: Some(path), ..Self::default() }
     }
+}
 
-    /// Adds further keys of the columns.
-    fn name_further(&mut self, declared: &Declared) {
-        let keys = self.columns.iter().map(|column| &declared.columns[*column].other_headers).zip(0..);
-        let further: Vec<_> = keys.flat_map(|(keys, i)| keys.iter().map(move |key| (key.clone(), i))).collect();
-        if !further.is_empty() {
-            let places = self.places.iter().map(|(key, i)| (key.clone(), *i));
-            self.places = Arc::new(places.chain(further).collect());
-        }
+/// Where the records of a source's documents are.
+pub(crate) fn records_of(task: &Task, files: &FilesSpec) -> Result<RecordsPath, TaskError> {
+    let Some(records) = &files.records else { return Ok(RecordsPath::default()) };
+    if records.value.split('.').any(str::is_empty) {
+        let error = task.error(records, "`records` is a list of keys with dots between them");
+        return Err(error.with_help("write it as in `records: data.items`; without it a file is an array"));
     }
+    Ok(records.value.split('.').map(str::to_owned).collect())
 }
 
 /// A line feed inside a text is written as `\n`: every literal one ends a line.
 impl RecordEnds for Jsonl {
+    fn records_of(&self, text: TextStream, name: &str) -> Result<TextStream> {
+        match &self.documents {
+            None => Ok(text),
+            Some(path) => Ok(TextStream::forward(Box::new(Documents::new(text.into_text()?, name, path.clone())))),
+        }
+    }
+
     fn last_record_end(&self, data: &[u8], _: usize) -> usize {
         memrchr(b'\n', data).map_or(0, |end| end + 1)
     }
@@ -76,31 +70,36 @@ impl TextFormat for Jsonl {
 
     const SCAN: &'static str = "JsonlScanExec";
 
-    /// No object is no line.
-    const IF_EMPTY: IfEmpty = IfEmpty::Skip;
+    /// No object is no line; but even an empty list is a document.
+    fn if_empty(&self) -> IfEmpty {
+        if self.documents.is_some() { IfEmpty::Fail } else { IfEmpty::Skip }
+    }
 
     fn begin(&self, stream: &mut TextStream, name: &str, declared: &Declared) -> Result<Beginning<Layout>> {
         let (head, _) = stream.read(0, HEAD_BYTES)?;
         check_text(&head, name)?;
         let text = &head[byte_order_mark(&head)..];
-        if text.trim_ascii_start().starts_with(b"[") {
-            let help = "write an object on each line, for example with `jq --compact-output '.[]' FILE`";
-            return Err(Error::input(name, "is a JSON array, and JSON Lines has an object on each line", help));
+        if self.documents.is_none() && text.trim_ascii_start().starts_with(b"[") {
+            let message = "is a JSON array, and JSON Lines has an object on each line";
+            return Err(Error::input(name, message, "specify `format: json`"));
         }
-        let mut layout = Layout::new(declared);
-        layout.name_further(declared);
+        let layout = Layout::new(declared);
         Ok(Beginning { data_start: byte_order_mark(&head), head, layout })
     }
 
     fn has(layout: &Layout, column: usize) -> bool {
-        layout.columns.contains(&column)
+        layout.has(column)
     }
 
     fn project(layout: &Layout, target: &dyn Fn(usize) -> Option<usize>) -> Layout {
-        Layout { targets: layout.targets.iter().map(|column| column.and_then(target)).collect(), ..layout.clone() }
+        layout.project(target)
     }
 
     fn parse(&self, block: &Bytes, layout: &Layout, shape: &Shape) -> Parsed {
-        parse::parse(block, layout, shape)
+        parse::parse(block, layout, shape, &self.found)
+    }
+
+    fn check_read(&self, files: &str, declared: &Declared) -> Result<()> {
+        self.found.check(files, declared)
     }
 }

@@ -1,5 +1,6 @@
 //! Parses a block of whole lines into columns of texts. Texts without escapes are not copied.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use bytes::Bytes;
@@ -8,20 +9,22 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::Layout;
+use super::found::{BlockKeys, FoundKeys};
 use crate::format::text::{Parsed, Rejected, Shape, Span, Views, finish, trim_line_end, view};
 use crate::format::value::LocalNumbers;
 use crate::task::ColumnFrom;
 
 /// Parses a block of whole lines.
-pub(crate) fn parse(block: &Bytes, layout: &Layout, shape: &Shape) -> Parsed {
+pub(super) fn parse(block: &Bytes, layout: &Layout, shape: &Shape, found: &FoundKeys) -> Parsed {
     let mut reader = Reader {
         block,
         layout,
         shape,
+        keys: found.block(layout),
         columns: shape.columns.columns.iter().map(|_| Views::with_capacity(block.len() / 128)).collect(),
         rows: 0,
         extra: Vec::new(),
-        seen: vec![0; layout.keys.len()],
+        seen: vec![0; layout.len()],
         lacking: defaults(shape).map(|column| (column, Vec::new())).collect(),
     };
     let (mut spans, mut rejected, mut lines) = (Vec::new(), Vec::new(), 0);
@@ -36,14 +39,15 @@ pub(crate) fn parse(block: &Bytes, layout: &Layout, shape: &Shape) -> Parsed {
                 Ok(()) => spans.push(Span { start: start as u32, end: line_end as u32, line: lines }),
                 Err(reason) => {
                     let raw = block.slice(start..line_end);
-                    rejected.push(Rejected { line: lines, raw, reason: reason.to_owned() });
+                    rejected.push(Rejected { line: lines, raw, reason: reason.into_owned() });
                 }
             }
         }
         lines += u64::from(end < block.len());
         start = end + 1;
     }
-    let Reader { columns, rows, extra, mut lacking, .. } = reader;
+    let Reader { columns, rows, extra, mut lacking, keys, .. } = reader;
+    found.add(keys, layout);
     lacking.retain(|(_, rows)| !rows.is_empty());
     Parsed { columns: finish(columns, rows, block, extra), rows, spans, rejected, lines, lacking }
 }
@@ -58,11 +62,12 @@ struct Reader<'a> {
     block: &'a [u8],
     layout: &'a Layout,
     shape: &'a Shape,
+    keys: BlockKeys,
     columns: Vec<Views>,
     rows: usize,
     /// Unescaped texts: the second buffer of the views.
     extra: Vec<u8>,
-    /// For each declared key the last line that had it, counted from 1.
+    /// For each key the last line that had it, counted from 1.
     seen: Vec<usize>,
     /// For each column that has a default the rows that lack it.
     lacking: Vec<(usize, Vec<u32>)>,
@@ -70,19 +75,20 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     /// Adds a line as a row, or returns why it is not one.
-    fn line(&mut self, line: &'a [u8], is_utf8: bool) -> Result<(), &'static str> {
+    fn line(&mut self, line: &'a [u8], is_utf8: bool) -> Result<(), Cow<'static, str>> {
         if line.len() > self.shape.max_record {
-            return Err("record_too_long");
+            return Err("record_too_long".into());
         }
         let text = match is_utf8 {
             // SAFETY: the whole block is UTF-8, and the line begins and ends next to line ends, which are ASCII.
             true => unsafe { std::str::from_utf8_unchecked(line) },
             false => simdutf8::basic::from_utf8(line).map_err(|_| self.shape.invalid_text)?,
         };
-        let mut json = serde_json::Deserializer::from_str(text);
-        let mut object = Object { reader: self, guess: 0, problem: None };
-        let read = json.deserialize_map(&mut object).and_then(|()| json.end());
-        let problem = if read.is_err() { Some("invalid_json") } else { object.problem };
+        let mut problem = None;
+        let problem = match self.object(0, text, &mut problem) {
+            Ok(()) => problem,
+            Err(_) => Some("invalid_json".into()),
+        };
         let row = self.rows;
         if let Some(reason) = problem {
             self.columns.iter_mut().for_each(|column| column.truncate(row));
@@ -99,12 +105,43 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// Adds the value of a declared key.
-    fn value(&mut self, key: usize, value: &'a RawValue) -> Result<(), serde_json::Error> {
+    /// Reads an object: the record, or one below it.
+    fn object(
+        &mut self,
+        object: usize,
+        text: &'a str,
+        problem: &mut Option<Cow<'static, str>>,
+    ) -> Result<(), serde_json::Error> {
+        if object == 0 {
+            self.keys.begin_record();
+        }
+        let mut json = serde_json::Deserializer::from_str(text);
+        let guess = self.layout.first(object);
+        json.deserialize_map(Object { reader: self, object, guess, problem })?;
+        json.end()
+    }
+
+    /// Adds the value of a key.
+    fn value(
+        &mut self,
+        key: usize,
+        value: &'a RawValue,
+        problem: &mut Option<Cow<'static, str>>,
+    ) -> Result<(), serde_json::Error> {
         let json = value.get().as_bytes();
+        if let Some((object, reason)) = &self.layout.key(key).object {
+            match json[0] {
+                b'{' => self.object(*object, value.get(), problem)?,
+                b'n' => {}
+                _ => {
+                    check_escapes(value)?;
+                    problem.get_or_insert_with(|| reason.clone().into());
+                }
+            }
+        }
         let start = json.as_ptr() as usize - self.block.as_ptr() as usize;
         let end = start + json.len();
-        let Some(target) = self.layout.targets[key] else { return check_escapes(value) };
+        let Some(target) = self.layout.target(key) else { return check_escapes(value) };
         let (view, is_null) = match json[0] {
             b'n' => (0, true),
             b'"' if memchr(b'\\', json).is_none() => self.text(target, start + 1, end - 1, 0),
@@ -149,49 +186,52 @@ impl<'a> Reader<'a> {
 /// An object's keys and values, in file order.
 struct Object<'r, 'a> {
     reader: &'r mut Reader<'a>,
+    /// Which of the layout's objects it is.
+    object: usize,
     /// The key that is most likely the next one: most lines have the same order.
     guess: usize,
     /// Why the line is not a row, although it is JSON.
-    problem: Option<&'static str>,
+    problem: &'r mut Option<Cow<'static, str>>,
 }
 
-impl<'a> Visitor<'a> for &mut Object<'_, 'a> {
+impl<'a> Visitor<'a> for Object<'_, 'a> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
     }
 
-    fn visit_map<M: MapAccess<'a>>(self, mut map: M) -> Result<(), M::Error> {
-        while let Some(key) = map.next_key_seed(Key { layout: self.reader.layout, guess: self.guess })? {
+    fn visit_map<M: MapAccess<'a>>(mut self, mut map: M) -> Result<(), M::Error> {
+        while let Some(key) = map.next_key_seed(Key { of: &mut self })? {
             let value: &RawValue = map.next_value()?;
             let Some(key) = key else {
                 check_escapes(value).map_err(M::Error::custom)?;
-                if !self.reader.layout.ignore_unknown {
-                    self.problem.get_or_insert("unknown_column");
+                // Beside the keys that lead to a column an object may have others.
+                if self.object == 0 && !self.reader.layout.ignore_unknown {
+                    self.problem.get_or_insert("unknown_column".into());
                 }
                 continue;
             };
             self.guess = key + 1;
+            self.reader.keys.found(key);
             let row = self.reader.rows + 1;
             if std::mem::replace(&mut self.reader.seen[key], row) == row {
                 check_escapes(value).map_err(M::Error::custom)?;
-                self.problem.get_or_insert("repeated_key");
+                self.problem.get_or_insert("repeated_key".into());
                 continue;
             }
-            self.reader.value(key, value).map_err(M::Error::custom)?;
+            self.reader.value(key, value, self.problem).map_err(M::Error::custom)?;
         }
         Ok(())
     }
 }
 
-/// A key, as its index among the declared ones.
-struct Key<'a> {
-    layout: &'a Layout,
-    guess: usize,
+/// A key, as its index in the layout.
+struct Key<'k, 'r, 'a> {
+    of: &'k mut Object<'r, 'a>,
 }
 
-impl<'de> DeserializeSeed<'de> for Key<'_> {
+impl<'de> DeserializeSeed<'de> for Key<'_, '_, '_> {
     type Value = Option<usize>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<usize>, D::Error> {
@@ -199,7 +239,7 @@ impl<'de> DeserializeSeed<'de> for Key<'_> {
     }
 }
 
-impl Visitor<'_> for Key<'_> {
+impl Visitor<'_> for Key<'_, '_, '_> {
     type Value = Option<usize>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -207,10 +247,12 @@ impl Visitor<'_> for Key<'_> {
     }
 
     fn visit_str<E: Error>(self, key: &str) -> Result<Option<usize>, E> {
-        match self.layout.keys.get(self.guess) {
-            Some(guess) if guess == key => Ok(Some(self.guess)),
-            _ => Ok(self.layout.places.get(key).copied()),
+        let Object { reader, object, guess, .. } = self.of;
+        let found = reader.layout.find(*object, *guess, key);
+        if found.is_none() && *object == 0 {
+            reader.keys.other(key);
         }
+        Ok(found)
     }
 }
 

@@ -118,7 +118,7 @@ proptest! {
         // A file that begins so is taken for a JSON array, and is an error.
         prop_assume!(!text.trim_start().starts_with('['));
         let expected = reference(&text, ignore_unknown).sorted();
-        let reading = Reading { ignore_unknown, ..Reading::texts(2).cut(block_bytes, partitions) };
+        let reading = Reading { ignore_unknown, ..optional(2).cut(block_bytes, partitions) };
         prop_assert_eq!(reading.read::<Jsonl>(text.as_bytes()).unwrap().sorted(), expected);
     }
 }
@@ -198,8 +198,50 @@ fn a_text_that_is_not_utf_8_is_an_error() {
 
 #[test]
 fn columns_that_are_not_requested_are_checked_too() {
-    let mut reading = Reading::texts(1);
+    let mut reading = optional(1);
     reading.columns.push(Arc::new(Column::plain("n", DataType::Int32)));
     let outcome = reading.query::<Jsonl>(&[b"{\"n\":1}\n{\"n\":\"x\"}\n"], "select c0 from t").unwrap();
     assert_eq!((outcome.rows.len(), outcome.rejected.len()), (1, 1));
+}
+
+/// Texts that no record needs to have.
+fn optional(columns: usize) -> Reading {
+    let mut reading = Reading::texts(columns);
+    reading.columns.iter_mut().for_each(|column| Arc::make_mut(column).is_optional = true);
+    reading
+}
+
+#[test]
+fn a_column_that_no_record_has_is_an_error_that_names_a_similar_key() {
+    let reading = Reading { ignore_unknown: true, ..Reading::texts(2) };
+    let error = reading.read::<Jsonl>(b"{\"c0\": 1, \"C-1\": 2, \"x\": 3}\n{\"c0\": 1}\n").unwrap_err();
+    assert_eq!(error.to_string(), "0: column `c1`: no record has the key `c1`");
+    let help = miette::Diagnostic::help(&error).unwrap().to_string();
+    assert!(help.starts_with("if it is `C-1`, declare c1: {type: ..., header: \"C-1\"}"), "{help}");
+    // One record is enough, and no record is none that lacks it.
+    reading.read::<Jsonl>(b"{\"c0\": 1}\n{\"c1\": null}\n").unwrap();
+    reading.read::<Jsonl>(b"\n").unwrap();
+}
+
+#[test]
+fn a_column_may_be_in_an_object_of_the_record() {
+    let mut reading = Reading { ignore_unknown: true, ..optional(4) };
+    let paths = ["a", "a.b", "a.c.d", "e.b"];
+    for (column, path) in reading.columns.iter_mut().zip(paths) {
+        Arc::make_mut(column).path = path.split('.').map(str::to_owned).collect();
+    }
+    let file = br#"{"a": {"b": 1, "x": [], "c": {"d": "\n"}}, "e": null, "b": 7}
+{"e": {"b": "two"}, "a": null}
+{"e": {"b": 1, "b": 2}}
+{"e": [1]}
+{"a": {"b": "\ud800"}}
+"#;
+    let outcome = reading.read::<Jsonl>(file).unwrap();
+    let rows = [vec![r#"{"b": 1, "x": [], "c": {"d": "\n"}}"#, "1", "\n", ""], vec!["", "", "", "two"]];
+    assert_eq!(plain(&outcome.rows), rows);
+    let reasons: Vec<_> = outcome.rejected.iter().map(|(line, _, reason)| (*line, reason.as_str())).collect();
+    assert_eq!(reasons, [(3, "repeated_key"), (4, "invalid_c3"), (5, "invalid_json")]);
+    // What a query does not read is checked as well.
+    let outcome = reading.query::<Jsonl>(&[file], "select c0 from t").unwrap();
+    assert_eq!((outcome.rows.len(), outcome.rejected.len()), (2, 3));
 }

@@ -41,9 +41,11 @@ impl Text {
         Self { name, place: TextPlace::Stream(text), data_start: 0, header_lines: 0, estimated_rows: 0 }
     }
 
-    fn open(&self) -> Result<TextStream> {
+    fn open(&self, ends: &dyn RecordEnds) -> Result<TextStream> {
         match &self.place {
-            TextPlace::File { file, codec, charset } => TextStream::open(file, *codec, *charset),
+            TextPlace::File { file, codec, charset } => {
+                ends.records_of(TextStream::open(file, *codec, *charset)?, &self.name)
+            }
             TextPlace::Stream(text) => Ok(TextStream::forward(text.open()?)),
         }
     }
@@ -68,6 +70,11 @@ pub(crate) struct Block {
 
 /// Where the records of a format end.
 pub(crate) trait RecordEnds: Debug + Send + Sync {
+    /// The text that has the records of a file, if it is not the text of the file itself.
+    fn records_of(&self, text: TextStream, _name: &str) -> Result<TextStream> {
+        Ok(text)
+    }
+
     /// The end of the last complete record in `data`, which starts at a record's start; 0 if there is none.
     fn last_record_end(&self, data: &[u8], max_record: usize) -> usize;
 
@@ -123,7 +130,7 @@ impl Cursor {
                 None => {
                     (self.sequence, self.offset) = (0, file.data_start);
                     self.lines = self.lines.map(|_| file.header_lines);
-                    file.open()?
+                    file.open(self.ends.as_ref())?
                 }
             };
             let block = self.cut(&mut stream)?;

@@ -115,7 +115,7 @@ pub(crate) fn utf_16_of(head: &[u8]) -> Option<&'static str> {
 /// The text of a file in UTF-8.
 #[derive(Debug)]
 pub(crate) struct Decoded {
-    pub(crate) source: Decompressed,
+    source: Decompressed,
     charset: Charset,
     decoder: Option<DebugDecoder>,
     raw: Vec<u8>,
@@ -172,5 +172,9 @@ impl Fill for Decoded {
                 return Ok(is_last);
             }
         }
+    }
+
+    fn file(&mut self) -> Option<&mut Decompressed> {
+        Some(&mut self.source)
     }
 }

@@ -42,7 +42,7 @@ use blocks::{Block, Cursor, Text, TextPlace};
 pub(crate) use charset::Charset;
 use lines::FileLines;
 pub(crate) use stream::{Fill, OpenText, TextStream};
-pub(crate) use unpack::Codec;
+pub(crate) use unpack::{Codec, Decompressed};
 pub(crate) use views::{Views, finish, view};
 
 /// Bytes per block: large enough that handing it out costs nothing, small enough that a
@@ -64,7 +64,9 @@ pub(crate) trait TextFormat: RecordEnds + 'static {
     const SCAN: &'static str;
 
     /// What to do about a file without content, if the task does not say it.
-    const IF_EMPTY: IfEmpty = IfEmpty::Fail;
+    fn if_empty(&self) -> IfEmpty {
+        IfEmpty::Fail
+    }
 
     /// Reads the beginning of a file.
     fn begin(&self, stream: &mut TextStream, name: &str, declared: &Declared) -> Result<Beginning<Self::Layout>>;
@@ -77,6 +79,11 @@ pub(crate) trait TextFormat: RecordEnds + 'static {
 
     /// Parses a block of whole records.
     fn parse(&self, block: &Bytes, layout: &Self::Layout, shape: &Shape) -> Parsed;
+
+    /// Checks what is only known when all records were read.
+    fn check_read(&self, _files: &str, _declared: &Declared) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// The beginning of a file.
@@ -192,12 +199,13 @@ impl<F: TextFormat> TextFiles<F> {
         let opened = place::map(&texts, |TextOf { file, codec }| {
             let (codec, charset) = (*codec, options.charset);
             if file.size() == 0 {
-                return no_content(&file.name, F::IF_EMPTY, options.if_empty).map(|()| None);
+                return no_content(&file.name, format.if_empty(), options.if_empty).map(|()| None);
             }
             let mut stream = TextStream::open(file, codec, charset)?;
             if is_empty(file, codec, &mut stream)? {
-                return no_content(&file.name, F::IF_EMPTY, options.if_empty).map(|()| None);
+                return no_content(&file.name, format.if_empty(), options.if_empty).map(|()| None);
             }
+            let mut stream = format.records_of(stream, &file.name)?;
             let Beginning { head, data_start, layout } = format.begin(&mut stream, &file.name, &declared)?;
             let (header, sample) = head.split_at(data_start);
             let mean_line = (sample.len() / memchr_iter(line_end, sample).count().max(1)).max(1) as u64;
@@ -326,6 +334,15 @@ impl<F: TextFormat> Rows for TextFiles<F> {
 
     fn rows(&self) -> Precision<usize> {
         Precision::Inexact(self.files.iter().map(|file| file.estimated_rows).sum())
+    }
+
+    fn check_read(&self) -> Result<()> {
+        let files = match &self.files[..] {
+            [] => return Ok(()),
+            [file] => file.name.clone(),
+            [file, others @ ..] => format!("{} and {} other files", file.name, others.len()),
+        };
+        self.format.check_read(&files, &self.declared)
     }
 
     /// A text may be invalid for the type of its column.

@@ -12,27 +12,36 @@ use crate::place::{FoundFile, RangeReader};
 /// An open file, or the text of another origin. It is read forwards; the last bytes can be read again.
 #[derive(Debug)]
 pub(crate) enum TextStream {
+    /// A file that is the text.
     Plain(RangeReader),
-    Compressed(Box<Forward<Decompressed>>),
-    Decoded(Box<Forward<Decoded>>),
-    Forward(Box<Forward<Box<dyn Fill>>>),
+    /// A text that is made of a file's bytes, or of another origin.
+    Forward(Box<Forward>),
 }
 
 impl TextStream {
     pub(crate) fn open(file: &FoundFile, codec: Codec, charset: Option<Charset>) -> Result<Self> {
         let reader = file.open()?;
-        Ok(match (codec, charset) {
-            (Codec::Plain, None) => Self::Plain(reader),
-            (codec, None) => Self::Compressed(Box::new(Forward::new(Decompressed::new(reader, codec)?))),
-            (codec, Some(charset)) => {
-                Self::Decoded(Box::new(Forward::new(Decoded::new(Decompressed::new(reader, codec)?, charset))))
-            }
+        if codec == Codec::Plain && charset.is_none() {
+            return Ok(Self::Plain(reader));
+        }
+        let bytes = Decompressed::new(reader, codec)?;
+        Ok(match charset {
+            None => Self::forward(Box::new(bytes)),
+            Some(charset) => Self::forward(Box::new(Decoded::new(bytes, charset))),
         })
     }
 
     /// A text that is read from beginning to end, once.
     pub(crate) fn forward(text: Box<dyn Fill>) -> Self {
         Self::Forward(Box::new(Forward::new(text)))
+    }
+
+    /// The text from its beginning, of which no more was read than one call returns.
+    pub(crate) fn into_text(self) -> Result<Box<dyn Fill>> {
+        match self {
+            Self::Plain(reader) => Ok(Box::new(Decompressed::new(reader, Codec::Plain)?)),
+            Self::Forward(stream) => Ok(stream),
+        }
     }
 
     /// The text from `start`, `length` bytes of it or all there is; and whether it certainly ends there.
@@ -43,8 +52,6 @@ impl TextStream {
                 let is_last = start + bytes.len() as u64 >= reader.size();
                 Ok((bytes, is_last))
             }
-            Self::Compressed(stream) => stream.read(start, length),
-            Self::Decoded(stream) => stream.read(start, length),
             Self::Forward(stream) => stream.read(start, length),
         }
     }
@@ -52,29 +59,27 @@ impl TextStream {
     /// Bytes of the file that were read since the previous call, for `advance` bytes of text.
     pub(crate) fn taken(&mut self, advance: u64) -> u64 {
         match self {
-            Self::Plain(_) | Self::Forward(_) => advance,
-            Self::Compressed(stream) => stream.source.taken(),
-            Self::Decoded(stream) => stream.source.source.taken(),
+            Self::Plain(_) => advance,
+            Self::Forward(stream) => stream.source.file().map_or(advance, Decompressed::taken),
         }
     }
 
     /// The estimated length of the whole text, from the part that was read.
-    pub(crate) fn estimated_length(&self) -> u64 {
+    pub(crate) fn estimated_length(&mut self) -> u64 {
         match self {
             Self::Plain(reader) => reader.size(),
-            Self::Compressed(stream) => stream.source.grown(stream.end()),
-            Self::Decoded(stream) => stream.source.source.grown(stream.end()),
-            Self::Forward(stream) => stream.end(),
+            Self::Forward(stream) => {
+                let end = stream.end();
+                stream.source.file().map_or(end, |file| file.grown(end))
+            }
         }
     }
 
     /// Fails if the file is not the version that it was when the run began.
-    pub(crate) fn check_unchanged(&self) -> Result<()> {
+    pub(crate) fn check_unchanged(&mut self) -> Result<()> {
         match self {
             Self::Plain(reader) => reader.check_unchanged(),
-            Self::Compressed(stream) => stream.source.check_unchanged(),
-            Self::Decoded(stream) => stream.source.source.check_unchanged(),
-            Self::Forward(_) => Ok(()),
+            Self::Forward(stream) => stream.source.file().map_or(Ok(()), |file| file.check_unchanged()),
         }
     }
 }
@@ -83,6 +88,11 @@ impl TextStream {
 pub(crate) trait Fill: Debug + Send {
     /// Appends text until there are `length` bytes, or a few more, or the end is reached; returns whether it is.
     fn fill(&mut self, bytes: &mut Vec<u8>, length: usize) -> Result<bool>;
+
+    /// The file that it is made of, if there is one.
+    fn file(&mut self) -> Option<&mut Decompressed> {
+        None
+    }
 }
 
 /// Opens such a text: the result of a database query, a response over the network.
@@ -91,24 +101,18 @@ pub(crate) trait OpenText: Debug + Send + Sync {
     fn open(&self) -> Result<Box<dyn Fill>>;
 }
 
-impl Fill for Box<dyn Fill> {
-    fn fill(&mut self, bytes: &mut Vec<u8>, length: usize) -> Result<bool> {
-        self.as_mut().fill(bytes, length)
-    }
-}
-
 /// Buffers the last bytes of such a text: the cursor re-reads those that it did not use.
 #[derive(Debug)]
-pub(crate) struct Forward<S> {
-    source: S,
+pub(crate) struct Forward {
+    source: Box<dyn Fill>,
     /// The last bytes, which begin at `start`.
     last: Bytes,
     start: u64,
     is_at_end: bool,
 }
 
-impl<S: Fill> Forward<S> {
-    fn new(source: S) -> Self {
+impl Forward {
+    fn new(source: Box<dyn Fill>) -> Self {
         Self { source, last: Bytes::new(), start: 0, is_at_end: false }
     }
 
@@ -137,5 +141,17 @@ impl<S: Fill> Forward<S> {
     /// The end of the buffered text.
     fn end(&self) -> u64 {
         self.start + self.last.len() as u64
+    }
+}
+
+/// The text from the first byte that is buffered.
+impl Fill for Forward {
+    fn fill(&mut self, bytes: &mut Vec<u8>, length: usize) -> Result<bool> {
+        bytes.extend_from_slice(&std::mem::take(&mut self.last));
+        if self.is_at_end { Ok(true) } else { self.source.fill(bytes, length) }
+    }
+
+    fn file(&mut self) -> Option<&mut Decompressed> {
+        self.source.file()
     }
 }

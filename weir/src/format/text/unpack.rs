@@ -138,11 +138,15 @@ impl Decompressed {
 
 impl Fill for Decompressed {
     fn fill(&mut self, bytes: &mut Vec<u8>, length: usize) -> Result<bool> {
-        let missing = (length - bytes.len()) as u64;
+        let missing = length.saturating_sub(bytes.len()) as u64;
         match Read::take(&mut self.decoder, missing).read_to_end(bytes) {
             Ok(read) => Ok((read as u64) < missing),
             Err(error) => Err(self.failed(error)),
         }
+    }
+
+    fn file(&mut self) -> Option<&mut Decompressed> {
+        Some(self)
     }
 }
 

@@ -30,7 +30,7 @@ pub(crate) use synced::SyncedFile;
 
 pub(crate) use super::parquet::write::RowGroups;
 use super::{csv, jsonl, parquet};
-use crate::task::{Compression, Format};
+use crate::task::{Compression, OutputFormat};
 
 /// A column of a sink.
 #[derive(Debug, Clone)]
@@ -48,7 +48,7 @@ pub(crate) struct OutputColumn {
 /// How the files of a sink are written.
 #[derive(Debug, Clone)]
 pub(crate) struct FileLayout {
-    pub(crate) format: Format,
+    pub(crate) format: OutputFormat,
     pub(crate) compression: Compression,
     /// How hard to compress, if not as usual.
     pub(crate) level: Option<u8>,
@@ -64,8 +64,8 @@ impl FileLayout {
     pub(crate) fn extension(&self) -> String {
         let format = self.format.extension();
         match (self.format, self.compression) {
-            (Format::Csv | Format::Jsonl, Compression::Gzip) => format!("{format}.gz"),
-            (Format::Csv | Format::Jsonl, Compression::Zstd) => format!("{format}.zst"),
+            (OutputFormat::Csv | OutputFormat::Jsonl, Compression::Gzip) => format!("{format}.gz"),
+            (OutputFormat::Csv | OutputFormat::Jsonl, Compression::Zstd) => format!("{format}.zst"),
             _ => format.to_owned(),
         }
     }
@@ -88,20 +88,20 @@ impl FileLayout {
 }
 
 /// The display name of a format.
-pub(crate) fn name_of(format: Format) -> &'static str {
+pub(crate) fn name_of(format: OutputFormat) -> &'static str {
     match format {
-        Format::Csv => "CSV",
-        Format::Jsonl => "JSON",
-        Format::Parquet => "Parquet",
+        OutputFormat::Csv => "CSV",
+        OutputFormat::Jsonl => "JSON",
+        OutputFormat::Parquet => "Parquet",
     }
 }
 
 /// Whether values of a type can be written in a format and read again.
-pub(crate) fn can_hold(format: Format, kind: &DataType) -> bool {
+pub(crate) fn can_hold(format: OutputFormat, kind: &DataType) -> bool {
     match format {
-        Format::Csv => csv::write::can_hold(kind),
-        Format::Jsonl => jsonl::write::can_hold(kind),
-        Format::Parquet => parquet::write::can_hold(kind),
+        OutputFormat::Csv => csv::write::can_hold(kind),
+        OutputFormat::Jsonl => jsonl::write::can_hold(kind),
+        OutputFormat::Parquet => parquet::write::can_hold(kind),
     }
 }
 
@@ -115,10 +115,10 @@ pub(crate) fn levels_of(compression: Compression) -> Option<RangeInclusive<u8>> 
 }
 
 /// Whether files of a format can be written with a compression.
-pub(crate) fn can_be_compressed(format: Format, compression: Compression) -> bool {
+pub(crate) fn can_be_compressed(format: OutputFormat, compression: Compression) -> bool {
     match compression {
         Compression::None | Compression::Gzip | Compression::Zstd => true,
-        Compression::Snappy => format == Format::Parquet,
+        Compression::Snappy => format == OutputFormat::Parquet,
         Compression::Bzip2 | Compression::Xz | Compression::Zip => false,
     }
 }
@@ -168,14 +168,14 @@ impl FileWriter {
     fn continued(out: Box<dyn Output>, layout: &FileLayout) -> Result<Self, WriteError> {
         let columns = layout.columns.iter().map(|column| column.index).collect();
         Ok(match layout.format {
-            Format::Csv => {
+            OutputFormat::Csv => {
                 Self::Csv(Box::new(csv::CsvFile::new(TextFile::new(out, layout.compression, layout.level)?, layout)?))
             }
-            Format::Jsonl => {
+            OutputFormat::Jsonl => {
                 let keys = jsonl::write::Keys::new(layout.names());
                 Self::Jsonl(TextFile::new(out, layout.compression, layout.level)?, columns, keys)
             }
-            Format::Parquet => {
+            OutputFormat::Parquet => {
                 let columns = layout.columns.iter().map(|column| (column.name.as_str(), column.index, &column.kind));
                 let properties = parquet::write::properties(layout.compression, layout.level, layout.row_groups)?;
                 Self::Parquet(Box::new(parquet::write::ParquetFile::new(out, properties, columns)?))

@@ -8,7 +8,7 @@ use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::buffer::BooleanBuffer;
 
 use super::{FileLayout, FileWriter, Output, TextFile, WriteError};
-use crate::task::{Compression, Format};
+use crate::task::{Compression, OutputFormat};
 
 /// Bytes of encoded rows that are added to the file at once.
 const PIECE_BYTES: usize = 256 << 10;
@@ -37,7 +37,7 @@ impl SharedFile {
 
     /// A writer for one thread.
     pub(crate) fn writer(self: &Arc<Self>) -> Result<SharedWriter, WriteError> {
-        if self.layout.format == Format::Parquet {
+        if self.layout.format == OutputFormat::Parquet {
             return Ok(SharedWriter::Whole(self.clone()));
         }
         let piece = Box::new(Piece { file: self.clone(), buffer: Vec::new() });
@@ -147,7 +147,7 @@ mod tests {
     }
 
     /// Three threads write two batches each.
-    fn written(format: Format, compression: Compression) -> (tempfile::TempDir, std::path::PathBuf) {
+    fn written(format: OutputFormat, compression: Compression) -> (tempfile::TempDir, std::path::PathBuf) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
         let column = |name: &str, index, kind| OutputColumn { name: name.into(), of_route: name.into(), index, kind };
@@ -180,7 +180,7 @@ mod tests {
     #[test]
     fn a_text_has_one_header_and_every_row_of_every_thread_once() {
         for compression in [Compression::None, Compression::Gzip, Compression::Zstd] {
-            let (_folder, path) = written(Format::Csv, compression);
+            let (_folder, path) = written(OutputFormat::Csv, compression);
             let bytes = fs::read(path).unwrap();
             let text = match compression {
                 Compression::Gzip => {
@@ -203,7 +203,7 @@ mod tests {
 
     #[test]
     fn a_parquet_file_has_the_rows_of_every_thread() {
-        let (_folder, path) = written(Format::Parquet, Compression::Zstd);
+        let (_folder, path) = written(OutputFormat::Parquet, Compression::Zstd);
         let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(path).unwrap()).unwrap();
         assert_eq!(reader.metadata().file_metadata().num_rows(), 6 * ROWS);
     }

@@ -8,7 +8,7 @@ use datafusion::arrow::datatypes::DataType;
 use super::*;
 use crate::format::write::RowGroups;
 use crate::report::{RunKey, State};
-use crate::task::{Compression, Format, ParamChoice, Task};
+use crate::task::{Compression, OutputFormat, ParamChoice, Task};
 
 const TASK: &str = "
 name: applications
@@ -46,7 +46,7 @@ fn folder(target: &Path, run: &str) -> Folder {
 fn open(target: &Path, run: &str, mode: Mode) -> Result<OpenFolder> {
     let column = OutputColumn { name: "name".into(), of_route: "name".into(), index: 0, kind: DataType::Utf8View };
     let layout = FileLayout {
-        format: Format::Csv,
+        format: OutputFormat::Csv,
         compression: Compression::None,
         level: None,
         row_groups: RowGroups::default(),

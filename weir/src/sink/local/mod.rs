@@ -16,7 +16,7 @@ use crate::format::write::{
     FileLayout, InvalidValue, OutputColumn, RowGroups, WriteError, can_be_compressed, can_hold, invalid_value,
     levels_of, name_of,
 };
-use crate::task::{Compression, Format, Mode, OutputFilesSpec, SinkSpec, Task, TaskError, type_name};
+use crate::task::{Compression, Mode, OutputFilesSpec, OutputFormat, SinkSpec, Task, TaskError, type_name};
 
 /// The help of an error of the disk.
 pub(super) const WRITABLE: &str = "check that the folder is writable and has free space; then start the run again";
@@ -68,7 +68,7 @@ pub(super) fn layout(
     if let Some((key, _)) = of_tables.iter().find(|(_, is_there)| *is_there) {
         return Err(refused(format!("sink `{name}` is a {what}, and `{key}` is for tables"), "remove it").into());
     }
-    if spec.escape_formulas && files.format != Format::Csv {
+    if spec.escape_formulas && files.format != OutputFormat::Csv {
         let message = format!("sink `{name}`: `escape_formulas` is for CSV files, which spreadsheet programs open");
         return Err(refused(message, "remove it").into());
     }
@@ -114,7 +114,7 @@ fn check_options(task: &Task, name: &str, files: &OutputFilesSpec, compression: 
         }
     }
     match &files.row_group_rows {
-        Some(rows) if files.format != Format::Parquet => {
+        Some(rows) if files.format != OutputFormat::Parquet => {
             let message = format!("sink `{name}`: `row_group_rows` is for Parquet files, which have row groups");
             Err(task.error(rows, message).with_help("remove it"))
         }
@@ -143,13 +143,13 @@ fn compression(
             let message = format!("sink `{name}`: {format} files cannot be {why}");
             Err(task.error(chosen, message).with_help("choose gzip, zstd or none"))
         }
-        (Some(chosen), Some(told)) if files.format != Format::Parquet && chosen.value != told => {
+        (Some(chosen), Some(told)) if files.format != OutputFormat::Parquet && chosen.value != told => {
             let message = format!("sink `{name}`: the name of its file tells another compression than `compression`");
             let help = "remove `compression`, or rename the file: readers go by the suffix of its name";
             Err(task.error(chosen, message).with_help(help))
         }
         (Some(chosen), _) => Ok(chosen.value),
-        (None, _) if files.format == Format::Parquet => Ok(Compression::Snappy),
+        (None, _) if files.format == OutputFormat::Parquet => Ok(Compression::Snappy),
         (None, Some(told)) if !can_be_compressed(files.format, told) => {
             let message = format!("sink `{name}`: the name of its file tells a compression that can only be read");
             let error = match &files.file {
@@ -176,7 +176,7 @@ pub(super) fn check_values(
     chosen: Option<&BooleanBuffer>,
 ) -> Result<()> {
     for OutputColumn { name, index, .. } in &layout.columns {
-        let Some(invalid) = invalid_value(batch.column(*index), chosen, layout.format == Format::Jsonl) else {
+        let Some(invalid) = invalid_value(batch.column(*index), chosen, layout.format == OutputFormat::Jsonl) else {
             continue;
         };
         let schema = batch.schema_ref();

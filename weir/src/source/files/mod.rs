@@ -141,11 +141,16 @@ fn check_format(task: &Task, spec: &SourceSpec, files: &FilesSpec) -> Result<(),
         let error = task.error(column, format!("column `{name}`: `position` is for CSV files, whose columns have one"));
         return Err(error.with_help("remove it; `header` is the column's name in the files"));
     }
+    let nested = spec.columns.iter().find(|(_, column)| column.value.path.is_some());
+    if let (Some((name, column)), false) = (nested, matches!(files.format, Format::Json | Format::Jsonl)) {
+        let error = task.error(column, format!("column `{name}`: `path` is for JSON, whose records have objects"));
+        return Err(error.with_help("remove it; `header` is the column's name in the files"));
+    }
     let (error, help) = match (files.format, &files.compression) {
         (Format::Parquet, Some(chosen)) => {
             (task.error(chosen, "a Parquet file specifies its own compression"), "remove `compression`")
         }
-        (Format::Csv | Format::Jsonl, Some(chosen)) if chosen.value == Compression::Snappy => (
+        (Format::Csv | Format::Jsonl | Format::Json, Some(chosen)) if chosen.value == Compression::Snappy => (
             task.error(chosen, "`snappy` is only for Parquet files"),
             "specify how the files are compressed, or remove it to go by the suffix of each file name",
         ),
