@@ -63,6 +63,18 @@ pub enum Error {
         cause: Option<Cause>,
     },
 
+    /// An input cannot be had now, and perhaps later.
+    #[error("{path}: {message}")]
+    Unavailable {
+        /// Where it is.
+        path: String,
+        /// What is wrong.
+        message: String,
+        /// What to do about it.
+        #[help]
+        help: String,
+    },
+
     /// A sink cannot take the rows, or cannot be published.
     #[error("sink `{sink}`: {path}: {message}")]
     Sink {
@@ -305,12 +317,12 @@ impl Error {
         matches!(self, Self::Database(error @ (Refused(_) | Statement { .. } | Table { .. })) if !error.is_transient())
     }
 
-    /// Whether the same run may succeed when it is started again: a database that was away or had a conflict.
+    /// Whether the same run may succeed when it is started again: a database or a server that was away or had a conflict.
     pub(crate) fn is_transient(&self) -> bool {
         match self {
             Self::Database(error) => error.is_transient(),
-            // The next start completes it.
-            Self::Unpublished { .. } => true,
+            // The next start completes what is unpublished.
+            Self::Unpublished { .. } | Self::Unavailable { .. } => true,
             _ => false,
         }
     }

@@ -1,11 +1,13 @@
 //! Where files are: found by a pattern, opened in one version, identified by content, moved to an archive.
 //!
-//! Each kind of file system is a module of its own, and a line in [`KINDS`]: `local`, `stdin`. What arrives from the
-//! latter becomes a file in the scratch folder (`arriving`). `store` reads a file by ranges and
+//! Each kind of file system is a module of its own, and a line in [`KINDS`]: `local`, `stdin`, `http`. What arrives from
+//! the latter two becomes a file in the scratch folder (`arriving`). `store` reads a file by ranges and
 //! `content` hashes it, whatever file system it is on.
 
 mod arriving;
 mod content;
+#[cfg(feature = "http")]
+mod http;
 mod local;
 mod stdin;
 mod store;
@@ -22,7 +24,8 @@ pub(crate) use local::found;
 pub(crate) use stdin::is_stdin;
 pub(crate) use store::{FoundFile, RangeReader, map, wait};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::system::disk;
 use crate::task::{Project, Task};
 
 /// A file system, or an object store.
@@ -38,6 +41,21 @@ pub(crate) trait FileSystem: Debug + Send + Sync {
     /// Whether to find the files is to read them, which only a run does.
     fn arrives(&self) -> bool {
         false
+    }
+
+    /// A path or pattern as messages have it.
+    fn shown(&self, pattern: &str) -> String {
+        pattern.to_owned()
+    }
+
+    /// The error of a source that needs a file, where none is found.
+    fn nothing_found(&self, pattern: &str, source: &str) -> Error {
+        Error::input(
+            disk::absolute(Path::new(pattern)).display(),
+            format!("no file matches, but source `{source}` needs one"),
+            "check the path (a relative one starts from the folder of the task file, or from `base_folder`), or specify \
+             `if_missing: skip` or `empty`",
+        )
     }
 
     /// A folder to which the files that match the pattern are moved once they are read. Fails if they would be found there
@@ -86,13 +104,20 @@ struct Kind {
 }
 
 /// All kinds of file systems.
-const KINDS: &[Kind] = &[local::KIND, stdin::KIND];
+const KINDS: &[Kind] = &[
+    local::KIND,
+    stdin::KIND,
+    #[cfg(feature = "http")]
+    http::KIND,
+];
 
 /// The file system of a path or pattern.
 pub(crate) fn file_system(task: &Task, location: &str) -> Result<Arc<dyn FileSystem>, String> {
     let kind = KINDS.iter().find(|kind| (kind.holds)(location));
     let known = || KINDS.iter().map(|kind| kind.name).collect::<Vec<_>>().join(", ");
-    kind.map(|kind| (kind.open)(&task.project)).ok_or_else(|| format!("`{location}`: only {} can be read", known()))
+    // A URL may have secrets.
+    let shown = location.split_once("://").map_or(location, |(scheme, _)| scheme);
+    kind.map(|kind| (kind.open)(&task.project)).ok_or_else(|| format!("`{shown}`: only {} can be read", known()))
 }
 
 /// Moves files that a run has read to their archives.

@@ -156,8 +156,13 @@ impl Task {
         self.located(text, self.params.fill(&self.source, text)?, str::to_owned)
     }
 
-    /// Like `data_path`, for a pattern of files. Values of parameters, and the base folder, are no patterns.
+    /// Like `data_path`, for a pattern of files or a URL, which may have secrets. Values of parameters, and the base folder,
+    /// are no patterns.
     pub(crate) fn data_pattern(&self, text: &Spanned<String>) -> Result<String> {
+        let plain = secret::fill(&self.source, text, &self.params)?;
+        if plain.contains("://") {
+            return Ok(plain);
+        }
         self.located(text, self.params.fill_with(&self.source, text, glob::Pattern::escape)?, glob::Pattern::escape)
     }
 

@@ -156,7 +156,8 @@ pub struct FetchSpec {
 #[schemars(rename = "Files")]
 pub struct FilesSpec {
     /// A path or a pattern (`*`, `?`, `[a-z]`, `**`), relative to the folder of the task file, or to `base_folder`; `-` for
-    /// standard input. `${param}` is replaced.
+    /// standard input; the `https://` or `http://` URL of one file. `${param}` is replaced, and in a URL `${env:NAME}` by an
+    /// environment variable and `${file:PATH}` by the content of a file.
     #[schemars(with = "String", example = &"${input}/*.csv")]
     pub path: Spanned<String>,
     /// The format of the files.

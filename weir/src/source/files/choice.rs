@@ -72,9 +72,9 @@ impl FileSet {
         if !choice.files.is_empty() {
             return Ok(None);
         }
-        let source = &self.source;
+        let (source, pattern) = (&self.source, self.file_system.shown(&self.pattern));
         let message = match choice.before {
-            0 => format!("source `{source}`: no file matches {}", self.pattern),
+            0 => format!("source `{source}`: no file matches {pattern}"),
             1 => format!("source `{source}`: no new files, the matching one was read before"),
             n => format!("source `{source}`: no new files, all {n} matching ones were read before"),
         };
@@ -82,7 +82,7 @@ impl FileSet {
             IfMissing::Empty => Ok(None),
             IfMissing::Skip => Ok(Some(message)),
             IfMissing::Fail => Err(Error::input(
-                &self.pattern,
+                pattern,
                 message,
                 "check that the delivery has arrived, or specify `if_missing: skip` or `empty`",
             )),

@@ -2,7 +2,6 @@
 
 mod choice;
 
-use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -13,7 +12,6 @@ use super::origin::{Opened, Opening, Origin};
 use crate::error::{Error, Result, number_of};
 use crate::format::{self, FileForm};
 use crate::place::{Archive, Arrival, FileSystem, FoundFile, file_system, is_stdin};
-use crate::system::disk;
 use crate::task::{Compression, FilesSpec, Format, IfChanged, IfMissing, Read, SourceSpec, Task, TaskError};
 
 /// The files of a source, as the task declares them. Nothing is accessed before [`FileSet::find`].
@@ -65,12 +63,7 @@ impl FileSet {
     async fn find(&self, arrival: &Arrival<'_>) -> Result<Vec<FoundFile>> {
         let files = self.file_system.find(&self.pattern, arrival).await?;
         if files.is_empty() && self.if_missing == IfMissing::Fail {
-            return Err(Error::input(
-                disk::absolute(Path::new(&self.pattern)).display(),
-                format!("no file matches, but source `{}` needs one", self.source),
-                "check the path (a relative one starts from the folder of the task file, or from `base_folder`), or specify \
-                 `if_missing: skip` or `empty`",
-            ));
+            return Err(self.file_system.nothing_found(&self.pattern, &self.source));
         }
         Ok(files)
     }
