@@ -164,6 +164,18 @@ fn json_lines_and_parquet_are_recognised() {
     );
     project.weir(&["init", "a.jsonl", "--name", "people"]).ended(0, "sample/people.jsonl");
     assert_eq!(run_all(&project, "people.yaml", "people", &["input=a.jsonl"]), rows);
+    assert!(read(&project, "people.yaml").contains("optional: true"));
+    let project = Project::empty();
+    project.file(
+        "a.json",
+        "{\"total\": 2, \"data\": {\"rows\": [
+            {\"id\": 1, \"user\": {\"name\": \"Ann\"}, \"on_day\": \"2022-01-31\", \"tags\": []},
+            {\"id\": 2, \"user\": {\"name\": \"Bob\"}}]}}\n",
+    );
+    project.weir(&["init", "a.json", "--name", "people"]).ended(0, "sample/people.json");
+    assert!(read(&project, "people.yaml").contains("format: json, records: \"data.rows\""));
+    let with_tags = ["id,user_name,on_day,tags", "1,Ann,2022-01-31,[]", "2,Bob,,"];
+    assert_eq!(run_all(&project, "people.yaml", "people", &["input=a.json"]), with_tags);
     let project = Project::empty();
     project.file("in/a.csv", "id,user_name,on_day\n1,Ann,2022-01-31\n2,Bob,\n");
     project.file(

@@ -7,6 +7,7 @@ use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::input::{Input, open, unreadable};
+use super::json;
 use super::sniff::{Dialect, Form};
 use crate::error::{Error, Result};
 
@@ -22,6 +23,7 @@ pub(super) fn beginning(input: &Input) -> Result<Vec<u8>> {
     match &input.form {
         Form::Csv(dialect) => Ok(csv(&text(file)?, dialect).to_vec()),
         Form::Jsonl => Ok(lines(&text(file)?, ROWS, b"\n").to_vec()),
+        Form::Json(path) => Ok(document(&json::records(file, Some(path))?.read(0, MAX_BYTES)?.0, path)),
         Form::Parquet => parquet(file),
         Form::Other(what, _) => Err(Error::internal(format!("{what} has no sample"))),
     }
@@ -47,6 +49,16 @@ fn lines<'a>(text: &'a [u8], count: usize, line_end: &[u8]) -> &'a [u8] {
         Some(end) if count > 0 => &text[..end],
         _ => text,
     }
+}
+
+/// A document with the first records, which are lines.
+fn document(records: &[u8], path: &[String]) -> Vec<u8> {
+    let records = String::from_utf8_lossy(lines(records, ROWS, b"\n"));
+    // A record that is longer than what was read is none.
+    let whole: Vec<&str> = records.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n')).collect();
+    let key = |key: &String| format!("{{{}: ", serde_json::Value::from(key.as_str()));
+    let (before, after): (String, String) = (path.iter().map(key).collect(), "}".repeat(path.len()));
+    format!("{before}[\n{}\n]{after}\n", whole.join(",\n")).into_bytes()
 }
 
 fn parquet(path: &Path) -> Result<Vec<u8>> {

@@ -58,7 +58,8 @@ impl Input {
         let form = sniff::form(&head, is_whole);
         let columns = match &form {
             Form::Csv(dialect) => of_csv(&first, dialect)?,
-            Form::Jsonl => json::columns(&first)?,
+            Form::Jsonl => json::columns(&first, None)?,
+            Form::Json(path) => json::columns(&first, Some(path))?,
             Form::Parquet => of_parquet(&first)?,
             Form::Other(what, help) => return Err(Error::input(first.display(), format!("is {what}"), help)),
         };
@@ -74,11 +75,15 @@ impl Input {
         let format = match &self.form {
             Form::Csv(_) => "csv",
             Form::Jsonl => "jsonl",
+            Form::Json(_) => "json",
             Form::Parquet => "parquet",
             Form::Other(..) => "",
         };
         let path = text(&format!("${{{parameter}}}{}", self.within));
         let mut keys = vec![("path", path), ("format", format.to_owned())];
+        if let Form::Json(path) = &self.form {
+            keys.extend((!path.is_empty()).then(|| ("records", text(&path.join(".")))));
+        }
         if let Form::Csv(dialect) = &self.form {
             keys.extend(dialect.delimiter.map(|delimiter| ("delimiter", text(&delimiter.to_string()))));
             keys.extend(dialect.encoding.map(|encoding| ("encoding", text(encoding))));
@@ -95,6 +100,7 @@ impl Input {
         match self.form {
             Form::Csv(_) => "csv",
             Form::Jsonl => "jsonl",
+            Form::Json(_) => "json",
             Form::Parquet => "parquet",
             Form::Other(..) => "",
         }

@@ -110,7 +110,7 @@ async fn guess(session: &SessionContext, input: &Input, columns: &mut [Column]) 
     }
     check_rows(&input.first, rows, &read.source.rejected().rejected())?;
     for ((column, guess), full) in columns.iter_mut().zip(guesses).zip(full) {
-        column.guessed = guess.guessed();
+        column.guessed = column.found.sql_type.map_or_else(|| guess.guessed(), Guessed::plain);
         column.is_full = rows > 0 && full;
     }
     Ok(rows)

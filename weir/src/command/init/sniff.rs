@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use encoding_rs::{Encoding, UTF_8};
 
-use super::{beginning, guess};
+use super::{beginning, guess, json};
+use crate::format::jsonl::RecordsPath;
 
 /// What a file is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,15 +13,13 @@ pub(super) enum Form {
     Csv(Dialect),
     /// One JSON object per line.
     Jsonl,
+    /// JSON documents, and the path of their records.
+    Json(RecordsPath),
     Parquet,
     /// What no source reads: what it is, and what to do.
     Other(&'static str, &'static str),
 }
 
-const JSON: Form = Form::Other(
-    "JSON, but not an object on each line",
-    "write JSON Lines, for example with `jq --compact-output '.[]' FILE`",
-);
 const ZIP: Form =
     Form::Other("a zip archive, as Excel workbooks are", "unpack it; export the sheet of a workbook as CSV");
 const AVRO: Form = Form::Other("an Avro file", "export it as Parquet, CSV or JSON Lines");
@@ -58,12 +57,18 @@ pub(super) fn form(head: &[u8], is_whole: bool) -> Form {
     }
     let (encoding, text) = decoded(head, is_whole);
     match text.trim_start().chars().next() {
-        Some('[') => JSON,
+        Some('[') => Form::Json(RecordsPath::default()),
         Some('{') => {
-            let first = text.trim_start().lines().next().unwrap_or_default();
+            let text = text.trim();
+            let first = text.lines().next().unwrap_or_default();
             let is_object = serde_json::from_str::<serde::de::IgnoredAny>(first).is_ok();
             // A line that is longer than what was read is one object, too.
-            if is_object || !text.trim_start().contains('\n') { Form::Jsonl } else { JSON }
+            let is_line = is_object || !text.contains('\n');
+            let path = if is_line && (text.contains('\n') || !is_whole) { None } else { json::path_of_records(text) };
+            match path {
+                None if is_line => Form::Jsonl,
+                path => Form::Json(path.unwrap_or_default().into()),
+            }
         }
         _ => Form::Csv(dialect(encoding, &text, is_whole)),
     }
@@ -304,8 +309,9 @@ mod tests {
     #[test]
     fn other_formats_are_recognised() {
         assert_eq!(form(b"{\"id\": 1}\n{\"id\": 2}\n", true), Form::Jsonl);
-        assert_eq!(form(b"\n[{\"id\": 1},\n {\"id\": 2}]\n", true), JSON);
-        assert_eq!(form(b"{\n  \"rows\": [{\"id\": 1}]\n}\n", true), JSON);
+        assert_eq!(form(b"\n[{\"id\": 1},\n {\"id\": 2}]\n", true), Form::Json([].into()));
+        assert_eq!(form(b"{\n  \"rows\": [{\"id\": 1}]\n}\n", true), Form::Json(["rows".to_owned()].into()));
+        assert_eq!(form(b"{\n  \"id\": 1\n}\n{\n", false), Form::Json([].into()));
         assert_eq!(form(b"PAR1....", true), Form::Parquet);
         assert_eq!(form(b"PK\x03\x04....", true), ZIP);
     }

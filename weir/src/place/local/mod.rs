@@ -38,7 +38,11 @@ impl FileSystem for LocalFiles {
 
     async fn find(&self, pattern: &str, _: &Arrival<'_>) -> Result<Vec<FoundFile>> {
         // On threads that are not the runtime's the store calls the file system itself; on those it would hand over each call.
-        threads::map(&matching(pattern)?, |path| block_on(found(shown(path), path)))
+        let files = threads::map(&matching(pattern)?, |path| match is_file(path)? {
+            true => block_on(found(shown(path), path)).map(Some),
+            false => Ok(None),
+        });
+        Ok(files?.into_iter().flatten().collect())
     }
 
     fn archive(&self, pattern: &str, folder: &str) -> Result<Box<dyn Archive>, String> {
@@ -57,23 +61,29 @@ impl FileSystem for LocalFiles {
 /// A local file, under the name that the user knows.
 pub(crate) async fn found(name: String, path: &Path) -> Result<FoundFile> {
     const READABLE: &str = "check that the file exists and can be read";
-    let (location, held) = if path.to_str().is_some() {
-        (object_store::path::Path::from_filesystem_path(path), None)
+    let absolute = disk::absolute(path);
+    let (location, held) = if absolute.to_str().is_some() {
+        (object_store::path::Path::from_absolute_path(&absolute), None)
     } else {
         // The store has only paths in UTF-8: the file is held open, and addressed by its number.
         let file = File::open(path).map_err(|error| Error::input(&name, error, READABLE))?;
         (object_store::path::Path::from_absolute_path(format!("/proc/self/fd/{}", file.as_raw_fd())), Some(file))
     };
     let location = location.map_err(|error| Error::input(&name, error, READABLE))?;
-    let path = kept(&disk::absolute(path));
+    let path = kept(&absolute);
     Ok(FoundFile::of(Arc::new(LocalFileSystem::new()), name, path, &location).await?.local(held))
 }
 
-/// The files that match a pattern. One with brackets that is the very name of a file means that file.
+fn unreadable(path: &Path, error: &std::io::Error) -> Error {
+    Error::input(shown(path), error, "fix or remove it, or give the user that runs weir read access")
+}
+
+fn is_file(path: &Path) -> Result<bool> {
+    std::fs::metadata(path).map(|metadata| metadata.is_file()).map_err(|error| unreadable(path, &error))
+}
+
+/// The files and folders that match a pattern. One with brackets that is the very name of a file means that file.
 fn matching(pattern: &str) -> Result<Vec<PathBuf>> {
-    let unreadable = |path: &Path, error: &std::io::Error| {
-        Error::input(shown(path), error, "fix or remove it, or give the user that runs weir read access")
-    };
     if let Some(path) = archive::named(Path::new(pattern)).filter(|path| path.is_file()) {
         return Ok(vec![path]);
     }
@@ -86,8 +96,7 @@ fn matching(pattern: &str) -> Result<Vec<PathBuf>> {
         let path = path?;
         let is_hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
             || not_utf8::is_hidden(&path, &base);
-        let metadata = std::fs::metadata(&path).map_err(|error| unreadable(&path, &error))?;
-        if metadata.is_file() && !is_hidden {
+        if !is_hidden {
             paths.push(path);
         }
     }

@@ -45,8 +45,9 @@ pub(super) fn matching(pattern: &str) -> io::Result<Vec<PathBuf>> {
                 found.push(path.clone());
             }
             // With `**` links are not followed: they may lead in a circle.
-            let is_folder = if depth == usize::MAX { entry.file_type()?.is_dir() } else { path.is_dir() };
-            if is_folder && depth > 1 {
+            let is_folder =
+                || if depth == usize::MAX { entry.file_type().map(|kind| kind.is_dir()) } else { Ok(path.is_dir()) };
+            if depth > 1 && is_folder()? {
                 folders.push((path, depth.saturating_sub(usize::from(depth < usize::MAX))));
             }
         }
