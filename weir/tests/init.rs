@@ -259,10 +259,10 @@ fn a_file_that_says_too_little_is_refused() {
         ("id,,name\n1,2,3\n", "members.csv: column 2 has no name in its header"),
         ("", "members.csv: is empty"),
         ("id,name\n1,\"Ann\n2,\"Bob\n", "cannot be read: invalid_quotes"),
-        ("[{\"id\": 1}]\n", "members.csv: is JSON, but not an object on each line"),
-        ("{\n  \"id\": 1\n}\n", "members.csv: is JSON, but not an object on each line"),
+        ("[]\n", "members.csv: has no columns"),
+        ("[{\"id\": 1}\n", "members.csv: is truncated"),
         ("{}\n", "members.csv: has no columns"),
-        ("{\"id\": 1}\n{\"id\": \n", "members.csv: is not JSON Lines in UTF-8"),
+        ("{\"id\": 1}\n{\"id\": \n", "members.csv: is not JSON in UTF-8"),
     ] {
         let project = Project::empty();
         project.file("members.csv", csv);
