@@ -115,6 +115,8 @@ impl LocalNumbers {
         }
         match &lengths[..] {
             [_] => true,
+            // `0.125` has a decimal point.
+            [..] if text.starts_with('0') => false,
             [first, between @ .., 3] => {
                 let all = |length: usize| (1..=length).contains(first) && between.iter().all(|group| *group == length);
                 all(3) || all(2)
@@ -167,6 +169,10 @@ mod tests {
             ("1.23", None),
             ("1.5", None),
             ("12.34,5", None),
+            ("0.125", None),
+            ("012.345", None),
+            ("0,125", None),
+            ("0,12", Some(12)),
             ("1,234.50", None),
             ("1,2,3", None),
             ("5 USD", None),
