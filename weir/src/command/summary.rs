@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use super::columns::{self, Column, has_colours, terminal_width, wrapped};
-use crate::report::{Outcome, Report};
+use crate::report::{Outcome, ReasonReport, Report};
 
 /// Prints the result of a run on standard output. Example values of rejected rows are printed only if they are asked for:
 /// what cron or an orchestrator keeps should have none.
@@ -38,6 +38,11 @@ pub(crate) fn print(report: &Report, with_values: bool) -> std::io::Result<()> {
             vec![reason.name.clone(), reason.effect.clone(), count(reason.rows), reason.samples.join("\n")]
         });
         write!(out, "\n{}:\n{}", of.table, columns::table(columns, &rows.collect::<Vec<_>>(), width))?;
+        for ReasonReport { name, help, .. } in &of.reasons {
+            if let Some(help) = help {
+                writeln!(out, "{}", wrapped(&format!("{name}: {help}"), width))?;
+            }
+        }
     }
     const SINKS: [Column; 4] = [
         Column::text("sink").cut_end(),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, AsArray, BooleanArray, RecordBatch, RecordBatchOptions};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions};
 use datafusion::arrow::buffer::BooleanBuffer;
 use datafusion::arrow::compute::{filter_record_batch, nullif};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -16,7 +16,7 @@ use super::names::{ExpectedName, ExpectedNames, Presence};
 pub(crate) use super::value::Typed;
 use super::value::{self, Form};
 use crate::error::{Error, Result, plain};
-use crate::route::SAMPLES;
+use crate::route::{RejectedRoute, SAMPLES};
 use crate::task::{ColumnFrom, ColumnSpec, FilesSpec, OnInvalid, Scalar, SourceSpec, SqlType, Task, UnknownColumns};
 
 /// The declaration of a source's records.
@@ -203,6 +203,14 @@ impl Column {
     /// Whether an invalid value becomes null.
     pub(crate) fn sets_null(&self) -> bool {
         self.on_invalid == OnInvalid::SetNull
+    }
+
+    /// Keeps a few of the texts that are no values of its type, to find out how the task could declare it.
+    pub(crate) fn keep_unread(&self, texts: &ArrayRef, typed: &Typed, rejected: &RejectedRoute) {
+        let Some(texts) = texts.as_string_view_opt().filter(|_| !typed.invalid.is_empty()) else { return };
+        let others_are_read = texts.len() - texts.null_count() > typed.invalid.len();
+        let invalid = typed.invalid.iter().map(|row| texts.value(*row).as_bytes());
+        rejected.unread.add(&format!("invalid_{}", self.name), invalid, others_are_read);
     }
 
     /// The rows with invalid values, in order, with the reasons.

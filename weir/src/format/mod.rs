@@ -1,7 +1,8 @@
 //! File formats: the readers and the writer of each format, and their common parts.
 //!
 //! `columns` are the declared columns of a source, `names` matches them with a file's, `file_columns` are those that its
-//! records do not have, `value` converts texts to values of their types; `scan` presents rows to the query engine. `csv` and `jsonl` are text formats, which share `text`;
+//! records do not have, `value` converts texts to values of their types; `scan` presents rows to the query
+//! engine, `propose` finds the options that read what a source rejects. `csv` and `jsonl` are text formats, which share `text`;
 //! `parquet` is not. `write` writes a file.
 
 pub(crate) mod columns;
@@ -11,6 +12,7 @@ pub(crate) mod file_columns;
 pub(crate) mod jsonl;
 pub(crate) mod names;
 pub(crate) mod parquet;
+pub(crate) mod propose;
 pub(crate) mod scan;
 pub(crate) mod text;
 pub(crate) mod value;

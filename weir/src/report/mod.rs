@@ -119,6 +119,9 @@ pub struct ReasonReport {
     /// A few of them. The ledger does not keep them: rows can hold what it should not.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub samples: Vec<String>,
+    /// The option of the source that most likely reads such records, without values of rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub help: Option<String>,
 }
 
 /// What a sink got.
@@ -267,6 +270,6 @@ impl ReasonReport {
     /// Rows that were counted for a reason.
     pub(crate) fn of(name: impl Into<String>, effect: &str, counted: Counted) -> Self {
         let samples = counted.samples.into_iter().map(Shown::into).collect();
-        Self { name: name.into(), effect: effect.to_owned(), rows: counted.rows, samples }
+        Self { name: name.into(), effect: effect.to_owned(), rows: counted.rows, samples, help: None }
     }
 }

@@ -7,11 +7,13 @@ mod counted;
 mod rejected;
 mod schema;
 mod shown;
+mod unread;
 
 pub(crate) use counted::{Counted, Reasons};
 pub(crate) use rejected::{FailedRecord, Findings, NulledValues, RejectedRecord, RejectedRoute, RejectedRows, RowSink};
 pub(crate) use schema::{rejected_records, rejected_rows};
 pub(crate) use shown::Shown;
+pub(crate) use unread::{Advise, Unread, UnreadTexts};
 
 /// How many rows are shown for each reason.
 pub(crate) const SAMPLES: usize = 3;

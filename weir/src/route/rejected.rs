@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use datafusion::arrow::array::{Int64Builder, RecordBatch, StringViewBuilder};
 
-use super::{Reasons, Shown, rejected_records};
+use super::{Advise, Reasons, Shown, UnreadTexts, rejected_records};
 use crate::error::{Error, Result};
 
 /// Passes rejected rows to the sinks of a route: a source's as batches of [`rejected_records`], a model's as batches of
@@ -108,11 +108,27 @@ pub(crate) struct RejectedRoute {
     source: String,
     rows: RejectedRows,
     nulled: Mutex<Reasons>,
+    /// A few of the texts that could not be read.
+    pub(crate) unread: UnreadTexts,
+    adviser: Option<Box<dyn Advise>>,
 }
 
 impl RejectedRoute {
     pub(crate) fn new(source: &str) -> Self {
         Self { source: source.to_owned(), ..Self::default() }
+    }
+
+    /// A route that knows what the task could declare.
+    pub(crate) fn advised(source: &str, adviser: impl Advise + 'static) -> Self {
+        Self { adviser: Some(Box::new(adviser)), ..Self::new(source) }
+    }
+
+    /// What the task could declare so that records are read that were rejected for a reason, or for several of them.
+    pub(crate) fn advice(&self, reasons: &str) -> Option<String> {
+        let adviser = self.adviser.as_ref()?;
+        let advice: Vec<String> =
+            reasons.split(';').filter_map(|reason| adviser.advice(reason, &self.unread.of(reason))).collect();
+        (!advice.is_empty()).then(|| advice.join("; "))
     }
 
     /// Sets where the records go. Without it the first record ends the run.
@@ -126,7 +142,7 @@ impl RejectedRoute {
             return Err(Error::input(
                 format!("{file}:{line}"),
                 format!("column `{column}`: {reason}, and the task specifies `on_invalid: fail`"),
-                "correct the file, or reject such rows with `on_invalid: reject`",
+                self.help(&reason, "correct the file, or reject such rows with `on_invalid: reject`"),
             ));
         }
         if !findings.nulled.is_empty() {
@@ -140,12 +156,20 @@ impl RejectedRoute {
             return Err(Error::input(
                 format!("{}:{}", first.file, first.line),
                 format!("a record cannot be read: {}", first.reason),
-                format!("correct the file, or add a sink with `from: {}.rejected`", self.source),
+                self.help(
+                    &first.reason,
+                    &format!("correct the file, or add a sink with `from: {}.rejected`", self.source),
+                ),
             ));
         }
         self.rows.send(&batch(&findings.rejected)?, |reasons| {
             findings.rejected.iter().try_for_each(|record| reasons.add_row(&record.reason, || Ok(record.shown())))
         })
+    }
+
+    /// What to do about a record that ends the run.
+    fn help(&self, reasons: &str, otherwise: &str) -> String {
+        self.advice(reasons).map_or_else(|| otherwise.to_owned(), |advice| format!("{advice}; otherwise {otherwise}"))
     }
 
     /// Records that could not be read, by reason.

@@ -370,7 +370,10 @@ fn counted(source: &Source) -> TableReport {
     let (accepted, rejected) = (source.rows_read(), unreadable.rows());
     let reasons = [("unreadable", unreadable), ("set_null", source.rejected().nulled())];
     let reasons = reasons.into_iter().flat_map(|(effect, reasons)| {
-        reasons.into_iter().map(move |(name, counted)| ReasonReport::of(name, effect, counted))
+        reasons.into_iter().map(move |(name, counted)| ReasonReport {
+            help: source.rejected().advice(&name),
+            ..ReasonReport::of(name, effect, counted)
+        })
     });
     TableReport {
         table: source.name().to_owned(),

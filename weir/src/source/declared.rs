@@ -10,6 +10,7 @@ use super::fetch::Fetchers;
 use super::origin::{self, Opened, Opening, Origin};
 use crate::error::Result;
 use crate::format::columns::Declared;
+use crate::format::propose::Proposals;
 use crate::place::Archive;
 use crate::route::RejectedRoute;
 use crate::task::{ColumnFrom, IfChanged, Read, SourceSpec, Task, UnknownColumns};
@@ -36,11 +37,13 @@ impl Source {
             let error = task.error(spec, format!("source `{name}`: it declares no columns"));
             return Err(Box::new(error.with_help("name every column under `columns`")).into());
         }
+        let origin = origin::declare(task, name, spec)?;
+        let proposals = Proposals::of(task, &spec.value).map_err(Box::new)?;
         Ok(Self {
             name: name.to_owned(),
-            origin: origin::declare(task, name, spec)?,
+            origin,
             declared: Arc::new(Declared::take(task, &spec.value)?),
-            rejected: Arc::new(RejectedRoute::new(name)),
+            rejected: Arc::new(RejectedRoute::advised(name, proposals)),
             progress: Arc::default(),
         })
     }

@@ -68,7 +68,16 @@ impl Observer for StepLog {
                 tracing::info!(step = name, seconds = (seconds * 1e3).round() / 1e3, "done");
                 set_subject(|subject| subject.step = None);
             }
-            Event::Reading { .. } | Event::Ended { .. } => {}
+            Event::Ended { report, .. } => {
+                for (table, reason) in
+                    report.tables.iter().flat_map(|table| table.reasons.iter().map(|reason| (&table.table, reason)))
+                {
+                    if let Some(help) = &reason.help {
+                        tracing::info!(table, reason = reason.name, "{help}");
+                    }
+                }
+            }
+            Event::Reading { .. } => {}
         }
     }
 }

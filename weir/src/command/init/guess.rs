@@ -2,6 +2,7 @@
 
 use chrono::{NaiveDate, NaiveDateTime};
 
+use crate::format::value::known::{DATES, GROUPS, SPELLINGS, TIMES};
 use crate::task::SqlType;
 
 /// The precision of a guessed decimal, as common in databases for money.
@@ -71,39 +72,6 @@ enum Form {
     Time(usize),
     Uuid,
 }
-
-/// Texts for true and false.
-const SPELLINGS: [(&str, &str); 8] =
-    [("Y", "N"), ("y", "n"), ("Yes", "No"), ("yes", "no"), ("YES", "NO"), ("T", "F"), ("t", "f"), ("on", "off")];
-
-/// Formats of dates. Those of which a value can have two are told apart by the other values.
-const DATES: [&str; 10] = [
-    "%d/%m/%Y",
-    "%m/%d/%Y",
-    "%d.%m.%Y",
-    "%d-%m-%Y",
-    "%m-%d-%Y",
-    "%Y/%m/%d",
-    "%Y%m%d",
-    "%d %b %Y",
-    "%d-%b-%Y",
-    "%b %d, %Y",
-];
-
-/// Formats of times.
-const TIMES: [&str; 8] = [
-    "%d/%m/%Y %H:%M:%S",
-    "%m/%d/%Y %H:%M:%S",
-    "%d/%m/%Y %H:%M",
-    "%m/%d/%Y %H:%M",
-    "%d.%m.%Y %H:%M:%S",
-    "%d.%m.%Y %H:%M",
-    "%Y/%m/%d %H:%M:%S",
-    "%Y-%m-%d %H:%M",
-];
-
-/// The characters between thousands where the decimal point is a comma.
-const GROUPS: [char; 4] = ['.', ' ', '\u{a0}', '\''];
 
 /// The values of a column that were seen.
 #[derive(Debug)]

@@ -17,7 +17,7 @@ use super::sniff::{Dialect, Form};
 use crate::database::{Connector, Sessions};
 use crate::engine::{self, Resources};
 use crate::error::{Error, Result, number_of};
-use crate::route::Reasons;
+use crate::route::RejectedRoute;
 use crate::run::key_of;
 use crate::source::{Opening, Source};
 use crate::system::stop::Stop;
@@ -108,7 +108,7 @@ async fn guess(session: &SessionContext, input: &Input, columns: &mut [Column]) 
             texts.iter().flatten().for_each(|text| guess.add(text));
         }
     }
-    check_rows(&input.first, rows, &read.source.rejected().rejected())?;
+    check_rows(&input.first, rows, read.source.rejected())?;
     for ((column, guess), full) in columns.iter_mut().zip(guesses).zip(full) {
         column.guessed = column.found.sql_type.map_or_else(|| guess.guessed(), Guessed::plain);
         column.is_full = rows > 0 && full;
@@ -117,11 +117,13 @@ async fn guess(session: &SessionContext, input: &Input, columns: &mut [Column]) 
 }
 
 /// A sample of which most records cannot be read says nothing about the file.
-fn check_rows(path: &Path, rows: u64, unreadable: &Reasons) -> Result<()> {
+fn check_rows(path: &Path, rows: u64, rejected: &RejectedRoute) -> Result<()> {
+    let unreadable = rejected.rejected();
     if unreadable.rows() <= rows {
         return Ok(());
     }
-    let reasons: Vec<String> = unreadable.clone().into_iter().map(|(reason, _)| reason).collect();
+    let total = unreadable.rows();
+    let reasons: Vec<String> = unreadable.into_iter().map(|(reason, _)| reason).collect();
     let help = match reasons.iter().map(String::as_str).next() {
         Some("invalid_utf8") => "write the task by hand, with the `encoding` of the file",
         Some("invalid_quotes") => {
@@ -132,8 +134,11 @@ fn check_rows(path: &Path, rows: u64, unreadable: &Reasons) -> Result<()> {
         }
         _ => "correct the file",
     };
-    let records = number_of(unreadable.rows(), "record");
-    let message = format!("{records} of {} cannot be read: {}", unreadable.rows() + rows, reasons.join(", "));
+    let help = match reasons.iter().find_map(|reason| rejected.advice(reason)) {
+        Some(advice) => format!("write the task by hand; {advice}"),
+        None => help.to_owned(),
+    };
+    let message = format!("{} of {} cannot be read: {}", number_of(total, "record"), total + rows, reasons.join(", "));
     Err(Error::input(path.display(), message, help))
 }
 

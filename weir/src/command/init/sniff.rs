@@ -6,6 +6,7 @@ use encoding_rs::{Encoding, UTF_8};
 
 use super::{beginning, guess, json};
 use crate::format::jsonl::RecordsPath;
+use crate::format::text::guessed;
 
 /// What a file is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,21 +91,8 @@ fn decoded(head: &[u8], is_whole: bool) -> (Option<&'static str>, String) {
         let text = String::from_utf8_lossy(&head[..valid]);
         return (None, text.strip_prefix('\u{feff}').unwrap_or(&text).to_owned());
     }
-    let encoding = match is_utf16_without_mark(head) {
-        Some(encoding) => encoding,
-        None => {
-            let mut detector = chardetng::EncodingDetector::new(chardetng::Iso2022JpDetection::Deny);
-            detector.feed(head, is_whole);
-            detector.guess(None, chardetng::Utf8Detection::Deny)
-        }
-    };
+    let encoding = guessed(head, is_whole);
     (Some(label(encoding)), encoding.decode_without_bom_handling(head).0.into_owned())
-}
-
-/// Text of mostly ASCII in UTF-16 has a zero in every other byte.
-fn is_utf16_without_mark(head: &[u8]) -> Option<&'static Encoding> {
-    let zeros = |odd: usize| head.iter().skip(odd).step_by(2).filter(|byte| **byte == 0).count() * 3 > head.len();
-    zeros(1).then_some(encoding_rs::UTF_16LE).or_else(|| zeros(0).then_some(encoding_rs::UTF_16BE))
 }
 
 fn label(encoding: &'static Encoding) -> &'static str {

@@ -112,7 +112,7 @@ fn first_record<R: Rules>(
 }
 
 /// The fields of a record.
-pub(super) fn fields<R: Rules>(rules: &R, record: &[u8]) -> Result<Vec<String>, &'static str> {
+pub(crate) fn fields<R: Rules>(rules: &R, record: &[u8]) -> Result<Vec<String>, &'static str> {
     if std::str::from_utf8(record).is_err() {
         return Err("is not UTF-8");
     }

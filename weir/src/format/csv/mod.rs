@@ -22,10 +22,9 @@ pub(crate) mod reference;
 mod tests;
 
 pub(crate) use declare::{CsvForm, charset_of, check_keys};
-#[cfg(any(test, feature = "fuzzing"))]
-pub(crate) use dialect::Dialect;
-pub(crate) use dialect::Strict;
+pub(crate) use dialect::{Dialect, Strict};
 pub(crate) use file::CsvFile;
+pub(crate) use header::fields as fields_of;
 pub(crate) use parse::texts;
 pub(crate) use style::{CsvStyle, Style, Unwritable};
 

@@ -108,7 +108,12 @@ impl ParquetScan {
         let of = &self.files[open.file];
         let columns = self.columns.declared().iter().zip(&open.places).zip(&self.columns.columns);
         let typed = columns.map(|((declared, place), column)| match (place, of.columns[*declared]) {
-            (Some(place), Some((_, conversion))) => conversion.convert(rows.column(*place), column),
+            (Some(place), Some((_, conversion))) => {
+                let values = rows.column(*place);
+                let typed = conversion.convert(values, column)?;
+                column.keep_unread(values, &typed, &self.rejected);
+                Ok(typed)
+            }
             _ => {
                 let values = of.file_columns.values(*declared, rows.num_rows(), lines)?;
                 values.ok_or_else(|| ArrowError::SchemaError(format!("column `{}` has no values", column.name)))

@@ -112,6 +112,27 @@ pub(crate) fn utf_16_of(head: &[u8]) -> Option<&'static str> {
     }
 }
 
+/// The encoding in which a text most likely is that is not UTF-8.
+pub(crate) fn guessed(text: &[u8], is_whole: bool) -> &'static Encoding {
+    // Text of mostly ASCII in UTF-16 has a zero in every other byte.
+    let zeros = |odd: usize| text.iter().skip(odd).step_by(2).filter(|byte| **byte == 0).count() * 3 > text.len();
+    match (zeros(1), zeros(0)) {
+        (true, _) => UTF_16LE,
+        (_, true) => UTF_16BE,
+        _ => {
+            let mut detector = chardetng::EncodingDetector::new(chardetng::Iso2022JpDetection::Deny);
+            detector.feed(text, is_whole);
+            detector.guess(None, chardetng::Utf8Detection::Deny)
+        }
+    }
+}
+
+/// The name of the encoding in which a text most likely is that is not UTF-8, if it is a text in it.
+pub(crate) fn guessed_encoding(text: &[u8]) -> Option<&'static str> {
+    let encoding = guessed(text, true);
+    encoding.decode_without_bom_handling_and_without_replacement(text).map(|_| encoding.name())
+}
+
 /// The text of a file in UTF-8.
 #[derive(Debug)]
 pub(crate) struct Decoded {

@@ -39,7 +39,7 @@ use crate::task::{ColumnFrom, Compression, IfEmpty};
 use crate::watch::ScanProgress;
 pub(crate) use blocks::RecordEnds;
 use blocks::{Block, Cursor, Text, TextPlace};
-pub(crate) use charset::Charset;
+pub(crate) use charset::{Charset, guessed, guessed_encoding};
 use lines::FileLines;
 pub(crate) use stream::{Fill, OpenText, TextStream};
 pub(crate) use unpack::{Codec, Decompressed};
@@ -443,6 +443,9 @@ impl<F: TextFormat> TextScan<F> {
             return Ok((RecordBatch::new_empty(columns.schema.clone()), 1, found));
         }
         let parsed = self.format.parse(&block.bytes, &self.layouts[block.file], &self.shape);
+        for Rejected { raw, reason, .. } in &parsed.rejected {
+            self.rejected.unread.add(reason, [&raw[..]], parsed.rows > 0);
+        }
         if columns.are_plain {
             let options = RecordBatchOptions::new().with_row_count(Some(parsed.rows));
             let batch = RecordBatch::try_new_with_options(columns.schema.clone(), parsed.columns, &options)?;
@@ -455,7 +458,11 @@ impl<F: TextFormat> TextScan<F> {
         let texts = parsed.columns.iter().zip(&columns.columns).zip(columns.declared());
         let typed = texts.map(|((text, column), declared)| match of_file.values(*declared, parsed.rows, lines)? {
             Some(values) => Ok(values),
-            None => column.form.parse(text),
+            None => {
+                let typed = column.form.parse(text)?;
+                column.keep_unread(text, &typed, &self.rejected);
+                Ok(typed)
+            }
         });
         let mut typed = typed.collect::<Result<Vec<_>, ArrowError>>()?;
         for (column, rows) in &parsed.lacking {

@@ -9,7 +9,7 @@ use super::bytes::{Encoding, Words};
 use super::local::LocalNumbers;
 use super::strftime::TimeFormat;
 use super::time::{self, DAY, Stamp, Zoneless};
-use crate::task::{ColumnSpec, SourceSpec, SqlType, UTC, parse_zone};
+use crate::task::{ColumnSpec, SourceSpec, SqlType, UTC, ValueSpec, parse_zone};
 
 /// How the texts of a column are read.
 #[derive(Debug, Clone)]
@@ -90,11 +90,18 @@ impl Form {
 
     /// The form that the task declares for a column; or the problem, and the remedy.
     pub(crate) fn take(column: &ColumnSpec, source: &SourceSpec) -> Result<Self, (String, &'static str)> {
-        let values = &column.values.clone().or(source.values());
-        let sql_type = column.sql_type;
         check_keys(column)?;
-        let formats = column.format.as_ref().or_else(|| source.formats(sql_type));
-        let formats = formats.map_or(&[][..], |formats| &formats.0);
+        let formats = column.format.as_ref().or_else(|| source.formats(column.sql_type));
+        let values = column.values.clone().or(source.values());
+        Self::declared(column.sql_type, &values, formats.map_or(&[][..], |formats| &formats.0))
+    }
+
+    /// The form of a type by these settings; or the problem, and the remedy.
+    pub(crate) fn declared(
+        sql_type: SqlType,
+        values: &ValueSpec,
+        formats: &[String],
+    ) -> Result<Self, (String, &'static str)> {
         let numbers = || LocalNumbers::take(values).map_err(|message| (message, SEPARATORS));
         Ok(match sql_type {
             SqlType::String => Self::Text { empty_as_null: values.empty_as_null.unwrap_or(false) },

@@ -1,10 +1,11 @@
 //! Texts become values, or are found not to fit their type. How that is done is chosen once per column.
 //!
 //! `number` and `time` read the forms that every source reads by default; `local`, `strftime` and `template` those that
-//! a task declares; `bytes` has what is neither a number nor a time.
+//! a task declares; `bytes` has what is neither a number nor a time; `known` lists forms that values often have.
 
 mod bytes;
 mod form;
+pub(crate) mod known;
 mod local;
 mod number;
 mod strftime;
