@@ -271,6 +271,30 @@ fn a_number_that_json_cannot_represent_ends_the_run_unless_it_is_rejected() {
 }
 
 #[test]
+fn a_number_that_is_not_finite_ends_the_run_in_every_format_unless_it_is_rejected_and_is_kept_then() {
+    for format in ["csv", "parquet"] {
+        let project = orders();
+        project.file(
+            "sql/checked.sql",
+            "select id, cast(1 as double) / (id - 2) as share from order_line where id is not null",
+        );
+        project.task("format: jsonl}", &format!("format: {format}}}"));
+        let ran = project.run(&[]);
+        ran.ended(1, "column `share` has NaN or an infinity, which no source could read");
+        ran.ended(1, "reject such rows with the rule `{finite: share}`");
+        let rejecting = format!(
+            "quality:\n  checked: {{reject_unless: {{odd: {{finite: share}}}}}}\nsinks:\n  bad: {{from: checked.rejected, mode: \
+             overwrite, files: {{path: out/bad, format: {format}}}}}\n"
+        );
+        project.task("sinks:\n", &rejecting);
+        project.run(&[]).ended(0, "done");
+        if format == "csv" {
+            assert_eq!(project.rows("out/bad"), ["id,share,reasons", "2,inf,odd"]);
+        }
+    }
+}
+
+#[test]
 fn a_date_that_no_source_could_read_ends_the_run_unless_it_is_rejected() {
     for format in ["csv", "jsonl", "parquet"] {
         let project = orders();

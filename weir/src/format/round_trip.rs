@@ -45,6 +45,7 @@ fn read_back(format: OutputFormat, columns: &[Written]) -> Outcome {
         row_groups: Default::default(),
         columns: outputs.collect(),
         csv: Default::default(),
+        must_be_finite: true,
     };
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("part");
@@ -142,6 +143,7 @@ fn types_that_only_the_engine_has_come_back_as_those_of_a_task() {
     let micros = || TimestampMicrosecondArray::from(times.map(|time: Option<i64>| Some(time? / 1000)).to_vec());
     let dictionary: DictionaryArray<Int32Type> = vec![Some("a"), None, Some("")].into_iter().collect();
     let bytes: ArrayRef = Arc::new(BinaryArray::from(vec![Some(&b"ab"[..]), None, Some(b"\0\xff")]));
+    let tenths: ArrayRef = Arc::new(Float64Array::from(vec![Some(0.1), None, Some(-65504.0)]));
     let columns: Vec<Written> = vec![
         ("timestamp", Arc::new(nanos())),
         ("timestamptz", Arc::new(nanos().with_timezone("UTC"))),
@@ -152,7 +154,8 @@ fn types_that_only_the_engine_has_come_back_as_those_of_a_task() {
         ("time", Arc::new(Time32SecondArray::from(vec![Some(86_399), None, Some(0)]))),
         ("integer", Arc::new(Int8Array::from(vec![Some(i8::MIN), None, Some(i8::MAX)]))),
         ("decimal(20,0)", Arc::new(UInt64Array::from(vec![Some(u64::MAX), None, Some(0)]))),
-        ("double", Arc::new(Float32Array::from(vec![Some(0.5), None, Some(-1.25)]))),
+        ("double", Arc::new(Float32Array::from(vec![Some(0.1), None, Some(f32::MIN_POSITIVE)]))),
+        ("double", cast(&tenths, &DataType::Float16).unwrap()),
         ("string", Arc::new(LargeStringArray::from(vec![Some(""), None, Some("NA")]))),
         ("string", Arc::new(dictionary)),
         ("binary", cast(&bytes, &DataType::FixedSizeBinary(2)).unwrap()),

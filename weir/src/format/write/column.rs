@@ -42,6 +42,8 @@ impl Column {
             | DataType::UInt16
             | DataType::UInt32 => Self::Number(digits::integers(cast(column, &DataType::Int64)?.as_primitive())),
             DataType::Decimal128(_, 0..) => Self::Number(digits::decimals(column.as_primitive())),
+            // A source reads them as doubles: the digits are those of the double that the value is.
+            DataType::Float16 | DataType::Float32 => Self::new(&cast(column, &DataType::Float64)?)?,
             DataType::Date64 => Self::new(&cast(column, &DataType::Date32)?)?,
             DataType::Date32 => Self::Time(digits::days(column.as_primitive())),
             DataType::Time64(TimeUnit::Microsecond) => {

@@ -1,5 +1,5 @@
 //! Values that a type can hold but a file cannot, or no source could read: dates outside the years 1 to 9999, times with
-//! a fraction of a microsecond, and for JSON non-finite floating-point numbers.
+//! a fraction of a microsecond, and floating-point numbers that are not finite.
 
 use std::ops::RangeInclusive;
 
@@ -164,7 +164,7 @@ mod tests {
         let chosen = |rows: [bool; 3]| BooleanBuffer::from(rows.to_vec());
         assert_eq!(invalid_value(&column, Some(&chosen([true, true, false])), true), None);
         assert_eq!(invalid_value(&column, Some(&chosen([false, false, true])), true), Some(InvalidValue::NotFinite));
-        assert_eq!(invalid_value(&column, None, false), None, "only JSON has no word for them");
+        assert_eq!(invalid_value(&column, None, false), None, "rejected rows may have them");
     }
 
     #[test]

@@ -57,6 +57,8 @@ pub(crate) struct FileLayout {
     pub(crate) columns: Vec<OutputColumn>,
     /// The form of CSV files.
     pub(crate) csv: csv::CsvStyle,
+    /// Whether numbers must be finite: a source reads no other ones.
+    pub(crate) must_be_finite: bool,
 }
 
 impl FileLayout {

@@ -159,6 +159,7 @@ mod tests {
             row_groups: RowGroups::default(),
             columns,
             csv: Default::default(),
+            must_be_finite: true,
         };
         let file = Arc::new(SharedFile::begin(Box::new(SyncedFile::create(&path).unwrap()), &layout).unwrap());
         std::thread::scope(|scope| {

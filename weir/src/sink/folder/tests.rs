@@ -52,6 +52,7 @@ fn open(target: &Path, run: &str, mode: Mode) -> Result<OpenFolder> {
         row_groups: RowGroups::default(),
         columns: vec![column],
         csv: Default::default(),
+        must_be_finite: true,
     };
     OpenFolder::new(folder(target, run), mode, layout, None, &|_| Ok(Some(State::Done)))
 }

@@ -94,6 +94,8 @@ pub(super) fn layout(
             escape_formulas: spec.escape_formulas,
             declared: Style::take(task, files).map_err(Box::new)?.map(Arc::new),
         },
+        // Rejected rows are kept as they are, as far as the format can.
+        must_be_finite: files.format == OutputFormat::Jsonl || !spec.from.value.rejected,
     })
 }
 
@@ -176,14 +178,17 @@ pub(super) fn check_values(
     chosen: Option<&BooleanBuffer>,
 ) -> Result<()> {
     for OutputColumn { name, index, .. } in &layout.columns {
-        let Some(invalid) = invalid_value(batch.column(*index), chosen, layout.format == OutputFormat::Jsonl) else {
+        let Some(invalid) = invalid_value(batch.column(*index), chosen, layout.must_be_finite) else {
             continue;
         };
         let schema = batch.schema_ref();
         let column = schema.field(*index).name();
         let (message, help) = match invalid {
             InvalidValue::NotFinite => (
-                format!("column `{name}` has NaN or an infinity, which JSON cannot hold"),
+                match layout.format {
+                    OutputFormat::Jsonl => format!("column `{name}` has NaN or an infinity, which JSON cannot hold"),
+                    _ => format!("column `{name}` has NaN or an infinity, which no source could read"),
+                },
                 format!("reject such rows with the rule `{{finite: {column}}}`, or make them null in the model"),
             ),
             InvalidValue::Nanoseconds => (
