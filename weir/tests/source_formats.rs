@@ -6,7 +6,8 @@ mod support;
 use std::io::Write;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+use datafusion::arrow::array::{ArrayRef, Int64Array, ListArray, RecordBatch, StringArray, StructArray};
+use datafusion::arrow::datatypes::{DataType, Field, Int32Type};
 use parquet::arrow::ArrowWriter;
 use support::{Project, TASK};
 
@@ -164,4 +165,30 @@ fn inconsistent_checks_and_files_are_errors_at_their_position() {
         parquet,
         "task.yaml:7:61: a Parquet file specifies its own compression",
     );
+}
+
+#[test]
+fn lists_structs_and_maps_of_parquet_files_are_read_by_the_json_functions_of_sql() {
+    let tags: ArrayRef =
+        Arc::new(ListArray::from_iter_primitive::<Int32Type, _, _>([Some(vec![Some(1), Some(2)]), None, Some(vec![])]));
+    let names: ArrayRef = Arc::new(StringArray::from(vec!["Ann", "Bob", "Cid"]));
+    let field = Arc::new(Field::new("name", DataType::Utf8, true));
+    let user: ArrayRef = Arc::new(StructArray::from(vec![(field, names)]));
+    let batch = RecordBatch::try_from_iter_with_nullable([("tags", tags, true), ("user", user, true)]).unwrap();
+    let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    let project = Project::empty();
+    project.file("in/a.parquet", writer.into_inner().unwrap());
+    project.file(
+        "task.yaml",
+        "name: t\nsources:\n  src:\n    files: {path: in/a.parquet, format: parquet}\n    columns: {tags: json, user: \
+         json}\nmodels: {tag: sql/tag.sql}\nsinks:\n  rows: {from: tag, mode: overwrite, files: {path: out/rows, format: csv}}\n",
+    );
+    project.file("sql/tag.sql", "select user ->> 'name' as name, unnest(json_array_elements(tags)) as tag from src");
+    project.run(&[]).ended(0, "done");
+    assert_eq!(project.rows("out/rows"), ["name,tag", "Ann,1", "Ann,2"]);
+    project.task("tags: json", "tags: string");
+    let ran = project.run(&[]);
+    ran.ended(1, "column `tags` is list of integer in the file, which cannot be read as string");
+    ran.ended(1, "declare it as json");
 }

@@ -66,7 +66,7 @@ shape!(SqlType, "Type", _generator => json_schema!({
         `integer` (32 bits), `bigint` (64 bits), `double` (64 bits, finite), `decimal(p,s)` (exact: p digits in all, \
         at most 38, s of them after the decimal point), `date` (`2022-01-31`), `time` (`23:59:59`), `timestamp` \
         (`2022-01-31 23:59:59`, without a time zone), `timestamptz` (a moment, `2022-01-31T23:59:59Z`, in UTC), all \
-        times with microseconds; `uuid`, `json` (a document as its text) or `binary` (bytes, `\\x48656c6c6f`).",
+        times with microseconds; `uuid`, `json` (a document as its text; a list, a struct or a map of Parquet) or `binary` (bytes, `\\x48656c6c6f`).",
     "anyOf": [
         {"enum": ["string", "boolean", "integer", "bigint", "double", "date", "time", "timestamp", "timestamptz",
             "uuid", "json", "binary"]},

@@ -97,6 +97,7 @@ impl SqlType {
             DataType::Date32 | DataType::Date64 => Self::Date,
             DataType::Timestamp(_, Some(_)) => Self::TimestampTz,
             DataType::Timestamp(..) => Self::Timestamp,
+            kind if kind.is_nested() => Self::Json,
             _ => Self::String,
         }
     }

@@ -5,8 +5,11 @@
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::__m128i;
 use std::ops::Range;
+use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, OffsetSizeTrait, RecordBatch, StringViewArray};
+use datafusion::arrow::array::{
+    Array, ArrayRef, AsArray, OffsetSizeTrait, RecordBatch, StringViewArray, StringViewBuilder,
+};
 use datafusion::arrow::buffer::{BooleanBuffer, NullBuffer};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::DataType;
@@ -48,6 +51,21 @@ pub(crate) fn rows(
         None => (0..batch.num_rows()).for_each(&mut row),
     }
     Ok(rows)
+}
+
+/// The values of a column as the texts of JSON documents. Null stays null. Values that JSON cannot represent give wrong
+/// documents.
+pub(crate) fn documents(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+    let value = Value::new(column)?;
+    let mut documents = StringViewBuilder::with_capacity(column.len());
+    let mut out = Vec::new();
+    for row in 0..column.len() {
+        out.clear();
+        value.write(row, &mut out);
+        let text = std::str::from_utf8(&out).map_err(|error| ArrowError::from_external_error(Box::new(error)))?;
+        documents.append_option(column.is_valid(row).then_some(text));
+    }
+    Ok(Arc::new(documents.finish()))
 }
 
 /// Bytes per value in addition to its own: two quotes.
@@ -298,7 +316,6 @@ fn escaped(value: &[u8], out: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Arc;
 
     use datafusion::arrow::array::{
         BooleanArray, Date32Array, Decimal128Array, FixedSizeListArray, Float64Array, Int64Array, ListArray,

@@ -11,7 +11,9 @@ use datafusion::arrow::datatypes::{DataType, Float64Type, TimeUnit, TimestampMic
 use datafusion::arrow::error::ArrowError;
 
 use crate::format::columns::{Column, Typed};
+use crate::format::jsonl;
 use crate::format::value::{Form, Stamp, Zoneless, cast};
+use crate::format::write::invalid_value;
 
 /// How a column of a file is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +32,8 @@ pub(crate) enum Conversion {
     Uuid,
     /// Text, by the rules of the text formats.
     Text,
+    /// The text of a JSON document.
+    Json,
 }
 
 impl Conversion {
@@ -47,6 +51,7 @@ impl Conversion {
         let is_text = matches!(column.form, Form::Text { .. });
         Some(match (file, &column.kind) {
             (Null, _) => Self::Widened,
+            (file, _) if matches!(column.form, Form::Json) && is_document(file) => Self::Json,
             (Float64, Float64) => Self::Checked, // not every double is a number
             (Timestamp(_, None) | Date32, Timestamp(..)) => match column.form.zoneless() {
                 Zoneless::Local(zone) => Self::Local(zone),
@@ -79,7 +84,7 @@ impl Conversion {
         match self {
             Self::Same | Self::Widened | Self::Uuid => false,
             Self::Text => column.form.can_reject(),
-            Self::Checked | Self::Bytes | Self::Local(_) => true,
+            Self::Checked | Self::Bytes | Self::Local(_) | Self::Json => true,
         }
     }
 
@@ -115,8 +120,25 @@ impl Conversion {
                 Ok(Typed { values: typed, invalid })
             }
             Self::Checked => checked(values, &column.kind),
+            Self::Json => documents(values),
         }
     }
+}
+
+/// Whether values of a type are read as JSON documents: everything but texts, which are documents already, and bytes.
+fn is_document(kind: &DataType) -> bool {
+    !kind.is_string() && !kind.is_binary() && jsonl::write::can_hold(kind)
+}
+
+/// Converts values to JSON, and finds those that cannot be: numbers that are not finite, and times that no column of a task
+/// could have.
+fn documents(values: &ArrayRef) -> Result<Typed, ArrowError> {
+    let is_invalid = |row: &usize| invalid_value(&values.slice(*row, 1), None, true).is_some();
+    let invalid = match invalid_value(values, None, true) {
+        None => vec![],
+        Some(_) => (0..values.len()).filter(is_invalid).collect(),
+    };
+    Ok(Typed { values: jsonl::write::documents(values)?, invalid })
 }
 
 /// Converts values, and finds those that do not survive the way back.

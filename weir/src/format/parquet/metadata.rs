@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef, TimeUnit};
 use datafusion::common::stats::Precision;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::basic::Type;
@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::format::columns::{Column, Declared, ReadColumns};
 use crate::format::empty::no_content;
 use crate::format::file_columns::FileColumns;
+use crate::format::jsonl;
 use crate::format::scan::{Pushed, Rows};
 use crate::place::{self, FoundFile};
 use crate::route::RejectedRoute;
@@ -90,17 +91,31 @@ impl ParquetFile {
 
 /// The types as which the columns of a file are read: texts without copying, and INT96 without overflow.
 fn read_schema(schema: &SchemaRef, parquet: &SchemaDescriptor) -> SchemaRef {
-    let fields = schema.fields().iter().zip(parquet.root_schema().get_fields()).map(|(field, in_file)| {
-        let kind = match field.data_type() {
-            DataType::Utf8 => DataType::Utf8View,
-            DataType::Timestamp(..) if in_file.is_primitive() && in_file.get_physical_type() == Type::INT96 => {
-                DataType::Timestamp(TimeUnit::Microsecond, None)
-            }
-            kind => kind.clone(),
-        };
-        Field::clone(field).with_data_type(kind)
+    let mut leaves = parquet.columns().iter().map(|leaf| leaf.physical_type());
+    let fields = schema.fields().iter().map(|field| match field.data_type() {
+        DataType::Utf8 => {
+            leaves.next();
+            Arc::new(Field::clone(field).with_data_type(DataType::Utf8View))
+        }
+        _ => read_field(field, &mut leaves),
     });
     Arc::new(Schema::new_with_metadata(fields.collect::<Vec<_>>(), schema.metadata().clone()))
+}
+
+/// A field as it is read. `leaves` are the physical types of its values, and of those in it.
+fn read_field(field: &FieldRef, leaves: &mut dyn Iterator<Item = Type>) -> FieldRef {
+    let kind = match field.data_type() {
+        DataType::Struct(fields) => DataType::Struct(fields.iter().map(|field| read_field(field, leaves)).collect()),
+        DataType::List(item) => DataType::List(read_field(item, leaves)),
+        DataType::LargeList(item) => DataType::LargeList(read_field(item, leaves)),
+        DataType::FixedSizeList(item, length) => DataType::FixedSizeList(read_field(item, leaves), *length),
+        DataType::Map(entry, is_sorted) => DataType::Map(read_field(entry, leaves), *is_sorted),
+        kind => match (kind, leaves.next()) {
+            (DataType::Timestamp(..), Some(Type::INT96)) => DataType::Timestamp(TimeUnit::Microsecond, None),
+            _ => kind.clone(),
+        },
+    };
+    Arc::new(Field::clone(field).with_data_type(kind))
 }
 
 fn match_columns(name: &str, schema: &SchemaRef, declared: &Declared) -> Result<Vec<Option<(usize, Conversion)>>> {
@@ -134,6 +149,12 @@ fn other_type(file: &DataType, column: &Column) -> &'static str {
         (DataType::Time32(_) | DataType::Time64(_), _) => "declare it as time",
         (DataType::Float64 | DataType::Float32 | DataType::Float16, DataType::Utf8View) => {
             "declare it as double, and cast it in SQL"
+        }
+        (kind, _) if kind.is_nested() && jsonl::write::can_hold(kind) => {
+            "declare it as json: SQL then reads its text, with `->`, `->>` and `unnest(json_array_elements(...))`"
+        }
+        (kind, _) if kind.is_nested() => {
+            "write the file with texts as the keys of its maps, and declare the column as json"
         }
         _ => "declare another type for the column, or write the file with the declared one",
     }

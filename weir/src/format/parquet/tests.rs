@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
-    ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, DictionaryArray, Float64Array, Int32Array,
-    Int64Array, RecordBatch, StringArray, StructArray, TimestampMicrosecondArray, TimestampMillisecondArray,
-    TimestampNanosecondArray, UInt64Array,
+    ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, DictionaryArray, Float32Array, Float64Array,
+    Int32Array, Int64Array, Int64Builder, ListArray, MapBuilder, NullArray, RecordBatch, StringArray, StringBuilder,
+    StructArray, TimestampMicrosecondArray, TimestampMillisecondArray, TimestampNanosecondArray, UInt64Array,
 };
 use datafusion::arrow::datatypes::{DataType, Field, Int32Type, TimeUnit};
 use parquet::arrow::ArrowWriter;
@@ -14,7 +14,9 @@ use parquet::data_type::{Int96, Int96Type};
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
 
+use crate::format::columns::Column;
 use crate::format::testing::{Outcome, Reading, plain};
+use crate::task::SqlType;
 
 fn file(columns: Vec<(&str, ArrayRef)>, properties: WriterProperties) -> Vec<u8> {
     let batch =
@@ -80,24 +82,100 @@ fn times_are_in_utc_and_none_is_truncated() {
     assert_eq!(read(Date32Array::from(vec![18_993]), MICROS).0, ["2022-01-01T00:00:00"]);
 }
 
+/// One column, read as JSON: its documents, and the lines that were rejected.
+fn read_json(values: impl datafusion::arrow::array::Array + 'static) -> (Vec<String>, Vec<u64>) {
+    let file = file(vec![("v", Arc::new(values))], WriterProperties::default());
+    let reading = Reading { columns: vec![Arc::new(Column::typed("v", SqlType::Json))], ..Reading::of(&[]) };
+    let outcome = reading.query_parquet(&[&file], "select * from t").unwrap();
+    let rejected = outcome.rejected.iter().map(|(line, ..)| *line).collect();
+    (plain(&outcome.rows).concat(), rejected)
+}
+
+#[test]
+fn nested_columns_are_exact_json_documents() {
+    let field = |name: &str, values: &ArrayRef| Arc::new(Field::new(name, values.data_type().clone(), true));
+    let of = |columns: Vec<(&str, ArrayRef)>| {
+        StructArray::from(columns.into_iter().map(|(name, values)| (field(name, &values), values)).collect::<Vec<_>>())
+    };
+    let amounts = Decimal128Array::from(vec![12_345_678_901_234_567_890]).with_precision_and_scale(38, 2).unwrap();
+    let micros = TimestampMicrosecondArray::from(vec![1_643_673_599_123_456]);
+    let all = of(vec![
+        ("big", Arc::new(UInt64Array::from(vec![u64::MAX]))),
+        ("amount", Arc::new(amounts)),
+        ("at", Arc::new(micros.clone().with_timezone("UTC"))),
+        ("local", Arc::new(micros)),
+        ("day", Arc::new(Date32Array::from(vec![18_993]))),
+        ("tenth", Arc::new(Float32Array::from(vec![0.1]))),
+        ("text", Arc::new(StringArray::from(vec!["\"é"]))),
+        ("none", Arc::new(StringArray::from(vec![None::<&str>]))),
+        ("bytes", Arc::new(BinaryArray::from(vec![&b"\xff"[..]]))),
+    ]);
+    let expected = "{\"big\":18446744073709551615,\"amount\":123456789012345678.90,\"at\":\"2022-01-31T23:59:59.123456Z\",\
+                    \"local\":\"2022-01-31T23:59:59.123456\",\"day\":\"2022-01-01\",\"tenth\":0.10000000149011612,\
+                    \"text\":\"\\\"é\",\"none\":null,\"bytes\":\"\\\\xff\"}";
+    assert_eq!(read_json(all), (vec![expected.to_owned()], vec![]));
+
+    let list = ListArray::from_iter_primitive::<Int32Type, _, _>([Some(vec![Some(1), None]), None, Some(vec![])]);
+    let (documents, rejected) = read_json(list);
+    assert_eq!((documents, rejected), (vec!["[1,null]".into(), String::new(), "[]".into()], vec![]));
+    let mut map = MapBuilder::new(None, StringBuilder::new(), Int64Builder::new());
+    map.keys().append_value("a\nb");
+    map.values().append_value(i64::MIN);
+    map.append(true).unwrap();
+    map.append(false).unwrap();
+    let (documents, rejected) = read_json(map.finish());
+    assert_eq!((documents, rejected), (vec!["{\"a\\nb\":-9223372036854775808}".into(), String::new()], vec![]));
+
+    // What JSON cannot hold rejects its row.
+    let doubles: ArrayRef = Arc::new(Float64Array::from(vec![Some(1.5), Some(f64::NAN), None]));
+    assert_eq!(read_json(of(vec![("n", doubles)])), (vec!["{\"n\":1.5}".into(), "{\"n\":null}".into()], vec![2]));
+    let days: ArrayRef = Arc::new(Date32Array::from(vec![i32::MAX, 0]));
+    assert_eq!(read_json(of(vec![("d", days)])), (vec!["{\"d\":\"1970-01-01\"}".into()], vec![1]));
+    // So are single values; a text is a document already.
+    assert_eq!(read_json(Int64Array::from(vec![i64::MAX])).0, ["9223372036854775807"]);
+    assert_eq!(read_json(StringArray::from(vec!["{\"a\": 1}", "{"])), (vec!["{\"a\": 1}".into()], vec![2]));
+}
+
+#[test]
+fn a_column_of_nulls_is_null_in_every_type() {
+    for of in ["string", "boolean", "integer", "bigint", "double", "decimal(12,2)", "date", "time", "timestamp", "json"]
+        .into_iter()
+        .chain(["timestamptz", "uuid", "binary"])
+    {
+        let file = file(vec![("v", Arc::new(NullArray::new(2)))], WriterProperties::default());
+        let column = Arc::new(Column::typed("v", of.parse().unwrap()));
+        let reading = Reading { columns: vec![column], ..Reading::of(&[]) };
+        let outcome = reading.query_parquet(&[&file], "select * from t where v is null").unwrap();
+        assert_eq!((outcome.rows.len(), outcome.rejected.len()), (2, 0), "{of}");
+    }
+}
+
 #[test]
 fn int96_is_a_timestamp_of_any_year() {
-    let schema = parquet::schema::parser::parse_message_type("message m { optional int96 v; }").unwrap();
-    let mut writer = SerializedFileWriter::new(Vec::new(), schema.into(), Arc::default()).unwrap();
-    let mut group = writer.next_row_group().unwrap();
-    let mut column = group.next_column().unwrap().unwrap();
+    let file = |message: &str, values: &[Int96], levels: &[i16]| {
+        let schema = parquet::schema::parser::parse_message_type(message).unwrap();
+        let mut writer = SerializedFileWriter::new(Vec::new(), schema.into(), Arc::default()).unwrap();
+        let mut group = writer.next_row_group().unwrap();
+        let mut column = group.next_column().unwrap().unwrap();
+        column.typed::<Int96Type>().write_batch(values, Some(levels), None).unwrap();
+        column.close().unwrap();
+        group.close().unwrap();
+        writer.into_inner().unwrap()
+    };
     let time = |nanos: u64, julian_day: u32| {
         let mut value = Int96::new();
         value.set_data(nanos as u32, (nanos >> 32) as u32, julian_day);
         value
     };
     let values = [time(3_600_000_000_000, 2_440_588), time(0, 5_373_484)];
-    column.typed::<Int96Type>().write_batch(&values, Some(&[1, 0, 1]), None).unwrap();
-    column.close().unwrap();
-    group.close().unwrap();
-    let file = writer.into_inner().unwrap();
+    let nested = file("message m { required group g { optional int96 v; } }", &values[1..], &[1]);
+    let file = file("message m { optional int96 v; }", &values, &[1, 0, 1]);
     let outcome = Reading::of(&[("v", MICROS)]).query_parquet(&[&file], "select * from t").unwrap();
     assert_eq!(plain(&outcome.rows).concat(), ["1970-01-01T01:00:00", "", "9999-12-31T00:00:00"]);
+    let column = Arc::new(Column::typed("g", SqlType::Json));
+    let reading = Reading { columns: vec![column], ..Reading::of(&[]) };
+    let outcome = reading.query_parquet(&[&nested], "select * from t").unwrap();
+    assert_eq!(plain(&outcome.rows).concat(), ["{\"v\":\"9999-12-31T00:00:00\"}"]);
 }
 
 /// 20,000 rows in row groups of 3,000, every seventh with a number that is too large.
@@ -180,6 +258,10 @@ fn columns_are_matched_by_name_and_wrong_ones_are_errors_that_name_the_file() {
     )]);
     let nested = file(vec![("n", Arc::new(nested))], WriterProperties::default());
     assert!(error(&nested, DataType::Int32).contains("is struct in the file, which cannot be read as integer"));
+    let reading = Reading::of(&[("n", DataType::Int32)]);
+    let error = reading.query_parquet(&[&nested], "select * from t").unwrap_err();
+    let help = miette::Diagnostic::help(&error).unwrap().to_string();
+    assert!(help.starts_with("declare it as json"), "{help}");
 }
 
 #[test]
