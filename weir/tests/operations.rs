@@ -120,6 +120,8 @@ fn old_runs_leave_the_ledger_and_files_that_were_read_stay_known() {
     project.run(&[]).ended(0, "was read before");
     std::fs::remove_file(project.path("in/a.csv")).unwrap();
     project.file("in/copy.csv", read_before);
+    project.run(&[]).ended(1, "has the content of ");
+    project.task("read: new", "read: new\n    if_copied: read");
     project.run(&[]).ended(0, "has the content of ");
     project.weir(&["doctor", "task.yaml"]).ended(0, "");
     assert_eq!(project.rows("out/good").len(), 6);

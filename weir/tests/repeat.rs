@@ -84,12 +84,86 @@ fn a_file_with_changed_content_ends_the_run_or_is_read_again() {
 }
 
 #[test]
-fn another_path_is_another_file_regardless_of_its_content() {
+fn a_copy_ends_the_run_or_is_left_out_or_read_as_the_task_decides() {
     let project = people();
     project.run(&[]).ended(0, "done");
     hard_link(project.path("in/a.csv"), project.path("in/b.csv")).unwrap();
-    project.run(&[]).ended(0, "done");
+    project.file("in/c.csv", "name,age\nDan,50\n");
+    project.file("in/d.csv", "name,age\nDan,50\n");
+    let ran = project.run(&[]);
+    ran.ended(1, "in/b.csv: has the content of ");
+    ran.ended(1, "in/a.csv, which run ");
+    ran.ended(1, "if it is a copy, its rows would be there twice");
+    ran.ended(1, "specify `if_copied: skip`");
+    project.task("read: new", "read: new\n    if_copied: skip");
+    let ran = project.run(&[]);
+    ran.ended(0, "in/b.csv has the content of ");
+    ran.ended(0, "and 1 more: it is a copy, and is not read");
+    assert_eq!(project.rows("out/good"), ["name,age", "\"Lee, Cid\",44", "Ann,30", "Dan,50"]);
+    // They count as read, and the next runs neither look into them nor tell it again.
+    let ran = project.run(&[]);
+    ran.ended(0, "no new files, all 4 matching ones were read before");
+    assert!(!ran.err.contains("has the content of"), "{ran:?}");
+
+    let project = people();
+    project.task("read: new", "read: new\n    if_copied: read");
+    project.file("in/b.csv", "name,age\nAnn,30\nBob,17\n\"Lee, Cid\",44\n");
+    project.run(&[]).ended(0, "in/b.csv has the content of in/a.csv: if it is a copy, its rows are there twice");
     assert_eq!(project.rows("out/good").len(), 5);
+}
+
+#[test]
+fn two_copies_in_one_run_end_it() {
+    let project = people();
+    hard_link(project.path("in/a.csv"), project.path("in/b.csv")).unwrap();
+    project.run(&[]).ended(1, "in/b.csv: has the content of in/a.csv: if it is a copy");
+}
+
+#[test]
+fn files_with_nothing_but_a_header_may_be_equal() {
+    let project = people();
+    project.task(", min_rows: 1", "");
+    project.task("max_rejected: 60%", "min_rows: 0");
+    project.file("in/b.csv", "name,age\n");
+    project.run(&[]).ended(0, "done");
+    project.file("in/c.csv", "name,age\n");
+    let ran = project.run(&[]);
+    ran.ended(0, "done");
+    assert!(!ran.err.contains("has the content of"), "{ran:?}");
+    project.file("in/d.csv", "name,age\nBob,17\n");
+    project.file("in/e.csv", "name,age\nBob,17\n");
+    project.run(&[]).ended(1, "in/e.csv: has the content of in/d.csv");
+}
+
+#[test]
+fn a_renamed_file_is_not_read_again() {
+    let project = people();
+    project.run(&[]).ended(0, "done");
+    rename(project.path("in/a.csv"), project.path("in/b.csv")).unwrap();
+    let ran = project.run(&[]);
+    ran.ended(0, "which is gone: it was renamed, and is not read again");
+    ran.ended(0, "no new files, the matching one was read before");
+    let ran = project.run(&[]);
+    assert!(ran.code == Some(0) && !ran.err.contains("renamed"), "{ran:?}");
+    // As a log is rotated: its name has another content.
+    rename(project.path("in/b.csv"), project.path("in/c.csv")).unwrap();
+    project.file("in/b.csv", "name,age\nDan,50\n");
+    project.task("read: new", "read: new\n    if_changed: read");
+    project.run(&[]).ended(0, "in/c.csv has the content of ");
+    assert_eq!(project.rows("out/good"), ["name,age", "\"Lee, Cid\",44", "Ann,30", "Dan,50"]);
+    project.run(&[]).ended(0, "no new files, all 2 matching ones were read before");
+}
+
+#[test]
+fn an_archived_file_that_is_delivered_under_another_name_is_a_copy() {
+    let project = people();
+    project.task("read: new", "read: new\n    archive: done");
+    project.run(&[]).ended(0, "done");
+    std::fs::copy(project.path("done/a.csv"), project.path("in/b.csv")).unwrap();
+    project.run(&[]).ended(1, "in/b.csv: has the content of ");
+    project.task("read: new", "read: new\n    if_copied: skip");
+    project.run(&[]).ended(0, "it is a copy, and is not read");
+    assert_eq!((project.left("in"), project.rows("out/good").len()), (vec!["b.csv".to_owned()], 3));
 }
 
 #[test]
@@ -359,18 +433,4 @@ fn a_file_that_has_grown_is_told_as_such() {
     ran.ended(1, "rotate a log before it is read");
     project.task("read: new", "read: new\n    if_changed: read");
     project.run(&[]).ended(0, "has grown since that run read it: its first rows are read again, too");
-}
-
-#[test]
-fn a_copy_under_another_name_is_read_with_a_warning() {
-    let project = people();
-    project.run(&[]).ended(0, "");
-    let content = std::fs::read(project.path("in/a.csv")).unwrap();
-    project.file("in/b.csv", &content);
-    let ran = project.run(&[]);
-    ran.ended(0, "in/b.csv has the content of ");
-    ran.ended(0, "in/a.csv, which run ");
-    project.file("in/c.csv", "name,age\nEve,40\n");
-    project.file("in/d.csv", "name,age\nEve,40\n");
-    project.run(&[]).ended(0, "in/d.csv has the content of in/c.csv: if it is a copy, its rows are there twice");
 }

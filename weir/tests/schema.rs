@@ -112,6 +112,7 @@ sources:
     files: {path: "in/*.csv", format: csv, compression: gzip}
     read: new
     if_changed: read
+    if_copied: skip
     if_missing: empty
     archive: done
     unknown_columns: ignore

@@ -34,7 +34,7 @@ use csv::CsvForm;
 use jsonl::{Jsonl, RecordsPath};
 use parquet::ParquetFiles;
 use scan::{RowsTable, SourceTable};
-use text::{Charset, TextFiles, TextFormat, TextOptions};
+use text::{Charset, Codec, HEAD_BYTES, TextFiles, TextFormat, TextOptions, TextStream};
 
 use crate::error::Result;
 use crate::place::FoundFile;
@@ -71,6 +71,22 @@ impl FileForm {
         let (charset, csv) = (csv::charset_of(task, &files.encoding)?, CsvForm::take(task, files)?);
         let records = jsonl::records_of(task, files)?;
         Ok(Self { format: files.format, compression: files.compression(), if_empty, charset, records, csv })
+    }
+}
+
+impl FileForm {
+    /// Whether a file has no rows, but for a header at most. Only small files are looked into.
+    pub(crate) fn has_no_rows(&self, file: &FoundFile) -> Result<bool> {
+        let compression = self.compression.or_else(|| compression_of_name(&file.name));
+        let Some(lines) = self.csv.header_lines().filter(|_| self.format == Format::Csv) else {
+            return Ok(file.size() == 0);
+        };
+        if file.size() > HEAD_BYTES as u64 || compression == Some(Compression::Zip) {
+            return Ok(false);
+        }
+        let mut stream = TextStream::open(file, Codec::of(&file.name, compression), self.charset)?;
+        let (text, is_whole) = stream.read(0, HEAD_BYTES)?;
+        Ok(is_whole && text.trim_ascii_end().iter().filter(|byte| **byte == b'\n').count() < lines)
     }
 }
 

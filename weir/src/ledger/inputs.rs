@@ -7,9 +7,8 @@ use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::{Ledger, rfc3339};
 use crate::error::Result;
-use crate::place::{FoundFile, Move};
+use crate::place::{self, FoundFile, Move};
 use crate::report::RunKey;
-use crate::system::path_text::{path_of, shown};
 
 /// A file that a run is going to read.
 #[derive(Debug)]
@@ -48,13 +47,32 @@ const READ_BEFORE: &str = r#"
       and run.task = ?3 and run.environment = ?4 and run."window" is ?5 and run.state = 'done'
     order by input.rowid desc limit 1"#;
 
-/// The last published run that has read the same content from another file.
+/// A file whose content a published run has read from another path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SameContent {
+    pub(crate) run: String,
+    /// The other path.
+    pub(crate) path: String,
+    /// Whether that file is still there, or was moved to the archive by the run.
+    pub(crate) is_there: bool,
+}
+
+/// A file that is not read because its content is known.
+#[derive(Debug)]
+pub(crate) struct Known {
+    pub(crate) file: FoundFile,
+    pub(crate) hash: String,
+    /// The run that has read the content; none for the one that is going to.
+    pub(crate) run: Option<String>,
+}
+
+/// The published runs that have read the same content from other files, the last one first.
 const SAME_CONTENT: &str = r#"
-    select input.path, run.id
+    select run.id, input.path, input.archive is not null
     from input join run on run.id = input.run
     where input.hash = ?1 and input.source = ?2 and input.path <> ?3
       and run.task = ?4 and run.environment = ?5 and run."window" is ?6 and run.state = 'done'
-    order by input.rowid desc limit 1"#;
+    order by input.rowid desc"#;
 
 /// The files without a hash that the newest run has read.
 const THAT_ARE_READ: &str = r#"
@@ -91,20 +109,33 @@ impl Ledger {
         })
     }
 
-    /// For each of the files another one with the same content that a published run has read as a new one, and that run.
-    pub(crate) fn contents_of(&self, key: &RunKey, source: &str, inputs: &[Input]) -> Result<Vec<Option<String>>> {
+    /// For each of the files, which come with the hash of their content, another one with the same content that a published
+    /// run has read as a new one: one that is still there, if there is one.
+    pub(crate) fn contents_of(
+        &self,
+        key: &RunKey,
+        source: &str,
+        files: &[(FoundFile, String)],
+    ) -> Result<Vec<Option<SameContent>>> {
         self.ask(|c| {
             let t = c.unchecked_transaction()?;
             let mut query = t.prepare(SAME_CONTENT)?;
-            let other = |Input { file, hash, .. }: &Input| {
+            let other = |(file, hash): &(FoundFile, String)| {
                 let of = params![hash, source, file.path, key.task, key.environment, key.window];
-                let row = query.query_row(of, |row| {
-                    let (path, run): (String, String) = (row.get(0)?, row.get(1)?);
-                    Ok(format!("{}, which run {run} has read", shown(&path_of(&path))))
-                });
-                row.optional()
+                let mut rows = query.query(of)?;
+                let mut last = None;
+                while let Some(row) = rows.next()? {
+                    let (run, path, is_archived): (_, String, bool) = (row.get(0)?, row.get(1)?, row.get(2)?);
+                    let is_there = is_archived || place::is_there(&path, file.size());
+                    let same = SameContent { run, path, is_there };
+                    if is_there {
+                        return Ok(Some(same));
+                    }
+                    last = last.or(Some(same));
+                }
+                Ok(last)
             };
-            inputs.iter().map(other).collect()
+            files.iter().map(other).collect()
         })
     }
 
@@ -143,6 +174,21 @@ impl Ledger {
             let mut update = t.prepare("update input set modified = ?2 where rowid = ?1")?;
             for touched in touched {
                 update.execute(params![touched.before.row, touched.modified])?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Enters files that a run does not read because their content is known, as read by the run that has read it: later runs
+    /// need not look into them.
+    pub(crate) fn add_known(&mut self, id: &str, source: &str, known: &[Known]) -> Result<()> {
+        self.write(|t| {
+            let mut insert = t.prepare(
+                "insert into input (run, source, path, bytes, modified, hash) values (?1, ?2, ?3, ?4, ?5, ?6)",
+            )?;
+            for Known { file, hash, run } in known {
+                let run = run.as_deref().unwrap_or(id);
+                insert.execute(params![run, source, file.path, file.size(), file.modified(), hash])?;
             }
             Ok(())
         })

@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 #[cfg(test)]
 pub(crate) use history::Ended;
 pub(crate) use history::{History, history};
-pub(crate) use inputs::{Input, ReadBefore, Touched};
+pub(crate) use inputs::{Input, Known, ReadBefore, SameContent, Touched};
 pub(crate) use inspect::{Inspection, inspect};
 use lock::is_held;
 pub(crate) use lock::{Lock, holder};

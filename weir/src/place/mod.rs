@@ -26,6 +26,7 @@ pub(crate) use store::{FoundFile, RangeReader, map, wait};
 
 use crate::error::{Error, Result};
 use crate::system::disk;
+use crate::system::path_text::path_of;
 use crate::task::{Project, Task};
 
 /// A file system, or an object store.
@@ -118,6 +119,16 @@ pub(crate) fn file_system(task: &Task, location: &str) -> Result<Arc<dyn FileSys
     // A URL may have secrets.
     let shown = location.split_once("://").map_or(location, |(scheme, _)| scheme);
     kind.map(|kind| (kind.open)(&task.project)).ok_or_else(|| format!("`{shown}`: only {} can be read", known()))
+}
+
+/// Whether a file is still at a path of the ledger: one of as many bytes. One that cannot be looked for, such as a URL, counts
+/// as there.
+pub(crate) fn is_there(path: &str, bytes: u64) -> bool {
+    let path = path_of(path);
+    match std::fs::metadata(&path) {
+        Ok(found) => found.len() == bytes,
+        Err(error) => !path.is_absolute() || error.kind() != std::io::ErrorKind::NotFound,
+    }
 }
 
 /// Moves files that a run has read to their archives.

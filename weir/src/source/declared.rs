@@ -13,7 +13,7 @@ use crate::format::columns::Declared;
 use crate::format::propose::Proposals;
 use crate::place::Archive;
 use crate::route::RejectedRoute;
-use crate::task::{ColumnFrom, IfChanged, Read, SourceSpec, Task, UnknownColumns};
+use crate::task::{ColumnFrom, IfChanged, IfCopied, Read, SourceSpec, Task, UnknownColumns};
 use crate::watch::ScanProgress;
 
 /// A declared source. Nothing is accessed before it is opened.
@@ -94,6 +94,7 @@ pub(super) fn not_read_from_files(task: &Task, name: &str, spec: &Spanned<Source
     let keys = [
         ("read", spec.value.read != Read::All),
         ("if_changed", spec.value.if_changed != IfChanged::Fail),
+        ("if_copied", spec.value.if_copied != IfCopied::Fail),
         ("if_missing", spec.value.if_missing.is_some()),
         ("if_empty", spec.value.if_empty.is_some()),
         ("archive", spec.value.archive.is_some()),

@@ -43,8 +43,8 @@ pub use quality::{GateSpec, Keep, QualitySpec, Requirement, RuleSpec};
 pub use schedule::{RetriesSpec, ScheduleSpec, Span};
 pub use sink::{HistorySpec, Mode, OutputColumnSpec, Publish, Route, SchemaChanges, SinkSpec, TableSpec};
 pub use source::{
-    Compression, CursorSpec, FetchSpec, FilesSpec, Format, IfChanged, IfEmpty, IfMissing, PostgresSourceSpec, Read,
-    SourceSpec, UnknownColumns,
+    Compression, CursorSpec, FetchSpec, FilesSpec, Format, IfChanged, IfCopied, IfEmpty, IfMissing, PostgresSourceSpec,
+    Read, SourceSpec, UnknownColumns,
 };
 pub use sql_type::SqlType;
 pub(crate) use sql_type::{UTC, type_name};

@@ -34,6 +34,10 @@ pub struct SourceSpec {
     /// With `read: new`: what to do about a file whose content differs from when a run read it under the same path.
     #[serde(default)]
     pub if_changed: IfChanged,
+    /// With `read: new`: what to do about a file with the content of another one that a run has read, or that is read by the
+    /// same run. A file whose former path is gone was renamed: it is not read again, except with `read`.
+    #[serde(default)]
+    pub if_copied: IfCopied,
     /// What to do when there is no file to read. Default: `skip` for a source with `read: new` or `archive`, otherwise
     /// `fail`.
     #[serde(default)]
@@ -301,6 +305,7 @@ impl SourceSpec {
             fetch: None,
             read: Read::default(),
             if_changed: IfChanged::default(),
+            if_copied: IfCopied::default(),
             if_missing: None,
             if_empty: None,
             archive: None,
@@ -410,6 +415,19 @@ pub enum IfChanged {
     #[default]
     Fail,
     /// Read the whole file again.
+    Read,
+}
+
+/// What `read: new` does about a file with the content of another one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum IfCopied {
+    /// End with an error: if it is a copy, its rows would be there twice.
+    #[default]
+    Fail,
+    /// Do not read it. Its path counts as read from then on.
+    Skip,
+    /// Read it: deliveries may be equal.
     Read,
 }
 

@@ -45,6 +45,11 @@ impl CsvForm {
         Ok(Self { dialect, head: head(task, files)? })
     }
 
+    /// The number of lines up to the header, if there is one.
+    pub(crate) fn header_lines(&self) -> Option<usize> {
+        self.head.header.then_some(self.head.skip_lines + 1)
+    }
+
     /// The parser, if the rules are those of RFC 4180.
     pub(crate) fn strict(&self) -> Option<Csv<Strict>> {
         (self.dialect == Dialect::default()).then_some(Csv { rules: Strict, head: self.head })

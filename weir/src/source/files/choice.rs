@@ -1,11 +1,10 @@
 //! Which files a run reads: all that match, or those that no published run has read.
 
-use std::collections::HashMap;
 use std::path::Path;
 
 use super::FileSet;
 use crate::error::{Error, Result};
-use crate::ledger::{Input, Ledger, ReadBefore, Touched};
+use crate::ledger::{Input, Known, Ledger, ReadBefore, Touched};
 use crate::place::{FoundFile, has_grown, hashes};
 use crate::report::RunKey;
 use crate::task::{IfChanged, IfMissing, Read};
@@ -19,13 +18,15 @@ pub(super) struct Choice {
     pub(super) before: usize,
     /// Those of them whose modification time has changed.
     pub(super) touched: Vec<Touched>,
+    /// Further files that are not read because others with their content are.
+    pub(super) known: Vec<Known>,
 }
 
 impl FileSet {
     /// Selects those of the files that a run would read.
     ///
     /// A file is identified by its path. With an unchanged size and modification time it counts as read; otherwise its
-    /// content decides. The content of a file that no run has read is not needed here: `inputs` reads it.
+    /// content decides. The content of a file that no run has read is not needed here: `settle_copies` reads it.
     pub(super) async fn choose(
         &self,
         found: Vec<FoundFile>,
@@ -37,7 +38,7 @@ impl FileSet {
             Some(ledger) => ledger.read_before(key, &self.source, &found)?,
             None => vec![None; found.len()],
         };
-        let mut choice = Choice { files: vec![], before: 0, touched: vec![] };
+        let mut choice = Choice { files: vec![], before: 0, touched: vec![], known: vec![] };
         let mut doubtful = Vec::new();
         for (file, before) in found.into_iter().zip(before) {
             match before {
@@ -73,7 +74,7 @@ impl FileSet {
             return Ok(None);
         }
         let (source, pattern) = (&self.source, self.file_system.shown(&self.pattern));
-        let message = match choice.before {
+        let message = match choice.before + choice.known.len() {
             0 => format!("source `{source}`: no file matches {pattern}"),
             1 => format!("source `{source}`: no new files, the matching one was read before"),
             n => format!("source `{source}`: no new files, all {n} matching ones were read before"),
@@ -90,33 +91,13 @@ impl FileSet {
     }
 
     /// The files as the ledger keeps them: with the hash of their content, and their destination in the archive.
-    pub(super) fn inputs(
-        &self,
-        choice: &Choice,
-        key: &RunKey,
-        ledger: &Ledger,
-        is_stopped: &(dyn Fn() -> bool + Sync),
-    ) -> Result<Vec<Input>> {
-        let is_new = self.read == Read::New;
-        let unknown: Vec<&FoundFile> =
-            choice.files.iter().filter(|(_, hash)| is_new && hash.is_none()).map(|(file, _)| file).collect();
-        let mut contents = hashes(&unknown, is_stopped)?.into_iter();
-        let inputs = choice.files.iter().map(|(file, hash)| Input {
+    pub(super) fn inputs(&self, choice: &Choice) -> Vec<Input> {
+        let input = |(file, hash): &(FoundFile, Option<String>)| Input {
             file: file.clone(),
-            hash: hash.clone().or_else(|| contents.next()),
+            hash: hash.clone(),
             archive: self.archive.as_ref().map(|archive| archive.destination(file)),
-        });
-        let inputs: Vec<Input> = inputs.collect();
-        let mut seen: HashMap<&str, &FoundFile> = HashMap::new();
-        let mut copies = Vec::new();
-        let before = if is_new { ledger.contents_of(key, &self.source, &inputs)? } else { vec![] };
-        for (Input { file, hash, .. }, before) in inputs.iter().zip(before) {
-            let now = hash.as_ref().and_then(|hash| seen.insert(hash, file));
-            let other = now.map(|other| other.name.clone()).or(before);
-            copies.extend(other.map(|other| (file.name.clone(), other)));
-        }
-        warn_of_copies(&copies);
-        Ok(inputs)
+        };
+        choice.files.iter().map(input).collect()
     }
 }
 
@@ -139,13 +120,4 @@ fn changed(file: &FoundFile, before: &ReadBefore, has_grown: bool) -> Error {
         ),
     };
     Error::input(&file.name, message, help)
-}
-
-/// Warns of files with the content of others, which the source has read before or reads now. That is no error: two
-/// deliveries may be equal.
-fn warn_of_copies(copies: &[(String, String)]) {
-    if let Some((file, other)) = copies.first() {
-        let more = if copies.len() > 1 { format!(", and {} more", copies.len() - 1) } else { String::new() };
-        tracing::warn!("{file} has the content of {other}{more}: if it is a copy, its rows are there twice");
-    }
 }

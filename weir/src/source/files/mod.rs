@@ -1,6 +1,7 @@
 //! Files matched by a pattern: all of them, or those that no published run has read.
 
 mod choice;
+mod copies;
 
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use super::origin::{Opened, Opening, Origin};
 use crate::error::{Error, Result, number_of};
 use crate::format::{self, FileForm};
 use crate::place::{Archive, Arrival, FileSystem, FoundFile, file_system, is_stdin};
-use crate::task::{Compression, FilesSpec, Format, IfChanged, IfMissing, Read, SourceSpec, Task, TaskError};
+use crate::task::{Compression, FilesSpec, Format, IfChanged, IfCopied, IfMissing, Read, SourceSpec, Task, TaskError};
 
 /// The files of a source, as the task declares them. Nothing is accessed before [`FileSet::find`].
 #[derive(Debug)]
@@ -25,6 +26,7 @@ pub(crate) struct FileSet {
     form: FileForm,
     read: Read,
     if_changed: IfChanged,
+    if_copied: IfCopied,
     if_missing: IfMissing,
     archive: Option<Box<dyn Archive>>,
 }
@@ -55,6 +57,7 @@ impl FileSet {
             form: FileForm::take(task, files, spec.if_empty).map_err(Box::new)?,
             read: spec.read,
             if_changed: spec.if_changed,
+            if_copied: spec.if_copied,
             if_missing: spec.if_missing(),
         })
     }
@@ -78,15 +81,19 @@ impl Origin for FileSet {
             return Ok(Opened { table: None, bytes: 0, summary, files: vec![], nothing_to_do: None });
         }
         let found = self.find(&Arrival { scratch: opening.scratch, stop: opening.stop }).await?;
-        let choice = self.choose(found, opening.key, opening.ledger.as_deref_mut(), &is_stopped).await?;
+        let mut choice = self.choose(found, opening.key, opening.ledger.as_deref_mut(), &is_stopped).await?;
+        if let (Some(_), Some(ledger)) = (opening.run, &opening.ledger) {
+            self.settle_copies(&mut choice, opening.key, ledger, &is_stopped)?;
+        }
         let nothing_to_do = self.nothing_to_do(&choice)?;
         if let Some(run) = opening.run {
             if let Some(archive) = &self.archive {
                 archive.check(&choice.files.iter().map(|(file, _)| file).collect::<Vec<_>>())?;
             }
             if let Some(ledger) = &mut opening.ledger {
-                let inputs = self.inputs(&choice, opening.key, ledger, &is_stopped)?;
+                let inputs = self.inputs(&choice);
                 ledger.inputs(run, opening.key, &self.source, &inputs, &choice.touched)?;
+                ledger.add_known(run, &self.source, &choice.known)?;
             }
             if choice.before > 0 && nothing_to_do.is_none() {
                 tracing::info!(source = self.source, files = choice.before, "skipped: read by earlier runs");
