@@ -434,3 +434,35 @@ fn a_file_that_has_grown_is_told_as_such() {
     project.task("read: new", "read: new\n    if_changed: read");
     project.run(&[]).ended(0, "has grown since that run read it: its first rows are read again, too");
 }
+
+#[test]
+fn the_new_rows_of_a_file_that_has_grown_are_read_once() {
+    let project = people();
+    project.task("read: new", "read: new\n    if_changed: new_rows");
+    project.task("age: integer}", "age: integer, line: {type: bigint, from: line}}");
+    project.file("sql/adult.sql", "select name, age, line from person");
+    project.task("columns: [name, {years: age}, reasons]", "columns: [name, line]");
+    project.run(&[]).ended(0, "");
+    let file = project.path("in/a.csv");
+    let append = |text: &str| {
+        let before = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(&file, format!("{before}{text}")).unwrap();
+    };
+    append("Dan,50\n\"Eve\",51\n");
+    project.run(&[]).ended(0, "it is read from line 5 on");
+    let rows = ["name,age,line", "\"Lee, Cid\",44,4", "Ann,30,2", "Dan,50,5", "Eve,51,6"];
+    assert_eq!(project.rows("out/good"), rows);
+    // A run that publishes nothing has read nothing.
+    append("Fay,3\nGil,4\n");
+    project.run(&[]).ended(3, "gate closed");
+    append("Hal,60\nIda,61");
+    project.run(&[]).ended(0, "it is read from line 7 on");
+    assert_eq!(
+        project.rows("out/good")[1..],
+        ["\"Lee, Cid\",44,4", "Ann,30,2", "Dan,50,5", "Eve,51,6", "Hal,60,9", "Ida,61,10"]
+    );
+    append("\n");
+    project.run(&[]).ended(1, "in/a.csv: has grown, and cannot be read from its former end on");
+    project.file("in/a.csv", "name,age\nAnn,31\n");
+    project.run(&[]).ended(1, "in/a.csv: its content has changed since run");
+}

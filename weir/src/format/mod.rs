@@ -75,6 +75,18 @@ impl FileForm {
 }
 
 impl FileForm {
+    /// Whether a file that has grown can be read from the end of one of its lines on.
+    pub(crate) fn can_be_continued(&self, file: &FoundFile) -> bool {
+        let compression = self.compression.or_else(|| compression_of_name(&file.name));
+        let is_plain = matches!(compression, None | Some(Compression::None)) && self.charset.is_none();
+        is_plain
+            && match self.format {
+                Format::Csv => self.csv.can_be_continued(),
+                Format::Jsonl => true,
+                Format::Parquet => false,
+            }
+    }
+
     /// Whether a file has no rows, but for a header at most. Only small files are looked into.
     pub(crate) fn has_no_rows(&self, file: &FoundFile) -> Result<bool> {
         let compression = self.compression.or_else(|| compression_of_name(&file.name));

@@ -1,6 +1,9 @@
 //! Hashes of the content of files.
 
+use memchr::memchr_iter;
+
 use super::FoundFile;
+use super::store::FormerEnd;
 use super::store::map;
 use crate::error::{Error, Result};
 
@@ -12,13 +15,31 @@ pub(crate) fn hashes(files: &[&FoundFile], stopped: &(dyn Fn() -> bool + Sync)) 
     map(files, |file| hash(file, file.size(), stopped))
 }
 
-/// Whether a file is longer than it was with the content of a hash, and still begins with it.
-pub(crate) fn has_grown(file: &FoundFile, bytes: u64, before: &str, stopped: &dyn Fn() -> bool) -> Result<bool> {
-    Ok(file.size() > bytes && hash(file, bytes, stopped)? == before)
+/// The end that a file had with the content of a hash, if it is longer now and still begins with it.
+pub(crate) fn former_end(
+    file: &FoundFile,
+    bytes: u64,
+    before: &str,
+    stopped: &dyn Fn() -> bool,
+) -> Result<Option<FormerEnd>> {
+    if file.size() <= bytes {
+        return Ok(None);
+    }
+    let mut end = FormerEnd { bytes, lines: 0, ends_line: false };
+    let hash = hash_of(file, bytes, stopped, |piece| {
+        end.lines += memchr_iter(b'\n', piece).count() as u64;
+        end.ends_line = piece.ends_with(b"\n");
+    })?;
+    Ok((hash == before).then_some(end))
 }
 
 /// The hash of the first bytes of a file.
 fn hash(file: &FoundFile, bytes: u64, stopped: &dyn Fn() -> bool) -> Result<String> {
+    hash_of(file, bytes, stopped, |_| {})
+}
+
+/// The hash of the first bytes of a file, which are seen piece by piece.
+fn hash_of(file: &FoundFile, bytes: u64, stopped: &dyn Fn() -> bool, mut see: impl FnMut(&[u8])) -> Result<String> {
     let content = file.open()?;
     let mut hasher = blake3::Hasher::new();
     let mut read = 0;
@@ -28,6 +49,7 @@ fn hash(file: &FoundFile, bytes: u64, stopped: &dyn Fn() -> bool) -> Result<Stri
         }
         let piece = content.read(read, READ_BYTES.min(bytes - read))?;
         hasher.update(&piece);
+        see(&piece);
         read += piece.len() as u64;
     }
     content.check_unchanged()?;

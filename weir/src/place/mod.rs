@@ -19,7 +19,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 pub(crate) use arriving::Arrival;
-pub(crate) use content::{has_grown, hashes};
+pub(crate) use content::{former_end, hashes};
 pub(crate) use local::found;
 pub(crate) use stdin::is_stdin;
 pub(crate) use store::{FoundFile, RangeReader, map, wait};

@@ -25,6 +25,18 @@ pub(crate) struct FoundFile {
     is_local: bool,
     /// Its location in the store, its size in bytes and its version.
     meta: ObjectMeta,
+    /// Up to where it was read before, if only the rest is to be read.
+    former_end: Option<FormerEnd>,
+}
+
+/// The end that a file had when it was read before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FormerEnd {
+    pub(crate) bytes: u64,
+    /// The line feeds before it.
+    pub(crate) lines: u64,
+    /// Whether the last byte was a line feed.
+    pub(crate) ends_line: bool,
 }
 
 /// An open file, read by ranges.
@@ -42,7 +54,7 @@ impl FoundFile {
     /// The current version of a file.
     pub(crate) async fn of(store: Arc<dyn ObjectStore>, name: String, path: String, location: &Path) -> Result<Self> {
         match store.head(location).await {
-            Ok(meta) => Ok(Self { name, path, store, held: None, is_local: false, meta }),
+            Ok(meta) => Ok(Self { name, path, store, held: None, is_local: false, meta, former_end: None }),
             Err(error) => Err(unreadable(&name, error)),
         }
     }
@@ -60,6 +72,21 @@ impl FoundFile {
     /// The file under another name, for messages and rows.
     pub(crate) fn named(self, name: String) -> Self {
         Self { name, ..self }
+    }
+
+    /// The file without what is before its former end.
+    pub(crate) fn continued(self, end: FormerEnd) -> Self {
+        Self { former_end: Some(end), ..self }
+    }
+
+    /// Up to where it was read before, if only the rest is to be read.
+    pub(crate) fn former_end(&self) -> Option<FormerEnd> {
+        self.former_end
+    }
+
+    /// The number of bytes to read.
+    pub(crate) fn unread_bytes(&self) -> u64 {
+        self.meta.size - self.former_end.map_or(0, |end| end.bytes)
     }
 
     /// Its size in bytes.

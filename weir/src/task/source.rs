@@ -416,6 +416,9 @@ pub enum IfChanged {
     Fail,
     /// Read the whole file again.
     Read,
+    /// Read what follows the former end of a CSV or JSON Lines file that has grown and ended with a complete line; otherwise
+    /// end with an error.
+    NewRows,
 }
 
 /// What `read: new` does about a file with the content of another one.

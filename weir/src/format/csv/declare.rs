@@ -45,6 +45,11 @@ impl CsvForm {
         Ok(Self { dialect, head: head(task, files)? })
     }
 
+    /// Whether what follows a line feed can be read by itself.
+    pub(crate) fn can_be_continued(&self) -> bool {
+        self.dialect.skip_last == 0 && self.dialect.line_end == b'\n'
+    }
+
     /// The number of lines up to the header, if there is one.
     pub(crate) fn header_lines(&self) -> Option<usize> {
         self.head.header.then_some(self.head.skip_lines + 1)

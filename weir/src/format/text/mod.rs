@@ -209,10 +209,14 @@ impl<F: TextFormat> TextFiles<F> {
             let Beginning { head, data_start, layout } = format.begin(&mut stream, &file.name, &declared)?;
             let (header, sample) = head.split_at(data_start);
             let mean_line = (sample.len() / memchr_iter(line_end, sample).count().max(1)).max(1) as u64;
+            // What was read before is skipped as the header is.
+            let header = (data_start as u64, memchr_iter(line_end, header).count() as u64);
+            let former = file.former_end().map_or((0, 0), |end| (end.bytes, end.lines));
+            let (data_start, header_lines) = header.max(former);
             let text = Text {
-                estimated_rows: (stream.estimated_length().saturating_sub(data_start as u64) / mean_line) as usize,
-                data_start: data_start as u64,
-                header_lines: memchr_iter(line_end, header).count() as u64,
+                estimated_rows: (stream.estimated_length().saturating_sub(data_start) / mean_line) as usize,
+                data_start,
+                header_lines,
                 name: file.name.clone(),
                 place: TextPlace::File { file: Box::new(file.clone()), codec, charset },
             };

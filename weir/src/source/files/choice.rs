@@ -5,7 +5,7 @@ use std::path::Path;
 use super::FileSet;
 use crate::error::{Error, Result};
 use crate::ledger::{Input, Known, Ledger, ReadBefore, Touched};
-use crate::place::{FoundFile, has_grown, hashes};
+use crate::place::{FoundFile, former_end, hashes};
 use crate::report::RunKey;
 use crate::task::{IfChanged, IfMissing, Read};
 
@@ -54,14 +54,31 @@ impl FileSet {
                 choice.touched.push(Touched { before, modified: file.modified() });
                 continue;
             }
-            let has_grown = has_grown(&file, before.bytes, &before.hash, is_stopped)?;
-            if self.if_changed == IfChanged::Fail {
-                return Err(changed(&file, &before, has_grown));
-            }
-            if has_grown {
-                let (file, run) = (&file.name, &before.run);
-                tracing::warn!(file, run, "has grown since that run read it: its first rows are read again, too");
-            }
+            let end = former_end(&file, before.bytes, &before.hash, is_stopped)?;
+            let file = match (self.if_changed, end) {
+                (IfChanged::NewRows, Some(end)) if end.ends_line && self.form.can_be_continued(&file) => {
+                    let (name, run, line) = (&file.name, &before.run, end.lines + 1);
+                    tracing::info!(
+                        file = name,
+                        run,
+                        "has grown since that run read it: it is read from line {line} on"
+                    );
+                    file.continued(end)
+                }
+                (IfChanged::NewRows, Some(_)) => return Err(not_continued(&file)),
+                (IfChanged::Fail | IfChanged::NewRows, end) => return Err(changed(&file, &before, end.is_some())),
+                (IfChanged::Read, end) => {
+                    if end.is_some() {
+                        let (file, run) = (&file.name, &before.run);
+                        tracing::warn!(
+                            file,
+                            run,
+                            "has grown since that run read it: its first rows are read again, too"
+                        );
+                    }
+                    file
+                }
+            };
             choice.files.push((file, Some(hash)));
         }
         choice.files.sort_by(|(one, _), (other, _)| Path::new(&one.name).cmp(Path::new(&other.name)));
@@ -112,12 +129,21 @@ fn changed(file: &FoundFile, before: &ReadBefore, has_grown: bool) -> Error {
             format!(
                 "it has grown since run {run} read it, and files are read whole: its first rows would be there twice"
             ),
-            "write what is new to a file of its own: rotate a log before it is read, and match the rotated files only",
+            "specify `if_changed: new_rows` to read only what is new; or write it to a file of its own: rotate a log before it \
+             is read, and match the rotated files only",
         ),
         false => (
             format!("its content has changed since run {run} read it"),
             "write each delivery under a new name, or specify `if_changed: read` to read the whole file again",
         ),
     };
+    Error::input(&file.name, message, help)
+}
+
+fn not_continued(file: &FoundFile) -> Error {
+    let help = "let the writer complete its lines, and remove `skip_last`, `line_end`, `encoding` and compression from files \
+                that grow; or specify `if_changed: read` to read the whole file again";
+    let message = "has grown, and cannot be read from its former end on: that was within a line, or the lines of such a file \
+                   cannot be read from the middle";
     Error::input(&file.name, message, help)
 }

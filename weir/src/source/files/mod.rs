@@ -100,7 +100,7 @@ impl Origin for FileSet {
             }
         }
         let files: Vec<FoundFile> = choice.files.into_iter().map(|(file, _)| file).collect();
-        let bytes = files.iter().map(FoundFile::size).sum();
+        let bytes = files.iter().map(FoundFile::unread_bytes).sum();
         let before = match choice.before {
             0 => String::new(),
             before => format!(" ({before} more were read by earlier runs)"),
