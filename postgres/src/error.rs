@@ -98,9 +98,11 @@ pub struct Refusal {
     pub message: String,
     /// The keys of refused rows, where they could be found. They are values, so they are not in the message.
     pub rows: Vec<String>,
-    /// What to do about it.
+    /// What to do about it, with the rows.
     #[help]
     pub help: String,
+    /// The same without the rows.
+    pub advice: String,
     /// The server's error in parts.
     pub server: ServerError,
 }

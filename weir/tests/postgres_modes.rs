@@ -3,6 +3,7 @@
 
 mod support;
 
+use support::Ran;
 use support::warehouse::Warehouse;
 use weir_postgres_testing::{Cluster, PASSWORD};
 
@@ -361,6 +362,10 @@ fn a_partition_that_is_missing_is_told() {
     deliver(&warehouse, "bolt,2024-01-01,5,\nnut,2025-01-01,7,");
     let ran = warehouse.run();
     ran.ended(1, "table stock refuses a row: no partition of relation");
+    ran.ended(1, "create table stock_default partition of stock default");
+    // The advice has no values, so that a log has it, too.
+    let mut command = warehouse.project.command(&["run", "--task-config", "task.yaml", "--state", ".weir"]);
+    let ran = Ran::of(command.env("WAREHOUSE", &warehouse.url).env_remove("WEIR_SHOW_VALUES").output().unwrap());
     ran.ended(1, "create table stock_default partition of stock default");
     assert_eq!(warehouse.sql("select count(*) from stock"), "0");
     warehouse.sql("create table stock_default partition of stock default");

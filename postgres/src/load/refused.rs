@@ -31,17 +31,17 @@ pub(super) async fn name_row(database: &Database, client: &Client, loads: &[&Loa
     }
     if message.starts_with("no partition of relation") {
         // The detail names the values of the partition key, which may be private: the server's log has it.
-        let help = format!(
+        let advice = format!(
             "nothing was changed; create the partition that is missing, or one for all other rows: \
              `create table {table}_default partition of {table} default`; or reject such rows in the task"
         );
-        let (database, server) = (database.to_string(), server.clone());
-        return Error::Refused(Box::new(Refusal { database, table, message, rows, help, server }));
+        let (database, server, help) = (database.to_string(), server.clone(), advice.clone());
+        return Error::Refused(Box::new(Refusal { database, table, message, rows, help, advice, server }));
     }
     let which = if rows.is_empty() { String::new() } else { format!("; for example: {}", rows.join(" | ")) };
-    let help = format!("nothing was changed; reject such rows in the task, or correct them{which}");
-    let (database, server) = (database.to_string(), server.clone());
-    Error::Refused(Box::new(Refusal { database, table, message, rows, help, server }))
+    let advice = "nothing was changed; reject such rows in the task, or correct them".to_owned();
+    let (database, server, help) = (database.to_string(), server.clone(), format!("{advice}{which}"));
+    Error::Refused(Box::new(Refusal { database, table, message, rows, help, advice, server }))
 }
 
 /// The keys of staged rows that miss a `check` or `not null` constraint.

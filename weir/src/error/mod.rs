@@ -290,9 +290,7 @@ impl Error {
                 Some("nothing was published; correct the input, or make it a rule that rejects or warns".to_owned())
             }
             Self::Query { .. } | Self::Row { .. } => Some(format!("nothing was published; {SHOWS_VALUES} says how")),
-            Self::Database(weir_postgres::Error::Refused(_)) => {
-                Some("nothing was changed; reject such rows in the task, or correct them".to_owned())
-            }
+            Self::Database(weir_postgres::Error::Refused(refusal)) => Some(refusal.advice.clone()),
             other => other.help().map(|help| help.to_string()),
         }
     }
