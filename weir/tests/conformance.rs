@@ -518,10 +518,10 @@ fn append_adds_each_delivery_once() {
         task(kind, "append", "");
         deliver(kind, "a", "bolt,5");
         run(kind).ended(0, "done: `stock`");
-        deliver(kind, "b", "bolt,5");
+        deliver(kind, "b", "bolt,5\nnut,7");
         run(kind).ended(0, "done: `stock`");
         run(kind).ended(0, "nothing to do");
-        has(kind, &["bolt,5", "bolt,5"]);
+        has(kind, &["bolt,5", "bolt,5", "nut,7"]);
     }
 }
 

@@ -83,7 +83,7 @@ impl FileForm {
             && match self.format {
                 Format::Csv => self.csv.can_be_continued(),
                 Format::Jsonl => true,
-                Format::Parquet => false,
+                _ => false,
             }
     }
 
