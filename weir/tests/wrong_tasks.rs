@@ -252,9 +252,81 @@ fn a_message_of_the_query_engine_has_the_words_of_sql() {
         ran.ended(2, said);
         assert!(ran.err.len() < 600, "{}", ran.err);
     }
+}
+
+/// A project with columns whose names need quotes in SQL.
+fn quoted() -> Project {
     let project = Project::people();
-    project.task("age >= $least_age", "name in (select name from person)");
-    project.run(&[]).ended(2, "rule `too_young` of `adult`: a rule is about one row");
+    project.task(
+        "columns: {name: string, age: integer}",
+        "columns: {name: string, age: integer, First Name: string, e-mail: \
+                  string, order: integer, \"a, b\": string}",
+    );
+    project
+}
+
+#[test]
+fn a_name_that_needs_quotes_is_told_with_them() {
+    for (sql, help) in [
+        ("select name, age, First Name from person", "write \"First Name\""),
+        ("select name, age, e-mail from person", "write \"e-mail\" with double quotes"),
+        ("select name, age, e-mail as mail from person", "write \"e-mail\""),
+        ("select name, age, order from person", "`order` is a word of SQL: write \"order\""),
+        ("select Name, age from (select name as \"Name\", age from person)", "write \"Name\" with double quotes"),
+        ("select name, age from person order by E-Mail", "write \"e-mail\""),
+    ] {
+        let project = quoted();
+        project.file("sql/adult.sql", sql);
+        let ran = project.weir(&["validate", "task.yaml"]);
+        ran.ended(2, help);
+        assert!(!ran.err.contains("enable_ident_normalization"), "{}", ran.err);
+    }
+    let project = quoted();
+    project.file("sql/adult.sql", "select name, age, \"First Name\", \"a, b\" from person");
+    for (rule, help) in [
+        ("First is not null", "write \"First Name\""),
+        ("{not_null: '\"First Name\"'}", "write `First Name`, without the quotes of SQL"),
+        ("{not_null: a b}", "did you mean `\"a, b\"`?"),
+        ("json_extract(name, 'a') is null", "->> 'name'"),
+    ] {
+        project.task("age >= $least_age", rule);
+        project.weir(&["validate", "task.yaml"]).ended(2, help);
+        project.task(rule, "age >= $least_age");
+    }
+}
+
+#[test]
+fn what_the_file_of_a_row_tells_is_told_to_be_declared() {
+    let project = Project::people();
+    for (column, declared) in [
+        ("_file", "_file: {type: string, from: file}"),
+        ("_line", "_line: {type: bigint, from: line}"),
+        ("_modified", "_modified: {type: timestamp, from: modified}"),
+    ] {
+        project.file("sql/adult.sql", format!("select name, age, {column} from person"));
+        project.weir(&["validate", "task.yaml"]).ended(2, declared);
+    }
+    project.file("sql/adult.sql", "select name, age, input_file_name() as file from person");
+    project.weir(&["validate", "task.yaml"]).ended(2, "file: {type: string, from: file}");
+    project.file("sql/adult.sql", "select name, age from person");
+    project.task("age >= $least_age", "_line > 1");
+    project.weir(&["validate", "task.yaml"]).ended(2, "_line: {type: bigint, from: line}, and select it");
+}
+
+#[test]
+fn a_subquery_in_a_rule_is_told_as_the_rule_that_looks_into_another_table() {
+    for (condition, help) in [
+        ("name in (select name from person)", "write the rule {in: {name: person.name}}"),
+        ("adult.name in (select p.name from person p)", "write the rule {in: {name: person.name}}"),
+        ("exists (select 1 from person)", "the rule {in: {column: table.key}} looks a value up"),
+        ("age > (select avg(age) from person)", "move subqueries, aggregates and windows into the model"),
+    ] {
+        let project = Project::people();
+        project.task("age >= $least_age", condition);
+        let ran = project.run(&[]);
+        ran.ended(2, "rule `too_young` of `adult`: a rule is about one row");
+        ran.ended(2, help);
+    }
 }
 
 #[test]

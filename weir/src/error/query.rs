@@ -65,9 +65,11 @@ pub(crate) fn plain_message(message: &str) -> String {
     plain_types(&plain.unwrap_or_else(|| message.to_owned()))
 }
 
-/// `No field named x.\nValid fields are a, a, b.`: each of them once.
+/// `No field named x. Did you mean 'a'?\nValid fields are a, a, b.`: each of them once.
 fn no_field(message: &str) -> Option<String> {
-    let (name, rest) = message.strip_prefix("No field named ")?.split_once(".\nValid fields are ")?;
+    let (name, rest) = message.strip_prefix("No field named ")?.split_once("\nValid fields are ")?;
+    // What the engine proposes is no better than the list.
+    let name = name.split(". Did you mean").next()?.trim_end_matches('.');
     let mut known: Vec<&str> = Vec::new();
     for field in rest.trim_end_matches('.').split(", ").map(|field| field.rsplit('.').next().unwrap_or(field)) {
         if !known.contains(&field) {

@@ -1,5 +1,6 @@
 //! Errors in a task file or a SQL file, with the place they point at.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -81,9 +82,12 @@ impl TaskError {
         if known.is_empty() {
             return self;
         }
-        let list = known.join(", ");
+        let list = known.iter().map(|word| in_yaml(word)).collect::<Vec<_>>().join(", ");
         match nearest(name, &known) {
-            Some(near) => self.with_help(format!("did you mean `{near}`? Known here: {list}")),
+            Some(near) if name.trim_matches('"') == near => {
+                self.with_help(format!("write `{}`, without the quotes of SQL. Known here: {list}", in_yaml(near)))
+            }
+            Some(near) => self.with_help(format!("did you mean `{}`? Known here: {list}", in_yaml(near))),
             None => self.with_help(format!("known here: {list}")),
         }
     }
@@ -115,6 +119,14 @@ pub(crate) fn printable(text: &str) -> String {
 pub(crate) fn number_of(count: impl TryInto<u64>, noun: &str) -> String {
     let count = count.try_into().unwrap_or(u64::MAX);
     format!("{} {noun}{}", HumanCount(count), if count == 1 { "" } else { "s" })
+}
+
+/// A word as a list in YAML has it: in quotes if it would be something else without them.
+fn in_yaml(word: &str) -> Cow<'_, str> {
+    let is_plain = word.starts_with(|c: char| c.is_alphanumeric() || c == '_')
+        && word.chars().all(|c| c.is_alphanumeric() || "_-./() $".contains(c))
+        && !word.ends_with(' ');
+    if is_plain { word.into() } else { serde_json::Value::from(word).to_string().into() }
 }
 
 /// The known word that a mistyped one most likely means.

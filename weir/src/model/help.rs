@@ -1,9 +1,14 @@
 //! What to do about an error of SQL: the way to write what was meant, where somebody writes it as another engine has it.
 
-/// The help for a message of the engine, if there is one.
-pub(super) fn of(message: &str) -> Option<String> {
-    if let Some(column) = in_other_case(message) {
-        return Some(format!("a name without quotes means its lower-case form: write \"{column}\" with double quotes"));
+/// The help for a message of the engine about SQL over columns, if there is one.
+pub(super) fn of(message: &str, known: &[String]) -> Option<String> {
+    // Columns of a select inside are known to the engine only.
+    let proposed = message.split("possible column ").skip(1);
+    let proposed = proposed.filter_map(|of| of.split(';').next()?.trim().rsplit('.').next());
+    let columns: Vec<String> = known.iter().cloned().chain(proposed.map(str::to_owned)).collect();
+    let help = missing(message).and_then(|name| of_column(name, &columns)).or_else(|| of_keyword(message, &columns));
+    if help.is_some() {
+        return help;
     }
     if let Some((_, rest)) = message.split_once("Invalid function '") {
         return of_function(rest.split('\'').next()?).map(str::to_owned);
@@ -13,7 +18,8 @@ pub(super) fn of(message: &str) -> Option<String> {
 }
 
 /// Parts of messages, and what to do about them.
-const MESSAGES: [(&str, &str); 16] = [
+const MESSAGES: [(&str, &str); 17] = [
+    ("input_file_name()", "declare a column of the source, as in file: {type: string, from: file}, and select it"),
     (
         "is not Struct, Map, or Null",
         "a name before a dot is a column first: give the table an alias that no column has; JSON in a text is column ->> 'key'",
@@ -128,13 +134,58 @@ const FUNCTIONS: [(&[&str], &str); 20] = [
     ),
 ];
 
-/// The column that a message proposes in place of one that differs from it in case only.
-fn in_other_case(message: &str) -> Option<&str> {
+/// What the file of a row tells, by the names under which other programs have it: the declaration of such a column.
+const OF_FILES: [(&[&str], &str); 3] = [
+    (&["_file", "_filename", "_file_name", "filename", "file_name", "source_file"], "{type: string, from: file}"),
+    (&["_line", "_line_number", "line_number", "source_line"], "{type: bigint, from: line}"),
+    (&["_modified", "_modified_at", "_mtime", "file_modified"], "{type: timestamp, from: modified}"),
+];
+
+/// The column that a message says is missing.
+fn missing(message: &str) -> Option<&str> {
     let (_, rest) = message.split_once("column '")?;
-    let (missing, rest) = rest.split_once('\'')?;
-    let proposed = rest.split("possible column ").skip(1);
-    let mut names = proposed.filter_map(|of| of.split(';').next()?.trim().rsplit('.').next());
-    names.find(|name| *name != missing && name.to_lowercase() == missing.to_lowercase())
+    let (name, rest) = rest.split_once('\'')?;
+    rest.starts_with(" not found").then_some(name)
+}
+
+/// What to write instead of a column that is missing.
+fn of_column(name: &str, known: &[String]) -> Option<String> {
+    if let Some(column) = known.iter().find(|column| *column != name && column.to_lowercase() == name.to_lowercase()) {
+        let quoted = quoted(column);
+        return Some(format!("a name without quotes means its lower-case form: write {quoted} with double quotes"));
+    }
+    // What follows in the name was taken for an operator, or for the column's new name.
+    let begins = |column: &&String| {
+        let rest = column.to_lowercase().strip_prefix(&name.to_lowercase()).map(str::to_owned);
+        rest.is_some_and(|rest| rest.starts_with(|c: char| !c.is_alphanumeric() && c != '_'))
+    };
+    let longer: Vec<String> = known.iter().filter(begins).map(|column| quoted(column)).collect();
+    if !longer.is_empty() {
+        let quoted = longer.join(" or ");
+        return Some(format!("a name with other characters than letters, digits and _ needs quotes: write {quoted}"));
+    }
+    let (_, declaration) = OF_FILES.iter().find(|(names, _)| names.contains(&name))?;
+    Some(format!("declare it as a column of the source, {name}: {declaration}, and select it"))
+}
+
+/// What to write instead of a column whose name the parser takes for a word of SQL.
+fn of_keyword(message: &str, known: &[String]) -> Option<String> {
+    let (_, found) = message.split_once("Expected: ")?.1.split_once("found: ")?;
+    let word = found.split(' ').next()?;
+    let column = known.iter().find(|column| column.to_lowercase() == word.to_lowercase())?;
+    Some(format!("`{word}` is a word of SQL: write {} where it is the column", quoted(column)))
+}
+
+/// A column whose name was taken for an expression: `e-mail` for `e - mail`.
+pub(super) fn of_expression(expression: &str, known: &[String]) -> Option<String> {
+    let plain = |text: &str| text.split_whitespace().collect::<String>().to_lowercase();
+    let column = known.iter().find(|column| plain(column) == plain(expression))?;
+    Some(format!("if it is the column of that name, write {} with double quotes", quoted(column)))
+}
+
+/// The name of a column as SQL has it.
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 #[cfg(test)]
@@ -143,9 +194,25 @@ mod tests {
 
     #[test]
     fn a_function_of_another_engine_is_told_in_the_sql_that_is_here() {
-        let help = |message: &str| of(message).unwrap_or_default();
+        let help = |message: &str| of(message, &[]).unwrap_or_default();
         assert!(help("Invalid function 'json_extract'; Possible function 'union_extract'").contains("->> 'name'"));
         assert!(help("Invalid function 'DATEDIFF'").contains("date_diff('day'"));
-        assert_eq!(of("Invalid function 'nothing_like_it'"), None);
+        assert_eq!(of("Invalid function 'nothing_like_it'", &[]), None);
+    }
+
+    #[test]
+    fn a_column_that_needs_quotes_is_told_with_them() {
+        let known = ["Name", "First Name", "e-mail", "order", "a\"b c"].map(str::to_owned);
+        let help = |message: &str| of(message, &known).unwrap_or_default();
+        assert!(help("column 'name' not found; possible column src.Name").contains("write \"Name\""));
+        assert!(help("column 'first' not found in 'src'").ends_with("needs quotes: write \"First Name\""));
+        assert!(help("column 'e' not found").ends_with("write \"e-mail\""));
+        assert!(help("column 'a\"b' not found").ends_with("write \"a\"\"b c\""));
+        assert!(help("Expected: end of statement, found: order").contains("`order` is a word of SQL: write \"order\""));
+        assert_eq!(of("column 'fir' not found", &known), None);
+        assert!(of_expression("e - mail", &known).is_some_and(|help| help.contains("write \"e-mail\"")));
+        assert_eq!(of_expression("a + b", &known), None);
+        let file = help("column '_file' not found");
+        assert_eq!(file, "declare it as a column of the source, _file: {type: string, from: file}, and select it");
     }
 }

@@ -1,6 +1,7 @@
 //! SQL files as tables, in dependency order.
 
 mod bind;
+mod condition;
 mod depth;
 mod help;
 mod ignored;
@@ -10,14 +11,15 @@ mod order;
 
 use std::ops::ControlFlow;
 
-use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::common::TableReference;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SessionState;
-use datafusion::logical_expr::{Expr, LogicalPlan};
+use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::parser::{DFParser, Statement};
-use datafusion::sql::sqlparser::ast::{self, Spanned as _, visit_expressions, visit_relations};
-use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::ast::{self, Spanned as _, visit_relations};
 use datafusion::sql::sqlparser::tokenizer::Span;
+
+pub(crate) use condition::{WrongCondition, condition};
 
 use crate::error::{Error, Result, plain, plain_message};
 use crate::task::{Place, SourceText, Task, TaskError, read_text};
@@ -69,7 +71,9 @@ fn parse(task: &Task, name: &str, source: SourceText) -> Result<Model> {
             .with_help("write $name: SQL takes parameters as typed values, never as text");
         return Err(Box::new(error).into());
     }
-    let mut statements = DFParser::parse_sql(text).map_err(|error| Box::new(sql_error(&source, &error)))?;
+    let columns: Vec<String> =
+        task.spec.sources.values().flat_map(|source| source.value.columns.keys().cloned()).collect();
+    let mut statements = DFParser::parse_sql(text).map_err(|error| Box::new(sql_error(&source, &error, &columns)))?;
     let only = if statements.len() == 1 { statements.pop_front() } else { None };
     let Some(Statement::Statement(mut statement)) = only else {
         return Err(not_a_select(&source));
@@ -96,7 +100,8 @@ fn parse(task: &Task, name: &str, source: SourceText) -> Result<Model> {
     let statement = Statement::Statement(statement);
     if let Some((column, span)) = names::unnamed(&statement) {
         let error = TaskError::new(&source, place(span), format!("the column `{column}` has no name"));
-        return Err(Box::new(error.with_help(format!("write `{column} as name`"))).into());
+        let help = help::of_expression(&column, &columns);
+        return Err(Box::new(error.with_help(help.unwrap_or_else(|| format!("write `{column} as name`")))).into());
     }
     let reads = reads(task, &source, &statement)?;
     Ok(Model { name: name.to_owned(), source, statement, reads })
@@ -110,7 +115,7 @@ fn not_a_select(source: &SourceText) -> Error {
 /// The tables that a statement reads; each must be a source or a model.
 fn reads(task: &Task, source: &SourceText, statement: &Statement) -> Result<Vec<String>> {
     let (tables, _) = datafusion::sql::resolve::resolve_table_references(statement, true)
-        .map_err(|error| Box::new(sql_error(source, &error)))?;
+        .map_err(|error| Box::new(sql_error(source, &error, &[])))?;
     let known = || task.spec.sources.keys().chain(task.spec.models.keys()).map(String::as_str);
     let mut reads = Vec::new();
     for table in tables {
@@ -144,8 +149,10 @@ fn relation_place(statement: &Statement, name: &str) -> Option<Place> {
 impl Model {
     /// Plans the model over the session's tables.
     pub(crate) async fn plan(&self, session: &SessionState) -> Result<LogicalPlan> {
-        let plan = session.statement_to_plan(self.statement.clone()).await;
-        let plan = plan.map_err(|error| Box::new(sql_error(&self.source, &error)))?;
+        let plan = match session.statement_to_plan(self.statement.clone()).await {
+            Ok(plan) => plan,
+            Err(error) => return Err(Box::new(sql_error(&self.source, &error, &self.columns(session).await)).into()),
+        };
         if matches!(plan, LogicalPlan::Ddl(_) | LogicalPlan::Dml(_) | LogicalPlan::Copy(_)) {
             return Err(not_a_select(&self.source)); // `select … into table` is parsed as a select
         }
@@ -166,70 +173,37 @@ impl Model {
         Ok(plan)
     }
 
+    /// The columns of the tables that it reads.
+    async fn columns(&self, session: &SessionState) -> Vec<String> {
+        let mut columns = Vec::new();
+        for table in &self.reads {
+            let Ok(schema) = session.schema_for_ref(TableReference::bare(table.as_str())) else { continue };
+            if let Ok(Some(table)) = schema.table(table).await {
+                columns.extend(table.schema().fields().iter().map(|field| field.name().clone()));
+            }
+        }
+        columns
+    }
+
     /// The error of a statement that cannot be computed, whatever the rows are.
     pub(crate) fn wrong(&self, message: &str) -> Error {
-        Box::new(with_help(TaskError::new(&self.source, None, message), message)).into()
+        Box::new(with_help(TaskError::new(&self.source, None, message), message, &[])).into()
     }
 
     /// The query engine's error about the model.
     pub(crate) fn error(&self, error: &DataFusionError) -> Error {
-        Box::new(sql_error(&self.source, error)).into()
+        Box::new(sql_error(&self.source, error, &[])).into()
     }
 }
 
-/// A condition of a rule, over the columns of `schema`. The error describes the condition, not its position.
-pub(crate) fn condition(task: &Task, session: &SessionState, schema: &SchemaRef, sql: &str) -> Result<Expr, String> {
-    let schema = datafusion::common::DFSchema::try_from(schema.as_ref().clone()).map_err(|error| error.to_string())?;
-    let mut parser = datafusion::sql::sqlparser::parser::Parser::new(&GenericDialect)
-        .try_with_sql(sql)
-        .map_err(|error| error.to_string())?;
-    let mut syntax = parser.parse_expr_with_alias().map_err(|error| error.to_string())?;
-    let rest = parser.peek_token();
-    if rest.token != datafusion::sql::sqlparser::tokenizer::Token::EOF {
-        return Err(format!("unexpected `{}` in `{sql}`", rest.token));
-    }
-    let depth = depth::depth(&syntax.expr);
-    if depth > depth::MAX_DEPTH {
-        return Err(format!("the condition has a chain of {depth} terms: {TOO_MANY_TERMS}"));
-    }
-    if has_subquery(&syntax.expr) {
-        return Err(ABOUT_ONE_ROW.to_owned());
-    }
-    json_operators::bind_tightly(&mut syntax.expr);
-    bind::bind(&mut syntax.expr, &task.params).map_err(|unknown| format!("unknown parameter `${}`", unknown.name))?;
-    let expr =
-        session.create_logical_expr_from_sql_expr(syntax, &schema).map_err(|error| message_and_span(&error).0)?;
-    let mut aggregate = false;
-    let walked = datafusion::common::tree_node::TreeNode::apply(&expr, |expr| {
-        aggregate |= matches!(expr, Expr::AggregateFunction(_) | Expr::WindowFunction(_));
-        Ok(datafusion::common::tree_node::TreeNodeRecursion::Continue)
-    });
-    walked.map_err(|error| error.to_string())?;
-    if aggregate {
-        return Err(ABOUT_ONE_ROW.to_owned());
-    }
-    Ok(expr)
-}
-
-const ABOUT_ONE_ROW: &str =
-    "a rule is about one row: move subqueries, aggregates and windows into the model, as a column";
-
-fn has_subquery(condition: &ast::Expr) -> bool {
-    let found = visit_expressions(condition, |expr| match expr {
-        ast::Expr::Subquery(_) | ast::Expr::InSubquery { .. } | ast::Expr::Exists { .. } => ControlFlow::Break(()),
-        _ => ControlFlow::Continue(()),
-    });
-    found.is_break()
-}
-
-/// The query engine's error about a SQL file, with its position if known.
-fn sql_error(source: &SourceText, error: &DataFusionError) -> TaskError {
+/// The query engine's error about a SQL file over columns, with its position if known.
+fn sql_error(source: &SourceText, error: &DataFusionError, columns: &[String]) -> TaskError {
     let (message, place) = message_and_span(error);
-    with_help(TaskError::new(source, place, &message), &message)
+    with_help(TaskError::new(source, place, &message), &message, columns)
 }
 
-fn with_help(error: TaskError, message: &str) -> TaskError {
-    match help::of(message) {
+fn with_help(error: TaskError, message: &str, columns: &[String]) -> TaskError {
+    match help::of(message, columns) {
         Some(help) => error.with_help(help),
         None => error,
     }

@@ -13,7 +13,7 @@ use datafusion::physical_expr::PhysicalExpr;
 
 use crate::engine;
 use crate::error::plain;
-use crate::model;
+use crate::model::{self, WrongCondition};
 use crate::task::{Task, type_name};
 
 /// A condition, ready to be evaluated.
@@ -22,7 +22,12 @@ pub(crate) struct Condition(Arc<dyn PhysicalExpr>);
 
 impl Condition {
     /// Binds SQL of a task to the columns of a table; the error says what is wrong with it.
-    pub(crate) fn bind(task: &Task, session: &SessionState, schema: &SchemaRef, sql: &str) -> Result<Self, String> {
+    pub(crate) fn bind(
+        task: &Task,
+        session: &SessionState,
+        schema: &SchemaRef,
+        sql: &str,
+    ) -> Result<Self, WrongCondition> {
         let condition = Self::of(session, schema, model::condition(task, session, schema, sql)?)?;
         engine::try_out(schema, |batch| condition.is_true(batch)).map_err(|error| plain(&error))?;
         Ok(condition)

@@ -19,7 +19,7 @@ use super::condition::{Condition, true_of};
 use super::pattern::Pattern;
 use crate::engine::{self, Pieces, in_pieces};
 use crate::error::{Error, Result, plain};
-use crate::model;
+use crate::model::{self, WrongCondition};
 use crate::task::{Limit, Requirement, RuleSpec, Task, TaskError, type_name};
 
 /// What happens to a row that fails a rule.
@@ -151,10 +151,11 @@ impl Rule {
     /// Binds a rule about one row to the columns of a table.
     pub(super) fn bind(scope: &Scope<'_>, name: &str, effect: Effect, spec: &Spanned<RuleSpec>) -> Result<Self> {
         let error = |message: String| Box::new(scope.error(spec, name, message));
+        let wrong = |wrong: WrongCondition| Box::new(wrong.help(scope.error(spec, name, &wrong)));
         let condition = |expr| Condition::of(scope.session, scope.schema, expr).map(Test::Condition).map_err(error);
         let test = match &spec.value.requirement {
             Requirement::Condition(sql) => {
-                condition(model::condition(scope.task, scope.session, scope.schema, sql).map_err(error)?)?
+                condition(model::condition(scope.task, scope.session, scope.schema, sql).map_err(wrong)?)?
             }
             Requirement::NotNull(names) => {
                 let columns = names.iter().map(|column| scope.column(spec, name, column)).collect::<Result<_>>()?;

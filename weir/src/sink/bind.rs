@@ -9,6 +9,7 @@ use super::{ColumnLimit, KINDS, OpenTarget, SinkRun, Target};
 use crate::engine;
 use crate::error::{Error, Result, plain};
 use crate::format::write::OutputColumn;
+use crate::model::WrongCondition;
 use crate::quality::Condition;
 use crate::task::{Mode, OutputColumnSpec, Publish, Route, SinkSpec, Task};
 
@@ -93,7 +94,10 @@ fn deleted(
 ) -> Result<Option<Condition>> {
     let Some(sql) = &spec.deleted_when else { return Ok(None) };
     let condition = Condition::bind(task, session, route, &sql.value);
-    let error = |message| Box::new(task.error(sql, format!("sink `{name}`: `deleted_when`: {message}")));
+    let error = |wrong: WrongCondition| {
+        let message = format!("sink `{name}`: `deleted_when`: {wrong}");
+        Box::new(wrong.help(task.error(sql, message)))
+    };
     Ok(Some(condition.map_err(error)?))
 }
 
