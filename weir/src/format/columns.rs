@@ -95,6 +95,7 @@ impl Declared {
             columns: columns.collect(),
             ignore_unknown: self.ignore_unknown,
             are_loose: self.names_are_loose,
+            are_a_line: false,
         }
     }
 }

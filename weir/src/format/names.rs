@@ -13,6 +13,8 @@ pub(crate) struct ExpectedNames {
     pub(crate) ignore_unknown: bool,
     /// Whether blanks around names and upper or lower case do not matter.
     pub(crate) are_loose: bool,
+    /// Whether the names are a line of the file, which may be a row instead.
+    pub(crate) are_a_line: bool,
 }
 
 /// A column that a file must have.
@@ -175,7 +177,13 @@ impl ExpectedNames {
         let header = headers.join("` or `");
         let unknown: Vec<&str> =
             names.iter().zip(targets).filter(|(_, target)| target.is_none()).map(|(name, _)| name.as_str()).collect();
-        let found = format!("the file has: {}", names.join(", "));
+        let known = targets.iter().flatten().count();
+        // The values of a row must not be printed.
+        let may_be_row = self.are_a_line && 2 * known <= self.in_file().count();
+        let found = match may_be_row {
+            true => "if its first line is a row and no header, specify `header: false` next to its path".to_owned(),
+            false => format!("the file has: {}", names.join(", ")),
+        };
         let is_loosely = |name: &&str| headers.iter().any(|header| plain(header) == plain(name));
         let in_folder = headers.iter().any(|header| has_folder(file, header));
         let help = match unknown.iter().find(|name| is_loosely(name)) {
@@ -184,7 +192,10 @@ impl ExpectedNames {
                 "it has `{found}`: specify `headers: loose` next to its path, and case and blanks around names do not \
                  matter; or declare {column}: {{type: ..., header: \"{found}\"}}"
             ),
-            None => match headers.iter().find_map(|header| renamed(header, &unknown)) {
+            None => match headers.iter().find_map(|header| match may_be_row {
+                true => near(header, &unknown),
+                false => renamed(header, &unknown),
+            }) {
                 Some(now) if headers.len() == 1 => format!(
                     "if it was renamed to `{now}`, declare {column}: {{type: ..., header: \"{now}\"}}, or with both \
                      names if other files have the former one, header: [\"{header}\", \"{now}\"]; {found}"
@@ -257,7 +268,7 @@ mod tests {
             presence: Presence::Elsewhere,
         };
         let columns = columns.chain([elsewhere]).collect();
-        ExpectedNames { columns, ignore_unknown: false, are_loose: false }
+        ExpectedNames { columns, ignore_unknown: false, are_loose: false, are_a_line: false }
     }
 
     fn two() -> ExpectedNames {
@@ -291,6 +302,14 @@ mod tests {
         assert!(message(&two(), &["name"]).starts_with("in.csv: column `email` is missing"));
         assert!(message(&two(), &["name", "E-Mail"]).contains("if it was renamed to `E-Mail`"));
         assert!(message(&two(), &["name", " EMail"]).contains("specify `headers: loose`"));
+    }
+
+    #[test]
+    fn a_line_that_may_be_a_row_is_not_printed() {
+        let line = ExpectedNames { are_a_line: true, ..two() };
+        let said = message(&line, &["7", "name", "secret@x.org"]);
+        assert!(said.contains("specify `header: false`") && !said.contains("secret"), "{said}");
+        assert!(message(&line, &["name", "E-Mail"]).contains("if it was renamed to `E-Mail`"));
     }
 
     #[test]

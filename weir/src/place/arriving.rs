@@ -15,8 +15,8 @@ pub(crate) struct Arrival<'a> {
 }
 
 /// The file that arrived, by the name that the user knows and the one that the ledger keeps.
-pub(super) async fn arrived(file: &Path, name: String, path: String) -> Result<FoundFile> {
-    Ok(super::found(name, file).await?.known_as(path))
+pub(super) fn arrived(file: &Path, name: String, path: String) -> Result<FoundFile> {
+    Ok(super::found(name, file)?.known_as(path))
 }
 
 /// The error of a disk that does not take what arrives.

@@ -62,7 +62,7 @@ impl FileSystem for StandardInput {
         };
         let hash = copied.map_err(|error| not_kept(NAME, error))?;
         // What arrives under the same name every time is known by its content.
-        Ok(vec![arrived(&path, NAME.to_owned(), format!("-:{hash}")).await?])
+        Ok(vec![arrived(&path, NAME.to_owned(), format!("-:{hash}"))?])
     }
 
     fn archive(&self, _: &str, _: &str) -> Result<Box<dyn Archive>, String> {

@@ -1,12 +1,18 @@
 //! Files, read by ranges in one version each: a file that changes during the run is an error, not a wrong row.
+//!
+//! Local files are read by the calls of the file system, on any thread; objects of a store by its protocol.
 
 use std::borrow::Borrow;
-use std::fs::File;
+use std::fs::{File, Metadata};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use object_store::path::Path;
-use object_store::{GetOptions, GetRange, GetResultPayload, ObjectMeta, ObjectStore, ObjectStoreExt};
+use object_store::{GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt};
 
 use crate::error::{Error, Result};
 use crate::system::threads;
@@ -18,15 +24,41 @@ pub(crate) struct FoundFile {
     pub(crate) name: String,
     /// Its absolute path, the ledger's key for it, independent of the working directory of a run.
     pub(crate) path: String,
-    store: Arc<dyn ObjectStore>,
-    /// Open as long as it is needed, where the location names it by this.
-    held: Option<Arc<File>>,
-    /// Whether its store is the local file system, whose calls need no runtime.
-    is_local: bool,
-    /// Its location in the store, its size in bytes and its version.
-    meta: ObjectMeta,
+    place: Place,
+    version: Version,
     /// Up to where it was read before, if only the rest is to be read.
     former_end: Option<FormerEnd>,
+}
+
+/// Where a file is.
+#[derive(Debug, Clone)]
+enum Place {
+    Local(Arc<PathBuf>),
+    Object(Object),
+}
+
+/// An object of a store.
+#[derive(Debug, Clone)]
+struct Object {
+    store: Arc<dyn ObjectStore>,
+    location: Path,
+}
+
+/// One version of a file.
+#[derive(Debug, Clone)]
+struct Version {
+    /// Its size in bytes.
+    size: u64,
+    modified: DateTime<Utc>,
+    tag: Tag,
+}
+
+/// What differs between versions of the same size.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Tag {
+    /// The number of the file, and its modification time.
+    File(u64, DateTime<Utc>),
+    Object(Option<String>),
 }
 
 /// The end that a file had when it was read before.
@@ -42,26 +74,72 @@ pub(crate) struct FormerEnd {
 /// An open file, read by ranges.
 #[derive(Debug)]
 pub(crate) struct RangeReader {
-    store: Arc<dyn ObjectStore>,
-    _held: Option<Arc<File>>,
     name: String,
-    meta: ObjectMeta,
-    /// The file itself, if the store is the local file system: a range is one call then.
-    local: Option<File>,
+    version: Version,
+    opened: Opened,
+}
+
+#[derive(Debug)]
+enum Opened {
+    Local(File, Arc<PathBuf>),
+    Object(Object),
+}
+
+impl Version {
+    fn of_file(metadata: &Metadata) -> io::Result<Self> {
+        let modified = DateTime::from(metadata.modified()?);
+        Ok(Self { size: metadata.len(), modified, tag: Tag::File(metadata.ino(), modified) })
+    }
+
+    fn of_object(meta: ObjectMeta) -> Self {
+        Self { size: meta.size, modified: meta.last_modified, tag: Tag::Object(meta.e_tag) }
+    }
+
+    fn is(&self, other: &Self) -> bool {
+        self.size == other.size && self.tag == other.tag
+    }
+}
+
+impl Object {
+    /// Options of a request for one version.
+    fn options(version: &Version) -> GetOptions {
+        let if_match = match &version.tag {
+            Tag::Object(tag) => tag.clone(),
+            Tag::File(..) => None,
+        };
+        GetOptions { if_match, ..GetOptions::default() }
+    }
 }
 
 impl FoundFile {
-    /// The current version of a file.
-    pub(crate) async fn of(store: Arc<dyn ObjectStore>, name: String, path: String, location: &Path) -> Result<Self> {
-        match store.head(location).await {
-            Ok(meta) => Ok(Self { name, path, store, held: None, is_local: false, meta, former_end: None }),
+    /// The current version of a local file.
+    pub(crate) fn local(name: String, path: String, location: &std::path::Path) -> Result<Self> {
+        match std::fs::metadata(location).and_then(|metadata| Version::of_file(&metadata)) {
+            Ok(version) => {
+                Ok(Self { name, path, place: Place::Local(Arc::new(location.into())), version, former_end: None })
+            }
             Err(error) => Err(unreadable(&name, error)),
         }
     }
 
-    /// A file of the local file system; it is kept open if the location names it by its number.
-    pub(crate) fn local(self, held: Option<File>) -> Self {
-        Self { held: held.map(Arc::new), is_local: true, ..self }
+    /// The current version of an object.
+    #[cfg_attr(
+        not(any(test, feature = "fuzzing")),
+        expect(dead_code, reason = "no kind of file system has objects yet")
+    )]
+    pub(crate) async fn of(store: Arc<dyn ObjectStore>, name: String, path: String, location: &Path) -> Result<Self> {
+        match store.head(location).await {
+            Ok(meta) => {
+                let place = Place::Object(Object { store, location: location.clone() });
+                Ok(Self { name, path, place, version: Version::of_object(meta), former_end: None })
+            }
+            Err(error) => Err(unreadable(&name, error)),
+        }
+    }
+
+    /// Whether it is of the local file system, whose calls need no runtime.
+    fn is_local(&self) -> bool {
+        matches!(self.place, Place::Local(_))
     }
 
     /// The same file, by another key of the ledger.
@@ -86,42 +164,50 @@ impl FoundFile {
 
     /// The number of bytes to read.
     pub(crate) fn unread_bytes(&self) -> u64 {
-        self.meta.size - self.former_end.map_or(0, |end| end.bytes)
+        self.version.size - self.former_end.map_or(0, |end| end.bytes)
     }
 
     /// Its size in bytes.
     pub(crate) fn size(&self) -> u64 {
-        self.meta.size
+        self.version.size
     }
 
     /// Its modification time, as the ledger has it.
     pub(crate) fn modified(&self) -> String {
-        self.meta.last_modified.to_rfc3339()
+        self.version.modified.to_rfc3339()
     }
 
     /// Its modification time, in microseconds from 1970 in UTC.
     pub(crate) fn modified_micros(&self) -> i64 {
-        self.meta.last_modified.timestamp_micros()
+        self.version.modified.timestamp_micros()
     }
 
     /// Opens the version that was found.
     pub(crate) fn open(&self) -> Result<RangeReader> {
-        let options = GetOptions { if_match: self.meta.e_tag.clone(), ..Default::default() };
-        let opened = wait(self.store.get_opts(&self.meta.location, options));
-        let opened = opened.map_err(|error| read_error(&self.name, error))?;
-        let local = match opened.payload {
-            GetResultPayload::File(file, _) => Some(file),
-            GetResultPayload::Stream(_) => None,
+        let opened = match &self.place {
+            Place::Local(path) => {
+                let opened =
+                    File::open(path.as_path()).and_then(|file| Ok((Version::of_file(&file.metadata()?)?, file)));
+                let (now, file) = opened.map_err(|error| local_error(&self.name, error))?;
+                if !now.is(&self.version) {
+                    return Err(changed(&self.name));
+                }
+                Opened::Local(file, path.clone())
+            }
+            Place::Object(object) => {
+                let options = GetOptions { head: true, ..Object::options(&self.version) };
+                let opened = wait(object.store.get_opts(&object.location, options));
+                opened.map_err(|error| read_error(&self.name, error))?;
+                Opened::Object(object.clone())
+            }
         };
-        let (store, held, name, meta) = (self.store.clone(), self.held.clone(), self.name.clone(), self.meta.clone());
-        Ok(RangeReader { store, _held: held, name, meta, local })
+        Ok(RangeReader { name: self.name.clone(), version: self.version.clone(), opened })
     }
 
     /// The file at a path, in its current version.
     #[cfg(test)]
     pub(crate) fn at(path: &std::path::Path) -> Self {
-        let found = super::found(path.display().to_string(), path);
-        futures::executor::block_on(found).unwrap()
+        super::found(path.display().to_string(), path).unwrap()
     }
 }
 
@@ -133,21 +219,21 @@ impl RangeReader {
 
     /// The file's length.
     pub(crate) fn size(&self) -> u64 {
-        self.meta.size
+        self.version.size
     }
 
     /// The bytes from `start`, `length` of them or up to the file's end.
     pub(crate) fn read(&self, start: u64, length: u64) -> Result<Bytes> {
-        let end = self.meta.size.min(start.saturating_add(length));
+        let end = self.version.size.min(start.saturating_add(length));
         if start >= end {
             return Ok(Bytes::new());
         }
-        let bytes = match &self.local {
-            Some(file) => read_local(file, start, end).map_err(|error| self.failed(error))?,
-            None => {
+        let bytes = match &self.opened {
+            Opened::Local(file, _) => read_local(file, start, end).map_err(|error| self.failed(error))?,
+            Opened::Object(Object { store, location }) => {
                 let range = Some(GetRange::Bounded(start..end));
-                let options = GetOptions { range, if_match: self.meta.e_tag.clone(), ..Default::default() };
-                let read = async { self.store.get_opts(&self.meta.location, options).await?.bytes().await };
+                let options = GetOptions { range, ..Object::options(&self.version) };
+                let read = async { store.get_opts(location, options).await?.bytes().await };
                 wait(read).map_err(|error| read_error(&self.name, error))?
             }
         };
@@ -156,8 +242,16 @@ impl RangeReader {
 
     /// Fails if the file is not the version that it was when the run began.
     pub(crate) fn check_unchanged(&self) -> Result<()> {
-        let now = wait(self.store.head(&self.meta.location)).map_err(|error| read_error(&self.name, error))?;
-        if now.size == self.meta.size && now.e_tag == self.meta.e_tag { Ok(()) } else { Err(changed(&self.name)) }
+        let now = match &self.opened {
+            Opened::Local(_, path) => {
+                let now = std::fs::metadata(path.as_path()).and_then(|metadata| Version::of_file(&metadata));
+                now.map_err(|error| local_error(&self.name, error))?
+            }
+            Opened::Object(Object { store, location }) => {
+                Version::of_object(wait(store.head(location)).map_err(|error| read_error(&self.name, error))?)
+            }
+        };
+        if now.is(&self.version) { Ok(()) } else { Err(changed(&self.name)) }
     }
 
     fn failed(&self, error: std::io::Error) -> Error {
@@ -169,9 +263,6 @@ impl RangeReader {
 ///
 /// The readers of a scan take turns at its cursor. If that turn were awaited, the runtime would queue a waking reader
 /// behind the one that woke it, on the same thread, and all readers would run one after the other.
-///
-/// On a thread that is not the runtime's, only for local files: there their store calls the file system itself, while on the
-/// runtime's it would hand over each call to another thread.
 pub(crate) fn wait<T>(answer: impl Future<Output = T>) -> T {
     match tokio::runtime::Handle::try_current() {
         Ok(runtime) => tokio::task::block_in_place(|| runtime.block_on(answer)),
@@ -184,7 +275,7 @@ pub(crate) fn map<F: Borrow<FoundFile> + Sync, R: Send>(
     files: &[F],
     work: impl Fn(&F) -> Result<R> + Sync,
 ) -> Result<Vec<R>> {
-    let is_local = files.iter().all(|file| file.borrow().is_local);
+    let is_local = files.iter().all(|file| file.borrow().is_local());
     let runtime = (!is_local).then(tokio::runtime::Handle::current);
     threads::map(files, |file| {
         let _runtime = runtime.as_ref().map(tokio::runtime::Handle::enter);
@@ -213,7 +304,11 @@ fn read_error(name: &str, error: object_store::Error) -> Error {
     }
 }
 
-fn unreadable(name: &str, error: object_store::Error) -> Error {
+fn local_error(name: &str, error: io::Error) -> Error {
+    if error.kind() == io::ErrorKind::NotFound { changed(name) } else { unreadable(name, error) }
+}
+
+fn unreadable(name: &str, error: impl std::error::Error + Send + Sync + 'static) -> Error {
     Error::input(name, &error, "check that the file exists and can be read").because(error)
 }
 

@@ -234,7 +234,7 @@ impl Fetching {
         }
         into.flush().map_err(state_io(&path))?;
         drop(into);
-        Ok((found(self.source.clone(), &path).await?, form))
+        Ok((found(self.source.clone(), &path)?, form))
     }
 
     fn failed(&self, FetchError(error): FetchError) -> Error {

@@ -12,7 +12,7 @@ use super::json;
 use super::sniff::{self, Dialect, Form};
 use crate::error::{Error, Result};
 use crate::format::text::{Codec, TextStream};
-use crate::place::{found, wait};
+use crate::place::found;
 use crate::task::SqlType;
 
 /// Bytes of a file by which its form is recognised.
@@ -150,7 +150,7 @@ fn head(file: &Path) -> Result<(Vec<u8>, bool)> {
 pub(super) fn open(file: &Path) -> Result<TextStream> {
     let name = file.display().to_string();
     let path = std::path::absolute(file).map_err(|error| unreadable(file, error))?;
-    TextStream::open(&wait(found(name.clone(), &path))?, Codec::of(&name, None), None)
+    TextStream::open(&found(name.clone(), &path)?, Codec::of(&name, None), None)
 }
 
 fn of_csv(file: &Path, dialect: &Dialect) -> Result<Vec<Found>> {

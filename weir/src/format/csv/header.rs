@@ -10,6 +10,7 @@ use super::records::{Marks, QuotedEnd, is_record, line_end, quoted_end, record_e
 use super::{Csv, Layout};
 use crate::error::{Error, Result};
 use crate::format::columns::Declared;
+use crate::format::names::ExpectedNames;
 use crate::format::text::{Beginning, HEAD_BYTES, TextStream, byte_order_mark, check_text};
 
 /// The maximum length of what is read to find the header, in bytes; a longer one is not a header.
@@ -26,7 +27,7 @@ pub(crate) fn begin<R: Rules>(
     let has_separator_line = !declared.columns.iter().any(|column| column.header.starts_with("sep="));
     let First { head, start, end, mut fields } = First::read(csv, stream, name, has_separator_line)?;
     propose::another_delimiter(rules, name, &fields, declared.columns.len())?;
-    let names = declared.names();
+    let names = ExpectedNames { are_a_line: true, ..declared.names() };
     if !csv.head.header {
         propose::a_header(name, &fields, &names)?;
         let layout = Layout { targets: names.by_position(name, fields.len())?, again: Again::of(Bytes::new()) };

@@ -72,7 +72,7 @@ impl FileSystem for Http {
         }
         // A URL is known by its content, like everything that arrives.
         let known_as = format!("{name}:{hash}");
-        Ok(vec![arrived(&path, name, known_as).await?])
+        Ok(vec![arrived(&path, name, known_as)?])
     }
 
     fn archive(&self, _: &str, _: &str) -> Result<Box<dyn Archive>, String> {

@@ -3,14 +3,10 @@
 mod archive;
 mod not_utf8;
 
-use std::fs::File;
-use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use futures::executor::block_on;
-use object_store::local::LocalFileSystem;
 
 use super::stdin::is_stdin;
 use super::{Archive, Arrival, FileSystem, FoundFile, Kind, Move};
@@ -37,9 +33,8 @@ impl FileSystem for LocalFiles {
     }
 
     async fn find(&self, pattern: &str, _: &Arrival<'_>) -> Result<Vec<FoundFile>> {
-        // On threads that are not the runtime's the store calls the file system itself; on those it would hand over each call.
         let files = threads::map(&matching(pattern)?, |path| match is_file(path)? {
-            true => block_on(found(shown(path), path)).map(Some),
+            true => found(shown(path), path).map(Some),
             false => Ok(None),
         });
         Ok(files?.into_iter().flatten().collect())
@@ -59,19 +54,9 @@ impl FileSystem for LocalFiles {
 }
 
 /// A local file, under the name that the user knows.
-pub(crate) async fn found(name: String, path: &Path) -> Result<FoundFile> {
-    const READABLE: &str = "check that the file exists and can be read";
-    let absolute = disk::absolute(path);
-    let (location, held) = if absolute.to_str().is_some() {
-        (object_store::path::Path::from_absolute_path(&absolute), None)
-    } else {
-        // The store has only paths in UTF-8: the file is held open, and addressed by its number.
-        let file = File::open(path).map_err(|error| Error::input(&name, error, READABLE))?;
-        (object_store::path::Path::from_absolute_path(format!("/proc/self/fd/{}", file.as_raw_fd())), Some(file))
-    };
-    let location = location.map_err(|error| Error::input(&name, error, READABLE))?;
-    let path = kept(&absolute);
-    Ok(FoundFile::of(Arc::new(LocalFileSystem::new()), name, path, &location).await?.local(held))
+pub(crate) fn found(name: String, path: &Path) -> Result<FoundFile> {
+    let path = disk::absolute(path);
+    FoundFile::local(name, kept(&path), &path)
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> Error {
