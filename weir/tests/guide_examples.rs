@@ -1,4 +1,5 @@
 //! The examples of the guide, and of the document about other tools: each is a valid part of a task.
+#![cfg(feature = "http")] // some read a URL
 #![allow(clippy::unwrap_used)]
 
 mod support;
