@@ -102,4 +102,5 @@ pub mod fetch {
 
     pub use crate::error::FetchFailed;
     pub use crate::source::fetch::{Fetch, FetchError, OptionError, Options};
+    pub use crate::system::backoff::{Backoff, retry_after};
 }

@@ -1,6 +1,7 @@
-//! What the operating system is asked: files that last, memory, the allocator, signals. Points at which tests make it fail.
+//! What the operating system is asked: files that last, memory, the allocator, signals, pauses. Points at which tests make it fail.
 
 pub mod allocator;
+pub(crate) mod backoff;
 pub(crate) mod disk;
 pub(crate) mod fault;
 pub(crate) mod memory;

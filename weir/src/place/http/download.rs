@@ -5,15 +5,14 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use chrono::DateTime;
-use reqwest::header::{HeaderMap, HeaderName, LAST_MODIFIED, RETRY_AFTER};
+use reqwest::header::{HeaderName, LAST_MODIFIED, RETRY_AFTER};
 use reqwest::redirect::{Attempt, Policy};
 use reqwest::{Client, Response, StatusCode, Url};
 
 use super::super::arriving::not_kept;
-use super::backoff::Backoff;
 use super::failure::Failure;
 use crate::error::{Error, Result};
+use crate::system::backoff::{Backoff, http_time, retry_after};
 
 const USER_AGENT: &str = concat!("weir/", env!("CARGO_PKG_VERSION"));
 
@@ -23,10 +22,13 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// How long a server may send nothing.
 pub(super) const IDLE: Duration = Duration::from_secs(60);
 
+/// The pause after the first attempt.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+
 /// The number of attempts.
 const ATTEMPTS: u32 = 5;
 
-/// The longest pause that a server may ask for.
+/// The longest pause, also if a server asks for one.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 const MOST_REDIRECTS: usize = 10;
@@ -50,7 +52,7 @@ enum Stopped {
 /// Downloads the file of a URL; `None` if there is none. `name` is the URL in messages.
 pub(super) async fn download(url: &Url, name: &str, to: &Path) -> Result<Option<Download>> {
     let client = client().map_err(|error| Failure::of(error).error(name, 1))?;
-    let mut backoff = Backoff::default();
+    let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
     for attempt in 1.. {
         let failure = match try_once(&client, url, name, to).await {
             Ok(downloaded) => return Ok(downloaded),
@@ -61,7 +63,7 @@ pub(super) async fn download(url: &Url, name: &str, to: &Path) -> Result<Option<
         if !failure.may_pass || attempt == ATTEMPTS || asked > LONGEST_PAUSE {
             return Err(failure.error(name, attempt));
         }
-        let pause = backoff.next().max(asked);
+        let pause = backoff.pause().max(asked);
         tracing::warn!("{name}: {failure}; attempt {} begins in {:.1} s", attempt + 1, pause.as_secs_f64());
         tokio::time::sleep(pause).await;
     }
@@ -93,7 +95,10 @@ async fn try_once(client: &Client, url: &Url, name: &str, to: &Path) -> Result<O
     match response.status() {
         StatusCode::OK => {}
         StatusCode::NOT_FOUND | StatusCode::GONE => return Ok(None),
-        status => return Err(Stopped::There(Failure::of_status(status, pause_of(&response)))),
+        status => {
+            let asked = header(&response, &RETRY_AFTER).and_then(|text| retry_after(text, SystemTime::now()));
+            return Err(Stopped::There(Failure::of_status(status, asked)));
+        }
     }
     let here = |error| Stopped::Here(not_kept(name, error));
     let mut file = BufWriter::new(File::create(to).map_err(here)?);
@@ -103,42 +108,11 @@ async fn try_once(client: &Client, url: &Url, name: &str, to: &Path) -> Result<O
         file.write_all(&piece).map_err(here)?;
     }
     file.flush().map_err(here)?;
-    let modified = time(response.headers(), &LAST_MODIFIED);
+    let modified = header(&response, &LAST_MODIFIED).and_then(http_time);
     Ok(Some(Download { hash: hasher.finalize().to_hex().to_string(), modified }))
 }
 
-/// The pause that a server asks for: seconds, or a time.
-fn pause_of(response: &Response) -> Option<Duration> {
-    pause(response.headers(), SystemTime::now())
-}
-
-fn pause(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
-    let seconds = || headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs);
-    let until = || Some(time(headers, &RETRY_AFTER)?.duration_since(now).unwrap_or_default());
-    seconds().or_else(until)
-}
-
-fn time(headers: &HeaderMap, name: &HeaderName) -> Option<SystemTime> {
-    let text = headers.get(name)?.to_str().ok()?;
-    DateTime::parse_from_rfc2822(text.trim()).ok().map(SystemTime::from)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_pause_is_seconds_or_a_time() {
-        let now = SystemTime::from(DateTime::parse_from_rfc3339("2026-01-01T00:00:00Z").unwrap());
-        for (text, expected) in [
-            ("120", Some(120)),
-            ("Thu, 01 Jan 2026 00:01:30 GMT", Some(90)),
-            ("Wed, 31 Dec 2025 23:00:00 GMT", Some(0)),
-            ("soon", None),
-            ("-5", None),
-        ] {
-            let headers = HeaderMap::from_iter([(RETRY_AFTER, text.parse().unwrap())]);
-            assert_eq!(pause(&headers, now), expected.map(Duration::from_secs), "{text}");
-        }
-    }
+/// The text of a header.
+fn header<'a>(response: &'a Response, name: &HeaderName) -> Option<&'a str> {
+    response.headers().get(name)?.to_str().ok()
 }

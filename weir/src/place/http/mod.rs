@@ -1,6 +1,5 @@
 //! The file of a URL (`https://`, `http://`): it is downloaded once, and read as a file is.
 
-mod backoff;
 mod download;
 mod failure;
 
