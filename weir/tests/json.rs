@@ -108,3 +108,16 @@ fn wrong_declarations_are_refused() {
     of("format: json", "{id: {type: bigint, path: a., header: b}}", "specify one of the two");
     of("format: json", "{id: {type: bigint, path: .a}}", "such as `user.name`");
 }
+
+#[test]
+fn a_test_case_may_give_records_that_lack_a_key() {
+    let project = project("format: json", "", COLUMNS);
+    project.task("sources:", "models: {named: sql/named.sql}\nsources:");
+    project.task("from: person,", "from: named,");
+    project.file("sql/named.sql", "select id, coalesce(name, '?') as name from person");
+    project.file(
+        "sql/named.test.yaml",
+        "lacks_it: {given: {person: '[{\"id\": 1}, {\"id\": 2}]'}, expect: {named: [{id: 1, name: '?'}, {id: 2, name: '?'}]}}\n",
+    );
+    project.weir(&["test", "task.yaml"]).ended(0, "1 case, all ok");
+}
