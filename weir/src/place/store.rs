@@ -112,14 +112,10 @@ impl Object {
 }
 
 impl FoundFile {
-    /// The current version of a local file.
-    pub(crate) fn local(name: String, path: String, location: &std::path::Path) -> Result<Self> {
-        match std::fs::metadata(location).and_then(|metadata| Version::of_file(&metadata)) {
-            Ok(version) => {
-                Ok(Self { name, path, place: Place::Local(Arc::new(location.into())), version, former_end: None })
-            }
-            Err(error) => Err(unreadable(&name, error)),
-        }
+    /// A local file, in the version of its metadata.
+    pub(super) fn local(name: String, path: String, location: PathBuf, metadata: &Metadata) -> Result<Self> {
+        let version = Version::of_file(metadata).map_err(|error| unreadable(&name, error))?;
+        Ok(Self { name, path, place: Place::Local(Arc::new(location)), version, former_end: None })
     }
 
     /// The current version of an object.

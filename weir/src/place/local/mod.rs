@@ -3,6 +3,7 @@
 mod archive;
 mod not_utf8;
 
+use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -33,9 +34,9 @@ impl FileSystem for LocalFiles {
     }
 
     async fn find(&self, pattern: &str, _: &Arrival<'_>) -> Result<Vec<FoundFile>> {
-        let files = threads::map(&matching(pattern)?, |path| match is_file(path)? {
-            true => found(shown(path), path).map(Some),
-            false => Ok(None),
+        let files = threads::map(&matching(pattern)?, |path| {
+            let metadata = std::fs::metadata(path).map_err(|error| unreadable(path, &error))?;
+            metadata.is_file().then(|| found_as(shown(path), path, &metadata)).transpose()
         });
         Ok(files?.into_iter().flatten().collect())
     }
@@ -55,16 +56,17 @@ impl FileSystem for LocalFiles {
 
 /// A local file, under the name that the user knows.
 pub(crate) fn found(name: String, path: &Path) -> Result<FoundFile> {
+    let metadata = std::fs::metadata(path).map_err(|error| unreadable(path, &error))?;
+    found_as(name, path, &metadata)
+}
+
+fn found_as(name: String, path: &Path, metadata: &Metadata) -> Result<FoundFile> {
     let path = disk::absolute(path);
-    FoundFile::local(name, kept(&path), &path)
+    FoundFile::local(name, kept(&path), path, metadata)
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> Error {
     Error::input(shown(path), error, "fix or remove it, or give the user that runs weir read access")
-}
-
-fn is_file(path: &Path) -> Result<bool> {
-    std::fs::metadata(path).map(|metadata| metadata.is_file()).map_err(|error| unreadable(path, &error))
 }
 
 /// The files and folders that match a pattern. One with brackets that is the very name of a file means that file.
