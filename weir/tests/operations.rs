@@ -164,6 +164,7 @@ fn a_ledger_does_not_grow_with_runs_times_files() {
 #[test]
 fn values_of_rows_are_printed_where_a_log_may_keep_them_only_if_asked_for() {
     let project = Project::people();
+    project.file("in/b.csv", "name,age\nDan,16\nEve,15\n");
     let run = |more: &[&str]| {
         let arguments: Vec<_> = ["run", "task.yaml"].iter().chain(more).copied().collect();
         Ran::of(project.command(&arguments).env_remove("WEIR_SHOW_VALUES").output().unwrap())
@@ -171,6 +172,8 @@ fn values_of_rows_are_printed_where_a_log_may_keep_them_only_if_asked_for() {
     let quiet = run(&[]);
     quiet.ended(0, "too_young");
     assert!(!quiet.out.contains("Bob") && !quiet.err.contains("Bob"), "{quiet:?}");
+    // Nor is there a gap where they would be.
+    assert!(!quiet.out.contains("\n\n\n"), "{}", quiet.out);
     run(&["--show-values"]).ended(0, "Bob");
     // Neither do errors have them.
     let fails_without_values = |says: &str| {

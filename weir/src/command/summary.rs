@@ -35,7 +35,8 @@ pub(crate) fn print(report: &Report, with_values: bool) -> std::io::Result<()> {
     for of in report.tables.iter().filter(|of| !of.reasons.is_empty()) {
         let columns = if with_values { &REASONS[..] } else { &REASONS[..3] };
         let rows = of.reasons.iter().map(|reason| {
-            vec![reason.name.clone(), reason.effect.clone(), count(reason.rows), reason.samples.join("\n")]
+            let samples = if with_values { reason.samples.join("\n") } else { String::new() };
+            vec![reason.name.clone(), reason.effect.clone(), count(reason.rows), samples]
         });
         write!(out, "\n{}:\n{}", of.table, columns::table(columns, &rows.collect::<Vec<_>>(), width))?;
         for ReasonReport { name, help, .. } in &of.reasons {
