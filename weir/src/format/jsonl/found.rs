@@ -71,14 +71,15 @@ impl FoundKeys {
 
     /// Adds what was found in a block.
     pub(super) fn add(&self, block: BlockKeys, layout: &Layout) {
+        if self.are_all.load(Ordering::Relaxed) {
+            return;
+        }
         let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
         keys.records += block.records;
         let found = block.found.iter().enumerate().filter(|(_, found)| **found);
         keys.columns.extend(found.filter_map(|(key, _)| layout.key(key).column));
-        if !self.are_all.load(Ordering::Relaxed) {
-            keys.others.extend(block.others);
-            self.are_all.store(layout.columns().all(|column| keys.columns.contains(&column)), Ordering::Relaxed);
-        }
+        keys.others.extend(block.others);
+        self.are_all.store(layout.columns().all(|column| keys.columns.contains(&column)), Ordering::Relaxed);
     }
 
     /// Fails if there are records, and none has a column that is not optional.
