@@ -136,6 +136,44 @@ fn files_with_nothing_but_a_header_may_be_equal() {
 }
 
 #[test]
+fn files_without_records_may_be_equal_in_every_format() {
+    let project = Project::empty();
+    let make = |format: &str| {
+        let files =
+            format!("sinks: {{none: {{from: none, mode: overwrite, files: {{file: in/a.x, format: {format}}}}}}}");
+        let source = "sources: {row: {files: {path: rows.csv, format: csv}, columns: {n: bigint}}}";
+        project.file("make.yaml", format!("name: make\n{source}\nmodels: {{none: sql/none.sql}}\nquality: {{none: {{gate: {{min_rows: 0}}}}}}\n{files}\n"));
+        project.file("sql/none.sql", "select n from row where n < 0");
+        project.file("rows.csv", "n\n1\n");
+        project.weir(&["run", "make.yaml"]).ended(0, "done");
+    };
+    for (format, content) in [
+        ("jsonl", "\n"),
+        ("json", "[ ]\n"),
+        ("json, records: a.b", "{\"n\": 0, \"a\": {\"b\": []}}\n"),
+        ("parquet", ""),
+    ] {
+        project.file(
+            "task.yaml",
+            format!(
+                "name: read\nsources: {{row: {{files: {{path: 'in/*', format: {format}}}, read: new, columns: {{n: bigint}}}}}}\n\
+                 sinks: {{rows: {{from: row, mode: append, files: {{path: out, format: csv}}}}}}\n"
+            ),
+        );
+        match format {
+            "parquet" => make(format),
+            _ => project.file("in/a.x", content),
+        }
+        std::fs::copy(project.path("in/a.x"), project.path("in/b.x")).unwrap();
+        let ran = project.run(&[]);
+        assert!(ran.code == Some(0) && !ran.err.contains("has the content of"), "{format}: {ran:?}");
+        std::fs::remove_dir_all(project.path("in")).unwrap();
+        std::fs::remove_dir_all(project.path(".weir")).unwrap();
+        std::fs::remove_dir_all(project.path("out")).unwrap();
+    }
+}
+
+#[test]
 fn a_renamed_file_is_not_read_again() {
     let project = people();
     project.run(&[]).ended(0, "done");

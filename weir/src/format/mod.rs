@@ -34,7 +34,7 @@ use csv::CsvForm;
 use jsonl::{Jsonl, RecordsPath};
 use parquet::ParquetFiles;
 use scan::{RowsTable, SourceTable};
-use text::{Charset, Codec, HEAD_BYTES, TextFiles, TextFormat, TextOptions, TextStream};
+use text::{Charset, Codec, HEAD_BYTES, RecordEnds, TextFiles, TextFormat, TextOptions, TextStream};
 
 use crate::error::Result;
 use crate::place::FoundFile;
@@ -75,30 +75,43 @@ impl FileForm {
 }
 
 impl FileForm {
+    /// How a text file is compressed, if it is.
+    fn compression_of(&self, file: &FoundFile) -> Option<Compression> {
+        self.compression.or_else(|| compression_of_name(&file.name))
+    }
+
     /// Whether a file that has grown can be read from the end of one of its lines on.
     pub(crate) fn can_be_continued(&self, file: &FoundFile) -> bool {
-        let compression = self.compression.or_else(|| compression_of_name(&file.name));
-        let is_plain = matches!(compression, None | Some(Compression::None)) && self.charset.is_none();
+        let is_plain = matches!(self.compression_of(file), None | Some(Compression::None)) && self.charset.is_none();
         is_plain
             && match self.format {
                 Format::Csv => self.csv.can_be_continued(),
                 Format::Jsonl => true,
-                _ => false,
+                Format::Json | Format::Parquet => false,
             }
     }
 
-    /// Whether a file has no rows, but for a header at most. Only small files are looked into.
+    /// Whether a file has no rows, but for a header at most. Of text files only small ones are looked into.
     pub(crate) fn has_no_rows(&self, file: &FoundFile) -> Result<bool> {
-        let compression = self.compression.or_else(|| compression_of_name(&file.name));
-        let Some(lines) = self.csv.header_lines().filter(|_| self.format == Format::Csv) else {
-            return Ok(file.size() == 0);
-        };
+        if file.size() == 0 {
+            return Ok(true);
+        }
+        if self.format == Format::Parquet {
+            return parquet::has_no_rows(file);
+        }
+        let compression = self.compression_of(file);
         if file.size() > HEAD_BYTES as u64 || compression == Some(Compression::Zip) {
             return Ok(false);
         }
         let mut stream = TextStream::open(file, Codec::of(&file.name, compression), self.charset)?;
+        if self.format == Format::Json {
+            stream = Jsonl::documents(self.records.clone()).records_of(stream, &file.name)?;
+        }
         let (text, is_whole) = stream.read(0, HEAD_BYTES)?;
-        Ok(is_whole && text.trim_ascii_end().iter().filter(|byte| **byte == b'\n').count() < lines)
+        let text = text.trim_ascii_end();
+        let lines = if text.is_empty() { 0 } else { 1 + text.iter().filter(|byte| **byte == b'\n').count() };
+        let header = if self.format == Format::Csv { self.csv.header_lines().unwrap_or(0) } else { 0 };
+        Ok(is_whole && lines <= header)
     }
 }
 

@@ -65,6 +65,14 @@ impl ParquetFiles {
     }
 }
 
+/// Whether a file has no rows.
+pub(crate) fn has_no_rows(file: &FoundFile) -> Result<bool> {
+    let chunks = Chunks::new(file.open()?);
+    let metadata = ArrowReaderMetadata::load(&chunks, ArrowReaderOptions::new());
+    let metadata = metadata.map_err(|error| chunks.failed(error))?;
+    Ok(metadata.metadata().file_metadata().num_rows() == 0)
+}
+
 impl ParquetFile {
     fn open(file: FoundFile, declared: &Declared) -> Result<Self> {
         let chunks = Chunks::new(file.open()?);

@@ -13,4 +13,4 @@ pub(crate) mod write;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use metadata::ParquetFiles;
+pub(crate) use metadata::{ParquetFiles, has_no_rows};
