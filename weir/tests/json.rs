@@ -81,6 +81,8 @@ fn an_array_given_as_lines_proposes_the_format() {
     let project = project("format: jsonl", "", "{id: bigint}");
     project.file("in/a.json", "[{\"id\": 1}]");
     ends(&project, 1, "specify `format: json`");
+    project.file("in/a.json", "{\n  \"id\": 1\n}\n");
+    ends(&project, 3, "if a record takes several lines, specify `format: json` next to the path");
 }
 
 #[test]
@@ -89,6 +91,9 @@ fn a_key_that_no_record_has_is_an_error_and_keys_may_be_compared_loosely() {
     strict.file("in/a.jsonl", "{\"ID\": 1, \"Name \": \"Ann\"}\n");
     ends(&strict, 1, "column `id`: no record has the key `id`");
     ends(&strict, 1, "if it is `ID`, declare id: {type: ..., header: \"ID\"}");
+    let dotted = project("format: jsonl", "\n    unknown_columns: ignore", "{name: {type: string, header: user.name}}");
+    dotted.file("in/a.jsonl", "{\"user\": {\"name\": \"Ann\"}}\n");
+    ends(&dotted, 1, "to take it from an object, declare name: {type: ..., path: user.name}");
     let loose = project("format: jsonl, headers: loose", "", "{id: bigint, name: string}");
     loose.file("in/a.jsonl", "{\"ID\": 1, \"Name \": \"Ann\"}\n");
     ends(&loose, 0, "");

@@ -43,8 +43,8 @@ pub(super) struct BlockKeys {
 }
 
 impl BlockKeys {
-    /// A record begins.
-    pub(super) fn begin_record(&mut self) {
+    /// An object was read.
+    pub(super) fn record(&mut self) {
         self.records += 1;
         self.remembers = self.remembers && self.records <= RECORDS;
     }
@@ -100,7 +100,11 @@ fn not_found(files: &str, column: &Column, others: &BTreeSet<String>) -> Error {
     let others: Vec<&str> = others.iter().map(String::as_str).collect();
     let (name, header) = (&column.name, &column.header);
     let optional = format!("if records may lack it, declare {name}: {{type: ..., optional: true}}");
+    let object = header.split_once('.').map(|(object, _)| object);
     let help = match near(header, &others) {
+        _ if column.path.is_empty() && object.is_some_and(|object| others.contains(&object)) => {
+            format!("to take it from an object, declare {name}: {{type: ..., path: {header}}}")
+        }
         Some(other) => format!("if it is `{other}`, declare {name}: {{type: ..., header: \"{other}\"}}; {optional}"),
         None if others.is_empty() => format!("correct its name; {optional}"),
         None => format!("correct its name; {optional}; undeclared keys: {}", others.join(", ")),

@@ -86,7 +86,10 @@ impl<'a> Reader<'a> {
         };
         let mut problem = None;
         let problem = match self.object(0, text, &mut problem) {
-            Ok(()) => problem,
+            Ok(()) => {
+                self.keys.record();
+                problem
+            }
             Err(_) => Some("invalid_json".into()),
         };
         let row = self.rows;
@@ -112,9 +115,6 @@ impl<'a> Reader<'a> {
         text: &'a str,
         problem: &mut Option<Cow<'static, str>>,
     ) -> Result<(), serde_json::Error> {
-        if object == 0 {
-            self.keys.begin_record();
-        }
         let mut json = serde_json::Deserializer::from_str(text);
         let guess = self.layout.first(object);
         json.deserialize_map(Object { reader: self, object, guess, problem })?;

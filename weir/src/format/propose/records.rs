@@ -66,6 +66,9 @@ pub(super) fn of_text(reason: &str, raws: &[Vec<u8>]) -> Option<String> {
                 "if the file is in {encoding}, as these records seem to be, specify `encoding: {encoding}` next to the path"
             ))
         }
+        "invalid_json" if raws.iter().any(|raw| matches!(raw.trim_ascii(), b"{" | b"[" | b"}" | b"]" | b"},")) => {
+            Some("if a record takes several lines, specify `format: json` next to the path".to_owned())
+        }
         "unknown_column" => Some(
             "if other keys than the declared columns do not matter, specify `unknown_columns: ignore` in the source"
                 .to_owned(),
