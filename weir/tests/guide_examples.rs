@@ -282,9 +282,13 @@ fn of_span(span: &str) -> Option<String> {
         "optional" | "not_null" | "on_invalid" => source(FILES, "", &format!("{{type: string, {span}}}")),
         "type" => source(FILES, "", &format!("{{{span}}}")),
         "path" => source("files: {path: in/a.json, format: json}", "", &format!("{{type: string, {span}}}")),
+        "characters" => {
+            source("files: {path: in/a.txt, format: fixed_width}", "", &format!("{{type: string, {span}}}"))
+        }
         "format" | "records" => {
             let format = if key == "format" { "" } else { "format: json, " };
-            source(&format!("files: {{path: in/a.json, {format}{span}}}"), "", "string")
+            let column = if value == "fixed_width" { "{type: string, characters: 1-8}" } else { "string" };
+            source(&format!("files: {{path: in/a.json, {format}{span}}}"), "", column)
         }
         "read" => source(FILES, &format!("    {span}\n"), "string"),
         "columns" => format!("sources:\n  src:\n    {FILES}\n    {span}\n"),

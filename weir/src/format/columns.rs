@@ -17,7 +17,9 @@ pub(crate) use super::value::Typed;
 use super::value::{self, Form};
 use crate::error::{Error, Result, plain};
 use crate::route::{RejectedRoute, SAMPLES};
-use crate::task::{ColumnFrom, ColumnSpec, FilesSpec, OnInvalid, Scalar, SourceSpec, SqlType, Task, UnknownColumns};
+use crate::task::{
+    Characters, ColumnFrom, ColumnSpec, FilesSpec, OnInvalid, Scalar, SourceSpec, SqlType, Task, UnknownColumns,
+};
 
 /// The declaration of a source's records.
 #[derive(Debug)]
@@ -43,6 +45,8 @@ pub(crate) struct Column {
     pub(crate) path: Vec<String>,
     /// Its position in the files, from 1, if that counts and not its name.
     pub(crate) position: Option<usize>,
+    /// Its characters in the lines of fixed-width files.
+    pub(crate) characters: Option<Characters>,
     pub(crate) kind: DataType,
     pub(crate) from: ColumnFrom,
     pub(crate) is_optional: bool,
@@ -109,6 +113,7 @@ impl Column {
             other_headers: vec![],
             path: vec![],
             position: None,
+            characters: None,
             form: Form::of(&kind),
             kind,
             from: ColumnFrom::Column,
@@ -168,6 +173,7 @@ impl Column {
             path: column.path.iter().flat_map(|path| path.split('.')).map(str::to_owned).collect(),
             other_headers: column.header.get(1..).unwrap_or_default().to_vec(),
             position: column.position.map(|position| position as usize),
+            characters: column.characters,
             kind: column.sql_type.arrow(),
             from: column.from,
             is_optional: column.optional,
@@ -308,6 +314,12 @@ impl ReadColumns {
     /// The index of a declared column among those that are read.
     pub(crate) fn place(&self, declared: usize) -> Option<usize> {
         self.declared.iter().position(|read| *read == declared)
+    }
+
+    /// The columns of files that have a default.
+    pub(crate) fn with_default(&self) -> impl Iterator<Item = usize> {
+        let columns = self.columns.iter().enumerate();
+        columns.filter(|(_, column)| column.default.is_some() && column.from == ColumnFrom::Column).map(|(at, _)| at)
     }
 
     /// The declared index of each column that is read.

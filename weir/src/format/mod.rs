@@ -2,13 +2,14 @@
 //!
 //! `columns` are the declared columns of a source, `names` matches them with a file's, `file_columns` are those that its
 //! records do not have, `value` converts texts to values of their types; `scan` presents rows to the query
-//! engine, `propose` finds the options that read what a source rejects. `csv` and `jsonl` are text formats, which share `text`;
+//! engine, `propose` finds the options that read what a source rejects. `csv`, `jsonl` and `fixed_width` are text formats, which share `text`;
 //! `parquet` is not. `write` writes a file.
 
 pub(crate) mod columns;
 pub(crate) mod csv;
 pub(crate) mod empty;
 pub(crate) mod file_columns;
+pub(crate) mod fixed_width;
 pub(crate) mod jsonl;
 pub(crate) mod names;
 pub(crate) mod parquet;
@@ -31,6 +32,7 @@ use std::sync::Arc;
 
 use columns::Declared;
 use csv::CsvForm;
+use fixed_width::FixedWidth;
 use jsonl::{Jsonl, RecordsPath};
 use parquet::ParquetFiles;
 use scan::{RowsTable, SourceTable};
@@ -39,7 +41,7 @@ use text::{Charset, Codec, HEAD_BYTES, RecordEnds, TextFiles, TextFormat, TextOp
 use crate::error::Result;
 use crate::place::FoundFile;
 use crate::route::RejectedRoute;
-use crate::task::{Compression, FilesSpec, Format, IfEmpty, Task, TaskError};
+use crate::task::{Compression, FilesSpec, Format, IfEmpty, ShortLines, Task, TaskError};
 use crate::watch::ScanProgress;
 
 /// The form of the files of a source.
@@ -54,15 +56,18 @@ pub(crate) struct FileForm {
     pub(crate) charset: Option<Charset>,
     /// Where the records of JSON documents are.
     pub(crate) records: RecordsPath,
-    /// The form of CSV files.
+    /// The form of CSV files, and of fixed-width ones.
     pub(crate) csv: CsvForm,
+    /// What only fixed-width files have.
+    fixed_width: FixedWidth,
 }
 
 impl FileForm {
     /// The default form of a format.
     pub(crate) fn of(format: Format) -> Self {
-        let records = RecordsPath::default();
-        Self { format, compression: None, if_empty: None, charset: None, records, csv: CsvForm::default() }
+        let (records, csv) = (RecordsPath::default(), CsvForm::default());
+        let fixed_width = FixedWidth::new(&csv, true, ShortLines::default());
+        Self { format, compression: None, if_empty: None, charset: None, records, csv, fixed_width }
     }
 
     /// Reads the form of a source's files.
@@ -70,7 +75,18 @@ impl FileForm {
         csv::check_keys(task, files)?;
         let (charset, csv) = (csv::charset_of(task, &files.encoding)?, CsvForm::take(task, files)?);
         let records = jsonl::records_of(task, files)?;
-        Ok(Self { format: files.format, compression: files.compression(), if_empty, charset, records, csv })
+        let trims = files.trim.as_ref().is_none_or(|trim| trim.value);
+        let short_lines = files.short_lines.as_ref().map_or_else(ShortLines::default, |lines| lines.value);
+        let fixed_width = FixedWidth::new(&csv, trims, short_lines);
+        Ok(Self {
+            format: files.format,
+            compression: files.compression(),
+            if_empty,
+            charset,
+            records,
+            csv,
+            fixed_width,
+        })
     }
 }
 
@@ -85,7 +101,7 @@ impl FileForm {
         let is_plain = matches!(self.compression_of(file), None | Some(Compression::None)) && self.charset.is_none();
         is_plain
             && match self.format {
-                Format::Csv => self.csv.can_be_continued(),
+                Format::Csv | Format::FixedWidth => self.csv.can_be_continued(),
                 Format::Jsonl => true,
                 Format::Json | Format::Parquet => false,
             }
@@ -110,7 +126,11 @@ impl FileForm {
         let (text, is_whole) = stream.read(0, HEAD_BYTES)?;
         let text = text.trim_ascii_end();
         let lines = if text.is_empty() { 0 } else { 1 + text.iter().filter(|byte| **byte == b'\n').count() };
-        let header = if self.format == Format::Csv { self.csv.header_lines().unwrap_or(0) } else { 0 };
+        let header = match self.format {
+            Format::Csv => self.csv.lines_before_rows(),
+            Format::FixedWidth => self.csv.skip_lines(),
+            _ => 0,
+        };
         Ok(is_whole && lines <= header)
     }
 }
@@ -145,6 +165,7 @@ pub(crate) fn open(
     match (form.format, form.csv.strict()) {
         (Format::Jsonl, _) => texts.open(Jsonl::default()),
         (Format::Json, _) => texts.open(Jsonl::documents(form.records.clone())),
+        (Format::FixedWidth, _) => texts.open(form.fixed_width.clone()),
         (_, Some(strict)) => texts.open(strict),
         (_, None) => texts.open(form.csv.declared()),
     }

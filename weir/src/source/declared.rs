@@ -99,6 +99,7 @@ pub(super) fn not_read_from_files(task: &Task, name: &str, spec: &Spanned<Source
         ("if_empty", spec.value.if_empty.is_some()),
         ("archive", spec.value.archive.is_some()),
         ("position", spec.value.columns.values().any(|column| column.value.position.is_some())),
+        ("characters", spec.value.columns.values().any(|column| column.value.characters.is_some())),
         ("from", spec.value.columns.values().any(|column| column.value.from != ColumnFrom::Column)),
     ];
     refuse(task, name, spec, &keys, "files")

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::json;
 
+use super::characters::Characters;
 use super::sql_type::SqlType;
 use super::text::{ColumnNames, Scalar, ShortOrLong, short_or_long};
 use super::values::{Formats, Negative, ValueSpec};
@@ -21,6 +22,8 @@ pub struct ColumnSpec {
     pub path: Option<String>,
     /// The column's position in CSV files, from 1, if that counts and not its name.
     pub position: Option<u32>,
+    /// Its characters in the lines of fixed-width files.
+    pub characters: Option<Characters>,
     /// Where its values come from.
     pub from: ColumnFrom,
     /// Whether files may lack it.
@@ -48,6 +51,7 @@ impl ColumnSpec {
             header: vec![],
             path: None,
             position: None,
+            characters: None,
             from: ColumnFrom::default(),
             optional: false,
             default: None,
@@ -75,6 +79,7 @@ impl ColumnSpec {
                     ("header", !self.header.is_empty()),
                     ("path", self.path.is_some()),
                     ("position", self.position.is_some()),
+                    ("characters", self.characters.is_some()),
                     ("format", self.format.is_some()),
                     ("optional", self.optional),
                 ];
@@ -154,6 +159,10 @@ pub(super) struct LongColumn {
     /// The column's position in CSV files, from 1, instead of its name: for a column whose name is not unique, or that has none.
     #[schemars(range(min = 1), example = &3)]
     position: Option<u32>,
+    /// The column's characters in the lines of fixed-width files, from 1: `1-8` for the first eight, `9` for one, `20-` for
+    /// those up to the end of the line.
+    #[schemars(with = "Option<String>", example = &"1-8")]
+    characters: Option<Characters>,
     /// Where its values come from.
     #[serde(default)]
     from: ColumnFrom,
@@ -229,6 +238,7 @@ impl<'de> ShortOrLong<'de> for ColumnSpec {
             header,
             path,
             position,
+            characters,
             from,
             optional,
             default,
@@ -245,6 +255,7 @@ impl<'de> ShortOrLong<'de> for ColumnSpec {
             header,
             path,
             position,
+            characters,
             from,
             optional,
             default,

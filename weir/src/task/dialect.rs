@@ -62,6 +62,17 @@ pub enum LineEnd {
     Cr,
 }
 
+/// What a line of a fixed-width file is that ends before the characters of its last columns.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ShortLines {
+    /// A record that cannot be read.
+    #[default]
+    Reject,
+    /// One that has blanks there.
+    Fill,
+}
+
 /// Which values of a CSV file are enclosed in quotes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

@@ -3,6 +3,7 @@
 //! Every mapping rejects unknown and duplicate keys. Every error names the file, the line, the column and, for a name,
 //! the nearest known one.
 
+mod characters;
 mod column;
 mod dialect;
 mod file;
@@ -33,8 +34,9 @@ use serde::Deserialize;
 use serde_json::json;
 use serde_saphyr::Spanned;
 
+pub use characters::Characters;
 pub use column::{ColumnFrom, ColumnSpec, OnInvalid};
-pub use dialect::{HeaderSpec, Headers, LineEnd, Quoting, RepeatedHeader};
+pub use dialect::{HeaderSpec, Headers, LineEnd, Quoting, RepeatedHeader, ShortLines};
 pub use output_files::{OutputFilesSpec, OutputFormat};
 pub(crate) use params::RUN_STARTED_AT;
 pub use params::{EnvironmentSpec, Param, ParamChoice, ParamSpec, Params};

@@ -7,7 +7,7 @@ use serde_json::json;
 use serde_saphyr::Spanned;
 
 use super::column::ColumnSpec;
-use super::dialect::{HeaderSpec, Headers, LineEnd, RepeatedHeader};
+use super::dialect::{HeaderSpec, Headers, LineEnd, RepeatedHeader, ShortLines};
 use super::sql_type::SqlType;
 use super::text::Scalar;
 use super::values::{Formats, Negative, ValueSpec};
@@ -190,7 +190,7 @@ pub struct FilesSpec {
     #[serde(default)]
     #[schemars(with = "Option<String>", example = &r"\")]
     pub escape: Option<Spanned<String>>,
-    /// For CSV and JSON, the encoding of the text, by a label of the WHATWG standard. What is no text in
+    /// For CSV, JSON and fixed-width files, the encoding of the text, by a label of the WHATWG standard. What is no text in
     /// it rejects its row with `invalid_encoding`. Default: UTF-8.
     #[serde(default)]
     #[schemars(with = "Option<String>", example = &"windows-1252", example = &"utf-16")]
@@ -204,20 +204,20 @@ pub struct FilesSpec {
     #[serde(default)]
     #[schemars(with = "Option<Headers>")]
     pub headers: Option<Spanned<Headers>>,
-    /// For CSV, the number of lines before the header line, or before the first row if there is none.
+    /// For CSV and fixed-width files, the number of lines before the header line, or before the first row if there is none.
     #[serde(default)]
     #[schemars(with = "Option<u32>", example = &3)]
     pub skip_lines: Option<Spanned<u32>>,
-    /// For CSV, the number of records at the end of each file that are no rows, such as a line with totals.
+    /// For CSV and fixed-width files, the number of records at the end of each file that are no rows, such as a line with totals.
     #[serde(default)]
     #[schemars(with = "Option<u32>", range(max = 1000), example = &1)]
     pub skip_last: Option<Spanned<u32>>,
-    /// For CSV, what a line begins with that is no record.
+    /// For CSV and fixed-width files, what a line begins with that is no record.
     #[serde(default)]
     #[schemars(with = "Option<String>", example = &"#")]
     pub comment: Option<Spanned<String>>,
-    /// For CSV, whether blanks around values without quotes and around names are no part of them. Default:
-    /// `false`.
+    /// Whether blanks around values are no part of them: for CSV around those without quotes and around names, `false` by
+    /// default; for fixed-width files `true`.
     #[serde(default)]
     #[schemars(with = "Option<bool>")]
     pub trim: Option<Spanned<bool>>,
@@ -229,7 +229,7 @@ pub struct FilesSpec {
     #[serde(default)]
     #[schemars(with = "Option<RepeatedHeader>")]
     pub repeated_header: Option<Spanned<RepeatedHeader>>,
-    /// For CSV, what ends a line. Default: `lf`.
+    /// For CSV and fixed-width files, what ends a line. Default: `lf`.
     #[serde(default)]
     #[schemars(with = "Option<LineEnd>")]
     pub line_end: Option<Spanned<LineEnd>>,
@@ -238,6 +238,10 @@ pub struct FilesSpec {
     #[serde(default)]
     #[schemars(with = "Option<String>", example = &r"\N")]
     pub null_text: Option<Spanned<String>>,
+    /// For fixed-width files, what a line is that ends before the characters of its last columns. Default: `reject`.
+    #[serde(default)]
+    #[schemars(with = "Option<ShortLines>")]
+    pub short_lines: Option<Spanned<ShortLines>>,
 }
 
 impl FilesSpec {
@@ -262,6 +266,7 @@ impl FilesSpec {
             repeated_header: None,
             line_end: None,
             null_text: None,
+            short_lines: None,
         }
     }
 
@@ -292,6 +297,8 @@ pub enum Format {
     /// JSON documents: an array of objects, on one line or many, or objects one after the other; it can be read. The
     /// number of a record takes the place of its line.
     Json,
+    /// Lines in which every column has its characters; it can be read.
+    FixedWidth,
     /// Apache Parquet.
     Parquet,
 }
@@ -365,12 +372,13 @@ impl SourceSpec {
 }
 
 impl Format {
-    /// The suffix of the names of such files, without the dot.
+    /// Its name in a task file, which the names of such files often have as their suffix.
     pub fn extension(self) -> &'static str {
         match self {
             Self::Csv => "csv",
             Self::Jsonl => "jsonl",
             Self::Json => "json",
+            Self::FixedWidth => "fixed_width",
             Self::Parquet => "parquet",
         }
     }

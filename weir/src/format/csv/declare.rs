@@ -50,9 +50,14 @@ impl CsvForm {
         self.dialect.skip_last == 0 && self.dialect.line_end == b'\n'
     }
 
-    /// The number of lines up to the header, if there is one.
-    pub(crate) fn header_lines(&self) -> Option<usize> {
-        self.head.header.then_some(self.head.skip_lines + 1)
+    /// The number of lines before the first row, of files without a header.
+    pub(crate) fn skip_lines(&self) -> usize {
+        self.head.skip_lines
+    }
+
+    /// The number of lines before the first row.
+    pub(crate) fn lines_before_rows(&self) -> usize {
+        self.head.skip_lines + usize::from(self.head.header)
     }
 
     /// The parser, if the rules are those of RFC 4180.
@@ -158,8 +163,10 @@ pub(crate) fn charset_of(task: &Task, encoding: &Option<Spanned<String>>) -> Res
 /// Fails if a key is specified that is not for files of the format.
 pub(crate) fn check_keys(task: &Task, files: &FilesSpec) -> Result<(), TaskError> {
     let csv = &[Format::Csv][..];
-    let text = &[Format::Csv, Format::Jsonl, Format::Json][..];
+    let lines = &[Format::Csv, Format::FixedWidth][..];
+    let text = &[Format::Csv, Format::Jsonl, Format::Json, Format::FixedWidth][..];
     let named = &[Format::Csv, Format::Jsonl, Format::Json, Format::Parquet][..];
+    refuse(task, files.format, "short_lines", &files.short_lines, &[Format::FixedWidth])?;
     refuse(task, files.format, "records", &files.records, &[Format::Json])?;
     refuse(task, files.format, "delimiter", &files.delimiter, csv)?;
     refuse(task, files.format, "quote", &files.quote, csv)?;
@@ -167,13 +174,13 @@ pub(crate) fn check_keys(task: &Task, files: &FilesSpec) -> Result<(), TaskError
     refuse(task, files.format, "encoding", &files.encoding, text)?;
     refuse(task, files.format, "header", &files.header, csv)?;
     refuse(task, files.format, "headers", &files.headers, named)?;
-    refuse(task, files.format, "skip_lines", &files.skip_lines, csv)?;
-    refuse(task, files.format, "skip_last", &files.skip_last, csv)?;
-    refuse(task, files.format, "comment", &files.comment, csv)?;
-    refuse(task, files.format, "trim", &files.trim, csv)?;
+    refuse(task, files.format, "skip_lines", &files.skip_lines, lines)?;
+    refuse(task, files.format, "skip_last", &files.skip_last, lines)?;
+    refuse(task, files.format, "comment", &files.comment, lines)?;
+    refuse(task, files.format, "trim", &files.trim, lines)?;
     refuse(task, files.format, "trailing_delimiter", &files.trailing_delimiter, csv)?;
     refuse(task, files.format, "repeated_header", &files.repeated_header, csv)?;
-    refuse(task, files.format, "line_end", &files.line_end, csv)?;
+    refuse(task, files.format, "line_end", &files.line_end, lines)?;
     refuse(task, files.format, "null_text", &files.null_text, csv)
 }
 

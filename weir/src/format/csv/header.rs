@@ -92,14 +92,7 @@ fn first_record<R: Rules>(
     is_whole: bool,
     name: &str,
 ) -> Result<Option<(usize, usize)>> {
-    let mut at = from;
-    for before in 0..csv.head.skip_lines {
-        match line_end(&csv.rules, head, at) {
-            Some(next) => at = next,
-            None if !is_whole => return Ok(None),
-            None => return Err(propose::fewer_lines(name, csv.head.skip_lines, before + usize::from(at < head.len()))),
-        }
-    }
+    let Some(mut at) = skipped(csv, head, from, is_whole, name)? else { return Ok(None) };
     while at < head.len() {
         let end = record_end(&csv.rules, head, at, is_whole, MAX_HEADER_BYTES);
         let Some(end) = end else { return Ok(None) };
@@ -110,6 +103,35 @@ fn first_record<R: Rules>(
     }
     // Without a header a file may have no row.
     Ok((is_whole && !csv.head.header).then_some((at, at)))
+}
+
+/// The end of the lines that are skipped; `None` if more must be read.
+fn skipped<R: Rules>(csv: &Csv<R>, head: &[u8], from: usize, is_whole: bool, name: &str) -> Result<Option<usize>> {
+    let mut at = from;
+    for before in 0..csv.head.skip_lines {
+        match line_end(&csv.rules, head, at) {
+            Some(next) => at = next,
+            None if !is_whole => return Ok(None),
+            None => return Err(propose::fewer_lines(name, csv.head.skip_lines, before + usize::from(at < head.len()))),
+        }
+    }
+    Ok(Some(at))
+}
+
+impl<R: Rules> Csv<R> {
+    /// Reads the beginning of a file whose rows follow the lines that are skipped; returns where they begin in it.
+    pub(crate) fn before_rows(&self, stream: &mut TextStream, name: &str) -> Result<(Bytes, usize)> {
+        let mut length = HEAD_BYTES;
+        loop {
+            let (head, is_whole) = stream.read(0, length)?;
+            check_text(&head, name)?;
+            let is_whole = is_whole || length >= MAX_HEADER_BYTES;
+            if let Some(start) = skipped(self, &head, byte_order_mark(&head), is_whole, name)? {
+                return Ok((head, start));
+            }
+            length *= 4;
+        }
+    }
 }
 
 /// The fields of a record.

@@ -26,6 +26,7 @@ pub(crate) use dialect::{Dialect, Strict};
 pub(crate) use file::CsvFile;
 pub(crate) use header::fields as fields_of;
 pub(crate) use parse::texts;
+pub(crate) use records::{END_OF_FILE, before_return};
 pub(crate) use style::{CsvStyle, Style, Unwritable};
 
 use bytes::Bytes;

@@ -12,7 +12,6 @@ use super::Layout;
 use super::found::{BlockKeys, FoundKeys};
 use crate::format::text::{Parsed, Rejected, Shape, Span, Views, finish, trim_line_end, view};
 use crate::format::value::LocalNumbers;
-use crate::task::ColumnFrom;
 
 /// Parses a block of whole lines.
 pub(super) fn parse(block: &Bytes, layout: &Layout, shape: &Shape, found: &FoundKeys) -> Parsed {
@@ -25,7 +24,7 @@ pub(super) fn parse(block: &Bytes, layout: &Layout, shape: &Shape, found: &Found
         rows: 0,
         extra: Vec::new(),
         seen: vec![0; layout.len()],
-        lacking: defaults(shape).map(|column| (column, Vec::new())).collect(),
+        lacking: shape.columns.with_default().map(|column| (column, Vec::new())).collect(),
     };
     let (mut spans, mut rejected, mut lines) = (Vec::new(), Vec::new(), 0);
     let is_utf8 = simdutf8::basic::from_utf8(block).is_ok();
@@ -50,12 +49,6 @@ pub(super) fn parse(block: &Bytes, layout: &Layout, shape: &Shape, found: &Found
     found.add(keys, layout);
     lacking.retain(|(_, rows)| !rows.is_empty());
     Parsed { columns: finish(columns, rows, block, extra), rows, spans, rejected, lines, lacking }
-}
-
-/// The columns that have a default.
-fn defaults(shape: &Shape) -> impl Iterator<Item = usize> {
-    let columns = shape.columns.columns.iter().enumerate();
-    columns.filter(|(_, column)| column.default.is_some() && column.from == ColumnFrom::Column).map(|(index, _)| index)
 }
 
 struct Reader<'a> {

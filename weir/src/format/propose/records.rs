@@ -69,6 +69,16 @@ pub(super) fn of_text(reason: &str, raws: &[Vec<u8>]) -> Option<String> {
         "invalid_json" if raws.iter().any(|raw| matches!(raw.trim_ascii(), b"{" | b"[" | b"}" | b"]" | b"},")) => {
             Some("if a record takes several lines, specify `format: json` next to the path".to_owned())
         }
+        "too_few_characters" => Some(
+            "if blanks are left out at the end of a line, specify `short_lines: fill` next to the path; if a line begins that is \
+             no record, `skip_lines`, `skip_last` or `comment`"
+                .to_owned(),
+        ),
+        "undeclared_characters" => Some(
+            "check the `characters` of the columns; if those that no column has do not matter, specify `unknown_columns: ignore` \
+             in the source"
+                .to_owned(),
+        ),
         "unknown_column" => Some(
             "if other keys than the declared columns do not matter, specify `unknown_columns: ignore` in the source"
                 .to_owned(),

@@ -11,7 +11,7 @@ use indicatif::HumanBytes;
 use super::Source;
 use super::origin::{Opened, Opening, Origin};
 use crate::error::{Error, Result, number_of};
-use crate::format::{self, FileForm};
+use crate::format::{self, FileForm, fixed_width};
 use crate::place::{Archive, Arrival, FileSystem, FoundFile, file_system, is_stdin};
 use crate::task::{Compression, FilesSpec, Format, IfChanged, IfCopied, IfMissing, Read, SourceSpec, Task, TaskError};
 
@@ -141,6 +141,7 @@ fn check_format(task: &Task, spec: &SourceSpec, files: &FilesSpec) -> Result<(),
         let error = task.error(column, format!("column `{name}`: `position` is for CSV files, whose columns have one"));
         return Err(error.with_help("remove it; `header` is the column's name in the files"));
     }
+    fixed_width::check(task, spec, files.format)?;
     let nested = spec.columns.iter().find(|(_, column)| column.value.path.is_some());
     if let (Some((name, column)), false) = (nested, matches!(files.format, Format::Json | Format::Jsonl)) {
         let error = task.error(column, format!("column `{name}`: `path` is for JSON, whose records have objects"));
@@ -150,7 +151,7 @@ fn check_format(task: &Task, spec: &SourceSpec, files: &FilesSpec) -> Result<(),
         (Format::Parquet, Some(chosen)) => {
             (task.error(chosen, "a Parquet file specifies its own compression"), "remove `compression`")
         }
-        (Format::Csv | Format::Jsonl | Format::Json, Some(chosen)) if chosen.value == Compression::Snappy => (
+        (_, Some(chosen)) if chosen.value == Compression::Snappy => (
             task.error(chosen, "`snappy` is only for Parquet files"),
             "specify how the files are compressed, or remove it to go by the suffix of each file name",
         ),
