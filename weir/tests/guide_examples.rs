@@ -129,7 +129,8 @@ fn is_valid(project: &Project, at: &str) {
 
 /// A task with these keys of `files`, of the source, and of a column.
 fn source(files: &str, keys: &str, column: &str) -> String {
-    format!("sources:\n  src:\n    {files}\n{keys}    columns: {{id: bigint, x: {column}}}\n")
+    let id = if files.contains("fixed_width") { "{type: bigint, characters: 21-28}" } else { "bigint" };
+    format!("sources:\n  src:\n    {files}\n{keys}    columns: {{id: {id}, x: {column}}}\n")
 }
 
 #[test]
