@@ -31,6 +31,42 @@ fn an_empty_file_is_an_error_and_a_header_alone_has_no_rows() {
 }
 
 #[test]
+fn a_file_of_blank_lines_is_empty() {
+    let project = project();
+    for blank in ["\n", "\r\n\r\n", "\u{feff}\n"] {
+        project.task("    files: {path: \"in/*.csv\"", "    if_empty: skip\n    files: {path: \"in/*.csv\"");
+        project.file("in/b.csv", blank);
+        project.run(&[]).ended(0, "");
+        assert_eq!(project.rows("out/good").len(), 3);
+        assert_eq!(project.rows("out/broken"), ["_file,_line,_raw,reasons"]);
+        project.task("    if_empty: skip\n", "");
+        let ran = project.run(&[]);
+        ran.ended(1, "in/b.csv: is empty");
+        ran.ended(1, "specify `if_empty: skip`");
+    }
+    // A record of empty fields is a record.
+    project.task("    files: {path: \"in/*.csv\"", "    if_empty: skip\n    files: {path: \"in/*.csv\"");
+    project.file("in/b.csv", ",\n");
+    project.run(&[]).ended(1, "in/b.csv: its first line has none of the declared columns");
+}
+
+#[test]
+fn a_header_alone_that_would_replace_all_rows_proposes_what_allows_it() {
+    let project = project();
+    let proposed = "specify `quality: {adult: {gate: {min_rows: 0}}}`";
+    project.task("gate: {max_rejected: 60%, min_rows: 1}", "gate: {max_rejected: 100%}");
+    project.file("in/a.csv", "name,age\n");
+    project.run(&[]).ended(3, proposed);
+    project.file("in/a.csv", "name,age\nBob,17\n");
+    let ran = project.run(&[]);
+    ran.ended(3, "whose rows would be replaced by nothing");
+    assert!(!format!("{}{}", ran.out, ran.err).contains(proposed), "{}", ran.out);
+    project.task("gate: {max_rejected: 100%}", "gate: {min_rows: 0}");
+    project.file("in/a.csv", "name,age\n");
+    project.run(&[]).ended(0, "");
+}
+
+#[test]
 fn a_byte_order_mark_and_crlf_line_ends_are_not_part_of_the_values() {
     let project = project();
     project.file("in/a.csv", "\u{feff}name,age\r\nAnn,30\r\n\r\n\"B\r\nb\",40\r\n");

@@ -61,6 +61,29 @@ fn another_delimiter_is_proposed() {
 }
 
 #[test]
+fn the_last_records_of_files_may_be_a_footer() {
+    for (footer, said, option) in [
+        ("Total 2\n", "if the last record of every file is a total or a footer", "skip_last: 1"),
+        ("\nTotal 2\nend", "if the last 2 records of every file are a total or a footer", "skip_last: 2"),
+    ] {
+        let file = format!("id,name\n1,Ann\n2,Bob\n{footer}");
+        let (_, ran) = read("", COLUMNS, &file);
+        let said = format!("{said}, specify `{option}`");
+        assert!(ran.out.split_whitespace().collect::<Vec<_>>().join(" ").contains(&said), "{}", ran.out);
+        accepted(&format!(", {option}"), &file, &["1,Ann", "2,Bob"]);
+    }
+    // A record within the file is no footer, and footers of different lengths are none.
+    for (one, other) in [("id,name\n1\n2,Bob\n3\n", ""), ("id,name\n1,Ann\nx\n", "id,name\n1,Ann\nx\ny\n")] {
+        let (project, _) = read("", COLUMNS, one);
+        if !other.is_empty() {
+            project.file("in/b.csv", other);
+        }
+        let ran = project.run(&[]);
+        assert!(!format!("{}{}", ran.out, ran.err).contains("skip_last"), "{}", ran.out);
+    }
+}
+
+#[test]
 fn text_in_another_encoding_is_read_by_its_name() {
     let excel = utf_16("\u{feff}id\tname\r\n1\tZoë\r\n", u16::to_le_bytes);
     let (_, ran) = read(", delimiter: tab", COLUMNS, &excel);

@@ -154,6 +154,65 @@ fn the_dialect_of_a_file_is_recognised_and_written_as_options() {
 }
 
 #[test]
+fn columns_without_a_name_or_of_the_same_name_are_told_by_position() {
+    for (content, said, declared, rows) in [
+        (
+            "id,note,note\n1,a,b\n",
+            "columns 2, 3 have the same name `note`",
+            "      note: {type: string, position: 2}\n      note_2: {type: string, position: 3}\n",
+            ["id,note,note_2", "1,a,b"],
+        ),
+        (
+            ",name\n1,Ann\n",
+            "column 1 has no name in the header",
+            "      column_1: {type: bigint, position: 1}\n      name: string\n",
+            ["column_1,name", "1,Ann"],
+        ),
+        (
+            "id,name,\n1,Ann,x\n",
+            "column 3 has no name in the header",
+            "      name: string\n      column_3: {type: string, position: 3}\n",
+            ["id,name,column_3", "1,Ann,x"],
+        ),
+    ] {
+        let project = Project::empty();
+        project.file("members.csv", content);
+        project.weir(&["init", "members.csv"]).ended(0, &format!("members.csv: {said}"));
+        let task = read(&project, "members.yaml");
+        assert!(task.contains(declared) && task.contains(said), "{task}");
+        assert_eq!(run_all(&project, "members.yaml", "members", &["input=members.csv"]), rows);
+    }
+}
+
+#[test]
+fn titles_above_the_header_and_a_footer_are_left_out_and_told() {
+    let rows: String = (0..20).map(|i| format!("{i},x,2024-01-01\n")).collect();
+    let long: String = (0..120_000).map(|i| format!("{i},x,2024-01-01\n")).collect();
+    for (content, keys, said) in [
+        (format!("id,v,day\n{rows}Total:,,\n"), "skip_last: 1", "its last record seems to be a total or a footer"),
+        (format!("id,v,day\n{rows}end of report\n"), "skip_last: 1", "its last record"),
+        (format!("Report,,\n\nid,v,day\n{rows}"), "skip_lines: 1", "1 line before its header"),
+        // Longer than what is looked at first.
+        (format!("id,v,day\n{long}\nrows,20\nend\n"), "skip_last: 2", "its last 2 records seem to be a footer"),
+    ] {
+        let project = Project::empty();
+        project.file("members.csv", &content);
+        project.weir(&["init", "members.csv"]).ended(0, &format!("members.csv: {said}"));
+        let task = read(&project, "members.yaml");
+        assert!(task.contains(&format!("format: csv, {keys}}}")) && task.contains("      id: bigint\n"), "{task}");
+        let written = run_all(&project, "members.yaml", "members", &["input=members.csv"]);
+        assert_eq!(written.len(), content.matches(",x,").count() + 1);
+        assert_eq!(project.rows("out/members_unreadable").len(), 1);
+    }
+    // The other files of a folder may have no footer.
+    let project = Project::empty();
+    project.file("members/a.csv", format!("id,v,day\n{rows}end\n"));
+    project.file("members/b.csv", format!("id,v,day\n{rows}"));
+    project.weir(&["init", "members"]).ended(0, "wrote");
+    assert!(!read(&project, "members.yaml").contains("skip_last"));
+}
+
+#[test]
 fn json_lines_and_parquet_are_recognised() {
     let rows = ["id,user_name,on_day", "1,Ann,2022-01-31", "2,Bob,"];
     let project = Project::empty();
@@ -255,9 +314,8 @@ fn nothing_is_overwritten_and_all_files_or_none_are_written() {
 #[test]
 fn a_file_that_says_too_little_is_refused() {
     for (csv, said) in [
-        ("id,name,id\n", "members.csv: duplicate column `id` in its header"),
-        ("id,,name\n1,2,3\n", "members.csv: column 2 has no name in its header"),
         ("", "members.csv: is empty"),
+        ("\r\n\n", "members.csv: is empty"),
         ("id,name\n1,\"Ann\n2,\"Bob\n", "cannot be read: invalid_quotes"),
         ("[]\n", "members.csv: has no columns"),
         ("[{\"id\": 1}\n", "members.csv: is truncated"),

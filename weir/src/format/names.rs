@@ -53,6 +53,11 @@ impl ExpectedNames {
         self.in_file().all(|(_, column)| column.position.is_some()) || names.iter().any(is_known)
     }
 
+    /// Whether a column is found by this position.
+    pub(crate) fn has_position(&self, place: usize) -> bool {
+        self.in_file().any(|(_, column)| column.position == Some(place))
+    }
+
     /// Whether each column that is found by its name is there.
     pub(crate) fn are_all_in(&self, names: &[String]) -> bool {
         let mut columns = self.in_file().filter(|(_, column)| column.position.is_none()).peekable();

@@ -23,6 +23,17 @@ pub(crate) struct Unread {
     pub(crate) texts: Vec<Vec<u8>>,
     /// Whether other texts of the same column were read.
     pub(crate) others_are_read: bool,
+    /// How many of the records were the last ones of each file that ends with such.
+    last: Vec<usize>,
+}
+
+impl Unread {
+    /// The number of records at the end of a file, if it is the same for all and other records are read.
+    pub(crate) fn all_last(&self) -> Option<usize> {
+        let number = *self.last.first()?;
+        let are_all = self.last.iter().sum::<usize>() == self.texts.len();
+        (are_all && self.last.iter().all(|other| *other == number)).then_some(number)
+    }
 }
 
 /// Texts that could not be read, by reason.
@@ -41,6 +52,14 @@ impl UnreadTexts {
         let room = TEXTS.saturating_sub(unread.texts.len());
         let texts = texts.into_iter().filter(|text| text.len() <= LONGEST).take(room);
         unread.texts.extend(texts.map(<[u8]>::to_vec));
+    }
+
+    /// The last `records` of a file, which were added, are unread for a reason.
+    pub(crate) fn add_last(&self, reason: &str, records: usize) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(unread) = all.get_mut(reason) {
+            unread.last.push(records);
+        }
     }
 
     /// The texts for a reason.

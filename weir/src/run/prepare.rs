@@ -247,7 +247,17 @@ impl Preparation<'_> {
         for (sink, parts) in plan.sinks.iter().zip(parts) {
             let is_emptied = sink.replaces_rows() && parts.iter().all(|part| part.rows == 0);
             if is_emptied && plan.gate(&sink.route.table).min_rows != Some(0) {
-                let message = format!("no row for sink `{}`, whose rows would be replaced by nothing", sink.name);
+                let upstream = plan.upstream(&sink.route.table);
+                let has_read = sources.iter().any(|source| upstream.contains(source.table.as_str()) && source.rows > 0);
+                // Where rows were read, an empty result is most likely a fault.
+                let help = match has_read {
+                    true => String::new(),
+                    false => format!(
+                        "; if it is right that there is nothing to read, specify `quality: {{{}: {{gate: {{min_rows: 0}}}}}}`",
+                        sink.route.table
+                    ),
+                };
+                let message = format!("no row for sink `{}`, whose rows would be replaced by nothing{help}", sink.name);
                 breaches.push((&sink.route.table, message));
             }
         }

@@ -42,7 +42,8 @@ pub struct SourceSpec {
     /// `fail`.
     #[serde(default)]
     pub if_missing: Option<IfMissing>,
-    /// What to do about a file without content. Default: `fail`; a JSON Lines file without content has no rows.
+    /// What to do about a file without content, of zero bytes or of blank lines only. Default: `fail`; a JSON Lines file
+    /// without content has no rows.
     #[serde(default)]
     pub if_empty: Option<IfEmpty>,
     /// The folder to which files are moved after the run that read them is published. `${param}` is replaced.

@@ -39,7 +39,7 @@ fn csv<'a>(text: &'a [u8], dialect: &Dialect) -> &'a [u8] {
         Some("UTF-16BE") => b"\0\n",
         _ => b"\n",
     };
-    lines(text, dialect.sample_lines, line_end)
+    lines(text, dialect.sample_lines(), line_end)
 }
 
 /// The first lines of a text. A line end of two bytes begins at an even place.

@@ -49,9 +49,14 @@ impl Project<'_> {
         let (last, others) = files.split_last().map_or(("", vec![]), |((last, _), others)| {
             (last.as_str(), others.iter().map(|(path, _)| path.as_str()).collect::<Vec<_>>())
         });
+        let notes = self.tables.iter().flat_map(|table| {
+            table.sample.notes().into_iter().map(|note| format!("{}: {note}\n", table.sample.input.first.display()))
+        });
+        let notes: String = notes.collect();
+        let notes = if notes.is_empty() { notes } else { format!("{notes}\n") };
         let whole = if self.tables.len() > 1 { "all of the files" } else { "the whole file" };
         Ok(format!(
-            "wrote {} and {last}\n\n\
+            "wrote {} and {last}\n\n{notes}\
              next:\n{cd}\
              \x20 {program} validate {name}.yaml   # check the task\n\
              \x20 {program} test {name}.yaml       # run the test cases of the SQL\n\
@@ -117,8 +122,9 @@ sinks:                                # published atomically: all folders or non
         let types = sample
             .guessed_from
             .map_or("types are those of the file".to_owned(), |rows| format!("types are guessed from all {rows} rows"));
+        let notes: String = sample.notes().iter().map(|note| format!("    # {note}\n")).collect();
         format!(
-            "  raw_{name}:\n    files: {{{keys}}}\n    columns:                          # {by}; {types}\n{columns}",
+            "  raw_{name}:\n{notes}    files: {{{keys}}}\n    columns:                          # {by}; {types}\n{columns}",
             keys = mapping(sample.input.keys(&self.input(table)).into_iter()),
             columns = sample.columns.iter().map(declaration).collect::<String>(),
         )

@@ -10,7 +10,8 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use super::guess;
 use super::json;
 use super::sniff::{self, Dialect, Form};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, number_of};
+use crate::format::empty::is_blank;
 use crate::format::text::{Codec, TextStream};
 use crate::place::found;
 use crate::task::SqlType;
@@ -29,6 +30,8 @@ pub(super) struct Input {
     pub(super) first: PathBuf,
     pub(super) form: Form,
     pub(super) columns: Vec<Found>,
+    /// What its author should know about how it is read.
+    pub(super) notes: Vec<String>,
 }
 
 /// A column as the files have it.
@@ -52,12 +55,17 @@ impl Input {
             false => return Err(unreadable(given, "is not a file")),
         };
         let (head, is_whole) = head(&first)?;
-        if head.is_empty() {
+        if is_whole && is_blank(&head) {
             return Err(Error::input(first.display(), "is empty", "name a file with at least a header line or a row"));
         }
-        let form = sniff::form(&head, is_whole);
+        let mut form = sniff::form(&head, is_whole);
+        if let (Form::Csv(dialect), false) = (&mut form, within.is_empty()) {
+            // Files without a footer would lose their last rows.
+            dialect.skip_last = 0;
+        }
+        let mut notes = Vec::new();
         let columns = match &form {
-            Form::Csv(dialect) => of_csv(&first, dialect)?,
+            Form::Csv(dialect) => of_csv(dialect, &mut notes),
             Form::Jsonl => json::columns(&first, None)?,
             Form::Json(path) => json::columns(&first, Some(path))?,
             Form::Parquet => of_parquet(&first)?,
@@ -65,7 +73,20 @@ impl Input {
         };
         match columns.is_empty() {
             true => Err(Error::input(first.display(), "has no columns", "name a file with at least one row")),
-            false => Ok(Self { given: given.to_path_buf(), within, first, form, columns }),
+            false => Ok(Self { given: given.to_path_buf(), within, first, form, columns, notes }),
+        }
+    }
+
+    /// Whether so many records at its end may be no rows.
+    pub(super) fn may_have_footer(&self, records: usize) -> bool {
+        let is_free = matches!(&self.form, Form::Csv(dialect) if dialect.skip_last == 0);
+        is_free && self.within.is_empty() && records <= sniff::LONGEST_FOOTER
+    }
+
+    /// Leaves records at its end out.
+    pub(super) fn skip_last(&mut self, records: usize) {
+        if let Form::Csv(dialect) = &mut self.form {
+            dialect.skip_last = records;
         }
     }
 
@@ -91,6 +112,7 @@ impl Input {
             keys.extend(dialect.comment.map(|comment| ("comment", text(&comment.to_string()))));
             keys.extend(dialect.header.is_none().then(|| ("header", "false".to_owned())));
             keys.extend(dialect.trailing_delimiter.then(|| ("trailing_delimiter", "true".to_owned())));
+            keys.extend((dialect.skip_last > 0).then(|| ("skip_last", dialect.skip_last.to_string())));
         }
         keys
     }
@@ -153,29 +175,38 @@ pub(super) fn open(file: &Path) -> Result<TextStream> {
     TextStream::open(&found(name.clone(), &path)?, Codec::of(&name, None), None)
 }
 
-fn of_csv(file: &Path, dialect: &Dialect) -> Result<Vec<Found>> {
+fn of_csv(dialect: &Dialect, notes: &mut Vec<String>) -> Vec<Found> {
+    if dialect.skip_lines > 0 && dialect.header.is_some() {
+        notes
+            .push(format!("{} before its header: `skip_lines` leaves them out", number_of(dialect.skip_lines, "line")));
+    }
     let Some(names) = &dialect.header else {
         let columns =
             (1..=dialect.columns).map(|place| Found { label: format!("column {place}"), keys: vec![], sql_type: None });
-        return Ok(columns.collect());
+        return columns.collect();
     };
-    let mut seen = IndexSet::new();
-    for (i, name) in names.iter().enumerate() {
-        let refused = |message: String, help: &str| Err(Error::input(file.display(), message, help));
+    let mut columns = Vec::with_capacity(names.len());
+    let mut told = IndexSet::new();
+    for (place, name) in (1..).zip(names) {
+        let places: Vec<String> =
+            (1..).zip(names).filter(|(_, other)| *other == name).map(|(place, _)| i32::to_string(&place)).collect();
         if name.trim().is_empty() {
-            return refused(
-                format!("column {} has no name in its header", i + 1),
-                "name every column in the header line, or write the task by hand with `header: false` and `skip_lines: 1`",
-            );
-        }
-        if !seen.insert(name) {
-            return refused(
-                format!("duplicate column `{name}` in its header"),
-                "rename one of the two in the file, or write the task by hand with `header: false` and `skip_lines: 1`",
-            );
+            notes.push(format!("column {place} has no name in the header: it is told by its position"));
+            columns.push(Found::at(place, format!("column {place}")));
+        } else if places.len() > 1 {
+            if told.insert(name) {
+                notes.push(format!(
+                    "columns {} have the same name `{name}`: they are told apart by position",
+                    places.join(", ")
+                ));
+            }
+            let before = names[..place as usize - 1].iter().filter(|other| *other == name).count();
+            columns.push(Found::at(place, if before == 0 { name.clone() } else { format!("{name} {}", before + 1) }));
+        } else {
+            columns.push(Found::named(name, None));
         }
     }
-    Ok(names.iter().map(|name| Found::named(name, None)).collect())
+    columns
 }
 
 fn of_parquet(path: &Path) -> Result<Vec<Found>> {
@@ -190,6 +221,11 @@ impl Found {
     /// A column of a name.
     pub(super) fn named(name: &str, sql_type: Option<SqlType>) -> Self {
         Self { label: name.to_owned(), keys: vec![("header", serde_json::Value::from(name).to_string())], sql_type }
+    }
+
+    /// A column that is found by its position, from 1.
+    fn at(place: i32, label: String) -> Self {
+        Self { label, keys: vec![("position", place.to_string())], sql_type: None }
     }
 
     /// A name for SQL, before it is made unique.

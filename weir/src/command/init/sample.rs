@@ -51,7 +51,7 @@ pub(super) struct Column {
 
 impl Sample {
     /// Reads files to their end, to guess the types of their columns, and their first rows by these types.
-    pub(super) async fn take(input: Input, functions: &[ScalarUDF]) -> Result<Self> {
+    pub(super) async fn take(mut input: Input, functions: &[ScalarUDF]) -> Result<Self> {
         let session =
             engine::session(Resources { threads: 1, ..Resources::default() }, &std::env::temp_dir(), functions, None)?;
         let names = names(&session, &input.columns).await;
@@ -66,7 +66,16 @@ impl Sample {
             })
             .collect();
         let is_typed = input.columns.iter().all(|column| column.sql_type.is_some());
-        let guessed_from = if is_typed { None } else { Some(guess(&session, &input, &mut columns).await?) };
+        let mut guessed_from = None;
+        if !is_typed {
+            guessed_from = match guess(&session, &input, &mut columns).await? {
+                Read::Rows(rows) => Some(rows),
+                Read::Footer(records) => {
+                    input.skip_last(records);
+                    guess(&session, &input, &mut columns).await?.rows()
+                }
+            };
+        }
         let read = read(&session, &input, &columns).await?;
         let frame = read.frame.limit(0, Some(TYPED_ROWS)).map_err(failed)?;
         let schema = Arc::new(frame.schema().as_arrow().clone());
@@ -93,8 +102,25 @@ fn texts(rows: &RecordBatch) -> Result<Vec<Vec<Option<String>>>> {
     Ok((0..rows.num_rows()).map(|row| texts.iter().map(|column| value(column, row)).collect()).collect())
 }
 
-/// Guesses the types from all rows, read as texts; returns their number.
-async fn guess(session: &SessionContext, input: &Input, columns: &mut [Column]) -> Result<u64> {
+/// What was read of the files.
+enum Read {
+    /// The number of rows.
+    Rows(u64),
+    /// The records at the end are no rows: their number.
+    Footer(usize),
+}
+
+impl Read {
+    fn rows(&self) -> Option<u64> {
+        match self {
+            Self::Rows(rows) => Some(*rows),
+            Self::Footer(_) => None,
+        }
+    }
+}
+
+/// Guesses the types from all rows, read as texts.
+async fn guess(session: &SessionContext, input: &Input, columns: &mut [Column]) -> Result<Read> {
     let read = read(session, input, columns).await?;
     let mut guesses: Vec<Guess> = columns.iter().map(|_| Guess::default()).collect();
     let mut full = vec![true; columns.len()];
@@ -108,12 +134,16 @@ async fn guess(session: &SessionContext, input: &Input, columns: &mut [Column]) 
             texts.iter().flatten().for_each(|text| guess.add(text));
         }
     }
+    let footer = read.source.rejected().unread.of("too_few_fields").all_last();
+    if let Some(records) = footer.filter(|records| rows > 0 && input.may_have_footer(*records)) {
+        return Ok(Read::Footer(records));
+    }
     check_rows(&input.first, rows, read.source.rejected())?;
     for ((column, guess), full) in columns.iter_mut().zip(guesses).zip(full) {
         column.guessed = column.found.sql_type.map_or_else(|| guess.guessed(), Guessed::plain);
         column.is_full = rows > 0 && full;
     }
-    Ok(rows)
+    Ok(Read::Rows(rows))
 }
 
 /// A sample of which most records cannot be read says nothing about the file.
@@ -222,6 +252,17 @@ fn failed(error: datafusion::error::DataFusionError) -> Error {
 }
 
 impl Sample {
+    /// What the author of the task should know about how the files are read.
+    pub(super) fn notes(&self) -> Vec<String> {
+        let skipped = self.dialect().map_or(0, |dialect| dialect.skip_last);
+        let footer = match skipped {
+            0 => None,
+            1 => Some("its last record seems to be a total or a footer: `skip_last: 1` leaves it out".to_owned()),
+            more => Some(format!("its last {more} records seem to be a footer: `skip_last: {more}` leaves them out")),
+        };
+        self.input.notes.iter().cloned().chain(footer).collect()
+    }
+
     /// The dialect of CSV files.
     pub(super) fn dialect(&self) -> Option<&Dialect> {
         match &self.input.form {

@@ -41,9 +41,25 @@ pub(super) struct Dialect {
     pub(super) header: Option<Vec<String>>,
     /// The number of columns.
     pub(super) columns: usize,
-    /// Lines up to the end of the last row of the sample.
-    pub(super) sample_lines: usize,
+    /// Records at the end of the file that are no rows: totals or a footer.
+    pub(super) skip_last: usize,
+    /// Lines up to the end of each of the first records, the header among them.
+    first_ends: Vec<usize>,
 }
+
+impl Dialect {
+    /// Lines up to the end of the last row of the sample, and of as many records as are skipped behind it.
+    pub(super) fn sample_lines(&self) -> usize {
+        let records = usize::from(self.header.is_some()) + beginning::ROWS + self.skip_last;
+        self.first_ends.get(records - 1).or(self.first_ends.last()).copied().unwrap_or(0)
+    }
+}
+
+/// The most records at the end of a file that are guessed to be a footer.
+pub(super) const LONGEST_FOOTER: usize = 5;
+
+/// With what a record of totals begins.
+const TOTALS: [&str; 6] = ["total", "totals", "grand total", "sum", "summe", "gesamt"];
 
 /// The separators of columns, the more likely ones first.
 const DELIMITERS: [char; 4] = [',', ';', '\t', '|'];
@@ -129,6 +145,7 @@ fn dialect(encoding: Option<&'static str>, text: &str, is_whole: bool) -> Dialec
     let (fields, _, delimiter, records) = best.unwrap_or_else(|| (1, 0, ',', records(text, ',', comment)));
     let is_of_table = |record: &Record| record.fields.len() == fields || is_header_of(record, fields);
     let first = records.iter().position(is_of_table).unwrap_or(0);
+    let first = first + titles(&records[first.min(records.len())..], fields);
     // The reader skips a line with the separator alone.
     let skip_lines = records[..first.min(records.len())].last().map_or(0, |record| above + record.lines);
     let table = &records[first.min(records.len())..];
@@ -137,8 +154,9 @@ fn dialect(encoding: Option<&'static str>, text: &str, is_whole: bool) -> Dialec
     let columns = fields - usize::from(trailing_delimiter);
     let header = table.first().map(|record| record.fields.iter().take(columns).cloned().collect::<Vec<_>>());
     let header = header.filter(|names| !names.iter().any(|name| guess::is_value(name)));
-    let sample = table.get(..beginning::ROWS + usize::from(header.is_some())).unwrap_or(table);
-    let sample_lines = above + sample.last().map_or(0, |record| record.lines);
+    let rows = &table[usize::from(header.is_some()).min(table.len())..];
+    let skip_last = if is_whole { footer(rows, fields) } else { 0 };
+    let first_ends = table.iter().take(1 + beginning::ROWS + LONGEST_FOOTER).map(|record| above + record.lines);
     Dialect {
         encoding,
         delimiter: Some(delimiter).filter(|delimiter| *delimiter != ','),
@@ -147,8 +165,32 @@ fn dialect(encoding: Option<&'static str>, text: &str, is_whole: bool) -> Dialec
         trailing_delimiter,
         header,
         columns,
-        sample_lines,
+        skip_last,
+        first_ends: first_ends.collect(),
     }
+}
+
+/// The records of a report's titles above the header, which have one field with text.
+fn titles(records: &[Record], fields: usize) -> usize {
+    // Two columns may be a name and values without one.
+    let is_title = |record: &&Record| record.fields.iter().filter(|field| !field.trim().is_empty()).count() <= 1;
+    let titles = records.iter().take_while(is_title).count();
+    let is_name = |field: &String| !field.trim().is_empty() && !guess::is_value(field);
+    let is_header = |record: &Record| record.fields.iter().take(fields).all(is_name);
+    if fields > 2 && records.get(titles).is_some_and(is_header) { titles } else { 0 }
+}
+
+/// The records at the end of all rows that are no rows: of another number of fields, or a total that lacks values.
+fn footer(rows: &[Record], fields: usize) -> usize {
+    let is_total = |record: &Record| {
+        let first = record.fields.iter().find(|field| !field.trim().is_empty());
+        let word = first.map(|field| field.trim().trim_end_matches(':').to_lowercase());
+        word.is_some_and(|word| TOTALS.contains(&word.as_str())) && record.fields.iter().any(|field| field.is_empty())
+    };
+    let is_of_footer = |record: &&Record| record.fields.len() < fields || is_total(record);
+    let last = rows.iter().rev().take_while(is_of_footer).count();
+    // More of them say something else than that a file has a footer.
+    if fields > 1 && last <= LONGEST_FOOTER && last * 2 <= rows.len() { last } else { 0 }
 }
 
 /// A header may end with a delimiter where the rows do not.
@@ -233,7 +275,7 @@ mod tests {
 
     fn csv(text: impl AsRef<[u8]>) -> Dialect {
         match form(text.as_ref(), true) {
-            Form::Csv(dialect) => Dialect { sample_lines: 0, ..dialect },
+            Form::Csv(dialect) => Dialect { first_ends: vec![], ..dialect },
             other => panic!("{other:?}"),
         }
     }
@@ -274,6 +316,18 @@ mod tests {
         assert_eq!((dialect.skip_lines, dialect.header), (3, names(&["id", "name", "amount"])));
         let dialect = csv("# made by x\n# on Monday\nid,name\n1,Ann\n");
         assert_eq!((dialect.comment, dialect.skip_lines, dialect.header), (Some('#'), 0, names(&["id", "name"])));
+    }
+
+    #[test]
+    fn titles_and_totals_are_no_rows() {
+        let report = csv("Report,,\nMay,,\n\nid,name,amount\n1,Ann,2\n2,Bob,3\nTotal:,,5\n");
+        assert_eq!((report.skip_lines, report.skip_last), (2, 1));
+        assert_eq!(report.header, names(&["id", "name", "amount"]));
+        assert_eq!(csv("id,name\n1,Ann\n2,Bob\n3,Cid\n4,Dee\n\nTotal\n4 people\n").skip_last, 2);
+        // A name may be missing, and so may a value.
+        let plain = csv(",name\n1,Ann\n2,\n");
+        assert_eq!((plain.skip_lines, plain.skip_last, plain.header), (0, 0, names(&["", "name"])));
+        assert_eq!(csv("word,n,m\nTotal,1,1\nTotal,2,2\n").skip_last, 0);
     }
 
     #[test]

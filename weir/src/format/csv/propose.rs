@@ -63,6 +63,7 @@ pub(super) fn what_is_the_header<R: Rules>(
             && last.trim().is_empty()
             && !others.iter().any(|field| field.trim().is_empty())
             && !names.ignore_unknown
+            && !names.has_position(fields.len())
         {
             let message = "its header ends with a delimiter: the last column has no name";
             let help = "specify `trailing_delimiter: true` next to its path: an empty field behind the last column is then \

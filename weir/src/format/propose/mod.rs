@@ -50,7 +50,7 @@ impl Advise for Proposals {
                 let declared = values::Declaration::of(&column.value, &self.spec);
                 values::proposal(name, &declared, &texts, unread.others_are_read, can_trim)
             }
-            (None, Some(dialect)) => records::of_csv(reason, dialect, self.fields(), &unread.texts),
+            (None, Some(dialect)) => records::of_csv(reason, dialect, self.fields(), unread),
             (None, None) => records::of_text(reason, &unread.texts),
         }
     }

@@ -1,14 +1,17 @@
 //! What a source has to declare to read records that it rejects.
 
 use super::quoted;
+use crate::error::number_of;
 use crate::format::csv::{Dialect, fields_of};
 use crate::format::text::guessed_encoding;
+use crate::route::Unread;
 
 /// What lines of comments often begin with.
 const COMMENTS: [&str; 4] = ["#", "--", "//", "%"];
 
 /// The option of CSV files with which most of the records are read.
-pub(super) fn of_csv(reason: &str, dialect: &Dialect, fields: Option<usize>, raws: &[Vec<u8>]) -> Option<String> {
+pub(super) fn of_csv(reason: &str, dialect: &Dialect, fields: Option<usize>, unread: &Unread) -> Option<String> {
+    let raws = &unread.texts[..];
     match reason {
         "invalid_quotes" | "too_few_fields" | "too_many_fields" => {}
         "repeated_header" => {
@@ -51,6 +54,14 @@ pub(super) fn of_csv(reason: &str, dialect: &Dialect, fields: Option<usize>, raw
             let condition = format!("if lines that begin with {comment} are comments");
             offer(&condition, format!("comment: {}", quoted(comment)), count);
         }
+    }
+    if let Some(records) = unread.all_last().filter(|_| reason.ends_with("_fields")) {
+        let number = dialect.skip_last + records;
+        let last = match records {
+            1 => "the last record of every file is".to_owned(),
+            more => format!("the last {} of every file are", number_of(more, "record")),
+        };
+        offer(&format!("if {last} a total or a footer"), format!("skip_last: {number}"), raws.len());
     }
     // The first one of those that read as many.
     let (condition, key, count) = options.into_iter().rev().max_by_key(|(.., count)| *count)?;

@@ -64,6 +64,8 @@ pub(crate) struct Block {
     pub(crate) lines_before: u64,
     /// Whether the block is the beginning of a record that is too long.
     pub(crate) too_long: bool,
+    /// Whether it certainly is the last one of its file.
+    pub(crate) is_last: bool,
     /// Bytes of the file on disk that were read for it.
     pub(crate) taken: u64,
 }
@@ -158,7 +160,8 @@ impl Cursor {
                 false => self.ends.last_record_end(&bytes, self.max_record),
             };
             if end > 0 {
-                return Ok(Some(self.block(stream, bytes.slice(..end), end as u64, false)));
+                let block = self.block(stream, bytes.slice(..end), end as u64, false);
+                return Ok(Some(Block { is_last, ..block }));
             }
             if is_last {
                 return Ok(None);
@@ -178,7 +181,8 @@ impl Cursor {
             true => lines + 1,
             false => lines + memchr_iter(b'\n', &bytes).count() as u64,
         });
-        let block = Block { file: self.file, sequence: self.sequence, bytes, lines_before, too_long, taken };
+        let (file, sequence) = (self.file, self.sequence);
+        let block = Block { file, sequence, bytes, lines_before, too_long, is_last: false, taken };
         self.sequence += 1;
         self.offset += advance;
         block

@@ -60,3 +60,19 @@ impl FileLines {
         }
     }
 }
+
+/// The records at the end of a text that are rejected for one reason: the reason, and their number.
+pub(super) fn last_rejected<'a>(text: &[u8], rejected: &'a [Rejected]) -> Option<(&'a str, usize)> {
+    let reason = rejected.last()?.reason.as_str();
+    let (mut end, mut records) = (text.len(), 0);
+    for record in rejected.iter().rev().take_while(|record| record.reason == reason) {
+        // A record points into the text.
+        let start = (record.raw.as_ptr() as usize).checked_sub(text.as_ptr() as usize);
+        let Some(start) = start.filter(|start| start + record.raw.len() <= end) else { break };
+        if !text[start + record.raw.len()..end].trim_ascii().is_empty() {
+            break;
+        }
+        (end, records) = (start, records + 1);
+    }
+    (records > 0).then_some((reason, records))
+}

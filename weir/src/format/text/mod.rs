@@ -29,7 +29,7 @@ use memchr::memchr_iter;
 
 use super::columns::{Declared, ReadColumns};
 use super::compression_of_name;
-use super::empty::no_content;
+use super::empty::{is_empty, no_content};
 use super::file_columns::{FileColumns, fill_default};
 use super::scan::{Pushed, Rows, Scan};
 use crate::error::{Error, Result};
@@ -40,7 +40,7 @@ use crate::watch::ScanProgress;
 pub(crate) use blocks::RecordEnds;
 use blocks::{Block, Cursor, Text, TextPlace};
 pub(crate) use charset::{Charset, guessed, guessed_encoding};
-use lines::FileLines;
+use lines::{FileLines, last_rejected};
 pub(crate) use stream::{Fill, OpenText, TextStream};
 pub(crate) use unpack::{Codec, Decompressed};
 pub(crate) use views::{Views, finish, view};
@@ -227,15 +227,6 @@ impl<F: TextFormat> TextFiles<F> {
         let (format, file_columns) = (Arc::new(format), file_columns.into());
         Ok(Self { format, declared, options, files: files.into(), layouts, file_columns })
     }
-}
-
-/// Whether an open file has no text, or only a byte order mark.
-fn is_empty(file: &FoundFile, codec: Codec, stream: &mut TextStream) -> Result<bool> {
-    if codec == Codec::Plain && file.size() > 3 {
-        return Ok(false);
-    }
-    let (head, is_whole) = stream.read(0, 4)?;
-    Ok(is_whole && head.len() == byte_order_mark(&head))
 }
 
 /// A text in a file.
@@ -449,6 +440,11 @@ impl<F: TextFormat> TextScan<F> {
         let parsed = self.format.parse(&block.bytes, &self.layouts[block.file], &self.shape);
         for Rejected { raw, reason, .. } in &parsed.rejected {
             self.rejected.unread.add(reason, [&raw[..]], parsed.rows > 0);
+        }
+        if block.is_last
+            && let Some((reason, records)) = last_rejected(&block.bytes, &parsed.rejected)
+        {
+            self.rejected.unread.add_last(reason, records);
         }
         if columns.are_plain {
             let options = RecordBatchOptions::new().with_row_count(Some(parsed.rows));
