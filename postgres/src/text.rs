@@ -12,7 +12,52 @@ const URL_HELP: &str = "write postgres://USER:PASSWORD@HOST:PORT/DATABASE?OPTION
 pub(crate) fn options(text: &str) -> Result<Vec<(String, String)>> {
     match text.strip_prefix("postgres://").or_else(|| text.strip_prefix("postgresql://")) {
         Some(rest) => url(rest),
-        None => key_values(text),
+        None => match of_another_kind(text) {
+            Some(error) => Err(error),
+            None => key_values(text),
+        },
+    }
+}
+
+/// The error about a URL of another program or of another kind of database.
+fn of_another_kind(text: &str) -> Option<Error> {
+    const OTHERS: [&str; 14] = [
+        "mysql",
+        "mariadb",
+        "sqlserver",
+        "mssql",
+        "oracle",
+        "sqlite",
+        "mongodb",
+        "snowflake",
+        "bigquery",
+        "duckdb",
+        "clickhouse",
+        "redshift",
+        "trino",
+        "databricks",
+    ];
+    let (scheme, _) = text.split_once("://")?;
+    let scheme = scheme.to_ascii_lowercase();
+    let is_jdbc = scheme.starts_with("jdbc:");
+    let plain = scheme.strip_prefix("jdbc:").unwrap_or(&scheme);
+    // SQLAlchemy names the driver behind a plus.
+    let (kind, driver) = plain.split_once('+').map_or((plain, None), |(kind, driver)| (kind, Some(driver)));
+    let kind = kind.split(':').next().unwrap_or(kind);
+    let error = |message: String, help: String| Some(Error::Url { message, help });
+    match (kind, driver) {
+        ("postgres" | "postgresql", _) if is_jdbc => {
+            error("a JDBC URL, and libpq's form is expected".to_owned(), format!("remove `jdbc:`; {URL_HELP}"))
+        }
+        ("postgres" | "postgresql", Some(_)) => error(
+            "it names a driver behind a `+`".to_owned(),
+            format!("remove the `+` and what follows it before `://`; {URL_HELP}"),
+        ),
+        (other, _) if OTHERS.contains(&other) => error(
+            format!("a URL of {other}, and only databases of PostgreSQL are supported"),
+            "export its tables as CSV, JSON Lines or Parquet files, and read those with `files`".to_owned(),
+        ),
+        _ => None,
     }
 }
 
@@ -210,8 +255,26 @@ mod tests {
     }
 
     #[test]
+    fn a_url_of_another_kind_is_told() {
+        for (text, message, help) in [
+            ("jdbc:postgresql://h/d", "a JDBC URL", "remove `jdbc:`"),
+            ("postgresql+psycopg2://u:p@h/d", "names a driver", "remove the `+`"),
+            ("mysql://root@h/x", "a URL of mysql, and only databases of PostgreSQL", "export its tables"),
+            ("jdbc:sqlserver://h:1433;databaseName=x", "a URL of sqlserver", "export its tables"),
+            ("jdbc:oracle:thin:@//h:1521/x", "neither a URL", "write postgres://"),
+            ("mysql+pymysql://u:p@h/d", "a URL of mysql", "export its tables"),
+        ] {
+            let Err(Error::Url { message: said, help: helped }) = options(text) else { panic!("{text}") };
+            assert!(said.contains(message) && helped.contains(help), "{text}: {said}; {helped}");
+        }
+    }
+
+    #[test]
     fn no_piece_of_a_password_is_in_an_error() {
         for text in [
+            "jdbc:postgresql://u:pa55@h/d",
+            "postgresql+x://u:pa55@h/d",
+            "mysql+x://u:pa55@h/d",
             "postgres://u:pa55/w0rd@h/d",
             "postgres://u:pa55@w0rd@h/d",
             "postgres://u:pa55@/w0rd@h/d",

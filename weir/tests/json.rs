@@ -86,6 +86,56 @@ fn an_array_given_as_lines_proposes_the_format() {
 }
 
 #[test]
+fn an_array_in_an_object_proposes_where_its_records_are() {
+    let document = "{\"page\": 1, \"data\": {\"items\": [{\"id\": 1}, {\"id\": 2}]}}\n";
+    for (format, said) in [
+        ("format: json", "specify `records: data.items` next to the path"),
+        ("format: jsonl", "specify `format: json` and `records: data.items` next to the path"),
+    ] {
+        let project = project(format, "", "{id: bigint}");
+        project.file("in/a.json", document);
+        ends(&project, 1, said);
+        let ran = project.run(&[]);
+        assert!(ran.err.contains("if its records are the array at data.items"), "{}", ran.err);
+    }
+    let nested = project("format: json, records: data", "", "{id: bigint}");
+    nested.file("in/a.json", "{\"data\": [{\"rows\": [{\"id\": 1}]}]}");
+    ends(&nested, 1, "no record has the key `id`");
+    let found = project("format: json, records: data.items", "", "{id: bigint}");
+    found.file("in/a.json", document);
+    ends(&found, 0, "");
+    assert_eq!(text(&found, "out/people.csv"), "id\n1\n2\n");
+}
+
+#[test]
+fn records_that_lack_a_key_are_counted() {
+    let columns = "{id: bigint, email: string, name: {type: string, path: user.name}}";
+    let lines = "{\"id\": 1, \"Email\": \"a\", \"user\": {\"name\": \"Ann\"}}
+{\"id\": 2, \"email\": \"b\", \"user\": null}
+{\"id\": 3, \"email\": null, \"user\": {}}
+{\"id\": \"x\"}
+{\"id\": 4}\n";
+    let counts = |columns: &str| {
+        let project = project("format: jsonl", "\n    unknown_columns: ignore", columns);
+        project.file("in/a.jsonl", lines);
+        let ran = project.run(&["--report", "report.json"]);
+        ran.ended(0, "");
+        let report: serde_json::Value = serde_json::from_str(&text(&project, "report.json")).unwrap();
+        let reasons = report["report"]["tables"][0]["reasons"].as_array().unwrap().clone();
+        let of_keys = reasons.into_iter().filter(|reason| reason["effect"] == "no_key");
+        let of_keys = of_keys.map(|reason| format!("{} {}", reason["name"].as_str().unwrap(), reason["rows"]));
+        (of_keys.collect::<Vec<_>>(), ran.out)
+    };
+    let (reasons, summary) = counts(columns);
+    // A null in place of the object is no lack.
+    assert_eq!(reasons, ["absent_email 3", "absent_name 3"]);
+    assert!(summary.contains("absent_email") && summary.contains("no_key"), "{summary}");
+    assert!(summary.contains("if records may lack it, declare email: {type: ..., optional: true}"), "{summary}");
+    let (reasons, _) = counts(&columns.replace("email: string", "email: {type: string, optional: true}"));
+    assert_eq!(reasons, ["absent_name 3"]);
+}
+
+#[test]
 fn a_key_that_no_record_has_is_an_error_and_keys_may_be_compared_loosely() {
     let strict = project("format: jsonl", "\n    unknown_columns: ignore", "{id: bigint, name: string}");
     strict.file("in/a.jsonl", "{\"ID\": 1, \"Name \": \"Ann\"}\n");

@@ -171,6 +171,17 @@ fn what_one_file_cannot_do_is_refused() {
     run(&folder).ended(1, "is a folder");
 }
 
+#[test]
+fn a_folder_with_the_name_of_a_file_proposes_one_file() {
+    let project = project("path: 'out/stock.csv', format: csv");
+    let said = "for one file of this name specify `file: out/stock.csv` in place of `path`";
+    project.weir(&["validate", "--task-config", "task.yaml"]).ended(0, said);
+    run(&project).ended(0, said);
+    // The folder is there: it is meant.
+    let again = run(&project);
+    assert!(!again.err.contains("specify `file:"), "{}", again.err);
+}
+
 /// A task that writes its rows to a folder for each day.
 fn partitioned(mode: &str) -> Project {
     let project = project("path: out, format: csv");

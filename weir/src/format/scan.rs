@@ -59,8 +59,8 @@ pub(crate) trait Rows: fmt::Debug + Send + Sync + 'static {
     /// Whether a value of the column may reject its row.
     fn can_reject(&self, column: usize) -> bool;
 
-    /// Checks what is only known when all rows were read.
-    fn check_read(&self) -> Result<()> {
+    /// Checks what is only known when all rows were read, and tells the route what to count.
+    fn check_read(&self, _rejected: &RejectedRoute) -> Result<()> {
         Ok(())
     }
 
@@ -157,7 +157,7 @@ impl<R: Rows> SourceTable for RowsTable<R> {
             true => return Ok(()),
             false => begun.iter().try_for_each(|scan| scan.drain(stopped))?,
         }
-        if stopped() { Ok(()) } else { Ok(self.rows.check_read()?) }
+        if stopped() { Ok(()) } else { Ok(self.rows.check_read(&self.rejected)?) }
     }
 }
 

@@ -112,7 +112,7 @@ pub struct TableReport {
 pub struct ReasonReport {
     /// The rule's name, or why a line could not be read.
     pub name: String,
-    /// `reject`, `warn`, `unreadable` or `set_null`.
+    /// `reject`, `warn`, `fail`, `unreadable`, `set_null`, or `no_key` of JSON records that lack the key of a column.
     pub effect: String,
     /// How many rows.
     pub rows: u64,

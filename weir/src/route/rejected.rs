@@ -102,12 +102,17 @@ pub(crate) struct Findings {
     pub(crate) failed: Option<FailedRecord>,
 }
 
+/// The reason of a value that is null because its record lacks the key.
+const ABSENT: &str = "absent_";
+
 /// The route `source.rejected` of one source in one run, and the values of the source that were set to null.
 #[derive(Debug, Default)]
 pub(crate) struct RejectedRoute {
     source: String,
     rows: RejectedRows,
     nulled: Mutex<Reasons>,
+    /// JSON records that lack the key of a column, by column.
+    absent: Mutex<Reasons>,
     /// A few of the texts that could not be read.
     pub(crate) unread: UnreadTexts,
     adviser: Option<Box<dyn Advise>>,
@@ -125,6 +130,10 @@ impl RejectedRoute {
 
     /// What the task could declare so that records are read that were rejected for a reason, or for several of them.
     pub(crate) fn advice(&self, reasons: &str) -> Option<String> {
+        if let Some(column) = reasons.strip_prefix(ABSENT) {
+            let help = format!("if records may lack it, declare {column}: {{type: ..., optional: true}}");
+            return Some(help);
+        }
         let adviser = self.adviser.as_ref()?;
         let advice: Vec<String> =
             reasons.split(';').filter_map(|reason| adviser.advice(reason, &self.unread.of(reason))).collect();
@@ -167,6 +176,12 @@ impl RejectedRoute {
         })
     }
 
+    /// Counts records that lack the key of a column: its value is null.
+    pub(crate) fn absent(&self, column: &str, rows: u64) {
+        let mut reasons = self.absent.lock().unwrap_or_else(PoisonError::into_inner);
+        reasons.of(&format!("{ABSENT}{column}")).add(rows, []);
+    }
+
     /// What to do about a record that ends the run.
     fn help(&self, reasons: &str, otherwise: &str) -> String {
         self.advice(reasons).map_or_else(|| otherwise.to_owned(), |advice| format!("{advice}; otherwise {otherwise}"))
@@ -175,6 +190,11 @@ impl RejectedRoute {
     /// Records that could not be read, by reason.
     pub(crate) fn rejected(&self) -> Reasons {
         self.rows.reasons()
+    }
+
+    /// JSON records that lack the key of a column, by reason.
+    pub(crate) fn lacking(&self) -> Reasons {
+        self.absent.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Values that were set to null, by reason.

@@ -378,7 +378,8 @@ impl Preparation<'_> {
 fn counted(source: &Source) -> TableReport {
     let unreadable = source.rejected().rejected();
     let (accepted, rejected) = (source.rows_read(), unreadable.rows());
-    let reasons = [("unreadable", unreadable), ("set_null", source.rejected().nulled())];
+    let (nulled, lacking) = (source.rejected().nulled(), source.rejected().lacking());
+    let reasons = [("unreadable", unreadable), ("set_null", nulled), ("no_key", lacking)];
     let reasons = reasons.into_iter().flat_map(|(effect, reasons)| {
         reasons.into_iter().map(move |(name, counted)| ReasonReport {
             help: source.rejected().advice(&name),

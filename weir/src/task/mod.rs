@@ -7,6 +7,7 @@ mod characters;
 mod column;
 mod dialect;
 mod file;
+mod misplaced;
 mod moving;
 mod output_files;
 mod params;

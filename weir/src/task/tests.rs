@@ -74,6 +74,43 @@ fn an_unknown_key_names_its_place_and_the_nearest_known_key() {
 }
 
 #[test]
+fn a_key_of_another_level_is_told_where_it_belongs() {
+    for (from, to, said) in [
+        ("format: csv}", "format: csv, null_values: [x]}", "`null_values` belongs one level up, next to `files`."),
+        ("    mode: overwrite\n", "    mode: overwrite\n    delimiter: x\n", "`delimiter` belongs under `files`."),
+        ("    mode: overwrite\n", "    mode: overwrite\n    create: x\n", "`create` belongs under `postgres`."),
+        (
+            "    columns: {name",
+            "    on_invalid: fail\n    columns: {name",
+            "`on_invalid` belongs to one of the `columns`.",
+        ),
+        ("    columns: {name", "    sep: x\n    columns: {name", "did you mean `delimiter`? It belongs under `files`."),
+        ("format: csv}", "format: csv, separator: x}", "did you mean `delimiter`? Known here: path, format"),
+        ("models:\n", "cron: x\nmodels:\n", "`cron` belongs under `schedule`."),
+        ("models:\n", "connections: {}\nmodels:\n", "`connections` belongs in weir.yaml"),
+        ("    mode: overwrite\n", "    mode: overwrite\n    cron: x\n", "known here: from, mode"),
+    ] {
+        assert!(TASK.contains(from), "{from}");
+        let error = error_of(&TASK.replacen(from, to, 1));
+        assert!(error.contains(said), "`{to}`: {error}");
+    }
+}
+
+#[test]
+fn a_single_value_in_place_of_a_mapping_is_shown_as_one() {
+    for (to, said) in [
+        ("schedule: {cron: '@daily', retries: 3}\nmodels:\n", "write it as `retries: {attempts: 3}`"),
+        ("schedule: '@daily'\nmodels:\n", "write `key: value`, one per line"),
+        ("schedule: daily\nmodels:\n", "write it as `schedule: {cron: daily}`"),
+    ] {
+        let error = error_of(&TASK.replacen("models:\n", to, 1));
+        assert!(error.contains(said), "`{to}`: {error}");
+    }
+    let error = error_of(&TASK.replacen("files: {path:", "files: in/a.csv # {path:", 1));
+    assert!(error.contains("write it as `files: {path: ..., format: ...}`"), "{error}");
+}
+
+#[test]
 fn a_repeated_key_is_refused() {
     let error = error_of(&TASK.replace("models:", "params: {}\nmodels:"));
     assert!(error.contains("task.yaml:12:1: duplicate key `params`"), "{error}");

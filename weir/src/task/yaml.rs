@@ -3,7 +3,7 @@
 use serde::de::DeserializeOwned;
 use serde_saphyr::budget::BudgetBreach;
 
-use super::MAX_NAME;
+use super::{MAX_NAME, misplaced};
 use crate::error::{Place, Result, SourceText, TaskError};
 
 /// A task file that is nested deeper, or has more values, is rejected.
@@ -40,7 +40,11 @@ fn yaml_error(source: &SourceText, error: &serde_saphyr::Error) -> TaskError {
     let at = |message: String| TaskError::new(source, place, message);
     match root(error) {
         Yaml::SerdeUnknownField { field, expected, .. } => {
-            at(format!("unknown key `{field}`")).nearest(field, expected.iter().copied())
+            let error = at(format!("unknown key `{field}`"));
+            match misplaced::advice(field, expected) {
+                Some(advice) => error.with_help(format!("{advice} Known here: {}", expected.join(", "))),
+                None => error.nearest(field, expected.iter().copied()),
+            }
         }
         Yaml::SerdeUnknownVariant { variant, expected, .. } => {
             at(format!("unknown value `{variant}`")).nearest(variant, expected.iter().copied())
@@ -54,7 +58,10 @@ fn yaml_error(source: &SourceText, error: &serde_saphyr::Error) -> TaskError {
         Yaml::MultipleDocuments { .. } => at("a second YAML document begins here".to_owned())
             .with_help("write one task per file, without `---` in it"),
         Yaml::Unexpected { expected: "mapping start", .. } => {
-            at("a mapping is expected here".to_owned()).with_help("write `key: value`, one per line")
+            let written = place.and_then(|place| key_and_value(source, place));
+            let help = written.and_then(|(key, value)| misplaced::as_mapping(key, value));
+            let help = help.unwrap_or_else(|| "write `key: value`, one per line".to_owned());
+            at("a mapping is expected here".to_owned()).with_help(help)
         }
         Yaml::Unexpected { expected: "string scalar" | "scalar", .. } => {
             at("a single value is expected here, not a list or a mapping".to_owned())
@@ -105,6 +112,18 @@ fn yaml_error(source: &SourceText, error: &serde_saphyr::Error) -> TaskError {
             at(location.and_then(|l| message.strip_suffix(&l).map(str::to_owned)).unwrap_or(message))
         }
     }
+}
+
+/// The key before a place, and the single value there, if both are on its line.
+fn key_and_value(source: &SourceText, place: Place) -> Option<(&str, &str)> {
+    let line = source.text().lines().nth(place.line.checked_sub(1)?)?;
+    let at = line.char_indices().nth(place.column.checked_sub(1)?).map(|(at, _)| at)?;
+    let (before, value) = line.split_at(at);
+    let key = before.trim_end().strip_suffix(':')?.rsplit([' ', '{', ',']).next()?;
+    let value = value.split([',', '}', '#']).next()?.trim();
+    // A URL may have a password.
+    let is_plain = !value.is_empty() && value.chars().all(|c| c.is_alphanumeric() || "_-./*\"'".contains(c));
+    (is_plain && !key.is_empty()).then_some((key, value))
 }
 
 /// The error itself, without the wrappers for its snippet and for the alias that it was reached by.

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use encoding_rs::{Encoding, UTF_8};
 
-use super::{beginning, guess, json};
-use crate::format::jsonl::RecordsPath;
+use super::{beginning, guess};
+use crate::format::jsonl::{RecordsPath, path_of_records};
 use crate::format::text::guessed;
 
 /// What a file is.
@@ -81,7 +81,7 @@ pub(super) fn form(head: &[u8], is_whole: bool) -> Form {
             let is_object = serde_json::from_str::<serde::de::IgnoredAny>(first).is_ok();
             // A line that is longer than what was read is one object, too.
             let is_line = is_object || !text.contains('\n');
-            let path = if is_line && (text.contains('\n') || !is_whole) { None } else { json::path_of_records(text) };
+            let path = if is_line && (text.contains('\n') || !is_whole) { None } else { path_of_records(text) };
             match path {
                 None if is_line => Form::Jsonl,
                 path => Form::Json(path.unwrap_or_default().into()),

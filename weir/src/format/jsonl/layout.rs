@@ -131,6 +131,21 @@ impl Layout {
         &self.keys[key]
     }
 
+    /// The number of objects.
+    pub(super) fn objects(&self) -> usize {
+        self.objects.len()
+    }
+
+    /// The object that has a key.
+    pub(super) fn object_of(&self, key: usize) -> usize {
+        self.objects.iter().position(|object| object.keys.contains(&key)).unwrap_or(0)
+    }
+
+    /// The key whose value is an object; the record is that of none.
+    pub(super) fn parent(&self, object: usize) -> Option<usize> {
+        self.keys.iter().position(|key| key.object.as_ref().is_some_and(|(of, _)| *of == object))
+    }
+
     /// The column of a key among those that are read.
     pub(super) fn target(&self, key: usize) -> Option<usize> {
         self.targets[key]

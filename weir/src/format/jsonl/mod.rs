@@ -20,10 +20,12 @@ use super::text::{
     Beginning, HEAD_BYTES, Parsed, RecordEnds, Shape, TextFormat, TextStream, byte_order_mark, check_text,
 };
 use crate::error::{Error, Result};
+use crate::route::RejectedRoute;
 use crate::task::{FilesSpec, IfEmpty, Task, TaskError};
 use documents::Documents;
 pub(crate) use documents::RecordsPath;
 use found::FoundKeys;
+pub(crate) use found::path_of_records;
 pub(crate) use layout::Layout;
 
 /// One JSON object per line, in the files or made of the documents in them.
@@ -99,7 +101,9 @@ impl TextFormat for Jsonl {
         parse::parse(block, layout, shape, &self.found)
     }
 
-    fn check_read(&self, files: &str, declared: &Declared) -> Result<()> {
-        self.found.check(files, declared)
+    fn check_read(&self, files: &str, declared: &Declared, rejected: &RejectedRoute) -> Result<()> {
+        self.found.check(files, declared, self.documents.as_ref())?;
+        self.found.count_absent(declared, rejected);
+        Ok(())
     }
 }

@@ -24,6 +24,8 @@ pub(super) fn parse(block: &Bytes, layout: &Layout, shape: &Shape, found: &Found
         rows: 0,
         extra: Vec::new(),
         seen: vec![0; layout.len()],
+        keys_in_row: 0,
+        entered: vec![0; layout.objects()],
         lacking: shape.columns.with_default().map(|column| (column, Vec::new())).collect(),
     };
     let (mut spans, mut rejected, mut lines) = (Vec::new(), Vec::new(), 0);
@@ -60,8 +62,12 @@ struct Reader<'a> {
     rows: usize,
     /// Unescaped texts: the second buffer of the views.
     extra: Vec<u8>,
-    /// For each key the last line that had it, counted from 1.
+    /// For each key the last row that had it, counted from 1.
     seen: Vec<usize>,
+    /// The keys of the row that is read.
+    keys_in_row: usize,
+    /// For each object the last row that had it, counted from 1.
+    entered: Vec<usize>,
     /// For each column that has a default the rows that lack it.
     lacking: Vec<(usize, Vec<u32>)>,
 }
@@ -77,10 +83,11 @@ impl<'a> Reader<'a> {
             true => unsafe { std::str::from_utf8_unchecked(line) },
             false => simdutf8::basic::from_utf8(line).map_err(|_| self.shape.invalid_text)?,
         };
+        self.keys_in_row = 0;
         let mut problem = None;
         let problem = match self.object(0, text, &mut problem) {
             Ok(()) => {
-                self.keys.record();
+                self.keys.record(text);
                 problem
             }
             Err(_) => Some("invalid_json".into()),
@@ -89,6 +96,7 @@ impl<'a> Reader<'a> {
         if let Some(reason) = problem {
             self.columns.iter_mut().for_each(|column| column.truncate(row));
             self.seen.fill(0);
+            self.entered.fill(0);
             return Err(reason);
         }
         for (column, rows) in &mut self.lacking {
@@ -98,7 +106,27 @@ impl<'a> Reader<'a> {
         }
         self.columns.iter_mut().filter(|column| column.len() == row).for_each(|column| column.push(row, 0, true));
         self.rows += 1;
+        // Most records have all keys.
+        if self.keys_in_row < self.layout.len() {
+            let lacking = (0..self.layout.len()).filter(|key| self.lacks(*key));
+            lacking.collect::<Vec<_>>().into_iter().for_each(|key| self.keys.absent(key));
+        }
         Ok(())
+    }
+
+    /// Whether the row that was added lacks a key. A null in place of the object around it is no lack.
+    fn lacks(&self, key: usize) -> bool {
+        if self.seen[key] == self.rows {
+            return false;
+        }
+        let mut object = self.layout.object_of(key);
+        while let Some(parent) = self.layout.parent(object) {
+            if self.seen[parent] == self.rows {
+                return self.entered[object] == self.rows;
+            }
+            object = self.layout.object_of(parent);
+        }
+        true
     }
 
     /// Reads an object: the record, or one below it.
@@ -108,6 +136,7 @@ impl<'a> Reader<'a> {
         text: &'a str,
         problem: &mut Option<Cow<'static, str>>,
     ) -> Result<(), serde_json::Error> {
+        self.entered[object] = self.rows + 1;
         let mut json = serde_json::Deserializer::from_str(text);
         let guess = self.layout.first(object);
         json.deserialize_map(Object { reader: self, object, guess, problem })?;
@@ -207,6 +236,7 @@ impl<'a> Visitor<'a> for Object<'_, 'a> {
             };
             self.guess = key + 1;
             self.reader.keys.found(key);
+            self.reader.keys_in_row += 1;
             let row = self.reader.rows + 1;
             if std::mem::replace(&mut self.reader.seen[key], row) == row {
                 check_escapes(value).map_err(M::Error::custom)?;

@@ -80,8 +80,8 @@ pub(crate) trait TextFormat: RecordEnds + 'static {
     /// Parses a block of whole records.
     fn parse(&self, block: &Bytes, layout: &Self::Layout, shape: &Shape) -> Parsed;
 
-    /// Checks what is only known when all records were read.
-    fn check_read(&self, _files: &str, _declared: &Declared) -> Result<()> {
+    /// Checks what is only known when all records were read, and tells the route what to count.
+    fn check_read(&self, _files: &str, _declared: &Declared, _rejected: &RejectedRoute) -> Result<()> {
         Ok(())
     }
 }
@@ -331,13 +331,13 @@ impl<F: TextFormat> Rows for TextFiles<F> {
         Precision::Inexact(self.files.iter().map(|file| file.estimated_rows).sum())
     }
 
-    fn check_read(&self) -> Result<()> {
+    fn check_read(&self, rejected: &RejectedRoute) -> Result<()> {
         let files = match &self.files[..] {
             [] => return Ok(()),
             [file] => file.name.clone(),
             [file, others @ ..] => format!("{} and {} other files", file.name, others.len()),
         };
-        self.format.check_read(&files, &self.declared)
+        self.format.check_read(&files, &self.declared, rejected)
     }
 
     /// A text may be invalid for the type of its column.

@@ -108,9 +108,25 @@ impl FolderTarget {
             layout.row_groups.bytes /= 4;
         }
         let path = local_path(task, at)?;
+        warn_of_file_name(name, at, &path);
         let siblings = siblings(task, name, spec.mode, at, &path)?;
         let compact = spec.compact.as_ref().map(|compact| compact.value as usize);
         Ok(Self { path, mode: spec.mode, layout, columns: bound, siblings, compact, partition_by })
+    }
+}
+
+/// Warns of a folder that is to be made with the name of a file.
+fn warn_of_file_name(name: &str, at: &Spanned<String>, path: &str) {
+    const SUFFIXES: [&str; 9] = ["csv", "tsv", "txt", "jsonl", "ndjson", "json", "parquet", "gz", "zst"];
+    let place = Path::new(path);
+    let suffix = place.extension().and_then(|suffix| suffix.to_str()).map(str::to_ascii_lowercase);
+    let is_file_name = suffix.is_some_and(|suffix| SUFFIXES.contains(&suffix.as_str())) && !path.ends_with('/');
+    if is_file_name && !place.exists() {
+        let written = &at.value;
+        tracing::warn!(
+            "sink `{name}`: `path` is a folder, in which `{written}` will have part files; for one file of this name specify \
+             `file: {written}` in place of `path`"
+        );
     }
 }
 
