@@ -228,6 +228,15 @@ fn lines_that_end_with_carriage_returns_are_read_on_demand() {
     proposed("id,name\r1,Ann\r2,Bob\r", "has a bare carriage return", "line_end: cr", &["1,Ann", "2,Bob"]);
     let (_, ran) = read(", line_end: cr", COLUMNS, "id,name\r\n1,Ann\r\n");
     ran.ended(1, "remove `line_end: cr`");
+    // Its lines have numbers, too.
+    let columns = "{id: integer, line: {type: bigint, from: line}}";
+    let rows: String = (2..100_000).map(|line| format!("{line}\r")).collect();
+    let (project, ran) = read(", line_end: cr", columns, format!("id\r{rows}"));
+    ran.ended(0, "");
+    let expected = (2..100_000).map(|line| format!("{line},{line}"));
+    let (mut expected, rows): (Vec<String>, _) = (expected.collect(), project.rows("out/rows"));
+    expected.sort();
+    assert_eq!(rows[1..], expected);
 }
 
 #[test]

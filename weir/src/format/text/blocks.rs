@@ -179,7 +179,7 @@ impl Cursor {
         let lines_before = self.lines.unwrap_or_default();
         self.lines = self.lines.map(|lines| match too_long {
             true => lines + 1,
-            false => lines + memchr_iter(b'\n', &bytes).count() as u64,
+            false => lines + memchr_iter(self.ends.line_end(), &bytes).count() as u64,
         });
         let (file, sequence) = (self.file, self.sequence);
         let block = Block { file, sequence, bytes, lines_before, too_long, is_last: false, taken };
