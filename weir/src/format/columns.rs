@@ -13,12 +13,13 @@ use datafusion::scalar::ScalarValue;
 use serde_saphyr::Spanned;
 
 use super::names::{ExpectedName, ExpectedNames, Presence};
+use super::text::Unvalued;
 pub(crate) use super::value::Typed;
 use super::value::{self, Form};
 use crate::error::{Error, Result, plain};
 use crate::route::{RejectedRoute, SAMPLES};
 use crate::task::{
-    Characters, ColumnFrom, ColumnSpec, FilesSpec, OnInvalid, Scalar, SourceSpec, SqlType, Task, UnknownColumns,
+    Characters, ColumnFrom, ColumnSpec, FilesSpec, Format, OnInvalid, Scalar, SourceSpec, SqlType, Task, UnknownColumns,
 };
 
 /// The declaration of a source's records.
@@ -56,6 +57,8 @@ pub(crate) struct Column {
     pub(crate) form: Form,
     /// Texts that mean null.
     pub(crate) null_values: Vec<String>,
+    /// Whether its fields may have no value that can be read: see `Unvalued`.
+    can_be_unvalued: bool,
     not_null: bool,
     /// Whether a value is one of the accepted values.
     accepted: Option<Arc<dyn PhysicalExpr>>,
@@ -120,6 +123,7 @@ impl Column {
             is_optional: false,
             default: None,
             null_values: vec![],
+            can_be_unvalued: false,
             not_null: false,
             accepted: None,
             on_invalid: OnInvalid::Reject,
@@ -180,6 +184,7 @@ impl Column {
             default: default.transpose()?,
             form,
             null_values: column.values.null_values.as_ref().unwrap_or(&source.null_values).clone(),
+            can_be_unvalued: source.files.as_ref().is_some_and(|files| files.format == Format::Excel),
             not_null: column.not_null,
             accepted,
             on_invalid: column.on_invalid,
@@ -193,13 +198,18 @@ impl Column {
 
     /// Whether a text can be invalid in this column.
     pub(crate) fn can_reject_text(&self) -> bool {
-        (self.form.can_reject() && self.from == ColumnFrom::Column) || self.has_checks()
+        let can_reject = self.form.can_reject() || self.can_be_unvalued;
+        (can_reject && self.from == ColumnFrom::Column) || self.has_checks()
     }
 
     /// Whether the texts of a block are its values, unchanged and without any check.
     fn is_plain(&self) -> bool {
         let is_text = matches!(self.form, Form::Text { empty_as_null: false });
-        is_text && !self.has_checks() && self.from == ColumnFrom::Column && self.default.is_none()
+        is_text
+            && !self.can_be_unvalued
+            && !self.has_checks()
+            && self.from == ColumnFrom::Column
+            && self.default.is_none()
     }
 
     /// Whether its values have checks other than their type.
@@ -220,13 +230,16 @@ impl Column {
         rejected.unread.add(&format!("invalid_{}", self.name), invalid, others_are_read);
     }
 
-    /// The rows with invalid values, in order, with the reasons.
-    fn findings(&self, typed: &Typed) -> Result<Vec<(usize, &'static str)>, ArrowError> {
+    /// The rows with invalid values, in order, with the reasons; some may have no value that can be read.
+    fn findings(&self, typed: &Typed, unvalued: &[Finding]) -> Result<Vec<Finding>, ArrowError> {
         let mut findings: Vec<_> = typed.invalid.iter().map(|row| (*row, "invalid_")).collect();
+        findings.extend_from_slice(unvalued);
+        findings.sort_unstable_by_key(|(row, _)| *row);
         if !self.has_checks() {
             return Ok(findings);
         }
-        let fits = |row: &usize| typed.invalid.binary_search(row).is_err();
+        let is_invalid = findings.clone();
+        let fits = |row: &usize| is_invalid.binary_search_by_key(row, |(row, _)| *row).is_err();
         let values = &typed.values;
         if self.not_null && values.null_count() > 0 {
             let missing = (0..values.len()).filter(|row| values.is_null(*row)).filter(fits);
@@ -245,6 +258,9 @@ impl Column {
         Ok(findings)
     }
 }
+
+/// A row, and the reason for its rejection before the name of the column.
+type Finding = (usize, &'static str);
 
 /// The name of a value in the expression of its column's accepted values.
 const VALUE: &str = "value";
@@ -339,8 +355,13 @@ impl ReadColumns {
         }
     }
 
-    /// Checks rows with the checks of their columns.
-    pub(crate) fn check(&self, mut typed: Vec<Typed>, rows: usize) -> Result<Checked, ArrowError> {
+    /// Checks rows with the checks of their columns; some fields may have no value.
+    pub(crate) fn check(
+        &self,
+        mut typed: Vec<Typed>,
+        rows: usize,
+        unvalued: &[Unvalued],
+    ) -> Result<Checked, ArrowError> {
         let mut reasons: Vec<Option<String>> = Vec::new();
         let mut nulls: Vec<(String, Vec<usize>)> = Vec::new();
         let mut failed: Option<(usize, String, String)> = None;
@@ -349,7 +370,8 @@ impl ReadColumns {
         places.sort_unstable_by_key(|place| self.declared[*place]);
         for place in places {
             let (column, typed) = (&self.columns[place], &mut typed[place]);
-            let findings = column.findings(typed)?;
+            let unvalued = unvalued.iter().filter(|field| field.column == place).map(|field| (field.row, field.kind));
+            let findings = column.findings(typed, &unvalued.collect::<Vec<_>>())?;
             let Some((first, kind)) = findings.first() else { continue };
             match column.on_invalid {
                 OnInvalid::Reject => {
@@ -367,7 +389,10 @@ impl ReadColumns {
                     let mut wrong = vec![false; rows];
                     findings.iter().for_each(|(row, _)| wrong[*row] = true);
                     typed.values = nullif(&typed.values, &BooleanArray::from(wrong))?;
-                    for kind in ["invalid_", "unaccepted_"] {
+                    let mut kinds: Vec<&str> = findings.iter().map(|finding| finding.1).collect();
+                    kinds.sort_unstable();
+                    kinds.dedup();
+                    for kind in kinds {
                         let rows = findings.iter().filter(|finding| finding.1 == kind).map(|finding| finding.0);
                         nulls.push((format!("{kind}{}", column.name), rows.collect()));
                     }

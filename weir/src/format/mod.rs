@@ -3,11 +3,13 @@
 //! `columns` are the declared columns of a source, `names` matches them with a file's, `file_columns` are those that its
 //! records do not have, `value` converts texts to values of their types; `scan` presents rows to the query
 //! engine, `propose` finds the options that read what a source rejects. `csv`, `jsonl` and `fixed_width` are text formats, which share `text`;
-//! `parquet` is not. `write` writes a file.
+//! `excel` makes text of sheets; `parquet` is not text. `write` writes a file.
 
 pub(crate) mod columns;
 pub(crate) mod csv;
 pub(crate) mod empty;
+#[cfg(feature = "excel")]
+pub(crate) mod excel;
 pub(crate) mod file_columns;
 pub(crate) mod fixed_width;
 pub(crate) mod jsonl;
@@ -30,8 +32,12 @@ mod round_trip;
 
 use std::sync::Arc;
 
+use serde_saphyr::Spanned;
+
 use columns::Declared;
 use csv::CsvForm;
+#[cfg(feature = "excel")]
+use excel::Excel;
 use fixed_width::FixedWidth;
 use jsonl::{Jsonl, RecordsPath};
 use parquet::ParquetFiles;
@@ -41,7 +47,7 @@ use text::{Charset, Codec, HEAD_BYTES, RecordEnds, TextFiles, TextFormat, TextOp
 use crate::error::Result;
 use crate::place::FoundFile;
 use crate::route::RejectedRoute;
-use crate::task::{Compression, FilesSpec, Format, IfEmpty, ShortLines, Task, TaskError};
+use crate::task::{Compression, FilesSpec, Format, IfEmpty, Scalar, ShortLines, Task, TaskError};
 use crate::watch::ScanProgress;
 
 /// The form of the files of a source.
@@ -56,7 +62,9 @@ pub(crate) struct FileForm {
     pub(crate) charset: Option<Charset>,
     /// Where the records of JSON documents are.
     pub(crate) records: RecordsPath,
-    /// The form of CSV files, and of fixed-width ones.
+    /// The sheet of workbooks that is read.
+    pub(crate) sheet: Option<Arc<str>>,
+    /// The form of CSV files, of fixed-width ones, and of sheets.
     pub(crate) csv: CsvForm,
     /// What only fixed-width files have.
     fixed_width: FixedWidth,
@@ -67,14 +75,17 @@ impl FileForm {
     pub(crate) fn of(format: Format) -> Self {
         let (records, csv) = (RecordsPath::default(), CsvForm::default());
         let fixed_width = FixedWidth::new(&csv, true, ShortLines::default());
-        Self { format, compression: None, if_empty: None, charset: None, records, csv, fixed_width }
+        Self { format, compression: None, if_empty: None, charset: None, records, sheet: None, csv, fixed_width }
     }
 
     /// Reads the form of a source's files.
-    pub(crate) fn take(task: &Task, files: &FilesSpec, if_empty: Option<IfEmpty>) -> Result<Self, TaskError> {
-        csv::check_keys(task, files)?;
-        let (charset, csv) = (csv::charset_of(task, &files.encoding)?, CsvForm::take(task, files)?);
-        let records = jsonl::records_of(task, files)?;
+    pub(crate) fn take(task: &Task, files: &FilesSpec, if_empty: Option<IfEmpty>) -> Result<Self> {
+        let text = || {
+            csv::check_keys(task, files)?;
+            let (charset, csv) = (csv::charset_of(task, &files.encoding)?, CsvForm::take(task, files)?);
+            Ok((charset, csv, jsonl::records_of(task, files)?))
+        };
+        let (charset, csv, records) = text().map_err(|error: TaskError| Box::new(error))?;
         let trims = files.trim.as_ref().is_none_or(|trim| trim.value);
         let short_lines = files.short_lines.as_ref().map_or_else(ShortLines::default, |lines| lines.value);
         let fixed_width = FixedWidth::new(&csv, trims, short_lines);
@@ -84,6 +95,7 @@ impl FileForm {
             if_empty,
             charset,
             records,
+            sheet: sheet_of(task, files)?,
             csv,
             fixed_width,
         })
@@ -103,7 +115,7 @@ impl FileForm {
             && match self.format {
                 Format::Csv | Format::FixedWidth => self.csv.can_be_continued(),
                 Format::Jsonl => true,
-                Format::Json | Format::Parquet => false,
+                Format::Json | Format::Parquet | Format::Excel => false,
             }
     }
 
@@ -114,6 +126,11 @@ impl FileForm {
         }
         if self.format == Format::Parquet {
             return parquet::has_no_rows(file);
+        }
+        #[cfg(feature = "excel")]
+        if self.format == Format::Excel {
+            let declared = Declared::of(vec![], true);
+            return Excel::new(self.sheet.clone(), &self.csv, Arc::new(declared)).has_no_rows(file);
         }
         let compression = self.compression_of(file);
         if file.size() > HEAD_BYTES as u64 || compression == Some(Compression::Zip) {
@@ -133,6 +150,19 @@ impl FileForm {
         };
         Ok(is_whole && lines <= header)
     }
+}
+
+/// The sheet of workbooks that a source reads, if it names one.
+fn sheet_of(task: &Task, files: &FilesSpec) -> Result<Option<Arc<str>>> {
+    if files.format == Format::Excel && !cfg!(feature = "excel") {
+        let error =
+            task.error(&files.path, "this program was built without the feature `excel`, which reads workbooks");
+        return Err(Box::new(error.with_help("build it with that feature, or export the sheet as CSV")).into());
+    }
+    let Some(sheet) = &files.sheet else { return Ok(None) };
+    let Scalar(text) = sheet.value.clone();
+    let text = Spanned { value: text, referenced: sheet.referenced, defined: sheet.defined };
+    Ok(Some(task.params.fill(&task.source, &text)?.into()))
 }
 
 /// The compression that the suffix of a file's name tells.
@@ -164,6 +194,11 @@ pub(crate) fn open(
     let texts = Texts { found, form, declared, rejected, progress };
     match (form.format, form.csv.strict()) {
         (Format::Jsonl, _) => texts.open(Jsonl::default()),
+        #[cfg(feature = "excel")]
+        (Format::Excel, _) => {
+            let excel = Excel::new(form.sheet.clone(), &form.csv, texts.declared.clone());
+            texts.open(excel)
+        }
         (Format::Json, _) => texts.open(Jsonl::documents(form.records.clone())),
         (Format::FixedWidth, _) => texts.open(form.fixed_width.clone()),
         (_, Some(strict)) => texts.open(strict),
@@ -184,6 +219,8 @@ impl Texts<'_> {
     fn open<F: TextFormat>(self, format: F) -> Result<Arc<dyn SourceTable>> {
         let Self { found, form, declared, rejected, progress } = self;
         let FileForm { compression, if_empty, charset, .. } = *form;
+        // The name of a workbook says nothing about its compression.
+        let compression = if form.format == Format::Excel { Some(Compression::None) } else { compression };
         let options = TextOptions { compression, if_empty, charset, ..TextOptions::default() };
         let files = TextFiles::open(format, found, declared.clone(), options)?;
         Ok(Arc::new(RowsTable::new(files, declared, rejected, progress)))

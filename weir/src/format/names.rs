@@ -69,16 +69,37 @@ impl ExpectedNames {
         headers.iter().any(|header| header == name || (self.are_loose && plain(header) == plain(name)))
     }
 
+    /// The declared column of the file's column at a position, from 1, that has this name.
+    pub(crate) fn target(&self, place: usize, name: &str) -> Option<usize> {
+        let at_position = self.in_file().find(|(_, column)| column.position == Some(place));
+        let by_name =
+            || self.in_file().find(|(_, column)| column.position.is_none() && self.is_spelling(&column.headers, name));
+        at_position.or_else(by_name).map(|(target, _)| target)
+    }
+
+    /// The declared columns of a file without names, with their positions.
+    fn places(&self) -> impl Iterator<Item = (usize, usize)> {
+        self.in_file().zip(1..).map(|((index, column), place)| (column.position.unwrap_or(place), index))
+    }
+
+    /// The declared column at a position, from 1, of a file without names.
+    #[cfg(feature = "excel")]
+    pub(crate) fn target_at(&self, place: usize) -> Option<usize> {
+        self.places().find(|(other, _)| *other == place).map(|(_, target)| target)
+    }
+
+    /// The last position by which a column is declared, or 0.
+    #[cfg(feature = "excel")]
+    pub(crate) fn last_position(&self) -> usize {
+        self.in_file().filter_map(|(_, column)| column.position).max().unwrap_or(0)
+    }
+
     /// The declared column of each of a file's columns.
     pub(crate) fn match_with(&self, file: &str, names: &[String]) -> Result<Vec<Option<usize>>> {
         let mut targets = Vec::with_capacity(names.len());
         let mut seen: HashMap<usize, usize> = HashMap::new();
         for (place, name) in (1..).zip(names) {
-            let at_position = self.in_file().find(|(_, column)| column.position == Some(place));
-            let by_name = || {
-                self.in_file().find(|(_, column)| column.position.is_none() && self.is_spelling(&column.headers, name))
-            };
-            let target = at_position.or_else(by_name).map(|(target, _)| target);
+            let target = self.target(place, name);
             if let Some(target) = target
                 && let Some(first) = seen.insert(target, place)
             {
@@ -117,8 +138,7 @@ impl ExpectedNames {
 
     /// The declared column of each column of a file without names, which has `found` of them, or none.
     pub(crate) fn by_position(&self, file: &str, found: usize) -> Result<Vec<Option<usize>>> {
-        let places: Vec<(usize, usize)> =
-            self.in_file().zip(1..).map(|((index, column), place)| (column.position.unwrap_or(place), index)).collect();
+        let places: Vec<(usize, usize)> = self.places().collect();
         let declared = places.iter().map(|(place, _)| *place).max().unwrap_or(0);
         let count = if self.ignore_unknown { declared.max(found) } else { declared };
         let at = |place: usize| places.iter().find(|(other, _)| *other == place).map(|(_, index)| *index);

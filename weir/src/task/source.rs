@@ -177,6 +177,11 @@ pub struct FilesSpec {
     #[serde(default)]
     #[schemars(with = "Option<String>", example = &"data.items")]
     pub records: Option<Spanned<String>>,
+    /// For `excel`, the sheet to read: its name, or else its number, from 1. `${param}` is replaced. Default: the only sheet
+    /// with content.
+    #[serde(default)]
+    #[schemars(with = "Option<Scalar>", example = &"Orders", example = &2)]
+    pub sheet: Option<Spanned<Scalar>>,
     /// For CSV, what separates the columns: a character, several (`"||"`), or `tab`. Default: a comma.
     #[serde(default)]
     #[schemars(with = "Option<String>", example = &";")]
@@ -196,7 +201,7 @@ pub struct FilesSpec {
     #[serde(default)]
     #[schemars(with = "Option<String>", example = &"windows-1252", example = &"utf-16")]
     pub encoding: Option<Spanned<String>>,
-    /// For CSV, whether a header line has the names of the columns, or the number of that line. Without one the
+    /// For CSV and Excel, whether a header line has the names of the columns, or the number of that line. Without one the
     /// columns are those that are declared, in their order or by their `position`. Default: `true`.
     #[serde(default)]
     #[schemars(with = "Option<HeaderSpec>", example = &false, example = &4)]
@@ -205,11 +210,11 @@ pub struct FilesSpec {
     #[serde(default)]
     #[schemars(with = "Option<Headers>")]
     pub headers: Option<Spanned<Headers>>,
-    /// For CSV and fixed-width files, the number of lines before the header line, or before the first row if there is none.
+    /// For CSV, fixed-width files and Excel, the number of lines before the header line, or before the first row if there is none.
     #[serde(default)]
     #[schemars(with = "Option<u32>", example = &3)]
     pub skip_lines: Option<Spanned<u32>>,
-    /// For CSV and fixed-width files, the number of records at the end of each file that are no rows, such as a line with totals.
+    /// For CSV, fixed-width files and Excel, the number of records at the end of each file that are no rows, such as a line with totals.
     #[serde(default)]
     #[schemars(with = "Option<u32>", range(max = 1000), example = &1)]
     pub skip_last: Option<Spanned<u32>>,
@@ -226,7 +231,7 @@ pub struct FilesSpec {
     #[serde(default)]
     #[schemars(with = "Option<bool>")]
     pub trailing_delimiter: Option<Spanned<bool>>,
-    /// For CSV, what a record is that has the text of the header line. Default: `reject`.
+    /// For CSV and Excel, what a record is that has the text of the header line. Default: `reject`.
     #[serde(default)]
     #[schemars(with = "Option<RepeatedHeader>")]
     pub repeated_header: Option<Spanned<RepeatedHeader>>,
@@ -253,6 +258,7 @@ impl FilesSpec {
             format,
             compression: None,
             records: None,
+            sheet: None,
             delimiter: None,
             quote: None,
             escape: None,
@@ -302,6 +308,9 @@ pub enum Format {
     FixedWidth,
     /// Apache Parquet.
     Parquet,
+    /// A sheet of a workbook, of Excel (`.xlsx`, `.xlsb`, `.xls`) or OpenDocument (`.ods`); it can be read. The number of a
+    /// row takes the place of its line.
+    Excel,
 }
 
 impl SourceSpec {
@@ -381,6 +390,15 @@ impl Format {
             Self::Json => "json",
             Self::FixedWidth => "fixed_width",
             Self::Parquet => "parquet",
+            Self::Excel => "xlsx",
+        }
+    }
+
+    /// Its name in a task file.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Excel => "excel",
+            other => other.extension(),
         }
     }
 }

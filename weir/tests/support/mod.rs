@@ -2,6 +2,7 @@
 #![allow(dead_code)] // each test file uses its own part of this
 
 pub(crate) mod warehouse;
+pub(crate) mod zip;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};

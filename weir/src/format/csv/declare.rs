@@ -65,6 +65,12 @@ impl CsvForm {
         (self.dialect == Dialect::default()).then_some(Csv { rules: Strict, head: self.head })
     }
 
+    /// The parser for the rows of sheets.
+    #[cfg(feature = "excel")]
+    pub(crate) fn of_sheet<R>(&self, rules: impl Fn(&Dialect) -> R) -> Csv<R> {
+        Csv { rules: rules(&self.dialect), head: self.head }
+    }
+
     /// The parser for the rules as they are declared.
     pub(crate) fn declared(&self) -> Csv<Dialect> {
         Csv { rules: self.dialect.clone(), head: self.head }
@@ -164,22 +170,25 @@ pub(crate) fn charset_of(task: &Task, encoding: &Option<Spanned<String>>) -> Res
 pub(crate) fn check_keys(task: &Task, files: &FilesSpec) -> Result<(), TaskError> {
     let csv = &[Format::Csv][..];
     let lines = &[Format::Csv, Format::FixedWidth][..];
+    let rows = &[Format::Csv, Format::Excel][..];
+    let records = &[Format::Csv, Format::FixedWidth, Format::Excel][..];
     let text = &[Format::Csv, Format::Jsonl, Format::Json, Format::FixedWidth][..];
-    let named = &[Format::Csv, Format::Jsonl, Format::Json, Format::Parquet][..];
+    let named = &[Format::Csv, Format::Jsonl, Format::Json, Format::Parquet, Format::Excel][..];
     refuse(task, files.format, "short_lines", &files.short_lines, &[Format::FixedWidth])?;
+    refuse(task, files.format, "sheet", &files.sheet, &[Format::Excel])?;
     refuse(task, files.format, "records", &files.records, &[Format::Json])?;
     refuse(task, files.format, "delimiter", &files.delimiter, csv)?;
     refuse(task, files.format, "quote", &files.quote, csv)?;
     refuse(task, files.format, "escape", &files.escape, csv)?;
     refuse(task, files.format, "encoding", &files.encoding, text)?;
-    refuse(task, files.format, "header", &files.header, csv)?;
+    refuse(task, files.format, "header", &files.header, rows)?;
     refuse(task, files.format, "headers", &files.headers, named)?;
-    refuse(task, files.format, "skip_lines", &files.skip_lines, lines)?;
-    refuse(task, files.format, "skip_last", &files.skip_last, lines)?;
+    refuse(task, files.format, "skip_lines", &files.skip_lines, records)?;
+    refuse(task, files.format, "skip_last", &files.skip_last, records)?;
     refuse(task, files.format, "comment", &files.comment, lines)?;
     refuse(task, files.format, "trim", &files.trim, lines)?;
     refuse(task, files.format, "trailing_delimiter", &files.trailing_delimiter, csv)?;
-    refuse(task, files.format, "repeated_header", &files.repeated_header, csv)?;
+    refuse(task, files.format, "repeated_header", &files.repeated_header, rows)?;
     refuse(task, files.format, "line_end", &files.line_end, lines)?;
     refuse(task, files.format, "null_text", &files.null_text, csv)
 }
@@ -194,7 +203,7 @@ pub(super) fn refuse<T>(
 ) -> Result<(), TaskError> {
     match specified {
         Some(at) if !formats.contains(&format) => {
-            let message = format!("`{key}` is not for files with `format: {}`", format.extension());
+            let message = format!("`{key}` is not for files with `format: {}`", format.name());
             Err(task.error(at, message).with_help("remove it"))
         }
         _ => Ok(()),

@@ -26,6 +26,18 @@ pub(crate) trait Rules: Debug + Send + Sync + 'static {
     fn skip_last(&self) -> usize;
     /// What means null in place of the empty field.
     fn null_text(&self) -> Option<&[u8]>;
+
+    /// Whether a text in quotes can be one of those that mean null in a column of text, too.
+    #[inline(always)]
+    fn quoted_can_be_null(&self) -> bool {
+        false
+    }
+
+    /// Why a field without quotes has no value that can be read, if it has none: the reason before the column's name.
+    #[inline(always)]
+    fn no_value(&self, _field: &[u8]) -> Option<&'static str> {
+        None
+    }
 }
 
 /// RFC 4180.

@@ -22,6 +22,8 @@ pub(crate) mod reference;
 mod tests;
 
 pub(crate) use declare::{CsvForm, charset_of, check_keys};
+#[cfg(feature = "excel")]
+pub(crate) use dialect::Rules;
 pub(crate) use dialect::{Dialect, Strict};
 pub(crate) use file::CsvFile;
 pub(crate) use header::fields as fields_of;
@@ -35,6 +37,7 @@ use super::columns::Declared;
 use super::text::{Beginning, Parsed, RecordEnds, Shape, TextFormat, TextStream};
 use crate::error::Result;
 use again::Again;
+#[cfg(not(feature = "excel"))]
 use dialect::Rules;
 
 /// CSV by rules, strictly.
@@ -73,6 +76,12 @@ impl Layout {
     pub(crate) fn in_order(columns: usize, least: usize) -> Self {
         let targets = (0..columns.max(least)).map(|field| (field < columns).then_some(field)).collect();
         Self { targets, again: Again::default() }
+    }
+
+    /// Fields that are these columns, below a header line that can be recognized where it is repeated.
+    #[cfg(feature = "excel")]
+    pub(crate) fn of(targets: Vec<Option<usize>>, header: Bytes) -> Self {
+        Self { targets, again: Again::of(header) }
     }
 }
 

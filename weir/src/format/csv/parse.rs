@@ -12,15 +12,15 @@ use super::again::REPEATED_HEADER;
 use super::dialect::{Rules, Strict, after_blanks, escape_length, find, is_delimiter, trimmed, unescape};
 use super::records::{END_OF_FILE, Marks, QuotedEnd, before_return, broken_end, line_end, opens, quoted_end, text_end};
 use crate::format::columns::{Column, Declared, ReadColumns};
-use crate::format::text::{Parsed, Rejected, Shape, Span, TextOptions, Views, finish, view};
+use crate::format::text::{Parsed, Rejected, Shape, Span, TextOptions, Unvalued, Views, finish, view};
 
 /// Parses a block of whole records.
 pub(crate) fn parse<R: Rules>(rules: &R, block: &Bytes, layout: &Layout, shape: &Shape) -> Parsed {
     let is_utf8 = simdutf8::basic::from_utf8(block).is_ok();
     let mut reader = Reader::new(rules, block, layout, shape, is_utf8);
     reader.read();
-    let Reader { columns, rows, spans, rejected, lines, extra, .. } = reader;
-    Parsed { columns: finish(columns, rows, block, extra), rows, spans, rejected, lines, lacking: vec![] }
+    let Reader { columns, rows, spans, rejected, lines, extra, unvalued, .. } = reader;
+    Parsed { columns: finish(columns, rows, block, extra), rows, spans, rejected, lines, lacking: vec![], unvalued }
 }
 
 /// The records of a text without header, as `columns` columns of text.
@@ -51,6 +51,7 @@ struct Reader<'a, R> {
     rows: usize,
     spans: Vec<Span>,
     rejected: Vec<Rejected>,
+    unvalued: Vec<Unvalued>,
     lines: u64,
     /// Unescaped texts: the second buffer of the views.
     extra: Vec<u8>,
@@ -73,6 +74,7 @@ impl<'a, R: Rules> Reader<'a, R> {
             rows: 0,
             spans: Vec::new(),
             rejected: Vec::new(),
+            unvalued: Vec::new(),
             lines: 0,
             extra: Vec::new(),
         }
@@ -170,6 +172,10 @@ impl<'a, R: Rules> Reader<'a, R> {
             Some(null) => null == &self.data[start..end],
         };
         let is_null = is_null || self.is_null_value(target, start, end);
+        if !is_null && let Some(kind) = self.rules.no_value(&self.data[start..end]) {
+            self.unvalued.push(Unvalued { column: target, row: self.rows, kind });
+            return self.push(target, 0, true);
+        }
         if !is_null
             && self.rules.escape().is_some()
             && find(None, self.rules.escape(), &self.data[start..end]).is_some()
@@ -183,7 +189,9 @@ impl<'a, R: Rules> Reader<'a, R> {
     /// Adds a quoted field. An empty one is the empty text, not null, which only a column of text has.
     fn quoted(&mut self, field: usize, start: usize, end: usize) {
         let Some(Some(target)) = self.layout.targets.get(field).copied() else { return };
-        if self.is_null_value(target, start, end) && self.shape.columns.columns[target].kind != DataType::Utf8View {
+        let can_be_null =
+            self.rules.quoted_can_be_null() || self.shape.columns.columns[target].kind != DataType::Utf8View;
+        if can_be_null && self.is_null_value(target, start, end) {
             return self.push(target, 0, true);
         }
         match find(self.rules.quote(), self.rules.escape(), &self.data[start..end]) {
@@ -243,6 +251,9 @@ impl<'a, R: Rules> Reader<'a, R> {
     #[cold]
     fn reject(&mut self, record: usize, end: usize, reason: &str) {
         self.columns.iter_mut().for_each(|column| column.truncate(self.rows));
+        while self.unvalued.last().is_some_and(|field| field.row == self.rows) {
+            self.unvalued.pop();
+        }
         if reason == REPEATED_HEADER && self.rules.skips_repeated_header() {
             return;
         }

@@ -47,7 +47,7 @@ pub(super) fn parse(form: &FixedWidth, block: &Bytes, layout: &Layout, shape: &S
     }
     let Reader { columns, rows, mut lacking, .. } = reader;
     lacking.retain(|(_, rows)| !rows.is_empty());
-    Parsed { columns: finish(columns, rows, block, vec![]), rows, spans, rejected, lines, lacking }
+    Parsed { columns: finish(columns, rows, block, vec![]), rows, spans, rejected, lines, lacking, unvalued: vec![] }
 }
 
 struct Reader<'a> {

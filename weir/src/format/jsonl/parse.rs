@@ -50,7 +50,7 @@ pub(super) fn parse(block: &Bytes, layout: &Layout, shape: &Shape, found: &Found
     let Reader { columns, rows, extra, mut lacking, keys, .. } = reader;
     found.add(keys, layout);
     lacking.retain(|(_, rows)| !rows.is_empty());
-    Parsed { columns: finish(columns, rows, block, extra), rows, spans, rejected, lines, lacking }
+    Parsed { columns: finish(columns, rows, block, extra), rows, spans, rejected, lines, lacking, unvalued: vec![] }
 }
 
 struct Reader<'a> {

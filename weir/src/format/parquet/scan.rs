@@ -119,7 +119,7 @@ impl ParquetScan {
                 values.ok_or_else(|| ArrowError::SchemaError(format!("column `{}` has no values", column.name)))
             }
         });
-        let checked = self.columns.check(typed.collect::<Result<Vec<_>, _>>()?, rows.num_rows())?;
+        let checked = self.columns.check(typed.collect::<Result<Vec<_>, _>>()?, rows.num_rows(), &[])?;
         let before = open.rows_read as usize;
         open.rows_read += rows.num_rows() as u64;
         let Checked { batch, rejected, nulled, failed } = checked;

@@ -68,6 +68,11 @@ pub(crate) trait TextFormat: RecordEnds + 'static {
         IfEmpty::Fail
     }
 
+    /// Whether a text that has been made of a file has nothing in it, not even a header.
+    fn is_empty(&self, _stream: &mut TextStream) -> Result<bool> {
+        Ok(false)
+    }
+
     /// Reads the beginning of a file.
     fn begin(&self, stream: &mut TextStream, name: &str, declared: &Declared) -> Result<Beginning<Self::Layout>>;
 
@@ -124,6 +129,18 @@ pub(crate) struct Parsed {
     pub(crate) lines: u64,
     /// Rows whose record lacks a column that has a default: the index of the column, and the rows.
     pub(crate) lacking: Vec<(usize, Vec<u32>)>,
+    /// Fields that have no value although they are not empty.
+    pub(crate) unvalued: Vec<Unvalued>,
+}
+
+/// A field without a value that can be read, such as an error of a spreadsheet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Unvalued {
+    /// The index of the column among those that are read.
+    pub(crate) column: usize,
+    pub(crate) row: usize,
+    /// The reason, before the name of the column.
+    pub(crate) kind: &'static str,
 }
 
 /// The position of a row's record in the block.
@@ -206,6 +223,9 @@ impl<F: TextFormat> TextFiles<F> {
                 return no_content(&file.name, format.if_empty(), options.if_empty).map(|()| None);
             }
             let mut stream = format.records_of(stream, &file.name)?;
+            if format.is_empty(&mut stream)? {
+                return no_content(&file.name, format.if_empty(), options.if_empty).map(|()| None);
+            }
             let Beginning { head, data_start, layout } = format.begin(&mut stream, &file.name, &declared)?;
             let (header, sample) = head.split_at(data_start);
             let mean_line = (sample.len() / memchr_iter(line_end, sample).count().max(1)).max(1) as u64;
@@ -280,8 +300,9 @@ pub(crate) fn check_text(head: &[u8], name: &str) -> Result<()> {
     match packed.iter().find(|(magic, ..)| begins(magic)) {
         Some((_, "zip", _)) => Err(Error::input(
             name,
-            "is a zip archive, as Excel workbooks are",
-            "specify `compression: zip` next to the path, or the suffix .zip in its name; export the sheet of a workbook as CSV in UTF-8",
+            "is a zip archive, as workbooks of Excel and OpenDocument are",
+            "specify `format: excel` next to the path if it is a workbook; `compression: zip`, or the suffix .zip in its name, if it \
+             is an archive of text files",
         )),
         Some((_, codec, extension)) => Err(Error::input(
             name,
@@ -295,8 +316,9 @@ pub(crate) fn check_text(head: &[u8], name: &str) -> Result<()> {
 /// Rejects a file that is no text at all.
 fn check_kind(head: &[u8], name: &str) -> Result<()> {
     const UNPACK: &str = "unpack it, or compress it with gzip or Zstandard instead";
-    let kinds: [(&[u8], &str, &str); 3] = [
+    let kinds: [(&[u8], &str, &str); 4] = [
         (b"7z\xbc\xaf\x27\x1c", "is a 7z archive", UNPACK),
+        (b"\xd0\xcf\x11\xe0", "is a workbook of Excel, or another document of Office", "specify `format: excel`"),
         (b"PAR1", "is a Parquet file", "specify `format: parquet`"),
         (b"%PDF-", "is a PDF document", "export its table as CSV"),
     ];
@@ -468,7 +490,7 @@ impl<F: TextFormat> TextScan<F> {
         for (column, rows) in &parsed.lacking {
             fill_default(&mut typed[*column], &columns.columns[*column], rows)?;
         }
-        let checked = columns.check(typed, parsed.rows)?;
+        let checked = columns.check(typed, parsed.rows, &parsed.unvalued)?;
         let record = |row: usize, reason: String| {
             let span = &parsed.spans[row];
             Rejected { line: span.line, raw: block.bytes.slice(span.start as usize..span.end as usize), reason }

@@ -1,6 +1,8 @@
 //! The text of a file from beginning to end, compressed or not.
 
+use std::any::Any;
 use std::fmt::Debug;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -70,8 +72,19 @@ impl TextStream {
             Self::Plain(reader) => reader.size(),
             Self::Forward(stream) => {
                 let end = stream.end();
+                if let Some(length) = stream.source.length() {
+                    return length;
+                }
                 stream.source.file().map_or(end, |file| file.grown(end))
             }
+        }
+    }
+
+    /// What the text was made of, if its origin keeps it.
+    pub(crate) fn origin(&self) -> Option<Arc<dyn Any + Send + Sync>> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Forward(stream) => stream.source.origin(),
         }
     }
 
@@ -91,6 +104,16 @@ pub(crate) trait Fill: Debug + Send {
 
     /// The file that it is made of, if there is one.
     fn file(&mut self) -> Option<&mut Decompressed> {
+        None
+    }
+
+    /// The length of the whole text, if it is known.
+    fn length(&self) -> Option<u64> {
+        None
+    }
+
+    /// What it was made of, if its reader has to know more than the text.
+    fn origin(&self) -> Option<Arc<dyn Any + Send + Sync>> {
         None
     }
 }

@@ -96,6 +96,17 @@ impl Form {
         Self::declared(column.sql_type, &values, formats.map_or(&[][..], |formats| &formats.0))
     }
 
+    /// The decimal point of its numbers, if it is not `.`.
+    #[cfg(feature = "excel")]
+    pub(crate) fn point(&self) -> Option<char> {
+        match self {
+            Self::Integer(numbers) | Self::Bigint(numbers) | Self::Double(numbers) | Self::Decimal(numbers, ..) => {
+                numbers.as_ref().and_then(LocalNumbers::point)
+            }
+            _ => None,
+        }
+    }
+
     /// The form of a type by these settings; or the problem, and the remedy.
     pub(crate) fn declared(
         sql_type: SqlType,

@@ -54,7 +54,7 @@ impl FileSet {
             archive: declare_archive(task, &*file_system, &pattern, spec)?,
             pattern,
             file_system,
-            form: FileForm::take(task, files, spec.if_empty).map_err(Box::new)?,
+            form: FileForm::take(task, files, spec.if_empty)?,
             read: spec.read,
             if_changed: spec.if_changed,
             if_copied: spec.if_copied,
@@ -137,8 +137,9 @@ fn declare_archive(
 /// The keys of a source must be consistent with its files.
 fn check_format(task: &Task, spec: &SourceSpec, files: &FilesSpec) -> Result<(), TaskError> {
     let placed = spec.columns.iter().find(|(_, column)| column.value.position.is_some());
-    if let (Some((name, column)), true) = (placed, files.format != Format::Csv) {
-        let error = task.error(column, format!("column `{name}`: `position` is for CSV files, whose columns have one"));
+    if let (Some((name, column)), true) = (placed, !matches!(files.format, Format::Csv | Format::Excel)) {
+        let error =
+            task.error(column, format!("column `{name}`: `position` is for CSV and Excel, whose columns have one"));
         return Err(error.with_help("remove it; `header` is the column's name in the files"));
     }
     fixed_width::check(task, spec, files.format)?;
@@ -151,6 +152,10 @@ fn check_format(task: &Task, spec: &SourceSpec, files: &FilesSpec) -> Result<(),
         (Format::Parquet, Some(chosen)) => {
             (task.error(chosen, "a Parquet file specifies its own compression"), "remove `compression`")
         }
+        (Format::Excel, Some(chosen)) => (
+            task.error(chosen, "a workbook is compressed already"),
+            "remove `compression`, and unpack archives of workbooks",
+        ),
         (_, Some(chosen)) if chosen.value == Compression::Snappy => (
             task.error(chosen, "`snappy` is only for Parquet files"),
             "specify how the files are compressed, or remove it to go by the suffix of each file name",
