@@ -321,3 +321,154 @@ fn keys_of_other_formats_are_refused() {
     csv.task("format: excel", "format: csv");
     csv.weir(&["validate", "--task-config", "task.yaml"]).ended(2, "`sheet` is not for files with `format: csv`");
 }
+
+/// What is read of the sheet `Orders` in `tests/data/kinds.*`, which LibreOffice has written.
+fn kinds(path: &str) -> (String, Vec<String>) {
+    let columns =
+        "{id: bigint, price: 'decimal(10,2)', day: date, at: timestamp, hour: time, ok: boolean, note: string}";
+    let project = project(", sheet: Orders", "", columns);
+    // The kind of a workbook is told by its content.
+    std::fs::create_dir(project.path("in")).unwrap();
+    let data = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/");
+    std::fs::copy(format!("{data}{path}"), project.path("in/a.xlsx")).unwrap();
+    project.run(&[]).ended(0, "");
+    (text(&project, "out/orders.csv"), rejected(&project))
+}
+
+#[test]
+fn workbooks_of_excel_97_and_of_opendocument_have_the_same_values() {
+    let rows = "id,price,day,at,hour,ok,note
+7,12.50,2024-02-29,2024-02-29T08:30:15,08:30:00,true,\"a, \"\"b\"\"\"
+10,,,,,,
+11,42.00,,,,,X
+12,,,,,,#N/A
+";
+    let bad = ["4,\"8,#DIV/0!,,,,,divided\",excel_error_price", "5,\"9,,,,,,#N/A\",excel_error_note"];
+    for path in ["kinds.xls", "kinds.ods"] {
+        let (read, rejected) = kinds(path);
+        assert_eq!(read.replace("2024-02-29 08:30:15", "2024-02-29T08:30:15"), rows, "{path}");
+        assert_eq!(rejected, bad, "{path}");
+    }
+}
+
+/// A record of a binary workbook.
+fn record(kind: u16, parts: &[&[u8]]) -> Vec<u8> {
+    let data = parts.concat();
+    let mut out = match kind {
+        0..0x80 => vec![kind as u8],
+        _ => vec![kind as u8 | 0x80, (kind >> 7) as u8],
+    };
+    assert!(data.len() < 0x80);
+    out.push(data.len() as u8);
+    out.extend(data);
+    out
+}
+
+fn wide(text: &str) -> Vec<u8> {
+    let units: Vec<u16> = text.encode_utf16().collect();
+    let length = (units.len() as u32).to_le_bytes();
+    length.into_iter().chain(units.into_iter().flat_map(u16::to_le_bytes)).collect()
+}
+
+/// A binary workbook of one sheet with these records.
+fn binary(cells: &[Vec<u8>]) -> Vec<u8> {
+    let zero = &[0; 4][..];
+    let book = [
+        record(0x83, &[]),
+        record(0x99, &[zero, zero, zero]),
+        record(0x9c, &[zero, &1_u32.to_le_bytes(), &wide("rId1"), &wide("A")]),
+        record(0x90, &[]),
+        record(0x9d, &[]),
+        record(0x84, &[]),
+    ];
+    let sheet = [record(0x81, &[]), record(0x94, &[&[0; 16]]), record(0x91, &[])];
+    let sheet = sheet.iter().chain(cells).cloned().chain([record(0x92, &[]), record(0x82, &[])]);
+    let relations = "<Relationships><Relationship Id=\"rId1\" Target=\"worksheets/sheet1.bin\"/></Relationships>";
+    support::zip::archive(&[
+        ("[Content_Types].xml", b"<Types/>".to_vec()),
+        ("xl/workbook.bin", book.concat()),
+        ("xl/_rels/workbook.bin.rels", relations.into()),
+        ("xl/worksheets/sheet1.bin", sheet.collect::<Vec<_>>().concat()),
+    ])
+}
+
+#[test]
+fn binary_workbooks_are_read_and_the_errors_of_their_formulas_reject_the_row() {
+    let row = |row: u32| record(0x00, &[&row.to_le_bytes(), &[0; 13]]);
+    let cell = |kind: u16, column: u32, value: &[u8]| record(kind, &[&column.to_le_bytes(), &[0; 4], value]);
+    let formula = [7, 0, 0, 0, 0x1e, 1, 0, 0x1e, 0, 0, 0x06, 0, 0, 0, 0];
+    let project = project("", "", "{id: bigint, note: string}");
+    project.file(
+        "in/a.xlsx",
+        binary(&[
+            row(0),
+            cell(0x06, 0, &wide("id")),
+            cell(0x06, 1, &wide("note")),
+            row(1),
+            cell(0x05, 0, &1.0_f64.to_le_bytes()),
+            // The error of a formula.
+            cell(0x0b, 1, &[&[0x07, 0, 0][..], &formula].concat()),
+            row(2),
+            cell(0x02, 0, &(2_u32 << 2 | 2).to_le_bytes()),
+            // The empty text of a formula, and then an error that is no formula.
+            cell(0x08, 1, &[&wide("")[..], &[0, 0], &formula].concat()),
+            row(3),
+            cell(0x03, 1, &[0x2a]),
+        ]),
+    );
+    project.run(&[]).ended(0, "");
+    assert_eq!(text(&project, "out/orders.csv"), "id,note\n2,\n");
+    assert_eq!(rejected(&project), ["2,\"1,#ERROR\",excel_error_note", "4,\",#N/A\",excel_error_note"]);
+}
+
+#[test]
+fn a_workbook_with_a_password_is_told() {
+    let project = project("", "", "{id: bigint}");
+    let name: Vec<u8> = "EncryptedPackage".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    project.file("in/a.xlsx", [&b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"[..], &[0; 1000], &name].concat());
+    project.run(&[]).ended(1, "in/a.xlsx: is protected by a password");
+}
+
+#[test]
+fn merged_cells_are_an_error_unless_the_task_says_which_of_them_have_the_value() {
+    let columns = "{region: string, id: bigint, note: {type: string, optional: true}}";
+    let write = |project: &Project| {
+        save(
+            project,
+            "in/a.xlsx",
+            &[("A", &|sheet| {
+                let format = Format::new();
+                sheet.merge_range(0, 0, 0, 2, "Report", &format).unwrap();
+                texts(sheet, 1, &[&["region", "id", "note"]]);
+                sheet.merge_range(2, 0, 4, 0, "North", &format).unwrap();
+                (2..5).for_each(|row| _ = sheet.write(row, 1, row).unwrap());
+                sheet.merge_range(5, 0, 6, 0, "South", &format).unwrap();
+                sheet.write(5, 1, 5).unwrap();
+                sheet.merge_range(7, 0, 7, 2, "made by Ann", &format).unwrap();
+            })],
+        );
+    };
+    for (files, rows) in [
+        ("header: 2, skip_last: 1, merged_cells: fill", "North,2,\nNorth,3,\nNorth,4,\nSouth,5,\n"),
+        ("header: 2, skip_last: 1, merged_cells: first", "North,2,\n,3,\n,4,\nSouth,5,\n"),
+    ] {
+        let project = project(&format!(", {files}"), "", columns);
+        write(&project);
+        project.run(&[]).ended(0, "");
+        assert_eq!(text(&project, "out/orders.csv"), format!("region,id,note\n{rows}"));
+    }
+    let refused = project(", header: 2, skip_last: 1", "", columns);
+    write(&refused);
+    refused.run(&[]).ended(1, "its sheet `A` has merged cells, A3:A5: only the first has a value");
+    // Columns that are not read do not matter, and neither do rows that are none.
+    let others = project(", header: 2, skip_last: 1", "\n    unknown_columns: ignore", "{id: bigint}");
+    write(&others);
+    others.run(&[]).ended(0, "");
+    let last = project(", header: 2", "\n    unknown_columns: ignore", "{id: bigint}");
+    write(&last);
+    last.run(&[]).ended(1, "has merged cells, A8:C8");
+    let old = project(", sheet: Merged", "", "{region: string, id: bigint}");
+    std::fs::create_dir(old.path("in")).unwrap();
+    std::fs::copy(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/kinds.xls"), old.path("in/a.xls")).unwrap();
+    old.run(&[]).ended(1, "in/a.xls: its sheet `Merged` has merged cells, A2:A3");
+}

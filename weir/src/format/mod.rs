@@ -47,7 +47,7 @@ use text::{Charset, Codec, HEAD_BYTES, RecordEnds, TextFiles, TextFormat, TextOp
 use crate::error::Result;
 use crate::place::FoundFile;
 use crate::route::RejectedRoute;
-use crate::task::{Compression, FilesSpec, Format, IfEmpty, Scalar, ShortLines, Task, TaskError};
+use crate::task::{Compression, FilesSpec, Format, IfEmpty, MergedCells, Scalar, ShortLines, Task, TaskError};
 use crate::watch::ScanProgress;
 
 /// The form of the files of a source.
@@ -64,6 +64,8 @@ pub(crate) struct FileForm {
     pub(crate) records: RecordsPath,
     /// The sheet of workbooks that is read.
     pub(crate) sheet: Option<Arc<str>>,
+    /// Which of several merged cells have the value, if the task tells.
+    pub(crate) merged_cells: Option<MergedCells>,
     /// The form of CSV files, of fixed-width ones, and of sheets.
     pub(crate) csv: CsvForm,
     /// What only fixed-width files have.
@@ -75,7 +77,17 @@ impl FileForm {
     pub(crate) fn of(format: Format) -> Self {
         let (records, csv) = (RecordsPath::default(), CsvForm::default());
         let fixed_width = FixedWidth::new(&csv, true, ShortLines::default());
-        Self { format, compression: None, if_empty: None, charset: None, records, sheet: None, csv, fixed_width }
+        Self {
+            format,
+            compression: None,
+            if_empty: None,
+            charset: None,
+            records,
+            sheet: None,
+            merged_cells: None,
+            csv,
+            fixed_width,
+        }
     }
 
     /// Reads the form of a source's files.
@@ -96,6 +108,7 @@ impl FileForm {
             charset,
             records,
             sheet: sheet_of(task, files)?,
+            merged_cells: files.merged_cells.as_ref().map(|chosen| chosen.value),
             csv,
             fixed_width,
         })
@@ -130,7 +143,7 @@ impl FileForm {
         #[cfg(feature = "excel")]
         if self.format == Format::Excel {
             let declared = Declared::of(vec![], true);
-            return Excel::new(self.sheet.clone(), &self.csv, Arc::new(declared)).has_no_rows(file);
+            return Excel::new(self, Arc::new(declared)).has_no_rows(file);
         }
         let compression = self.compression_of(file);
         if file.size() > HEAD_BYTES as u64 || compression == Some(Compression::Zip) {
@@ -196,7 +209,7 @@ pub(crate) fn open(
         (Format::Jsonl, _) => texts.open(Jsonl::default()),
         #[cfg(feature = "excel")]
         (Format::Excel, _) => {
-            let excel = Excel::new(form.sheet.clone(), &form.csv, texts.declared.clone());
+            let excel = Excel::new(form, texts.declared.clone());
             texts.open(excel)
         }
         (Format::Json, _) => texts.open(Jsonl::documents(form.records.clone())),

@@ -50,6 +50,16 @@ pub enum RepeatedHeader {
     Skip,
 }
 
+/// Which of several merged cells of a sheet have the value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum MergedCells {
+    /// Each of them.
+    Fill,
+    /// The first one; the others are empty.
+    First,
+}
+
 /// What ends a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

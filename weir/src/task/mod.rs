@@ -37,7 +37,7 @@ use serde_saphyr::Spanned;
 
 pub use characters::Characters;
 pub use column::{ColumnFrom, ColumnSpec, OnInvalid};
-pub use dialect::{HeaderSpec, Headers, LineEnd, Quoting, RepeatedHeader, ShortLines};
+pub use dialect::{HeaderSpec, Headers, LineEnd, MergedCells, Quoting, RepeatedHeader, ShortLines};
 pub use output_files::{OutputFilesSpec, OutputFormat};
 pub(crate) use params::RUN_STARTED_AT;
 pub use params::{EnvironmentSpec, Param, ParamChoice, ParamSpec, Params};

@@ -7,7 +7,7 @@ use serde_json::json;
 use serde_saphyr::Spanned;
 
 use super::column::ColumnSpec;
-use super::dialect::{HeaderSpec, Headers, LineEnd, RepeatedHeader, ShortLines};
+use super::dialect::{HeaderSpec, Headers, LineEnd, MergedCells, RepeatedHeader, ShortLines};
 use super::sql_type::SqlType;
 use super::text::Scalar;
 use super::values::{Formats, Negative, ValueSpec};
@@ -182,6 +182,11 @@ pub struct FilesSpec {
     #[serde(default)]
     #[schemars(with = "Option<Scalar>", example = &"Orders", example = &2)]
     pub sheet: Option<Spanned<Scalar>>,
+    /// For `excel`, which of several merged cells have the value. Default: an error, if rows have merged cells in columns that
+    /// are read. Those of `.xlsb` and `.ods` are not recognised.
+    #[serde(default)]
+    #[schemars(with = "Option<MergedCells>")]
+    pub merged_cells: Option<Spanned<MergedCells>>,
     /// For CSV, what separates the columns: a character, several (`"||"`), or `tab`. Default: a comma.
     #[serde(default)]
     #[schemars(with = "Option<String>", example = &";")]
@@ -259,6 +264,7 @@ impl FilesSpec {
             compression: None,
             records: None,
             sheet: None,
+            merged_cells: None,
             delimiter: None,
             quote: None,
             escape: None,

@@ -176,6 +176,7 @@ pub(crate) fn check_keys(task: &Task, files: &FilesSpec) -> Result<(), TaskError
     let named = &[Format::Csv, Format::Jsonl, Format::Json, Format::Parquet, Format::Excel][..];
     refuse(task, files.format, "short_lines", &files.short_lines, &[Format::FixedWidth])?;
     refuse(task, files.format, "sheet", &files.sheet, &[Format::Excel])?;
+    refuse(task, files.format, "merged_cells", &files.merged_cells, &[Format::Excel])?;
     refuse(task, files.format, "records", &files.records, &[Format::Json])?;
     refuse(task, files.format, "delimiter", &files.delimiter, csv)?;
     refuse(task, files.format, "quote", &files.quote, csv)?;

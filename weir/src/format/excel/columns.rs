@@ -2,23 +2,56 @@
 
 use bytes::Bytes;
 
+use super::Excel;
+use super::merged::Region;
 use super::sheet::{Sheet, column_name};
 use crate::error::{Error, Result};
 use crate::format::columns::Declared;
-use crate::format::csv::Layout;
+use crate::format::csv::{Layout, Rules};
 use crate::format::names::{ExpectedNames, Presence};
 
 /// The fields of a sheet's rows as declared columns.
-pub(super) fn layout(sheet: &Sheet, name: &str, declared: &Declared, has_header: bool) -> Result<Layout> {
+pub(super) fn layout(sheet: &Sheet, name: &str, declared: &Declared, excel: &Excel) -> Result<Layout> {
     let names = ExpectedNames { are_a_line: true, ..declared.names() };
     let targets = match sheet.header {
         Some(header) => by_name(sheet, name, header, &names)?,
-        None => by_position(sheet, name, &names, has_header)?,
+        None => by_position(sheet, name, &names, excel.csv.head.header)?,
     };
+    if excel.merged_cells.is_none() {
+        check_merged(sheet, name, &targets, excel.csv.rules.skip_last())?;
+    }
     // A row of a single column could equal the header.
     let has_many = sheet.names.iter().filter(|name| !name.is_empty()).nth(1).is_some();
     let header = if has_many { sheet.header_line() } else { vec![] };
     Ok(Layout::of(targets, Bytes::from(header)))
+}
+
+/// Fails if rows have merged cells in columns that are read: the value belongs to the first cell, and looks as if it were
+/// that of all.
+fn check_merged(sheet: &Sheet, name: &str, targets: &[Option<usize>], skip_last: usize) -> Result<()> {
+    let rows = sheet.row_numbers(skip_last);
+    let is_read = |column: u32| targets.get(column as usize).is_some_and(Option::is_some);
+    let hides = |region: &&Region| {
+        let rows = rows.clone().skip_while(|row| *row < region.first.0).take_while(|row| *row <= region.last.0);
+        let first = region.first;
+        let mut rows = rows.peekable();
+        rows.peek().is_some()
+            && (first.1..=region.last.1).filter(|column| is_read(*column)).any(|column| {
+                let mut rows = rows.clone();
+                rows.any(|row| (row, column) != first)
+            })
+    };
+    let Some(region) = sheet.merged.iter().find(hides) else { return Ok(()) };
+    let at = |(row, column): (u32, u32)| format!("{}{}", column_name(column as usize), row + 1);
+    let message = format!(
+        "its sheet `{}` has merged cells, {}:{}: only the first has a value",
+        sheet.name,
+        at(region.first),
+        at(region.last)
+    );
+    let help = "specify `merged_cells: fill` next to its path, and each of the cells has the value, or `merged_cells: first`, \
+                and the others are empty";
+    Err(Error::input(name, message, help))
 }
 
 /// By the names in the header. A column without a name and without content is none.

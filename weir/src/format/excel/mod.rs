@@ -2,12 +2,13 @@
 //! rows and their numbers are those of CSV.
 //!
 //! `workbook` opens a file and chooses the sheet, `cells` reads its cells, `sheet` makes rows of text of them, with
-//! `value` for dates and times; `fill` is the text as the scan reads it, `columns` matches its columns with the declared
+//! `value` for dates and times, and `merged` cells; `fill` is the text as the scan reads it, `columns` matches its columns with the declared
 //! ones, and `rules` says how the text is written.
 
 mod cells;
 mod columns;
 mod fill;
+mod merged;
 mod rules;
 mod sheet;
 mod value;
@@ -17,11 +18,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 
+use super::FileForm;
 use super::columns::Declared;
-use super::csv::{Csv, CsvForm, Layout};
+use super::csv::{Csv, Layout};
 use super::text::{Beginning, Codec, HEAD_BYTES, Parsed, RecordEnds, Shape, TextFormat, TextStream};
 use crate::error::{Error, Result};
 use crate::place::FoundFile;
+use crate::task::MergedCells;
 use fill::SheetText;
 use rules::SheetRules;
 use sheet::Sheet;
@@ -31,6 +34,7 @@ use sheet::Sheet;
 pub(crate) struct Excel {
     /// The name of the sheet, or its number from 1; otherwise the only one with content.
     sheet: Option<Arc<str>>,
+    merged_cells: Option<MergedCells>,
     csv: Csv<SheetRules>,
     declared: Arc<Declared>,
 }
@@ -39,8 +43,9 @@ pub(crate) struct Excel {
 static READING: Mutex<()> = Mutex::new(());
 
 impl Excel {
-    pub(crate) fn new(sheet: Option<Arc<str>>, form: &CsvForm, declared: Arc<Declared>) -> Self {
-        Self { sheet, csv: form.of_sheet(SheetRules::of), declared }
+    pub(crate) fn new(form: &FileForm, declared: Arc<Declared>) -> Self {
+        let (sheet, merged_cells) = (form.sheet.clone(), form.merged_cells);
+        Self { sheet, merged_cells, csv: form.csv.of_sheet(SheetRules::of), declared }
     }
 
     /// The sheet of a workbook as text.
@@ -48,7 +53,7 @@ impl Excel {
         let mut file = file.into_text()?;
         let _one = READING.lock().unwrap_or_else(PoisonError::into_inner);
         let bytes = workbook::bytes_of(&mut *file, name)?;
-        let sheet = workbook::read(bytes, name, self.sheet.as_deref(), &self.csv.head, &self.declared)?;
+        let sheet = workbook::read(bytes, name, self)?;
         Ok(SheetText::new(file, sheet))
     }
 
@@ -92,7 +97,7 @@ impl TextFormat for Excel {
 
     fn begin(&self, stream: &mut TextStream, name: &str, declared: &Declared) -> Result<Beginning<Layout>> {
         let sheet = sheet_of(stream)?;
-        let layout = columns::layout(&sheet, name, declared, self.csv.head.header)?;
+        let layout = columns::layout(&sheet, name, declared, self)?;
         let data_start = sheet.data_start();
         let (head, _) = stream.read(0, HEAD_BYTES.max(data_start))?;
         Ok(Beginning { head, data_start, layout })

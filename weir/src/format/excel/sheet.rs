@@ -1,5 +1,6 @@
 //! A sheet as rows of text.
 
+use super::merged::Region;
 use super::rules::{MARK, NO_DATE, NO_VALUE};
 use super::value;
 use crate::format::columns::Declared;
@@ -48,6 +49,8 @@ pub(super) struct Sheet {
     pub(super) has_content: Vec<bool>,
     /// The texts of the first rows of the sheet, also of those above the header.
     pub(super) first: Vec<(u32, Vec<String>)>,
+    /// Its merged cells, where the file tells.
+    pub(super) merged: Vec<Region>,
     /// The number of columns.
     width: usize,
 }
@@ -71,6 +74,12 @@ impl Sheet {
     /// The number of rows below the header.
     pub(super) fn rows(&self) -> usize {
         self.rows.len() - usize::from(self.header.is_some())
+    }
+
+    /// The numbers of the rows below the header, but for the last ones.
+    pub(super) fn row_numbers(&self, but_last: usize) -> impl Iterator<Item = u32> + Clone {
+        let first = usize::from(self.header.is_some());
+        self.rows[..self.rows.len().saturating_sub(but_last).max(first)].iter().skip(first).map(|row| row.number)
     }
 
     pub(super) fn width(&self) -> usize {
@@ -135,6 +144,7 @@ impl<'a> SheetWriter<'a> {
             names: Vec::new(),
             has_content: Vec::new(),
             first: Vec::new(),
+            merged: Vec::new(),
             width: 0,
         };
         let (row, points, buffer) = (None, Vec::new(), String::new());
@@ -263,7 +273,8 @@ impl<'a> SheetWriter<'a> {
         }
     }
 
-    pub(super) fn finish(mut self) -> Sheet {
+    pub(super) fn finish(mut self, merged: Vec<Region>) -> Sheet {
+        self.sheet.merged = merged;
         self.end_row();
         self.sheet.text.shrink_to_fit();
         self.sheet

@@ -9,11 +9,11 @@ use calamine::{Ods, OdsError, Reader, SheetType, SheetVisible, Xls, XlsError, Xl
 use memchr::memmem;
 use rawzip::ZipArchive;
 
+use super::Excel;
 use super::cells;
-use super::sheet::{Refused, Sheet, SheetWriter};
+use super::merged::{Merging, Region};
+use super::sheet::{Cell, Refused, Sheet, SheetWriter};
 use crate::error::{Error, Result};
-use crate::format::columns::Declared;
-use crate::format::csv::Head;
 use crate::format::text::Fill;
 
 /// The most bytes of a workbook, and of what it unpacks to.
@@ -56,17 +56,21 @@ pub(super) fn bytes_of(file: &mut dyn Fill, name: &str) -> Result<Bytes> {
 }
 
 /// Reads the sheet of this name or number from 1, or the only one with content.
-pub(super) fn read(bytes: Bytes, name: &str, sheet: Option<&str>, head: &Head, declared: &Declared) -> Result<Sheet> {
+pub(super) fn read(bytes: Bytes, name: &str, excel: &Excel) -> Result<Sheet> {
     with_workbook(bytes, name, |workbook| {
-        let sheet = workbook.choose(sheet)?;
+        let sheet = workbook.choose(excel.sheet.as_deref())?;
+        let (head, declared) = (&excel.csv.head, &excel.declared);
         let mut writer = SheetWriter::new(sheet.as_deref().unwrap_or_default(), head, declared, workbook.is_1904());
-        if let Some(sheet) = sheet {
-            cells::each(workbook, &sheet, &mut |row, column, cell| {
-                writer.cell(row, column, cell)?;
-                Ok(true)
-            })?;
-        }
-        Ok(writer.finish())
+        let Some(sheet) = sheet else { return Ok(writer.finish(vec![])) };
+        let merged = workbook.merged(&sheet)?;
+        let mut merging = Merging::new(&merged, excel.merged_cells);
+        let mut take = |row: u32, column: u32, cell: Cell<'_>| writer.cell(row, column, cell);
+        cells::each(workbook, &sheet, &mut |row, column, cell| {
+            merging.cell(row, column, cell, &mut take)?;
+            Ok(true)
+        })?;
+        merging.end_row(&mut take)?;
+        Ok(writer.finish(merged))
     })
 }
 
@@ -144,6 +148,16 @@ impl Workbook {
             Self::Xls(book) => book.has_1904_epoch(),
             Self::Ods(_) => false,
         }
+    }
+
+    /// The merged cells of a sheet. Those of .xlsb and .ods are not known.
+    fn merged(&mut self, sheet: &str) -> Result<Vec<Region>, Refused> {
+        let merged = match self {
+            Self::Xlsx(book) => book.merge_cells_by_sheet_name(sheet).map_err(damaged)?,
+            Self::Xls(book) => book.merge_cells_by_sheet_name(sheet).map_err(damaged)?,
+            Self::Xlsb(_) | Self::Ods(_) => vec![],
+        };
+        Ok(merged.into_iter().map(Region::from).collect())
     }
 
     pub(super) fn sheets(&self) -> Vec<Listed> {
