@@ -472,3 +472,43 @@ fn merged_cells_are_an_error_unless_the_task_says_which_of_them_have_the_value()
     std::fs::copy(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/kinds.xls"), old.path("in/a.xls")).unwrap();
     old.run(&[]).ended(1, "in/a.xls: its sheet `Merged` has merged cells, A2:A3");
 }
+
+#[test]
+fn init_finds_the_table_of_a_workbook() {
+    let project = Project::empty();
+    save(
+        &project,
+        "book.xlsx",
+        &[
+            ("Cover", &|sheet| texts(sheet, 0, &[&["Orders of the shop"]])),
+            ("Orders 2024", &|sheet| {
+                texts(sheet, 0, &[&["Report"], &[], &["", "Order No", "day", "at", "note"]]);
+                let (date, at) =
+                    (Format::new().set_num_format("dd.mm.yyyy"), Format::new().set_num_format("dd.mm.yyyy hh:mm"));
+                for row in 3..6 {
+                    sheet.write(row, 1, row).unwrap();
+                    let day = ExcelDateTime::from_ymd(2024, 2, row as u8).unwrap();
+                    sheet.write_with_format(row, 2, &day, &date).unwrap();
+                    let time = if row == 3 { day } else { day.and_hms(8, 30, 0).unwrap() };
+                    sheet.write_with_format(row, 3, &time, &at).unwrap();
+                    sheet.write(row, 4, "a, b").unwrap();
+                }
+            }),
+        ],
+    );
+    let ran = project.weir(&["init", "book.xlsx"]);
+    ran.ended(0, "book.xlsx: its sheet `Orders 2024` has the most rows; not read: `Cover`");
+    let task = text(&project, "book.yaml");
+    for line in [
+        "format: excel, sheet: \"Orders 2024\", header: 3}",
+        "      order_no: {type: bigint, header: \"Order No\"}\n",
+        "      day: date\n",
+        "      at: timestamp\n",
+        "      note: string\n",
+    ] {
+        assert!(task.contains(line), "no `{line}` in\n{task}");
+    }
+    project.weir(&["test", "book.yaml"]).ended(0, "");
+    project.weir(&["run", "book.yaml"]).ended(0, "done: `book`");
+    assert_eq!(project.rows("out/book").len(), 4);
+}

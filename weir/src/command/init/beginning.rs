@@ -25,6 +25,8 @@ pub(super) fn beginning(input: &Input) -> Result<Vec<u8>> {
         Form::Jsonl => Ok(lines(&text(file)?, ROWS, b"\n").to_vec()),
         Form::Json(path) => Ok(document(&json::records(file, Some(path))?.read(0, MAX_BYTES)?.0, path)),
         Form::Parquet => parquet(file),
+        // The whole: nothing here writes workbooks.
+        Form::Excel(_) => std::fs::read(file).map_err(|error| unreadable(file, error)),
         Form::Other(what, _) => Err(Error::internal(format!("{what} has no sample"))),
     }
 }

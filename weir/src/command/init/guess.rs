@@ -79,6 +79,8 @@ pub(super) struct Guess {
     /// The forms that all of them have.
     forms: Vec<Form>,
     seen: bool,
+    /// Whether a date alone may be a time at midnight.
+    midnight_is_a_date: bool,
     point: Digits,
     comma: Digits,
     thousands: Digits,
@@ -105,6 +107,7 @@ impl Default for Guess {
         Self {
             forms: forms.collect(),
             seen: false,
+            midnight_is_a_date: false,
             point: Digits::default(),
             comma: Digits::default(),
             thousands: Digits::default(),
@@ -115,6 +118,11 @@ impl Default for Guess {
 }
 
 impl Guess {
+    /// The values of a workbook have a date alone for a time at midnight.
+    pub(super) fn of(is_workbook: bool) -> Self {
+        Self { midnight_is_a_date: is_workbook, ..Self::default() }
+    }
+
     /// Takes a value into account. An empty one says nothing.
     pub(super) fn add(&mut self, value: &str) {
         if value.is_empty() || (self.seen && self.forms.is_empty()) {
@@ -141,7 +149,7 @@ impl Guess {
             Form::Comma => self.comma.take(value, ',', &GROUPS),
             Form::Thousands => self.thousands.take(value, '.', &[',']),
             Form::IsoDate => is_like(value, "0000-00-00") && SqlType::Date.parse(value).is_ok(),
-            Form::IsoTime => is_time(value),
+            Form::IsoTime => is_time(value) || (self.midnight_is_a_date && self.has(Form::IsoDate, value)),
             Form::IsoInstant => is_instant(value),
             Form::Date(i) => {
                 let date = may_be_a_date(value).then(|| NaiveDate::parse_from_str(value, DATES[i]).ok()).flatten();

@@ -9,9 +9,11 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::guess;
 use super::json;
-use super::sniff::{self, Dialect, Form};
+use super::sniff::{self, Dialect, Form, Table};
 use crate::error::{Error, Result, number_of};
 use crate::format::empty::is_blank;
+#[cfg(feature = "excel")]
+use crate::format::excel;
 use crate::format::text::{Codec, TextStream};
 use crate::place::found;
 use crate::task::SqlType;
@@ -69,6 +71,11 @@ impl Input {
             Form::Jsonl => json::columns(&first, None)?,
             Form::Json(path) => json::columns(&first, Some(path))?,
             Form::Parquet => of_parquet(&first)?,
+            Form::Excel(_) => {
+                let (table, columns) = of_workbook(&first, &mut notes)?;
+                form = Form::Excel(table);
+                columns
+            }
             Form::Other(what, help) => return Err(Error::input(first.display(), format!("is {what}"), help)),
         };
         match columns.is_empty() {
@@ -98,12 +105,25 @@ impl Input {
             Form::Jsonl => "jsonl",
             Form::Json(_) => "json",
             Form::Parquet => "parquet",
+            Form::Excel(_) => "excel",
             Form::Other(..) => "",
         };
         let path = text(&format!("${{{parameter}}}{}", self.within));
         let mut keys = vec![("path", path), ("format", format.to_owned())];
         if let Form::Json(path) = &self.form {
             keys.extend((!path.is_empty()).then(|| ("records", text(&path.join(".")))));
+        }
+        if let Form::Excel(table) = &self.form {
+            let (dialect, above) = (&table.dialect, table.dialect.skip_lines);
+            keys.extend(table.sheet.as_ref().map(|sheet| ("sheet", text(sheet))));
+            match dialect.header {
+                Some(_) => keys.extend((above > 0).then(|| ("header", (above + 1).to_string()))),
+                None => {
+                    keys.push(("header", "false".to_owned()));
+                    keys.extend((above > 0).then(|| ("skip_lines", above.to_string())));
+                }
+            }
+            keys.extend(table.has_merged.then(|| ("merged_cells", "fill".to_owned())));
         }
         if let Form::Csv(dialect) = &self.form {
             keys.extend(dialect.delimiter.map(|delimiter| ("delimiter", text(&delimiter.to_string()))));
@@ -124,6 +144,7 @@ impl Input {
             Form::Jsonl => "jsonl",
             Form::Json(_) => "json",
             Form::Parquet => "parquet",
+            Form::Excel(_) => workbook_extension(&self.first),
             Form::Other(..) => "",
         }
     }
@@ -180,6 +201,11 @@ fn of_csv(dialect: &Dialect, notes: &mut Vec<String>) -> Vec<Found> {
         notes
             .push(format!("{} before its header: `skip_lines` leaves them out", number_of(dialect.skip_lines, "line")));
     }
+    columns_of(dialect, notes)
+}
+
+/// The columns by their names, or by their positions.
+fn columns_of(dialect: &Dialect, notes: &mut Vec<String>) -> Vec<Found> {
     let Some(names) = &dialect.header else {
         let columns =
             (1..=dialect.columns).map(|place| Found { label: format!("column {place}"), keys: vec![], sql_type: None });
@@ -207,6 +233,53 @@ fn of_csv(dialect: &Dialect, notes: &mut Vec<String>) -> Vec<Found> {
         }
     }
     columns
+}
+
+/// The table of a workbook: its largest sheet.
+#[cfg(feature = "excel")]
+fn of_workbook(path: &Path, notes: &mut Vec<String>) -> Result<(Table, Vec<Found>)> {
+    let absolute = std::path::absolute(path).map_err(|error| unreadable(path, error))?;
+    let look = excel::look(&found(path.display().to_string(), &absolute)?, &guess::is_value)?;
+    let Some(look) = look else {
+        return Err(Error::input(path.display(), "is empty", "name a file with at least a header line or a row"));
+    };
+    if !look.others.is_empty() {
+        let others: Vec<String> = look.others.iter().map(|sheet| format!("`{sheet}`")).collect();
+        notes.push(format!("its sheet `{}` has the most rows; not read: {}", look.sheet, others.join(", ")));
+    }
+    if look.has_merged {
+        notes.push("it has merged cells: with `merged_cells: fill` each of them has the value".to_owned());
+    }
+    let columns = look.has_content.len().max(look.header.as_ref().map_or(0, Vec::len));
+    let header = look.header.map(|mut names| {
+        names.resize(columns, String::new());
+        names
+    });
+    let is_column = |place: usize| {
+        let has_name = header.as_ref().is_none_or(|names| !names[place].trim().is_empty());
+        has_name || look.has_content.get(place) == Some(&true)
+    };
+    let kept: Vec<bool> = (0..columns).map(is_column).collect();
+    let dialect = Dialect::of_sheet(header, columns, look.skip_lines);
+    let mut told = Vec::new();
+    let columns = columns_of(&dialect, &mut told);
+    let columns = columns.into_iter().zip(&kept).filter(|(_, kept)| **kept).map(|(column, _)| column).collect();
+    if kept.iter().all(|kept| *kept) {
+        notes.append(&mut told);
+    }
+    let sheet = (!look.others.is_empty()).then_some(look.sheet);
+    Ok((Table { sheet, dialect, has_merged: look.has_merged }, columns))
+}
+
+#[cfg(not(feature = "excel"))]
+fn of_workbook(path: &Path, _: &mut Vec<String>) -> Result<(Table, Vec<Found>)> {
+    Err(Error::input(path.display(), "is a workbook", "export the sheet as CSV"))
+}
+
+/// The suffix of the name of a workbook: its kind is told by its content.
+fn workbook_extension(path: &Path) -> &'static str {
+    let suffix = path.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+    ["xls", "xlsb", "xlsm", "ods"].into_iter().find(|known| *known == suffix).unwrap_or("xlsx")
 }
 
 fn of_parquet(path: &Path) -> Result<Vec<Found>> {

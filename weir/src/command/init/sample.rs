@@ -13,7 +13,7 @@ use futures::TryStreamExt;
 
 use super::guess::{Guess, Guessed};
 use super::input::{Found, Input};
-use super::sniff::{Dialect, Form};
+use super::sniff::{Dialect, Form, Table};
 use crate::database::{Connector, Sessions};
 use crate::engine::{self, Resources};
 use crate::error::{Error, Result, number_of};
@@ -122,7 +122,7 @@ impl Read {
 /// Guesses the types from all rows, read as texts.
 async fn guess(session: &SessionContext, input: &Input, columns: &mut [Column]) -> Result<Read> {
     let read = read(session, input, columns).await?;
-    let mut guesses: Vec<Guess> = columns.iter().map(|_| Guess::default()).collect();
+    let mut guesses: Vec<Guess> = columns.iter().map(|_| Guess::of(matches!(input.form, Form::Excel(_)))).collect();
     let mut full = vec![true; columns.len()];
     let mut rows = 0;
     let mut batches = read.frame.execute_stream().await.map_err(failed)?;
@@ -263,10 +263,10 @@ impl Sample {
         self.input.notes.iter().cloned().chain(footer).collect()
     }
 
-    /// The dialect of CSV files.
+    /// The dialect of CSV files, or what a sheet has of one.
     pub(super) fn dialect(&self) -> Option<&Dialect> {
         match &self.input.form {
-            Form::Csv(dialect) => Some(dialect),
+            Form::Csv(dialect) | Form::Excel(Table { dialect, .. }) => Some(dialect),
             _ => None,
         }
     }

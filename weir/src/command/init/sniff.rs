@@ -17,13 +17,25 @@ pub(super) enum Form {
     /// JSON documents, and the path of their records.
     Json(RecordsPath),
     Parquet,
+    /// A sheet of workbooks.
+    Excel(Table),
     /// What no source reads: what it is, and what to do.
     Other(&'static str, &'static str),
 }
 
-const ZIP: Form =
-    Form::Other("a zip archive, as Excel workbooks are", "unpack it; export the sheet of a workbook as CSV");
+const ZIP: Form = Form::Other("a zip archive, and no workbook", "unpack it, and name the files or their folder");
 const AVRO: Form = Form::Other("an Avro file", "export it as Parquet, CSV or JSON Lines");
+
+/// The table of a workbook.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Table {
+    /// The sheet, if others have content, too.
+    pub(super) sheet: Option<String>,
+    /// The header, and what is before it.
+    pub(super) dialect: Dialect,
+    /// Whether rows have merged cells.
+    pub(super) has_merged: bool,
+}
 
 /// How a CSV file is written, where it differs from RFC 4180.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -61,6 +73,13 @@ pub(super) const LONGEST_FOOTER: usize = 5;
 /// With what a record of totals begins.
 const TOTALS: [&str; 6] = ["total", "totals", "grand total", "sum", "summe", "gesamt"];
 
+impl Dialect {
+    /// What a sheet has of a dialect.
+    pub(super) fn of_sheet(header: Option<Vec<String>>, columns: usize, skip_lines: usize) -> Self {
+        Self { header, columns, skip_lines, ..Self::default() }
+    }
+}
+
 /// The separators of columns, the more likely ones first.
 const DELIMITERS: [char; 4] = [',', ';', '\t', '|'];
 
@@ -68,6 +87,7 @@ const DELIMITERS: [char; 4] = [',', ';', '\t', '|'];
 pub(super) fn form(head: &[u8], is_whole: bool) -> Form {
     match head {
         [b'P', b'A', b'R', b'1', ..] => return Form::Parquet,
+        head if cfg!(feature = "excel") && is_workbook(head) => return Form::Excel(Table::default()),
         [b'P', b'K', 3, 4, ..] => return ZIP,
         [b'O', b'b', b'j', 1, ..] => return AVRO,
         _ => {}
@@ -89,6 +109,13 @@ pub(super) fn form(head: &[u8], is_whole: bool) -> Form {
         }
         _ => Form::Csv(dialect(encoding, &text, is_whole)),
     }
+}
+
+/// Whether a file is a workbook of Excel or OpenDocument.
+fn is_workbook(head: &[u8]) -> bool {
+    let has = |part: &[u8]| memchr::memmem::find(head, part).is_some();
+    let is_new = head.starts_with(b"PK\x03\x04") && (has(b"xl/") || has(b"opendocument.spreadsheet"));
+    is_new || head.starts_with(b"\xd0\xcf\x11\xe0")
 }
 
 /// The text of a file's beginning, and the label of its encoding if that is not UTF-8.

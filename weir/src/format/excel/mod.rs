@@ -3,11 +3,13 @@
 //!
 //! `workbook` opens a file and chooses the sheet, `cells` reads its cells, `sheet` makes rows of text of them, with
 //! `value` for dates and times, and `merged` cells; `fill` is the text as the scan reads it, `columns` matches its columns with the declared
-//! ones, and `rules` says how the text is written.
+//! ones, and `rules` says how the text is written. `look` finds the table of a workbook that is not known
+//! yet.
 
 mod cells;
 mod columns;
 mod fill;
+mod look;
 mod merged;
 mod rules;
 mod sheet;
@@ -26,6 +28,7 @@ use crate::error::{Error, Result};
 use crate::place::FoundFile;
 use crate::task::MergedCells;
 use fill::SheetText;
+pub(crate) use look::look;
 use rules::SheetRules;
 use sheet::Sheet;
 

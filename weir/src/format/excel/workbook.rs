@@ -141,7 +141,7 @@ impl Workbook {
         })
     }
 
-    fn is_1904(&self) -> bool {
+    pub(super) fn is_1904(&self) -> bool {
         match self {
             Self::Xlsx(book) => book.has_1904_epoch(),
             Self::Xlsb(book) => book.has_1904_epoch(),
@@ -151,7 +151,7 @@ impl Workbook {
     }
 
     /// The merged cells of a sheet. Those of .xlsb and .ods are not known.
-    fn merged(&mut self, sheet: &str) -> Result<Vec<Region>, Refused> {
+    pub(super) fn merged(&mut self, sheet: &str) -> Result<Vec<Region>, Refused> {
         let merged = match self {
             Self::Xlsx(book) => book.merge_cells_by_sheet_name(sheet).map_err(damaged)?,
             Self::Xls(book) => book.merge_cells_by_sheet_name(sheet).map_err(damaged)?,
