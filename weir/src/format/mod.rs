@@ -63,8 +63,10 @@ pub(crate) struct FileForm {
     /// Where the records of JSON documents are.
     pub(crate) records: RecordsPath,
     /// The sheet of workbooks that is read.
+    #[cfg_attr(not(feature = "excel"), expect(dead_code, reason = "no sheet is read"))]
     pub(crate) sheet: Option<Arc<str>>,
     /// Which of several merged cells have the value, if the task tells.
+    #[cfg_attr(not(feature = "excel"), expect(dead_code, reason = "no sheet is read"))]
     pub(crate) merged_cells: Option<MergedCells>,
     /// The form of CSV files, of fixed-width ones, and of sheets.
     pub(crate) csv: CsvForm,

@@ -73,6 +73,7 @@ pub(super) const LONGEST_FOOTER: usize = 5;
 /// With what a record of totals begins.
 const TOTALS: [&str; 6] = ["total", "totals", "grand total", "sum", "summe", "gesamt"];
 
+#[cfg(feature = "excel")]
 impl Dialect {
     /// What a sheet has of a dialect.
     pub(super) fn of_sheet(header: Option<Vec<String>>, columns: usize, skip_lines: usize) -> Self {

@@ -1,7 +1,9 @@
 //! The text of a file from beginning to end, compressed or not.
 
+#[cfg(feature = "excel")]
 use std::any::Any;
 use std::fmt::Debug;
+#[cfg(feature = "excel")]
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -81,6 +83,7 @@ impl TextStream {
     }
 
     /// What the text was made of, if its origin keeps it.
+    #[cfg(feature = "excel")]
     pub(crate) fn origin(&self) -> Option<Arc<dyn Any + Send + Sync>> {
         match self {
             Self::Plain(_) => None,
@@ -113,6 +116,7 @@ pub(crate) trait Fill: Debug + Send {
     }
 
     /// What it was made of, if its reader has to know more than the text.
+    #[cfg(feature = "excel")]
     fn origin(&self) -> Option<Arc<dyn Any + Send + Sync>> {
         None
     }
