@@ -61,6 +61,56 @@ fn another_delimiter_is_proposed() {
 }
 
 #[test]
+fn what_a_file_is_in_place_of_csv_is_told() {
+    proposed("id||name\n1||a|b\n", "separated by \"||\"", "delimiter: \"||\"", &["1,a|b"]);
+    let mut tar = vec![0; 600];
+    tar[..5].copy_from_slice(b"a.csv");
+    tar[257..262].copy_from_slice(b"ustar");
+    let utf_32: Vec<u8> = "\u{feff}id,name\n".chars().flat_map(|c| u32::from(c).to_le_bytes()).collect();
+    for (file, said, help) in [
+        (
+            &b"{\"id\": 1, \"name\": \"Ann, Lee\"}\n{\"id\": 2}\n"[..],
+            "its first line is a JSON object",
+            "`format: jsonl`",
+        ),
+        (b"[\n  {\"id\": 1}\n]\n", "is JSON, and no CSV", "`format: json`"),
+        (b"{\n  \"id\": 1\n}\n", "is JSON, and no CSV", "`format: json`"),
+        (b"\x04\x22\x4d\x18\x64\x40\xa7", "is compressed with lz4, which is not read", "unpack it"),
+        (&tar, "is a tar archive, which is not read", "tar -xf"),
+        (&utf_32, "is UTF-32, which is not read", "iconv -f UTF-32"),
+        (&utf_32[4..], "is UTF-32, which is not read", "iconv -f UTF-32"),
+    ] {
+        let (project, ran) = read("", COLUMNS, file);
+        ran.ended(1, &format!("in/a.csv: {said}"));
+        ran.ended(1, help);
+        if !said.contains("JSON") {
+            project.weir(&["init", "in/a.csv"]).ended(1, said.trim_start_matches("is "));
+        }
+    }
+    let project = Project::empty();
+    project.file("task.yaml", task("", COLUMNS).replace("*.csv", "*"));
+    project.file("in/a.tgz", b"\x1f\x8b\x08\0\0\0\0\0");
+    project.run(&[]).ended(1, "in/a.tgz: is a tar archive");
+}
+
+#[test]
+fn utf_16_without_a_mark_is_recognised_in_any_language() {
+    let rows: String = (0..40).map(|i| format!("{i},Иванов Пётр из Ленинграда\n")).collect();
+    let chinese: String = (0..40).map(|i| format!("{i},一丁丂七丄丅丆万丈三上下\n")).collect();
+    for (rows, to_bytes, encoding) in [
+        (&rows, u16::to_le_bytes as fn(u16) -> [u8; 2], "utf-16le"),
+        (&rows, u16::to_be_bytes, "utf-16be"),
+        (&chinese, u16::to_le_bytes, "utf-16le"),
+    ] {
+        let (_, ran) = read("", COLUMNS, utf_16(&format!("номер,имя\n{rows}"), to_bytes));
+        ran.ended(1, "is UTF-16, not UTF-8");
+        ran.ended(1, &format!("`encoding: {encoding}`"));
+    }
+    // Zeros in a text in UTF-8 are characters of it.
+    accepted("", "id,name\n1,a\0b\n2,\0\0\0\n", &["1,a\0b", "2,\0\0\0"]);
+}
+
+#[test]
 fn the_last_records_of_files_may_be_a_footer() {
     for (footer, said, option) in [
         ("Total 2\n", "if the last record of every file is a total or a footer", "skip_last: 1"),

@@ -128,6 +128,22 @@ fn words_bytes_nulls_and_blanks_are_proposed() {
     let both = of("'decimal(9,2)'", &[" 5,5", "7,25 "]);
     assert!(both.starts_with(blanks) && both.contains("`decimal_point: \",\"`"), "{both}");
     assert_eq!(of("integer", &["five", "six"]), "");
+    // The spelling is that of the file.
+    assert!(of("date", &["2024-01-31", "Not Available"]).contains("add `null_values: [\"Not Available\"]`"));
+    // A word that is not known may be a name.
+    let mut many = vec!["Singapur"; 12];
+    many.extend(["5", "7"]);
+    let said = of("integer", &many);
+    assert!(said.contains("add it to `null_values` of the column") && !said.contains("Singapur"), "{said}");
+    assert_eq!(of("integer", &many[8..]), "");
+}
+
+#[test]
+fn an_offset_is_missing_only_where_the_form_needs_one() {
+    let written = "if the values of column `v` are written so, add `format: epoch_seconds` to it";
+    assert_eq!(of("timestamptz", &["1700000000", "1700000001"]), written);
+    let zoned = of("timestamptz", &["2024-01-31 12:00", "2024-02-01 12:00"]);
+    assert!(zoned.ends_with("add `timezone: Europe/Berlin` to it"), "{zoned}");
 }
 
 #[test]

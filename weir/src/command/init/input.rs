@@ -14,7 +14,7 @@ use crate::error::{Error, Result, number_of};
 use crate::format::empty::is_blank;
 #[cfg(feature = "excel")]
 use crate::format::excel;
-use crate::format::text::{Codec, TextStream};
+use crate::format::text::{Codec, TextStream, check_text};
 use crate::place::found;
 use crate::task::SqlType;
 
@@ -61,6 +61,11 @@ impl Input {
             return Err(Error::input(first.display(), "is empty", "name a file with at least a header line or a row"));
         }
         let mut form = sniff::form(&head, is_whole);
+        if let Form::Csv(dialect) = &form
+            && !dialect.encoding.is_some_and(|encoding| encoding.starts_with("UTF-16"))
+        {
+            check_text(&head, &first.display().to_string())?;
+        }
         if let (Form::Csv(dialect), false) = (&mut form, within.is_empty()) {
             // Files without a footer would lose their last rows.
             dialect.skip_last = 0;
@@ -126,7 +131,7 @@ impl Input {
             keys.extend(table.has_merged.then(|| ("merged_cells", "fill".to_owned())));
         }
         if let Form::Csv(dialect) = &self.form {
-            keys.extend(dialect.delimiter.map(|delimiter| ("delimiter", text(&delimiter.to_string()))));
+            keys.extend(dialect.delimiter.as_ref().map(|delimiter| ("delimiter", text(delimiter))));
             keys.extend(dialect.encoding.map(|encoding| ("encoding", text(encoding))));
             keys.extend((dialect.skip_lines > 0).then(|| ("skip_lines", dialect.skip_lines.to_string())));
             keys.extend(dialect.comment.map(|comment| ("comment", text(&comment.to_string()))));

@@ -6,7 +6,7 @@ use encoding_rs::{Encoding, UTF_8};
 
 use super::{beginning, guess};
 use crate::format::jsonl::{RecordsPath, path_of_records};
-use crate::format::text::guessed;
+use crate::format::text::{UTF_32_HELP, guessed, is_utf_32};
 
 /// What a file is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,7 +42,7 @@ pub(super) struct Table {
 pub(super) struct Dialect {
     /// The label of its encoding, unless that is UTF-8.
     pub(super) encoding: Option<&'static str>,
-    pub(super) delimiter: Option<char>,
+    pub(super) delimiter: Option<String>,
     /// Lines before the header, or before the first row.
     pub(super) skip_lines: usize,
     /// Lines that begin with it are no records.
@@ -81,11 +81,15 @@ impl Dialect {
     }
 }
 
-/// The separators of columns, the more likely ones first.
-const DELIMITERS: [char; 4] = [',', ';', '\t', '|'];
+/// The separators of columns, the more likely ones first; those of several characters are no empty fields between others.
+const DELIMITERS: [&str; 4] = [",", ";", "\t", "|"];
+const LONG_DELIMITERS: [&str; 5] = ["||", "~|~", "|~|", "^|^", "::"];
 
 /// Recognises a file by its beginning. `is_whole` if that is all of it.
 pub(super) fn form(head: &[u8], is_whole: bool) -> Form {
+    if is_utf_32(head) {
+        return Form::Other("text in UTF-32, which is not read", UTF_32_HELP);
+    }
     match head {
         [b'P', b'A', b'R', b'1', ..] => return Form::Parquet,
         head if cfg!(feature = "excel") && is_workbook(head) => return Form::Excel(Table::default()),
@@ -156,21 +160,30 @@ fn dialect(encoding: Option<&'static str>, text: &str, is_whole: bool) -> Dialec
         None => (0, text),
     };
     let comment = text.lines().any(|line| line.starts_with('#')).then_some('#').filter(|_| is_commented(text));
-    let candidates = named.map_or(DELIMITERS.to_vec(), |named| vec![named]);
-    let mut best: Option<(usize, usize, char, Vec<Record>)> = None;
+    let candidates: Vec<String> = match named {
+        Some(named) => vec![named.to_string()],
+        None => LONG_DELIMITERS.iter().chain(&DELIMITERS).map(|delimiter| (*delimiter).to_owned()).collect(),
+    };
+    let mut best: Option<(usize, usize, String, Vec<Record>)> = None;
     for delimiter in candidates {
-        let mut records = records(text, delimiter, comment);
+        let is_long = delimiter.len() > 1;
+        if best.as_ref().is_some_and(|(_, _, best, _)| best.contains(&delimiter)) {
+            continue; // its fields would be parts of the longer one's
+        }
+        let mut records = records(text, &delimiter, comment);
         if !is_whole && records.len() > 1 {
             records.pop(); // cut within it
         }
         let (fields, count) = most_frequent(&records);
         // Half of the records must agree on it; the delimiter of more columns is the better one.
         let is_table = fields > 1 && count * 2 > records.len();
+        // Where the first record has another number of fields, the longer delimiter is an empty field.
+        let is_table = is_table && (!is_long || records.first().is_some_and(|first| first.fields.len() == fields));
         if is_table && best.as_ref().is_none_or(|(known, most, ..)| (count, fields) > (*most, *known)) {
             best = Some((fields, count, delimiter, records));
         }
     }
-    let (fields, _, delimiter, records) = best.unwrap_or_else(|| (1, 0, ',', records(text, ',', comment)));
+    let (fields, _, delimiter, records) = best.unwrap_or_else(|| (1, 0, ",".to_owned(), records(text, ",", comment)));
     let is_of_table = |record: &Record| record.fields.len() == fields || is_header_of(record, fields);
     let first = records.iter().position(is_of_table).unwrap_or(0);
     let first = first + titles(&records[first.min(records.len())..], fields);
@@ -187,7 +200,7 @@ fn dialect(encoding: Option<&'static str>, text: &str, is_whole: bool) -> Dialec
     let first_ends = table.iter().take(1 + beginning::ROWS + LONGEST_FOOTER).map(|record| above + record.lines);
     Dialect {
         encoding,
-        delimiter: Some(delimiter).filter(|delimiter| *delimiter != ','),
+        delimiter: Some(delimiter).filter(|delimiter| delimiter != ","),
         skip_lines,
         comment,
         trailing_delimiter,
@@ -245,7 +258,7 @@ fn most_frequent(records: &[Record]) -> (usize, usize) {
 }
 
 /// The records of a text, without blank lines and comments.
-fn records(text: &str, delimiter: char, comment: Option<char>) -> Vec<Record> {
+fn records(text: &str, delimiter: &str, comment: Option<char>) -> Vec<Record> {
     let (mut records, mut lines) = (Vec::new(), 0);
     let mut rest = text;
     while !rest.is_empty() {
@@ -263,7 +276,7 @@ fn records(text: &str, delimiter: char, comment: Option<char>) -> Vec<Record> {
 }
 
 /// The fields of the first record of a text, and its length with its line end.
-fn record(text: &str, delimiter: char) -> (Vec<String>, usize) {
+fn record(text: &str, delimiter: &str) -> (Vec<String>, usize) {
     let mut fields = vec![String::new()];
     let (mut is_quoted, mut is_start) = (false, true);
     let mut chars = text.char_indices().peekable();
@@ -276,7 +289,8 @@ fn record(text: &str, delimiter: char) -> (Vec<String>, usize) {
             }
             '"' if is_quoted || is_start => is_quoted = !is_quoted,
             '\n' if !is_quoted => return (without_line_end(fields), at + 1),
-            c if c == delimiter && !is_quoted => {
+            _ if !is_quoted && text[at..].starts_with(delimiter) => {
+                delimiter.chars().skip(1).for_each(|_| _ = chars.next());
                 fields.push(String::new());
                 is_start = true;
                 continue;
@@ -322,14 +336,23 @@ mod tests {
 
     #[test]
     fn delimiters_are_recognised() {
-        for (delimiter, text) in
-            [(';', "id;amount\n1;1,5\n2;2,75\n"), ('\t', "id\tamount\n1\ta, b\n"), ('|', "id|amount\n1|x\n")]
-        {
+        for (delimiter, text) in [
+            (";", "id;amount\n1;1,5\n2;2,75\n"),
+            ("\t", "id\tamount\n1\ta, b\n"),
+            ("|", "id|amount\n1|x\n"),
+            ("||", "id||amount\n1||x\n2||\n"),
+            ("~|~", "id~|~amount\n1~|~x\n"),
+        ] {
             let dialect = csv(text);
-            assert_eq!((dialect.delimiter, dialect.columns), (Some(delimiter), 2), "{text}");
+            assert_eq!((dialect.delimiter.as_deref(), dialect.columns), (Some(delimiter), 2), "{text}");
         }
+        let empty = csv("id|a|b\n1||x\n2||y\n3||z\n");
+        assert_eq!((empty.delimiter.as_deref(), empty.columns), (Some("|"), 3));
         let dialect = csv("sep=;\nid;name\n1;x\n");
-        assert_eq!((dialect.delimiter, dialect.skip_lines, dialect.header), (Some(';'), 0, names(&["id", "name"])));
+        assert_eq!(
+            (dialect.delimiter.as_deref(), dialect.skip_lines, dialect.header),
+            (Some(";"), 0, names(&["id", "name"]))
+        );
     }
 
     #[test]
@@ -372,7 +395,7 @@ mod tests {
         assert_eq!(csv(&utf16).encoding, Some("UTF-16LE"));
         let marked = [&[0xff, 0xfe][..], &utf16].concat();
         let dialect = csv(&marked);
-        assert_eq!((dialect.encoding, dialect.delimiter), (Some("UTF-16LE"), Some('\t')));
+        assert_eq!((dialect.encoding, dialect.delimiter.as_deref()), (Some("UTF-16LE"), Some("\t")));
         assert_eq!(dialect.header, names(&["id", "name"]));
     }
 

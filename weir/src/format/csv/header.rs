@@ -65,6 +65,7 @@ impl First {
                 return Err(Error::input(name, what, help));
             }
             check_text(&head, name)?;
+            propose::json(name, &head)?;
             let from = match has_separator_line && csv.head.skip_lines == 0 {
                 true => propose::after_separator_line(&csv.rules, name, &head)?,
                 false => byte_order_mark(&head),

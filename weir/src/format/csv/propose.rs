@@ -10,8 +10,9 @@ use crate::format::text::byte_order_mark;
 /// Lines that are looked at for a header.
 const LINES: usize = 100;
 
-/// What separates columns in other programs' files.
-const DELIMITERS: [char; 8] = [',', ';', '\t', '|', '\u{1}', '~', '^', '¦'];
+/// What separates columns in other programs' files: several characters before single ones.
+const DELIMITERS: [&str; 18] =
+    ["~|~", "|~|", "^|^", "|^|", "||", ";;", "~~", "^^", "::", "##", ",", ";", "\t", "|", "\u{1}", "~", "^", "¦"];
 
 /// The delimiter as a task file has it.
 pub(super) fn shown(delimiter: &str) -> String {
@@ -27,17 +28,44 @@ pub(super) fn another_delimiter<R: Rules>(rules: &R, name: &str, fields: &[Strin
         && let Some(found) = delimiter_in(rules, only)
     {
         let own = String::from_utf8_lossy(rules.delimiter());
-        let found = found.to_string();
         let message = format!("its columns are separated by {found:?}, not by {own:?}");
-        return Err(Error::input(name, message, format!("specify `delimiter: {}` next to its path", shown(&found))));
+        return Err(Error::input(name, message, format!("specify `delimiter: {}` next to its path", shown(found))));
     }
     Ok(())
 }
 
 /// What separates the columns in a line that has only one by the rules.
-pub(super) fn delimiter_in<R: Rules>(rules: &R, line: &str) -> Option<char> {
-    let own = |delimiter: &char| delimiter.to_string().as_bytes() == rules.delimiter();
-    DELIMITERS.into_iter().filter(|delimiter| !own(delimiter)).find(|delimiter| line.contains(*delimiter))
+pub(super) fn delimiter_in<R: Rules>(rules: &R, line: &str) -> Option<&'static str> {
+    DELIMITERS
+        .into_iter()
+        .filter(|delimiter| delimiter.as_bytes() != rules.delimiter())
+        .find(|delimiter| is_separated_by(line, delimiter))
+}
+
+/// Whether fields of a line are separated by a text; by several characters only if no field is empty or has one of them.
+fn is_separated_by(line: &str, delimiter: &str) -> bool {
+    let is_field = |field: &str| !field.is_empty() && !field.contains(|c| delimiter.contains(c));
+    line.contains(delimiter) && (delimiter.chars().count() == 1 || line.split(delimiter).all(is_field))
+}
+
+/// Fails if the file is JSON.
+pub(super) fn json(name: &str, head: &[u8]) -> Result<()> {
+    let text = head[byte_order_mark(head)..].trim_ascii_start();
+    let first = text.split(|byte| *byte == b'\n').next().unwrap_or_default().trim_ascii();
+    let is_object = first.starts_with(b"{") && serde_json::from_slice::<serde::de::IgnoredAny>(first).is_ok();
+    let begins = |brackets: &[u8], next: u8| {
+        let rest = text.strip_prefix(brackets).map(<[u8]>::trim_ascii_start);
+        rest.is_some_and(|rest| rest.first() == Some(&next))
+    };
+    // The first line may be the beginning of an object.
+    let is_document = begins(b"[", b'{') || (first == b"{" && begins(b"{", b'"'));
+    match (is_object, is_document) {
+        (true, _) => {
+            Err(Error::input(name, "its first line is a JSON object", "specify `format: jsonl` next to its path"))
+        }
+        (_, true) => Err(Error::input(name, "is JSON, and no CSV", "specify `format: json` next to its path")),
+        _ => Ok(()),
+    }
 }
 
 /// Fails if the first record of a file that should have no header is a header.
@@ -172,5 +200,8 @@ mod tests {
         assert_eq!(message, "in.csv: its columns are separated by \";\", not by \",\"");
         assert!(proposed.contains("`delimiter: \";\"`"), "{proposed}");
         assert!(help("name\temail").1.contains("`delimiter: tab`"));
+        assert!(help("name||email||age").1.contains("`delimiter: \"||\"`"));
+        assert!(help("name~|~email").1.contains("`delimiter: \"~|~\"`"));
+        assert!(help("name||email|age").1.contains("`delimiter: \"|\"`"));
     }
 }

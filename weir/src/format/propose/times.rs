@@ -52,12 +52,16 @@ pub(super) fn written(declared: &Declaration, texts: &[&str], others_are_read: b
         SqlType::TimestampTz if declared.values.timezone.is_none() => {
             let one = Candidate { declaration: declared.clone(), keys: vec![], rank: 0 };
             let condition = "if the times of column COLUMN have no offset and are of one zone, such as Europe/Berlin";
-            let zoned = [one].into_iter().chain(all).map(|Candidate { mut declaration, mut keys, rank }| {
+            // What counts from a day is of UTC.
+            let (counted, written): (Vec<_>, Vec<_>) =
+                all.into_iter().partition(|one| one.declaration.reads(texts) > 0);
+            let zoned = [one].into_iter().chain(written).map(|Candidate { mut declaration, mut keys, rank }| {
                 declaration.values.timezone = Some(ZONE.to_owned());
                 keys.push(format!("`timezone: {ZONE}`"));
+                let rank = rank + usize::from(keys.len() > 1);
                 Candidate { declaration, keys, rank }
             });
-            vec![Candidates { condition, all: zoned.collect() }]
+            vec![Candidates { condition: WRITTEN, all: counted }, Candidates { condition, all: zoned.collect() }]
         }
         _ => vec![Candidates { condition: WRITTEN, all }],
     }

@@ -11,10 +11,66 @@ use crate::format::value::known::SPELLINGS;
 use crate::task::{ColumnSpec, Scalar, SourceSpec, SqlType, ValueSpec};
 
 /// Words that often mean null. They say nothing of a row, so that a proposal may have them.
-const NULLS: [&str; 25] = [
-    "NULL", "Null", "null", "(null)", "<null>", "NA", "N/A", "n/a", "#N/A", "N.A.", "NaN", "nan", "None", "none",
-    "nil", "NIL", "\\N", "-", "--", "---", ".", "?", "unknown", "Unknown", "UNKNOWN",
+const NULLS: [&str; 47] = [
+    "null",
+    "(null)",
+    "<null>",
+    "[null]",
+    "#null!",
+    "na",
+    "n/a",
+    "#n/a",
+    "n.a.",
+    "n.a",
+    "#na",
+    "nan",
+    "none",
+    "(none)",
+    "nil",
+    "empty",
+    "(empty)",
+    "(blank)",
+    "blank",
+    "missing",
+    "not available",
+    "not applicable",
+    "no data",
+    "n/d",
+    "nd",
+    "undefined",
+    "undef",
+    "tbd",
+    "tba",
+    "\\n",
+    "-",
+    "--",
+    "---",
+    "–",
+    "—",
+    ".",
+    "..",
+    "*",
+    "?",
+    "??",
+    "unknown",
+    "unbekannt",
+    "k.a.",
+    "leer",
+    "s/d",
+    "s/o",
+    "#value!",
 ];
+
+/// How often a text that is no known word must be there to be one.
+const REPEATED: usize = 10;
+
+/// Whether a text is a word that often means null, in upper or lower case.
+fn is_null_word(text: &str) -> bool {
+    NULLS.contains(&text.trim().to_lowercase().as_str())
+}
+
+/// The most alternatives that a proposal has.
+const MOST_KEYS: usize = 4;
 
 /// Further texts for true and false.
 const NUMBERS: (&str, &str) = ("1", "0");
@@ -131,10 +187,16 @@ pub(super) fn proposal(
     others_are_read: bool,
     can_trim: bool,
 ) -> Option<String> {
-    let (nulls, values): (Vec<&str>, Vec<&str>) = texts.iter().partition(|text| NULLS.contains(&text.trim()));
+    let (nulls, values): (Vec<&str>, Vec<&str>) = texts.iter().partition(|text| is_null_word(text));
     let mut advice = Vec::new();
     if !nulls.is_empty() {
         advice.push(of_nulls(column, declared, &nulls));
+    }
+    if is_one_word(declared, &values) {
+        // The word may be a name: it is not shown.
+        advice.push(format!(
+            "if the word that most of these values of column `{column}` are means null, add it to `null_values` of the column"
+        ));
     }
     let bare = |text| bare(text, can_trim);
     let cores = values.iter().map(|text| bare(text)).filter(|text| !text.is_empty() && declared.reads(&[*text]) == 0);
@@ -164,11 +226,24 @@ fn bare(text: &str, can_trim: bool) -> &str {
 /// The words for null. Those of a column replace those of the source.
 fn of_nulls(column: &str, declared: &Declaration, found: &[&str]) -> String {
     let known = declared.values.null_values.as_deref().unwrap_or_default();
-    let mut words: Vec<&str> = NULLS.into_iter().filter(|word| found.iter().any(|text| text.trim() == *word)).collect();
+    let found: IndexSet<&str> = found.iter().map(|text| text.trim()).collect();
+    let mut words: Vec<&str> = found.into_iter().collect();
+    words.sort_by_key(|word| NULLS.iter().position(|known| *known == word.to_lowercase()));
     let shown = listed(&words.iter().map(|word| quoted(word)).collect::<Vec<_>>(), "and");
     words.retain(|word| !known.iter().any(|known| known == word));
     let all = list(known.iter().map(String::as_str).chain(words));
     format!("if {shown} in column `{column}` means null, add `null_values: {all}` to it")
+}
+
+/// Whether most of the values are one and the same word, which a column of numbers or times would not have otherwise.
+fn is_one_word(declared: &Declaration, values: &[&str]) -> bool {
+    let is_text = matches!(declared.sql_type, SqlType::String | SqlType::Json | SqlType::Boolean | SqlType::Binary);
+    let mut counts = std::collections::HashMap::new();
+    values.iter().for_each(|text| *counts.entry(text.trim()).or_insert(0) += 1);
+    let most = counts.into_iter().max_by_key(|(_, count)| *count);
+    most.is_some_and(|(word, count)| {
+        !is_text && count >= REPEATED && count * 2 >= values.len() && !word.contains(|c: char| c.is_ascii_digit())
+    })
 }
 
 /// The declarations that read most of the texts, and at least half of them.
@@ -192,7 +267,7 @@ impl Best<'_> {
     fn shown(&self, column: &str, texts: usize) -> String {
         // Candidates can differ in what is not needed.
         let keys: IndexSet<String> = self.candidates.iter().map(|one| listed(&one.keys, "and")).collect();
-        let keys: Vec<String> = keys.into_iter().collect();
+        let keys: Vec<String> = keys.into_iter().take(MOST_KEYS).collect();
         let condition = self.condition.replace("COLUMN", &format!("`{column}`"));
         let share = match self.reads == texts {
             true => String::new(),

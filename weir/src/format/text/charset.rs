@@ -26,6 +26,10 @@ const ALIASES: [(&str, &str); 8] = [
     ("cp949", "euc-kr"),
 ];
 
+/// What is said of a file in UTF-32.
+pub(crate) const UTF_32: &str = "is UTF-32, which is not read";
+pub(crate) const UTF_32_HELP: &str = "convert it to UTF-8: iconv -f UTF-32 -t UTF-8";
+
 /// An encoding other than UTF-8.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Charset {
@@ -56,6 +60,9 @@ impl Charset {
 
     /// The encoding in which a file with these first bytes is read; fails if its byte order mark is that of another one.
     fn of_file(self, head: &[u8], name: &str) -> Result<Self> {
+        if is_utf_32(head) {
+            return Err(Error::input(name, UTF_32, UTF_32_HELP));
+        }
         let Some((marked, _)) = Encoding::for_bom(head) else { return Ok(self) };
         let is_utf_16 = marked == UTF_16LE || marked == UTF_16BE;
         if marked == self.encoding || (self.any_order && is_utf_16) {
@@ -100,31 +107,62 @@ impl fmt::Debug for Charset {
     }
 }
 
-/// The encoding to declare for a file that begins as UTF-16 does: with its byte order mark, or with characters of ASCII of
-/// which every second byte is zero.
+/// Whether a file begins as UTF-32 does, which nothing reads: with its byte order mark, or with characters of which three
+/// bytes are zero.
+pub(crate) fn is_utf_32(head: &[u8]) -> bool {
+    let is_little = |unit: &[u8]| matches!(unit, [1..=255, 0, 0, 0]);
+    let is_big = |unit: &[u8]| matches!(unit, [0, 0, 0, 1..=255]);
+    match head {
+        [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] => true,
+        [first, second, ..] if head.len() >= 8 && (*first == 0 || *second == 0) => {
+            let units = || head[..head.len().min(64)].chunks_exact(4);
+            units().all(is_little) || units().all(is_big)
+        }
+        _ => false,
+    }
+}
+
+/// The encoding to declare for a file that begins as UTF-16 does: with its byte order mark, or as [`utf_16`] tells.
 pub(crate) fn utf_16_of(head: &[u8]) -> Option<&'static str> {
-    let zeros = |at: usize| head[..head.len().min(64)].iter().skip(at).step_by(2).all(|byte| *byte == 0);
     match head {
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Some("utf-16"),
-        [_, _, _, _, ..] if zeros(1) && !zeros(0) => Some("utf-16le"),
-        [_, _, _, _, ..] if zeros(0) && !zeros(1) => Some("utf-16be"),
-        _ => None,
+        _ => utf_16(head).map(|encoding| if encoding == UTF_16LE { "utf-16le" } else { "utf-16be" }),
     }
+}
+
+/// The kind of UTF-16 that a text without a byte order mark is. Whatever its language is, it has delimiters, digits and line
+/// ends, of which one byte is zero; UTF-8 has hardly any such byte.
+fn utf_16(text: &[u8]) -> Option<&'static Encoding> {
+    const LOOKED_AT: usize = 4096;
+    let text = &text[..text.len().min(LOOKED_AT) & !1];
+    let is_ascii = |byte: u8| matches!(byte, b' '..=b'~' | b'\t' | b'\r' | b'\n');
+    let count = |is: &dyn Fn(u8, u8) -> bool| text.chunks_exact(2).filter(|unit| is(unit[0], unit[1])).count();
+    let little = count(&|low, high| high == 0 && is_ascii(low));
+    let big = count(&|high, low| high == 0 && is_ascii(low));
+    let (most, least) = (little.max(big), little.min(big));
+    let is_text = text.len() >= 4 && most > 3 * least && most * 40 >= text.len();
+    let encoding = if little > big { UTF_16LE } else { UTF_16BE };
+    // A text in UTF-8 may have a zero, but not where its other characters make sense in UTF-16, too.
+    let (decoded, has_errors) = encoding.decode_without_bom_handling(text);
+    let is_control = |c: char| c.is_control() && !matches!(c, '\t' | '\r' | '\n');
+    let last_may_be_cut = decoded.trim_end_matches('\u{fffd}');
+    let is_clean = !has_errors || !last_may_be_cut.contains('\u{fffd}');
+    (is_text && is_clean && !last_may_be_cut.contains(is_control) && !is_mostly_utf_8(text, most)).then_some(encoding)
+}
+
+/// Whether a text is ASCII or UTF-8 with a few zeros in it. In UTF-16 every other byte of ASCII is zero.
+fn is_mostly_utf_8(text: &[u8], zeros: usize) -> bool {
+    let ascii = text.iter().filter(|byte| matches!(byte, b' '..=b'~' | b'\n')).count();
+    ascii * 10 >= text.len() * 7 || (std::str::from_utf8(text).is_ok() && zeros * 20 < text.len())
 }
 
 /// The encoding in which a text most likely is that is not UTF-8.
 pub(crate) fn guessed(text: &[u8], is_whole: bool) -> &'static Encoding {
-    // Text of mostly ASCII in UTF-16 has a zero in every other byte.
-    let zeros = |odd: usize| text.iter().skip(odd).step_by(2).filter(|byte| **byte == 0).count() * 3 > text.len();
-    match (zeros(1), zeros(0)) {
-        (true, _) => UTF_16LE,
-        (_, true) => UTF_16BE,
-        _ => {
-            let mut detector = chardetng::EncodingDetector::new(chardetng::Iso2022JpDetection::Deny);
-            detector.feed(text, is_whole);
-            detector.guess(None, chardetng::Utf8Detection::Deny)
-        }
-    }
+    utf_16(text).unwrap_or_else(|| {
+        let mut detector = chardetng::EncodingDetector::new(chardetng::Iso2022JpDetection::Deny);
+        detector.feed(text, is_whole);
+        detector.guess(None, chardetng::Utf8Detection::Deny)
+    })
 }
 
 /// The name of the encoding in which a text most likely is that is not UTF-8, if it is a text in it.

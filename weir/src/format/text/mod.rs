@@ -6,6 +6,7 @@
 
 mod blocks;
 mod charset;
+mod kinds;
 mod lines;
 mod members;
 mod stream;
@@ -32,14 +33,15 @@ use super::compression_of_name;
 use super::empty::{is_empty, no_content};
 use super::file_columns::{FileColumns, fill_default};
 use super::scan::{Pushed, Rows, Scan};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::place::{self, FoundFile};
 use crate::route::RejectedRoute;
 use crate::task::{ColumnFrom, Compression, IfEmpty};
 use crate::watch::ScanProgress;
 pub(crate) use blocks::RecordEnds;
 use blocks::{Block, Cursor, Text, TextPlace};
-pub(crate) use charset::{Charset, guessed, guessed_encoding};
+pub(crate) use charset::{Charset, UTF_32_HELP, guessed, guessed_encoding, is_utf_32};
+pub(crate) use kinds::check_text;
 use lines::{FileLines, last_rejected};
 pub(crate) use stream::{Fill, OpenText, TextStream};
 pub(crate) use unpack::{Codec, Decompressed};
@@ -277,55 +279,6 @@ fn texts_of(found: Vec<FoundFile>, declared: Option<Compression>) -> Result<Vec<
         }
     }
     Ok(texts)
-}
-
-/// Rejects a text that is clearly not UTF-8.
-pub(crate) fn check_text(head: &[u8], name: &str) -> Result<()> {
-    if let Some(utf_16) = charset::utf_16_of(head) {
-        let help = format!("specify `encoding: {utf_16}` next to its path");
-        return Err(Error::input(name, "is UTF-16, not UTF-8", help));
-    }
-    let packed: [(&[u8], &str, &str); 5] = [
-        (b"\x1f\x8b", "gzip", ".gz"),
-        (b"\x28\xb5\x2f\xfd", "zstd", ".zst"),
-        (b"1AY&SY", "bzip2", ".bz2"),
-        (b"\xfd7zXZ\0", "xz", ".xz"),
-        (b"PK\x03\x04", "zip", ".zip"),
-    ];
-    // A file of bzip2 has its level before the mark of its first block.
-    let begins = |magic: &[u8]| match head.strip_prefix(b"BZh") {
-        Some(rest) => rest.get(1..).is_some_and(|rest| rest.starts_with(magic)),
-        None => head.starts_with(magic),
-    };
-    match packed.iter().find(|(magic, ..)| begins(magic)) {
-        Some((_, "zip", _)) => Err(Error::input(
-            name,
-            "is a zip archive, as workbooks of Excel and OpenDocument are",
-            "specify `format: excel` next to the path if it is a workbook; `compression: zip`, or the suffix .zip in its name, if it \
-             is an archive of text files",
-        )),
-        Some((_, codec, extension)) => Err(Error::input(
-            name,
-            format!("is compressed with {codec}"),
-            format!("use the suffix {extension} in its name, or specify `compression: {codec}` next to the path"),
-        )),
-        None => check_kind(head, name),
-    }
-}
-
-/// Rejects a file that is no text at all.
-fn check_kind(head: &[u8], name: &str) -> Result<()> {
-    const UNPACK: &str = "unpack it, or compress it with gzip or Zstandard instead";
-    let kinds: [(&[u8], &str, &str); 4] = [
-        (b"7z\xbc\xaf\x27\x1c", "is a 7z archive", UNPACK),
-        (b"\xd0\xcf\x11\xe0", "is a workbook of Excel, or another document of Office", "specify `format: excel`"),
-        (b"PAR1", "is a Parquet file", "specify `format: parquet`"),
-        (b"%PDF-", "is a PDF document", "export its table as CSV"),
-    ];
-    match kinds.iter().find(|(magic, ..)| head.starts_with(magic)) {
-        Some((_, what, help)) => Err(Error::input(name, what, help)),
-        None => Ok(()),
-    }
 }
 
 /// The length of a byte order mark at the beginning of a file.
