@@ -3,8 +3,10 @@
 //! `columns` are the declared columns of a source, `names` matches them with a file's, `file_columns` are those that its
 //! records do not have, `value` converts texts to values of their types; `scan` presents rows to the query
 //! engine, `propose` finds the options that read what a source rejects. `csv`, `jsonl` and `fixed_width` are text formats, which share `text`;
-//! `excel` makes text of sheets; `parquet` is not text. `write` writes a file.
+//! `parquet` and `avro` are `typed` ones. `excel` makes text of sheets. `write` writes a file.
 
+#[cfg(feature = "avro")]
+pub(crate) mod avro;
 pub(crate) mod columns;
 pub(crate) mod csv;
 pub(crate) mod empty;
@@ -18,6 +20,7 @@ pub(crate) mod parquet;
 pub(crate) mod propose;
 pub(crate) mod scan;
 pub(crate) mod text;
+pub(crate) mod typed;
 pub(crate) mod value;
 pub(crate) mod write;
 
@@ -130,7 +133,7 @@ impl FileForm {
             && match self.format {
                 Format::Csv | Format::FixedWidth => self.csv.can_be_continued(),
                 Format::Jsonl => true,
-                Format::Json | Format::Parquet | Format::Excel => false,
+                Format::Json | Format::Parquet | Format::Avro | Format::Excel => false,
             }
     }
 
@@ -141,6 +144,10 @@ impl FileForm {
         }
         if self.format == Format::Parquet {
             return parquet::has_no_rows(file);
+        }
+        #[cfg(feature = "avro")]
+        if self.format == Format::Avro {
+            return avro::has_no_rows(file);
         }
         #[cfg(feature = "excel")]
         if self.format == Format::Excel {
@@ -204,6 +211,11 @@ pub(crate) fn open(
     let (declared, rejected, progress) = (declared.clone(), rejected.clone(), progress.clone());
     if form.format == Format::Parquet {
         let files = ParquetFiles::open(found, declared.clone(), form.if_empty)?;
+        return Ok(Arc::new(RowsTable::new(files, declared, rejected, progress)));
+    }
+    #[cfg(feature = "avro")]
+    if form.format == Format::Avro {
+        let files = avro::AvroFiles::open(found, declared.clone(), form.if_empty)?;
         return Ok(Arc::new(RowsTable::new(files, declared, rejected, progress)));
     }
     let texts = Texts { found, form, declared, rejected, progress };

@@ -106,6 +106,13 @@ impl Reading {
         self.ask(files, Some(sql), |found, declared| ParquetFiles::open(found, declared, if_empty))
     }
 
+    /// Reads one Avro file with these bytes, without a query.
+    #[cfg(all(test, feature = "avro"))]
+    pub(crate) fn read_avro(&self, file: &[u8]) -> Result<Outcome> {
+        let if_empty = self.options.if_empty;
+        self.ask(&[file], None, |found, declared| super::avro::AvroFiles::open(found, declared, if_empty))
+    }
+
     fn ask<T: Rows>(
         &self,
         files: &[&[u8]],

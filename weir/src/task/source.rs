@@ -314,6 +314,8 @@ pub enum Format {
     FixedWidth,
     /// Apache Parquet.
     Parquet,
+    /// Apache Avro; it can be read.
+    Avro,
     /// A sheet of a workbook, of Excel (`.xlsx`, `.xlsb`, `.xls`) or OpenDocument (`.ods`); it can be read. The number of a
     /// row takes the place of its line.
     Excel,
@@ -396,6 +398,7 @@ impl Format {
             Self::Json => "json",
             Self::FixedWidth => "fixed_width",
             Self::Parquet => "parquet",
+            Self::Avro => "avro",
             Self::Excel => "xlsx",
         }
     }

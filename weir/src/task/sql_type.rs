@@ -97,6 +97,9 @@ impl SqlType {
             DataType::Date32 | DataType::Date64 => Self::Date,
             DataType::Timestamp(_, Some(_)) => Self::TimestampTz,
             DataType::Timestamp(..) => Self::Timestamp,
+            DataType::Time32(_) | DataType::Time64(_) => Self::Time,
+            DataType::FixedSizeBinary(16) => Self::Uuid,
+            kind if kind.is_binary() => Self::Binary,
             kind if kind.is_nested() => Self::Json,
             _ => Self::String,
         }

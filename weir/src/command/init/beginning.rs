@@ -6,6 +6,8 @@ use std::path::Path;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
+#[cfg(feature = "avro")]
+use super::avro;
 use super::input::{Input, open, unreadable};
 use super::json;
 use super::sniff::{Dialect, Form};
@@ -25,6 +27,8 @@ pub(super) fn beginning(input: &Input) -> Result<Vec<u8>> {
         Form::Jsonl => Ok(lines(&text(file)?, ROWS, b"\n").to_vec()),
         Form::Json(path) => Ok(document(&json::records(file, Some(path))?.read(0, MAX_BYTES)?.0, path)),
         Form::Parquet => parquet(file),
+        #[cfg(feature = "avro")]
+        Form::Avro => avro::sample(file),
         // The whole: nothing here writes workbooks.
         Form::Excel(_) => std::fs::read(file).map_err(|error| unreadable(file, error)),
         Form::Other(what, _) => Err(Error::internal(format!("{what} has no sample"))),

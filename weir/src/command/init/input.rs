@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use indexmap::IndexSet;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
+#[cfg(feature = "avro")]
+use super::avro;
 use super::guess;
 use super::json;
 use super::sniff::{self, Dialect, Form, Table};
@@ -15,7 +17,7 @@ use crate::format::empty::is_blank;
 #[cfg(feature = "excel")]
 use crate::format::excel;
 use crate::format::text::{Codec, TextStream, check_text};
-use crate::place::found;
+use crate::place::{FoundFile, found};
 use crate::task::SqlType;
 
 /// Bytes of a file by which its form is recognised.
@@ -76,6 +78,8 @@ impl Input {
             Form::Jsonl => json::columns(&first, None)?,
             Form::Json(path) => json::columns(&first, Some(path))?,
             Form::Parquet => of_parquet(&first)?,
+            #[cfg(feature = "avro")]
+            Form::Avro => avro::columns(&first)?,
             Form::Excel(_) => {
                 let (table, columns) = of_workbook(&first, &mut notes)?;
                 form = Form::Excel(table);
@@ -110,6 +114,8 @@ impl Input {
             Form::Jsonl => "jsonl",
             Form::Json(_) => "json",
             Form::Parquet => "parquet",
+            #[cfg(feature = "avro")]
+            Form::Avro => "avro",
             Form::Excel(_) => "excel",
             Form::Other(..) => "",
         };
@@ -149,6 +155,8 @@ impl Input {
             Form::Jsonl => "jsonl",
             Form::Json(_) => "json",
             Form::Parquet => "parquet",
+            #[cfg(feature = "avro")]
+            Form::Avro => "avro",
             Form::Excel(_) => workbook_extension(&self.first),
             Form::Other(..) => "",
         }
@@ -196,9 +204,15 @@ fn head(file: &Path) -> Result<(Vec<u8>, bool)> {
 
 /// A file's text, from its beginning.
 pub(super) fn open(file: &Path) -> Result<TextStream> {
-    let name = file.display().to_string();
+    let found = found_file(file)?;
+    let codec = Codec::of(&found.name, None);
+    TextStream::open(&found, codec, None)
+}
+
+/// A file as a source finds it.
+pub(super) fn found_file(file: &Path) -> Result<FoundFile> {
     let path = std::path::absolute(file).map_err(|error| unreadable(file, error))?;
-    TextStream::open(&found(name.clone(), &path)?, Codec::of(&name, None), None)
+    found(file.display().to_string(), &path)
 }
 
 fn of_csv(dialect: &Dialect, notes: &mut Vec<String>) -> Vec<Found> {

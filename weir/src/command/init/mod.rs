@@ -3,6 +3,8 @@
 //! `input` finds the files and their columns, by `sniff` and `json`; `sample` reads them to the end, and `guess` has what
 //! their values tell; `files` are the files of the task, with the `beginning` of each input as its sample.
 
+#[cfg(feature = "avro")]
+mod avro;
 mod beginning;
 mod files;
 mod guess;

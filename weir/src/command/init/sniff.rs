@@ -17,6 +17,8 @@ pub(super) enum Form {
     /// JSON documents, and the path of their records.
     Json(RecordsPath),
     Parquet,
+    #[cfg(feature = "avro")]
+    Avro,
     /// A sheet of workbooks.
     Excel(Table),
     /// What no source reads: what it is, and what to do.
@@ -24,6 +26,9 @@ pub(super) enum Form {
 }
 
 const ZIP: Form = Form::Other("a zip archive, and no workbook", "unpack it, and name the files or their folder");
+#[cfg(feature = "avro")]
+const AVRO: Form = Form::Avro;
+#[cfg(not(feature = "avro"))]
 const AVRO: Form = Form::Other("an Avro file", "export it as Parquet, CSV or JSON Lines");
 
 /// The table of a workbook.

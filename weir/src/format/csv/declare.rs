@@ -173,7 +173,7 @@ pub(crate) fn check_keys(task: &Task, files: &FilesSpec) -> Result<(), TaskError
     let rows = &[Format::Csv, Format::Excel][..];
     let records = &[Format::Csv, Format::FixedWidth, Format::Excel][..];
     let text = &[Format::Csv, Format::Jsonl, Format::Json, Format::FixedWidth][..];
-    let named = &[Format::Csv, Format::Jsonl, Format::Json, Format::Parquet, Format::Excel][..];
+    let named = &[Format::Csv, Format::Jsonl, Format::Json, Format::Parquet, Format::Avro, Format::Excel][..];
     refuse(task, files.format, "short_lines", &files.short_lines, &[Format::FixedWidth])?;
     refuse(task, files.format, "sheet", &files.sheet, &[Format::Excel])?;
     refuse(task, files.format, "merged_cells", &files.merged_cells, &[Format::Excel])?;

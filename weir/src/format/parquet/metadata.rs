@@ -9,17 +9,15 @@ use parquet::basic::Type;
 use parquet::schema::types::SchemaDescriptor;
 
 use super::chunks::Chunks;
-use super::conversion::Conversion;
 use super::scan::{Cursor, ParquetScan};
-use crate::error::{Error, Result};
-use crate::format::columns::{Column, Declared, ReadColumns};
+use crate::error::Result;
+use crate::format::columns::{Declared, ReadColumns};
 use crate::format::empty::no_content;
-use crate::format::file_columns::FileColumns;
-use crate::format::jsonl;
 use crate::format::scan::{Pushed, Rows};
+use crate::format::typed::TypedColumns;
 use crate::place::{self, FoundFile};
 use crate::route::RejectedRoute;
-use crate::task::{IfEmpty, type_name};
+use crate::task::IfEmpty;
 use crate::watch::ScanProgress;
 
 /// The Parquet files of a source, with their metadata.
@@ -37,10 +35,7 @@ pub(crate) struct ParquetFile {
     /// Its location in the store, and its version when the run began.
     pub(crate) file: FoundFile,
     pub(crate) metadata: ArrowReaderMetadata,
-    /// For each declared column that the file has its index there, and its conversion.
-    pub(crate) columns: Vec<Option<(usize, Conversion)>>,
-    /// The values of the others.
-    pub(crate) file_columns: FileColumns,
+    pub(crate) columns: TypedColumns,
     pub(crate) groups: Vec<Group>,
 }
 
@@ -83,8 +78,7 @@ impl ParquetFile {
         let options = ArrowReaderOptions::new().with_schema(read_schema(plain.schema(), plain.parquet_schema()));
         let metadata = ArrowReaderMetadata::try_new(plain.metadata().clone(), options);
         let metadata = metadata.map_err(|error| chunks.failed(error))?;
-        let columns = match_columns(&file.name, metadata.schema(), declared)?;
-        let file_columns = FileColumns::of(&file, declared, |column| columns[column].is_some())?;
+        let columns = TypedColumns::of(&file, metadata.schema(), declared)?;
         let mut first_row = 0;
         let groups = metadata.metadata().row_groups().iter().map(|group| {
             let rows = group.num_rows().max(0) as u64;
@@ -93,7 +87,7 @@ impl ParquetFile {
             group
         });
         let groups = groups.collect();
-        Ok(Self { name: file.name.as_str().into(), file, metadata, columns, file_columns, groups })
+        Ok(Self { name: file.name.as_str().into(), file, metadata, columns, groups })
     }
 }
 
@@ -126,48 +120,6 @@ fn read_field(field: &FieldRef, leaves: &mut dyn Iterator<Item = Type>) -> Field
     Arc::new(Field::clone(field).with_data_type(kind))
 }
 
-fn match_columns(name: &str, schema: &SchemaRef, declared: &Declared) -> Result<Vec<Option<(usize, Conversion)>>> {
-    let names: Vec<_> = schema.fields().iter().map(|field| field.name().clone()).collect();
-    let targets = declared.names().match_with(name, &names)?;
-    let column = |(index, column): (usize, &Arc<Column>)| {
-        let Some(place) = targets.iter().position(|target| *target == Some(index)) else { return Ok(None) };
-        let kind = schema.field(place).data_type();
-        let conversion = Conversion::plan(kind, column).ok_or_else(|| {
-            let (here, there) = (type_name(&column.kind), type_name(kind));
-            let message = format!("column `{}` is {there} in the file, which cannot be read as {here}", column.header);
-            Error::input(name, message, other_type(kind, column))
-        })?;
-        Ok(Some((place, conversion)))
-    };
-    declared.columns.iter().enumerate().map(column).collect()
-}
-
-/// How a column that cannot be read as declared could be.
-fn other_type(file: &DataType, column: &Column) -> &'static str {
-    match (file, &column.kind) {
-        (DataType::Timestamp(_, None) | DataType::Date32, DataType::Timestamp(_, Some(_))) => {
-            "its times have no time zone: specify the one that they are in, such as `timezone: UTC`"
-        }
-        (kind, DataType::Timestamp(..)) if kind.is_numeric() => {
-            "if it counts from 1970-01-01, specify `format: epoch_seconds`, epoch_milliseconds or epoch_microseconds"
-        }
-        (kind, DataType::Boolean) if kind.is_integer() => "specify `true_values: [1]` and `false_values: [0]`",
-        (DataType::FixedSizeBinary(16), _) => "declare it as uuid or binary",
-        (DataType::Binary | DataType::FixedSizeBinary(_), _) => "declare it as binary",
-        (DataType::Time32(_) | DataType::Time64(_), _) => "declare it as time",
-        (DataType::Float64 | DataType::Float32 | DataType::Float16, DataType::Utf8View) => {
-            "declare it as double, and cast it in SQL"
-        }
-        (kind, _) if kind.is_nested() && jsonl::write::can_hold(kind) => {
-            "declare it as json: SQL then reads its text, with `->`, `->>` and `unnest(json_array_elements(...))`"
-        }
-        (kind, _) if kind.is_nested() => {
-            "write the file with texts as the keys of its maps, and declare the column as json"
-        }
-        _ => "declare another type for the column, or write the file with the declared one",
-    }
-}
-
 impl Rows for ParquetFiles {
     type Scan = ParquetScan;
 
@@ -189,9 +141,7 @@ impl Rows for ParquetFiles {
 
     fn can_reject(&self, column: usize) -> bool {
         let declared = &self.declared.columns[column];
-        let can_reject =
-            |file: &ParquetFile| file.columns[column].is_some_and(|(_, conversion)| conversion.can_reject(declared));
-        declared.has_checks() || self.files.iter().any(can_reject)
+        declared.has_checks() || self.files.iter().any(|file| file.columns.can_reject(column, declared))
     }
 
     fn scan(

@@ -1,10 +1,9 @@
 //! Parquet files: row groups, read in batches by any number of readers.
 //!
-//! `metadata` opens a file and checks its columns against the declared ones; `conversion` converts a file's type to
-//! the declared one; `scan` reads row groups; `raw` shows rejected rows as JSON.
+//! `metadata` opens a file and checks its columns against the declared ones; `scan` reads row groups; `raw` reads rejected
+//! rows again. The conversion of values is that of all `typed` formats.
 
 mod chunks;
-mod conversion;
 mod metadata;
 mod raw;
 mod scan;

@@ -3,8 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use datafusion::arrow::array::{Int64Array, RecordBatch};
-use datafusion::arrow::error::ArrowError;
+use datafusion::arrow::array::RecordBatch;
 use datafusion::error::Result as QueryResult;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
@@ -15,11 +14,9 @@ use super::raw;
 use crate::error::Result;
 use crate::format::columns::{Checked, ReadColumns};
 use crate::format::scan::Scan;
+use crate::format::typed::BATCH_ROWS;
 use crate::route::{FailedRecord, Findings, NulledValues, RejectedRecord, RejectedRoute, SAMPLES};
 use crate::watch::ScanProgress;
-
-/// Rows per batch.
-pub(crate) const BATCH_ROWS: usize = 8192;
 
 /// The position of the next row group.
 #[derive(Debug, Default)]
@@ -81,8 +78,7 @@ impl ParquetScan {
     fn open(&self, file: usize, index: usize) -> Result<Box<OpenGroup>> {
         let of = &self.files[file];
         let chunks = Chunks::new(of.file.open()?);
-        let roots = self.columns.declared().iter().map(|column| of.columns[*column].map(|(root, _)| root));
-        let roots: Vec<Option<usize>> = roots.collect();
+        let roots = of.columns.roots(&self.columns);
         let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(chunks.clone(), of.metadata.clone())
             .with_projection(ProjectionMask::roots(of.metadata.parquet_schema(), roots.iter().copied().flatten()))
             .with_row_groups(vec![index])
@@ -103,23 +99,9 @@ impl ParquetScan {
         let rows = open.reader.next().transpose().map_err(|error| open.chunks.failed(error))?;
         let short = || open.chunks.failed(format!("row group {} has fewer rows than its metadata", open.index));
         let rows = rows.filter(|rows| rows.num_rows() > 0).ok_or_else(short)?;
-        let first = (open.group.first_row + open.rows_read) as i64 + 1;
-        let lines = || Int64Array::from_iter_values(first..first + rows.num_rows() as i64);
-        let of = &self.files[open.file];
-        let columns = self.columns.declared().iter().zip(&open.places).zip(&self.columns.columns);
-        let typed = columns.map(|((declared, place), column)| match (place, of.columns[*declared]) {
-            (Some(place), Some((_, conversion))) => {
-                let values = rows.column(*place);
-                let typed = conversion.convert(values, column)?;
-                column.keep_unread(values, &typed, &self.rejected);
-                Ok(typed)
-            }
-            _ => {
-                let values = of.file_columns.values(*declared, rows.num_rows(), lines)?;
-                values.ok_or_else(|| ArrowError::SchemaError(format!("column `{}` has no values", column.name)))
-            }
-        });
-        let checked = self.columns.check(typed.collect::<Result<Vec<_>, _>>()?, rows.num_rows(), &[])?;
+        let before = open.group.first_row + open.rows_read;
+        let columns = &self.files[open.file].columns;
+        let checked = columns.check(&rows, &open.places, before, &self.columns, &self.rejected)?;
         let before = open.rows_read as usize;
         open.rows_read += rows.num_rows() as u64;
         let Checked { batch, rejected, nulled, failed } = checked;

@@ -66,9 +66,10 @@ fn is_packed_tar(name: &str) -> bool {
 /// Rejects a file that is no text at all.
 fn check_kind(head: &[u8], name: &str) -> Result<()> {
     const UNPACK: &str = "unpack it, or compress it with gzip or Zstandard instead";
-    let kinds: [(&[u8], &str, &str); 8] = [
+    let kinds: [(&[u8], &str, &str); 9] = [
         (b"7z\xbc\xaf\x27\x1c", "is a 7z archive", UNPACK),
         (b"PAR1", "is a Parquet file", "specify `format: parquet`"),
+        (b"Obj\x01", "is an Avro file", "specify `format: avro`"),
         (b"%PDF-", "is a PDF document", "export its table as CSV"),
         (b"\x04\x22\x4d\x18", "is compressed with lz4, which is not read", UNPACK),
         (b"\xff\x06\0\0sNaPpY", "is compressed with snappy, which is not read", UNPACK),

@@ -142,6 +142,11 @@ fn check_format(task: &Task, spec: &SourceSpec, files: &FilesSpec) -> Result<(),
             task.error(column, format!("column `{name}`: `position` is for CSV and Excel, whose columns have one"));
         return Err(error.with_help("remove it; `header` is the column's name in the files"));
     }
+    #[cfg(not(feature = "avro"))]
+    if files.format == Format::Avro {
+        let error = task.error(&files.path, "`format: avro`: this program was built without Avro");
+        return Err(error.with_help("build it with the feature `avro`, which is on by default"));
+    }
     fixed_width::check(task, spec, files.format)?;
     let nested = spec.columns.iter().find(|(_, column)| column.value.path.is_some());
     if let (Some((name, column)), false) = (nested, matches!(files.format, Format::Json | Format::Jsonl)) {
@@ -149,8 +154,8 @@ fn check_format(task: &Task, spec: &SourceSpec, files: &FilesSpec) -> Result<(),
         return Err(error.with_help("remove it; `header` is the column's name in the files"));
     }
     let (error, help) = match (files.format, &files.compression) {
-        (Format::Parquet, Some(chosen)) => {
-            (task.error(chosen, "a Parquet file specifies its own compression"), "remove `compression`")
+        (Format::Parquet | Format::Avro, Some(chosen)) => {
+            (task.error(chosen, "a Parquet or Avro file specifies its own compression"), "remove `compression`")
         }
         (Format::Excel, Some(chosen)) => (
             task.error(chosen, "a workbook is compressed already"),
