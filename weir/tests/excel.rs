@@ -9,22 +9,7 @@ use support::Project;
 
 /// A task that reads `in/*`.
 fn project(files: &str, more: &str, columns: &str) -> Project {
-    let project = Project::empty();
-    project.file(
-        "task.yaml",
-        format!(
-            "name: orders
-sources:
-  order:
-    files: {{path: 'in/*', format: excel{files}}}{more}
-    columns: {columns}
-sinks:
-  orders: {{from: order, mode: overwrite, publish: always, files: {{file: out/orders.csv, format: csv}}}}
-  bad: {{from: order.rejected, mode: overwrite, publish: always, files: {{file: out/bad.csv, format: csv}}}}
-"
-        ),
-    );
-    project
+    Project::reading(&format!("format: excel{files}"), more, columns)
 }
 
 /// Writes the cells of a sheet.
@@ -48,13 +33,9 @@ fn texts(sheet: &mut Worksheet, first: u32, rows: &[&[&str]]) {
     }
 }
 
-fn text(project: &Project, path: &str) -> String {
-    std::fs::read_to_string(project.path(path)).unwrap()
-}
-
 /// The rejected rows, without the path of the file.
 fn rejected(project: &Project) -> Vec<String> {
-    let text = text(project, "out/bad.csv");
+    let text = project.text("out/bad.csv");
     text.lines().skip(1).map(|line| line.split_once(".xlsx,").unwrap().1.to_owned()).collect()
 }
 
@@ -95,7 +76,7 @@ fn values_are_those_that_are_stored_and_rows_have_their_numbers() {
         "7,12.50,0.30000000000000004,2024-02-29,2024-02-29 08:30:15.500,08:30:00,true,\"two\nlines, \"\"quoted\"\"\"\n";
     let expected =
         format!("id,price,ratio,day,at,hour,ok,note\n{row}{row},,,,2024-02-29 00:00:00,,,\n,,,,,,,2024-02-29\n");
-    assert_eq!(text(&project, "out/orders.csv").replace('T', " "), expected);
+    assert_eq!(project.text("out/rows.csv").replace('T', " "), expected);
     assert_eq!(
         rejected(&project),
         [
@@ -123,7 +104,7 @@ fn the_date_system_of_1904_is_that_of_the_workbook() {
         support::zip::replaced(&book, "xl/workbook.xml", "<workbookPr ", "<workbookPr date1904=\"1\" "),
     );
     project.run(&[]).ended(0, "");
-    assert_eq!(text(&project, "out/orders.csv"), "day\n2024-01-02\n");
+    assert_eq!(project.text("out/rows.csv"), "day\n2024-01-02\n");
 }
 
 #[test]
@@ -160,7 +141,7 @@ fn errors_and_formulas_without_a_value_reject_their_row_and_empty_results_are_nu
     project.file("in/a.xlsx", blank);
     let ran = project.run(&[]);
     ran.ended(0, "excel_error_note");
-    assert_eq!(text(&project, "out/orders.csv"), "id,note,other\n3,#N/A,\n4,42,\n,,\n");
+    assert_eq!(project.text("out/rows.csv"), "id,note,other\n3,#N/A,\n4,42,\n,,\n");
     assert_eq!(
         rejected(&project),
         [
@@ -190,7 +171,7 @@ fn a_sheet_is_chosen_by_its_name_or_its_number() {
         project.task("sources:", "params: {which: {type: string, default: More}}\nsources:");
         write(&project);
         project.run(&[]).ended(0, "");
-        assert_eq!(text(&project, "out/orders.csv"), format!("id\n{id}\n"), "{sheet}");
+        assert_eq!(project.text("out/rows.csv"), format!("id\n{id}\n"), "{sheet}");
     }
     let none = project("", "", "{id: bigint}");
     write(&none);
@@ -232,7 +213,7 @@ fn the_only_sheet_with_content_is_read_and_the_header_may_be_in_any_row() {
     let fourth = project(", headers: loose, header: 4, skip_last: 1", "", columns);
     write(&fourth);
     fourth.run(&[]).ended(0, "");
-    assert_eq!(text(&fourth, "out/orders.csv"), "name,amount\na,1\nb,2\n");
+    assert_eq!(fourth.text("out/rows.csv"), "name,amount\na,1\nb,2\n");
     assert_eq!(rejected(&fourth), ["7,\",Name,Amount\",repeated_header"]);
 }
 
@@ -244,7 +225,7 @@ fn without_a_header_the_columns_are_those_of_the_sheet() {
     let project = project(", header: false, skip_lines: 1", "", declared);
     save(&project, "in/a.xlsx", &[("A", &|sheet| texts(sheet, 0, rows))]);
     project.run(&[]).ended(0, "");
-    assert_eq!(text(&project, "out/orders.csv"), "id,note,line,second\n1,x,2,\n2,,3,\n");
+    assert_eq!(project.text("out/rows.csv"), "id,note,line,second\n1,x,2,\n2,,3,\n");
     save(&project, "in/a.xlsx", &[("A", &|sheet| texts(sheet, 0, &[&["t"], &["1", "y"]]))]);
     project.run(&[]).ended(1, "its sheet `A` has nothing in column C");
     save(&project, "in/a.xlsx", &[("A", &|sheet| texts(sheet, 0, &[&["t"], &["1", "", "x", "y"]]))]);
@@ -256,7 +237,7 @@ fn columns_without_a_name_count_if_they_have_content() {
     let project = project("", "", "{id: bigint, note: string}");
     save(&project, "in/a.xlsx", &[("A", &|sheet| texts(sheet, 0, &[&["id", "", "note"], &["1", "", "x"]]))]);
     project.run(&[]).ended(0, "");
-    assert_eq!(text(&project, "out/orders.csv"), "id,note\n1,x\n");
+    assert_eq!(project.text("out/rows.csv"), "id,note\n1,x\n");
     save(&project, "in/a.xlsx", &[("A", &|sheet| texts(sheet, 0, &[&["id", "", "note"], &["1", "y", "x"]]))]);
     project.run(&[]).ended(1, "its header has a column without a name");
 }
@@ -275,7 +256,7 @@ fn numbers_have_no_decimal_point_of_a_language_and_texts_may_have_one() {
         })],
     );
     project.run(&[]).ended(0, "");
-    assert_eq!(text(&project, "out/orders.csv"), "id,amount\n1,1234.500\n2,1.234\n");
+    assert_eq!(project.text("out/rows.csv"), "id,amount\n1,1234.500\n2,1.234\n");
 }
 
 #[test]
@@ -304,7 +285,7 @@ fn a_file_is_read_once_and_copies_without_rows_are_none() {
     save(&project, "in/b.xlsx", &[("A", &|sheet| texts(sheet, 0, &[&["id"]]))]);
     std::fs::copy(project.path("in/b.xlsx"), project.path("in/c.xlsx")).unwrap();
     project.run(&[]).ended(0, "");
-    assert_eq!(text(&project, "out/orders.csv"), "id\n1\n");
+    assert_eq!(project.text("out/rows.csv"), "id\n1\n");
     project.run(&[]).ended(0, "skipped");
 }
 
@@ -332,7 +313,7 @@ fn kinds(path: &str) -> (String, Vec<String>) {
     let data = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/");
     std::fs::copy(format!("{data}{path}"), project.path("in/a.xlsx")).unwrap();
     project.run(&[]).ended(0, "");
-    (text(&project, "out/orders.csv"), rejected(&project))
+    (project.text("out/rows.csv"), rejected(&project))
 }
 
 #[test]
@@ -417,7 +398,7 @@ fn binary_workbooks_are_read_and_the_errors_of_their_formulas_reject_the_row() {
         ]),
     );
     project.run(&[]).ended(0, "");
-    assert_eq!(text(&project, "out/orders.csv"), "id,note\n2,\n");
+    assert_eq!(project.text("out/rows.csv"), "id,note\n2,\n");
     assert_eq!(rejected(&project), ["2,\"1,#ERROR\",excel_error_note", "4,\",#N/A\",excel_error_note"]);
 }
 
@@ -455,7 +436,7 @@ fn merged_cells_are_an_error_unless_the_task_says_which_of_them_have_the_value()
         let project = project(&format!(", {files}"), "", columns);
         write(&project);
         project.run(&[]).ended(0, "");
-        assert_eq!(text(&project, "out/orders.csv"), format!("region,id,note\n{rows}"));
+        assert_eq!(project.text("out/rows.csv"), format!("region,id,note\n{rows}"));
     }
     let refused = project(", header: 2, skip_last: 1", "", columns);
     write(&refused);
@@ -498,7 +479,7 @@ fn init_finds_the_table_of_a_workbook() {
     );
     let ran = project.weir(&["init", "book.xlsx"]);
     ran.ended(0, "book.xlsx: its sheet `Orders 2024` has the most rows; not read: `Cover`");
-    let task = text(&project, "book.yaml");
+    let task = project.text("book.yaml");
     for line in [
         "format: excel, sheet: \"Orders 2024\", header: 3}",
         "      order_no: {type: bigint, header: \"Order No\"}\n",

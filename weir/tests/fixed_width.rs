@@ -10,33 +10,14 @@ const COLUMNS: &str = "{id: {type: bigint, characters: 1-4}, name: {type: string
 
 /// A task that reads `in/*`.
 fn project(files: &str, more: &str, columns: &str) -> Project {
-    let project = Project::empty();
-    project.file(
-        "task.yaml",
-        format!(
-            "name: payments
-sources:
-  payment:
-    files: {{path: 'in/*', format: fixed_width{files}}}{more}
-    columns: {columns}
-sinks:
-  payments: {{from: payment, mode: overwrite, publish: always, files: {{file: out/payments.csv, format: csv}}}}
-  unreadable: {{from: payment.rejected, mode: overwrite, publish: always, files: {{file: out/unreadable.csv, format: csv}}}}
-"
-        ),
-    );
-    project
-}
-
-fn text(project: &Project, path: &str) -> String {
-    std::fs::read_to_string(project.path(path)).unwrap()
+    Project::reading(&format!("format: fixed_width{files}"), more, columns)
 }
 
 /// The rows that are read from a file.
 fn read(project: &Project, file: &[u8]) -> String {
     project.file("in/payments.txt", file);
     project.run(&[]).ended(0, "");
-    text(project, "out/payments.csv")
+    project.text("out/rows.csv")
 }
 
 #[test]
@@ -44,7 +25,7 @@ fn columns_are_the_characters_of_a_line_without_blanks_around_them() {
     let project = project("", "", COLUMNS);
     let rows = read(&project, "0001Zoë     20260105A\r\n   2Bob J.           \r\n\n0003        20260230A\n".as_bytes());
     assert_eq!(rows, "id,name,paid,code\n1,Zoë,2026-01-05,A\n2,Bob J.,,\n");
-    let unreadable = text(&project, "out/unreadable.csv");
+    let unreadable = project.text("out/bad.csv");
     assert!(unreadable.contains("payments.txt,4,0003        20260230A,invalid_paid"), "{unreadable}");
 }
 
@@ -55,7 +36,7 @@ fn short_lines_and_characters_of_no_column_are_rejected_and_the_errors_propose_h
     let ran = project.run(&[]);
     ran.ended(0, "`short_lines: fill`");
     ran.ended(0, "`unknown_columns: ignore`");
-    let unreadable = text(&project, "out/unreadable.csv");
+    let unreadable = project.text("out/bad.csv");
     assert!(unreadable.contains(",2,0002Bob     2026010,too_few_characters"), "{unreadable}");
     assert!(unreadable.contains(",3,0003Cyd     20260105A x,undeclared_characters"), "{unreadable}");
 
@@ -95,12 +76,12 @@ fn a_file_that_has_grown_is_read_from_its_former_end_on() {
 #[test]
 fn a_test_may_give_lines() {
     let project = project("", "", COLUMNS);
-    let task = text(&project, "task.yaml").replace("sinks:", "models: {paid: sql/paid.sql}\nsinks:");
-    project.file("task.yaml", task.replace("from: payment,", "from: paid,"));
-    project.file("sql/paid.sql", "select id, name from payment where paid is not null");
+    let task = project.text("task.yaml").replace("sinks:", "models: {paid: sql/paid.sql}\nsinks:");
+    project.file("task.yaml", task.replace("from: row,", "from: paid,"));
+    project.file("sql/paid.sql", "select id, name from row where paid is not null");
     project.file(
         "sql/paid.test.yaml",
-        "a_line:\n  given:\n    payment: |\n      0001Ann     20260105A\n      0002Bob             B\n  expect:\n    \
+        "a_line:\n  given:\n    row: |\n      0001Ann     20260105A\n      0002Bob             B\n  expect:\n    \
          paid: [{id: 1, name: Ann}]\n",
     );
     project.weir(&["test", "task.yaml"]).ended(0, "1 case, all ok");
@@ -119,7 +100,7 @@ fn characters_that_do_not_fit_are_errors_at_their_position() {
     wrong(", delimiter: ','", "{a: {type: string, characters: 1-8}}", "`delimiter` is not for files");
     wrong(", header: false", "{a: {type: string, characters: 1-8}}", "`header` is not for files");
     let csv = project("", "", "{a: {type: string, characters: 1-8}}");
-    let task = text(&csv, "task.yaml").replace("fixed_width", "csv");
+    let task = csv.text("task.yaml").replace("fixed_width", "csv");
     csv.file("task.yaml", task);
     csv.weir(&["validate", "task.yaml"]).ended(2, "`characters` is for columns of files with `format: fixed_width`");
 }

@@ -7,37 +7,13 @@ use support::Project;
 
 const COLUMNS: &str = "{id: bigint, name: {type: string, path: user.name}, tags: json}";
 
-/// A task that reads `in/*`.
-fn project(files: &str, more: &str, columns: &str) -> Project {
-    let project = Project::empty();
-    project.file(
-        "task.yaml",
-        format!(
-            "name: people
-sources:
-  person:
-    files: {{path: 'in/*', {files}}}{more}
-    columns: {columns}
-sinks:
-  people: {{from: person, mode: overwrite, publish: always, files: {{file: out/people.csv, format: csv}}}}
-  unreadable: {{from: person.rejected, mode: overwrite, publish: always, files: {{file: out/unreadable.csv, format: csv}}}}
-"
-        ),
-    );
-    project
-}
-
 fn ends(project: &Project, code: i32, said: &str) {
     project.run(&[]).ended(code, said);
 }
 
-fn text(project: &Project, path: &str) -> String {
-    std::fs::read_to_string(project.path(path)).unwrap()
-}
-
 #[test]
 fn an_array_on_many_lines_is_read_record_by_record() {
-    let project = project("format: json", "\n    unknown_columns: ignore", COLUMNS);
+    let project = Project::reading("format: json", "\n    unknown_columns: ignore", COLUMNS);
     project.file(
         "in/people.json",
         "[
@@ -48,8 +24,8 @@ fn an_array_on_many_lines_is_read_record_by_record() {
 ",
     );
     ends(&project, 0, "");
-    assert_eq!(text(&project, "out/people.csv"), "id,name,tags\n1,Ann,\"[\"\"a\"\",     \"\"b\"\"]\"\n3,,\n");
-    let unreadable = text(&project, "out/unreadable.csv");
+    assert_eq!(project.text("out/rows.csv"), "id,name,tags\n1,Ann,\"[\"\"a\"\",     \"\"b\"\"]\"\n3,,\n");
+    let unreadable = project.text("out/bad.csv");
     // The number of the record takes the place of its line.
     assert!(unreadable.contains("people.json,2,"), "{unreadable}");
     assert!(unreadable.contains("invalid_id"), "{unreadable}");
@@ -57,28 +33,29 @@ fn an_array_on_many_lines_is_read_record_by_record() {
 
 #[test]
 fn records_may_be_under_a_key_and_the_file_compressed_and_in_another_encoding() {
-    let project = project("format: json, records: result.rows, encoding: utf-16", "", "{id: bigint, name: string}");
+    let project =
+        Project::reading("format: json, records: result.rows, encoding: utf-16", "", "{id: bigint, name: string}");
     let json = "{\"total\": 2, \"result\": {\"page\": [1, {}], \"rows\": [{\"id\": 1, \"name\": \"é\"}, {\"id\": 2}]}, \"next\": null}";
     let bytes: Vec<u8> = "\u{feff}".encode_utf16().chain(json.encode_utf16()).flat_map(u16::to_le_bytes).collect();
     project.file("in/people.json.zst", zstd::encode_all(&bytes[..], 1).unwrap());
     ends(&project, 0, "");
-    assert_eq!(text(&project, "out/people.csv"), "id,name\n1,é\n2,\n");
+    assert_eq!(project.text("out/rows.csv"), "id,name\n1,é\n2,\n");
 }
 
 #[test]
 fn objects_one_after_the_other_are_read_and_truncated_files_are_an_error() {
-    let project = project("format: json", "", "{id: bigint, name: string}");
+    let project = Project::reading("format: json", "", "{id: bigint, name: string}");
     project.file("in/a.json", "{\"id\": 1,\n \"name\": \"Ann\"}\n{\"id\": 2,\n \"name\": \"Bob\"}\n");
     ends(&project, 0, "");
-    assert_eq!(text(&project, "out/people.csv"), "id,name\n1,Ann\n2,Bob\n");
+    assert_eq!(project.text("out/rows.csv"), "id,name\n1,Ann\n2,Bob\n");
     project.file("in/b.json", "[{\"id\": 3, \"name\": \"Cy\"}, {\"id\": 4");
     ends(&project, 1, "in/b.json: is truncated: it ends in or after record 2");
-    assert_eq!(text(&project, "out/people.csv"), "id,name\n1,Ann\n2,Bob\n");
+    assert_eq!(project.text("out/rows.csv"), "id,name\n1,Ann\n2,Bob\n");
 }
 
 #[test]
 fn an_array_given_as_lines_proposes_the_format() {
-    let project = project("format: jsonl", "", "{id: bigint}");
+    let project = Project::reading("format: jsonl", "", "{id: bigint}");
     project.file("in/a.json", "[{\"id\": 1}]");
     ends(&project, 1, "specify `format: json`");
     project.file("in/a.json", "{\n  \"id\": 1\n}\n");
@@ -92,19 +69,19 @@ fn an_array_in_an_object_proposes_where_its_records_are() {
         ("format: json", "specify `records: data.items` next to the path"),
         ("format: jsonl", "specify `format: json` and `records: data.items` next to the path"),
     ] {
-        let project = project(format, "", "{id: bigint}");
+        let project = Project::reading(format, "", "{id: bigint}");
         project.file("in/a.json", document);
         ends(&project, 1, said);
         let ran = project.run(&[]);
         assert!(ran.err.contains("if its records are the array at data.items"), "{}", ran.err);
     }
-    let nested = project("format: json, records: data", "", "{id: bigint}");
+    let nested = Project::reading("format: json, records: data", "", "{id: bigint}");
     nested.file("in/a.json", "{\"data\": [{\"rows\": [{\"id\": 1}]}]}");
     ends(&nested, 1, "no record has the key `id`");
-    let found = project("format: json, records: data.items", "", "{id: bigint}");
+    let found = Project::reading("format: json, records: data.items", "", "{id: bigint}");
     found.file("in/a.json", document);
     ends(&found, 0, "");
-    assert_eq!(text(&found, "out/people.csv"), "id\n1\n2\n");
+    assert_eq!(found.text("out/rows.csv"), "id\n1\n2\n");
 }
 
 #[test]
@@ -116,11 +93,11 @@ fn records_that_lack_a_key_are_counted() {
 {\"id\": \"x\"}
 {\"id\": 4}\n";
     let counts = |columns: &str| {
-        let project = project("format: jsonl", "\n    unknown_columns: ignore", columns);
+        let project = Project::reading("format: jsonl", "\n    unknown_columns: ignore", columns);
         project.file("in/a.jsonl", lines);
         let ran = project.run(&["--report", "report.json"]);
         ran.ended(0, "");
-        let report: serde_json::Value = serde_json::from_str(&text(&project, "report.json")).unwrap();
+        let report: serde_json::Value = serde_json::from_str(&project.text("report.json")).unwrap();
         let reasons = report["report"]["tables"][0]["reasons"].as_array().unwrap().clone();
         let of_keys = reasons.into_iter().filter(|reason| reason["effect"] == "no_key");
         let of_keys = of_keys.map(|reason| format!("{} {}", reason["name"].as_str().unwrap(), reason["rows"]));
@@ -137,23 +114,24 @@ fn records_that_lack_a_key_are_counted() {
 
 #[test]
 fn a_key_that_no_record_has_is_an_error_and_keys_may_be_compared_loosely() {
-    let strict = project("format: jsonl", "\n    unknown_columns: ignore", "{id: bigint, name: string}");
+    let strict = Project::reading("format: jsonl", "\n    unknown_columns: ignore", "{id: bigint, name: string}");
     strict.file("in/a.jsonl", "{\"ID\": 1, \"Name \": \"Ann\"}\n");
     ends(&strict, 1, "column `id`: no record has the key `id`");
     ends(&strict, 1, "if it is `ID`, declare id: {type: ..., header: \"ID\"}");
-    let dotted = project("format: jsonl", "\n    unknown_columns: ignore", "{name: {type: string, header: user.name}}");
+    let dotted =
+        Project::reading("format: jsonl", "\n    unknown_columns: ignore", "{name: {type: string, header: user.name}}");
     dotted.file("in/a.jsonl", "{\"user\": {\"name\": \"Ann\"}}\n");
     ends(&dotted, 1, "to take it from an object, declare name: {type: ..., path: user.name}");
-    let loose = project("format: jsonl, headers: loose", "", "{id: bigint, name: string}");
+    let loose = Project::reading("format: jsonl, headers: loose", "", "{id: bigint, name: string}");
     loose.file("in/a.jsonl", "{\"ID\": 1, \"Name \": \"Ann\"}\n");
     ends(&loose, 0, "");
-    assert_eq!(text(&loose, "out/people.csv"), "id,name\n1,Ann\n");
+    assert_eq!(loose.text("out/rows.csv"), "id,name\n1,Ann\n");
 }
 
 #[test]
 fn wrong_declarations_are_refused() {
     let of = |files: &str, columns: &str, said: &str| {
-        let project = project(files, "", columns);
+        let project = Project::reading(files, "", columns);
         project.file("in/a.json", "[]");
         ends(&project, 2, said);
     };
@@ -166,13 +144,13 @@ fn wrong_declarations_are_refused() {
 
 #[test]
 fn a_test_case_may_give_records_that_lack_a_key() {
-    let project = project("format: json", "", COLUMNS);
+    let project = Project::reading("format: json", "", COLUMNS);
     project.task("sources:", "models: {named: sql/named.sql}\nsources:");
-    project.task("from: person,", "from: named,");
-    project.file("sql/named.sql", "select id, coalesce(name, '?') as name from person");
+    project.task("from: row,", "from: named,");
+    project.file("sql/named.sql", "select id, coalesce(name, '?') as name from row");
     project.file(
         "sql/named.test.yaml",
-        "lacks_it: {given: {person: '[{\"id\": 1}, {\"id\": 2}]'}, expect: {named: [{id: 1, name: '?'}, {id: 2, name: '?'}]}}\n",
+        "lacks_it: {given: {row: '[{\"id\": 1}, {\"id\": 2}]'}, expect: {named: [{id: 1, name: '?'}, {id: 2, name: '?'}]}}\n",
     );
     project.weir(&["test", "task.yaml"]).ended(0, "1 case, all ok");
 }

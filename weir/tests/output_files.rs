@@ -34,10 +34,6 @@ fn run(project: &Project) -> Ran {
     project.weir(&["run", "--task-config", "task.yaml"])
 }
 
-fn text(project: &Project, path: &str) -> String {
-    fs::read_to_string(project.path(path)).unwrap()
-}
-
 /// The first example of the guide that has this text.
 fn example(with: &str) -> String {
     let guide = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/GUIDE.md")).unwrap();
@@ -48,7 +44,7 @@ fn example(with: &str) -> String {
 #[test]
 fn the_example_of_the_guide_writes_one_file() {
     let project = project("path: out, format: csv");
-    let task = text(&project, "task.yaml");
+    let task = project.text("task.yaml");
     let task = task.split("sinks:").next().unwrap();
     project.file(
         "task.yaml",
@@ -65,7 +61,7 @@ fn a_file_has_the_chosen_name_and_the_order_of_the_model() {
     project.file("in/a.csv", format!("item,amount\n{rows}"));
     project.file("in/b.csv", "item,amount\nlast,50000\n");
     run(&project).ended(0, "out/stock.csv");
-    let text = text(&project, "out/stock.csv");
+    let text = project.text("out/stock.csv");
     let amounts = text.lines().skip(1).map(|line| line.rsplit(',').next().unwrap().parse::<u32>().unwrap());
     assert!(amounts.eq(0..=50_000));
     let mut left = project.left("out");
@@ -89,7 +85,7 @@ fn a_file_is_compressed_as_its_name_tells() {
 fn every_format_can_be_one_file() {
     let jsonl = project("file: out/stock.jsonl, format: jsonl");
     run(&jsonl).ended(0, "done");
-    assert_eq!(text(&jsonl, "out/stock.jsonl"), "{\"item\":\"bolt\",\"amount\":5}\n{\"item\":\"nut\",\"amount\":7}\n");
+    assert_eq!(jsonl.text("out/stock.jsonl"), "{\"item\":\"bolt\",\"amount\":5}\n{\"item\":\"nut\",\"amount\":7}\n");
     let parquet = project("file: out/stock.parquet, format: parquet");
     run(&parquet).ended(0, "done");
     assert!(fs::read(parquet.path("out/stock.parquet")).unwrap().ends_with(b"PAR1"));
@@ -101,7 +97,7 @@ fn a_file_without_rows_tells_its_columns() {
     project.task("sinks:", "quality: {stock: {gate: {min_rows: 0}}}\nsinks:");
     project.file("in/a.csv", "item,amount\n");
     run(&project).ended(0, "done");
-    assert_eq!(text(&project, "out/stock.csv"), "item,amount\n");
+    assert_eq!(project.text("out/stock.csv"), "item,amount\n");
 }
 
 #[test]
@@ -110,7 +106,7 @@ fn a_file_that_was_taken_away_is_written_again() {
     run(&project).ended(0, "done");
     fs::remove_file(project.path("out/stock.csv")).unwrap();
     run(&project).ended(0, "done");
-    assert_eq!(text(&project, "out/stock.csv"), "item,amount\nbolt,5\nnut,7\n");
+    assert_eq!(project.text("out/stock.csv"), "item,amount\nbolt,5\nnut,7\n");
 }
 
 #[test]
@@ -121,10 +117,10 @@ fn a_file_that_somebody_has_changed_is_replaced_only_if_the_task_adopts_it() {
     let refused = run(&project);
     refused.ended(1, "it has changed since run");
     refused.ended(1, "`adopt: true`");
-    assert_eq!(text(&project, "out/stock.csv"), "item,amount\nmine,1\n");
+    assert_eq!(project.text("out/stock.csv"), "item,amount\nmine,1\n");
     project.task("mode: overwrite,", "mode: overwrite, adopt: true,");
     run(&project).ended(0, "done");
-    assert_eq!(text(&project, "out/stock.csv"), "item,amount\nbolt,5\nnut,7\n");
+    assert_eq!(project.text("out/stock.csv"), "item,amount\nbolt,5\nnut,7\n");
 }
 
 #[test]
@@ -139,7 +135,7 @@ fn a_file_keeps_its_rights_and_a_link_to_it_stays() {
     project.file("in/a.csv", "item,amount\nscrew,1\n");
     run(&project).ended(0, "done");
     assert!(project.path("out/link.csv").is_symlink());
-    assert_eq!(text(&project, "out/stock.csv"), "item,amount\nscrew,1\n");
+    assert_eq!(project.text("out/stock.csv"), "item,amount\nscrew,1\n");
 }
 
 #[test]
@@ -147,7 +143,7 @@ fn several_files_can_lie_in_one_folder_and_not_in_that_of_a_sink() {
     let project = project("file: out/stock.csv, format: csv");
     project.task("sinks:", "sinks:\n  all: {from: delivery, mode: overwrite, files: {file: out/all.csv, format: csv}}");
     run(&project).ended(0, "done");
-    assert_eq!(text(&project, "out/all.csv"), "item,amount\nnut,7\nbolt,5\n");
+    assert_eq!(project.text("out/all.csv"), "item,amount\nnut,7\nbolt,5\n");
     project.task("file: out/all.csv", "path: out");
     run(&project).ended(2, "share the file or its folder out/stock.csv");
 }
@@ -225,7 +221,7 @@ fn partitions_are_folders_named_by_values_and_replaced_one_by_one() {
         run(&project).ended(0, "done");
         assert_eq!(files(&project), ["day=2024-01-01/shop=a%2Fb amount 7", first[1], "day=2024-01-03/shop=x amount 9"]);
     }
-    let manifest: serde_json::Value = serde_json::from_str(&text(&project, "out/_SUCCESS")).unwrap();
+    let manifest: serde_json::Value = serde_json::from_str(&project.text("out/_SUCCESS")).unwrap();
     assert_eq!((manifest["rows"].as_u64(), manifest["mode"].as_str()), (Some(3), Some("replace")));
     // No rows: nothing is replaced.
     project.file("in/a.csv", "day,shop,amount\n");

@@ -110,7 +110,17 @@ impl Reading {
     #[cfg(all(test, feature = "avro"))]
     pub(crate) fn read_avro(&self, file: &[u8]) -> Result<Outcome> {
         let if_empty = self.options.if_empty;
-        self.ask(&[file], None, |found, declared| super::avro::AvroFiles::open(found, declared, if_empty))
+        self.open_and_read(&[file], |found, declared| super::avro::AvroFiles::open(found, declared, if_empty))
+    }
+
+    /// Reads files that are opened so, without a query.
+    #[cfg(feature = "avro")]
+    pub(crate) fn open_and_read<T: Rows>(
+        &self,
+        files: &[&[u8]],
+        open: impl FnOnce(Vec<FoundFile>, Arc<Declared>) -> Result<T>,
+    ) -> Result<Outcome> {
+        self.ask(files, None, open)
     }
 
     fn ask<T: Rows>(

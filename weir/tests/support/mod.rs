@@ -56,6 +56,27 @@ impl Project {
         Self { folder: tempfile::tempdir().unwrap() }
     }
 
+    /// A folder with a task that reads `in/*`, by these keys of `files` and of the source, to `out/rows.csv` and
+    /// `out/bad.csv`.
+    pub(crate) fn reading(files: &str, more: &str, columns: &str) -> Self {
+        let project = Self::empty();
+        project.file(
+            "task.yaml",
+            format!(
+                "name: rows
+sources:
+  row:
+    files: {{path: 'in/*', {files}}}{more}
+    columns: {columns}
+sinks:
+  rows: {{from: row, mode: overwrite, publish: always, files: {{file: out/rows.csv, format: csv}}}}
+  bad: {{from: row.rejected, mode: overwrite, publish: always, files: {{file: out/bad.csv, format: csv}}}}
+"
+            ),
+        );
+        project
+    }
+
     /// A folder with [`TASK`], its model and three people, one of them too young.
     pub(crate) fn people() -> Self {
         let project = Self::empty();
@@ -73,6 +94,10 @@ impl Project {
         let path = self.path(path);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, content).unwrap();
+    }
+
+    pub(crate) fn text(&self, path: &str) -> String {
+        std::fs::read_to_string(self.path(path)).unwrap()
     }
 
     /// Changes the task file.

@@ -14,11 +14,10 @@ use std::sync::Arc;
 use datafusion::common::stats::Precision;
 
 use super::columns::{Declared, ReadColumns};
-use super::empty::no_content;
 use super::scan::{Pushed, Rows};
-use super::typed::TypedColumns;
+use super::typed::{TypedColumns, open_files};
 use crate::error::Result;
-use crate::place::{self, FoundFile};
+use crate::place::FoundFile;
 use crate::route::RejectedRoute;
 use crate::task::IfEmpty;
 use crate::watch::ScanProgress;
@@ -47,11 +46,8 @@ struct AvroFile {
 impl AvroFiles {
     /// Reads the header of every file. Of the rows only the first ones are read, to estimate how many there are.
     pub(crate) fn open(found: Vec<FoundFile>, declared: Arc<Declared>, if_empty: Option<IfEmpty>) -> Result<Self> {
-        let opened = place::map(&found, |file| match file.size() {
-            0 => no_content(&file.name, IfEmpty::Fail, if_empty).map(|()| None),
-            _ => AvroFile::open(file.clone(), &declared).map(Some),
-        });
-        Ok(Self { declared, files: opened?.into_iter().flatten().collect() })
+        let files = open_files(&found, if_empty, |file| AvroFile::open(file.clone(), &declared))?;
+        Ok(Self { declared, files })
     }
 }
 

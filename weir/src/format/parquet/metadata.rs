@@ -12,10 +12,9 @@ use super::chunks::Chunks;
 use super::scan::{Cursor, ParquetScan};
 use crate::error::Result;
 use crate::format::columns::{Declared, ReadColumns};
-use crate::format::empty::no_content;
 use crate::format::scan::{Pushed, Rows};
-use crate::format::typed::TypedColumns;
-use crate::place::{self, FoundFile};
+use crate::format::typed::{TypedColumns, open_files};
+use crate::place::FoundFile;
 use crate::route::RejectedRoute;
 use crate::task::IfEmpty;
 use crate::watch::ScanProgress;
@@ -52,11 +51,8 @@ pub(crate) struct Group {
 impl ParquetFiles {
     /// Reads the metadata of every file. No row is read.
     pub(crate) fn open(found: Vec<FoundFile>, declared: Arc<Declared>, if_empty: Option<IfEmpty>) -> Result<Self> {
-        let opened = place::map(&found, |file| match file.size() {
-            0 => no_content(&file.name, IfEmpty::Fail, if_empty).map(|()| None),
-            _ => ParquetFile::open(file.clone(), &declared).map(Some),
-        });
-        Ok(Self { declared, files: opened?.into_iter().flatten().collect() })
+        let files = open_files(&found, if_empty, |file| ParquetFile::open(file.clone(), &declared))?;
+        Ok(Self { declared, files })
     }
 }
 

@@ -13,17 +13,31 @@ use datafusion::arrow::datatypes::{DataType, Schema};
 use datafusion::arrow::error::ArrowError;
 
 use super::columns::{Checked, Column, Declared, ReadColumns};
+use super::empty::no_content;
 use super::file_columns::FileColumns;
 use super::jsonl;
 use crate::error::{Error, Result};
-use crate::place::FoundFile;
+use crate::place::{self, FoundFile};
 use crate::route::RejectedRoute;
-use crate::task::type_name;
+use crate::task::{IfEmpty, type_name};
 use conversion::Conversion;
 pub(crate) use raw::json_rows;
 
 /// Rows per batch.
 pub(crate) const BATCH_ROWS: usize = 8192;
+
+/// Opens files, without those that have no content.
+pub(crate) fn open_files<F: Send>(
+    found: &[FoundFile],
+    if_empty: Option<IfEmpty>,
+    open: impl Fn(&FoundFile) -> Result<F> + Sync,
+) -> Result<Arc<[F]>> {
+    let opened = place::map(found, |file| match file.size() {
+        0 => no_content(&file.name, IfEmpty::Fail, if_empty).map(|()| None),
+        _ => open(file).map(Some),
+    });
+    Ok(opened?.into_iter().flatten().collect())
+}
 
 /// The columns of a file.
 #[derive(Debug)]
