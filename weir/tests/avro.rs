@@ -51,7 +51,7 @@ sinks: {{o: {{from: o, mode: overwrite, files: {{path: out, format: csv}}}}}}
     project.file("task.yaml", task("csv"));
     project.run(&[]).ended(1, "is an Avro file\nhelp: specify `format: avro`");
     project.file("task.yaml", task("avro, compression: gzip"));
-    project.run(&[]).ended(2, "a Parquet or Avro file specifies its own compression");
+    project.run(&[]).ended(2, "Parquet and Avro files specify their own compression");
     project.file("task.yaml", task("avro"));
     project.run(&[]).ended(0, "");
     project.file("o.avro", "id\n1\n");

@@ -163,7 +163,7 @@ fn inconsistent_checks_and_files_are_errors_at_their_position() {
     wrong(
         "format: csv}\n    columns: {name: s",
         parquet,
-        "task.yaml:7:61: a Parquet file specifies its own compression",
+        "task.yaml:7:61: Parquet and Avro files specify their own compression",
     );
 }
 

@@ -155,7 +155,7 @@ fn check_format(task: &Task, spec: &SourceSpec, files: &FilesSpec) -> Result<(),
     }
     let (error, help) = match (files.format, &files.compression) {
         (Format::Parquet | Format::Avro, Some(chosen)) => {
-            (task.error(chosen, "a Parquet or Avro file specifies its own compression"), "remove `compression`")
+            (task.error(chosen, "Parquet and Avro files specify their own compression"), "remove `compression`")
         }
         (Format::Excel, Some(chosen)) => (
             task.error(chosen, "a workbook is compressed already"),
