@@ -379,7 +379,7 @@ fn a_file_that_is_no_text_is_named_as_what_it_is() {
     for (content, said) in [
         (&b"BZh91AY&SY\x00\xff"[..], "in/a.csv: is compressed with bzip2"),
         (b"\xfd7zXZ\0\0\xff", "in/a.csv: is compressed with xz"),
-        (b"PK\x03\x04\xff\n", "in/a.csv: is a zip archive, as Excel workbooks are"),
+        (b"PK\x03\x04\xff\n", "in/a.csv: is a zip archive, as workbooks of Excel and OpenDocument are"),
         (b"PAR1\xff\n", "in/a.csv: is a Parquet file"),
         (b"\xff\xfea\0", "in/a.csv: is UTF-16, not UTF-8"),
     ] {
