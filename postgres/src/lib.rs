@@ -11,7 +11,7 @@
 //! ```
 //!
 //! Connecting: `options` reads a connection string (`text` parses it, `given` resolves option names and environment
-//! variables), `connect` opens a session with `tls` and `passwords`, and `failure` and `statement` describe errors of
+//! variables), `table_url` splits the URL of a table, `connect` opens a session with `tls` and `passwords`, and `failure` and `statement` describe errors of
 //! connecting and of statements. Loading: `load`. Tests: `testing`.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
@@ -26,6 +26,7 @@ mod options;
 mod passwords;
 pub mod sql;
 mod statement;
+mod table_url;
 mod text;
 mod tls;
 mod verifier;
@@ -33,4 +34,5 @@ mod verifier;
 pub use database::Database;
 pub use error::{Error, Reason, Refusal, Result};
 pub use statement::ServerError;
+pub use table_url::TableUrl;
 pub use tokio_postgres;

@@ -139,7 +139,7 @@ fn hosts_and_ports(servers: &str) -> Result<(String, String)> {
 }
 
 /// Decodes percent-encoding. A `+` is kept, as in libpq.
-fn decoded(text: &str) -> Result<String> {
+pub(crate) fn decoded(text: &str) -> Result<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let [first, tail @ ..] = rest {

@@ -258,7 +258,7 @@ fn the_files_of_a_folder_are_one_table_and_several_files_one_task() {
     project.file("orders/2.csv", "id,amount\n2,1.5\n");
     project.file("orders/README", "no data");
     project.file("people.csv", "id,name\n1,Ann\n");
-    project.weir(&["init", "orders", "people.csv"]).ended(2, "a task of several files needs a name");
+    project.weir(&["init", "orders", "people.csv"]).ended(2, "a task of several tables needs a name");
     project.weir(&["init", "orders", "people.csv", "--name", "shop"]).ended(0, "--param orders_input=");
     let task = read(&project, "shop.yaml");
     assert!(task.contains("      amount: double\n"), "{task}");

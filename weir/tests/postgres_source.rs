@@ -414,7 +414,8 @@ fn a_wrong_source_is_reported_with_a_remedy() {
     };
     refused("connection: shop", "connection: shpo", 2, &["unknown connection `shpo`", "did you mean `shop`?"]);
     refused("table: item", "table: itme", 1, &["shop: itme", "no such table or view in owner@127.0.0.1"]);
-    refused("table: item", "table: other.item", 1, &["no such table or view"]);
+    refused("table: item", "table: itme", 1, &["is it `public.item`? there are: public.item"]);
+    refused("table: item", "table: other.item", 1, &["no such table or view", "is it `public.item`?"]);
     refused("name: string", "name: {type: string, header: nmae}", 1, &["column `nmae` is missing", "is it `name`?"]);
     let place = "    postgres: {connection: shop, table: item}\n";
     refused(place, "", 2, &["source `item` must have exactly one origin"]);

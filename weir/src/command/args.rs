@@ -115,14 +115,15 @@ pub(super) struct RecoverArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct InitArgs {
-    /// The files: CSV, JSON Lines or Parquet. Each is a table of the task; a folder is one table of all its files. Their
-    /// rows determine the types of the columns.
-    #[arg(value_name = "FILE", required = true)]
-    pub(super) files: Vec<PathBuf>,
+    /// Files (CSV, JSON Lines, Parquet, …), and tables of databases. A file is a table of the task, whose rows determine
+    /// the types of its columns; a folder is one table of all its files. A table is named by a connection of weir.yaml, as
+    /// CONNECTION:SCHEMA.TABLE, or by its URL, postgres://USER@HOST/DATABASE/SCHEMA.TABLE.
+    #[arg(value_name = "INPUT", required = true)]
+    pub(super) inputs: Vec<PathBuf>,
     /// The folder of the task.
     #[arg(long, value_name = "DIR", default_value = ".")]
     pub(super) folder: PathBuf,
-    /// The task's name [default: the file's name, if there is one file].
+    /// The task's name [default: that of the file or table, if there is one].
     #[arg(long, value_name = "NAME")]
     pub(super) name: Option<String>,
     #[command(flatten)]

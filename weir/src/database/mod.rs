@@ -1,10 +1,12 @@
 //! Databases: the connections of `weir.yaml`, and what sources and sinks of one kind of server share.
 
 pub(crate) mod postgres;
+mod server;
 mod sessions;
 
 use std::time::Duration;
 
+pub(crate) use server::{Server, TableUrl};
 pub(crate) use sessions::{Session, Sessions};
 
 use crate::error::{Error, Result};

@@ -15,7 +15,7 @@ use crate::error::Result;
 use crate::error::{Place, SourceText, TaskError};
 
 /// The name of the file, in the folder of the task files that share it.
-const FILE: &str = "weir.yaml";
+pub(crate) const PROJECT_FILE: &str = "weir.yaml";
 
 /// The file `weir.yaml`, shared by the task files in its folder.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -69,8 +69,8 @@ pub struct Project {
 
 impl Project {
     /// Reads `weir.yaml` in a task's folder, if it exists.
-    pub(super) fn load(folder: &Path) -> Result<Self> {
-        let path = folder.join(FILE);
+    pub(crate) fn load(folder: &Path) -> Result<Self> {
+        let path = folder.join(PROJECT_FILE);
         if !path.exists() {
             return Ok(Self::default());
         }
@@ -89,6 +89,11 @@ impl Project {
     /// How long what earlier runs have left stays.
     pub fn retention(&self) -> RetentionSpec {
         self.spec.retention
+    }
+
+    /// Whether there is a file.
+    pub(crate) fn exists(&self) -> bool {
+        self.source.is_some()
     }
 
     /// The names of the connections, in file order.

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::beginning::beginning;
+use super::database::{Connections, DatabaseTable};
 use super::sample::{Column, Sample};
 use crate::error::{Error, Result};
 use crate::task::SqlType;
@@ -15,12 +16,19 @@ pub(super) struct Project<'a> {
     pub(super) program: &'a str,
     pub(super) name: &'a str,
     pub(super) tables: &'a [Table],
+    pub(super) connections: &'a Connections,
 }
 
 /// A table of the task: a source, a model and the sinks of its rows.
 pub(super) struct Table {
     pub(super) name: String,
-    pub(super) sample: Sample,
+    pub(super) origin: Origin,
+}
+
+/// Where its rows are.
+pub(super) enum Origin {
+    Files(Sample),
+    Database(DatabaseTable),
 }
 
 impl Project<'_> {
@@ -30,8 +38,11 @@ impl Project<'_> {
         for table in self.tables {
             files.push((format!("sql/{}.sql", table.name), table.model().into_bytes()));
             files.push((format!("sql/{}.test.yaml", table.name), table.cases(self.program).into_bytes()));
-            files.push((table.sample_path(), beginning(&table.sample.input)?));
+            if let Origin::Files(sample) = &table.origin {
+                files.push((table.sample_path(sample), beginning(&sample.input)?));
+            }
         }
+        files.extend(self.connections.file());
         Ok(files)
     }
 
@@ -39,29 +50,44 @@ impl Project<'_> {
     pub(super) fn next_steps(&self, folder: &Path, files: &[(String, Vec<u8>)]) -> Result<String> {
         let Self { program, name, .. } = self;
         let mut inputs = String::new();
+        let (mut samples, mut databases) = (0, vec![]);
         for table in self.tables {
-            let given = &table.sample.input.given;
-            let given = std::path::absolute(given)
-                .map_err(|error| Error::usage(format!("{}: {error}", given.display()), "check the path"))?;
-            inputs.push_str(&format!(" --param {}={}", self.input(table), shell(&given)));
+            match &table.origin {
+                Origin::Files(sample) => {
+                    let given = &sample.input.given;
+                    let given = std::path::absolute(given)
+                        .map_err(|error| Error::usage(format!("{}: {error}", given.display()), "check the path"))?;
+                    inputs.push_str(&format!(" --param {}={}", self.input(table), shell(&given)));
+                    samples += 1;
+                }
+                Origin::Database(table) => databases.push(table.shown()),
+            }
         }
         let cd = if folder == Path::new(".") { String::new() } else { format!("  cd {}\n", shell(folder)) };
         let (last, others) = files.split_last().map_or(("", vec![]), |((last, _), others)| {
             (last.as_str(), others.iter().map(|(path, _)| path.as_str()).collect::<Vec<_>>())
         });
-        let notes = self.tables.iter().flat_map(|table| {
-            table.sample.notes().into_iter().map(|note| format!("{}: {note}\n", table.sample.input.first.display()))
-        });
+        let notes = self
+            .tables
+            .iter()
+            .flat_map(|table| table.notes().into_iter().map(|note| format!("{}: {note}\n", table.shown())));
         let notes: String = notes.collect();
         let notes = if notes.is_empty() { notes } else { format!("{notes}\n") };
-        let whole = if self.tables.len() > 1 { "all of the files" } else { "the whole file" };
+        let whole = if samples > 1 { "all of the files" } else { "the whole file" };
+        let (lines, exports) = self.connections.steps();
+        let run = match (samples, databases.join(" and ")) {
+            (0, databases) => format!("# run it on {databases}\n\n"),
+            (_, databases) => {
+                let and = if databases.is_empty() { databases } else { format!(" and on {databases}") };
+                format!("# run it on the sample{and}; then on {whole}:\n  {program} run {name}.yaml{inputs}\n\n")
+            }
+        };
         Ok(format!(
-            "wrote {} and {last}\n\n{notes}\
-             next:\n{cd}\
+            "wrote {} and {last}\n\n{notes}{lines}\
+             next:\n{cd}{exports}\
              \x20 {program} validate {name}.yaml   # check the task\n\
              \x20 {program} test {name}.yaml       # run the test cases of the SQL\n\
-             \x20 {program} run {name}.yaml        # run it on the sample; then on {whole}:\n\
-             \x20 {program} run {name}.yaml{inputs}\n\n\
+             \x20 {program} run {name}.yaml        {run}\
              then write quality rules in {name}.yaml, and transformations in {}",
             others.join(", "),
             self.tables.iter().map(|table| format!("sql/{}.sql", table.name)).collect::<Vec<_>>().join(" and "),
@@ -74,17 +100,17 @@ impl Project<'_> {
     }
 
     fn task(&self) -> String {
-        let Self { program, name, tables } = self;
+        let Self { program, name, tables, .. } = self;
         let all = |part: &dyn Fn(&Table) -> String| tables.iter().map(part).collect::<Vec<_>>();
-        let given =
-            all(&|table| table.sample.input.given.file_name().unwrap_or_default().to_string_lossy().into_owned());
+        let of_files = tables.iter().find(|table| matches!(table.origin, Origin::Files(_)));
+        let has_tables = tables.iter().any(|table| matches!(table.origin, Origin::Database(_)));
         format!(
-            r#"# Each source `raw_…` has the rows of the files; the model sql/….sql transforms them. Each row is accepted or rejected,
+            r#"# Each source `raw_…` has the rows of the {inputs}; the model sql/….sql transforms them. Each row is accepted or rejected,
 # and each route has a sink. `{program} schema --markdown` lists all keys of this file.
 name: {name}
 description: {description}
 
-params:                               # another value: --param {first}=FILE
+params:                               # another value: --param {first}
 {params}  output: {{type: string, default: out, description: The output folder.}}
 
 sources:
@@ -95,8 +121,13 @@ quality:
 {quality}
 sinks:                                # published atomically: all folders or none
 {sinks}"#,
-            description = yaml(&format!("Sort the rows of {}.", given.join(" and "))),
-            first = self.tables.first().map_or("input".to_owned(), |table| self.input(table)),
+            description = yaml(&format!("Sort the rows of {}.", all(&Table::given).join(" and "))),
+            inputs = match (of_files, has_tables) {
+                (Some(_), false) => "files",
+                (None, _) => "tables",
+                (Some(_), true) => "files and tables",
+            },
+            first = of_files.map_or("output=DIR".to_owned(), |table| format!("{}=FILE", self.input(table))),
             params = all(&|table| self.param(table)).concat(),
             sources = all(&|table| self.source(table)).concat(),
             models = all(&|table| format!("  {0}: sql/{0}.sql\n", table.name)).concat(),
@@ -106,42 +137,82 @@ sinks:                                # published atomically: all folders or non
     }
 
     fn param(&self, table: &Table) -> String {
+        let Origin::Files(sample) = &table.origin else { return String::new() };
         let input = self.input(table);
-        let path = table.sample_input();
-        let what = if table.sample.input.within.is_empty() { "file" } else { "folder" };
+        let path = table.sample_input(sample);
+        let what = if sample.input.within.is_empty() { "file" } else { "folder" };
         let description = format!("The {what}; in this task relative to its file.");
         format!("  {input}: {{type: string, default: {path}, description: {}}}\n", yaml(&description))
     }
 
     fn source(&self, table: &Table) -> String {
-        let Table { name, sample } = table;
-        let by = match sample.dialect() {
-            Some(dialect) if dialect.header.is_none() => "by position: the file has no header line",
-            _ => "matched by name",
+        let (origin, by) = match &table.origin {
+            Origin::Files(sample) => {
+                let by = match sample.dialect() {
+                    Some(dialect) if dialect.header.is_none() => "by position: the file has no header line",
+                    _ => "matched by name",
+                };
+                let types = sample.guessed_from.map_or("types are those of the file".to_owned(), |rows| {
+                    format!("types are guessed from all {rows} rows")
+                });
+                let keys = mapping(sample.input.keys(&self.input(table)).into_iter());
+                (format!("    files: {{{keys}}}\n"), format!("{by}; {types}"))
+            }
+            Origin::Database(table) => {
+                (table.origin(), "matched by name; each type represents any value of the column".to_owned())
+            }
         };
-        let types = sample
-            .guessed_from
-            .map_or("types are those of the file".to_owned(), |rows| format!("types are guessed from all {rows} rows"));
-        let notes: String = sample.notes().iter().map(|note| format!("    # {note}\n")).collect();
+        let notes: String = table.notes().iter().map(|note| format!("    # {note}\n")).collect();
         format!(
-            "  raw_{name}:\n{notes}    files: {{{keys}}}\n    columns:                          # {by}; {types}\n{columns}",
-            keys = mapping(sample.input.keys(&self.input(table)).into_iter()),
-            columns = sample.columns.iter().map(declaration).collect::<String>(),
+            "  raw_{name}:\n{notes}{origin}    columns:                          # {by}\n{columns}",
+            name = table.name,
+            columns = table.columns().iter().map(declaration).collect::<String>(),
         )
     }
 }
 
 impl Table {
+    fn columns(&self) -> &[Column] {
+        match &self.origin {
+            Origin::Files(sample) => &sample.columns,
+            Origin::Database(table) => &table.columns,
+        }
+    }
+
+    /// What the author of the task should know about how it is read.
+    fn notes(&self) -> Vec<String> {
+        match &self.origin {
+            Origin::Files(sample) => sample.notes(),
+            Origin::Database(table) => table.notes(),
+        }
+    }
+
+    /// What was looked into.
+    fn shown(&self) -> String {
+        match &self.origin {
+            Origin::Files(sample) => sample.input.first.display().to_string(),
+            Origin::Database(table) => table.shown(),
+        }
+    }
+
+    /// What the user named, in short.
+    fn given(&self) -> String {
+        match &self.origin {
+            Origin::Files(sample) => sample.input.given.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            Origin::Database(table) => table.table().to_owned(),
+        }
+    }
+
     /// The sample as the input of the task: a file, or a folder with it.
-    fn sample_input(&self) -> String {
-        match self.sample.input.within.is_empty() {
-            true => self.sample_path(),
+    fn sample_input(&self, sample: &Sample) -> String {
+        match sample.input.within.is_empty() {
+            true => self.sample_path(sample),
             false => format!("sample/{}", self.name),
         }
     }
 
-    fn sample_path(&self) -> String {
-        let Self { name, sample } = self;
+    fn sample_path(&self, sample: &Sample) -> String {
+        let name = &self.name;
         let folder = if sample.input.within.is_empty() { String::new() } else { format!("{name}/") };
         format!("sample/{folder}{name}.{}", sample.input.extension())
     }
@@ -152,11 +223,15 @@ impl Table {
             r#"  {name}:
     reject_unless:                    # reason: requirement; a rejected row has all its reasons
       {rule}: {requirement}
-    # warn_unless: {{repeated: {{unique: {first}}}}}     # counted and sampled, and kept
+    # warn_unless: {{repeated: {{unique: {unique}}}}}     # counted and sampled, and kept
     gate: {{max_rejected: 10%, min_rows: 1}}      # publish nothing if too many rows are rejected, or there are none
 "#,
             name = self.name,
-            first = self.sample.columns[0].name,
+            unique = match self.primary_key().as_slice() {
+                [] => self.columns()[0].name.clone(),
+                [one] => one.name.clone(),
+                more => format!("[{}]", more.iter().map(|column| column.name.as_str()).collect::<Vec<_>>().join(", ")),
+            },
         )
     }
 
@@ -188,39 +263,47 @@ impl Table {
         match self.key() {
             Some(Column { name, .. }) => (format!("missing_{name}"), format!("{{not_null: {name}}}")),
             None => {
-                let some: Vec<_> =
-                    self.sample.columns.iter().map(|column| format!("{} is not null", column.name)).collect();
+                let some: Vec<_> = self.columns().iter().map(|column| format!("{} is not null", column.name)).collect();
                 ("empty_row".to_owned(), some.join(" or "))
             }
         }
     }
 
-    /// The first column without empty values.
+    /// A column without empty values: the first one of the key, or of all.
     fn key(&self) -> Option<&Column> {
-        self.sample.columns.iter().find(|column| column.is_full)
+        let key = self.primary_key();
+        key.into_iter().chain(self.columns()).find(|column| column.is_full)
+    }
+
+    fn primary_key(&self) -> Vec<&Column> {
+        match &self.origin {
+            Origin::Files(_) => vec![],
+            Origin::Database(table) => table.key(),
+        }
     }
 
     fn model(&self) -> String {
-        let names: Vec<_> = self.sample.columns.iter().map(|column| format!("    {}", column.name)).collect();
+        let names: Vec<_> = self.columns().iter().map(|column| format!("    {}", column.name)).collect();
         format!(
-            "-- One row per row of the files. Clean and compute here: trim(name) as name, lower(email) as email, …\n\
+            "-- One row per row of the {}. Clean and compute here: trim(name) as name, lower(email) as email, …\n\
              select\n{}\nfrom raw_{}\n",
+            if matches!(self.origin, Origin::Files(_)) { "files" } else { "table" },
             names.join(",\n"),
             self.name
         )
     }
 
     fn cases(&self, program: &str) -> String {
-        let Self { name, sample } = self;
+        let Self { name, .. } = self;
         let row = self.typical_row();
         let cells = |indent: &str| -> String {
-            let cells = sample.columns.iter().zip(&row);
+            let cells = self.columns().iter().zip(&row);
             let cells: Vec<_> = cells
                 .map(|(column, value)| format!("{}: {}", column.name, value.as_deref().map_or("null".into(), yaml)))
                 .collect();
             format!("{indent}- {{{}}}\n", cells.join(", "))
         };
-        let nothing: Vec<_> = sample.columns.iter().map(|column| format!("{}: null", column.name)).collect();
+        let nothing: Vec<_> = self.columns().iter().map(|column| format!("{}: null", column.name)).collect();
         let (rule, _) = self.rule();
         format!(
             "# Test cases: `{program} test` runs sql/{name}.sql and its rules on given rows.\n\n\
@@ -233,18 +316,35 @@ impl Table {
         )
     }
 
-    /// The values of the row with the fewest nulls: the first of the most complete ones.
+    /// The values of the row with the fewest nulls: the first of the most complete ones. The rows of a table stay in its
+    /// database.
     fn typical_row(&self) -> Vec<Option<String>> {
         let filled = |row: &&Vec<Option<String>>| row.iter().flatten().count();
-        let best = self.sample.first.iter().rev().max_by_key(filled);
-        best.cloned().unwrap_or_else(|| self.sample.columns.iter().map(example).collect())
+        let best = match &self.origin {
+            Origin::Files(sample) => sample.first.iter().rev().max_by_key(filled),
+            Origin::Database(_) => None,
+        };
+        best.cloned().unwrap_or_else(|| self.columns().iter().map(|column| Some(example(column).to_owned())).collect())
     }
 }
 
-/// A value of a column of a file without rows.
-fn example(column: &Column) -> Option<String> {
-    let is_text = column.guessed.sql_type == SqlType::String;
-    is_text.then(|| "text".to_owned())
+/// A value of the column's type.
+fn example(column: &Column) -> &'static str {
+    match column.guessed.sql_type {
+        SqlType::String => "text",
+        SqlType::Boolean => "true",
+        SqlType::Integer | SqlType::Bigint => "1",
+        SqlType::Double => "1.5",
+        // It has a digit before the point only if the precision allows one.
+        SqlType::Decimal(..) => "0",
+        SqlType::Date => "2024-01-31",
+        SqlType::Time => "12:30:00",
+        SqlType::Timestamp => "2024-01-31 12:30:00",
+        SqlType::TimestampTz => "2024-01-31 12:30:00Z",
+        SqlType::Uuid => "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11",
+        SqlType::Json => "{}",
+        SqlType::Binary => "\\x00",
+    }
 }
 
 /// Keys with their values in YAML, as the inside of a mapping.
@@ -268,7 +368,7 @@ pub(super) fn declaration(column: &Column) -> String {
 }
 
 /// Text in quotes: JSON strings are YAML strings, too.
-fn yaml(text: &str) -> String {
+pub(super) fn yaml(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 

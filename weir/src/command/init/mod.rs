@@ -1,11 +1,13 @@
-//! `init`: creates a new task from files.
+//! `init`: creates a new task from files and tables.
 //!
 //! `input` finds the files and their columns, by `sniff` and `json`; `sample` reads them to the end, and `guess` has what
-//! their values tell; `files` are the files of the task, with the `beginning` of each input as its sample.
+//! their values tell; `files` are the files of the task, with the `beginning` of each input as its sample. `database` has tables of databases, of which no row
+//! is read.
 
 #[cfg(feature = "avro")]
 mod avro;
 mod beginning;
+mod database;
 mod files;
 mod guess;
 mod input;
@@ -19,25 +21,44 @@ use std::path::{Path, PathBuf};
 
 use super::{Cli, InitArgs, runtime};
 use crate::error::{Error, Result};
-use files::{Project, Table};
+use database::{Connections, DatabaseTable, GivenTable};
+use files::{Origin, Project, Table};
 use input::Input;
 use sample::Sample;
 
+/// What the user names.
+enum Given<'a> {
+    Files(&'a Path),
+    Table(GivenTable),
+}
+
 pub(super) fn init(cli: &Cli, args: &InitArgs) -> Result<u8> {
-    let names = table_names(args)?;
+    let mut connections = Connections::of(&args.folder);
+    let given = args.inputs.iter().map(|input| {
+        let table = connections.table(input)?;
+        Ok(table.map_or(Given::Files(input), Given::Table))
+    });
+    let given: Vec<Given> = given.collect::<Result<_>>()?;
+    let names = table_names(args, &given)?;
     let name = match (&args.name, names.as_slice()) {
         (Some(name), _) | (None, [name]) => name.clone(),
-        _ => return Err(Error::usage("a task of several files needs a name", "set one with --name")),
+        _ => return Err(Error::usage("a task of several tables needs a name", "set one with --name")),
     };
     check_name(&name)?;
     names.iter().try_for_each(|name| check_name(name))?;
     let runtime = runtime(2)?;
     let mut tables = Vec::new();
-    for (name, path) in names.into_iter().zip(&args.files) {
-        let sample = runtime.block_on(async { Sample::take(Input::open(path)?, &cli.functions).await })?;
-        tables.push(Table { name, sample });
+    for (name, given) in names.into_iter().zip(given) {
+        let functions = &cli.functions;
+        let origin = runtime.block_on(async {
+            Ok::<_, Error>(match given {
+                Given::Files(path) => Origin::Files(Sample::take(Input::open(path)?, functions).await?),
+                Given::Table(table) => Origin::Database(DatabaseTable::take(table, functions).await?),
+            })
+        })?;
+        tables.push(Table { name, origin });
     }
-    let project = Project { program: cli.name, name: &name, tables: &tables };
+    let project = Project { program: cli.name, name: &name, tables: &tables, connections: &connections };
     let files = project.files()?;
     write_all(&args.folder, &files)?;
     if !args.log.quiet {
@@ -46,29 +67,37 @@ pub(super) fn init(cli: &Cli, args: &InitArgs) -> Result<u8> {
     Ok(0)
 }
 
-/// The name of each file's table: that of the file, and of a single one that of the task.
-fn table_names(args: &InitArgs) -> Result<Vec<String>> {
-    if let ([_], Some(name)) = (args.files.as_slice(), &args.name) {
+/// The name of each table: that of the file or of the table there, and of a single one that of the task.
+fn table_names(args: &InitArgs, given: &[Given]) -> Result<Vec<String>> {
+    if let ([_], Some(name)) = (given, &args.name) {
         return Ok(vec![name.clone()]);
     }
-    let name = |path: &PathBuf| {
-        let whole = std::path::absolute(path).unwrap_or_else(|_| path.clone());
-        let name = whole.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let stem = if whole.is_dir() {
-            name.as_str()
-        } else {
-            name.split('.').find(|part| !part.is_empty()).unwrap_or_default()
-        };
-        guess::plain(stem)
+    let name = |given: &Given| match given {
+        Given::Files(path) => name_of_file(path),
+        Given::Table(table) => table.plain_name(),
     };
-    let names: Vec<String> = args.files.iter().map(name).collect();
-    match names.iter().enumerate().find(|(i, name)| names[..*i].contains(name)) {
-        None => Ok(names),
-        Some((i, name)) => Err(Error::usage(
-            format!("{}: another file has the name `{name}`, too", args.files[i].display()),
+    let names: Vec<String> = given.iter().map(name).collect();
+    let Some((i, name)) = names.iter().enumerate().find(|(i, name)| names[..*i].contains(name)) else {
+        return Ok(names);
+    };
+    Err(match &given[i] {
+        Given::Files(path) => Error::usage(
+            format!("{}: another file has the name `{name}`, too", path.display()),
             "give the files different names, or name their folder if they are of one table",
-        )),
-    }
+        ),
+        Given::Table(_) => Error::usage(
+            format!("two of the tables have the name `{name}`"),
+            "create a task for each of them, with --name",
+        ),
+    })
+}
+
+fn name_of_file(path: &Path) -> String {
+    let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+    let name = whole.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let stem =
+        if whole.is_dir() { name.as_str() } else { name.split('.').find(|part| !part.is_empty()).unwrap_or_default() };
+    guess::plain(stem)
 }
 
 fn check_name(name: &str) -> Result<()> {

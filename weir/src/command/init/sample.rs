@@ -39,7 +39,7 @@ pub(super) struct Sample {
     pub(super) first: Vec<Vec<Option<String>>>,
 }
 
-/// A column of the files.
+/// A column of files or of a table.
 pub(super) struct Column {
     /// Its name in SQL.
     pub(super) name: String,
@@ -173,7 +173,7 @@ fn check_rows(path: &Path, rows: u64, rejected: &RejectedRoute) -> Result<()> {
 }
 
 /// For each column a unique name that is valid in SQL without quotes.
-async fn names(session: &SessionContext, columns: &[Found]) -> Vec<String> {
+pub(super) async fn names(session: &SessionContext, columns: &[Found]) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for (i, column) in columns.iter().enumerate() {
         let plain = column.plain();

@@ -4,13 +4,17 @@ use weir_postgres::load::Kind;
 use weir_postgres::sql::quoted;
 
 use super::snapshot::Snapshot;
-use crate::error::Result;
+use crate::error::{Error, Result, nearest};
 
 /// An existing table or view.
 #[derive(Debug)]
 pub(super) struct Found {
     /// Its name in SQL.
     pub(super) name: String,
+    /// The name of its schema; empty for a query.
+    pub(super) schema: String,
+    /// Its name there.
+    pub(super) table: String,
     pub(super) columns: Vec<Column>,
     /// The estimated number of rows, if the server has one.
     pub(super) rows: Option<usize>,
@@ -49,7 +53,7 @@ impl Found {
             type_name: row.get(1),
             is_enum: row.get(2),
         });
-        Ok(Self { columns: columns.collect(), name, rows: None, bytes: 0 })
+        Ok(Self { name, schema: String::new(), table: String::new(), columns: columns.collect(), rows: None, bytes: 0 })
     }
 
     /// Looks up the table; returns `None` if it does not exist.
@@ -81,9 +85,42 @@ impl Found {
         let (rows, bytes): (f64, i64) = (row.get(3), row.get(4));
         Ok(Some(Self {
             name: format!("{}.{}", quoted(schema), quoted(table)),
+            schema: schema.to_owned(),
+            table: table.to_owned(),
             columns: columns.collect(),
             rows: (rows >= 0.0 && bytes > 0).then_some(rows as usize),
             bytes: bytes.try_into().unwrap_or(0),
         }))
     }
+}
+
+/// The number of tables that an error lists.
+const LISTED: usize = 12;
+
+/// The error about a table that does not exist, with the nearest ones.
+pub(super) async fn missing(snapshot: &Snapshot, shown: &str, schema: Option<&str>, table: &str) -> Result<Error> {
+    let sql = "select n.nspname::text, c.relname::text from pg_class c join pg_namespace n on n.oid = c.relnamespace \
+               where c.relkind in ('r', 'p', 'v', 'm', 'f') and not c.relispartition \
+                   and n.nspname not in ('pg_catalog', 'information_schema') and n.nspname !~ '^pg_(toast|temp)' \
+                   and has_schema_privilege(n.oid, 'usage') \
+               order by 1, 2";
+    let rows = snapshot.client().query(sql, &[]).await;
+    let rows = rows.map_err(|error| snapshot.database().statement_error(&error))?;
+    let known: Vec<(String, String)> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+    let full: Vec<String> = known.iter().map(|(schema, table)| format!("{schema}.{table}")).collect();
+    let names: Vec<&str> = full.iter().map(String::as_str).collect();
+    let tables: Vec<&str> = known.iter().map(|(_, table)| table.as_str()).collect();
+    let of_table = |near: &str| names.iter().zip(&tables).find(|(_, table)| **table == near).map(|(name, _)| *name);
+    let near = match schema {
+        // The schema may be the wrong part.
+        Some(schema) => of_table(table).or_else(|| nearest(&format!("{schema}.{table}"), &names)),
+        None => nearest(table, &tables).and_then(of_table),
+    };
+    let listed = match names.len() {
+        0 => "this user sees no tables there: check the database, and the rights on its schemas".to_owned(),
+        count if count <= LISTED => format!("there are: {}", names.join(", ")),
+        count => format!("there are {count} tables, the first ones are: {}", names[..LISTED].join(", ")),
+    };
+    let help = near.map_or(listed.clone(), |near| format!("is it `{near}`? {listed}"));
+    Ok(Error::input(shown, format!("no such table or view in {}", snapshot.database()), help))
 }

@@ -3,12 +3,13 @@
 //! The server writes their rows as CSV (`COPY … TO STDOUT`), which is read like a file: with the same types, the same
 //! checks and the same rejected rows. `snapshot` is the consistent snapshot that a run reads (REPEATABLE READ); `query`
 //! fills in the parameters of a query; `catalogue` looks up the columns, `reading` maps them to the declared ones; `cursor`
-//! limits the rows to newer ones; `filter` writes conditions for the server; `answer` is the stream of a query's rows, `rows`
+//! limits the rows to newer ones; `describe` is for `init`; `filter` writes conditions for the server; `answer` is the stream of a query's rows, `rows`
 //! the table that the query engine reads.
 
 mod answer;
 mod catalogue;
 mod cursor;
+mod describe;
 mod filter;
 mod query;
 mod reading;
@@ -23,11 +24,13 @@ use serde_saphyr::Spanned;
 
 use super::Source;
 use super::origin::{Opened, Opening, Origin};
+use crate::database::SERVER_WAIT;
 use crate::error::{Error, Result};
 use crate::format::scan::RowsTable;
 use crate::task::{SourceSpec, Task};
-use catalogue::Found;
+use catalogue::{Found, missing};
 use cursor::Cursor;
+pub(super) use describe::describe;
 use rows::TableRows;
 use snapshot::Snapshot;
 
@@ -90,12 +93,10 @@ impl PostgresTable {
 
     async fn find(&self, snapshot: &Snapshot) -> Result<Found> {
         match &self.relation {
-            Relation::Table { schema, table } => {
-                Found::find(snapshot, schema.as_deref(), table).await?.ok_or_else(|| {
-                    let message = format!("no such table or view in {}", snapshot.database());
-                    Error::input(self.shown(), message, "check the name, its schema, and the connection in weir.yaml")
-                })
-            }
+            Relation::Table { schema, table } => match Found::find(snapshot, schema.as_deref(), table).await? {
+                Some(found) => Ok(found),
+                None => Err(missing(snapshot, &self.shown(), schema.as_deref(), table).await?),
+            },
             Relation::Query(sql) => Found::of_query(snapshot, sql).await,
         }
     }
@@ -125,7 +126,7 @@ impl Origin for PostgresTable {
     async fn open(&self, source: &Source, opening: &mut Opening<'_>) -> Result<Opened> {
         let connection = self.connection.as_str();
         let begin = async |connector: &crate::database::Connector, stop| {
-            Snapshot::begin(connector.postgres(connection)?, stop).await
+            Snapshot::begin(connector.postgres(connection)?, SERVER_WAIT, stop).await
         };
         let snapshot = opening.sessions.of(connection, begin).await?;
         let mut found = self.find(&snapshot).await?;

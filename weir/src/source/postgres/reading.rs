@@ -7,7 +7,7 @@ use weir_postgres::sql::quoted;
 use super::catalogue::{Column as FoundColumn, Found};
 use crate::database::postgres::kind_of;
 use crate::format::columns::{Column, Declared};
-use crate::task::type_name;
+use crate::task::{SqlType, type_name};
 
 /// How a column is read.
 #[derive(Debug)]
@@ -68,31 +68,37 @@ pub(super) fn of_columns(declared: &Declared, found: &Found) -> Result<Vec<Readi
 }
 
 fn help(there: &FoundColumn) -> String {
-    match declarable(there) {
-        Some(known) => format!("declare it as `{known}` or `string`, or cast it in a `query`"),
-        None => "declare it as `string`, or cast it in a `query`".to_owned(),
+    match (declarable(there), &there.kind) {
+        (Some(known), _) => format!("declare it as `{known}` or `string`, or cast it in a `query`"),
+        (None, Kind::Numeric(_)) => "declare it as `decimal(p,s)` or `string`, or cast it in a `query`".to_owned(),
+        (None, _) => "declare it as `string`, or cast it in a `query`".to_owned(),
     }
 }
 
-/// The type of a task file that can represent any value of the column.
-fn declarable(there: &FoundColumn) -> Option<String> {
+/// The type of a task file that represents any value of the column; none if only the text of the value does.
+pub(super) fn declarable(there: &FoundColumn) -> Option<SqlType> {
     Some(match &there.kind {
-        Kind::Boolean => "boolean".to_owned(),
-        Kind::SmallInt | Kind::Integer => "integer".to_owned(),
-        Kind::BigInt => "bigint".to_owned(),
-        Kind::Real | Kind::Double => "double".to_owned(),
-        Kind::Numeric(Some((digits, scale))) if *digits <= 38 => format!("decimal({digits},{scale})"),
-        Kind::Numeric(_) => "decimal(p,s)".to_owned(),
-        Kind::Text | Kind::Varchar(_) => "string".to_owned(),
-        Kind::Date => "date".to_owned(),
-        Kind::Timestamp | Kind::TimestampTz => "timestamp".to_owned(),
-        Kind::Other(_) if is_text(there) => "string".to_owned(),
-        Kind::Bytes | Kind::Other(_) => return None,
+        Kind::Boolean => SqlType::Boolean,
+        Kind::SmallInt | Kind::Integer => SqlType::Integer,
+        Kind::BigInt => SqlType::Bigint,
+        Kind::Real | Kind::Double => SqlType::Double,
+        // More digits behind the point than there are at all: the first of them are zero.
+        Kind::Numeric(Some((digits, scale))) if *digits.max(scale) <= 38 => {
+            SqlType::Decimal(*digits.max(scale) as u8, *scale as i8)
+        }
+        Kind::Date => SqlType::Date,
+        Kind::Timestamp => SqlType::Timestamp,
+        Kind::TimestampTz => SqlType::TimestampTz,
+        Kind::Bytes => SqlType::Binary,
+        Kind::Other(_) if there.type_name == "uuid" => SqlType::Uuid,
+        Kind::Numeric(_) | Kind::Text | Kind::Varchar(_) | Kind::Other(_) => return None,
     })
 }
 
-fn is_text(there: &FoundColumn) -> bool {
-    there.is_enum || TEXTS.contains(&there.type_name.as_str())
+/// Whether the column has texts, or values with one text form each.
+pub(super) fn is_text(there: &FoundColumn) -> bool {
+    let is_text = matches!(there.kind, Kind::Text | Kind::Varchar(_));
+    is_text || there.is_enum || TEXTS.contains(&there.type_name.as_str())
 }
 
 fn reading(column: &Column, there: &FoundColumn) -> Option<Reading> {
@@ -148,9 +154,31 @@ mod tests {
     }
 
     fn read(declared: &str, kind: &str, type_name: &str) -> Option<(String, bool)> {
-        let declared: crate::task::SqlType = declared.parse().unwrap();
+        let declared: SqlType = declared.parse().unwrap();
         let column = Column::typed("c", declared);
         reading(&column, &found(kind, type_name)).map(|reading| (reading.selected, reading.may_be_invalid))
+    }
+
+    #[test]
+    fn the_type_of_a_new_task_reads_any_value() {
+        for (kind, type_name, expected) in [
+            ("smallint", "int2", Some("integer")),
+            ("numeric(12,2)", "numeric", Some("decimal(12,2)")),
+            ("numeric(2,4)", "numeric", Some("decimal(4,4)")),
+            ("numeric(39,2)", "numeric", None),
+            ("numeric", "numeric", None),
+            ("numeric(5,-2)", "numeric", None),
+            ("timestamp with time zone", "timestamptz", Some("timestamptz")),
+            ("bytea", "bytea", Some("binary")),
+            ("uuid", "uuid", Some("uuid")),
+            ("jsonb", "jsonb", None),
+            ("integer[]", "_int4", None),
+        ] {
+            let declared = declarable(&found(kind, type_name)).map(|declared| declared.to_string());
+            assert_eq!(declared.as_deref(), expected, "{kind}");
+            let declared = declared.unwrap_or("string".to_owned());
+            assert!(read(&declared, kind, type_name).is_some(), "{kind} as {declared}");
+        }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The consistent snapshot in which a run reads a database (REPEATABLE READ).
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use weir_postgres::Database;
 use weir_postgres::sql::literal;
@@ -25,9 +27,9 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
-    /// Begins the transaction.
-    pub(super) async fn begin(database: Database, stop: Stop) -> Result<Self> {
-        let client = database.connect(SERVER_WAIT).await?;
+    /// Begins the transaction; `wait` is how long a server that cannot be reached is waited for.
+    pub(super) async fn begin(database: Database, wait: Duration, stop: Stop) -> Result<Self> {
+        let client = database.connect(wait).await?;
         let failed = |error: tokio_postgres::Error| database.statement_error(&error);
         let begin = format!("begin isolation level repeatable read, read only; {FORMS}");
         client.batch_execute(&begin).await.map_err(failed)?;

@@ -1,0 +1,39 @@
+//! A table of a database, as a new task has to know it.
+
+use super::postgres;
+use crate::database::Server;
+use crate::error::Result;
+use crate::task::SqlType;
+
+/// A table, view or foreign table.
+#[derive(Debug)]
+pub(crate) struct Described {
+    /// Its name as a source has it: with its schema.
+    pub(crate) table: String,
+    /// The columns that the user may read.
+    pub(crate) columns: Vec<DescribedColumn>,
+    /// The other ones.
+    pub(crate) forbidden: Vec<String>,
+    /// The columns of the primary key; empty without one.
+    pub(crate) key: Vec<String>,
+}
+
+/// A column.
+#[derive(Debug)]
+pub(crate) struct DescribedColumn {
+    pub(crate) name: String,
+    /// The type that represents any of its values.
+    pub(crate) sql_type: SqlType,
+    /// Its type in the database, if no other type than `string` represents its values.
+    pub(crate) read_as_text: Option<String>,
+    pub(crate) is_not_null: bool,
+    /// Whether it can be a cursor.
+    pub(crate) is_ordered: bool,
+}
+
+/// Looks a table up: its name, with its schema if one is given.
+pub(crate) async fn describe(server: &Server, table: &str) -> Result<Described> {
+    match server {
+        Server::Postgres(database) => postgres::describe(database, table).await,
+    }
+}
