@@ -314,6 +314,14 @@ fn a_date_that_no_source_could_read_ends_the_run_unless_it_is_rejected() {
         project.task("sinks:\n", &rejecting);
         project.run(&[]).ended(0, "done");
         assert_eq!(project.rows("out/bad"), ["day", "2022-01-31"]);
+        // Rows that are rejected cannot be rejected once more.
+        project.task("columns: [day], ", "");
+        let ran = project.run(&[]);
+        ran.ended(
+            1,
+            "help: these rows are rejected already: make the value null in the model, or name the other columns",
+        );
+        assert!(!ran.err.contains(rule), "{}", ran.err);
     }
 }
 

@@ -4,11 +4,24 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use datafusion::arrow::array::RecordBatch;
 use serde_saphyr::{Location, Spanned};
 
 use super::BoundSink;
 use crate::quality::{ColumnRule, ColumnTest};
+use crate::route::REASONS;
 use crate::task::{QualitySpec, Requirement, RuleSpec};
+
+/// What to do about rows with a value that no sink holds: reject them with a rule. Those of a rejected route are rejected
+/// already.
+pub(crate) fn reject_them(batch: &RecordBatch, rule: &str) -> String {
+    match batch.schema_ref().column_with_name(REASONS) {
+        None => format!("reject such rows with the rule `{rule}`, or make the value null in the model"),
+        Some(_) => "these rows are rejected already: make the value null in the model, or name the other columns of \
+                    this sink under `columns`"
+            .to_owned(),
+    }
+}
 
 /// What a column of a target can hold.
 #[derive(Debug, Clone)]

@@ -31,7 +31,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub(crate) use bind::BoundSink;
-pub(crate) use limit::{ColumnLimit, ColumnLimits, Limit, add_rules, tests};
+pub(crate) use limit::{ColumnLimit, ColumnLimits, Limit, add_rules, reject_them, tests};
 pub(crate) use shared::SharedParts;
 
 use crate::database::Connector;

@@ -16,6 +16,7 @@ use crate::format::write::{
     FileLayout, InvalidValue, OutputColumn, RowGroups, WriteError, can_be_compressed, can_hold, invalid_value,
     levels_of, name_of,
 };
+use crate::sink::reject_them;
 use crate::task::{Compression, Mode, OutputFilesSpec, OutputFormat, SinkSpec, Task, TaskError, type_name};
 
 /// The help of an error of the disk.
@@ -189,7 +190,7 @@ pub(super) fn check_values(
                     OutputFormat::Jsonl => format!("column `{name}` has NaN or an infinity, which JSON cannot hold"),
                     _ => format!("column `{name}` has NaN or an infinity, which no source could read"),
                 },
-                format!("reject such rows with the rule `{{finite: {column}}}`, or make them null in the model"),
+                reject_them(batch, &format!("{{finite: {column}}}")),
             ),
             InvalidValue::Nanoseconds => (
                 format!("column `{name}` has a time with a fraction of a microsecond, which no source could read"),
@@ -197,7 +198,7 @@ pub(super) fn check_values(
             ),
             InvalidValue::Year => (
                 format!("column `{name}` has a date outside the years 1 to 9999, which no source could read"),
-                format!("reject such rows with the rule `date_part('year', {column}) between 1 and 9999`"),
+                reject_them(batch, &format!("date_part('year', {column}) between 1 and 9999")),
             ),
         };
         return Err(Error::sink(sink, target, message, help));

@@ -17,7 +17,7 @@ use super::encode::{HEADER, TRAILER, rows};
 use crate::error::{Error, Result};
 use crate::format::write::{InvalidValue, OutputColumn, invalid_value};
 use crate::quality::Condition;
-use crate::sink::{Part, Parts, Written};
+use crate::sink::{Part, Parts, Written, reject_them};
 
 /// Bytes that a part hands over at once.
 const CHUNK: usize = 256 << 10;
@@ -154,7 +154,7 @@ impl TablePart {
         for OutputColumn { name, index, .. } in &self.columns {
             let column = batch.column(*index);
             if invalid_value(column, chosen, false) == Some(InvalidValue::Year) {
-                let help = format!("reject such rows with the rule `date_part('year', {name}) between 1 and 9999`");
+                let help = reject_them(batch, &format!("date_part('year', {name}) between 1 and 9999"));
                 return Err(self.error(format!("column `{name}` has a date outside the years 1 to 9999"), help));
             }
             if column.data_type().is_string() && has_nul(column, chosen) {
