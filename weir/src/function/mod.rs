@@ -11,6 +11,7 @@ pub mod view;
 
 use datafusion::logical_expr::ScalarUDF;
 
+pub(crate) use dates::AT_TIME_ZONE;
 pub(crate) use json::JsonOperators;
 
 /// All built-in functions.

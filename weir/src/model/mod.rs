@@ -8,6 +8,7 @@ mod ignored;
 mod json_operators;
 mod names;
 mod order;
+mod time_zones;
 
 use std::ops::ControlFlow;
 
@@ -22,6 +23,7 @@ use datafusion::sql::sqlparser::tokenizer::Span;
 pub(crate) use condition::{WrongCondition, condition};
 
 use crate::error::{Error, Result, plain, plain_message};
+use crate::route::REASONS;
 use crate::task::{Place, SourceText, Task, TaskError, read_text};
 
 /// Of a chain of terms that is too long.
@@ -93,6 +95,7 @@ fn parse(task: &Task, name: &str, source: SourceText) -> Result<Model> {
         return Err(Box::new(error.with_help(help)).into());
     }
     json_operators::bind_tightly(&mut statement);
+    time_zones::call_function(&mut statement);
     bind::bind(&mut statement, &task.params).map_err(|unknown| {
         let error = TaskError::new(&source, place(unknown.span), format!("unknown parameter `${}`", unknown.name));
         Box::new(error.nearest(&unknown.name, task.params.names()))
@@ -161,7 +164,7 @@ impl Model {
             let error = TaskError::new(&self.source, None, "a column of a select inside has no name");
             return Err(Box::new(error.with_help("name it with `as`, where it is computed")).into());
         }
-        if let Some(field) = schema.fields().iter().find(|field| field.name() == "reasons") {
+        if let Some(field) = schema.fields().iter().find(|field| field.name() == REASONS) {
             let message = format!("a model cannot have a column `{}`: it is added to rejected rows", field.name());
             return Err(Box::new(TaskError::new(&self.source, None, message)).into());
         }

@@ -1,8 +1,10 @@
-//! Differences between dates and times, and the sign of a number.
+//! Differences between dates and times, times of zones, and the sign of a number.
 
 mod age;
+mod at_time_zone;
 mod date_diff;
 mod sign;
+mod zone;
 
 use datafusion::arrow::array::{ArrayRef, AsArray, Int64Array};
 use datafusion::arrow::compute::cast;
@@ -10,11 +12,14 @@ use datafusion::arrow::datatypes::{DataType, Int64Type, TimeUnit};
 use datafusion::common::{Result, plan_err};
 use datafusion::logical_expr::ScalarUDF;
 
+pub(crate) use at_time_zone::AT_TIME_ZONE;
+
 const DAY: i64 = 86_400_000_000;
 
 pub(super) fn functions() -> Vec<ScalarUDF> {
     vec![
         ScalarUDF::from(age::Age::new()),
+        ScalarUDF::from(at_time_zone::AtTimeZone::new()),
         ScalarUDF::from(date_diff::DateDiff::new()),
         ScalarUDF::from(sign::Sign::new()),
     ]
