@@ -97,6 +97,7 @@ fn characters_that_do_not_fit_are_errors_at_their_position() {
     wrong("", "{a: {type: string, characters: 8-1}}", "`8-1` are no characters of a line");
     wrong("", "{a: {type: string, characters: 1-8, header: A}}", "remove `header`");
     wrong("", "{a: {type: string, characters: 1-8, position: 1}}", "`position` is for CSV and Excel");
+    wrong("", "{a: {type: string, position: 1}}", "write `characters: 1-8` instead");
     wrong(", delimiter: ','", "{a: {type: string, characters: 1-8}}", "`delimiter` is not for files");
     wrong(", header: false", "{a: {type: string, characters: 1-8}}", "`header` is not for files");
     let csv = project("", "", "{a: {type: string, characters: 1-8}}");

@@ -160,6 +160,31 @@ fn mistakes_in_sql_are_told_in_words_with_what_to_write() {
     }
 }
 
+#[test]
+fn mistakes_in_sql_are_told_with_their_place() {
+    let project = visits();
+    for (sql, said) in [
+        ("select *\nfrom visit pivot (sum(id) for kind in ('a', 'b'))", "2:12: PIVOT is not supported"),
+        ("select id,\n  upper(id) as x from visit", "2:3: there is no function upper(integer)"),
+        ("select substring(kind from '^a') as x from visit", "1:8: there is no function substr(string, string)"),
+        (
+            "select id,\n  regexp_like(kind, '(') as x from visit",
+            "2:21: regex parse error: unclosed group, in the pattern `(`",
+        ),
+        ("select id, kind,\n id from visit", "2:2: duplicate column `id`"),
+        ("select id, day as kind,\n kind from visit", "2:2: duplicate column `kind`"),
+        ("select a.id, b.* from visit a join visit b on a.id = b.id", "1:14: duplicate column `id`"),
+        ("select id,\n kind as reasons from visit", "2:2: a model cannot have a column `reasons`"),
+        (
+            "select v.id from visit v where exists\n (select 1 from visit id where id.x = v.id)",
+            "2:32: Cannot access field",
+        ),
+    ] {
+        let ran = ran(&project, sql);
+        ran.ended(2, &format!("error: sql/m.sql:{said}"));
+    }
+}
+
 /// The rejected rows with their reasons under a rule of `m`, which selects all visits and `more`.
 fn rejected(rule: &str, more: &str) -> Vec<String> {
     let project = visits();

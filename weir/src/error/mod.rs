@@ -11,7 +11,7 @@ use datafusion::error::DataFusionError;
 use miette::Diagnostic;
 
 pub use fetch::FetchFailed;
-pub(crate) use query::{plain, plain_message, plain_types};
+pub(crate) use query::{NO_PATTERN, plain, plain_message, plain_types};
 pub use text::{Place, SourceText, TaskError};
 pub(crate) use text::{nearest, number_of, printable};
 
@@ -150,7 +150,7 @@ pub enum Error {
         table: String,
         /// What the engine says.
         message: String,
-        /// What to do about it.
+        /// What to do about it, without values of the row.
         #[help]
         help: String,
     },
@@ -289,7 +289,9 @@ impl Error {
             Self::RuleFailed { .. } => {
                 Some("nothing was published; correct the input, or make it a rule that rejects or warns".to_owned())
             }
-            Self::Query { .. } | Self::Row { .. } => Some(format!("nothing was published; {SHOWS_VALUES} says how")),
+            Self::Query { .. } => Some(format!("nothing was published; {SHOWS_VALUES} says how")),
+            // The value is in the message only.
+            Self::Row { help, .. } => Some(format!("{help}; {SHOWS_VALUES} shows the value")),
             Self::Database(weir_postgres::Error::Refused(refusal)) => Some(refusal.advice.clone()),
             other => other.help().map(|help| help.to_string()),
         }

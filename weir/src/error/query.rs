@@ -61,7 +61,10 @@ pub(crate) fn plain_message(message: &str) -> String {
     while let Some(rest) = PARTS.iter().find_map(|part| message.strip_prefix(part)) {
         message = rest;
     }
-    let plain = unsupported(message).or_else(|| no_function(message)).or_else(|| no_field(message));
+    let plain = unsupported(message)
+        .or_else(|| no_pattern(message))
+        .or_else(|| no_function(message))
+        .or_else(|| no_field(message));
     plain_types(&plain.unwrap_or_else(|| message.to_owned()))
 }
 
@@ -83,8 +86,22 @@ fn no_field(message: &str) -> Option<String> {
 fn unsupported(message: &str) -> Option<String> {
     let (_, node) =
         message.split_once("Unsupported ast node ").or_else(|| message.split_once("Unsupported AST node "))?;
+    let node = node.strip_prefix("in sqltorel: ").unwrap_or(node);
     let name = node.trim_start_matches(['"', '`']).split(|c: char| !c.is_alphanumeric()).next()?;
     (!name.is_empty()).then(|| format!("{} is not supported in SQL here", name.to_uppercase()))
+}
+
+/// What is before the pattern in the message of a pattern that is none.
+pub(crate) const NO_PATTERN: &str = ", in the pattern `";
+
+/// `regex parse error:\n    a(\n     ^\nerror: unclosed group`: in one line.
+fn no_pattern(message: &str) -> Option<String> {
+    let (_, rest) = message.split_once("regex parse error:\n")?;
+    let (shown, what) = rest.rsplit_once("\nerror: ")?;
+    let pattern = shown.lines().next()?.strip_prefix("    ")?;
+    // A pattern of several lines is shown in another form.
+    let pattern = if shown.lines().count() == 2 { format!("{NO_PATTERN}{pattern}`") } else { String::new() };
+    Some(format!("regex parse error: {}{pattern}", what.trim()))
 }
 
 /// A call with types that no function of the name takes: which ones it takes.
@@ -150,6 +167,14 @@ mod tests {
     fn no_syntax_tree_is_shown() {
         let message = "This feature is not implemented: Unsupported ast node Pivot { table: Table { name: … } } in create_relation";
         assert_eq!(plain_message(message), "PIVOT is not supported in SQL here");
+        let message = "This feature is not implemented: Unsupported ast node in sqltorel: Tuple([Value(…)])";
+        assert_eq!(plain_message(message), "TUPLE is not supported in SQL here");
+    }
+
+    #[test]
+    fn a_pattern_that_is_none_is_told_in_one_line() {
+        let message = "External error: regex parse error:\n    a(\n     ^\nerror: unclosed group";
+        assert_eq!(plain_message(message), "regex parse error: unclosed group, in the pattern `a(`");
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod ignored;
 mod json_operators;
 mod names;
 mod order;
+mod places;
 mod time_zones;
 
 use std::ops::ControlFlow;
@@ -154,7 +155,13 @@ impl Model {
     pub(crate) async fn plan(&self, session: &SessionState) -> Result<LogicalPlan> {
         let plan = match session.statement_to_plan(self.statement.clone()).await {
             Ok(plan) => plan,
-            Err(error) => return Err(Box::new(sql_error(&self.source, &error, &self.columns(session).await)).into()),
+            Err(error) => {
+                let (message, _) = message_and_span(&error);
+                return Err(match places::repeated(&message) {
+                    Some(column) => self.repeated(column),
+                    None => self.error(session, &error).await,
+                });
+            }
         };
         if matches!(plan, LogicalPlan::Ddl(_) | LogicalPlan::Dml(_) | LogicalPlan::Copy(_)) {
             return Err(not_a_select(&self.source)); // `select … into table` is parsed as a select
@@ -164,16 +171,26 @@ impl Model {
             let error = TaskError::new(&self.source, None, "a column of a select inside has no name");
             return Err(Box::new(error.with_help("name it with `as`, where it is computed")).into());
         }
-        if let Some(field) = schema.fields().iter().find(|field| field.name() == REASONS) {
-            let message = format!("a model cannot have a column `{}`: it is added to rejected rows", field.name());
-            return Err(Box::new(TaskError::new(&self.source, None, message)).into());
+        if schema.fields().iter().any(|field| field.name() == REASONS) {
+            let message = format!("a model cannot have a column `{REASONS}`: it is added to rejected rows");
+            let place = places::last_named(&self.statement, REASONS);
+            return Err(Box::new(
+                TaskError::new(&self.source, place, message).with_help("give it another name with `as`"),
+            )
+            .into());
         }
         let mut names = std::collections::HashSet::new();
         if let Some(field) = schema.fields().iter().find(|field| !names.insert(field.name())) {
-            let error = TaskError::new(&self.source, None, format!("duplicate column `{}`", field.name()));
-            return Err(Box::new(error.with_help("rename one of them with `as`")).into());
+            return Err(self.repeated(field.name()));
         }
         Ok(plan)
+    }
+
+    /// The error of two columns of one name.
+    fn repeated(&self, column: &str) -> Error {
+        let place = places::last_named(&self.statement, column);
+        let error = TaskError::new(&self.source, place, format!("duplicate column `{column}`"));
+        Box::new(error.with_help("rename one of them with `as`; instead of `*`, name the columns")).into()
     }
 
     /// The columns of the tables that it reads.
@@ -189,19 +206,22 @@ impl Model {
     }
 
     /// The error of a statement that cannot be computed, whatever the rows are.
-    pub(crate) fn wrong(&self, message: &str) -> Error {
-        Box::new(with_help(TaskError::new(&self.source, None, message), message, &[])).into()
+    pub(crate) async fn wrong(&self, session: &SessionState, message: &str) -> Error {
+        let columns = self.columns(session).await;
+        let place = places::of(self.source.text(), message, &columns);
+        Box::new(with_help(TaskError::new(&self.source, place, message), message, &columns)).into()
     }
 
     /// The query engine's error about the model.
-    pub(crate) fn error(&self, error: &DataFusionError) -> Error {
-        Box::new(sql_error(&self.source, error, &[])).into()
+    pub(crate) async fn error(&self, session: &SessionState, error: &DataFusionError) -> Error {
+        Box::new(sql_error(&self.source, error, &self.columns(session).await)).into()
     }
 }
 
 /// The query engine's error about a SQL file over columns, with its position if known.
 fn sql_error(source: &SourceText, error: &DataFusionError, columns: &[String]) -> TaskError {
     let (message, place) = message_and_span(error);
+    let place = place.or_else(|| places::of(source.text(), &message, columns));
     with_help(TaskError::new(source, place, &message), &message, columns)
 }
 

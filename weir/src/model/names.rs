@@ -6,13 +6,18 @@ use datafusion::sql::sqlparser::tokenizer::Span;
 
 /// The first column of a select without a name of its own: its text and position.
 pub(super) fn unnamed(statement: &Statement) -> Option<(String, Span)> {
-    let Statement::Statement(statement) = statement else { return None };
-    let ast::Statement::Query(query) = statement.as_ref() else { return None };
-    let unnamed = columns(&query.body)?.iter().find_map(|item| match item {
+    let unnamed = columns_of(statement)?.iter().find_map(|item| match item {
         SelectItem::UnnamedExpr(expr) if !is_column(expr) => Some(expr),
         _ => None,
     })?;
     Some((unnamed.to_string(), unnamed.span()))
+}
+
+/// The select list that names the columns of a statement.
+pub(super) fn columns_of(statement: &Statement) -> Option<&[SelectItem]> {
+    let Statement::Statement(statement) = statement else { return None };
+    let ast::Statement::Query(query) = statement.as_ref() else { return None };
+    columns(&query.body)
 }
 
 /// The select list that names the columns; for a union the first one.

@@ -66,14 +66,18 @@ impl Draft {
             register(&context, source.name(), Arc::new(EmptyTable::new(source.schema().clone())))?;
         }
         for model in &models {
-            let plan = model.plan(&engine::state(&context)).await?;
+            let state = engine::state(&context);
+            let plan = model.plan(&state).await?;
             count_scans(&mut draft.scans, &plan, 1).map_err(|error| Error::query(&model.name, error))?;
             let quality = task.spec.quality.get(&model.name);
             for table in quality.iter().flat_map(|quality| quality.value.tables()) {
                 *draft.scans.entry(table.to_owned()).or_default() += 1;
             }
-            let plan = engine::state(&context).optimize(&plan).map_err(|error| model.error(&error))?;
-            engine::check_constants(&plan).map_err(|error| model.error(&error))?;
+            let optimized = state.optimize(&plan);
+            let plan = match optimized.and_then(|plan| engine::check_constants(&plan).map(|()| plan)) {
+                Ok(plan) => plan,
+                Err(error) => return Err(model.error(&state, &error).await),
+            };
             let schema: SchemaRef = Arc::new(Schema::new(plan.schema().as_arrow().fields().clone()));
             register(&context, &model.name, Arc::new(EmptyTable::new(schema.clone())))?;
             draft.schemas.insert(model.name.clone(), schema);

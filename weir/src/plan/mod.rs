@@ -18,6 +18,7 @@ use datafusion::catalog::view::ViewTable;
 use datafusion::datasource::empty::EmptyTable;
 use datafusion::datasource::provider_as_source;
 use datafusion::error::DataFusionError;
+use datafusion::execution::SessionState;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::SessionContext;
@@ -104,7 +105,10 @@ impl Plan {
             match self.stage(&model.name) {
                 None => register(context, &model.name, Arc::new(ViewTable::new(query, None)))?,
                 Some(stage) => {
-                    let query = stage.extended(context, query).await.map_err(|error| model.error(&error))?;
+                    let query = match stage.extended(context, query).await {
+                        Ok(query) => query,
+                        Err(error) => return Err(model.error(&engine::state(context), &error).await),
+                    };
                     bound.push(stage.bind(context, Some(model), query)?);
                 }
             }
@@ -161,9 +165,12 @@ impl BoundStage {
     /// How the stage is computed. The stages before it must have been, if this one is to be executed.
     pub(crate) async fn physical_plan(&self, context: &SessionContext) -> Result<Arc<dyn ExecutionPlan>> {
         let Stage { table, schema, .. } = &*self.stage;
-        let plan = engine::state(context).create_physical_plan(&self.query).await;
-        let plan = plan.map_err(|error| self.error(error))?;
-        engine::try_expressions(&plan).map_err(|error| self.error(error))?;
+        let state = engine::state(context);
+        let plan = state.create_physical_plan(&self.query).await;
+        let plan = match plan.and_then(|plan| engine::try_expressions(&plan).map(|()| plan)) {
+            Ok(plan) => plan,
+            Err(error) => return Err(self.error(&state, error).await),
+        };
         // What was planned over tables without rows must be what comes out over real ones.
         let planned = schema.fields().iter().map(|field| (field.name(), field.data_type()));
         let real = plan.schema();
@@ -176,9 +183,11 @@ impl BoundStage {
     }
 
     /// An error before any row was read: the SQL is wrong.
-    fn error(&self, error: DataFusionError) -> Error {
+    async fn error(&self, session: &SessionState, error: DataFusionError) -> Error {
         match (Error::query(&self.stage.table, error), &self.model) {
-            (Error::Query { message, .. } | Error::Row { message, .. }, Some(model)) => model.wrong(&message),
+            (Error::Query { message, .. } | Error::Row { message, .. }, Some(model)) => {
+                model.wrong(session, &message).await
+            }
             (error, _) => error,
         }
     }

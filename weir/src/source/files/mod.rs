@@ -140,7 +140,13 @@ fn check_format(task: &Task, spec: &SourceSpec, files: &FilesSpec) -> Result<(),
     if let (Some((name, column)), true) = (placed, !matches!(files.format, Format::Csv | Format::Excel)) {
         let error =
             task.error(column, format!("column `{name}`: `position` is for CSV and Excel, whose columns have one"));
-        return Err(error.with_help("remove it; `header` is the column's name in the files"));
+        return Err(error.with_help(match files.format {
+            Format::FixedWidth if column.value.characters.is_some() => {
+                "remove it: `characters` says where the column is"
+            }
+            Format::FixedWidth => "write `characters: 1-8` instead, where the first character of a line is 1",
+            _ => "remove it; `header` is the column's name in the files",
+        }));
     }
     #[cfg(not(feature = "avro"))]
     if files.format == Format::Avro {
