@@ -49,6 +49,22 @@ impl Connector {
     pub(crate) fn server(&self, name: &str) -> Result<Server> {
         self.postgres(name).map(|database| Server::Postgres(Box::new(database)))
     }
+
+    /// Like `server`, by what the URL has besides its secrets, which may not be set here; `None` if that is not enough. No
+    /// session can be opened with it.
+    pub(crate) fn server_without_secrets(&self, name: &str) -> Option<Server> {
+        let url = self.project.connection(name)?.postgres.as_ref()?;
+        let mut text = String::new();
+        let mut rest = url.value.as_str();
+        while let Some((before, reference)) = rest.split_once("${") {
+            text.push_str(before);
+            // No name of a server, user or database.
+            text.push_str("%01");
+            rest = reference.split_once('}')?.1;
+        }
+        text.push_str(rest);
+        text.parse().ok().map(|database| Server::Postgres(Box::new(database)))
+    }
 }
 
 /// The URL of a table: that of its database, and the name of the table behind it.

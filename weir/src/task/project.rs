@@ -101,6 +101,11 @@ impl Project {
         self.spec.connections.keys().map(String::as_str)
     }
 
+    /// What a connection has, nothing filled in.
+    pub(crate) fn connection(&self, name: &str) -> Option<&ConnectionSpec> {
+        self.spec.connections.get(name).map(|connection| &connection.value)
+    }
+
     /// The URL of a connection, parameters and secrets filled in, as `parse` reads it; `None` if there is no such
     /// connection, or if `url` finds it to be of another kind.
     pub(crate) fn resolve<T, E: miette::Diagnostic>(
@@ -111,7 +116,7 @@ impl Project {
         parse: impl Fn(&str) -> Result<T, E>,
     ) -> Option<Result<T>> {
         let source = self.source.as_ref()?;
-        let url = url(&self.spec.connections.get(name)?.value)?;
+        let url = url(self.connection(name)?)?;
         let parsed = secret::fill(source, url, params).and_then(|text| {
             parse(&text).map_err(|error| {
                 let help = error.help().map(|help| help.to_string()).unwrap_or_default();

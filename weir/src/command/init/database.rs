@@ -92,8 +92,8 @@ impl Connections {
             |server: &Server| server.key() == url.server.key() && server.to_string() == url.server.to_string();
         let project = self.project()?.clone();
         let connector = Connector::new(project.clone(), Params::default());
-        // One whose secrets are not set here cannot be compared.
-        let known = project.connections().find(|name| connector.server(name).is_ok_and(|server| is_same(&server)));
+        let server = |name: &str| connector.server(name).ok().or_else(|| connector.server_without_secrets(name));
+        let known = project.connections().find(|name| server(name).is_some_and(|server| is_same(&server)));
         let new = self.new.iter().find(|new| is_same(&new.server)).map(|new| new.name.as_str());
         let connection = match known.or(new) {
             Some(name) => name.to_owned(),
