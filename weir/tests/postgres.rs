@@ -465,7 +465,11 @@ fn a_locked_table_is_waited_for_and_then_nothing_is_published() {
     orders.deliver(3, 3);
     let locked = lock(300);
     std::thread::sleep(std::time::Duration::from_secs(1));
-    orders.0.run().ended(1, "lock timeout");
+    let ran = orders.0.run();
+    ran.ended(1, "lock timeout");
+    ran.ended(1, "table orders is locked by process ");
+    ran.ended(1, "of user owner (psql)");
+    ran.ended(1, "wait for that session, or end it; then start the run again");
     cluster.sql(
         &database,
         "select pg_terminate_backend(pid) from pg_stat_activity

@@ -6,7 +6,7 @@ use tokio_postgres::{Client, GenericClient};
 
 use super::deduplicate::{Staged, check_complete};
 use super::write::Transfer;
-use super::{Load, refused, target};
+use super::{Load, blocked, refused, target};
 use crate::{Database, Result};
 
 /// Result of a load. The unit is rows.
@@ -93,6 +93,7 @@ pub(super) async fn begin(database: &Database, client: &Client, loads: &[(&Load,
             // A session that is lost has no transaction any more.
             let _ = client.batch_execute("rollback").await;
             let loads: Vec<_> = loads.iter().map(|(load, _)| *load).collect();
+            let error = blocked::name_session(client, &loads, error).await;
             Err(refused::name_row(database, client, &loads, error).await)
         }
     }

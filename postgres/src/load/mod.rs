@@ -47,6 +47,7 @@
 //! ```
 
 mod apply;
+mod blocked;
 mod cast;
 mod deduplicate;
 mod deletion;
