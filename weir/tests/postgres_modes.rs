@@ -422,3 +422,24 @@ fn rows_are_written_within_the_policies_of_the_table() {
     warehouse.run().ended(1, "violates row-level security policy");
     assert_eq!(warehouse.sql("select item, amount from stock order by 1"), "bolt|5\nnut|1");
 }
+
+#[test]
+fn rows_that_are_in_the_table_already_are_told_with_the_mode_that_keeps_them() {
+    let task = "name: t
+sources:
+  row: {files: {path: 'in/*.csv', format: csv}, read: new, columns: {code: string, n: integer}}
+sinks:
+  t: {from: row, mode: append, postgres: {connection: warehouse, table: t}}
+";
+    let warehouse = Warehouse::with(task, "");
+    warehouse.sql("create table t (id serial primary key, code text unique, n int)");
+    warehouse.project.file("in/a.csv", "code,n\nsecret,1\n");
+    warehouse.run().ended(0, "");
+    warehouse.project.file("in/b.csv", "code,n\nsecret,2\nB,2\n");
+    let ran = warehouse.run();
+    ran.ended(1, "`mode: insert` with `primary_key: [code]` keeps those and adds the new ones");
+    assert_eq!(warehouse.sql("select code, n from t"), "secret|1");
+    warehouse.project.task("mode: append", "mode: insert, primary_key: [code]");
+    warehouse.run().ended(0, "");
+    assert_eq!(warehouse.sql("select code, n from t order by n"), "secret|1\nB|2");
+}

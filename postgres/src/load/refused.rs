@@ -3,7 +3,7 @@
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, SimpleQueryMessage};
 
-use super::Load;
+use super::{Load, Mode};
 use crate::error::Refusal;
 use crate::sql::{list, quoted};
 use crate::{Database, Error};
@@ -39,9 +39,23 @@ pub(super) async fn name_row(database: &Database, client: &Client, loads: &[&Loa
         return Error::Refused(Box::new(Refusal { database, table, message, rows, help, advice, server }));
     }
     let which = if rows.is_empty() { String::new() } else { format!("; for example: {}", rows.join(" | ")) };
-    let advice = "nothing was changed; reject such rows in the task, or correct them".to_owned();
+    let appended = loads.iter().any(|load| load.table.name == table && load.mode == Mode::Append);
+    let key = server.row().and_then(columns_of).filter(|_| appended && *server.code() == SqlState::UNIQUE_VIOLATION);
+    let advice = match key {
+        Some(key) => format!(
+            "nothing was changed; if such rows are in the table already, `mode: insert` with `primary_key: [{key}]` keeps \
+             those and adds the new ones; otherwise reject them in the task, or correct them"
+        ),
+        None => "nothing was changed; reject such rows in the task, or correct them".to_owned(),
+    };
     let (database, server, help) = (database.to_string(), server.clone(), format!("{advice}{which}"));
     Error::Refused(Box::new(Refusal { database, table, message, rows, help, advice, server }))
+}
+
+/// The columns in `(code, day)=(A, 2024-01-01)`, without the values; `None` if they are computed.
+fn columns_of(row: &str) -> Option<&str> {
+    let columns = row.strip_prefix('(')?.split_once(")=(")?.0;
+    columns.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | ',' | ' ')).then_some(columns)
 }
 
 /// The keys of staged rows that miss a `check` or `not null` constraint.
