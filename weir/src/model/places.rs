@@ -38,8 +38,14 @@ pub(super) fn of(text: &str, message: &str, columns: &[String]) -> Option<Place>
     }
     if message.contains("is not Struct, Map, or Null") {
         let is_column = |name: &str| columns.iter().any(|column| column.eq_ignore_ascii_case(name));
-        let field =
-            tokens.windows(2).find(|pair| pair[1].token == Token::Period && word(&pair[0]).is_some_and(is_column));
+        let is_field =
+            |pair: &&[TokenWithSpan]| pair[1].token == Token::Period && word(&pair[0]).is_some_and(is_column);
+        // Outside of a subquery a table's name comes before a column's.
+        let is_inner = |pair: &[TokenWithSpan]| {
+            pair[0].token == Token::LParen && word(&pair[1]).is_some_and(|word| word.eq_ignore_ascii_case("select"))
+        };
+        let inner = tokens.windows(2).position(is_inner).unwrap_or_default();
+        let field = tokens[inner..].windows(2).find(is_field).or_else(|| tokens.windows(2).find(is_field));
         return place(field?.first()?.span);
     }
     None
@@ -112,6 +118,7 @@ mod tests {
         assert_eq!(at("select regexp_like(a, 'a(')", pattern), Some((1, 23)));
         let field = "Cannot access field at argument 1: type decimal(4, 1) is not Struct, Map, or Null";
         assert_eq!(at("select b.x, a.x from b", field), Some((1, 13)));
+        assert_eq!(at("select a.x from a where exists (select 1 from b where a.x = 1)", field), Some((1, 55)));
         assert_eq!(at("select 1", "anything else"), None);
     }
 
