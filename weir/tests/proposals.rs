@@ -114,6 +114,11 @@ fn the_format_of_dates_and_times_is_proposed() {
 
 #[test]
 fn words_bytes_nulls_and_blanks_are_proposed() {
+    let several = of("boolean", &["Y", "0", "no", "N", "1", "yes"]);
+    for words in ["`true_values: [", "\"Y\"", "\"1\"", "\"N\"", "\"0\""] {
+        assert!(several.contains(words), "{words} is not in {several}");
+    }
+    assert!(!several.contains("sampled"), "{several}");
     assert_eq!(
         of("boolean", &["Y", "N", "n"]),
         "if the words of column `v` mean that, add `true_values: [\"Y\"]` and `false_values: [\"N\"]` to it"

@@ -43,6 +43,13 @@ impl Advise for Proposals {
             return None;
         }
         let column = reason.strip_prefix("invalid_").and_then(|name| self.spec.columns.get_key_value(name));
+        if let (Some((name, _)), Some(_)) = (column, &self.spec.postgres) {
+            // Its values are no texts: how they are written cannot be declared.
+            return Some(format!(
+                "if these values of column `{name}` may be null, add `on_invalid: set_null` to it; or read with `query` what the \
+                 column can hold"
+            ));
+        }
         match (column, &self.dialect) {
             (Some((name, column)), dialect) => {
                 let texts: Vec<&str> = unread.texts.iter().filter_map(|text| std::str::from_utf8(text).ok()).collect();

@@ -134,7 +134,7 @@ impl Declaration {
     fn candidates(&self, texts: &[&str], others_are_read: bool) -> Vec<Candidates> {
         match self.sql_type {
             of if of.is_number() => vec![numbers::written(self, texts), numbers::types(self)],
-            SqlType::Boolean => vec![self.words()],
+            SqlType::Boolean => vec![self.words(texts)],
             SqlType::Date | SqlType::Time | SqlType::Timestamp | SqlType::TimestampTz => {
                 times::written(self, texts, others_are_read)
             }
@@ -143,28 +143,35 @@ impl Declaration {
         }
     }
 
-    /// Words for true and false.
-    fn words(&self) -> Candidates {
+    /// Words for true and false: a pair, or all those of which there are some.
+    fn words(&self, texts: &[&str]) -> Candidates {
         let is_first = |at: &usize| {
             let (is_true, _) = SPELLINGS[*at];
             !SPELLINGS[..*at].iter().any(|(other, _)| other.eq_ignore_ascii_case(is_true))
         };
         let pairs = (0..SPELLINGS.len()).filter(is_first).map(|at| SPELLINGS[at]).chain([NUMBERS]);
-        let with = |declared: &Option<Vec<Scalar>>, word: &str| {
-            let words = declared.iter().flatten().map(|Scalar(word)| word.clone());
-            words.chain([word.to_owned()]).collect::<Vec<_>>()
+        let pairs: Vec<(&str, &str)> = pairs.collect();
+        let is_there = |word: &str| texts.iter().any(|text| text.trim().eq_ignore_ascii_case(word));
+        let found = pairs.iter().copied().filter(|(is_true, is_false)| is_there(is_true) || is_there(is_false));
+        let found: Vec<(&str, &str)> = found.collect();
+        let with = |declared: &Option<Vec<Scalar>>, words: &[&str]| {
+            let declared = declared.iter().flatten().map(|Scalar(word)| word.clone());
+            declared.chain(words.iter().map(|word| (*word).to_owned())).collect::<Vec<_>>()
         };
-        let all = pairs.map(|(is_true, is_false)| {
+        let sets = pairs.iter().map(|pair| vec![*pair]).chain((found.len() > 1).then_some(found));
+        let all = sets.map(|pairs| {
             let mut declaration = self.clone();
-            let is_true = with(&self.values.true_values, is_true);
-            let is_false = with(&self.values.false_values, is_false);
+            let (is_true, is_false): (Vec<&str>, Vec<&str>) = pairs.iter().copied().unzip();
+            let rank = pairs.len();
+            let is_true = with(&self.values.true_values, &is_true);
+            let is_false = with(&self.values.false_values, &is_false);
             let keys = vec![
                 format!("`true_values: {}`", list(is_true.iter().map(String::as_str))),
                 format!("`false_values: {}`", list(is_false.iter().map(String::as_str))),
             ];
             declaration.values.true_values = Some(is_true.into_iter().map(Scalar).collect());
             declaration.values.false_values = Some(is_false.into_iter().map(Scalar).collect());
-            Candidate { declaration, keys, rank: 0 }
+            Candidate { declaration, keys, rank }
         });
         Candidates { condition: "if the words of column COLUMN mean that", all: all.collect() }
     }
