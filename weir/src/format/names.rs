@@ -188,7 +188,7 @@ impl ExpectedNames {
         let column = &self.columns[target].column;
         let help = format!(
             "take them apart by their positions, {column}: {{type: ..., position: {first}}} and another column with \
-             `position: {second}`, or ignore one of them with `unknown_columns: ignore`"
+             `position: {second}`; or declare one of the two so, and `unknown_columns: ignore` in the source"
         );
         Error::input(file, format!("duplicate column `{name}`: its columns {first} and {second}"), help)
     }
