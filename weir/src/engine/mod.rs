@@ -36,7 +36,7 @@ use ceil_floor::CeilFloor;
 pub(crate) use checked::{check_constants, checked};
 use memory::ResidentPool;
 pub(crate) use memory::{MemoryWatch, exceeded};
-pub(crate) use row_error::{Pieces, RowError, in_pieces};
+pub(crate) use row_error::{INVALID_VALUE, Pieces, RowError, in_pieces};
 pub(crate) use trial::{try_expressions, try_out};
 
 use crate::error::{Error, Result};

@@ -11,6 +11,7 @@ const MAX_MESSAGE: usize = 200;
 
 const DIVISION_BY_ZERO: &str = "division_by_zero";
 const OVERFLOW: &str = "overflow";
+pub(crate) const INVALID_VALUE: &str = "invalid_value";
 
 /// Why a row cannot be computed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,7 +68,7 @@ fn kind_of(message: &str) -> &'static str {
     } else if has(&["overflow", "too large to store", "too small to store", "out of range"]) {
         OVERFLOW
     } else {
-        "invalid_value"
+        INVALID_VALUE
     }
 }
 

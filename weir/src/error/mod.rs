@@ -148,6 +148,8 @@ pub enum Error {
     Row {
         /// The model that was being computed.
         table: String,
+        /// What is wrong, as `reasons` have it: `division_by_zero`, `overflow`, `invalid_cast` or `invalid_value`.
+        kind: &'static str,
         /// What the engine says.
         message: String,
         /// What to do about it, without values of the row.
@@ -301,7 +303,7 @@ impl Error {
     pub(crate) fn without_values(&self) -> String {
         match self {
             Self::Query { table, .. } => format!("table `{table}`: its computation failed; {SHOWS_VALUES} says how"),
-            Self::Row { table, .. } => format!("table `{table}`: a row cannot be computed; {SHOWS_VALUES} says how"),
+            Self::Row { table, kind, .. } => format!("table `{table}`: a row cannot be computed: {kind}"),
             other => other.to_string(),
         }
     }

@@ -7,7 +7,7 @@ use datafusion::arrow::array::{ArrayRef, RecordBatch, StringViewArray};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::error::{DataFusionError, Result as QueryResult};
 
-use crate::engine::RowError;
+use crate::engine::{INVALID_VALUE, RowError};
 use crate::error::{Error, plain};
 use crate::plan::Stage;
 use crate::route::{Reasons, RejectedRows, RowSink, Shown};
@@ -41,6 +41,7 @@ impl FailedRows {
     pub(super) fn unrouted(&self, error: &DataFusionError) -> Error {
         Error::Row {
             table: self.table.clone(),
+            kind: RowError::of(error).map_or(INVALID_VALUE, |error| error.kind),
             message: plain(error),
             help: format!(
                 "nothing was published; correct the input or the model, or add a sink with `from: {}.rejected`",

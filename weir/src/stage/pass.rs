@@ -187,12 +187,10 @@ fn broken_off(table: &str, error: DataFusionError) -> Error {
         let message = message.split(DataFusionError::BACK_TRACE_SEP).next().unwrap_or_default();
         return Error::Memory { table: table.to_owned(), message: format!("its memory is used up: {message}") };
     }
-    if RowError::of(&error).is_none() {
-        return Error::query(table, error);
-    }
+    let Some(RowError { kind, .. }) = RowError::of(&error) else { return Error::query(table, error) };
     let help = "nothing was published; a row that goes into a join, an aggregate, a window, a sort or a limit is not \
                 rejected alone: compute it in a model of its own before that, with a sink `from: MODEL.rejected`";
-    Error::Row { table: table.to_owned(), message: plain(&error), help: help.to_owned() }
+    Error::Row { table: table.to_owned(), kind, message: plain(&error), help: help.to_owned() }
 }
 
 fn unrouted(table: &str, route: &str) -> Error {
