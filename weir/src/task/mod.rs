@@ -7,6 +7,7 @@ mod characters;
 mod column;
 mod dialect;
 mod file;
+mod files;
 mod misplaced;
 mod moving;
 mod output_files;
@@ -38,6 +39,7 @@ use serde_saphyr::Spanned;
 pub use characters::Characters;
 pub use column::{ColumnFrom, ColumnSpec, OnInvalid};
 pub use dialect::{HeaderSpec, Headers, LineEnd, MergedCells, Quoting, RepeatedHeader, ShortLines};
+pub use files::{Compression, FilesSpec, Format};
 pub use output_files::{OutputFilesSpec, OutputFormat};
 pub(crate) use params::RUN_STARTED_AT;
 pub use params::{EnvironmentSpec, Param, ParamChoice, ParamSpec, Params};
@@ -47,8 +49,8 @@ pub use quality::{GateSpec, Keep, QualitySpec, Requirement, RuleSpec};
 pub use schedule::{RetriesSpec, ScheduleSpec, Span};
 pub use sink::{HistorySpec, Mode, OutputColumnSpec, Publish, Route, SchemaChanges, SinkSpec, TableSpec};
 pub use source::{
-    Compression, CursorSpec, FetchSpec, FilesSpec, Format, IfChanged, IfCopied, IfEmpty, IfMissing, PostgresSourceSpec,
-    Read, SourceSpec, UnknownColumns,
+    CursorSpec, FetchSpec, IfChanged, IfCopied, IfEmpty, IfMissing, PostgresSourceSpec, Read, SourceSpec,
+    UnknownColumns,
 };
 pub use sql_type::SqlType;
 pub(crate) use sql_type::{UTC, type_name};

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_saphyr::Spanned;
 
 use super::dialect::{LineEnd, Quoting};
-use super::source::{Compression, Format};
+use super::files::{Compression, Format};
 
 /// The files that a sink writes: a folder (`path`), or one file (`file`); exactly one of the two is given.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
