@@ -36,6 +36,21 @@ fn init_recognises_avro_and_its_task_reads_the_file() {
 }
 
 #[test]
+fn files_without_rows_are_no_copies_of_each_other() {
+    let project = Project::reading("format: avro", "\n    read: new", "{id: bigint, customer: string, tags: json}");
+    let orders = orders();
+    let marker = orders.windows(16).position(|bytes| bytes == b"sixteen bytes...").unwrap();
+    let header = &orders[..marker + 16]; // no block follows it
+    project.file("in/a.avro", header);
+    project.file("in/b.avro", header);
+    project.file("in/c.avro", &orders);
+    project.run(&[]).ended(0, "");
+    assert_eq!(project.text("out/rows.csv").lines().count(), 3);
+    project.file("in/d.avro", &orders);
+    project.run(&[]).ended(1, "if_copied");
+}
+
+#[test]
 fn a_file_that_is_no_avro_or_is_read_as_another_format_says_so() {
     let project = Project::empty();
     let task = |format: &str| {

@@ -74,6 +74,18 @@ fn a_file_that_has_grown_is_read_from_its_former_end_on() {
 }
 
 #[test]
+fn files_without_rows_are_no_copies_of_each_other() {
+    let project = project(", skip_lines: 1", "\n    read: new", COLUMNS);
+    project.file("in/a.txt", "PAYMENTS\n");
+    project.file("in/b.txt", "PAYMENTS\n");
+    project.file("in/c.txt", "PAYMENTS\n0001Ann     20260105A\n");
+    project.run(&[]).ended(0, "");
+    assert_eq!(project.text("out/rows.csv").lines().count(), 2);
+    project.file("in/d.txt", "PAYMENTS\n0001Ann     20260105A\n");
+    project.run(&[]).ended(1, "if_copied");
+}
+
+#[test]
 fn a_test_may_give_lines() {
     let project = project("", "", COLUMNS);
     let task = project.text("task.yaml").replace("sinks:", "models: {paid: sql/paid.sql}\nsinks:");
