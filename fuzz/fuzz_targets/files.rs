@@ -7,32 +7,15 @@ use weir::fuzzing::Format;
 
 #[derive(Debug, Arbitrary)]
 struct Input {
-    format: Form,
+    format: u8,
     block_bytes: u8,
     readers: u8,
     file: Vec<u8>,
 }
 
-#[derive(Debug, Arbitrary)]
-enum Form {
-    Escaped,
-    Report,
-    Jsonl,
-    Json,
-    FixedWidth,
-    Avro,
-}
-
 fuzz_target!(|input: Input| {
     let (block_bytes, readers) = (usize::from(input.block_bytes) + 1, usize::from(input.readers % 4) + 1);
-    let format = match input.format {
-        Form::Escaped => Format::Escaped,
-        Form::Report => Format::Report,
-        Form::Jsonl => Format::Jsonl,
-        Form::Json => Format::Json,
-        Form::FixedWidth => Format::FixedWidth,
-        Form::Avro => Format::Avro,
-    };
+    let format = Format::ALL[usize::from(input.format) % Format::ALL.len()];
     let read = |block_bytes, readers| weir::fuzzing::file(format, &input.file, block_bytes, readers).ok();
     assert_eq!(read(block_bytes, readers), read(1 << 20, 1));
 });

@@ -42,6 +42,11 @@ pub enum Format {
     Avro,
 }
 
+impl Format {
+    /// All of them.
+    pub const ALL: [Self; 6] = [Self::Escaped, Self::Report, Self::Jsonl, Self::Json, Self::FixedWidth, Self::Avro];
+}
+
 /// Reads a file with the columns `c0` and `c1`, both of them text, in blocks of `block_bytes` bytes, by `readers` readers. An
 /// error is that of a file that cannot be read.
 pub fn file(format: Format, file: &[u8], block_bytes: usize, readers: usize) -> crate::Result<Outcome> {
