@@ -198,6 +198,17 @@ fn lines_before_the_header_and_totals_after_the_rows_are_skipped() {
     let report = "Report,\nof 2024-01-31,\n\nid,name\n1,Ann\n2,Bob\n";
     proposed(report, "its first line has none of the declared columns", "header: 4", &["1,Ann", "2,Bob"]);
     accepted(", skip_lines: 2", report, &["1,Ann", "2,Bob"]);
+    // The number of fields tells that the last records are no rows, or their text.
+    for (footer, behind) in [("Total,\n", 1), ("Total\n", 1), ("\nsum:\n\"the\nend\"", 2)] {
+        let both = format!("header: 4, skip_last: {behind}");
+        let said = "its first line has none of the declared columns";
+        proposed(report.to_owned() + footer, said, &both, &["1,Ann", "2,Bob"]);
+    }
+    for footer in ["3,Total\n", "Total,2\n", "Total\n1\n\n2\n"] {
+        let (_, ran) = read("", COLUMNS, report.to_owned() + footer);
+        ran.ended(1, "specify `header: 4` next to its path");
+        assert!(!ran.err.contains("skip_last"), "{}", ran.err);
+    }
     accepted(", header: 4, skip_last: 1", report.to_owned() + "Total,2\n\n", &["1,Ann", "2,Bob"]);
     let (_, ran) = read(", skip_lines: 9", COLUMNS, report);
     ran.ended(1, "has only 6 lines, and 9 are skipped before the first record");

@@ -13,6 +13,7 @@ use super::guess;
 use super::json;
 use super::sniff::{self, Dialect, Form, Table};
 use crate::error::{Error, Result, number_of};
+use crate::format::csv::LONGEST_FOOTER;
 use crate::format::empty::is_blank;
 #[cfg(feature = "excel")]
 use crate::format::excel;
@@ -96,7 +97,7 @@ impl Input {
     /// Whether so many records at its end may be no rows.
     pub(super) fn may_have_footer(&self, records: usize) -> bool {
         let is_free = matches!(&self.form, Form::Csv(dialect) if dialect.skip_last == 0);
-        is_free && self.within.is_empty() && records <= sniff::LONGEST_FOOTER
+        is_free && self.within.is_empty() && records <= LONGEST_FOOTER
     }
 
     /// Leaves records at its end out.

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use encoding_rs::{Encoding, UTF_8};
 
 use super::{beginning, guess};
+use crate::format::csv::{LONGEST_FOOTER, footer};
 use crate::format::jsonl::{RecordsPath, path_of_records};
 use crate::format::text::{UTF_32_HELP, guessed, is_utf_32};
 
@@ -71,12 +72,6 @@ impl Dialect {
         self.first_ends.get(records - 1).or(self.first_ends.last()).copied().unwrap_or(0)
     }
 }
-
-/// The most records at the end of a file that are guessed to be a footer.
-pub(super) const LONGEST_FOOTER: usize = 5;
-
-/// With what a record of totals begins.
-const TOTALS: [&str; 6] = ["total", "totals", "grand total", "sum", "summe", "gesamt"];
 
 #[cfg(feature = "excel")]
 impl Dialect {
@@ -201,7 +196,7 @@ fn dialect(encoding: Option<&'static str>, text: &str, is_whole: bool) -> Dialec
     let header = table.first().map(|record| record.fields.iter().take(columns).cloned().collect::<Vec<_>>());
     let header = header.filter(|names| !names.iter().any(|name| guess::is_value(name)));
     let rows = &table[usize::from(header.is_some()).min(table.len())..];
-    let skip_last = if is_whole { footer(rows, fields) } else { 0 };
+    let skip_last = if is_whole { footer(rows.iter().map(|row| row.fields.as_slice()), fields) } else { 0 };
     let first_ends = table.iter().take(1 + beginning::ROWS + LONGEST_FOOTER).map(|record| above + record.lines);
     Dialect {
         encoding,
@@ -224,19 +219,6 @@ fn titles(records: &[Record], fields: usize) -> usize {
     let is_name = |field: &String| !field.trim().is_empty() && !guess::is_value(field);
     let is_header = |record: &Record| record.fields.iter().take(fields).all(is_name);
     if fields > 2 && records.get(titles).is_some_and(is_header) { titles } else { 0 }
-}
-
-/// The records at the end of all rows that are no rows: of another number of fields, or a total that lacks values.
-fn footer(rows: &[Record], fields: usize) -> usize {
-    let is_total = |record: &Record| {
-        let first = record.fields.iter().find(|field| !field.trim().is_empty());
-        let word = first.map(|field| field.trim().trim_end_matches(':').to_lowercase());
-        word.is_some_and(|word| TOTALS.contains(&word.as_str())) && record.fields.iter().any(|field| field.is_empty())
-    };
-    let is_of_footer = |record: &&Record| record.fields.len() < fields || is_total(record);
-    let last = rows.iter().rev().take_while(is_of_footer).count();
-    // More of them say something else than that a file has a footer.
-    if fields > 1 && last <= LONGEST_FOOTER && last * 2 <= rows.len() { last } else { 0 }
 }
 
 /// A header may end with a delimiter where the rows do not.

@@ -25,18 +25,19 @@ pub(crate) fn begin<R: Rules>(
 ) -> Result<Beginning<Layout>> {
     let rules = &csv.rules;
     let has_separator_line = !declared.columns.iter().any(|column| column.header.starts_with("sep="));
-    let First { head, start, end, mut fields } = First::read(csv, stream, name, has_separator_line)?;
-    propose::another_delimiter(rules, name, &fields, declared.columns.len())?;
+    let mut first = First::read(csv, stream, name, has_separator_line)?;
+    propose::another_delimiter(rules, name, &first.fields, declared.columns.len())?;
     let names = ExpectedNames { are_a_line: true, ..declared.names() };
     if !csv.head.header {
-        propose::a_header(name, &fields, &names)?;
-        let layout = Layout { targets: names.by_position(name, fields.len())?, again: Again::of(Bytes::new()) };
-        return Ok(Beginning { head, data_start: start, layout });
+        propose::a_header(name, &first.fields, &names)?;
+        let layout = Layout { targets: names.by_position(name, first.fields.len())?, again: Again::of(Bytes::new()) };
+        return Ok(Beginning { head: first.head, data_start: first.start, layout });
     }
-    if rules.trailing_delimiter() && fields.len() > 1 && fields.last().is_some_and(|last| last.is_empty()) {
-        fields.pop();
+    if rules.trailing_delimiter() && first.fields.len() > 1 && first.fields.last().is_some_and(|last| last.is_empty()) {
+        first.fields.pop();
     }
-    propose::what_is_the_header(rules, name, &head, start, &fields, &names)?;
+    propose::what_is_the_header(rules, name, &first, &names, stream)?;
+    let First { head, start, end, fields } = first;
     let targets = names.match_with(name, &fields)?;
     // A row of a single column could equal the header.
     let line = head.slice(start..text_end(rules, &head, start, end));
@@ -45,13 +46,13 @@ pub(crate) fn begin<R: Rules>(
 }
 
 /// The first record of a file: its header, or its first row.
-struct First {
+pub(super) struct First {
     /// The beginning of the file.
-    head: Bytes,
-    start: usize,
+    pub(super) head: Bytes,
+    pub(super) start: usize,
     /// After its line end.
     end: usize,
-    fields: Vec<String>,
+    pub(super) fields: Vec<String>,
 }
 
 impl First {

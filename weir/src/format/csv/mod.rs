@@ -2,12 +2,13 @@
 //!
 //! `dialect` has the rules of a file, RFC 4180 or what a task declares (`declare`); `header` checks each file against the
 //! declared columns; `records` finds where records end; `parse` splits a block of them into fields; `again` recognizes a
-//! header in the middle of a file.
+//! header in the middle of a file, `footer` what is behind the rows.
 
 mod again;
 mod declare;
 mod dialect;
 mod file;
+mod footer;
 mod formulas;
 mod header;
 mod parse;
@@ -26,6 +27,7 @@ pub(crate) use declare::{CsvForm, charset_of, check_keys};
 pub(crate) use dialect::Rules;
 pub(crate) use dialect::{Dialect, Strict};
 pub(crate) use file::CsvFile;
+pub(crate) use footer::{LONGEST_FOOTER, footer};
 pub(crate) use header::fields as fields_of;
 pub(crate) use parse::texts;
 pub(crate) use records::{END_OF_FILE, before_return};

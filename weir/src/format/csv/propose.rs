@@ -1,14 +1,18 @@
 //! Errors about the beginning of a file that propose the option with which it can be read.
 
 use super::dialect::Rules;
-use super::header::{fields, has_bare_return};
+use super::footer::footer_of;
+use super::header::{First, fields, has_bare_return};
 use super::records::line_end;
 use crate::error::{Error, Result};
 use crate::format::names::ExpectedNames;
-use crate::format::text::byte_order_mark;
+use crate::format::text::{TextStream, byte_order_mark};
 
 /// Lines that are looked at for a header.
 const LINES: usize = 100;
+
+/// Bytes of a file that are looked at for records at its end.
+const LOOKED_AT: usize = 1 << 20;
 
 /// What separates columns in other programs' files: several characters before single ones.
 const DELIMITERS: [&str; 18] =
@@ -81,11 +85,11 @@ pub(super) fn a_header(name: &str, fields: &[String], names: &ExpectedNames) -> 
 pub(super) fn what_is_the_header<R: Rules>(
     rules: &R,
     name: &str,
-    head: &[u8],
-    start: usize,
-    fields: &[String],
+    first: &First,
     names: &ExpectedNames,
+    stream: &mut TextStream,
 ) -> Result<()> {
+    let First { head, start, fields, .. } = first;
     if names.knows_any(fields) {
         if let Some((last, others)) = fields.split_last()
             && last.trim().is_empty()
@@ -101,10 +105,13 @@ pub(super) fn what_is_the_header<R: Rules>(
         return Ok(());
     }
     let message = "its first line has none of the declared columns";
-    let help = if rules.comment().is_none() && head[start..].starts_with(b"#") {
+    let help = if rules.comment().is_none() && head[*start..].starts_with(b"#") {
         "if lines that begin with # are comments, specify `comment: \"#\"` next to its path".to_owned()
-    } else if let Some(line) = header_line(rules, head, names) {
-        format!("its line {line} has them: specify `header: {line}` next to its path")
+    } else if let Some(found) = header_line(rules, head, names) {
+        let (text, is_whole) = stream.read(0, LOOKED_AT)?;
+        let behind =
+            if is_whole && rules.skip_last() == 0 { footer_of(rules, &text[found.end..], found.fields) } else { 0 };
+        found.help(behind)
     } else if fields.len() == names.columns.len() {
         "if the file has no header line, specify `header: false` next to its path: the columns are then those that are \
          declared, in their order; otherwise correct `columns` of the source"
@@ -117,13 +124,39 @@ pub(super) fn what_is_the_header<R: Rules>(
     Err(Error::input(name, message, help))
 }
 
-/// The line in which all declared columns are, from 1.
-fn header_line<R: Rules>(rules: &R, head: &[u8], names: &ExpectedNames) -> Option<usize> {
+/// A line in which all declared columns are.
+struct HeaderLine {
+    /// Its number, from 1.
+    number: usize,
+    /// Where it ends in the file.
+    end: usize,
+    fields: usize,
+}
+
+impl HeaderLine {
+    /// The options that read the file, of which some records at the end seem to be no rows.
+    fn help(&self, behind: usize) -> String {
+        let number = self.number;
+        let last = match behind {
+            0 => return format!("its line {number} has them: specify `header: {number}` next to its path"),
+            1 => "its last record seems".to_owned(),
+            more => format!("its last {more} records seem"),
+        };
+        format!(
+            "its line {number} has them, and {last} to be a total or a footer: specify `header: {number}, skip_last: {behind}` \
+             next to its path if every file ends so, otherwise only `header: {number}`"
+        )
+    }
+}
+
+fn header_line<R: Rules>(rules: &R, head: &[u8], names: &ExpectedNames) -> Option<HeaderLine> {
     let mut at = byte_order_mark(head);
-    for line in 1..=LINES {
+    for number in 1..=LINES {
         let end = line_end(rules, head, at)?;
-        if fields(rules, &head[at..end]).is_ok_and(|fields| names.are_all_in(&fields)) {
-            return Some(line);
+        if let Ok(fields) = fields(rules, &head[at..end])
+            && names.are_all_in(&fields)
+        {
+            return Some(HeaderLine { number, end, fields: fields.len() });
         }
         at = end;
     }
