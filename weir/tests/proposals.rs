@@ -152,6 +152,35 @@ fn an_offset_is_missing_only_where_the_form_needs_one() {
 }
 
 #[test]
+fn digits_that_a_time_cannot_hold_are_cut_off_only_on_demand() {
+    let cut =
+        |keys: &str| format!("if the digits behind the microseconds of column `v` may be cut off, add {keys} to it");
+    let truncated = cut("`format: iso8601_truncated`");
+    let [instant, local] = ["2023-01-15T08:00:00.123456789Z", "2023-01-15 08:00:00.1234567"];
+    for (column, value) in
+        [("timestamp", local), ("timestamp", instant), ("timestamptz", instant), ("time", &local[11..])]
+    {
+        assert_eq!(of(column, &[value]), truncated, "{column} {value}");
+    }
+    assert_eq!(
+        of("{type: timestamp, format: [excel, iso8601]}", &[local]),
+        cut("`format: [excel, iso8601_truncated]`")
+    );
+    let zoned = of("timestamptz", &[local]);
+    assert!(zoned.ends_with("add `format: iso8601_truncated` and `timezone: Europe/Berlin` to it"), "{zoned}");
+    let keys = "timezone: Europe/Berlin, format: iso8601_truncated";
+    let columns =
+        format!("id: integer, v: {{type: timestamptz, {keys}}}, t: {{type: time, format: iso8601_truncated}}");
+    let project = task(WIDE, &columns);
+    project.file("in/a.csv", format!("id;v;t\n1;{local};07:09\n2;{instant};08:00:00.9999999\n3;x;\n"));
+    assert!(help(&project).is_empty());
+    let rows = ["1,2023-01-15T07:00:00.123456Z,07:09:00", "2,2023-01-15T08:00:00.123456Z,08:00:00.999999"];
+    assert_eq!(project.rows("out/rows")[1..], rows);
+    let project = task(WIDE, "id: integer, t: {type: date, format: iso8601_truncated}");
+    project.run(&[]).ended(2, "column `t`: `iso8601_truncated` is for times, but this is a date");
+}
+
+#[test]
 fn a_proposal_reads_the_rows_and_has_no_values_of_them() {
     let project = task(WIDE, "id: integer, v: {type: 'decimal(12,2)'}");
     project.file("in/a.csv", "id;v\n1;(1.234,50 €)\n2;7,25 €\n3;8\n");

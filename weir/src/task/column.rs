@@ -145,9 +145,9 @@ pub enum OnInvalid {
 pub(super) struct LongColumn {
     /// The column's type.
     r#type: SqlType,
-    /// The format of a date or time in the files: in `strftime` syntax, `iso8601` (the default), `epoch_seconds`,
-    /// `epoch_milliseconds` or `epoch_microseconds` (a number since 1970-01-01, in UTC), or `excel` (a serial number of
-    /// days). For a `binary` column: `hex` (the default) or `base64`.
+    /// The format of a date or time in the files: in `strftime` syntax, `iso8601` (the default), `iso8601_truncated` (digits
+    /// of a second behind the sixth are cut off), `epoch_seconds`, `epoch_milliseconds` or `epoch_microseconds` (a number
+    /// since 1970-01-01, in UTC), or `excel` (a serial number of days). For a `binary` column: `hex` (the default) or `base64`.
     format: Option<Formats>,
     /// The column's name in the files, if it differs from the name in the task; or a list of names, of which each file has one.
     #[schemars(example = &"Amount (SGD)", example = json!(["Amount", "Amount (SGD)"]))]

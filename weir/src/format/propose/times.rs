@@ -25,6 +25,10 @@ const LOOSE_TIMES: [&str; 12] = [
 ];
 const TIMES_OF_DAY: [&str; 6] = ["%-I:%M %p", "%-I:%M:%S %p", "%-I:%M%p", "%-H:%M", "%-H:%M:%S", "%H.%M"];
 
+const WITHOUT_OFFSET: &str = "if the times of column COLUMN have no offset and are of one zone, such as Europe/Berlin";
+const TRUNCATED: &str = "if the digits behind the microseconds of column COLUMN may be cut off";
+const TRUNCATED_WITHOUT_OFFSET: &str = "if the digits behind the microseconds of column COLUMN may be cut off, and its times are \
+                                        of one zone, such as Europe/Berlin";
 const WRITTEN: &str = "if the values of column COLUMN are written so";
 
 /// A zone for the trial: the user knows the right one.
@@ -43,7 +47,7 @@ pub(super) fn written(declared: &Declaration, texts: &[&str], others_are_read: b
     groups.push(numbers(declared.sql_type, texts));
     let ranked = groups.into_iter().enumerate().flat_map(|(rank, formats)| formats.into_iter().map(move |f| (rank, f)));
     let all: Vec<Candidate> = ranked.map(|(rank, format)| formatted(declared, rank, format, others_are_read)).collect();
-    match declared.sql_type {
+    let mut kinds = match declared.sql_type {
         SqlType::Date => {
             let other =
                 Candidates { condition: "if column COLUMN has times", all: vec![declared.as_type(SqlType::Timestamp)] };
@@ -51,20 +55,46 @@ pub(super) fn written(declared: &Declaration, texts: &[&str], others_are_read: b
         }
         SqlType::TimestampTz if declared.values.timezone.is_none() => {
             let one = Candidate { declaration: declared.clone(), keys: vec![], rank: 0 };
-            let condition = "if the times of column COLUMN have no offset and are of one zone, such as Europe/Berlin";
             // What counts from a day is of UTC.
             let (counted, written): (Vec<_>, Vec<_>) =
                 all.into_iter().partition(|one| one.declaration.reads(texts) > 0);
-            let zoned = [one].into_iter().chain(written).map(|Candidate { mut declaration, mut keys, rank }| {
-                declaration.values.timezone = Some(ZONE.to_owned());
-                keys.push(format!("`timezone: {ZONE}`"));
-                let rank = rank + usize::from(keys.len() > 1);
-                Candidate { declaration, keys, rank }
+            let zoned = [one].into_iter().chain(written).map(|mut one| {
+                one.rank += usize::from(!one.keys.is_empty());
+                zoned(one)
             });
-            vec![Candidates { condition: WRITTEN, all: counted }, Candidates { condition, all: zoned.collect() }]
+            let zoned = zoned.collect();
+            vec![Candidates { condition: WRITTEN, all: counted }, Candidates { condition: WITHOUT_OFFSET, all: zoned }]
         }
         _ => vec![Candidates { condition: WRITTEN, all }],
+    };
+    if declared.sql_type != SqlType::Date {
+        kinds.extend(truncated(declared, texts));
     }
+    kinds
+}
+
+/// A moment whose times without an offset are of a zone.
+fn zoned(mut candidate: Candidate) -> Candidate {
+    candidate.declaration.values.timezone = Some(ZONE.to_owned());
+    candidate.keys.push(format!("`timezone: {ZONE}`"));
+    candidate
+}
+
+/// The column without the digits that a time cannot hold, if there are any.
+fn truncated(declared: &Declaration, texts: &[&str]) -> Option<Candidates> {
+    let others = declared.formats.iter().filter(|format| *format != "iso8601");
+    let with = |last: &str| {
+        let formats: Vec<String> = others.clone().cloned().chain([last.to_owned()]).collect();
+        let (keys, declaration) = (vec![key_of(&formats)], Declaration { formats, ..declared.clone() });
+        Candidate { declaration, keys, rank: 0 }
+    };
+    let (mut one, mut whole, mut condition) = (with("iso8601_truncated"), with("iso8601"), TRUNCATED);
+    let has_zone = declared.sql_type != SqlType::TimestampTz || declared.values.timezone.is_some();
+    if !has_zone && one.declaration.reads(texts) == 0 {
+        (one, whole, condition) = (zoned(one), zoned(whole), TRUNCATED_WITHOUT_OFFSET);
+    }
+    let has_digits = one.declaration.reads(texts) > whole.declaration.reads(texts);
+    has_digits.then(|| Candidates { condition, all: vec![one] })
 }
 
 /// The column with a further format.
@@ -74,13 +104,17 @@ fn formatted(declared: &Declaration, rank: usize, format: &str, others_are_read:
         formats.push("iso8601".to_owned());
     }
     formats.push(format.to_owned());
+    let (keys, declaration) = (vec![key_of(&formats)], Declaration { formats, ..declared.clone() });
+    Candidate { declaration, keys, rank }
+}
+
+/// The key of a column that declares formats.
+fn key_of(formats: &[String]) -> String {
     let shown = |format: &String| if format.starts_with('%') { quoted(format) } else { format.clone() };
-    let key = match &formats[..] {
-        [only] => shown(only),
-        all => format!("[{}]", all.iter().map(shown).collect::<Vec<_>>().join(", ")),
-    };
-    let declaration = Declaration { formats, ..declared.clone() };
-    Candidate { declaration, keys: vec![format!("`format: {key}`")], rank }
+    match formats {
+        [only] => format!("`format: {}`", shown(only)),
+        all => format!("`format: [{}]`", all.iter().map(shown).collect::<Vec<_>>().join(", ")),
+    }
 }
 
 /// What counts from a day, if the numbers are as great as those of this century.

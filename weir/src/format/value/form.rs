@@ -43,6 +43,8 @@ pub(crate) enum Form {
 #[derive(Debug, Clone)]
 pub(crate) enum TimeForm {
     Iso,
+    /// ISO 8601 without the digits behind the microsecond.
+    IsoTruncated,
     Strftime(TimeFormat),
     /// A number since 1970-01-01: of seconds (0), milliseconds (3) or microseconds (6).
     Epoch(u8),
@@ -50,8 +52,9 @@ pub(crate) enum TimeForm {
 }
 
 /// The formats with a name.
-const NAMED: [(&str, TimeForm); 5] = [
+const NAMED: [(&str, TimeForm); 6] = [
     ("iso8601", TimeForm::Iso),
+    ("iso8601_truncated", TimeForm::IsoTruncated),
     ("epoch_seconds", TimeForm::Epoch(0)),
     ("epoch_milliseconds", TimeForm::Epoch(3)),
     ("epoch_microseconds", TimeForm::Epoch(6)),
@@ -168,8 +171,8 @@ impl Form {
     }
 }
 
-const STRFTIME: &str = "use strftime conversions, such as %d/%m/%Y or %Y-%m-%d %H:%M:%S%.f, or iso8601, epoch_seconds, \
-    epoch_milliseconds, epoch_microseconds or excel";
+const STRFTIME: &str = "use strftime conversions, such as %d/%m/%Y or %Y-%m-%d %H:%M:%S%.f, or iso8601, iso8601_truncated, \
+    epoch_seconds, epoch_milliseconds, epoch_microseconds or excel";
 const SEPARATORS: &str = "as in `decimal_point: \",\"` with `thousands: \".\"`";
 const WORDS: &str = "as in `true_values: [\"Y\"]` with `false_values: [\"N\"]`";
 const ENCODINGS: &str = "specify `format: hex` or `format: base64`";
@@ -204,6 +207,9 @@ fn time_forms(formats: &[String], sql_type: SqlType) -> Result<Vec<TimeForm>, (S
         Some((_, TimeForm::Epoch(_))) if !sql_type.is_timestamp() => {
             Err((format!("`{format}` is for timestamps, but this is a {sql_type}"), STRFTIME))
         }
+        Some((_, TimeForm::IsoTruncated)) if sql_type == SqlType::Date => {
+            Err((format!("`{format}` is for times, but this is a {sql_type}"), STRFTIME))
+        }
         Some((_, form)) => Ok(form.clone()),
     };
     formats.iter().map(form).collect()
@@ -219,6 +225,7 @@ impl TimeForm {
     pub(super) fn stamp(&self, text: &str, written: &mut String) -> Option<Stamp> {
         match self {
             Self::Iso => time::stamp(text.as_bytes()),
+            Self::IsoTruncated => time::stamp(time::truncated(text, written).as_bytes()),
             Self::Strftime(format) => format.stamp(text, written),
             Self::Epoch(scale) => time::epoch(text.as_bytes(), *scale),
             Self::Excel => time::excel(text.as_bytes()),
@@ -242,6 +249,7 @@ impl TimeForm {
     pub(super) fn time_of_day(&self, text: &str, written: &mut String) -> Option<i64> {
         match self {
             Self::Iso => time::time_of_day(text.as_bytes()),
+            Self::IsoTruncated => time::time_of_day(time::truncated(text, written).as_bytes()),
             // A time of day is a fraction of a day.
             Self::Excel => time::excel_time(text.as_bytes()),
             form => Some(form.stamp(text, written)?.clock),

@@ -134,6 +134,20 @@ fn micros(text: &[u8]) -> Option<(i64, &[u8])> {
     Some((micros * 10_i64.pow(6 - kept.len() as u32), rest))
 }
 
+/// A time without the digits of a second behind the sixth.
+pub(super) fn truncated<'a>(text: &'a str, kept: &'a mut String) -> &'a str {
+    let Some((before, fraction)) = text.split_once('.') else { return text };
+    let rest = fraction.trim_start_matches(|c: char| c.is_ascii_digit());
+    match fraction.len() - rest.len() {
+        ..=6 => text,
+        _ => {
+            kept.clear();
+            kept.extend([before, ".", &fraction[..6], rest]);
+            kept
+        }
+    }
+}
+
 /// `Z`, `+08:00`, `+0800` or `+08`, in seconds.
 fn offset(text: &[u8]) -> Option<i32> {
     let (is_negative, rest) = match text {
@@ -228,6 +242,23 @@ mod tests {
             "2023-1-15",
         ] {
             assert_eq!(micros(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn digits_behind_the_microsecond_are_cut_off_on_demand() {
+        let mut kept = String::new();
+        for (text, expected) in [
+            ("2023-01-15T08:00:00.123456789Z", "2023-01-15T08:00:00.123456Z"),
+            ("2023-01-15 08:00:00.1234567 +05:30", "2023-01-15 08:00:00.123456 +05:30"),
+            ("1969-12-31T23:59:59.999999999", "1969-12-31T23:59:59.999999"),
+            ("08:00:00.123456", "08:00:00.123456"),
+            ("08:00:00.12345678x", "08:00:00.123456x"),
+            ("08:00:00.", "08:00:00."),
+            ("08:00:00", "08:00:00"),
+            ("é.é23456789", "é.é23456789"),
+        ] {
+            assert_eq!(truncated(text, &mut kept), expected);
         }
     }
 
