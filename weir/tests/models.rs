@@ -144,6 +144,8 @@ fn mistakes_in_sql_are_told_in_words_with_what_to_write() {
         ("select date_trunc('foo', day) as x from visit", "Supported values are: microsecond"),
         ("select id from visit order by nosuch", "column 'nosuch' not found; known here: id, kind, day, at, body"),
         ("select upper(id) as x from visit", "there is no function upper(integer)"),
+        ("select substring(kind from '^a') as x from visit", "write regexp_match(column, 'pattern')[1]"),
+        ("select substring(kind from 'a' for '#') as x from visit", "write regexp_match(column, 'pattern')[1]"),
         ("select v.id from visit v, lateral (select id.x from visit) w", "a name before a dot is a column first"),
         ("select body['user'] as u from visit", "JSON in a text is column ->> 'key'"),
         ("select id -> 'x' as x from visit", "-> reads JSON from a text, and this is integer"),
@@ -161,6 +163,13 @@ fn mistakes_in_sql_are_told_in_words_with_what_to_write() {
 }
 
 #[test]
+fn the_part_that_a_pattern_matches_is_that_of_postgresqls_substring() {
+    let parts = "regexp_match(kind || '-12', '[0-9]+')[1] as whole, regexp_match(kind || '-12', '-([0-9])')[1] as first, \
+        regexp_match(kind, '^x')[1] as none";
+    assert_eq!(rows(&format!("select {parts} from visit where id = 1")), ["whole,first,none", "12,1,"]);
+}
+
+#[test]
 fn mistakes_in_sql_are_told_with_their_place() {
     let project = visits();
     for (sql, said) in [
@@ -171,6 +180,12 @@ fn mistakes_in_sql_are_told_with_their_place() {
             "select id,\n  regexp_like(kind, '(') as x from visit",
             "2:21: regex parse error: unclosed group, in the pattern `(`",
         ),
+        (
+            "select substring(kind, 1, 1) as y,\n  substring(kind from '^a') as x from visit",
+            "2:3: there is no function substr(string, string)",
+        ),
+        ("select id\nfrom visit tablesample (10)", "2:12: `tablesample` has no effect here"),
+        ("select id\nfrom visit for update", "2:12: `for update` has no effect here"),
         ("select id, kind,\n id from visit", "2:2: duplicate column `id`"),
         ("select id, day as kind,\n kind from visit", "2:2: duplicate column `kind`"),
         ("select a.id, b.* from visit a join visit b on a.id = b.id", "1:14: duplicate column `id`"),

@@ -63,15 +63,15 @@ fn a_column_of_a_model_must_have_an_explicit_name() {
 #[test]
 fn a_model_is_one_select() {
     let project = Project::people();
-    for sql in [
-        "drop table person",
-        "select 1; select 2",
-        "",
-        "insert into person values ('x', 1)",
-        "select * into t from person",
+    for (sql, place) in [
+        ("drop table person", ":1:1"),
+        ("select 1;\n  select 2", ":2:3"),
+        ("", ""),
+        ("-- none\ninsert into person values ('x', 1)", ":2:1"),
+        ("select * into t from person", ":1:10"),
     ] {
         project.file("sql/adult.sql", sql);
-        project.run(&[]).ended(2, "sql/adult.sql: a model is one select statement");
+        project.run(&[]).ended(2, &format!("sql/adult.sql{place}: a model is one select statement"));
     }
 }
 

@@ -18,7 +18,7 @@ pub(super) fn of(message: &str, known: &[String]) -> Option<String> {
 }
 
 /// Parts of messages, and what to do about them.
-const MESSAGES: [(&str, &str); 17] = [
+const MESSAGES: [(&str, &str); 18] = [
     ("input_file_name()", "declare a column of the source, as in file: {type: string, from: file}, and select it"),
     (
         "is not Struct, Map, or Null",
@@ -38,6 +38,10 @@ const MESSAGES: [(&str, &str); 17] = [
     ),
     ("Invalid timezone", "write an IANA time zone name, such as 'Asia/Singapore'"),
     ("in LIKE expression", "make a text of it: cast(column as varchar), or to_char(column, '%Y-%m-%d')"),
+    (
+        "there is no function substr(string, string",
+        "write regexp_match(column, 'pattern')[1] for what a regular expression matches, or its first group",
+    ),
     (
         "there is no function",
         "cast the argument: cast(column as varchar), cast(column as double), cast(column as date)",

@@ -79,10 +79,10 @@ fn parse(task: &Task, name: &str, source: SourceText) -> Result<Model> {
     let mut statements = DFParser::parse_sql(text).map_err(|error| Box::new(sql_error(&source, &error, &columns)))?;
     let only = if statements.len() == 1 { statements.pop_front() } else { None };
     let Some(Statement::Statement(mut statement)) = only else {
-        return Err(not_a_select(&source));
+        return Err(not_a_select(&source, places::second_statement(text).or_else(|| places::first(text))));
     };
     if !matches!(*statement, ast::Statement::Query(_)) {
-        return Err(not_a_select(&source));
+        return Err(not_a_select(&source, places::first(text)));
     }
     let depth = depth::depth(&statement);
     if depth > depth::MAX_DEPTH {
@@ -92,7 +92,8 @@ fn parse(task: &Task, name: &str, source: SourceText) -> Result<Model> {
         return Err(Box::new(error.with_help(help)).into());
     }
     if let Some((clause, help)) = ignored::clause(&statement) {
-        let error = TaskError::new(&source, None, format!("`{clause}` has no effect here"));
+        let place = places::clause(text, clause.split(' ').next().unwrap_or_default());
+        let error = TaskError::new(&source, place, format!("`{clause}` has no effect here"));
         return Err(Box::new(error.with_help(help)).into());
     }
     json_operators::bind_tightly(&mut statement);
@@ -111,8 +112,8 @@ fn parse(task: &Task, name: &str, source: SourceText) -> Result<Model> {
     Ok(Model { name: name.to_owned(), source, statement, reads })
 }
 
-fn not_a_select(source: &SourceText) -> Error {
-    let error = TaskError::new(source, None, "a model is one select statement");
+fn not_a_select(source: &SourceText, place: Option<Place>) -> Error {
+    let error = TaskError::new(source, place, "a model is one select statement");
     Box::new(error.with_help("write one `select` (it may begin with `with`), and one model per file")).into()
 }
 
@@ -164,7 +165,8 @@ impl Model {
             }
         };
         if matches!(plan, LogicalPlan::Ddl(_) | LogicalPlan::Dml(_) | LogicalPlan::Copy(_)) {
-            return Err(not_a_select(&self.source)); // `select … into table` is parsed as a select
+            // `select … into table` is parsed as a select.
+            return Err(not_a_select(&self.source, places::clause(self.source.text(), "into")));
         }
         let schema = plan.schema();
         if schema.fields().iter().any(|field| names::is_made_up(field.name())) {
