@@ -94,6 +94,9 @@ fn differences_of_dates_are_those_of_postgresql() {
             "3,8237,271,22,2001-09-11,1,12.08.2001,August 2001",
         ]
     );
+    let of = "from (select age(date '2024-03-01', day) as a from visit where id = 3) as x";
+    let parts = "extract(year from a) as y, extract(month from a) as m, extract(day from a) as d";
+    assert_eq!(rows(&format!("select a, {parts} {of}")), ["a,y,m,d", "270 mons 20 days,22,6,20"]);
     let project = visits();
     ran(&project, "select age(day) as a from visit").ended(0, "");
     ran(&project, "select date_diff('fortnight', day, day) as a from visit").ended(2, "one of the texts year, quarter");
