@@ -174,12 +174,16 @@ fn values_of_rows_are_printed_where_a_log_may_keep_them_only_if_asked_for() {
     assert!(!quiet.out.contains("Bob") && !quiet.err.contains("Bob"), "{quiet:?}");
     // Nor is there a gap where they would be.
     assert!(!quiet.out.contains("\n\n\n"), "{}", quiet.out);
-    run(&["--show-values"]).ended(0, "Bob");
+    quiet.ended(0, "--show-values (WEIR_SHOW_VALUES=true) prints examples of these rows here, too");
+    let shown = run(&["--show-values"]);
+    shown.ended(0, "Bob");
+    assert!(!shown.out.contains("--show-values"), "{}", shown.out);
     // Neither do errors have them.
     let fails_without_values = |says: &str| {
         for format in ["text", "json"] {
             let failed = run(&["--log-format", format]);
             failed.ended(1, says);
+            failed.ended(1, "or with --show-values (WEIR_SHOW_VALUES=true),");
             assert!(!failed.out.contains("Ann") && !failed.err.contains("Ann"), "{failed:?}");
         }
         run(&["--show-values"]).ended(1, "Ann");

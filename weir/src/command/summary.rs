@@ -45,6 +45,11 @@ pub(crate) fn print(report: &Report, with_values: bool) -> std::io::Result<()> {
             }
         }
     }
+    let has_samples = report.tables.iter().flat_map(|of| &of.reasons).any(|reason| !reason.samples.is_empty());
+    if has_samples && !with_values {
+        let text = "--show-values (WEIR_SHOW_VALUES=true) prints examples of these rows here, too";
+        writeln!(out, "\n{}", wrapped(text, width))?;
+    }
     const SINKS: [Column; 4] = [
         Column::text("sink").cut_end(),
         Column::number("rows"),

@@ -227,7 +227,7 @@ pub enum Error {
 }
 
 /// Where an error is shown with values of rows.
-const SHOWS_VALUES: &str = "a run on a terminal, or with --show-values,";
+const SHOWS_VALUES: &str = "a run on a terminal, or with --show-values (WEIR_SHOW_VALUES=true),";
 
 impl Error {
     /// An error about an input.
@@ -288,13 +288,17 @@ impl Error {
     /// What to do about it, as a log may have it: without values of rows.
     pub(crate) fn help_without_values(&self) -> Option<String> {
         match self {
-            Self::RuleFailed { .. } => {
-                Some("nothing was published; correct the input, or make it a rule that rejects or warns".to_owned())
-            }
+            Self::RuleFailed { .. } => Some(format!(
+                "nothing was published; correct the input, or make it a rule that rejects or warns; {SHOWS_VALUES} shows \
+                 examples"
+            )),
             Self::Query { .. } => Some(format!("nothing was published; {SHOWS_VALUES} says how")),
             // The value is in the message only.
             Self::Row { help, .. } => Some(format!("{help}; {SHOWS_VALUES} shows the value")),
-            Self::Database(weir_postgres::Error::Refused(refusal)) => Some(refusal.advice.clone()),
+            Self::Database(weir_postgres::Error::Refused(refusal)) => match refusal.help == refusal.advice {
+                true => Some(refusal.advice.clone()),
+                false => Some(format!("{}; {SHOWS_VALUES} names the rows", refusal.advice)),
+            },
             other => other.help().map(|help| help.to_string()),
         }
     }
