@@ -474,6 +474,35 @@ fn a_file_that_has_grown_is_told_as_such() {
 }
 
 #[test]
+fn a_log_that_was_rotated_is_told_with_a_way_to_read_it() {
+    let project = people();
+    project.task("read: new", "read: new\n    if_changed: new_rows");
+    project.run(&[]).ended(0, "");
+    std::fs::rename(project.path("in/a.csv"), project.path("in/a.csv.1")).unwrap();
+    project.file("in/a.csv", "name,age\nDan,50\n");
+    let ran = project.run(&[]);
+    ran.ended(1, "in/a.csv: its content has changed since run");
+    ran.ended(1, "let it be written to files whose names stay, such as app-2024-01-31.log");
+    ran.ended(1, "specify `if_changed: read` for one run, and a `path` that matches no rotated file");
+    // One run reads the file whole, and the ones after it what is new.
+    project.task("if_changed: new_rows", "if_changed: read");
+    project.run(&[]).ended(0, "");
+    project.task("if_changed: read", "if_changed: new_rows");
+    project.run(&[]).ended(0, "nothing to do");
+    project.file("in/a.csv", "name,age\nDan,50\nEve,51\n");
+    project.run(&[]).ended(0, "");
+    let rows = ["\"Lee, Cid\",44", "Ann,30", "Dan,50", "Eve,51"];
+    assert_eq!(project.rows("out/good")[1..].iter().map(|row| row.as_str()).collect::<Vec<_>>(), rows);
+    // Files whose names stay need nothing of the kind.
+    project.file("in/b-2024-01-31.csv", "name,age\nFay,60\n");
+    project.run(&[]).ended(0, "");
+    project.file("in/b-2024-01-31.csv", "name,age\nFay,60\nGil,61\n");
+    project.file("in/b-2024-02-01.csv", "name,age\nHal,62\n");
+    project.run(&[]).ended(0, "");
+    assert_eq!(project.rows("out/good").len(), 1 + rows.len() + 3);
+}
+
+#[test]
 fn the_new_rows_of_a_file_that_has_grown_are_read_once() {
     let project = people();
     project.task("read: new", "read: new\n    if_changed: new_rows");

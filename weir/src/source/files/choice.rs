@@ -66,7 +66,8 @@ impl FileSet {
                     file.continued(end)
                 }
                 (IfChanged::NewRows, Some(_)) => return Err(not_continued(&file)),
-                (IfChanged::Fail | IfChanged::NewRows, end) => return Err(changed(&file, &before, end.is_some())),
+                (IfChanged::NewRows, None) => return Err(replaced(&file, &before)),
+                (IfChanged::Fail, end) => return Err(changed(&file, &before, end.is_some())),
                 (IfChanged::Read, end) => {
                     if end.is_some() {
                         let (file, run) = (&file.name, &before.run);
@@ -130,13 +131,26 @@ fn changed(file: &FoundFile, before: &ReadBefore, has_grown: bool) -> Error {
                 "it has grown since run {run} read it, and files are read whole: its first rows would be there twice"
             ),
             "specify `if_changed: new_rows` to read only what is new; or write it to a file of its own: rotate a log before it \
-             is read, and match the rotated files only",
+             is read, to names that stay, such as app.log-2024-01-31, and match the rotated files only",
         ),
         false => (
             format!("its content has changed since run {run} read it"),
             "write each delivery under a new name, or specify `if_changed: read` to read the whole file again",
         ),
     };
+    Error::input(&file.name, message, help)
+}
+
+/// A log in place of the one that was read, as a rotation leaves it: what was written to the other one is unknown here.
+fn replaced(file: &FoundFile, before: &ReadBefore) -> Error {
+    let run = &before.run;
+    let message =
+        format!("its content has changed since run {run} read it, and does not begin with what that run read");
+    let help = format!(
+        "if the log was rotated, let it be written to files whose names stay, such as app-2024-01-31.log, and match those. To go \
+         on with this file, specify `if_changed: read` for one run, and a `path` that matches no rotated file: what was \
+         written to the former file after run {run} is then not read"
+    );
     Error::input(&file.name, message, help)
 }
 
