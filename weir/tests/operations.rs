@@ -162,6 +162,20 @@ fn a_ledger_does_not_grow_with_runs_times_files() {
 }
 
 #[test]
+fn a_wait_for_the_ledger_is_told() {
+    let project = Project::people();
+    project.run(&[]).ended(0, "");
+    let ledger = Connection::open(project.path(".weir/ledger.sqlite")).unwrap();
+    ledger.execute_batch("begin exclusive").unwrap();
+    let held = std::thread::spawn(move || {
+        std::thread::sleep(std::time::Duration::from_secs(4));
+        ledger.execute_batch("commit").unwrap();
+    });
+    project.run(&[]).ended(0, "waiting for the ledger, to which another process writes");
+    held.join().unwrap();
+}
+
+#[test]
 fn values_of_rows_are_printed_where_a_log_may_keep_them_only_if_asked_for() {
     let project = Project::people();
     project.file("in/b.csv", "name,age\nDan,16\nEve,15\n");

@@ -458,6 +458,7 @@ fn a_locked_table_is_waited_for_and_then_nothing_is_published() {
     let ran = orders.0.run();
     ran.ended(0, "");
     ran.ended(0, "trying again");
+    ran.ended(0, "waiting for a lock of orders, which another session has");
     locked.join().unwrap();
     assert_ne!(orders.all(), before);
     // One that does not end: nothing is published, the folder included.

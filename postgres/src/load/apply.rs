@@ -109,7 +109,8 @@ async fn apply(database: &Database, client: &Client, loads: &[(&Load, Staged)]) 
         let enter = "insert into weir.applied (run, sink, target, task) values ($1, $2, $3, $4) on conflict do nothing";
         let values: [&(dyn tokio_postgres::types::ToSql + Sync); 4] =
             [&load.run, &load.sink, &load.table.shown(), &load.task];
-        if client.execute(enter, &values).await.map_err(failed)? == 0 {
+        let entered = blocked::told("weir.applied", client.execute(enter, &values)).await;
+        if entered.map_err(failed)? == 0 {
             counts[number] = recorded_counts(load, client).await.map_err(failed)?.unwrap_or_default();
             client.batch_execute(&load.drop_staging()).await.map_err(failed)?;
             continue;
@@ -128,11 +129,11 @@ async fn apply(database: &Database, client: &Client, loads: &[(&Load, Staged)]) 
     }
     // Other writers are blocked, so the counts are exact; readers are not. Always in the same order, so that two runs with
     // the same tables do not block each other.
-    let mut targets: Vec<_> = transfers.iter().filter_map(|of| Some((of.oid?, of.load.table.name()))).collect();
-    targets.sort_unstable();
+    let mut targets: Vec<_> = transfers.iter().filter_map(|of| Some((of.oid?, &of.load.table))).collect();
+    targets.sort_unstable_by_key(|(oid, target)| (*oid, target.name()));
     for (_, target) in targets {
-        let lock = format!("lock table {target} in share row exclusive mode");
-        client.batch_execute(&lock).await.map_err(failed)?;
+        let lock = format!("lock table {} in share row exclusive mode", target.name());
+        blocked::told(&target.shown(), client.batch_execute(&lock)).await.map_err(failed)?;
     }
     for transfer in &transfers {
         if let Some(add) = transfer.load.add_columns() {

@@ -1,4 +1,7 @@
-//! Whose locks a transaction has waited for in vain, for the person who has to end that session or wait for it.
+//! Whose locks a transaction waits for, or has waited for in vain: for the person who has to end that session or wait for it.
+
+use std::pin::pin;
+use std::time::Duration;
 
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
@@ -8,6 +11,19 @@ use crate::error::Error;
 
 /// How many sessions are named.
 const SESSIONS: i64 = 3;
+
+/// How long a lock is waited for in silence.
+const SILENCE: Duration = Duration::from_secs(1);
+
+/// Carries out a statement that takes no time but for the lock of a table, and says so if it waits for it.
+pub(super) async fn told<T>(table: &str, statement: impl Future<Output = T>) -> T {
+    let mut statement = pin!(statement);
+    if let Ok(done) = tokio::time::timeout(SILENCE, &mut statement).await {
+        return done;
+    }
+    tracing::warn!("waiting for a lock of {table}, which another session has");
+    statement.await
+}
 
 /// The error of a transaction that did not get a lock in time, with the sessions that have locks of its tables. The
 /// transaction has been rolled back, so that its own are gone.

@@ -216,7 +216,7 @@ impl Load {
     /// Drops the staging table. Waits some seconds for a session that still uses it, such as one that was broken off.
     pub async fn discard(&self, database: &Database, client: &Client) -> Result<()> {
         let drop = format!("begin; set local lock_timeout = '5s'; {}; commit", self.drop_staging());
-        let dropped = client.batch_execute(&drop).await;
+        let dropped = blocked::told("a staging table", client.batch_execute(&drop)).await;
         dropped.map_err(|error| database.statement_error(&error))
     }
 

@@ -4,6 +4,7 @@
 //! staged one transaction says what is to be published, and from then on the run can only go forward. What a
 //! dead run has left is found here, and rolled forward or back.
 
+mod busy;
 mod history;
 mod inputs;
 mod inspect;
@@ -16,7 +17,6 @@ mod tests;
 mod watermarks;
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, Transaction, TransactionBehavior, params};
@@ -49,9 +49,6 @@ fn now() -> String {
 fn rfc3339(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
-
-/// Time for which a ledger that another process writes to is waited for.
-pub(crate) const BUSY: Duration = Duration::from_secs(10);
 
 /// The ledger of a state folder.
 #[derive(Debug)]
@@ -89,13 +86,13 @@ pub(crate) struct Unfinished {
 impl Ledger {
     /// Opens the ledger of a state folder, or creates it.
     pub(crate) fn open(state: &Path) -> Result<Self> {
-        Self::open_within(state, BUSY)
+        Self::open_waiting(state, busy::wait)
     }
 
-    fn open_within(state: &Path, busy: Duration) -> Result<Self> {
+    fn open_waiting(state: &Path, wait: fn(i32) -> bool) -> Result<Self> {
         let path = state.join(FILE);
         std::fs::create_dir_all(state).map_err(crate::error::state_io(state))?;
-        Self::connect(&path, busy).map_err(|error| failed(&path, error))?.migrated()
+        Self::connect(&path, wait).map_err(|error| failed(&path, error))?.migrated()
     }
 
     /// Opens the ledger to be read, if it exists. Neither its version nor its file is changed.
@@ -112,9 +109,9 @@ impl Ledger {
         }
     }
 
-    fn connect(path: &Path, busy: Duration) -> rusqlite::Result<Self> {
-        let connection = Connection::open(path)?;
-        connection.busy_timeout(busy)?;
+    fn connect(path: &Path, wait: fn(i32) -> bool) -> rusqlite::Result<Self> {
+        let mut connection = Connection::open(path)?;
+        connection.busy_handler(Some(wait))?;
         // A commit record counts only when it is on disk, the removal of its journal included.
         connection.pragma_update(None, "synchronous", "EXTRA")?;
         connection.pragma_update(None, "foreign_keys", true)?;
@@ -271,8 +268,8 @@ impl Ledger {
 /// which SQLite does only for a connection that may write.
 fn open_read_only(path: &Path) -> rusqlite::Result<(Connection, i64)> {
     let open = |flags| {
-        let connection = Connection::open_with_flags(path, flags)?;
-        connection.busy_timeout(BUSY)?;
+        let mut connection = Connection::open_with_flags(path, flags)?;
+        connection.busy_handler(Some(busy::wait))?;
         let version = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
         Ok((connection, version))
     };

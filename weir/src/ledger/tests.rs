@@ -32,7 +32,7 @@ fn a_ledger_that_stays_locked_is_an_error_that_says_so() {
     drop(Ledger::open(folder.path()).unwrap());
     let mut other = Connection::open(folder.path().join("ledger.sqlite")).unwrap();
     let _held = other.transaction_with_behavior(TransactionBehavior::Exclusive).unwrap();
-    let error = Ledger::open_within(folder.path(), Duration::from_millis(50)).unwrap_err();
+    let error = Ledger::open_waiting(folder.path(), |_| false).unwrap_err();
     assert!(error.to_string().ends_with("ledger.sqlite: database is locked"), "{error}");
     let help = miette::Diagnostic::help(&error).unwrap().to_string();
     assert_eq!(help, "another process is writing to it: try again");
