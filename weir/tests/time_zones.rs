@@ -52,6 +52,12 @@ fn a_moment_becomes_a_local_time_and_a_local_time_a_moment() {
         ),
         ["2023-01-16T07:30:00,2023-01-16T07:30:00Z"]
     );
+    // A column that was selected from a moment is a time in UTC.
+    let selected = "(select to_timestamp(1673825400) as m from t where id = 1) as x";
+    assert_eq!(
+        rows(&format!("select (m at time zone 'UTC') at time zone 'Asia/Singapore' as wall from {selected}")),
+        ["2023-01-16T07:30:00"]
+    );
     // Moments for which the engine has no time zone.
     assert_eq!(
         of_first(
