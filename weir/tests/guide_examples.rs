@@ -220,7 +220,7 @@ fn the_sql_of_the_guide_is_valid() {
         let part = "sources:
   src:
     files: {path: in/a.csv, format: csv}
-    columns: {text: string, date: date, body: json, day: date, start: date, end: date, birthday: date, number: double}
+    columns: {text: string, date: date, body: json, day: date, start: date, end: date, birthday: date, number: double, at: timestamp}
 models: {row: sql/row.sql}
 sinks: {r: {from: row, mode: overwrite, files: {path: out/r, format: csv}}}
 ";
