@@ -29,6 +29,17 @@ use crate::options::Options;
 #[derive(Clone)]
 pub struct Database {
     options: Options,
+    dialect: Dialect,
+}
+
+/// The SQL that a server takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Dialect {
+    /// That of PostgreSQL.
+    #[default]
+    Postgres,
+    /// That of Amazon Redshift: see [`crate::load`].
+    Redshift,
 }
 
 impl FromStr for Database {
@@ -39,7 +50,8 @@ impl FromStr for Database {
     /// # Errors
     /// [`Error::Url`] if it cannot be parsed, an option is unknown, or the value of an option is invalid.
     fn from_str(url: &str) -> Result<Self> {
-        Ok(Self { options: Options::parse(url, |name| std::env::var(name).ok())? })
+        let options = Options::parse(url, |name| std::env::var(name).ok())?;
+        Ok(Self { options, dialect: Dialect::default() })
     }
 }
 
@@ -51,6 +63,18 @@ impl Database {
             self.options.config.application_name(name);
         }
         self
+    }
+
+    /// Sets the SQL that the server takes. No URL tells it.
+    #[must_use]
+    pub fn speaking(mut self, dialect: Dialect) -> Self {
+        self.dialect = dialect;
+        self
+    }
+
+    /// The SQL that the server takes.
+    pub fn dialect(&self) -> Dialect {
+        self.dialect
     }
 
     /// The name of the database.

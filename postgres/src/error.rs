@@ -175,7 +175,7 @@ impl Error {
     }
 
     /// Whether a retry may succeed, from the beginning of the transaction and, if the [connection is
-    /// lost](Self::is_connection_lost), in a new session: serialization conflicts (40001), deadlocks (40P01), locks
+    /// lost](Self::is_connection_lost), in a new session: serialization conflicts (40001, and 1023 of Amazon Redshift), deadlocks (40P01), locks
     /// that are held for too long (55P03), lost connections, and servers that stayed unreachable for the whole wait.
     ///
     /// Retry only idempotent work: if the connection is lost during `commit`, it is unknown whether the commit took
@@ -190,10 +190,18 @@ impl Error {
                     &SqlState::T_R_DEADLOCK_DETECTED,
                     &SqlState::LOCK_NOT_AVAILABLE,
                 ];
-                self.sqlstate().is_some_and(|code| conflicts.contains(&code))
+                self.sqlstate().is_some_and(|code| conflicts.contains(&code)) || self.is_conflict_of_redshift()
             }
             Self::Url { .. } | Self::Table { .. } | Self::Refused(_) => false,
         }
+    }
+
+    /// Amazon Redshift reports a conflict of serializable transactions as error 1023 of its own.
+    fn is_conflict_of_redshift(&self) -> bool {
+        self.server().filter(|server| *server.code() == SqlState::INTERNAL_ERROR).is_some_and(|server| {
+            let message = server.message().trim();
+            message == "1023" || message.to_lowercase().contains("serializable isolation violation")
+        })
     }
 
     /// The server's SQLSTATE, if the server refused a statement.

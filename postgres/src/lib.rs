@@ -31,7 +31,7 @@ mod text;
 mod tls;
 mod verifier;
 
-pub use database::Database;
+pub use database::{Database, Dialect};
 pub use error::{Error, Reason, Refusal, Result};
 pub use statement::ServerError;
 pub use table_url::TableUrl;

@@ -71,7 +71,8 @@ fn kinds() -> Vec<Box<dyn Kind>> {
         Box::new(Folder::new("replace_folder: out")),
         Box::new(Partitions::new()),
         Box::new(File(Project::empty())),
-        Box::new(Postgres::new()),
+        Box::new(Postgres::new("postgres")),
+        Box::new(Postgres::new("redshift")),
     ]
 }
 
@@ -82,7 +83,8 @@ fn kinds_to_lose() -> Vec<Box<dyn Kind>> {
         Box::new(Folder::new("replace_folder: out")),
         Box::new(Partitions::new()),
         Box::new(File(Project::empty())),
-        Box::new(Postgres::alone()),
+        Box::new(Postgres::alone("postgres")),
+        Box::new(Postgres::alone("redshift")),
     ]
 }
 
@@ -324,6 +326,8 @@ impl Kind for File {
 }
 
 struct Postgres {
+    /// The SQL that the server is taken to have.
+    dialect: &'static str,
     project: Project,
     database: String,
     /// The server, if it is not the shared one.
@@ -331,19 +335,19 @@ struct Postgres {
 }
 
 impl Postgres {
-    fn new() -> Self {
-        Self::on(None)
+    fn new(dialect: &'static str) -> Self {
+        Self::on(None, dialect)
     }
 
-    fn alone() -> Self {
-        Self::on(Some(Cluster::start()))
+    fn alone(dialect: &'static str) -> Self {
+        Self::on(Some(Cluster::start()), dialect)
     }
 
-    fn on(own: Option<Cluster>) -> Self {
+    fn on(own: Option<Cluster>, dialect: &'static str) -> Self {
         let url = own.as_ref().unwrap_or_else(|| Cluster::shared()).database();
         let project = Project::empty();
-        project.file("weir.yaml", format!("connections: {{warehouse: {{postgres: '{url}'}}}}"));
-        Self { project, database: url.rsplit('/').next().unwrap().to_owned(), own }
+        project.file("weir.yaml", format!("connections: {{warehouse: {{postgres: '{url}', dialect: {dialect}}}}}"));
+        Self { dialect, project, database: url.rsplit('/').next().unwrap().to_owned(), own }
     }
 
     fn sql(&self, sql: &str) -> String {
@@ -357,7 +361,7 @@ impl Postgres {
 
 impl Kind for Postgres {
     fn name(&self) -> &'static str {
-        "postgres"
+        self.dialect
     }
 
     fn project(&self) -> &Project {

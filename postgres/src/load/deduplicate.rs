@@ -6,7 +6,7 @@ use tokio_postgres::{Client, GenericClient, Transaction};
 
 use super::{Load, Mode, cast, target};
 use crate::sql::{list, quoted};
-use crate::{Database, Result};
+use crate::{Database, Error, Result};
 
 /// Size of the staging table after deduplication. The unit is rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,18 +96,14 @@ async fn delete_older_duplicates(load: &Load, database: &Database, transaction: 
     let marker = load.deletion.iter().map(|deletion| format!(", {}", quoted(&deletion.marker)));
     let others = others.chain(marker).collect::<String>();
     let distinct = format!("(select distinct {key}{others} from {staging})");
-    let (order, apart, help) = match &load.mode {
-        Mode::Merge { update_key: Some(newer) } => (
-            format!("{} desc nulls last", quoted(newer)),
-            format!("{key}, {}", quoted(newer)),
-            "reject such rows with the rule `unique`, or choose an `update_key` that orders them",
-        ),
-        _ => ("ctid".to_owned(), key.clone(), "reject such rows with the rule `unique`, or set an `update_key`"),
+    let (order, apart, is_ordered) = match &load.mode {
+        Mode::Merge { update_key: Some(newer) } => {
+            (format!("{} desc nulls last", quoted(newer)), format!("{key}, {}", quoted(newer)), true)
+        }
+        _ => ("ctid".to_owned(), key.clone(), false),
     };
     if query_bool(&*transaction, &repeated(&apart, &distinct)).await.map_err(failed)? {
-        let columns = of_key.join(", ");
-        let message = format!("rows of this run differ and have the same ({columns})");
-        return Err(load.error(database, message, help));
+        return Err(repeated_keys(load, database, &of_key, is_ordered));
     }
     let delete = format!(
         "delete from {staging} as staged using (
@@ -116,6 +112,15 @@ async fn delete_older_duplicates(load: &Load, database: &Database, transaction: 
              where ranked.ctid = staged.ctid and ranked.place > 1"
     );
     transaction.execute(&delete, &[]).await.map_err(failed)
+}
+
+/// The error about rows of one key of which none is the newest.
+pub(super) fn repeated_keys(load: &Load, database: &Database, key: &[String], is_ordered: bool) -> Error {
+    let help = match is_ordered {
+        true => "reject such rows with the rule `unique`, or choose an `update_key` that orders them",
+        false => "reject such rows with the rule `unique`, or set an `update_key`",
+    };
+    load.error(database, format!("rows of this run differ and have the same ({})", key.join(", ")), help)
 }
 
 async fn add_key(load: &Load, transaction: &mut Transaction<'_>) -> Result<(), tokio_postgres::Error> {

@@ -53,12 +53,15 @@ mod deduplicate;
 mod deletion;
 mod history;
 mod kind;
+pub mod redshift;
 mod refused;
 mod rights;
 mod table;
 mod target;
 mod trigger;
 mod write;
+
+use std::pin::Pin;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -74,7 +77,7 @@ pub use table::{Column, Table};
 pub use target::{Applied, Existing, TargetState};
 
 use crate::sql::{list, quoted};
-use crate::{Database, Error, Result};
+use crate::{Database, Dialect, Error, Result};
 
 /// What a load does with the existing rows of the table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -135,6 +138,14 @@ pub struct Load {
     pub durable: bool,
 }
 
+/// How rows come into a staging table.
+pub enum Staging {
+    /// By a `COPY`, in the binary format, with the table's columns in their order.
+    Copy(Pin<Box<CopyInSink<Bytes>>>),
+    /// By statements.
+    Insert(redshift::Insert),
+}
+
 /// Moves the rows of the staging tables into the targets in one transaction, and leaves it open in the session: all that can
 /// be refused has been done, and nothing is visible until [`commit`]. Returns the counts of each load; those of a load that
 /// was applied before are the recorded ones.
@@ -143,7 +154,10 @@ pub struct Load {
 /// [`Error::Refused`] or [`Error::Statement`] if a target refuses a row; [`Error::Table`] if rows of a staging table are
 /// missing. Nothing is changed then, and no transaction is open.
 pub async fn begin(database: &Database, client: &Client, loads: &[(&Load, Staged)]) -> Result<Vec<Counts>> {
-    apply::begin(database, client, loads).await
+    match database.dialect() {
+        Dialect::Postgres => apply::begin(database, client, loads).await,
+        Dialect::Redshift => redshift::begin(database, client, loads).await,
+    }
 }
 
 /// Commits what [`begin`] has left open.
@@ -165,7 +179,22 @@ impl Load {
     /// [`Error::Table`] if the target does not exist and must not be created, or is incompatible with the rows, or if the user
     /// lacks a right; the message lists all differences, the help the statements that grant what is missing.
     pub async fn inspect(&self, database: &Database, client: &Client) -> Result<TargetState> {
-        target::inspect(self, database, client).await
+        match database.dialect() {
+            Dialect::Postgres => target::inspect(self, database, client).await,
+            Dialect::Redshift => redshift::inspect(self, database, client).await,
+        }
+    }
+
+    /// Creates the staging table, and begins to write into it in the way of the server. A staging table of an earlier
+    /// attempt is dropped.
+    ///
+    /// # Errors
+    /// [`Error::Statement`], as for a user who may not create a schema.
+    pub async fn begin_staging(&self, database: &Database, client: &Client) -> Result<Staging> {
+        Ok(match database.dialect() {
+            Dialect::Postgres => Staging::Copy(Box::pin(self.begin_copy(database, client).await?)),
+            Dialect::Redshift => Staging::Insert(redshift::begin_insert(self, database, client).await?),
+        })
     }
 
     /// Creates the staging table and opens a `COPY` into it, in the binary format, with the table's columns in their
@@ -198,23 +227,35 @@ impl Load {
     /// # Errors
     /// [`Error::Table`] if it is undefined which row is the newest, or if copied rows are missing.
     pub async fn deduplicate(&self, database: &Database, client: &mut Client, rows: u64) -> Result<Staged> {
-        deduplicate::deduplicate(self, database, client, rows).await
+        match database.dialect() {
+            Dialect::Postgres => deduplicate::deduplicate(self, database, client, rows).await,
+            Dialect::Redshift => redshift::deduplicate(self, database, client, rows).await,
+        }
     }
 
     /// The counts of the load if it was applied.
     pub async fn applied(&self, database: &Database, client: &Client) -> Result<Option<Counts>> {
+        if database.dialect() == Dialect::Redshift {
+            return redshift::is_applied(self, database, client).await;
+        }
         let counts = apply::recorded_counts(self, client).await;
         counts.map_err(|error| database.statement_error(&error))
     }
 
     /// Whether the staging table still has all its rows.
     pub async fn is_complete(&self, database: &Database, client: &Client, staged: Staged) -> Result<bool> {
+        if database.dialect() == Dialect::Redshift {
+            return redshift::is_complete(self, database, client, staged).await;
+        }
         let left = deduplicate::count(self, client).await;
         Ok(left.map_err(|error| database.statement_error(&error))? == Some(staged.rows))
     }
 
     /// Drops the staging table. Waits some seconds for a session that still uses it, such as one that was broken off.
     pub async fn discard(&self, database: &Database, client: &Client) -> Result<()> {
+        if database.dialect() == Dialect::Redshift {
+            return redshift::discard(self, database, client).await;
+        }
         let drop = format!("begin; set local lock_timeout = '5s'; {}; commit", self.drop_staging());
         let dropped = blocked::told("a staging table", client.batch_execute(&drop)).await;
         dropped.map_err(|error| database.statement_error(&error))

@@ -137,6 +137,11 @@ impl Cluster {
         self.folder.path().join("data")
     }
 
+    /// What the server has logged since its last start.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).expect("the server has a log")
+    }
+
     /// Stops the server without a shutdown checkpoint, like a power failure.
     pub fn kill(&self) {
         self.control(&["stop", "--mode=immediate"]).unwrap_or_else(|log| panic!("the server does not stop: {log}"));

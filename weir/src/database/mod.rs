@@ -10,7 +10,7 @@ pub(crate) use server::{Server, TableUrl};
 pub(crate) use sessions::{Session, Sessions};
 
 use crate::error::{Error, Result};
-use crate::task::{Params, Project, Task};
+use crate::task::{Dialect, Params, Project, Task};
 
 /// Time for which a server that cannot be reached is waited for.
 pub(crate) const SERVER_WAIT: Duration = Duration::from_secs(20);
@@ -42,7 +42,15 @@ impl Connector {
     pub(crate) fn postgres(&self, name: &str) -> Result<weir_postgres::Database> {
         let database = self.project.resolve(name, &self.params, |spec| spec.postgres.as_ref(), |url| url.parse());
         let database: weir_postgres::Database = database.unwrap_or_else(|| Err(unknown(name, "PostgreSQL")))?;
-        Ok(database.application_name("weir"))
+        Ok(database.application_name("weir").speaking(dialect(&self.project, name)))
+    }
+}
+
+/// The SQL that the PostgreSQL server of a connection takes.
+pub(crate) fn dialect(project: &Project, connection: &str) -> weir_postgres::Dialect {
+    match project.dialect(connection) {
+        Dialect::Postgres => weir_postgres::Dialect::Postgres,
+        Dialect::Redshift => weir_postgres::Dialect::Redshift,
     }
 }
 

@@ -47,7 +47,12 @@ impl fmt::Display for Server {
 impl Connector {
     /// The database of a connection.
     pub(crate) fn server(&self, name: &str) -> Result<Server> {
-        self.postgres(name).map(|database| Server::Postgres(Box::new(database)))
+        let database = self.postgres(name)?;
+        if database.dialect() == weir_postgres::Dialect::Redshift {
+            let message = format!("connection `{name}` is Amazon Redshift, which cannot be read yet");
+            return Err(Error::usage(message, "UNLOAD the rows to files, and name those"));
+        }
+        Ok(Server::Postgres(Box::new(database)))
     }
 
     /// Like `server`, by what the URL has besides its secrets, which may not be set here; `None` if that is not enough. No

@@ -38,6 +38,8 @@ pub(crate) struct ColumnLimit {
 pub(crate) enum Limit {
     /// Text without NUL, of at most that many characters.
     Text { characters: Option<u32> },
+    /// Text without NUL, of at most that many bytes.
+    Bytes(u32),
     /// Numbers between two, written as SQL.
     Between(String, String),
     /// Those that the target says it can hold.
@@ -88,6 +90,10 @@ pub(crate) fn add_rules(quality: &mut QualitySpec, model: &str, sinks: &[BoundSi
                 Limit::Text { characters } => {
                     format!("storable({quoted}, {})", characters.map_or(i64::MAX, i64::from))
                 }
+                Limit::Bytes(most) => format!(
+                    "storable({quoted}, {}) and ({quoted} is null or octet_length({quoted}) <= {most})",
+                    i64::MAX
+                ),
                 Limit::Between(least, most) => format!("{quoted} is null or {quoted} between {least} and {most}"),
             };
             add(unfit(of_model, sink), Requirement::Condition(condition));

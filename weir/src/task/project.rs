@@ -57,6 +57,21 @@ pub struct ConnectionSpec {
     #[serde(default)]
     #[schemars(with = "Option<String>", example = json!("postgres://loader:${env:LOADER_PASSWORD}@db.example/sales?sslmode=verify-full"))]
     pub postgres: Option<Spanned<String>>,
+    /// The SQL of the server behind `postgres`.
+    #[serde(default)]
+    #[schemars(with = "Option<Dialect>")]
+    pub dialect: Option<Spanned<Dialect>>,
+}
+
+/// The SQL of a server that speaks the protocol of PostgreSQL.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Dialect {
+    /// That of PostgreSQL. The default.
+    #[default]
+    Postgres,
+    /// That of Amazon Redshift. For sinks; its tables cannot be read yet.
+    Redshift,
 }
 
 /// What `weir.yaml` has: nothing, if there is no such file.
@@ -104,6 +119,12 @@ impl Project {
     /// What a connection has, nothing filled in.
     pub(crate) fn connection(&self, name: &str) -> Option<&ConnectionSpec> {
         self.spec.connections.get(name).map(|connection| &connection.value)
+    }
+
+    /// The SQL that the server of a connection takes.
+    pub(crate) fn dialect(&self, name: &str) -> Dialect {
+        let dialect = self.connection(name).and_then(|connection| connection.dialect.as_ref());
+        dialect.map(|dialect| dialect.value).unwrap_or_default()
     }
 
     /// The URL of a connection, parameters and secrets filled in, as `parse` reads it; `None` if there is no such

@@ -11,9 +11,9 @@ use datafusion::arrow::datatypes::DataType;
 use datafusion::error::DataFusionError;
 use tokio::runtime::Handle;
 use tokio::sync::Mutex;
-use weir_postgres::Database;
 use weir_postgres::load::{self, Cast, Kind};
 use weir_postgres::tokio_postgres::Client;
+use weir_postgres::{Database, Dialect};
 
 use crate::error::Error;
 use crate::quality::ColumnTest;
@@ -30,6 +30,10 @@ pub(super) struct Session {
 impl Session {
     pub(super) fn new(database: Database, client: Client) -> Self {
         Self { database, client: Mutex::new(client), runtime: Handle::current() }
+    }
+
+    pub(super) fn dialect(&self) -> Dialect {
+        self.database.dialect()
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use weir_postgres::Dialect;
+use weir_postgres::load::redshift::MOST_BYTES;
 use weir_postgres::load::{Column, Existing, Kind};
 
 use super::fits::{Fits, Session};
@@ -10,7 +12,8 @@ use crate::sink::{ColumnLimit, Limit};
 
 /// What an existing table can hold. The session is asked about values that are cast.
 pub(super) fn of_existing(existing: &Existing, columns: &[Column], session: Session) -> Vec<ColumnLimit> {
-    let mut limits: Vec<_> = existing.narrower.iter().filter_map(|(column, kind)| of(column, kind)).collect();
+    let dialect = session.dialect();
+    let mut limits: Vec<_> = existing.narrower.iter().filter_map(|(column, kind)| of(column, kind, dialect)).collect();
     let not_null =
         |column: &String| ColumnLimit { column: column.clone(), limit: Limit::NotNull, kind: "not null".to_owned() };
     limits.extend(existing.not_null.iter().map(not_null));
@@ -25,22 +28,25 @@ pub(super) fn of_existing(existing: &Existing, columns: &[Column], session: Sess
     limits
 }
 
-/// The limits of any table with these columns: its text has no NUL.
-pub(super) fn of_any_table(columns: &[OutputColumn]) -> Vec<ColumnLimit> {
+/// The limits of any table with these columns: its text has no NUL, and no more bytes than the server can hold.
+pub(super) fn of_any_table(columns: &[OutputColumn], dialect: Dialect) -> Vec<ColumnLimit> {
     let text = columns.iter().filter(|column| column.kind.is_string());
-    let limit = |column: &OutputColumn| ColumnLimit {
-        column: column.name.clone(),
-        limit: Limit::Text { characters: None },
-        kind: Kind::Text.to_string(),
+    let limit = |column: &OutputColumn| {
+        let (limit, kind) = match dialect {
+            Dialect::Postgres => (Limit::Text { characters: None }, Kind::Text),
+            Dialect::Redshift => (Limit::Bytes(MOST_BYTES), Kind::Varchar(MOST_BYTES)),
+        };
+        ColumnLimit { column: column.name.clone(), limit, kind: kind.to_string() }
     };
     text.map(limit).collect()
 }
 
 /// The limit of a column of a type; none if it holds whatever rows can have.
-pub(super) fn of(column: &str, kind: &Kind) -> Option<ColumnLimit> {
-    let limit = match kind {
-        Kind::Varchar(most) => Limit::Text { characters: Some(*most) },
-        kind => {
+pub(super) fn of(column: &str, kind: &Kind, dialect: Dialect) -> Option<ColumnLimit> {
+    let limit = match (kind, dialect) {
+        (Kind::Varchar(most), Dialect::Postgres) => Limit::Text { characters: Some(*most) },
+        (Kind::Varchar(most), Dialect::Redshift) => Limit::Bytes(*most),
+        (kind, _) => {
             let (least, most) = range(kind)?;
             Limit::Between(least, most)
         }

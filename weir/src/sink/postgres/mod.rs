@@ -1,7 +1,8 @@
 //! A table of a PostgreSQL database.
 //!
 //! Rows are encoded by the readers, and handed to the one session that copies them into a staging table. The commit is one
-//! transaction, which also enters the run: see `weir_postgres::load`.
+//! transaction, which also enters the run: see `weir_postgres::load`. Amazon Redshift takes `INSERT`s (`values`) in place of
+//! a `COPY` (`encode`), and cannot hold all that PostgreSQL can (`redshift`).
 
 mod copy;
 mod encode;
@@ -10,19 +11,21 @@ mod fits;
 mod limits;
 mod mode;
 mod pending;
+mod redshift;
 mod transaction;
+mod values;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::error::DataFusionError;
-use weir_postgres::Database;
 use weir_postgres::load::{Column, Deletion, Existing, Load, Mode as LoadMode, Staged, Table, TargetState};
+use weir_postgres::{Database, Dialect};
 
 use super::{Claim, ColumnLimit, Kind, OpenTarget, Parts, Pending, Prepared, SinkRun, Target, Writing, Written};
-use crate::database::SERVER_WAIT;
 use crate::database::postgres::kind_of;
+use crate::database::{SERVER_WAIT, dialect};
 use crate::error::{Error, Result};
 use crate::format::write::OutputColumn;
 use crate::quality::Condition;
@@ -45,11 +48,14 @@ pub(super) const KIND: Kind = Kind {
 
 /// Bytes of a name. The server cuts off the rest.
 const MAX_NAME: usize = 63;
+/// The same of Redshift, which refuses longer ones.
+const MAX_NAME_OF_REDSHIFT: usize = 127;
 
 /// A table as the task declares it.
 #[derive(Debug)]
 struct PostgresTarget {
     connection: String,
+    dialect: Dialect,
     table: Table,
     mode: LoadMode,
     deletion: Option<Deletion>,
@@ -103,13 +109,22 @@ impl PostgresTarget {
         if !task.project.connections().any(|name| name == connection.value) {
             return Err(Box::new(task.unknown_connection(connection)).into());
         }
+        let dialect = dialect(&task.project, &connection.value);
         let (connection, create) = (connection.value.clone(), table.create);
         let adds_columns = table.schema_changes == SchemaChanges::Add;
         let (schema, table_name) = task.params.fill_table(&task.source, &table.table)?;
         let names = columns.iter().map(|column| &column.name).chain(&schema).chain([&table_name]);
-        if let Some(long) = names.into_iter().find(|name| name.len() > MAX_NAME) {
-            let message = format!("the name `{long}` is longer than the {MAX_NAME} bytes that PostgreSQL keeps of it");
+        let (most, server) = match dialect {
+            Dialect::Postgres => (MAX_NAME, "PostgreSQL keeps"),
+            Dialect::Redshift => (MAX_NAME_OF_REDSHIFT, "Amazon Redshift takes"),
+        };
+        if let Some(long) = names.into_iter().find(|name| name.len() > most) {
+            let message = format!("the name `{long}` is longer than the {most} bytes that {server} of it");
             return Err(Box::new(wrong(message).with_help("choose a shorter name")).into());
+        }
+        if dialect == Dialect::Redshift {
+            redshift::check(spec, table, &columns, schema.iter().chain([&table_name]))
+                .map_err(|(message, help)| Box::new(wrong(message).with_help(help)))?;
         }
         let mut kinds = Vec::new();
         for column in &columns {
@@ -135,6 +150,7 @@ impl PostgresTarget {
         }
         Ok(Self {
             connection,
+            dialect,
             table,
             mode,
             deletion,
@@ -177,7 +193,7 @@ impl Target for PostgresTarget {
     }
 
     fn limits(&self) -> Vec<ColumnLimit> {
-        limits::of_any_table(&self.columns)
+        limits::of_any_table(&self.columns, self.dialect)
     }
 
     /// Only a run that writes needs the secrets of the connection.
@@ -292,9 +308,9 @@ impl OpenTarget for OpenTable {
     async fn begin(self: Box<Self>) -> Result<Box<dyn Writing>> {
         let Self { load, database, columns, deleted, .. } = *self;
         let client = database.connect(SERVER_WAIT).await?;
-        let copy = load.load.begin_copy(&database, &client).await?;
+        let staging = load.load.begin_staging(&database, &client).await?;
         fault::point("staging_made");
-        let copying = Copying::start(database.clone(), client, copy);
+        let copying = Copying::start(database.clone(), client, staging);
         let parts = copying.parts(load.sink.clone(), columns, deleted);
         Ok(Box::new(WritingTable { load, database, copying, parts: Arc::new(parts) }))
     }

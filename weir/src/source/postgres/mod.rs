@@ -21,10 +21,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use indicatif::HumanBytes;
 use serde_saphyr::Spanned;
+use weir_postgres::Dialect;
 
 use super::Source;
 use super::origin::{Opened, Opening, Origin};
-use crate::database::SERVER_WAIT;
+use crate::database::{SERVER_WAIT, dialect};
 use crate::error::{Error, Result};
 use crate::format::scan::RowsTable;
 use crate::task::{SourceSpec, Task};
@@ -63,6 +64,15 @@ impl PostgresTable {
         let connection = &spec.connection;
         if !task.project.connections().any(|name| name == connection.value) {
             return Err(Box::new(task.unknown_connection(connection)).into());
+        }
+        if dialect(&task.project, &connection.value) == Dialect::Redshift {
+            let of = &connection.value;
+            let error = task.error(
+                connection,
+                format!("source `{name}`: connection `{of}` is Amazon Redshift, which cannot be read yet"),
+            );
+            let help = "UNLOAD the rows to files, and read those: `files: {path: 's3://...', format: parquet}`";
+            return Err(Box::new(error.with_help(help)).into());
         }
         let relation = match (&spec.table, &spec.query) {
             (Some(table), None) => {
