@@ -30,7 +30,8 @@ find_missing_packages() {
     local pair package sign initdb
     # Debian keeps a server's programs outside of the search path, in a folder per version.
     initdb=$(command -v initdb || compgen -G '/usr/lib/postgresql/*/bin/initdb' | head -n 1 || :)
-    for pair in gcc:cc libc6-dev:/usr/include/stdlib.h "postgresql:${initdb:-initdb}" shellcheck:shellcheck; do
+    for pair in gcc:cc libc6-dev:/usr/include/stdlib.h mariadb-server:/usr/sbin/mariadbd mariadb-client:mariadb \
+        "postgresql:${initdb:-initdb}" shellcheck:shellcheck; do
         package=${pair%%:*} sign=${pair#*:}
         case $sign in
             /*) [ -e "$sign" ] || missing+=("$package") ;;

@@ -21,9 +21,7 @@ pub(crate) fn options(text: &str) -> Result<Vec<(String, String)>> {
 
 /// The error about a URL of another program or of another kind of database.
 fn of_another_kind(text: &str) -> Option<Error> {
-    const OTHERS: [&str; 14] = [
-        "mysql",
-        "mariadb",
+    const OTHERS: [&str; 12] = [
         "sqlserver",
         "mssql",
         "oracle",
@@ -52,6 +50,10 @@ fn of_another_kind(text: &str) -> Option<Error> {
         ("postgres" | "postgresql", Some(_)) => error(
             "it names a driver behind a `+`".to_owned(),
             format!("remove the `+` and what follows it before `://`; {URL_HELP}"),
+        ),
+        ("mysql" | "mariadb", _) => error(
+            format!("a URL of {kind}, and one of PostgreSQL is expected"),
+            "specify it as a database of MySQL: `mysql` instead of `postgres`".to_owned(),
         ),
         (other, _) if OTHERS.contains(&other) => error(
             format!("a URL of {other}, and only databases of PostgreSQL are supported"),
@@ -259,10 +261,10 @@ mod tests {
         for (text, message, help) in [
             ("jdbc:postgresql://h/d", "a JDBC URL", "remove `jdbc:`"),
             ("postgresql+psycopg2://u:p@h/d", "names a driver", "remove the `+`"),
-            ("mysql://root@h/x", "a URL of mysql, and only databases of PostgreSQL", "export its tables"),
+            ("mysql://root@h/x", "a URL of mysql, and one of PostgreSQL is expected", "`mysql` instead of `postgres`"),
             ("jdbc:sqlserver://h:1433;databaseName=x", "a URL of sqlserver", "export its tables"),
             ("jdbc:oracle:thin:@//h:1521/x", "neither a URL", "write postgres://"),
-            ("mysql+pymysql://u:p@h/d", "a URL of mysql", "export its tables"),
+            ("mysql+pymysql://u:p@h/d", "a URL of mysql", "`mysql` instead of `postgres`"),
         ] {
             let Err(Error::Url { message: said, help: helped }) = options(text) else { panic!("{text}") };
             assert!(said.contains(message) && helped.contains(help), "{text}: {said}; {helped}");

@@ -44,6 +44,13 @@ impl Connector {
         let database: weir_postgres::Database = database.unwrap_or_else(|| Err(unknown(name, "PostgreSQL")))?;
         Ok(database.application_name("weir").speaking(dialect(&self.project, name)))
     }
+
+    /// The MySQL database of a connection.
+    pub(crate) fn mysql(&self, name: &str) -> Result<weir_mysql::Database> {
+        let database = self.project.resolve(name, &self.params, |spec| spec.mysql.as_ref(), |url| url.parse());
+        let database: weir_mysql::Database = database.unwrap_or_else(|| Err(unknown(name, "MySQL")))?;
+        Ok(database.application_name("weir"))
+    }
 }
 
 /// The SQL that the PostgreSQL server of a connection takes.

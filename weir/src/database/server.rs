@@ -4,12 +4,15 @@ use std::fmt;
 
 use super::Connector;
 use crate::error::{Error, Result};
+use crate::task::ConnectionSpec;
 
 /// A database of one of the kinds of servers.
 #[derive(Debug, Clone)]
 pub(crate) enum Server {
     /// PostgreSQL.
     Postgres(Box<weir_postgres::Database>),
+    /// MySQL or MariaDB.
+    MySql(Box<weir_mysql::Database>),
 }
 
 impl Server {
@@ -17,6 +20,7 @@ impl Server {
     pub(crate) fn key(&self) -> &'static str {
         match self {
             Self::Postgres(_) => "postgres",
+            Self::MySql(_) => "mysql",
         }
     }
 
@@ -24,6 +28,7 @@ impl Server {
     pub(crate) fn name(&self) -> &str {
         match self {
             Self::Postgres(database) => database.name(),
+            Self::MySql(database) => database.name(),
         }
     }
 
@@ -31,6 +36,7 @@ impl Server {
     pub(crate) fn user(&self) -> &str {
         match self {
             Self::Postgres(database) => database.user(),
+            Self::MySql(database) => database.user(),
         }
     }
 }
@@ -40,6 +46,7 @@ impl fmt::Display for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Postgres(database) => database.fmt(f),
+            Self::MySql(database) => database.fmt(f),
         }
     }
 }
@@ -47,6 +54,9 @@ impl fmt::Display for Server {
 impl Connector {
     /// The database of a connection.
     pub(crate) fn server(&self, name: &str) -> Result<Server> {
+        if let Some(("mysql", _)) = self.project.connection(name).and_then(ConnectionSpec::url) {
+            return self.mysql(name).map(|database| Server::MySql(Box::new(database)));
+        }
         let database = self.postgres(name)?;
         if database.dialect() == weir_postgres::Dialect::Redshift {
             let message = format!("connection `{name}` is Amazon Redshift, which cannot be read yet");
@@ -58,7 +68,7 @@ impl Connector {
     /// Like `server`, by what the URL has besides its secrets, which may not be set here; `None` if that is not enough. No
     /// session can be opened with it.
     pub(crate) fn server_without_secrets(&self, name: &str) -> Option<Server> {
-        let url = self.project.connection(name)?.postgres.as_ref()?;
+        let (key, url) = self.project.connection(name)?.url()?;
         let mut text = String::new();
         let mut rest = url.value.as_str();
         while let Some((before, reference)) = rest.split_once("${") {
@@ -68,7 +78,10 @@ impl Connector {
             rest = reference.split_once('}')?.1;
         }
         text.push_str(rest);
-        text.parse().ok().map(|database| Server::Postgres(Box::new(database)))
+        match key {
+            "mysql" => text.parse().ok().map(|database| Server::MySql(Box::new(database))),
+            _ => text.parse().ok().map(|database| Server::Postgres(Box::new(database))),
+        }
     }
 }
 
@@ -93,8 +106,20 @@ impl TableUrl {
         if !scheme.chars().all(is_scheme) || FILES.contains(&scheme.to_ascii_lowercase().as_str()) {
             return None;
         }
+        if ["mysql", "mariadb"].contains(&scheme.to_ascii_lowercase().as_str()) {
+            return Some(text.parse::<weir_mysql::TableUrl>().map_err(Error::from).map(Self::of_mysql));
+        }
         // The parser knows the URLs of other kinds of databases, and names them in its error.
         Some(text.parse::<weir_postgres::TableUrl>().map_err(Error::from).map(Self::of_postgres))
+    }
+
+    fn of_mysql(url: weir_mysql::TableUrl) -> Self {
+        Self {
+            server: Server::MySql(Box::new(url.database().clone().application_name("weir"))),
+            table: url.table().to_owned(),
+            has_password: url.has_password(),
+            with_password: Box::new(move |password| url.with_password(password)),
+        }
     }
 
     fn of_postgres(url: weir_postgres::TableUrl) -> Self {

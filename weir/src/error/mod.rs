@@ -97,6 +97,11 @@ pub enum Error {
     #[diagnostic(transparent)]
     Database(#[from] weir_postgres::Error),
 
+    /// A MySQL database cannot be reached, or does not do what it was asked.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    MySql(#[from] weir_mysql::Error),
+
     /// A fetcher could not get the rows.
     #[error(transparent)]
     #[diagnostic(transparent)]
@@ -295,10 +300,12 @@ impl Error {
             Self::Query { .. } => Some(format!("nothing was published; {SHOWS_VALUES} says how")),
             // The value is in the message only.
             Self::Row { help, .. } => Some(format!("{help}; {SHOWS_VALUES} shows the value")),
-            Self::Database(weir_postgres::Error::Refused(refusal)) => match refusal.help == refusal.advice {
-                true => Some(refusal.advice.clone()),
-                false => Some(format!("{}; {SHOWS_VALUES} names the rows", refusal.advice)),
-            },
+            Self::Database(weir_postgres::Error::Refused(refusal)) => {
+                Some(without_rows(&refusal.advice, refusal.help != refusal.advice))
+            }
+            Self::MySql(weir_mysql::Error::Refused(refusal)) => {
+                Some(without_rows(&refusal.advice, refusal.help != refusal.advice))
+            }
             other => other.help().map(|help| help.to_string()),
         }
     }
@@ -319,14 +326,22 @@ impl Error {
 
     /// Whether a table refuses what is staged for it, and would do so again.
     pub(crate) fn is_refusal(&self) -> bool {
-        use weir_postgres::Error::{Refused, Statement, Table};
-        matches!(self, Self::Database(error @ (Refused(_) | Statement { .. } | Table { .. })) if !error.is_transient())
+        use weir_mysql::Error as OfMySql;
+        use weir_postgres::Error as OfPostgres;
+        match self {
+            Self::Database(OfPostgres::Refused(_) | OfPostgres::Statement { .. } | OfPostgres::Table { .. })
+            | Self::MySql(OfMySql::Refused(_) | OfMySql::Statement { .. } | OfMySql::Table { .. }) => {
+                !self.is_transient()
+            }
+            _ => false,
+        }
     }
 
     /// Whether the same run may succeed when it is started again: a database or a server that was away or had a conflict.
     pub(crate) fn is_transient(&self) -> bool {
         match self {
             Self::Database(error) => error.is_transient(),
+            Self::MySql(error) => error.is_transient(),
             // The next start completes what is unpublished.
             Self::Unpublished { .. } | Self::Unavailable { .. } => true,
             _ => false,
@@ -335,7 +350,11 @@ impl Error {
 
     /// Whether the session with a server is lost, so that it is unknown what it has done last.
     pub(crate) fn is_lost(&self) -> bool {
-        matches!(self, Self::Database(error) if error.is_connection_lost())
+        match self {
+            Self::Database(error) => error.is_connection_lost(),
+            Self::MySql(error) => error.is_connection_lost(),
+            _ => false,
+        }
     }
 
     /// The exit code of a process that ends with this error: 2 wrong usage or task file, 4 locked, 1 anything else.
@@ -346,6 +365,11 @@ impl Error {
             _ => 1,
         }
     }
+}
+
+/// What a log says about rows that a table refuses, instead of the rows.
+fn without_rows(advice: &str, has_rows: bool) -> String {
+    if has_rows { format!("{advice}; {SHOWS_VALUES} names the rows") } else { advice.to_owned() }
 }
 
 impl From<Error> for DataFusionError {

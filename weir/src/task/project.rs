@@ -61,6 +61,24 @@ pub struct ConnectionSpec {
     #[serde(default)]
     #[schemars(with = "Option<Dialect>")]
     pub dialect: Option<Spanned<Dialect>>,
+    /// The URL of a MySQL or MariaDB database, with the options `ssl-mode` (`DISABLED`, `PREFERRED`, `REQUIRED`,
+    /// `VERIFY_IDENTITY`), `ssl-ca`, `socket` and `connect-timeout`. References are filled in as in `postgres`.
+    #[serde(default)]
+    #[schemars(with = "Option<String>", example = json!("mysql://loader:${env:LOADER_PASSWORD}@db.example/sales?ssl-mode=VERIFY_IDENTITY"))]
+    pub mysql: Option<Spanned<String>>,
+}
+
+impl ConnectionSpec {
+    /// The URLs that it has, by the keys of their kinds.
+    fn urls(&self) -> impl Iterator<Item = (&'static str, &Spanned<String>)> {
+        let all = [("postgres", &self.postgres), ("mysql", &self.mysql)];
+        all.into_iter().filter_map(|(key, url)| Some((key, url.as_ref()?)))
+    }
+
+    /// The key of its kind, and its URL.
+    pub(crate) fn url(&self) -> Option<(&'static str, &Spanned<String>)> {
+        self.urls().next()
+    }
 }
 
 /// The SQL of a server that speaks the protocol of PostgreSQL.
@@ -92,10 +110,20 @@ impl Project {
         let source = SourceText::new(&path, super::read(&path)?);
         let spec: ProjectSpec = super::parse_yaml(&source)?;
         for (name, connection) in &spec.connections {
-            if connection.value.postgres.is_none() {
-                let message = format!("connection `{name}` has no database URL");
-                let error = TaskError::new(&source, Place::of(connection.referenced), message);
-                return Err(Box::new(error.with_help("add its URL, as `postgres: postgres://...`")).into());
+            let wrong = |message: &str, help: &str| {
+                let message = format!("connection `{name}` {message}");
+                Box::new(TaskError::new(&source, Place::of(connection.referenced), message).with_help(help))
+            };
+            match connection.value.urls().count() {
+                0 => {
+                    let help = "add its URL, as `postgres: postgres://...` or `mysql: mysql://...`";
+                    return Err(wrong("has no database URL", help).into());
+                }
+                1 if connection.value.postgres.is_none() && connection.value.dialect.is_some() => {
+                    return Err(wrong("has a `dialect`, which is for `postgres`", "remove it").into());
+                }
+                1 => {}
+                _ => return Err(wrong("has two database URLs", "make a connection of each").into()),
             }
         }
         Ok(Self { source: Some(source), spec })
