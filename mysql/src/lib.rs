@@ -11,7 +11,8 @@
 //! ```
 //!
 //! Connecting: `options` reads a URL, `table_url` splits the URL of a table, `connect` opens a `session`, `failure`
-//! describes why it could not, `server` what a server says about statements, without the values of rows.
+//! describes why it could not, `server` what a server says about statements, without the values of rows. `rows` reads the
+//! rows of a query as CSV.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
@@ -20,6 +21,7 @@ mod database;
 mod error;
 mod failure;
 mod options;
+mod rows;
 mod server;
 mod session;
 pub mod sql;
@@ -28,6 +30,7 @@ mod table_url;
 pub use database::Database;
 pub use error::{Error, Reason, Refusal, Result};
 pub use mysql_async;
+pub use rows::CsvRows;
 pub use server::ServerError;
 pub use session::{Product, Session};
 pub use table_url::TableUrl;

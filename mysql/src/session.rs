@@ -1,9 +1,10 @@
 //! A session with a server.
 
 use std::fmt;
+use std::sync::Arc;
 
 use mysql_async::prelude::{FromRow, Queryable};
-use mysql_async::{Conn, Params};
+use mysql_async::{Column, Conn, Params};
 
 use crate::database::Database;
 use crate::error::Result;
@@ -118,6 +119,20 @@ impl Session {
     ) -> Result<Option<T>> {
         let row = self.connection.exec_first(sql, values.into()).await;
         row.map_err(|error| self.database.statement_error(&error))
+    }
+
+    /// The columns of a query, which is not executed. The character sets are those of the columns, and not that of the
+    /// session.
+    pub async fn columns(&mut self, sql: &str) -> Result<Arc<[Column]>> {
+        self.execute("set character_set_results = null").await?;
+        let prepared = self.connection.prep(sql).await;
+        self.execute("set character_set_results = utf8mb4").await?;
+        let prepared = prepared.map_err(|error| self.database.statement_error(&error))?;
+        let columns = prepared.columns();
+        // The driver would keep the statement.
+        let closed = self.connection.close(prepared).await;
+        closed.map_err(|error| self.database.statement_error(&error))?;
+        Ok(columns)
     }
 
     /// Ends the session, and waits for the server to have closed it.

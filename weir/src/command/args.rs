@@ -117,7 +117,8 @@ pub(super) struct RecoverArgs {
 pub(super) struct InitArgs {
     /// Files (CSV, JSON Lines, Parquet, …), and tables of databases. A file is a table of the task, whose rows determine
     /// the types of its columns; a folder is one table of all its files. A table is named by a connection of weir.yaml, as
-    /// CONNECTION:SCHEMA.TABLE, or by its URL, postgres://USER@HOST/DATABASE/SCHEMA.TABLE.
+    /// CONNECTION:SCHEMA.TABLE, or by its URL, postgres://USER@HOST/DATABASE/SCHEMA.TABLE or
+    /// mysql://USER@HOST/DATABASE/TABLE.
     #[arg(value_name = "INPUT", required = true)]
     pub(super) inputs: Vec<PathBuf>,
     /// The folder of the task.

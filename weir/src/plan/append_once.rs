@@ -13,7 +13,7 @@ pub(super) fn check(task: &Task, models: &[Model], sources: &[Source], sinks: &[
         let read = upstream(&sink.value.from.value.table, models);
         let is_new = |name: &&str| {
             task.spec.sources.get(*name).is_some_and(|source| {
-                let cursor = source.value.postgres.as_ref().and_then(|table| table.cursor.as_ref());
+                let cursor = source.value.cursor();
                 source.value.read == Read::New || cursor.is_some_and(|cursor| cursor.lag.is_none())
             })
         };

@@ -1,9 +1,14 @@
 //! A table of a database, as a new task has to know it.
 
-use super::postgres;
+use std::time::Duration;
+
+use super::{mysql, postgres};
 use crate::database::Server;
 use crate::error::Result;
 use crate::task::SqlType;
+
+/// Time for which a server that cannot be reached is waited for: somebody waits for the answer.
+pub(super) const WAIT: Duration = Duration::from_secs(3);
 
 /// A table, view or foreign table.
 #[derive(Debug)]
@@ -35,5 +40,6 @@ pub(crate) struct DescribedColumn {
 pub(crate) async fn describe(server: &Server, table: &str) -> Result<Described> {
     match server {
         Server::Postgres(database) => postgres::describe(database, table).await,
+        Server::MySql(database) => mysql::describe(database, table).await,
     }
 }

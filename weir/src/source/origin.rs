@@ -10,15 +10,17 @@ use serde_saphyr::Spanned;
 use super::declared::{Source, not_read_from_files, not_text};
 use super::fetch::{Fetchers, Fetching};
 use super::files::FileSet;
-use super::postgres::PostgresTable;
+use super::mysql::MysqlSnapshot;
+use super::postgres::{PostgresSnapshot, check_dialect};
+use super::table::{DatabaseTable, Snapshot, TableSpec};
 use crate::database::Sessions;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::format::scan::SourceTable;
 use crate::ledger::Ledger;
 use crate::place::{Archive, FoundFile};
 use crate::report::RunKey;
 use crate::system::stop::Stop;
-use crate::task::{Read, SourceSpec, Task};
+use crate::task::{MysqlSourceSpec, PostgresSourceSpec, Read, SourceSpec, Task};
 
 /// Where the rows of a source come from, as the task declares it. Nothing is accessed before it is opened.
 #[async_trait]
@@ -78,7 +80,7 @@ pub(super) struct Kind {
 }
 
 /// All kinds of origins.
-const KINDS: [Kind; 3] = [
+const KINDS: [Kind; 4] = [
     Kind {
         key: "files",
         is_declared: |spec| spec.files.is_some(),
@@ -88,14 +90,23 @@ const KINDS: [Kind; 3] = [
         key: "postgres",
         is_declared: |spec| spec.postgres.is_some(),
         declare: |task, name, spec| {
-            if spec.value.read == Read::New {
-                let error = task.error(spec, format!("source `{name}`: `read` is for sources of files"));
-                let help = "write `cursor: {column: updated_at}` under `postgres` to read only newer rows";
-                return Err(Box::new(error.with_help(help)).into());
-            }
-            not_read_from_files(task, name, spec)?;
-            not_text(task, name, spec)?;
-            Ok(Box::new(PostgresTable::declare(task, name, spec)?))
+            let Some(of) = &spec.value.postgres else { return Err(Error::internal("a source has no `postgres`")) };
+            let PostgresSourceSpec { connection, table, query, cursor } = of;
+            check_dialect(task, name, connection)?;
+            let (table, query, cursor) = (table.as_ref(), query.as_ref(), cursor.as_ref());
+            let of = TableSpec { key: "postgres", connection, table, query, cursor };
+            table_of::<PostgresSnapshot>(task, name, spec, &of, ())
+        },
+    },
+    Kind {
+        key: "mysql",
+        is_declared: |spec| spec.mysql.is_some(),
+        declare: |task, name, spec| {
+            let Some(of) = &spec.value.mysql else { return Err(Error::internal("a source has no `mysql`")) };
+            let MysqlSourceSpec { connection, table, query, cursor, zero_dates } = of;
+            let (table, query, cursor) = (table.as_ref(), query.as_ref(), cursor.as_ref());
+            let of = TableSpec { key: "mysql", connection, table, query, cursor };
+            table_of::<MysqlSnapshot>(task, name, spec, &of, *zero_dates)
         },
     },
     Kind {
@@ -107,6 +118,24 @@ const KINDS: [Kind; 3] = [
         },
     },
 ];
+
+/// A table of a database.
+fn table_of<S: Snapshot>(
+    task: &Task,
+    name: &str,
+    source: &Spanned<SourceSpec>,
+    spec: &TableSpec<'_>,
+    options: S::Options,
+) -> Result<Box<dyn Origin>> {
+    if source.value.read == Read::New {
+        let error = task.error(source, format!("source `{name}`: `read` is for sources of files"));
+        let help = format!("write `cursor: {{column: updated_at}}` under `{}` to read only newer rows", spec.key);
+        return Err(Box::new(error.with_help(help)).into());
+    }
+    not_read_from_files(task, name, source)?;
+    not_text(task, name, source)?;
+    Ok(Box::new(DatabaseTable::<S>::declare(task, name, source, spec, options)?))
+}
 
 /// The origin that a task declares for a source.
 pub(super) fn declare(task: &Task, name: &str, spec: &Spanned<SourceSpec>) -> Result<Box<dyn Origin>> {

@@ -49,8 +49,8 @@ pub use quality::{GateSpec, Keep, QualitySpec, Requirement, RuleSpec};
 pub use schedule::{RetriesSpec, ScheduleSpec, Span};
 pub use sink::{HistorySpec, Mode, OutputColumnSpec, Publish, Route, SchemaChanges, SinkSpec, TableSpec};
 pub use source::{
-    CursorSpec, FetchSpec, IfChanged, IfCopied, IfEmpty, IfMissing, PostgresSourceSpec, Read, SourceSpec,
-    UnknownColumns,
+    CursorSpec, FetchSpec, IfChanged, IfCopied, IfEmpty, IfMissing, MysqlSourceSpec, PostgresSourceSpec, Read,
+    SourceSpec, UnknownColumns, ZeroDates,
 };
 pub use sql_type::SqlType;
 pub(crate) use sql_type::{UTC, type_name};

@@ -13,8 +13,8 @@ use super::text::Scalar;
 use super::values::{Formats, Negative, ValueSpec};
 
 /// A source: one entry under `sources`, a table that models read in SQL by the source's name. Its rows come from files
-/// (`files`), from a database table (`postgres`), or from a fetcher of the program that runs the task (`fetch`);
-/// exactly one of the three is given.
+/// (`files`), from a database table (`postgres`, `mysql`), or from a fetcher of the program that runs the task (`fetch`);
+/// exactly one of the four is given.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Source")]
@@ -22,9 +22,12 @@ pub struct SourceSpec {
     /// The files to read.
     #[serde(default)]
     pub files: Option<FilesSpec>,
-    /// The database table or view to read.
+    /// The table or view of a PostgreSQL database to read.
     #[serde(default)]
     pub postgres: Option<PostgresSourceSpec>,
+    /// The table or view of a MySQL or MariaDB database to read.
+    #[serde(default)]
+    pub mysql: Option<MysqlSourceSpec>,
     /// The fetcher to call.
     #[serde(default)]
     pub fetch: Option<FetchSpec>,
@@ -125,6 +128,44 @@ pub struct PostgresSourceSpec {
     pub cursor: Option<CursorSpec>,
 }
 
+/// A table, a view or the result of a query of a MySQL or MariaDB database to read; either `table` or `query` is given. A
+/// run reads a consistent snapshot: everything it reads over one connection is from the same transaction, except tables of
+/// engines without transactions, such as MyISAM.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "MysqlSource")]
+pub struct MysqlSourceSpec {
+    /// The name of a connection in `weir.yaml`.
+    #[schemars(with = "String", example = &"shop")]
+    pub connection: Spanned<String>,
+    /// The table or view, with its database if that is not the one of the connection: `sales` or `archive.sales`.
+    /// `${param}` is replaced.
+    #[serde(default)]
+    #[schemars(with = "Option<String>", example = &"sales")]
+    pub table: Option<Spanned<String>>,
+    /// One `select` in the SQL of the server. `$param` is the value of a parameter, as a literal of its type.
+    #[serde(default)]
+    #[schemars(with = "Option<String>", example = &"select id, st_astext(place) as place from shop where made >= $since")]
+    pub query: Option<Spanned<String>>,
+    /// Incremental reading: a run reads only the rows that are newer than those that published runs have read.
+    #[serde(default)]
+    pub cursor: Option<CursorSpec>,
+    /// What a date of which a part is zero is, such as `0000-00-00` or `2024-05-00`.
+    #[serde(default)]
+    pub zero_dates: ZeroDates,
+}
+
+/// What a date is of which a part is zero.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ZeroDates {
+    /// An invalid value: its row is rejected.
+    #[default]
+    Reject,
+    /// Null.
+    Null,
+}
+
 /// The column by which a source is read incrementally.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -156,11 +197,18 @@ pub struct FetchSpec {
 }
 
 impl SourceSpec {
+    /// The column by which a table is read incrementally.
+    pub(crate) fn cursor(&self) -> Option<&CursorSpec> {
+        let of_postgres = self.postgres.as_ref().and_then(|table| table.cursor.as_ref());
+        of_postgres.or_else(|| self.mysql.as_ref().and_then(|table| table.cursor.as_ref()))
+    }
+
     /// A source of files, with the default of every setting.
     pub(crate) fn of_files(files: FilesSpec, columns: IndexMap<String, Spanned<ColumnSpec>>) -> Self {
         Self {
             files: Some(files),
             postgres: None,
+            mysql: None,
             fetch: None,
             read: Read::default(),
             if_changed: IfChanged::default(),
@@ -182,6 +230,11 @@ impl SourceSpec {
             timestamp_format: None,
             columns,
         }
+    }
+
+    /// Whether its rows come from a table of a database.
+    pub(crate) fn is_table(&self) -> bool {
+        self.postgres.is_some() || self.mysql.is_some()
     }
 
     /// How the values of its columns are written, unless they say otherwise.

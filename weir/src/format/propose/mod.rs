@@ -37,13 +37,22 @@ impl Proposals {
     }
 }
 
+/// Whether a date of MySQL has a month or a day that is zero.
+fn has_zero_part(text: &str) -> bool {
+    text.get(4..10).is_some_and(|rest| rest.starts_with("-00") || rest.ends_with("-00"))
+}
+
 impl Advise for Proposals {
     fn advice(&self, reason: &str, unread: &Unread) -> Option<String> {
         if unread.texts.is_empty() {
             return None;
         }
         let column = reason.strip_prefix("invalid_").and_then(|name| self.spec.columns.get_key_value(name));
-        if let (Some((name, _)), Some(_)) = (column, &self.spec.postgres) {
+        if let (Some((name, _)), true) = (column, self.spec.is_table()) {
+            let zeros = unread.texts.iter().any(|text| std::str::from_utf8(text).is_ok_and(has_zero_part));
+            if self.spec.mysql.is_some() && zeros {
+                return Some("if dates with zeros may be null, write `zero_dates: null` under `mysql`".to_owned());
+            }
             // Its values are no texts: how they are written cannot be declared.
             return Some(format!(
                 "if these values of column `{name}` may be null, add `on_invalid: set_null` to it; or read with `query` what the \

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use futures::StreamExt;
 use weir_postgres::tokio_postgres::{Client, CopyOutStream};
 
-use super::snapshot::Snapshot;
+use super::snapshot::PostgresSnapshot;
 use crate::error::{Error, Result};
 use crate::format::text::{Fill, OpenText};
 use crate::place::wait;
@@ -15,7 +15,7 @@ use crate::place::wait;
 /// A query whose rows are read.
 #[derive(Debug)]
 pub(super) struct Query {
-    pub(super) snapshot: Arc<Snapshot>,
+    pub(super) snapshot: Arc<PostgresSnapshot>,
     pub(super) sql: String,
 }
 
@@ -36,7 +36,7 @@ impl Query {
     async fn begin(&self) -> Result<CopyOut> {
         let client = self.snapshot.session().await?;
         let copy = format!("copy ({}) to stdout (format csv, encoding 'UTF8')", self.sql);
-        let failed = |error| self.snapshot.database().statement_error(&error);
+        let failed = |error| self.snapshot.address().statement_error(&error);
         let rows = Box::pin(client.copy_out(&copy).await.map_err(failed)?);
         Ok(CopyOut { _session: client, snapshot: self.snapshot.clone(), rows })
     }
@@ -46,7 +46,7 @@ impl Query {
 struct CopyOut {
     /// The session lasts as long as its client.
     _session: Client,
-    snapshot: Arc<Snapshot>,
+    snapshot: Arc<PostgresSnapshot>,
     rows: Pin<Box<CopyOutStream>>,
 }
 
@@ -61,7 +61,7 @@ impl Fill for CopyOut {
                 };
                 match row {
                     Some(Ok(row)) => bytes.extend_from_slice(&row),
-                    Some(Err(error)) => return Err(self.snapshot.database().statement_error(&error).into()),
+                    Some(Err(error)) => return Err(self.snapshot.address().statement_error(&error).into()),
                     None => return Ok(true),
                 }
             }
@@ -72,6 +72,6 @@ impl Fill for CopyOut {
 
 impl fmt::Debug for CopyOut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "CopyOut({})", self.snapshot.database())
+        write!(f, "CopyOut({})", self.snapshot.address())
     }
 }

@@ -1,33 +1,28 @@
 //! A table as a new task has to know it: its columns in the types by which they are read, its key, the user's rights.
 
-use std::time::Duration;
-
 use weir_postgres::Database;
-use weir_postgres::load::Kind;
 
-use super::catalogue::{Column, Found, missing};
+use super::catalogue::Column;
 use super::reading::{declarable, is_text};
-use super::snapshot::Snapshot;
+use super::snapshot::PostgresSnapshot;
 use crate::database::Session;
 use crate::error::{Error, Result};
-use crate::source::described::{Described, DescribedColumn};
+use crate::source::described::{Described, DescribedColumn, WAIT};
+use crate::source::table::{FoundColumn, missing};
 use crate::system::stop::Stop;
 use crate::task::SqlType;
 
-/// Time for which a server that cannot be reached is waited for: somebody waits for the answer.
-const WAIT: Duration = Duration::from_secs(3);
-
 /// Looks a table up. No row is read.
 pub(in crate::source) async fn describe(database: &Database, table: &str) -> Result<Described> {
-    let snapshot = Snapshot::begin(database.clone(), WAIT, Stop::never()).await?;
+    let snapshot = PostgresSnapshot::open(database.clone(), WAIT, Stop::never()).await?;
     let described = of_table(&snapshot, table).await;
     snapshot.end().await;
     described
 }
 
-async fn of_table(snapshot: &Snapshot, name: &str) -> Result<Described> {
+async fn of_table(snapshot: &PostgresSnapshot, name: &str) -> Result<Described> {
     let (schema, table) = name.split_once('.').map_or((None, name), |(schema, table)| (Some(schema), table));
-    let Some(found) = Found::find(snapshot, schema, table).await? else {
+    let Some(found) = snapshot.look_up(schema, table).await? else {
         return Err(missing(snapshot, name, schema, table).await?);
     };
     if found.schema.contains('.') {
@@ -40,7 +35,7 @@ async fn of_table(snapshot: &Snapshot, name: &str) -> Result<Described> {
                from pg_attribute left join pg_index on indrelid = attrelid and indisprimary \
                where attrelid = to_regclass($1) and attnum > 0 and not attisdropped";
     let rows = snapshot.client().query(sql, &[&found.name]).await;
-    let rows = rows.map_err(|error| snapshot.database().statement_error(&error))?;
+    let rows = rows.map_err(|error| snapshot.address().statement_error(&error))?;
     let mut key: Vec<(i32, String)> = Vec::new();
     let (mut columns, mut forbidden) = (Vec::new(), Vec::new());
     for column in &found.columns {
@@ -54,10 +49,10 @@ async fn of_table(snapshot: &Snapshot, name: &str) -> Result<Described> {
         columns.push(of_column(column, is_not_null));
     }
     if columns.is_empty() {
-        let user = snapshot.database().user();
+        let user = snapshot.address().user();
         let message = match forbidden.is_empty() {
             true => "has no columns".to_owned(),
-            false => format!("`{user}` has no right to read it, in {}", snapshot.database()),
+            false => format!("`{user}` has no right to read it, in {}", snapshot.address()),
         };
         let help = format!("as its owner: grant select on {} to {};", found.name, weir_postgres::sql::quoted(user));
         return Err(Error::input(name, message, help));
@@ -70,16 +65,7 @@ async fn of_table(snapshot: &Snapshot, name: &str) -> Result<Described> {
 fn of_column(column: &Column, is_not_null: bool) -> DescribedColumn {
     let sql_type = declarable(column);
     let read_as_text = (sql_type.is_none() && !is_text(column)).then(|| column.kind.to_string());
-    let is_ordered = matches!(
-        column.kind,
-        Kind::SmallInt
-            | Kind::Integer
-            | Kind::BigInt
-            | Kind::Numeric(_)
-            | Kind::Date
-            | Kind::Timestamp
-            | Kind::TimestampTz
-    );
+    let is_ordered = column.order().is_some();
     let sql_type = sql_type.unwrap_or(SqlType::String);
     DescribedColumn { name: column.name.clone(), sql_type, read_as_text, is_not_null, is_ordered }
 }

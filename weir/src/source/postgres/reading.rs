@@ -1,79 +1,19 @@
 //! Maps a table's column to the declared one: without loss, or not at all.
 
-use datafusion::arrow::datatypes::DataType;
 use weir_postgres::load::{Fit, Kind};
 use weir_postgres::sql::quoted;
 
-use super::catalogue::{Column as FoundColumn, Found};
+use super::catalogue::Column as FoundColumn;
 use crate::database::postgres::kind_of;
-use crate::format::columns::{Column, Declared};
-use crate::task::{SqlType, type_name};
-
-/// How a column is read.
-#[derive(Debug)]
-pub(super) struct Reading {
-    /// Its name in SQL.
-    pub(super) name: String,
-    /// The selected expression: its value in the text form of the declared type.
-    pub(super) selected: String,
-    /// Whether a value may be invalid for the declared type.
-    pub(super) may_be_invalid: bool,
-    /// How it can be compared on the server.
-    pub(super) compared: Option<Compared>,
-}
-
-/// How a column can be compared on the server without missing a row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Compared {
-    Boolean,
-    Number,
-    /// For equality only: order and inequality depend on the collation.
-    Text,
-    Date,
-    /// A time without time zone.
-    Time,
-    /// A time with time zone, which is read in UTC.
-    Moment,
-}
+use crate::format::columns::Column;
+use crate::source::table::{Compared, Reading};
+use crate::task::SqlType;
 
 /// Types with one text form per value, which are read as text.
 const TEXTS: [&str; 14] = [
     "bpchar", "char", "cidr", "citext", "inet", "json", "jsonb", "macaddr", "macaddr8", "name", "time", "tsvector",
     "uuid", "xml",
 ];
-
-/// How each declared column is read; or the problem, and the remedy.
-pub(super) fn of_columns(declared: &Declared, found: &Found) -> Result<Vec<Reading>, (String, String)> {
-    let names = || found.columns.iter().map(|column| column.name.as_str()).collect::<Vec<_>>();
-    let mut readings = Vec::new();
-    for column in &declared.columns {
-        let Some(there) = found.columns.iter().find(|there| there.name == column.header) else {
-            let help = match crate::error::nearest(&column.header, &names()) {
-                Some(near) => format!("is it `{near}`? The table has: {}", names().join(", ")),
-                None => format!("correct the `columns` of the source; the table has: {}", names().join(", ")),
-            };
-            return Err((format!("column `{}` is missing", column.header), help));
-        };
-        readings.push(reading(column, there).ok_or_else(|| {
-            let message = format!(
-                "column `{}` is {}, which cannot be read as {} without loss",
-                column.header,
-                there.kind,
-                type_name(&column.kind)
-            );
-            (message, help(there))
-        })?);
-    }
-    Ok(readings)
-}
-
-fn help(there: &FoundColumn) -> String {
-    match (declarable(there), &there.kind) {
-        (Some(known), _) => format!("declare it as `{known}` or `string`, or cast it in a `query`"),
-        (None, Kind::Numeric(_)) => "declare it as `decimal(p,s)` or `string`, or cast it in a `query`".to_owned(),
-        (None, _) => "declare it as `string`, or cast it in a `query`".to_owned(),
-    }
-}
 
 /// The type of a task file that represents any value of the column; none if only the text of the value does.
 pub(super) fn declarable(there: &FoundColumn) -> Option<SqlType> {
@@ -101,10 +41,11 @@ pub(super) fn is_text(there: &FoundColumn) -> bool {
     is_text || there.is_enum || TEXTS.contains(&there.type_name.as_str())
 }
 
-fn reading(column: &Column, there: &FoundColumn) -> Option<Reading> {
+/// How a column is read as a declared one; none if it cannot be read without loss.
+pub(super) fn reading(column: &Column, there: &FoundColumn) -> Option<Reading> {
     let name = quoted(&there.name);
     let read = |selected: String, may_be_invalid: bool, compared: Option<Compared>| {
-        Some(Reading { name: name.clone(), selected, may_be_invalid, compared })
+        Some(Reading { name: name.clone(), selected, may_be_invalid, compared, sets_null: false })
     };
     let declared = kind_of(&column.kind)?;
     match (&declared, &there.kind) {
@@ -137,11 +78,6 @@ fn reading(column: &Column, there: &FoundColumn) -> Option<Reading> {
         },
         _ => None,
     }
-}
-
-/// Whether the values of a declared type are numbers that the server and the engine compare alike.
-pub(super) fn is_number(kind: &DataType) -> bool {
-    kind.is_integer() || kind.is_decimal() || *kind == DataType::Float64
 }
 
 #[cfg(test)]

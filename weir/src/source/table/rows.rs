@@ -5,11 +5,9 @@ use std::sync::Arc;
 use datafusion::common::stats::Precision;
 use datafusion::logical_expr::Expr;
 
-use super::answer::Query;
-use super::catalogue::Found;
 use super::filter::condition;
 use super::reading::Reading;
-use super::snapshot::Snapshot;
+use super::snapshot::{Found, Snapshot};
 use crate::error::Result;
 use crate::format::columns::{Declared, ReadColumns};
 use crate::format::csv::{Csv, Layout};
@@ -20,21 +18,21 @@ use crate::watch::ScanProgress;
 
 /// A table in a snapshot.
 #[derive(Debug)]
-pub(super) struct TableRows {
+pub(super) struct TableRows<S: Snapshot> {
     /// Its name in messages.
     shown: String,
-    found: Found,
-    snapshot: Arc<Snapshot>,
+    found: Found<S::Column>,
+    snapshot: Arc<S>,
     declared: Arc<Declared>,
     /// How each declared column is read.
     readings: Vec<Reading>,
 }
 
-impl TableRows {
+impl<S: Snapshot> TableRows<S> {
     pub(super) fn new(
         shown: String,
-        found: Found,
-        snapshot: Arc<Snapshot>,
+        found: Found<S::Column>,
+        snapshot: Arc<S>,
         declared: Arc<Declared>,
         readings: Vec<Reading>,
     ) -> Self {
@@ -45,12 +43,7 @@ impl TableRows {
     pub(super) async fn check(&self) -> Result<()> {
         let all: Vec<usize> = (0..self.readings.len()).collect();
         let sql = self.sql(&all, &Pushed { filters: vec![], limit: Some(0) });
-        self.snapshot
-            .client()
-            .batch_execute(&sql)
-            .await
-            .map_err(|error| self.snapshot.database().statement_error(&error))?;
-        Ok(())
+        self.snapshot.check(&sql).await
     }
 
     /// The query for some of the columns. It has at least two: an empty line would not be a row.
@@ -71,14 +64,14 @@ impl TableRows {
             // A value that becomes null here is a different value on the server.
             (!self.declared.columns[column].sets_null()).then(|| &self.readings[column])
         };
-        condition(filter, &of)
+        condition::<S>(filter, &of)
     }
 }
 
-impl Rows for TableRows {
+impl<S: Snapshot> Rows for TableRows<S> {
     type Scan = TextScan<Csv>;
 
-    const SCAN: &'static str = "PostgresScanExec";
+    const SCAN: &'static str = S::SCAN;
 
     /// Rows that no query reads stay in the database.
     const ALL: bool = false;
@@ -106,8 +99,8 @@ impl Rows for TableRows {
         rejected: Arc<RejectedRoute>,
         progress: Arc<ScanProgress>,
     ) -> (Self::Scan, <Self::Scan as Scan>::Cursor) {
-        let query = Query { snapshot: self.snapshot.clone(), sql: self.sql(columns.declared(), &pushed) };
+        let text = self.snapshot.text(self.sql(columns.declared(), &pushed));
         let layout = Layout::in_order(columns.declared().len(), 2);
-        TextScan::of_stream(Csv::default(), self.shown.clone(), Arc::new(query), layout, columns, rejected, progress)
+        TextScan::of_stream(Csv::default(), self.shown.clone(), text, layout, columns, rejected, progress)
     }
 }

@@ -2,11 +2,7 @@
 
 use std::time::Duration;
 
-use weir_postgres::load::Kind;
-use weir_postgres::sql::{literal, quoted};
-
-use super::catalogue::Found;
-use super::snapshot::Snapshot;
+use super::snapshot::{Found, FoundColumn, Snapshot};
 use crate::error::{Error, Result};
 use crate::ledger::Watermark;
 use crate::task::{CursorSpec, Task, TaskError};
@@ -14,15 +10,36 @@ use crate::task::{CursorSpec, Task, TaskError};
 /// A cursor, as the task declares it.
 #[derive(Debug)]
 pub(super) struct Cursor {
-    pub(super) column: String,
+    column: String,
     lag: Option<Lag>,
 }
 
 /// How far before the watermark rows are read again.
 #[derive(Debug, Clone, Copy)]
-enum Lag {
+pub(in crate::source) enum Lag {
     Number(u64),
     Time(Duration),
+}
+
+/// How the values of a column can be a cursor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::source) enum Order {
+    /// Exact numbers.
+    Number,
+    /// Dates or times.
+    Time,
+}
+
+/// The values of a cursor that there are.
+#[derive(Debug)]
+pub(in crate::source) struct Newest {
+    /// The greatest one, or the one up to which rows were read, if that is greater; none if there is no row.
+    pub(in crate::source) value: Option<String>,
+    /// Whether there is a greater one than that up to which rows were read.
+    pub(in crate::source) has_new: bool,
+    pub(in crate::source) has_nulls: bool,
+    /// Whether the greatest one cannot be compared with others.
+    pub(in crate::source) is_endless: bool,
 }
 
 /// What a run reads by its cursor.
@@ -49,17 +66,24 @@ impl Cursor {
         Ok(Self { column: spec.column.value.clone(), lag: lag.transpose()? })
     }
 
+    /// The column by which rows are read.
+    pub(super) fn column(&self) -> &str {
+        &self.column
+    }
+
     /// Determines the rows of a table that a run reads, after those up to the watermark.
-    pub(super) async fn step(
+    pub(super) async fn step<S: Snapshot>(
         &self,
         shown: &str,
-        found: &Found,
-        snapshot: &Snapshot,
+        found: &Found<S::Column>,
+        snapshot: &S,
         before: Option<&Watermark>,
     ) -> Result<Step> {
         let wrong = |message: String, help: &str| Error::input(shown, message, help);
-        let column = found.columns.iter().find(|column| column.name == self.column).ok_or_else(|| {
-            let names: Vec<_> = found.columns.iter().map(|column| column.name.as_str()).collect();
+        let exact = found.columns.iter().find(|column| column.name() == self.column);
+        let same = || found.columns.iter().find(|column| S::is_same_name(column.name(), &self.column));
+        let column = exact.or_else(same).ok_or_else(|| {
+            let names: Vec<_> = found.columns.iter().map(FoundColumn::name).collect();
             wrong(
                 format!("the cursor `{}` is not one of its columns", self.column),
                 &format!("it has: {}", names.join(", ")),
@@ -72,51 +96,40 @@ impl Cursor {
             );
             return Err(wrong(message, "restore the cursor, or rename the source to read everything again"));
         }
-        let is_time = match &column.kind {
-            Kind::SmallInt | Kind::Integer | Kind::BigInt | Kind::Numeric(_) => false,
-            Kind::Date | Kind::Timestamp | Kind::TimestampTz => true,
-            other => {
-                let message = format!("the cursor `{}` is {other}", self.column);
-                return Err(wrong(message, "choose a column of whole numbers, numeric, dates or timestamps"));
-            }
+        let Some(order) = column.order() else {
+            let message = format!("the cursor `{}` is {}", self.column, column.kind());
+            return Err(wrong(message, "choose a column of whole numbers, exact decimals, dates or timestamps"));
         };
-        let lag = match (self.lag, is_time) {
+        let lag = match (self.lag, order) {
             (None, _) => String::new(),
-            (Some(Lag::Number(lag)), false) => format!(" - {lag}"),
-            (Some(Lag::Time(lag)), true) => format!(" - interval '{} seconds'", lag.as_secs()),
-            (Some(_), true) => {
+            (Some(lag @ Lag::Number(_)), Order::Number) | (Some(lag @ Lag::Time(_)), Order::Time) => S::minus(lag),
+            (Some(_), Order::Time) => {
                 return Err(wrong("the lag of a cursor of times has no unit".to_owned(), "write 1h or 2d"));
             }
-            (Some(_), false) => {
+            (Some(_), Order::Number) => {
                 return Err(wrong("the lag of a cursor of numbers has a unit".to_owned(), "write a whole number"));
             }
         };
-        let (name, kind) = (quoted(&self.column), &column.kind);
-        let last = before.map_or("null".to_owned(), |before| literal(&before.value));
-        let sql = format!(
-            "select greatest(max({name}), {last}::{kind})::text, coalesce(max({name}) > {last}::{kind}, true), \
-             exists (select from {from} where {name} is null) from {from}",
-            from = found.name
-        );
-        let row = snapshot.client().query_one(&sql, &[]).await;
-        let row = row.map_err(|error| snapshot.database().statement_error(&error))?;
-        let (watermark, has_new, has_nulls): (Option<String>, bool, bool) = (row.get(0), row.get(1), row.get(2));
-        if has_nulls {
+        let newest = snapshot.newest(&found.name, column, before.map(|before| before.value.as_str())).await?;
+        if newest.has_nulls {
             let message = format!("the cursor `{}` is null in some rows: no run would read them", self.column);
             return Err(wrong(message, "leave them out by a `query`, or choose a column without nulls"));
         }
-        if watermark.as_ref().is_some_and(|value| ["infinity", "Infinity", "NaN"].contains(&value.as_str())) {
+        if newest.is_endless {
             let message = format!("the greatest value of the cursor `{}` is no number or time that ends", self.column);
             return Err(wrong(message, "leave such rows out by a `query`"));
         }
+        let Newest { value: watermark, has_new, .. } = newest;
         let Some(value) = &watermark else {
             return Ok(Step { watermark, has_new: false, rows: found.name.clone() });
         };
-        let above = before.map(|_| format!("{name} > {last}::{kind}{lag} and ")).unwrap_or_default();
+        let name = S::quoted(column.name());
+        let last = before.map(|before| S::value(column, &before.value));
+        let above = last.map(|last| format!("{name} > {last}{lag} and ")).unwrap_or_default();
         let rows = format!(
-            "(select * from {} where {above}{name} <= {}::{kind}) as rows_of_cursor",
+            "(select * from {} where {above}{name} <= {}) as rows_of_cursor",
             found.name,
-            literal(value)
+            S::value(column, value)
         );
         Ok(Step { watermark, has_new: has_new || self.lag.is_some(), rows })
     }

@@ -1,0 +1,152 @@
+//! Maps a table's column to the declared one: without loss, or not at all.
+
+use datafusion::arrow::datatypes::DataType;
+use weir_mysql::sql::quoted;
+
+use super::kind::{Column as FoundColumn, Kind};
+use crate::format::columns::Column;
+use crate::source::table::{Compared, Reading};
+use crate::task::{SqlType, ZeroDates};
+
+/// The digits of the longest decimal.
+const MOST_DIGITS: u8 = 38;
+
+/// The type of a task file that represents any value of the column; none if only the text of the value does.
+pub(super) fn declarable(there: &FoundColumn) -> Option<SqlType> {
+    Some(match &there.kind {
+        Kind::Boolean | Kind::Bit(1) => SqlType::Boolean,
+        Kind::Integer { bits: 64, is_unsigned: true } => SqlType::Decimal(20, 0),
+        Kind::Integer { bits: 64, .. } | Kind::Integer { bits: 32, is_unsigned: true } => SqlType::Bigint,
+        Kind::Integer { .. } | Kind::Year => SqlType::Integer,
+        Kind::Decimal(digits @ ..=MOST_DIGITS, scale) => SqlType::Decimal(*digits, *scale as i8),
+        Kind::Float | Kind::Double { .. } => SqlType::Double,
+        Kind::Date => SqlType::Date,
+        Kind::DateTime => SqlType::Timestamp,
+        Kind::Timestamp => SqlType::TimestampTz,
+        Kind::Bytes => SqlType::Binary,
+        Kind::Uuid => SqlType::Uuid,
+        Kind::Decimal(..) | Kind::Bit(_) | Kind::Time | Kind::Text(_) | Kind::Plain | Kind::Other => return None,
+    })
+}
+
+/// Whether the column has texts, or values with one text form each.
+pub(super) fn is_text(there: &FoundColumn) -> bool {
+    matches!(there.kind, Kind::Text(_) | Kind::Plain | Kind::Uuid)
+}
+
+/// How a column is read as a declared one; none if it cannot be read without loss.
+pub(super) fn reading(column: &Column, there: &FoundColumn, zero_dates: ZeroDates) -> Option<Reading> {
+    let name = quoted(&there.name);
+    let read = |selected: String, may_be_invalid: bool, compared: Option<Compared>| {
+        Some(Reading { name: name.clone(), selected, may_be_invalid, compared, sets_null: false })
+    };
+    let time = |selected: &str, compared: Option<Compared>| {
+        let selected = selected.replace("{}", &name);
+        let sets_null = zero_dates == ZeroDates::Null;
+        let selected = match sets_null {
+            true => format!("if(month({name}) = 0 or dayofmonth({name}) = 0, null, {selected})"),
+            false => selected,
+        };
+        Some(Reading { name: name.clone(), selected, may_be_invalid: true, compared, sets_null })
+    };
+    match (&column.kind, &there.kind) {
+        (_, Kind::Other) => None,
+        (DataType::Boolean, Kind::Boolean) => {
+            let selected = format!("case {name} when 0 then 'false' when 1 then 'true' else {name} end");
+            read(selected, true, Some(Compared::Boolean))
+        }
+        (DataType::Boolean, Kind::Bit(1)) => read(format!("elt({name} + 1, 'false', 'true')"), false, None),
+        // The server shows a float with six digits, and rounds some doubles.
+        (DataType::Float64, Kind::Float | Kind::Double { is_rounded: true }) => {
+            read(format!("{name} * 1e0"), false, None)
+        }
+        (DataType::Float64, Kind::Double { .. }) => read(name.clone(), false, Some(Compared::Double)),
+        (DataType::Date32, Kind::Date) => time("{}", Some(Compared::Date)),
+        (DataType::Timestamp(_, None), Kind::DateTime) => time("{}", Some(Compared::Time)),
+        (DataType::Timestamp(_, None), Kind::Timestamp) => time("{}", Some(Compared::Moment)),
+        // With its offset, without which a time is no moment.
+        (DataType::Timestamp(_, Some(_)), Kind::Timestamp) => time("concat({}, 'Z')", None),
+        // Other times than those of a day are invalid.
+        (DataType::Time64(_), Kind::Time) => read(name.clone(), true, None),
+        (DataType::Binary, Kind::Bytes) => read(bytes(&name), false, None),
+        (kind, _) if kind.is_string() => text(column, there, &name),
+        (kind, _) if kind.is_integer() || kind.is_decimal() => {
+            let is_all = holds(kind, &there.kind)?;
+            match there.kind {
+                Kind::Bit(_) => read(format!("{name} + 0"), !is_all, None),
+                // The server takes 5 for 2005 in a comparison.
+                Kind::Year => read(name.clone(), !is_all, None),
+                _ => read(name.clone(), !is_all, Some(Compared::Number)),
+            }
+        }
+        _ => None,
+    }
+}
+
+/// The text form of any value.
+fn text(column: &Column, there: &FoundColumn, name: &str) -> Option<Reading> {
+    // UUIDs and documents are checked here.
+    let may_be_invalid = column.form.can_reject();
+    let (selected, compared) = match &there.kind {
+        Kind::Text(charset) => of_charset(name, charset.as_deref()),
+        // A UUID in 16 bytes may have them in another order.
+        Kind::Bytes if may_be_invalid => return None,
+        Kind::Bytes => (bytes(name), None),
+        Kind::Bit(bits) => (format!("lpad(bin({name} + 0), {bits}, '0')"), None),
+        Kind::Float | Kind::Double { is_rounded: true } => (format!("{name} * 1e0"), None),
+        _ => (name.to_owned(), None),
+    };
+    let compared = compared.filter(|_| !may_be_invalid);
+    Some(Reading { name: name.to_owned(), selected, may_be_invalid, compared, sets_null: false })
+}
+
+/// Texts of a character set: the server replaces what it cannot convert, so it must not be the one that converts.
+fn of_charset(name: &str, charset: Option<&str>) -> (String, Option<Compared>) {
+    match charset {
+        // Every byte of `latin1` is a character.
+        Some("utf8mb4" | "latin1") => (name.to_owned(), Some(Compared::Text)),
+        Some("utf8mb3" | "utf8" | "ascii") => (format!("cast({name} as binary)"), Some(Compared::Text)),
+        None => (name.to_owned(), None),
+        // What is not the same when it is converted back becomes a byte that is no UTF-8. Several characters of these sets
+        // are one in UTF-8, so none is compared there.
+        Some(other) => {
+            let there = format!("convert({name} using utf8mb4)");
+            let back = format!("cast(convert({there} using {other}) as binary)");
+            (format!("if({back} <=> cast({name} as binary), cast({there} as binary), x'ff')"), None)
+        }
+    }
+}
+
+/// Bytes in hexadecimal digits behind `\x`.
+fn bytes(name: &str) -> String {
+    format!("concat(x'5c78', hex({name}))")
+}
+
+/// Whether a declared number type holds all values of a column's type, or only some; none if it cannot hold them unchanged.
+fn holds(declared: &DataType, there: &Kind) -> Option<bool> {
+    let power = |digits: u32| 10i128.checked_pow(digits).map_or(i128::MAX, |power| power - 1);
+    let (least, most, scale) = match there {
+        Kind::Boolean => (-128, 127, 0),
+        Kind::Integer { bits, is_unsigned: true } => (0, (1 << bits) - 1, 0),
+        Kind::Integer { bits, is_unsigned: false } => (-(1 << (bits - 1)), (1 << (bits - 1)) - 1, 0),
+        Kind::Bit(bits) => (0, (1i128 << bits) - 1, 0),
+        Kind::Year => (0, 2155, 0),
+        Kind::Decimal(digits @ ..=MOST_DIGITS, scale) => {
+            let most = power(u32::from(digits - scale));
+            (-most, most, *scale)
+        }
+        _ => return None,
+    };
+    let (from, to) = match declared {
+        DataType::Int32 => (i128::from(i32::MIN), i128::from(i32::MAX)),
+        DataType::Int64 => (i128::from(i64::MIN), i128::from(i64::MAX)),
+        DataType::Decimal128(digits, behind @ 0..) => {
+            // The value would be rounded.
+            (*behind as u8 >= scale).then_some(())?;
+            let greatest = power(u32::from(*digits) - *behind as u32);
+            return Some(-greatest <= least && most <= greatest);
+        }
+        _ => return None,
+    };
+    (scale == 0).then_some(from <= least && most <= to)
+}
