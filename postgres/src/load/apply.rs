@@ -4,25 +4,10 @@ use std::collections::HashMap;
 
 use tokio_postgres::{Client, GenericClient};
 
-use super::deduplicate::{Staged, check_complete};
+use super::deduplicate::check_complete;
 use super::write::Transfer;
-use super::{Load, blocked, refused, target};
+use super::{Counts, Load, Staged, blocked, refused, target};
 use crate::{Database, Result};
-
-/// Result of a load. The unit is rows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// New rows in the table.
-    pub inserted: u64,
-    /// Existing rows that were changed.
-    pub updated: u64,
-    /// Existing rows that were already the same.
-    pub unchanged: u64,
-    /// Rows dropped in favour of a newer one of the same key, from the table or from the same run.
-    pub superseded: u64,
-    /// Rows deleted from the table.
-    pub deleted: u64,
-}
 
 /// How long a statement waits for a lock that another session holds.
 const LOCK_TIMEOUT: &str = "5s";

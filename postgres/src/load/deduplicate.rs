@@ -1,21 +1,11 @@
 //! Checks and deduplicates the staging table before it is applied.
 
-use serde::{Deserialize, Serialize};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, GenericClient, Transaction};
 
-use super::{Load, Mode, cast, target};
+use super::{Load, Mode, Staged, cast, target};
 use crate::sql::{list, quoted};
 use crate::{Database, Error, Result};
-
-/// Size of the staging table after deduplication. The unit is rows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Staged {
-    /// Remaining rows.
-    pub rows: u64,
-    /// Rows dropped in favour of a newer one of the same key.
-    pub superseded: u64,
-}
 
 pub(super) async fn deduplicate(load: &Load, database: &Database, client: &mut Client, rows: u64) -> Result<Staged> {
     let failed = |error| database.statement_error(&error);

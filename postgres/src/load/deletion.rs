@@ -1,56 +1,33 @@
 //! Rows that say that a row is gone.
 
-use serde::{Deserialize, Serialize};
+use weir_load::Mark;
 
 use crate::sql::quoted;
 
-/// How a load treats rows that say that the row of their key is gone.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Deletion {
-    /// The last column of the copied rows, a boolean: whether a row is such a row. No column of the table.
-    pub marker: String,
-    /// The column of the table that says that a row is deleted; if none, the row is deleted from the table.
-    pub mark: Option<Mark>,
+/// What a mark is of a row that is not deleted.
+pub(super) fn none(mark: &Mark) -> &'static str {
+    if mark.is_boolean { "false" } else { "null" }
 }
 
-/// A column that says that a row is deleted.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Mark {
-    /// Its name.
-    pub column: String,
-    /// Whether it is a boolean; otherwise it is the time of the deletion.
-    pub is_boolean: bool,
+pub(super) fn set(mark: &Mark, is_deleted: bool) -> String {
+    let value = match (is_deleted, mark.is_boolean) {
+        (false, _) => none(mark),
+        (true, true) => "true",
+        (true, false) => "now()",
+    };
+    format!("{} = {value}", quoted(&mark.column))
 }
 
-impl Mark {
-    /// What it is of a row that is not deleted.
-    pub(super) fn none(&self) -> &'static str {
-        if self.is_boolean { "false" } else { "null" }
+/// Whether a row is not deleted.
+pub(super) fn is_not_set(mark: &Mark, table: &str) -> String {
+    let column = quoted(&mark.column);
+    match mark.is_boolean {
+        true => format!("{table}.{column} is not true"),
+        false => format!("{table}.{column} is null"),
     }
+}
 
-    pub(super) fn set(&self, is_deleted: bool) -> String {
-        let value = match (is_deleted, self.is_boolean) {
-            (false, _) => self.none(),
-            (true, true) => "true",
-            (true, false) => "now()",
-        };
-        format!("{} = {value}", quoted(&self.column))
-    }
-
-    /// Whether a row is not deleted.
-    pub(super) fn is_not_set(&self, table: &str) -> String {
-        let column = quoted(&self.column);
-        match self.is_boolean {
-            true => format!("{table}.{column} is not true"),
-            false => format!("{table}.{column} is null"),
-        }
-    }
-
-    pub(super) fn definition(&self) -> String {
-        format!(
-            "{} {}",
-            quoted(&self.column),
-            if self.is_boolean { "boolean not null default false" } else { "timestamptz" }
-        )
-    }
+pub(super) fn definition(mark: &Mark) -> String {
+    let kind = if mark.is_boolean { "boolean not null default false" } else { "timestamptz" };
+    format!("{} {kind}", quoted(&mark.column))
 }

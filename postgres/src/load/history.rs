@@ -1,23 +1,12 @@
 //! Every version of a row: slowly changing dimension, type 2.
 
-use serde::{Deserialize, Serialize};
+use weir_load::free_name;
 
-use super::apply::Counts;
 use super::deduplicate::query_bool;
 use super::write::Transfer;
+use super::{Counts, HistoryColumns};
 use crate::sql::{list, list_of, literal, quoted};
 use crate::{Database, Result};
-
-/// The columns that say when a version of a row began and ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HistoryColumns {
-    /// When it began.
-    pub valid_from: String,
-    /// When it ended; null while it is the current one.
-    pub valid_to: String,
-    /// The time of versions without one of their own, RFC 3339.
-    pub at: String,
-}
 
 /// Ends the versions that have changed and inserts the new ones.
 ///
@@ -149,13 +138,7 @@ struct Names {
 
 impl Names {
     fn free(all: &[&str]) -> Self {
-        let free = |name: &str| {
-            let mut name = name.to_owned();
-            while all.contains(&name.as_str()) {
-                name.push('_');
-            }
-            name
-        };
+        let free = |name: &str| free_name(name, all.iter().copied());
         Self {
             at: free("version_at"),
             gone: free("is_gone"),

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use weir_load::Fit;
 
 /// The type of a column.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,17 +36,6 @@ pub enum Kind {
     Bytes,
     /// Any other type, by the server's name for it.
     Other(String),
-}
-
-/// Whether a column can store the values of another type.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fit {
-    /// All of them, unchanged.
-    All,
-    /// Only those that are short or small enough; others abort the load.
-    Some,
-    /// None, or only changed ones.
-    None,
 }
 
 impl Kind {

@@ -67,47 +67,14 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use tokio_postgres::{Client, CopyInSink};
 
-pub use apply::Counts;
 pub use cast::{Cast, unfit};
-pub use deduplicate::Staged;
-pub use deletion::{Deletion, Mark};
-pub use history::HistoryColumns;
-pub use kind::{Fit, Kind};
+pub use kind::Kind;
 pub use table::{Column, Table};
-pub use target::{Applied, Existing, TargetState};
+pub use target::{Existing, TargetState};
+pub use weir_load::{Applied, Counts, Deletion, Fit, HistoryColumns, Mark, Mode, Staged};
 
 use crate::sql::{list, quoted};
 use crate::{Database, Dialect, Error, Result};
-
-/// What a load does with the existing rows of the table.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Mode {
-    /// Keeps them and adds the run's rows.
-    Append,
-    /// Replaces them with the run's rows. With a primary key, rows that stay the same are not rewritten.
-    Overwrite,
-    /// Upserts by primary key: updates the rows with the same key and inserts the others.
-    Merge {
-        /// The column that orders rows of the same key: an older row never replaces a newer one.
-        update_key: Option<String>,
-    },
-    /// Keeps them and inserts the run's rows whose primary key is new.
-    Insert,
-    /// Replaces those of the partitions that the run has rows of; the others stay. With a primary key, rows that stay the
-    /// same are not rewritten.
-    Replace {
-        /// The columns whose values make a partition.
-        partition_by: Vec<String>,
-    },
-    /// Keeps every version of a row: a changed row ends the version before it and begins a new one.
-    History {
-        /// The column that is the time of a version; by default the time of the run.
-        update_key: Option<String>,
-        /// The columns that say when a version began and ended.
-        columns: HistoryColumns,
-    },
-}
 
 /// The load of one sink of one run into a table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -299,7 +266,7 @@ impl Load {
             columns += &format!(", {from} {kind} not null, {to} {kind}");
             key.push(&history.valid_from);
         } else if let Some(mark) = self.deletion.as_ref().and_then(|deletion| deletion.mark.as_ref()) {
-            columns += &format!(", {}", mark.definition());
+            columns += &format!(", {}", deletion::definition(mark));
         }
         let mut ddl = vec![format!("create table {name} ({columns}, primary key ({}))", list(&key))];
         ddl.extend(self.table.post_create_ddl());

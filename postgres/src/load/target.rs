@@ -3,9 +3,9 @@
 use tokio_postgres::{Client, GenericClient};
 
 use super::cast::Cast;
-use super::kind::{Fit, Kind};
+use super::kind::Kind;
 use super::table::Table;
-use super::{Load, Mode, cast, rights};
+use super::{Applied, Fit, Load, Mode, cast, rights};
 use crate::{Database, Result};
 
 /// State of the target table.
@@ -38,17 +38,6 @@ pub struct Existing {
     pub last: Option<Applied>,
     /// The last one of the same task and sink.
     pub own: Option<Applied>,
-}
-
-/// A load that was applied.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Applied {
-    /// Id of the run.
-    pub run: String,
-    /// Name of the sink.
-    pub sink: String,
-    /// The task; none if it was not recorded, before version 2 of the ledger table.
-    pub task: Option<String>,
 }
 
 /// A column of an existing table.

@@ -2,10 +2,10 @@
 
 use tokio_postgres::Client;
 
-use super::apply::{Counts, QueryResult};
+use super::apply::QueryResult;
 use super::deduplicate::{self, query_bool};
 use super::trigger::{self, Update};
-use super::{Deletion, Kind, Load, Mode, history};
+use super::{Counts, Deletion, Kind, Load, Mode, deletion, history};
 use crate::sql::{list, list_of, literal, quoted};
 use crate::{Database, Result};
 
@@ -89,9 +89,9 @@ impl Transfer<'_> {
                     let version = update_key.iter().map(|newer| format!(", {0} = staged.{0}", quoted(newer)));
                     let update = format!(
                         "update {target} as target set {}{} from {staging} as staged where {gone} and {}",
-                        mark.set(true),
+                        deletion::set(mark, true),
                         version.collect::<String>(),
-                        mark.is_not_set("target")
+                        deletion::is_not_set(mark, "target")
                     );
                     return self.client.execute(&update, &[]).await;
                 }
@@ -195,8 +195,8 @@ impl Transfer<'_> {
         let mut set: Vec<_> = others.iter().map(|name| format!("{0} = staged.{0}", quoted(name))).collect();
         let mut differs: Vec<_> = (!others.is_empty()).then(|| self.differs(&others)).into_iter().collect();
         if let Some(mark) = mark {
-            set.push(mark.set(false));
-            differs.push(format!("not ({})", mark.is_not_set("target")));
+            set.push(deletion::set(mark, false));
+            differs.push(format!("not ({})", deletion::is_not_set(mark, "target")));
         }
         let changes_rows = self.load.mode != Mode::Insert && !set.is_empty();
         let differs = match changes_rows {
@@ -216,7 +216,7 @@ impl Transfer<'_> {
             ),
         };
         // A column of the target that only says whether a row is deleted.
-        let (also, none) = mark.map(|mark| (format!(", {}", quoted(&mark.column)), mark.none())).unzip();
+        let (also, none) = mark.map(|mark| (format!(", {}", quoted(&mark.column)), deletion::none(mark))).unzip();
         let (also, none) = (also.unwrap_or_default(), none.map(|none| format!(", {none}")).unwrap_or_default());
         let merge = format!(
             "with changed as materialized (

@@ -7,9 +7,8 @@ use tokio_postgres::error::SqlState;
 use super::stage::check_complete;
 use super::write::Transfer;
 use super::{Names, Session, column_definitions, is_history, moment, type_name};
-use crate::load::apply::Counts;
-use crate::load::deduplicate::Staged;
-use crate::load::{Kind, Load, Mode, SCHEMA, blocked};
+
+use crate::load::{Counts, Kind, Load, Mode, SCHEMA, Staged, blocked, deletion};
 use crate::sql::quoted;
 use crate::{Database, Error, Result};
 
@@ -135,7 +134,7 @@ async fn create_target(load: &Load, session: &Session<'_>, names: &Names) -> Res
         let (from, to) = (quoted(&history.valid_from), quoted(&history.valid_to));
         columns += &format!(", {from} {kind} not null, {to} {kind}");
     } else if let Some(mark) = load.deletion.as_ref().and_then(|deletion| deletion.mark.as_ref()) {
-        columns += &format!(", {}", mark.definition());
+        columns += &format!(", {}", deletion::definition(mark));
     }
     session.run(&format!("create table {} ({columns})", names.target)).await?;
     if let Some(comment) = &table.comment {

@@ -5,8 +5,8 @@ use chrono::{DateTime, Utc};
 use super::write::Transfer;
 use super::{differs, kind_of, moment, staging_name, type_name};
 use crate::Result;
-use crate::load::apply::Counts;
-use crate::load::{HistoryColumns, Kind, SCHEMA};
+
+use crate::load::{Counts, HistoryColumns, Kind, SCHEMA};
 use crate::sql::{list, list_of, quoted};
 
 /// Ends the versions that have changed and inserts the new ones.

@@ -3,8 +3,8 @@
 use tokio_postgres::Client;
 
 use super::{MOST_BYTES, Relation, Session};
-use crate::load::target::{Applied, Comparison, ExistingColumn, TargetState};
-use crate::load::{Kind, Load, Mode, SCHEMA};
+use crate::load::target::{Comparison, ExistingColumn, TargetState};
+use crate::load::{Applied, Kind, Load, Mode, SCHEMA};
 use crate::sql::quoted;
 use crate::{Database, Result};
 

@@ -234,11 +234,7 @@ fn moment(at: &DateTime<Utc>) -> String {
 
 /// Names that no column has.
 fn free(name: &str, columns: &[&str]) -> String {
-    let mut name = name.to_owned();
-    while columns.contains(&name.as_str()) {
-        name.push('_');
-    }
-    name
+    weir_load::free_name(name, columns.iter().copied())
 }
 
 /// Whether the rows of a key are versions of it.

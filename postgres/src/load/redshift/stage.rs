@@ -3,8 +3,8 @@
 use tokio_postgres::Client;
 
 use super::{Literals, Names, Session, column_definitions, free, is_history, kind_of, staging_name};
-use crate::load::deduplicate::{Staged, repeated_keys};
-use crate::load::{Deletion, Kind, Load, Mode, SCHEMA, Table, blocked};
+use crate::load::deduplicate::repeated_keys;
+use crate::load::{Deletion, Kind, Load, Mode, SCHEMA, Staged, Table, blocked};
 use crate::sql::{list, quoted};
 use crate::{Database, Result};
 

@@ -5,9 +5,8 @@ use chrono::Utc;
 use super::apply::compares;
 use super::{Names, Session, differs, free, history, kind_of, moment};
 use crate::Result;
-use crate::load::apply::Counts;
-use crate::load::deletion::Mark;
-use crate::load::{Kind, Load, Mode};
+
+use crate::load::{Counts, Kind, Load, Mark, Mode, deletion};
 use crate::sql::{list, list_of, quoted};
 
 /// A load within its transaction.
@@ -75,7 +74,7 @@ impl Transfer<'_> {
                 let Some(mark) = &deletion.mark else { return self.delete_rows(&[(&using, gone)]).await };
                 let mut set = vec![self.mark(mark, true)];
                 set.extend(update_key.iter().map(|newer| format!("{0} = {1}.{0}", quoted(newer), names.staged)));
-                let unmarked = mark.is_not_set(&names.row);
+                let unmarked = deletion::is_not_set(mark, &names.row);
                 self.update(&set, &[gone, vec![unmarked]].concat()).await
             }
             _ => Ok(0),
@@ -165,7 +164,7 @@ impl Transfer<'_> {
         let mut changed: Vec<_> = others.iter().map(|name| self.differs(name)).collect();
         if let Some(mark) = mark {
             set.push(self.mark(mark, false));
-            changed.push(format!("not ({})", mark.is_not_set(&names.row)));
+            changed.push(format!("not ({})", deletion::is_not_set(mark, &names.row)));
         }
         let mut updated = 0;
         if load.mode != Mode::Insert && !set.is_empty() {
@@ -185,7 +184,7 @@ impl Transfer<'_> {
         let inserted = session.count(&missing).await?;
         // A column of the target that only says whether a row is deleted.
         let (also, none) =
-            mark.map(|mark| (format!(", {}", quoted(&mark.column)), format!(", {}", mark.none()))).unzip();
+            mark.map(|mark| (format!(", {}", quoted(&mark.column)), format!(", {}", deletion::none(mark)))).unzip();
         let insert = format!(
             "insert into {} ({}{}) select {}{} from {missing}",
             names.target,
@@ -252,7 +251,7 @@ impl Transfer<'_> {
 
     fn mark(&self, mark: &Mark, is_deleted: bool) -> String {
         let value = match (is_deleted, mark.is_boolean) {
-            (false, _) => mark.none().to_owned(),
+            (false, _) => deletion::none(mark).to_owned(),
             (true, true) => "true".to_owned(),
             (true, false) => moment(&Utc::now()),
         };

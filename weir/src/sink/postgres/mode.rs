@@ -1,6 +1,6 @@
 //! How a task wants a table to be loaded.
 
-use weir_postgres::load::{Deletion, HistoryColumns, Mark, Mode as LoadMode};
+use weir_load::{Deletion, HistoryColumns, Mark, Mode as LoadMode, free_name};
 
 use crate::error::Result;
 use crate::format::write::OutputColumn;
@@ -75,20 +75,14 @@ impl Loading {
             },
         };
         let mark = spec.soft_delete.clone().map(|column| Mark { column, is_boolean: false });
-        let deletion = spec.deleted_when.as_ref().map(|_| Deletion { marker: marker(columns), mark });
+        let deletion = spec.deleted_when.as_ref().map(|_| Deletion {
+            marker: free_name("is_deleted", columns.iter().map(|column| column.name.as_str())),
+            mark,
+        });
         Ok(Self { mode, deletion })
     }
 }
 
 fn has(columns: &[OutputColumn], name: &str) -> bool {
     columns.iter().any(|column| column.name == name)
-}
-
-/// A name that no column has.
-fn marker(columns: &[OutputColumn]) -> String {
-    let mut marker = "is_deleted".to_owned();
-    while has(columns, &marker) {
-        marker.push('_');
-    }
-    marker
 }
