@@ -1,4 +1,4 @@
-//! Connections to MySQL and MariaDB.
+//! Connections to MySQL and MariaDB, and transactional loads that are applied exactly once.
 //!
 //! ```no_run
 //! # use std::time::Duration;
@@ -11,8 +11,8 @@
 //! ```
 //!
 //! Connecting: `options` reads a URL, `table_url` splits the URL of a table, `connect` opens a `session`, `failure`
-//! describes why it could not, `server` what a server says about statements, without the values of rows. `rows` reads the
-//! rows of a query as CSV.
+//! describes why it could not, `server` what a server says about statements, without the values of rows. Reading: `rows`
+//! gives the rows of a query as CSV. Loading: `load`. Tests: `testing`.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
@@ -20,6 +20,7 @@ mod connect;
 mod database;
 mod error;
 mod failure;
+pub mod load;
 mod options;
 mod rows;
 mod server;

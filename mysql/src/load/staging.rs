@@ -1,0 +1,237 @@
+//! The staging table of a load.
+
+use std::io;
+
+use bytes::Bytes;
+use futures::StreamExt;
+use futures::stream;
+use mysql_async::{InfileData, Row};
+use tokio::sync::mpsc::Receiver;
+
+use super::table::{Column, exact_text};
+use super::{Deletion, Kind, Load, Mode, Staged};
+use crate::session::Session;
+use crate::sql::{list, quoted};
+use crate::{Database, Result};
+
+/// What is handed to the session that loads.
+#[derive(Debug)]
+pub enum Piece {
+    /// Some rows.
+    Rows(Bytes),
+    /// There are no more rows.
+    End,
+}
+
+/// The mode in which a value that does not fit is an error, zero is a value of a key, and a backslash escapes.
+pub(super) const STRICT: &str = "set session sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,\
+                                 ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION,NO_AUTO_VALUE_ON_ZERO', \
+                                 session foreign_key_checks = 1, session unique_checks = 1";
+
+pub(super) async fn create(load: &Load, session: &mut Session) -> Result<()> {
+    session.execute(STRICT).await?;
+    check_local_infile(load, session).await?;
+    session.execute(super::apply::LEDGER).await?;
+    session.execute(&load.drop_staging()).await?;
+    let type_of = |column: &Column| match &column.existing {
+        Some(existing) => existing.definition.clone(),
+        None => load.table.type_of(column),
+    };
+    let columns = load.table.columns.iter().map(|column| format!("{} {} null", quoted(&column.name), type_of(column)));
+    let marker = load.deletion.iter().map(|Deletion { marker, .. }| format!("{} tinyint(1) null", quoted(marker)));
+    let columns = columns.chain(marker).collect::<Vec<_>>().join(", ");
+    let make = |engine: &str| {
+        format!("create table {} ({columns}) engine = {engine} {}", load.staging(), exact_text(session.product()))
+    };
+    let (fast, safe) = (make("MyISAM"), make("InnoDB"));
+    // A table of MyISAM is written once instead of twice, but may lose rows in a crash of the server, which is detected.
+    if !load.durable && session.execute(&fast).await.is_ok() {
+        return Ok(());
+    }
+    // Some servers have that engine turned off, and some types cannot be in its rows.
+    session.execute(&safe).await.map(drop)
+}
+
+async fn check_local_infile(load: &Load, session: &mut Session) -> Result<()> {
+    let is_on: Option<bool> = session.query_first("select @@global.local_infile").await?;
+    match is_on {
+        Some(false) => {
+            let help =
+                "let an administrator run: set global local_infile = on; a session loads rows by `load data local`";
+            Err(load.error(session.database(), "the server takes no rows from its clients: local_infile is off", help))
+        }
+        _ => Ok(()),
+    }
+}
+
+pub(super) async fn load(load: &Load, session: &mut Session, rows: Receiver<Piece>) -> Result<u64> {
+    session.connection().set_infile_handler(async move {
+        let pieces = stream::unfold(Some(rows), |rows| async {
+            let mut rows = rows?;
+            match rows.recv().await {
+                Some(Piece::Rows(bytes)) => Some((Ok(bytes), Some(rows))),
+                Some(Piece::End) => None,
+                None => Some((Err(io::Error::other("the rows ended early")), None)),
+            }
+        });
+        Ok(pieces.boxed() as InfileData)
+    });
+    let mut set = Vec::new();
+    let mut columns: Vec<String> = Vec::new();
+    for (number, column) in load.table.columns.iter().enumerate() {
+        let name = quoted(&column.name);
+        if column.kind == Kind::Bytes {
+            set.push(format!("{name} = unhex(@bytes_{number})"));
+            columns.push(format!("@bytes_{number}"));
+        } else {
+            columns.push(name);
+        }
+    }
+    columns.extend(load.deletion.iter().map(|Deletion { marker, .. }| quoted(marker)));
+    let set = if set.is_empty() { String::new() } else { format!(" set {}", set.join(", ")) };
+    let copy = format!(
+        "load data local infile 'rows' into table {} character set utf8mb4 \
+         fields terminated by 0x09 escaped by 0x5c lines terminated by 0x0a ({}){set}",
+        load.staging(),
+        columns.join(", ")
+    );
+    let rows = session.execute(&copy).await?;
+    if session.connection().get_warnings() > 0 {
+        let warnings: Vec<(String, u16, String)> = session.query("show warnings limit 1").await?;
+        let why = warnings.first().map(|(_, code, _)| format!(" (warning {code})")).unwrap_or_default();
+        let message = format!("the server has changed a value of the rows while it staged them{why}");
+        let help = "the table is unchanged; reject values in the task that its columns cannot hold";
+        return Err(load.error(session.database(), message, help));
+    }
+    Ok(rows)
+}
+
+pub(super) async fn deduplicate(load: &Load, session: &mut Session, rows: u64) -> Result<Staged> {
+    session.execute(STRICT).await?;
+    check_complete(load, session, rows).await?;
+    let superseded = delete_older_duplicates(load, session, rows).await?;
+    Ok(Staged { rows: rows - superseded, superseded })
+}
+
+/// Fails unless the staging table has all loaded rows: a crash of the server may lose some.
+pub(super) async fn check_complete(load: &Load, session: &mut Session, rows: u64) -> Result<()> {
+    let gone = |database: &Database, message: String| {
+        load.error(database, message, "the table is unchanged; run the task again to read its input again")
+    };
+    match count(load, session).await {
+        Ok(Some(left)) if left == rows => Ok(()),
+        Ok(Some(left)) => {
+            let message = format!("its staging table has {left} of {rows} rows; the server has probably crashed");
+            Err(gone(session.database(), message))
+        }
+        Ok(None) => Err(gone(session.database(), "its staging table does not exist any more".to_owned())),
+        Err(error) => Err(error),
+    }
+}
+
+/// The number of rows in the staging table; none if it does not exist, or a crash of the server has damaged it.
+pub(super) async fn count(load: &Load, session: &mut Session) -> Result<Option<u64>> {
+    /// No such table; the table is marked as crashed, or an index of it is broken.
+    const GONE: [u16; 6] = [126, 1034, 1146, 1194, 1195, 145];
+    match session.query_first(&format!("select count(*) from {}", load.staging())).await {
+        Ok(count) => Ok(count),
+        Err(error) if error.server().is_some_and(|server| GONE.contains(&server.code())) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Deletes all but the newest of several rows with the same key; returns the number of deleted rows.
+async fn delete_older_duplicates(load: &Load, session: &mut Session, rows: u64) -> Result<u64> {
+    if load.table.primary_key.is_empty() {
+        return Ok(0);
+    }
+    let staging = load.staging();
+    let mut of_key = load.table.primary_key.clone();
+    if let Mode::History { update_key, .. } = &load.mode {
+        // Each time of a key is a version of its own.
+        of_key.extend(update_key.clone());
+    }
+    let key = list(&of_key);
+    let repeated = |columns: &str, rows: &str| {
+        format!("select 1 from {rows} as staged group by {columns} having count(*) > 1 limit 1")
+    };
+    if session.query_first::<Row>(&repeated(&key, &staging)).await?.is_none() {
+        return Ok(0);
+    }
+    // Rows that differ only by what a collation ignores are different rows.
+    let by_bytes = |column: &Column| match column.is_text() {
+        true => format!(", cast({0} as binary) as {0}", quoted(&column.name)),
+        false => format!(", {0} as {0}", quoted(&column.name)),
+    };
+    let all = load.table.columns.iter().map(by_bytes);
+    let marker = load.deletion.iter().map(|deletion| format!(", {}", quoted(&deletion.marker)));
+    let names: Vec<String> =
+        (0..of_key.len()).map(|number| weir_load::free_name(&format!("key_{number}"), load.table.columns())).collect();
+    let plain = of_key.iter().zip(&names).map(|(column, name)| format!("{} as {name}", quoted(column)));
+    let (plain, keys) = (plain.collect::<Vec<_>>().join(", "), names.join(", "));
+    let distinct = format!("(select distinct {plain}{} from {staging})", all.chain(marker).collect::<String>());
+    let (order, apart, help) = match &load.mode {
+        Mode::Merge { update_key: Some(newer) } => (
+            format!("{0} is null, {0} desc", quoted(newer)),
+            format!("{keys}, {}", quoted(newer)),
+            "reject such rows with the rule `unique`, or choose an `update_key` that orders them",
+        ),
+        _ => ("1".to_owned(), keys, "reject such rows with the rule `unique`, or set an `update_key`"),
+    };
+    if session.query_first::<Row>(&repeated(&apart, &distinct)).await?.is_some() {
+        let columns = of_key.join(", ");
+        let message =
+            format!("rows of this run differ and have the same ({columns}), as the column's collation compares them");
+        return Err(load.error(session.database(), message, help));
+    }
+    let columns: Vec<&str> = load.table.columns().chain(load.deletion.iter().map(|of| of.marker.as_str())).collect();
+    let columns = list(&columns);
+    let ranked = weir_load::free_name("place", load.table.columns());
+    let kept = load.kept();
+    session.execute(&format!("drop table if exists {kept}")).await?;
+    session.execute(&format!("create table {kept} like {staging}")).await?;
+    let fill = format!(
+        "insert into {kept} ({columns}) select {columns} from (
+             select {columns}, row_number() over (partition by {key} order by {order}) as {ranked} from {staging}
+         ) as ranked where {ranked} = 1"
+    );
+    let left = session.execute(&fill).await?;
+    session.execute(&format!("drop table {staging}")).await?;
+    session.execute(&format!("rename table {kept} to {staging}")).await?;
+    Ok(rows - left)
+}
+
+/// Which of some texts a character set cannot hold, or is no JSON document: their positions.
+///
+/// # Errors
+/// [`Error::Statement`], as for a server that was stopped.
+pub async fn unfit(session: &mut Session, bound: &super::Bound, texts: &[&str]) -> Result<Vec<usize>> {
+    /// Bytes of a statement, well below what any server takes.
+    const MOST: usize = 256 << 10;
+    let condition = match bound {
+        super::Bound::CharacterSet(set) => {
+            format!("cast(convert(convert(value using {set}) using utf8mb4) as binary) <> cast(value as binary)")
+        }
+        super::Bound::Json => "not json_valid(value)".to_owned(),
+        _ => return Ok(vec![]),
+    };
+    let mut unfit = Vec::new();
+    let mut from = 0;
+    while from < texts.len() {
+        let mut values = String::new();
+        let mut to = from;
+        while to < texts.len() && (to == from || values.len() + 2 * texts[to].len() < MOST) {
+            if to > from {
+                values.push_str(" union all ");
+            }
+            let hex: String = texts[to].bytes().map(|byte| format!("{byte:02x}")).collect();
+            values.push_str(&format!("select {to} as place, _utf8mb4 x'{hex}' as value"));
+            to += 1;
+        }
+        let asked = format!("select place from ({values}) as given where {condition}");
+        let found: Vec<u64> = session.query(&asked).await?;
+        unfit.extend(found.into_iter().map(|place| place as usize));
+        from = to;
+    }
+    Ok(unfit)
+}
