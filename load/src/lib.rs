@@ -1,5 +1,6 @@
 //! What loads into tables have in common, whatever the server is: modes, rows that say that a row is gone, and counts.
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 /// What a load does with the existing rows of the table.
@@ -94,6 +95,15 @@ pub struct Applied {
     pub sink: String,
     /// The task; none if it was not recorded.
     pub task: Option<String>,
+}
+
+/// What is handed to the session that fills a staging table.
+#[derive(Debug)]
+pub enum Piece {
+    /// Some rows, and how many they are.
+    Rows(Bytes, u64),
+    /// There are no more rows. Without it, the rows before it count for nothing.
+    End,
 }
 
 /// Whether a column can store the values of another type.

@@ -43,7 +43,7 @@ impl Session {
     async fn write_lines(&mut self, load: &Load, lines: String) -> Result<Staged> {
         load.create_staging(&mut self.session).await?;
         let (sender, receiver) = channel(2);
-        sender.send(Piece::Rows(lines.into())).await.unwrap();
+        sender.send(Piece::Rows(lines.into(), 0)).await.unwrap();
         sender.send(Piece::End).await.unwrap();
         let rows = load.load_rows(&mut self.session, receiver).await?;
         load.deduplicate(&mut self.session, rows).await
@@ -494,7 +494,7 @@ async fn every_type_arrives_exactly() {
         ("i", Kind::Date, "0001-01-01"),
         ("j", Kind::DateTime, "9999-12-31 23:59:59.999999"),
         ("k", Kind::Instant, "1970-01-01 00:00:00.000001"),
-        ("l", Kind::Bytes, "00ff0a09"),
+        ("l", Kind::Bytes, "\\\\x00ff0a09"),
         ("m", Kind::Text, ""),
         ("n", Kind::Text, "\\N"),
         ("o", Kind::Float, "16777216"),
@@ -614,7 +614,7 @@ async fn rows_that_end_early_are_no_load() {
     let one = load("one", merge());
     one.create_staging(&mut session.session).await.unwrap();
     let (sender, receiver) = channel(2);
-    sender.send(Piece::Rows("1\ta\t1\n".into())).await.unwrap();
+    sender.send(Piece::Rows("1\ta\t1\n".into(), 1)).await.unwrap();
     drop(sender);
     one.load_rows(&mut session.session, receiver).await.unwrap_err();
     let mut other = Session { session: session.session.database().connect(Duration::ZERO).await.unwrap() };

@@ -11,6 +11,7 @@ use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use support::{Project, Ran};
+use weir_mysql_testing::Server;
 use weir_postgres_testing::Cluster;
 
 /// A run that fails must have ended after this time, whatever its target is.
@@ -73,6 +74,7 @@ fn kinds() -> Vec<Box<dyn Kind>> {
         Box::new(File(Project::empty())),
         Box::new(Postgres::new("postgres")),
         Box::new(Postgres::new("redshift")),
+        Box::new(MySql::new()),
     ]
 }
 
@@ -85,6 +87,7 @@ fn kinds_to_lose() -> Vec<Box<dyn Kind>> {
         Box::new(File(Project::empty())),
         Box::new(Postgres::alone("postgres")),
         Box::new(Postgres::alone("redshift")),
+        Box::new(MySql::alone()),
     ]
 }
 
@@ -420,6 +423,109 @@ impl Kind for Postgres {
     fn lose_prepared(&self) {
         for table in self.left() {
             self.sql(&format!("drop table weir.\"{table}\""));
+        }
+    }
+
+    fn lose(&self) {
+        let own = self.own.as_ref().expect("the shared server is not for that");
+        own.kill();
+        own.launch();
+    }
+}
+
+struct MySql {
+    project: Project,
+    database: String,
+    /// The server, if it is not the shared one.
+    own: Option<Server>,
+}
+
+impl MySql {
+    fn new() -> Self {
+        Self::on(None)
+    }
+
+    fn alone() -> Self {
+        Self::on(Some(Server::start()))
+    }
+
+    fn on(own: Option<Server>) -> Self {
+        let server = own.as_ref().unwrap_or_else(|| Server::shared());
+        let (database, project) = (server.new_database(), Project::empty());
+        let url = server.url(&database);
+        project.file("weir.yaml", format!("connections: {{warehouse: {{mysql: '{url}'}}}}"));
+        Self { project, database, own }
+    }
+
+    fn sql(&self, sql: &str) -> String {
+        self.own.as_ref().unwrap_or_else(|| Server::shared()).sql(&self.database, sql)
+    }
+
+    /// The tables of the database, without that of applied runs.
+    fn tables(&self) -> Vec<String> {
+        let tables = "select table_name from information_schema.tables
+                      where table_schema = database() and table_name <> 'weir_applied'";
+        self.sql(tables).lines().map(str::to_owned).collect()
+    }
+}
+
+impl Kind for MySql {
+    fn name(&self) -> &'static str {
+        "mysql"
+    }
+
+    fn project(&self) -> &Project {
+        &self.project
+    }
+
+    fn target(&self) -> String {
+        "mysql: {connection: warehouse, table: stock, create: true}".to_owned()
+    }
+
+    fn takes(&self, mode: &str) -> bool {
+        mode != "replace"
+    }
+
+    fn rows(&self) -> Option<Vec<String>> {
+        self.tables().contains(&"stock".to_owned()).then(|| {
+            let rows = self.sql("select concat(item, ',', amount) from stock");
+            let mut rows: Vec<String> = rows.lines().map(str::to_owned).collect();
+            rows.sort();
+            rows
+        })
+    }
+
+    fn left(&self) -> Vec<String> {
+        self.tables().into_iter().filter(|table| table != "stock").collect()
+    }
+
+    fn reset(&self) {
+        self.sql("drop table if exists stock");
+    }
+
+    fn put_foreign(&self) -> &'static str {
+        self.sql("create table stock (page text); insert into stock values ('mine')");
+        "it has no column `item`"
+    }
+
+    fn has_foreign(&self) -> bool {
+        self.sql("select page from stock") == "mine"
+    }
+
+    fn put_rows_of_others(&self) -> &'static str {
+        self.sql("create table stock (item text, amount bigint); insert into stock values ('mine', 1)");
+        "has rows that no run of this task has written"
+    }
+
+    fn refuse(&self) -> &'static str {
+        self.reset();
+        self.sql("create table stock (item text, amount bigint, counted_by text not null)");
+        "table stock"
+    }
+
+    fn lose_prepared(&self) {
+        for table in self.left() {
+            self.sql(&format!("drop table `{table}`"));
         }
     }
 

@@ -113,7 +113,7 @@ async fn apply<'a>(session: &mut Session, loads: &[(&'a Load, Staged)]) -> Resul
             continue;
         }
         check_complete(load, session, staged.rows).await.map_err(failed)?;
-        transfers.push(Transfer { number, load: *load, rows: staged.rows });
+        transfers.push(Transfer { number, load, rows: staged.rows });
     }
     parents_first(session, &mut transfers).await.map_err(failed)?;
     for transfer in transfers.iter().rev() {

@@ -29,10 +29,10 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc::Receiver;
 
 pub use kind::{Bound, Kind};
-pub use staging::{Piece, unfit};
+pub use staging::unfit;
 pub use table::{Column, ExistingType, Table};
 pub use target::{Existing, New, TargetState};
-pub use weir_load::{Applied, Counts, Deletion, HistoryColumns, Mark, Mode, Staged};
+pub use weir_load::{Applied, Counts, Deletion, HistoryColumns, Mark, Mode, Piece, Staged};
 
 use crate::session::Session;
 use crate::sql::quoted;
@@ -126,7 +126,7 @@ impl Load {
 
     /// Loads rows into the staging table; returns their number. Each row is a line of values separated by tabs, in the order
     /// of the table's columns (and the marker of deleted rows): null is `\N`, a backslash, tab or line feed in a text has a
-    /// backslash before it, bytes are hexadecimal digits, booleans are 0 or 1. Without [`Piece::End`] the load fails.
+    /// backslash before it, bytes are `\\\\x` and hexadecimal digits, booleans are 0 or 1. Without [`Piece::End`] the load fails.
     ///
     /// # Errors
     /// [`Error::Table`] if the server has changed a value, or has other rows than it was given.

@@ -2,26 +2,16 @@
 
 use std::io;
 
-use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream;
 use mysql_async::{InfileData, Row};
 use tokio::sync::mpsc::Receiver;
 
 use super::table::{Column, exact_text};
-use super::{Deletion, Kind, Load, Mode, Staged};
+use super::{Bound, Deletion, Kind, Load, Mode, Piece, Staged};
 use crate::session::Session;
 use crate::sql::{list, quoted};
 use crate::{Database, Result};
-
-/// What is handed to the session that loads.
-#[derive(Debug)]
-pub enum Piece {
-    /// Some rows.
-    Rows(Bytes),
-    /// There are no more rows.
-    End,
-}
 
 /// The mode in which a value that does not fit is an error, zero is a value of a key, and a backslash escapes.
 pub(super) const STRICT: &str = "set session sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,\
@@ -69,7 +59,7 @@ pub(super) async fn load(load: &Load, session: &mut Session, rows: Receiver<Piec
         let pieces = stream::unfold(Some(rows), |rows| async {
             let mut rows = rows?;
             match rows.recv().await {
-                Some(Piece::Rows(bytes)) => Some((Ok(bytes), Some(rows))),
+                Some(Piece::Rows(bytes, _)) => Some((Ok(bytes), Some(rows))),
                 Some(Piece::End) => None,
                 None => Some((Err(io::Error::other("the rows ended early")), None)),
             }
@@ -81,7 +71,7 @@ pub(super) async fn load(load: &Load, session: &mut Session, rows: Receiver<Piec
     for (number, column) in load.table.columns.iter().enumerate() {
         let name = quoted(&column.name);
         if column.kind == Kind::Bytes {
-            set.push(format!("{name} = unhex(@bytes_{number})"));
+            set.push(format!("{name} = unhex(substr(@bytes_{number}, 3))"));
             columns.push(format!("@bytes_{number}"));
         } else {
             columns.push(name);
@@ -205,14 +195,14 @@ async fn delete_older_duplicates(load: &Load, session: &mut Session, rows: u64) 
 ///
 /// # Errors
 /// [`Error::Statement`], as for a server that was stopped.
-pub async fn unfit(session: &mut Session, bound: &super::Bound, texts: &[&str]) -> Result<Vec<usize>> {
+pub async fn unfit(session: &mut Session, bound: &Bound, texts: &[&str]) -> Result<Vec<usize>> {
     /// Bytes of a statement, well below what any server takes.
     const MOST: usize = 256 << 10;
     let condition = match bound {
-        super::Bound::CharacterSet(set) => {
+        Bound::CharacterSet(set) => {
             format!("cast(convert(convert(value using {set}) using utf8mb4) as binary) <> cast(value as binary)")
         }
-        super::Bound::Json => "not json_valid(value)".to_owned(),
+        Bound::Json => "not json_valid(value)".to_owned(),
         _ => return Ok(vec![]),
     };
     let mut unfit = Vec::new();

@@ -1,5 +1,6 @@
 //! Databases: the connections of `weir.yaml`, and what sources and sinks of one kind of server share.
 
+pub(crate) mod mysql;
 pub(crate) mod postgres;
 mod server;
 mod sessions;

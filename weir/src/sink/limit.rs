@@ -40,6 +40,8 @@ pub(crate) enum Limit {
     Text { characters: Option<u32> },
     /// Text without NUL, of at most that many bytes.
     Bytes(u32),
+    /// Those that are null, or for which a condition is true. `{}` in it is the column.
+    Condition(String),
     /// Numbers between two, written as SQL.
     Between(String, String),
     /// Those that the target says it can hold.
@@ -83,22 +85,30 @@ pub(crate) fn add_rules(quality: &mut QualitySpec, model: &str, sinks: &[BoundSi
                 };
                 add(format!("{of_model}_missing"), requirement);
             }
-            let mut all = of_target.iter().chain(&of_kind).filter(|limit| !is_not_null(limit));
-            let Some(limit) = all.find(of_column) else { continue };
-            let condition = match &limit.limit {
-                Limit::Test(_) | Limit::NotNull => continue,
-                Limit::Text { characters } => {
-                    format!("storable({quoted}, {})", characters.map_or(i64::MAX, i64::from))
-                }
-                Limit::Bytes(most) => format!(
-                    "storable({quoted}, {}) and ({quoted} is null or octet_length({quoted}) <= {most})",
-                    i64::MAX
-                ),
-                Limit::Between(least, most) => format!("{quoted} is null or {quoted} between {least} and {most}"),
-            };
+            let all = of_target.iter().chain(&of_kind).filter(of_column);
+            // What an existing target can hold is less than what all of its kind can.
+            let conditions: Vec<_> = all.filter_map(|limit| condition(&limit.limit, &quoted)).collect();
+            if conditions.is_empty() {
+                continue;
+            }
+            let condition = conditions.join(" and ");
             add(unfit(of_model, sink), Requirement::Condition(condition));
         }
     }
+}
+
+/// A limit as a condition over a column; none if it is not one.
+fn condition(limit: &Limit, column: &str) -> Option<String> {
+    Some(match limit {
+        Limit::Test(_) | Limit::NotNull => return None,
+        Limit::Text { characters } => format!("storable({column}, {})", characters.map_or(i64::MAX, i64::from)),
+        Limit::Bytes(most) => {
+            let any = i64::MAX;
+            format!("storable({column}, {any}) and ({column} is null or octet_length({column}) <= {most})")
+        }
+        Limit::Between(least, most) => format!("({column} is null or {column} between {least} and {most})"),
+        Limit::Condition(condition) => format!("({column} is null or {})", condition.replace("{}", column)),
+    })
 }
 
 /// Adds a rule that rejects, unless it is there. Another rule of its name keeps the name.

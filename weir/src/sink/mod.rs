@@ -6,16 +6,18 @@
 //! abort is written to the ledger as a [`PendingTarget`] with the tag of its kind, so that another process can finish
 //! what this one began.
 //!
-//! Each kind of target is a module of its own, and a line in [`KINDS`]: `file`, `folder`, `postgres`. What `file` and `folder`
-//! share is in `local`.
+//! Each kind of target is a module of its own, and a line in [`KINDS`]: `file`, `folder`, `postgres`, `mysql`. What `file` and `folder`
+//! share is in `local`, what tables share in `table`.
 
 mod bind;
 mod file;
 mod folder;
 mod limit;
 mod local;
+mod mysql;
 mod postgres;
 mod shared;
+mod table;
 
 use std::any::Any;
 use std::fmt::Debug;
@@ -285,7 +287,7 @@ struct Kind {
 }
 
 /// All kinds of targets.
-const KINDS: [Kind; 3] = [folder::KIND, file::KIND, postgres::KIND];
+const KINDS: [Kind; 4] = [folder::KIND, file::KIND, postgres::KIND, mysql::KIND];
 
 impl PendingTarget {
     /// The form in which the ledger keeps it.

@@ -12,7 +12,7 @@ use super::output_files::OutputFilesSpec;
 use super::text::{ShortOrLong, short_or_long};
 
 /// A sink: one entry under `sinks`. It writes the rows of one route to a folder or a file (`files`) or to a database table
-/// (`postgres`); exactly one of them is given.
+/// (`postgres`, `mysql`); exactly one of them is given.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Sink")]
@@ -32,6 +32,9 @@ pub struct SinkSpec {
     /// The target table.
     #[serde(default)]
     pub postgres: Option<TableSpec>,
+    /// The target table of a MySQL or MariaDB database.
+    #[serde(default)]
+    pub mysql: Option<TableSpec>,
     /// For a table, the columns that identify a row, the key of `merge`, `insert` and `scd2`. A row with a null in them is
     /// rejected.
     #[serde(default)]
@@ -144,7 +147,7 @@ pub enum SchemaChanges {
     Add,
 }
 
-/// A table of a PostgreSQL database.
+/// A table of a database.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Table")]

@@ -9,10 +9,8 @@ mod encode;
 mod fields;
 mod fits;
 mod limits;
-mod mode;
-mod pending;
 mod redshift;
-mod transaction;
+mod server;
 mod values;
 
 use std::sync::Arc;
@@ -20,9 +18,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::error::DataFusionError;
-use weir_postgres::load::{Column, Deletion, Existing, Load, Mode as LoadMode, Staged, Table, TargetState};
+use weir_load::{Deletion, Mode as LoadMode, Staged};
+use weir_postgres::load::{Column, Load, Table, TargetState};
 use weir_postgres::{Database, Dialect};
 
+use super::table::{self, Loading, Server as _, TableLoad};
 use super::{Claim, ColumnLimit, Kind, OpenTarget, Parts, Pending, Prepared, SinkRun, Target, Writing, Written};
 use crate::database::postgres::kind_of;
 use crate::database::{SERVER_WAIT, dialect};
@@ -33,17 +33,16 @@ use crate::system::fault;
 use crate::task::{Mode, SchemaChanges, SinkSpec, Task};
 use copy::Copying;
 use fits::Session;
-use mode::Loading;
-use pending::PostgresLoad;
+use server::Postgres;
 
 pub(super) const KIND: Kind = Kind {
-    key: "postgres",
-    tag: pending::TAG,
+    key: Postgres::KEY,
+    tag: Postgres::KEY,
     is_declared: |spec| spec.postgres.is_some(),
     bind: |task, name, spec, columns, deleted| Ok(Box::new(PostgresTarget::bind(task, name, spec, columns, deleted)?)),
     is_server: true,
-    transactions: transaction::transactions,
-    read: |json| Ok(Box::new(serde_json::from_value::<PostgresLoad>(json)?)),
+    transactions: table::transactions::<Postgres>,
+    read: |json| Ok(Box::new(serde_json::from_value::<TableLoad<Postgres>>(json)?)),
 };
 
 /// Bytes of a name. The server cuts off the rest.
@@ -218,7 +217,8 @@ impl Target for PostgresTarget {
         let client = database.connect(SERVER_WAIT).await?;
         let (mut limits, mut identity) = (vec![], None);
         if let TargetState::Existing(existing) = load.inspect(&database, &client).await? {
-            self.check_own(&existing, sink)?;
+            let found = table::Existing { is_empty: existing.is_empty, last: &existing.last, own: &existing.own };
+            table::check_own((&self.place(), &self.mode, self.adopt), &found, sink)?;
             // If it is dropped meanwhile, it is not made anew: its rights and all else that is not declared would be gone.
             load.create = false;
             for column in &mut load.table.columns {
@@ -234,7 +234,7 @@ impl Target for PostgresTarget {
             }
             identity = Some(existing.identity);
         }
-        let load = PostgresLoad {
+        let load = TableLoad {
             sink: sink.sink.to_owned(),
             connection: self.connection.clone(),
             load,
@@ -245,43 +245,10 @@ impl Target for PostgresTarget {
     }
 }
 
-impl PostgresTarget {
-    /// Fails if rows would be replaced that no run of the task has written, or added that an earlier one has added.
-    fn check_own(&self, existing: &Existing, sink: &SinkRun<'_>) -> Result<()> {
-        if existing.is_empty || self.adopt {
-            return Ok(());
-        }
-        let refused = |message: String, help: &str| Err(Error::sink(sink.sink, self.place().as_ref(), message, help));
-        let mode = match &self.mode {
-            LoadMode::Replace { .. } => Mode::Replace.name(),
-            _ => Mode::Overwrite.name(),
-        };
-        match (&self.mode, &existing.last, &existing.own) {
-            (LoadMode::Overwrite | LoadMode::Replace { .. }, None, _) => refused(
-                format!("has rows that no run of this task has written, and `mode: {mode}` would replace them"),
-                "specify `adopt: true` in the sink if they may be replaced, or name another table",
-            ),
-            (LoadMode::Overwrite | LoadMode::Replace { .. }, Some(last), own) if own.as_ref() != Some(last) => {
-                let task = last.task.as_ref().map(|task| format!(" of task `{task}`")).unwrap_or_default();
-                refused(
-                    format!("was written by sink `{}`{task}, and `mode: {mode}` would replace its rows", last.sink),
-                    "specify `adopt: true` in the sink if they may be replaced, or name another table",
-                )
-            }
-            (LoadMode::Append, _, Some(own)) if (sink.history)(&own.run)?.is_none() => refused(
-                format!("was written by run {}, which the ledger does not have", own.run),
-                "that ledger has what the sources have read, and without it rows would be added twice: use its state \
-                 folder (--state); or empty the table, and the next run begins a new one",
-            ),
-            _ => Ok(()),
-        }
-    }
-}
-
 /// A table that was opened for a run.
 #[derive(Debug)]
 struct OpenTable {
-    load: PostgresLoad,
+    load: TableLoad<Postgres>,
     database: Database,
     columns: Vec<OutputColumn>,
     deleted: Option<Condition>,
@@ -319,7 +286,7 @@ impl OpenTarget for OpenTable {
 /// A table whose staging table takes rows.
 #[derive(Debug)]
 struct WritingTable {
-    load: PostgresLoad,
+    load: TableLoad<Postgres>,
     database: Database,
     copying: Copying,
     parts: Arc<copy::TableParts>,

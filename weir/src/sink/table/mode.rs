@@ -8,14 +8,14 @@ use crate::task::{Mode, Publish, SinkSpec, Task};
 
 /// What becomes of the rows that are in the table, and of rows that say that a row is gone.
 #[derive(Debug)]
-pub(super) struct Loading {
-    pub(super) mode: LoadMode,
-    pub(super) deletion: Option<Deletion>,
+pub(in crate::sink) struct Loading {
+    pub(in crate::sink) mode: LoadMode,
+    pub(in crate::sink) deletion: Option<Deletion>,
 }
 
 impl Loading {
     /// Fails if the task specifies what does not belong together.
-    pub(super) fn of(task: &Task, name: &str, spec: &SinkSpec, columns: &[OutputColumn]) -> Result<Self> {
+    pub(in crate::sink) fn of(task: &Task, name: &str, spec: &SinkSpec, columns: &[OutputColumn]) -> Result<Self> {
         let wrong = |message: String, help: &str| {
             Box::new(task.error(&spec.from, format!("sink `{name}`: {message}")).with_help(help))
         };

@@ -1,0 +1,240 @@
+//! A table of a MySQL or MariaDB database.
+//!
+//! Rows are encoded by the readers, and handed to the one session that loads them into a staging table. The commit is one
+//! transaction, which also enters the run: see `weir_mysql::load`.
+
+mod encode;
+mod limits;
+mod server;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::arrow::array::RecordBatch;
+use datafusion::error::DataFusionError;
+use weir_load::{Mode as LoadMode, Staged};
+use weir_mysql::Database;
+use weir_mysql::load::{Column, Load, Table, TargetState};
+
+use super::table::{self, DeclaredTable, Existing, Server as _, Session, Staging, TableLoad};
+use super::{Claim, ColumnLimit, Kind, OpenTarget, Parts, Pending, Prepared, SinkRun, Target, Writing, Written};
+use crate::database::SERVER_WAIT;
+use crate::database::mysql::kind_of;
+use crate::error::{Error, Result};
+use crate::format::write::OutputColumn;
+use crate::quality::Condition;
+use crate::system::fault;
+use crate::task::{SinkSpec, Task};
+use encode::LoadData;
+use server::MySql;
+
+pub(super) const KIND: Kind = Kind {
+    key: MySql::KEY,
+    tag: MySql::KEY,
+    is_declared: |spec| spec.mysql.is_some(),
+    bind: |task, name, spec, columns, deleted| Ok(Box::new(MySqlTarget::bind(task, name, spec, columns, deleted)?)),
+    is_server: true,
+    transactions: table::transactions::<MySql>,
+    read: |json| Ok(Box::new(serde_json::from_value::<TableLoad<MySql>>(json)?)),
+};
+
+/// Characters of a name.
+const MAX_NAME: usize = 64;
+
+/// A table as the task declares it.
+#[derive(Debug)]
+struct MySqlTarget {
+    declared: DeclaredTable<weir_mysql::load::Kind>,
+}
+
+impl MySqlTarget {
+    fn bind(
+        task: &Task,
+        name: &str,
+        spec: &SinkSpec,
+        columns: Vec<OutputColumn>,
+        deleted: Option<Condition>,
+    ) -> Result<Self> {
+        let Some(table) = &spec.mysql else {
+            return Err(Error::internal(format!("sink `{name}` was taken for a table of MySQL")));
+        };
+        let declared = DeclaredTable::bind(task, name, (spec, table), columns, deleted, ("MySQL", kind_of))?;
+        let wrong = |message: String, help: &str| {
+            Box::new(task.error(&spec.from, format!("sink `{name}`: {message}")).with_help(help))
+        };
+        if let Some(long) = declared.names().find(|name| name.chars().count() > MAX_NAME) {
+            let message = format!("the name `{long}` is longer than the {MAX_NAME} characters that MySQL takes");
+            return Err(wrong(message, "choose a shorter name").into());
+        }
+        // MySQL's names of columns ignore case.
+        for (number, column) in declared.columns.iter().enumerate() {
+            let same = |other: &&OutputColumn| other.name.to_lowercase() == column.name.to_lowercase();
+            if let Some(other) = declared.columns[..number].iter().find(same) {
+                let message = format!("columns `{}` and `{}` have the same name in MySQL", other.name, column.name);
+                return Err(wrong(message, "rename one of them in the sink's `columns`").into());
+            }
+        }
+        Ok(Self { declared })
+    }
+
+    fn load(&self, sink: &SinkRun<'_>) -> Load {
+        let declared = &self.declared;
+        let columns = declared.kinds.iter().map(|column| {
+            let comment = column.comment.clone();
+            Column { comment, ..Column::new(&column.name, column.kind.clone()) }
+        });
+        let mut load = Load {
+            run: sink.run.to_owned(),
+            sink: sink.sink.to_owned(),
+            staging: format!("weir_stage_{}_{}", sink.run, sink.number),
+            table: Table {
+                schema: declared.schema.clone(),
+                name: declared.name.clone(),
+                columns: columns.collect(),
+                primary_key: declared.primary_key.clone(),
+                indexes: declared.indexes.clone(),
+                comment: declared.comment.clone(),
+            },
+            mode: declared.mode.clone(),
+            create: declared.create,
+            adds_columns: declared.adds_columns,
+            deletion: declared.deletion.clone(),
+            task: Some(sink.key.to_string()),
+            // With several servers one may crash when another has committed already.
+            durable: sink.has_several_servers,
+        };
+        if let LoadMode::History { columns, .. } = &mut load.mode {
+            columns.at = sink.at.to_rfc3339();
+        }
+        load
+    }
+}
+
+#[async_trait]
+impl Target for MySqlTarget {
+    fn columns(&self) -> &[OutputColumn] {
+        &self.declared.columns
+    }
+
+    fn place(&self) -> String {
+        self.declared.place()
+    }
+
+    fn try_encode(&self, batch: &RecordBatch) -> Result<(), DataFusionError> {
+        encode::try_out(self.declared.columns.iter().map(|column| batch.column(column.index)), batch.num_rows())
+    }
+
+    fn claim(&self) -> Claim {
+        Claim::Table(self.place())
+    }
+
+    fn server(&self) -> Option<&str> {
+        Some(&self.declared.connection)
+    }
+
+    fn key(&self) -> &[String] {
+        &self.declared.not_null
+    }
+
+    fn limits(&self) -> Vec<ColumnLimit> {
+        limits::of_any_table(&self.declared.columns)
+    }
+
+    /// Only a run that writes needs the secrets of the connection.
+    async fn open(&self, sink: &SinkRun<'_>) -> Result<Box<dyn OpenTarget>> {
+        let declared = &self.declared;
+        let mut load = self.load(sink);
+        let database = sink.connector.mysql(&declared.connection)?;
+        let mut session = database.connect(SERVER_WAIT).await?;
+        let (limits, identity) = match load.inspect(&mut session).await? {
+            TargetState::New(new) => (limits::of_new(&new.bounds), None),
+            TargetState::Existing(existing) => {
+                let found = Existing { is_empty: existing.is_empty, last: &existing.last, own: &existing.own };
+                table::check_own((&self.place(), &declared.mode, declared.adopt), &found, sink)?;
+                load.fit(&existing);
+                let limits = limits::of_existing(&existing, Session::new(session));
+                (limits, Some(existing.identity))
+            }
+        };
+        let (connection, columns) = (declared.connection.clone(), declared.columns.clone());
+        let load = TableLoad { sink: sink.sink.to_owned(), connection, load, staged: Staged::default() };
+        Ok(Box::new(OpenTable { load, database, columns, deleted: declared.deleted.clone(), limits, identity }))
+    }
+}
+
+/// A table that was opened for a run.
+#[derive(Debug)]
+struct OpenTable {
+    load: TableLoad<MySql>,
+    database: Database,
+    columns: Vec<OutputColumn>,
+    deleted: Option<Condition>,
+    limits: Vec<ColumnLimit>,
+    /// The table on its server, if it exists.
+    identity: Option<String>,
+}
+
+#[async_trait]
+impl OpenTarget for OpenTable {
+    fn limits(&self) -> &[ColumnLimit] {
+        &self.limits
+    }
+
+    fn identity(&self) -> Option<&str> {
+        self.identity.as_deref()
+    }
+
+    fn pending(&self) -> Box<dyn Pending> {
+        Box::new(self.load.clone())
+    }
+
+    /// Creates the staging table, and begins to load into it.
+    async fn begin(self: Box<Self>) -> Result<Box<dyn Writing>> {
+        let Self { load, database, columns, deleted, .. } = *self;
+        let mut session = database.connect(SERVER_WAIT).await?;
+        load.load.create_staging(&mut session).await?;
+        fault::point("staging_made");
+        let of_session = load.load.clone();
+        let staging = Staging::start(move |rows| async move {
+            let rows = of_session.load_rows(&mut session, rows).await?;
+            session.end().await;
+            Ok(rows)
+        });
+        let parts = staging.parts(load.sink.clone(), columns, deleted, LoadData);
+        Ok(Box::new(WritingTable { load, database, staging, parts }))
+    }
+}
+
+/// A table whose staging table takes rows.
+#[derive(Debug)]
+struct WritingTable {
+    load: TableLoad<MySql>,
+    database: Database,
+    staging: Staging,
+    parts: Arc<dyn Parts>,
+}
+
+#[async_trait]
+impl Writing for WritingTable {
+    fn parts(&self) -> Arc<dyn Parts> {
+        self.parts.clone()
+    }
+
+    async fn prepare(self: Box<Self>, parts: Vec<Written>) -> Result<(Written, Box<dyn Prepared>)> {
+        let Self { mut load, database, staging, .. } = *self;
+        let loaded = staging.finish().await?;
+        let written = Written::total(parts);
+        if loaded != written.rows {
+            let message = format!("{} rows were handed over, and the server has {loaded}", written.rows);
+            return Err(Error::Unbalanced { message });
+        }
+        let mut session = database.connect(SERVER_WAIT).await?;
+        load.staged = load.load.deduplicate(&mut session, loaded).await?;
+        fault::point("prepared");
+        Ok((written, Box::new(load)))
+    }
+
+    async fn cancel(self: Box<Self>) {
+        self.staging.cancel().await;
+    }
+}
