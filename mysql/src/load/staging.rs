@@ -9,7 +9,7 @@ use tokio::sync::mpsc::Receiver;
 
 use super::table::{Column, exact_text};
 use super::{Bound, Deletion, Kind, Load, Mode, Piece, Staged};
-use crate::session::Session;
+use crate::session::{Product, Session};
 use crate::sql::{list, quoted};
 use crate::{Database, Result};
 
@@ -29,12 +29,19 @@ pub(super) async fn create(load: &Load, session: &mut Session) -> Result<()> {
     };
     let columns = load.table.columns.iter().map(|column| format!("{} {} null", quoted(&column.name), type_of(column)));
     let marker = load.deletion.iter().map(|Deletion { marker, .. }| format!("{} tinyint(1) null", quoted(marker)));
-    let columns = columns.chain(marker).collect::<Vec<_>>().join(", ");
+    // An index that is made with the rows: duplicates are found by it, and rows by their keys.
+    let key = (!load.table.primary_key.is_empty()).then(|| format!("key ({})", list(&load.table.primary_key)));
+    let columns = columns.chain(marker).chain(key).collect::<Vec<_>>().join(", ");
     let make = |engine: &str| {
         format!("create table {} ({columns}) engine = {engine} {}", load.staging(), exact_text(session.product()))
     };
-    let (fast, safe) = (make("MyISAM"), make("InnoDB"));
-    // A table of MyISAM is written once instead of twice, but may lose rows in a crash of the server, which is detected.
+    let fast = match session.product() {
+        Product::MariaDb => "Aria transactional = 0",
+        Product::MySql => "MyISAM",
+    };
+    let (fast, safe) = (make(fast), make("InnoDB"));
+    // A table without transactions is written once instead of twice, but may lose rows in a crash of the server, which is
+    // detected.
     if !load.durable && session.execute(&fast).await.is_ok() {
         return Ok(());
     }
