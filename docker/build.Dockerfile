@@ -43,7 +43,7 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 COPY packaging /packaging
 COPY LICENSE .
-RUN sh /packaging/documents.sh /share section1 section2 section4 section5
+RUN sh /packaging/documents.sh /share section1 section2 section4 section5 weir
 
 FROM scratch
 COPY --from=build /out /out

@@ -4,14 +4,16 @@ set -euo pipefail
 # shellcheck source=scripts/lib/runner.sh
 . "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/lib/runner.sh"
 
-section=section profile=all images=(section1 section2 section4 section5)
+section='(section|claims)' profile=all images=(section1 section2 section4 section5 claims)
 services=(section1 section2_postgresql section2_loader section2_members section4_postgresql section4_loader section4_reader
     section5 section5_report)
-start_options=([--offline]=SECTION4_OFFLINE=yes [--no-offline]=SECTION4_OFFLINE=no [--demo]=SECTION2_DEMO=yes)
+start_options=([--offline]=SECTION4_OFFLINE=yes [--no-offline]=SECTION4_OFFLINE=no [--demo]=SECTION2_DEMO=yes
+    [--sample]=CLAIMS_SAMPLE=)
 add_tls_options
 
 usage_start() {
     say "             --demo      fill an empty commerce database with generated sales, once (not remembered)"
+    say "             --sample N  fill an empty source of the claims with N made-up treatments, once (not remembered)"
     say "             --offline   cases from a mock API instead of the internet; --no-offline: from the internet again"
 }
 
@@ -20,6 +22,13 @@ before_start() {
     prepare_section1
     prepare_section2
     prepare_section4
+    prepare_claims
+    services+=(claims_mariadb)
+    if source_is_filled; then
+        add_claims_services
+    else
+        say "the source of the claims is empty, and only it is started: scripts/claims_runner.sh load FOLDER, or start --sample N"
+    fi
 }
 
 after_start() { status; }

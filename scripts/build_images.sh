@@ -9,7 +9,7 @@ usage() {
     cat <<'USAGE'
 scripts/build_images.sh [--from-host DIR] [--only-needed] [--renew] [SECTION…]
 
-Builds the image of each SECTION (section1 section2 section4 section5; by default all) and prints the sizes.
+Builds the image of each SECTION (section1 section2 section4 section5 claims; by default all) and prints the sizes.
 
   --from-host DIR  package the programs in DIR, such as target/release, instead of compiling; they must be built
                    for a Linux with the C library of the base image or an older one. Needs cargo and Python, which
@@ -19,7 +19,7 @@ Builds the image of each SECTION (section1 section2 section4 section5; by defaul
 USAGE
 }
 
-all_sections=(section1 section2 section4 section5)
+all_sections=(section1 section2 section4 section5 claims)
 from_host='' only_needed='' renew=() sections=()
 while [ $# -gt 0 ]; do
     case $1 in
@@ -42,6 +42,20 @@ while [ $# -gt 0 ]; do
     shift
 done
 [ ${#sections[@]} -gt 0 ] || sections=("${all_sections[@]}")
+
+# The package whose program an image has.
+package_of() {
+    case $1 in
+        claims) echo weir ;;
+        *) echo "$1" ;;
+    esac
+}
+
+# Those of all sections that are built.
+packages() {
+    local section
+    for section in "${sections[@]}"; do package_of "$section"; done
+}
 
 load_defaults
 need_docker
@@ -73,19 +87,20 @@ build() {
 
 # The programs are packaged as an image, so that a section's Dockerfile is the same in both cases.
 package_host_programs() {
-    local folder section tool
+    local folder package needed tool
     for tool in cargo python3; do
         command -v "$tool" >/dev/null || die "$tool is missing: --from-host lists the libraries of the programs with it"
     done
     folder=$(mktemp -d)
     mkdir "$folder/out"
-    for section in "${sections[@]}"; do
-        [ -x "$from_host/$section" ] || die "$from_host/$section does not exist: cargo build -p $section"
+    mapfile -t needed < <(packages)
+    for package in "${needed[@]}"; do
+        [ -x "$from_host/$package" ] || die "$from_host/$package does not exist: cargo build -p $package"
         # Debug information is more than half of a debug build and useless in a container.
-        strip --strip-all -o "$folder/out/$section" "$from_host/$section" 2>/dev/null ||
-            cp "$from_host/$section" "$folder/out/$section"
+        strip --strip-all -o "$folder/out/$package" "$from_host/$package" 2>/dev/null ||
+            cp "$from_host/$package" "$folder/out/$package"
     done
-    (cd "$root" && packaging/documents.sh "$folder/share" "${sections[@]}")
+    (cd "$root" && packaging/documents.sh "$folder/share" "${needed[@]}")
     tar --directory "$folder" --create --owner=0 --group=0 --numeric-owner --mode=a+rX out share |
         docker import - "$build_image" >/dev/null
     rm -rf "$folder"
@@ -96,7 +111,7 @@ compile() {
     say "compiling the workspace: the first build takes a while; later builds are incremental"
     local packages=--workspace
     if [ -n "$only_needed" ]; then
-        packages=$(printf -- '--package %s ' "${sections[@]}")
+        packages=$(packages | sed 's/^/--package /' | paste -sd ' ')
     fi
     docker build --force-rm --file "$root/docker/build.Dockerfile" --build-arg "RUST_IMAGE=$RUST_IMAGE" \
         --build-arg "PROFILE=${WEIR_PROFILE:-release}" --build-arg "PACKAGES=$packages" --tag "$build_image" "$root"

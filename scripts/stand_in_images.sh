@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds local stand-ins for base images that cannot be pulled: a slim Debian with debootstrap, and PostgreSQL on top of
-# it that supports the variables and the init folder of the official image. Nothing is built if a pull succeeds. Needs
+# Builds local stand-ins for base images that cannot be pulled: a slim Debian with debootstrap, and on top of it
+# PostgreSQL that supports the variables and the init folder of the official image, and MariaDB. Nothing is built if a pull succeeds. Needs
 # root, and debootstrap, which it installs. Stand-ins are for tests and for machines without a registry.
 #
 # Usage: scripts/stand_in_images.sh [--rust]     --rust: also the Rust image, from this machine's toolchain
@@ -76,6 +76,8 @@ on_debian() {
 
 stand_in_postgres() { on_debian "$POSTGRES_IMAGE" "$root/docker/stand-in/postgres"; }
 
+stand_in_mariadb() { on_debian "$MARIADB_IMAGE" "$root/docker/stand-in/mariadb"; }
+
 # Compiler and standard library without documentation, and this machine's trusted certificates.
 stand_in_rust() {
     local toolchain
@@ -91,6 +93,9 @@ if is_needed "$DEBIAN_IMAGE"; then
 fi
 if is_needed "$POSTGRES_IMAGE"; then
     stand_in_postgres
+fi
+if is_needed "$MARIADB_IMAGE"; then
+    stand_in_mariadb
 fi
 if [ -n "$with_rust" ] && is_needed "$RUST_IMAGE"; then
     stand_in_rust

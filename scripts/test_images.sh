@@ -19,7 +19,7 @@ export COMPOSE_PROJECT_NAME=weir-test-$$ WEIR_PREFIX=weir-test-$$- WEIR_TAG=test
 load_defaults
 need_compose
 # Options of start: as an operator has them, who sets no variable.
-unset SECTION2_DEMO SECTION2_FOLLOW SECTION4_OFFLINE WEIR_TLS
+unset SECTION2_DEMO SECTION2_FOLLOW SECTION4_OFFLINE CLAIMS_SAMPLE WEIR_TLS
 
 folder=$(mktemp -d)
 chmod 755 "$folder"
@@ -33,7 +33,8 @@ free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1
 export WEIR_BIND=127.0.0.1 WEIR_SECRETS=$folder/secrets SECTION1_CRONTAB=$rarely SECTION2_MEMBERS=200 SECTION2_ORDERS=2000 \
     SECTION1_SCHEDULER=cron SECTION1_CRON='' SECTION1_TIMEOUT=50m SECTION1_MEMORY=2g WEIR_MEMORY_LIMIT=1GiB \
     SECTION4_MOCK_COUNTRIES=5 SECTION5_OPTIONS='--folds 3 --repeats 1' COMPOSE_HTTP_TIMEOUT=300
-for variable in SECTION2_POSTGRES_PORT SECTION4_POSTGRES_PORT SECTION4_GRAFANA_PORT SECTION5_PORT; do
+for variable in SECTION2_POSTGRES_PORT SECTION4_POSTGRES_PORT SECTION4_GRAFANA_PORT SECTION5_PORT CLAIMS_POSTGRES_PORT \
+    CLAIMS_GRAFANA_PORT; do
     export "$variable=$(free_port)"
 done
 section1=${WEIR_PREFIX}section1
@@ -136,10 +137,11 @@ scripts/build_images.sh --from-host "$programs"
 python_environment sbom packaging/requirements.txt
 in_image() { docker run --rm --pull never --network none --read-only --cap-drop ALL --entrypoint "$2" "weir/$1:$WEIR_TAG" "${@:3}"; }
 as_root_in_image() { docker run --rm --pull never --network none --user 0 --entrypoint "$2" "weir/$1:$WEIR_TAG" "${@:3}"; }
-for section in section1 section2 section4 section5; do
-    image=weir/$section:$WEIR_TAG
+for section in section1 section2 section4 section5 claims; do
+    image=weir/$section:$WEIR_TAG package=$section
+    [ "$section" != claims ] || package=weir
     is "the user of $section's image" 'uid=10001(weir) gid=10001(weir) groups=10001(weir)' "$(in_image "$section" id)"
-    is "$section's program runs in it" "$section $(workspace_key version)" "$(in_image "$section" "$section" --version)"
+    is "$section's program runs in it" "$package $(workspace_key version)" "$(in_image "$section" "$package" --version)"
     is "setuid and setgid files in it" '' "$(as_root_in_image "$section" find / -xdev -perm /6000)"
     is "files outside of the data folders that weir or everybody can write" '' "$(as_root_in_image "$section" \
         find / -xdev ! -type l ! -path '/srv/weir*' ! -path '/var/log/weir*' ! -path /tmp \( -user weir -o -perm -o+w \))"
@@ -148,14 +150,14 @@ for section in section1 section2 section4 section5; do
     is "its version" "$(workspace_key version)" "$(inspect "$image" '{{index .Config.Labels "org.opencontainers.image.version"}}')"
     revision=$(inspect "$image" '{{index .Config.Labels "org.opencontainers.image.revision"}}')
     holds "its revision is of this history" git merge-base --is-ancestor "${revision%-dirty}" HEAD
-    program=/usr/local/bin/$section
+    program=/usr/local/bin/$package
     [ "$section" != section1 ] || program=/usr/local/lib/weir/section1
-    in_image "$section" cat "/usr/share/sbom/$section.cdx.json" >"$folder/bill"
+    in_image "$section" cat "/usr/share/sbom/$package.cdx.json" >"$folder/bill"
     in_image "$section" cat "$program" >"$folder/program"
     holds "its bill of materials is valid and complete" "$(tools_folder)/sbom/bin/python" packaging/check_sbom.py \
         "$folder/bill" "$folder/program"
     holds "it has the licences of its crates" in_image "$section" \
-        grep -q '^serde 1\.' "/usr/share/licenses/$section/THIRD-PARTY"
+        grep -q '^serde 1\.' "/usr/share/licenses/$package/THIRD-PARTY"
 done
 rm "$folder/bill" "$folder/program"
 holds "what the images have in common has at most 15 MB" [ "$(inspect "weir/base:$WEIR_TAG" '{{.Size}}')" -le 15000000 ]
@@ -549,12 +551,14 @@ holds "what the loader printed outlives it" grep -q 'the next attempt is in' "$l
 is "the mode of that file" 600 "$(stat --format %a "$log")"
 
 heading "everything together, without the internet"
-SECTION1_SCHEDULER=weir scripts/all_runner.sh start --offline --demo >/dev/null
+holds "claims need a source with rows" grep -q 'the source is empty: .*load FOLDER' <(scripts/claims_runner.sh start 2>&1 || :)
+SECTION1_SCHEDULER=weir scripts/all_runner.sh start --offline --demo --sample 500 >/dev/null
 for service in section1 section2_postgresql section2_members section4_postgresql section4_loader section4_mock_api \
-    section5_report; do
+    section5_report claims_mariadb claims_postgresql claims_loader; do
     is_restricted "$WEIR_PREFIX$service"
 done
-for service in section2_loader section2_members section4_loader section4_reader section4_mock_api section5; do
+for service in section2_loader section2_members section4_loader section4_reader section4_mock_api section5 claims_loader \
+    claims_reader; do
     holds "every line of $service's log is JSON" is_json_log < <(docker logs "$WEIR_PREFIX$service" 2>&1)
 done
 holds "lines of PostgreSQL's log have time, process, user and database" grep -q -E \
@@ -720,6 +724,46 @@ holds "the status is not well meanwhile" fails scripts/section4_runner.sh status
 docker start "${WEIR_PREFIX}section4_postgresql" >/dev/null
 comes 120 "and loads when it answers" is_healthy "$loader"
 
+heading "claims"
+in_warehouse() { docker exec "${WEIR_PREFIX}claims_postgresql" psql --username claims --dbname my_database -At --command "$1"; }
+in_source() { docker exec "${WEIR_PREFIX}claims_mariadb" sh -c 'MYSQL_PWD=$(cat "/run/secrets/$1") exec mariadb --no-defaults \
+    --host 127.0.0.1 --user "$2" --skip-column-names --execute "$3" claims' sh "$@"; }
+claims='select count(*), md5(string_agg(claim::text, chr(10) order by id)) from claim'
+loaded=$(in_warehouse "$claims")
+is "claims of the first load" "$(in_source source_password claims 'select count(TREATMENT_ID) from CLAIM')" "${loaded%%|*}"
+holds "some treatments were repaired, and some not" [ "$(in_warehouse 'select count(distinct repaired) from treatment')" = 2 ]
+holds "items were rejected" [ "$(in_warehouse 'select count(*) from invoice_item_rejected')" -gt 0 ]
+scripts/claims_runner.sh run >/dev/null 2>&1
+is "the table after the second load" "$loaded" "$(in_warehouse "$claims")"
+holds "the user that reads the source changes nothing" fails in_source source_password claims 'delete from CLAIM'
+reader=$(cat "$WEIR_SECRETS/claims_reader_password")
+is "Grafana's user reads" "${loaded%%|*}" "$(as_client claims "$reader" grafana 'select count(*) from claim')"
+holds "Grafana's user changes nothing" fails as_client claims "$reader" grafana 'delete from claim'
+is "roles of the warehouse with special rights" '' "$(in_warehouse "$powerful")"
+holds "no log and no description of a container shows the password of the source" fails \
+    grep -q "$(cat "$WEIR_SECRETS/claims_source_password")" \
+    <(docker ps --all --quiet --filter "name=${WEIR_PREFIX}claims" | while read -r id; do docker inspect "$id"; docker logs "$id"; done 2>&1)
+holds "rows are not replaced by the way" grep -q 'have rows, which only --replace replaces' \
+    <(scripts/claims_runner.sh load --sample 10 2>&1 || :)
+is "they are unchanged" "$loaded" "$(scripts/claims_runner.sh run >/dev/null 2>&1; in_warehouse "$claims")"
+mkdir "$folder/files"
+pipelines/claims/source/load.sh --write "$folder/files" --sample 100
+scripts/claims_runner.sh load --replace "$folder/files" >/dev/null 2>&1
+scripts/claims_runner.sh run >/dev/null 2>&1
+is "treatments after a load of other files and a run" 99 "$(in_warehouse 'select count(*) from treatment')"
+loaded=$(in_warehouse "$claims")
+printf 'new:%s' "$COMPOSE_PROJECT_NAME" >"$WEIR_SECRETS/claims_source_password"
+scripts/claims_runner.sh stop >/dev/null
+scripts/claims_runner.sh start >/dev/null
+is "the table after a stop, another password of the source, and a start" "$loaded" "$(in_warehouse "$claims")"
+holds "an unknown option is refused" grep -q -e '--sample needs a value' <(scripts/claims_runner.sh start --sample 2>&1 || :)
+holds "a number that is none is refused" grep -q 'CLAIMS_SAMPLE is many' <(scripts/claims_runner.sh start --sample many 2>&1 || :)
+scripts/claims_runner.sh start --tls >/dev/null
+is "the loads verify the certificate of the warehouse" verify-full \
+    "$(inspect "${WEIR_PREFIX}claims_loader" '{{.Config.Env}}' | grep -o 'verify-full')"
+is "the table after a load over TLS" "$loaded" "$(scripts/claims_runner.sh run >/dev/null 2>&1; in_warehouse "$claims")"
+scripts/claims_runner.sh start --no-tls >/dev/null
+
 heading "section 5"
 get() { python3 -c "import urllib.request; print(urllib.request.urlopen('http://127.0.0.1:$SECTION5_PORT/$1').read().decode())"; }
 holds "the report is served" grep -q '</html>' <(get '')
@@ -729,7 +773,7 @@ holds "the prediction is served" grep -q '"price": "low"' <(get prediction.json)
 heading "everything is backed up, lost, and restored"
 paused() { docker ps --quiet --filter "name=$WEIR_PREFIX" --filter status=paused; }
 SECTION1_SCHEDULER=weir scripts/all_runner.sh start >/dev/null
-before="$(content) $(query top-members) $(in_covid "$cases") $(get model.json)"
+before="$(content) $(query top-members) $(in_covid "$cases") $(in_warehouse "$claims") $(get model.json)"
 mkdir "$folder/backups"
 holds "a part that fails fails the backup" fails env WEIR_TAG=missing scripts/backup.sh create "$folder/backups"
 is "what is left of it" '' "$(ls "$folder/backups")"
@@ -748,7 +792,8 @@ holds "nor a damaged one" fails scripts/backup.sh restore "$folder/damaged"
 rm -r "$WEIR_SECRETS" "docker/settings.$COMPOSE_PROJECT_NAME.env"
 scripts/backup.sh restore "$backup" >/dev/null
 SECTION1_SCHEDULER=weir scripts/all_runner.sh start >/dev/null
-is "everything after a restore" "$before" "$(content) $(query top-members) $(in_covid "$cases") $(get model.json)"
+is "everything after a restore" "$before" \
+    "$(content) $(query top-members) $(in_covid "$cases") $(in_warehouse "$claims") $(get model.json)"
 
 heading "on the terminal"
 terminal=$folder/terminal

@@ -24,7 +24,7 @@ load_defaults
 case ${1:-} in
     list)
         need_docker
-        docker volume ls --quiet --filter "name=^${COMPOSE_PROJECT_NAME}_section"
+        docker volume ls --quiet --filter "name=^${COMPOSE_PROJECT_NAME}_(section|claims)"
         ;;
     backup)
         case $# in

@@ -2,41 +2,41 @@
 """Checks dashboards and alert rules without Grafana.
 
 Parses them with Grafana's published types and serializes them again: a lost key is unknown to Grafana. Then loads cases
-of the mock API into a PostgreSQL server of its own and runs every query of a variable, panel and rule there as
-Grafana's user: an error is a problem, and so is an empty result. Makes each rule fire, too.
+of the mock API, and made-up claims, into PostgreSQL servers of its own and runs every query of a variable, panel and rule
+there as Grafana's user: an error is a problem, and so is an empty result. Makes each rule fire, too.
 
-Needs the packages of requirements.txt, PostgreSQL's programs, and a built `section4` (cargo build -p section4)."""
+Needs the packages of requirements.txt, the programs of PostgreSQL and MariaDB, and a built `section4` and `weir`
+(cargo build -p section4 -p weir)."""
+
+from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
-import os
 import pathlib
-import pwd
 import re
-import shutil
-import socket
-import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import loaded
 import yaml
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.cog.plugins import register_default_plugins
 from grafana_foundation_sdk.models import alerting
 from grafana_foundation_sdk.models.dashboard import Dashboard
+from loaded import COUNTRIES, HERE, ROOT, Database, expanded
 
-HERE = pathlib.Path(__file__).resolve().parent
-ROOT = HERE.parent.parent
+sys.path.insert(0, str(ROOT / "docker/claims/grafana"))
+import picture  # noqa: E402
+
 # Panel types that Grafana has removed or deprecated.
 DEPRECATED = {"graph", "singlestat", "table-old", "grafana-worldmap-panel", "grafana-piechart-panel", "heatmap-old"}
 # Keys of a rule in a file that the type of a rule, which is the one of the HTTP API, does not have.
 RULE_IN_FILE = {"dashboardUid", "panelId"}
 # The receivers of all files about the contact.
 RECEIVERS = {"covid-webhook", "covid-email"}
-# Less than a full history, so that the check is quick, and more countries than charts.
-COUNTRIES, DAYS = 15, 400
 
 
 # Types ------------------------------------------------------------------------------------------------
@@ -103,46 +103,17 @@ def rules_of(file: dict[str, Any]) -> list[dict[str, Any]]:
 
 # Queries ----------------------------------------------------------------------------------------------
 
-def expanded(sql: str, values: dict[str, list[str]]) -> str:
-    """A query as Grafana sends it: `$name`, and `${name:sqlstring}`, a list of quoted values."""
-    def value(match: re.Match[str]) -> str:
-        name, form = match["braced"] or match["plain"], match["form"]
-        if name not in values:
-            raise ValueError(f"no variable is named `{name}`")
-        if form == "sqlstring":
-            return ",".join("'" + one.replace("'", "''") + "'" for one in values[name])
-        if form or len(values[name]) != 1:
-            raise ValueError(f"${name} must be written ${{{name}:sqlstring}}")
-        return values[name][0]
-    return re.sub(r"\$(?:(?P<plain>\w+)|\{(?P<braced>\w+)(?::(?P<form>\w+))?\})", value, sql)
-
-
-class Database:
-    """A database, as the user in its URL sees it."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-
-    def rows(self, sql: str) -> list[list[str]]:
-        command = [program("psql"), "--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--field-separator=\t",
-                   "--set=ON_ERROR_STOP=1", "--dbname", self.url]
-        done = subprocess.run(command, input=sql, capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            raise ValueError(done.stderr.strip())
-        return [line.split("\t") for line in done.stdout.splitlines()]
-
-
-def failed_queries(dashboard: dict[str, Any], database: Database) -> Iterator[str]:
-    """Runs all queries of the dashboard: with one country and with all, in every period."""
+def failed_queries(dashboard: dict[str, Any], database: Database, case: Case) -> Iterator[str]:
+    """Runs all queries of the dashboard: with one value of the variable and with all, in every period."""
     variables = dashboard["templating"]["list"]
     periods = [option["value"] for variable in variables if variable["name"] == "period"
                for option in variable["options"]]
-    countries = [row[0] for row in database.rows(next(v["query"] for v in variables if v["name"] == "country"))]
-    if len(countries) != COUNTRIES:
-        yield f"the variable `country` has {len(countries)} values instead of {COUNTRIES}"
-    for chosen in (countries, countries[:1]):
+    every = [row[0] for row in database.rows(next(v["query"] for v in variables if v["name"] == case.chosen))]
+    if len(every) != case.values:
+        yield f"the variable `{case.chosen}` has {len(every)} values instead of {case.values}"
+    for chosen in (every, every[:1]):
         for period in periods:
-            values = {"country": chosen, "period": [period]}
+            values = {case.chosen: chosen, "period": [period]}
             queries = [(f"variable `{variable['name']}`", variable["name"], variable["query"])
                        for variable in variables if variable["type"] == "query"]
             queries += [(f"panel `{panel['title']}`", "", target["rawSql"])
@@ -154,7 +125,7 @@ def failed_queries(dashboard: dict[str, Any], database: Database) -> Iterator[st
                     yield f"{what}: {error}"
                     continue
                 if not any(any(row) for row in rows):
-                    yield f"{what} has no rows, for {len(chosen)} countries in {period} days"
+                    yield f"{what} has no rows, for {len(chosen)} values of {case.chosen} in {period} days"
                 elif name:
                     values.setdefault(name, [row[0] for row in rows])
 
@@ -200,97 +171,54 @@ def failed_rules(rules: list[dict[str, Any]], database: Database, owner: Databas
             yield f"rule `{rule['title']}`: expected one row with one number: {error}"
 
 
-# A server with data -----------------------------------------------------------------------------------
+# The dashboards ---------------------------------------------------------------------------------------
 
-def program(name: str) -> str:
-    found = shutil.which(name) or next(map(str, sorted(pathlib.Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))), "")
-    return found or sys.exit(f"{name} is missing: install PostgreSQL (scripts/test.sh install)")
+@dataclasses.dataclass
+class Case:
+    """The configuration of a Grafana in a folder, and what loads the data that it shows."""
 
-
-def section4() -> str:
-    """The program that `cargo build` has built last."""
-    metadata = subprocess.run(["cargo", "metadata", "--no-deps", "--format-version=1"], cwd=ROOT, check=True,
-                              capture_output=True, text=True).stdout
-    built = pathlib.Path(json.loads(metadata)["target_directory"]) / "debug" / "section4"
-    return str(built) if built.exists() else sys.exit(f"{built} is missing: cargo build -p section4")
-
-
-def run(command: list[str], **options: Any) -> None:
-    if subprocess.run(command, check=False, **options).returncode != 0:
-        sys.exit(f"{command[0]} failed: see the message above")
+    folder: pathlib.Path
+    loaded: Callable[[], contextlib.AbstractContextManager[tuple[Database, Database]]]
+    # The variable whose values are chosen all together, and one alone, and how many it has.
+    chosen: str
+    values: int
+    # Draws a picture of it.
+    draw: Callable[[Database, str], None] | None = None
 
 
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+def problems(case: Case) -> Iterator[str]:
+    dashboards = {file.name: json.loads(file.read_text()) for file in sorted(case.folder.glob("dashboards/*.json"))}
+    files = sorted([*case.folder.glob("provisioning/alerting/*.yaml"), *case.folder.glob("contact/*.yaml")])
+    alerts = {str(file.relative_to(case.folder)): yaml.safe_load(file.read_text()) for file in files}
+    panels = {(dashboard["uid"], panel["id"]) for dashboard in dashboards.values() for panel in dashboard["panels"]}
+    for name, dashboard in dashboards.items():
+        yield from (f"{name}: {problem}" for problem in wrong_dashboard(dashboard))
+    for name, file in alerts.items():
+        yield from (f"{name}: {problem}" for problem in wrong_alerting(file, panels))
+    rules = [rule for file in alerts.values() for rule in rules_of(file)]
+    for name, file in alerts.items():
+        if "contactPoints" in file:
+            yield from (f"{name}: {problem}" for problem in wrong_contact(file, rules))
+    with case.loaded() as (database, owner):
+        for name, dashboard in dashboards.items():
+            yield from (f"{name}: {problem}" for problem in failed_queries(dashboard, database, case))
+        yield from failed_rules(rules, database, owner)
+        if case.draw:
+            with tempfile.NamedTemporaryFile(suffix=".png") as file:
+                case.draw(database, file.name)
+                if not file.read().startswith(b"\x89PNG"):
+                    yield "its picture is no PNG"
 
 
-@contextlib.contextmanager
-def running(command: list[str], **options: Any) -> Iterator[subprocess.Popen[str]]:
-    with subprocess.Popen(command, text=True, **options) as process:
-        try:
-            yield process
-        finally:
-            process.terminate()
-            process.wait(timeout=30)
-
-
-@contextlib.contextmanager
-def loaded() -> Iterator[tuple[Database, Database]]:
-    """A server of its own with the cases of the mock API, loaded by the section's own task.
-
-    Yields the database as Grafana's user sees it, and as its owner does."""
-    with tempfile.TemporaryDirectory(prefix="check-dashboard-") as name:
-        folder, port = pathlib.Path(name), free_port()
-        # PostgreSQL refuses to run as root.
-        nobody = pwd.getpwnam("nobody")
-        account: dict[str, Any] = {"user": nobody.pw_uid, "group": nobody.pw_gid} if os.geteuid() == 0 else {}
-        if account:
-            shutil.chown(folder, **account)
-        create = [program("initdb"), "--pgdata", str(folder / "data"), "--username=covid", "--auth=trust", "--no-sync"]
-        run(create, stdout=subprocess.DEVNULL, cwd=folder, **account)
-        server = [program("postgres"), "-D", str(folder / "data"), "-p", str(port), "-k", name, "-F",
-                  "-c", "listen_addresses=127.0.0.1", "-c", "log_min_messages=fatal"]
-        with running(server, cwd=folder, **account):
-            owner = f"postgres://covid@127.0.0.1:{port}/postgres"
-            # Waits for the server, and retries for 20 seconds.
-            load_cases(folder, owner)
-            grant = [program("psql"), "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--set=password=grafana",
-                     "--file", str(HERE / "reader.sql"), "--file", str(HERE / "reader_loads.sql"), "--dbname", owner]
-            run(grant)
-            yield Database(f"postgres://grafana@127.0.0.1:{port}/postgres"), Database(owner)
-
-
-def load_cases(folder: pathlib.Path, database: str) -> None:
-    mock = [section4(), "mock-api", "--listen", "127.0.0.1:0", "--countries", str(COUNTRIES), "--days", str(DAYS)]
-    with running(mock, stdout=subprocess.PIPE) as api:
-        assert api.stdout is not None
-        # It prints its address.
-        address = re.search(r"http://\S+", api.stdout.readline())
-        if not address:
-            sys.exit("section4 mock-api did not print its address")
-        load = [section4(), "load", "--source", "covid19api", "--base-url", address[0], "--all", "--quiet",
-                "--task-config", str(ROOT / "section4/conf/covid.yaml"), "--state", str(folder / "state"),
-                "--param", f"output={folder / 'refused'}", "--database-url", database]
-        run(load, cwd=folder)
+CASES = [
+    Case(HERE, loaded.covid, "country", COUNTRIES),
+    Case(ROOT / "docker/claims/grafana", loaded.claims, "currency", 2, picture.draw),
+]
 
 
 def main() -> int:
     register_default_plugins()
-    dashboards = {file.name: json.loads(file.read_text()) for file in sorted(HERE.glob("dashboards/*.json"))}
-    files = sorted([*HERE.glob("provisioning/alerting/*.yaml"), *HERE.glob("contact/*.yaml")])
-    alerts = {str(file.relative_to(HERE)): yaml.safe_load(file.read_text()) for file in files}
-    panels = {(dashboard["uid"], panel["id"]) for dashboard in dashboards.values() for panel in dashboard["panels"]}
-    found = [f"{name}: {problem}" for name, dashboard in dashboards.items() for problem in wrong_dashboard(dashboard)]
-    found += [f"{name}: {problem}" for name, file in alerts.items() for problem in wrong_alerting(file, panels)]
-    rules = [rule for file in alerts.values() for rule in rules_of(file)]
-    found += [f"{name}: {problem}" for name, file in alerts.items() if "contactPoints" in file
-              for problem in wrong_contact(file, rules)]
-    with loaded() as (database, owner):
-        for name, dashboard in dashboards.items():
-            found += [f"{name}: {problem}" for problem in failed_queries(dashboard, database)]
-        found += failed_rules(rules, database, owner)
+    found = [problem for case in CASES for problem in problems(case)]
     print("\n".join(dict.fromkeys(found)) or "all keys are known to Grafana, and all queries have rows")
     return 1 if found else 0
 

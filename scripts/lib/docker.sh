@@ -7,7 +7,7 @@
 # Variables of `docker/.env` that were given a value in the environment: `start` remembers them.
 declare -A given=()
 # Not settings: the project, to which the file of settings belongs, and what is asked for once.
-not_remembered=' COMPOSE_PROJECT_NAME SECTION2_DEMO '
+not_remembered=' COMPOSE_PROJECT_NAME SECTION2_DEMO CLAIMS_SAMPLE '
 # Known in addition to those of docker/.env, which cannot have a default for them.
 other_settings=(HTTPS_PROXY NO_PROXY WEIR_MEMORY_LIMIT)
 
@@ -172,7 +172,8 @@ users_of() { docker ps "${@:2}" --filter "volume=$1" --format '{{.Names}}' | pas
 
 # The files in the folder of secrets with a password; each is created if it does not exist.
 password_files=(section2_superuser_password section2_postgres_password section4_superuser_password
-    section4_postgres_password section4_reader_password section4_grafana_password)
+    section4_postgres_password section4_reader_password section4_grafana_password claims_loader_password
+    claims_source_password claims_superuser_password claims_postgres_password claims_reader_password claims_grafana_password)
 
 # Passwords are random and created once. Compose mounts the files unchanged, and services run as different users: so the
 # files are readable by all, but only the owner can enter their folder.
@@ -211,7 +212,7 @@ tls_mode() {
 certificate_names() {
     local name
     printf 'DNS:localhost,IP:127.0.0.1'
-    for name in section2_postgresql section4_postgresql "$(uname -n)" $WEIR_TLS_NAMES; do
+    for name in section2_postgresql section4_postgresql claims_postgresql "$(uname -n)" $WEIR_TLS_NAMES; do
         case $name in
             *[!0-9.]*) printf ',DNS:%s' "$name" ;;
             *) printf ',IP:%s' "$name" ;;

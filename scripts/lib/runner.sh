@@ -2,13 +2,14 @@
 # The commands of the runner scripts. A script sets `section` and, if needed, the variables below, defines its own
 # functions, and then calls `runner "$@"`.
 #
-#   section     section1, …: prefix of its services, networks and volumes (`section` for all of them)
+#   section     section1, …: prefix of its services, networks and volumes, an extended regular expression
 #   profile     its profile in compose.yaml
 #   services    the services that it starts
 #   images      its images, built by scripts/build_images.sh
 #   verbs       additional commands, each a function `verb_NAME`, with `usage_NAME` for its description
 #
-#   start_options   what each option of start sets, as a setting: [--members]=SECTION2_FOLLOW=yes
+#   start_options   what each option of start sets, as a setting: [--members]=SECTION2_FOLLOW=yes; one whose setting has no
+#                   value takes it from the next argument: [--sample]=CLAIMS_SAMPLE=
 #   usage_start     describes the options of start
 #
 #   before_start    may change `services` and `images`
@@ -50,7 +51,7 @@ usage() {
 # Containers of the section, id and service, including those of services that compose.yaml no longer has.
 containers() {
     docker ps --all --format '{{.ID}} {{.Label "com.docker.compose.service"}}' \
-        --filter "label=com.docker.compose.project=$COMPOSE_PROJECT_NAME" | grep " $section" || :
+        --filter "label=com.docker.compose.project=$COMPOSE_PROJECT_NAME" | grep -E " $section" || :
 }
 
 name_of() { docker inspect --format '{{slice .Name 1}}' "$1"; }
@@ -163,7 +164,7 @@ compose_of_section() {
     before=$'\n'$(networks_and_volumes)$'\n'
     COMPOSE_PROFILES=$profile compose "$@" || code=$?
     while read -r kind name; do
-        if [[ $name != "${COMPOSE_PROJECT_NAME}_$section"* && $before != *$'\n'"$kind $name"$'\n'* ]]; then
+        if ! [[ $name =~ ^${COMPOSE_PROJECT_NAME}_$section ]] && [[ $before != *$'\n'"$kind $name"$'\n'* ]]; then
             docker "$kind" rm "$name" >/dev/null 2>&1 || :
         fi
     done < <(networks_and_volumes)
@@ -178,14 +179,22 @@ run_once() {
 
 # Options of start are settings, as if they had been given in the environment.
 take_start_options() {
-    local option
-    for option in "$@"; do
+    local option setting
+    while [ $# -gt 0 ]; do
+        option=$1 setting=${start_options[$1]:-}
+        shift
         if [ "$option" = --forget ]; then
             forget=yes
-        elif [ -n "${start_options[$option]:-}" ]; then
-            export "${start_options[$option]?}"
-        else
+        elif [ -z "$setting" ]; then
             warn "unknown option of start: $option; see scripts/${0##*/} --help"
+            exit 2
+        elif [[ $setting != *= ]]; then
+            export "${setting?}"
+        elif [ $# -gt 0 ]; then
+            export "$setting$1"
+            shift
+        else
+            warn "$option needs a value; see scripts/${0##*/} --help"
             exit 2
         fi
     done
@@ -297,7 +306,7 @@ stop() {
     while read -r id service; do
         stopped+=("$service")
         case $service in
-            *_postgresql | *_mock_api) servers+=("$id") ;;
+            *_postgresql | *_mariadb | *_mock_api) servers+=("$id") ;;
             *) ids+=("$id") ;;
         esac
     done < <(containers)
@@ -416,6 +425,83 @@ prepare_section4() {
     else
         warn "$GRAFANA_IMAGE cannot be pulled: starting without Grafana"
     fi
+}
+
+# Prerequisites of the claims: also starts the source, because runs on an empty one would fail.
+prepare_claims() {
+    [[ $CLAIMS_SAMPLE =~ ^([1-9][0-9]{0,7})?$ ]] ||
+        die "CLAIMS_SAMPLE is $CLAIMS_SAMPLE: it must be a number of rows from 1 to 99999999"
+    need_image MARIADB_IMAGE
+    need_image POSTGRES_IMAGE
+    local files services=(claims_mariadb)
+    mapfile -t files < <(postgres_files)
+    mounts CLAIMS_MOUNTED "${files[@]}" "$root"/docker/{mariadb,claims/weir.yaml,claims/grafana} \
+        "$root"/docker/section4/make-reader "$root"/docker/grafana/{reader.sql,reader_loads.sql,grafana.ini} \
+        "$root"/pipelines/claims/source
+    need_port claims_postgresql CLAIMS_POSTGRES_PORT
+    remember_settings
+    up
+    wait_for_source
+    if [ -n "$CLAIMS_SAMPLE" ] && ! source_is_filled; then
+        say "filling the empty source of the claims with $CLAIMS_SAMPLE made-up treatments, and what belongs to them"
+        fill_source --sample "$CLAIMS_SAMPLE"
+    fi
+}
+
+# The services that need a source with rows.
+add_claims_services() {
+    services+=(claims_postgresql claims_loader claims_reader)
+    if resolve_image GRAFANA_IMAGE; then
+        services+=(claims_grafana)
+        need_port claims_grafana CLAIMS_GRAFANA_PORT
+    else
+        warn "$GRAFANA_IMAGE cannot be pulled: starting the claims without Grafana"
+    fi
+}
+
+wait_for_source() {
+    local deadline=$((SECONDS + 120)) container
+    container=$(container_of claims_mariadb)
+    until [ "$(state_of "$container")" = 'running healthy' ]; do
+        if [ "$SECONDS" -ge "$deadline" ]; then
+            docker logs --tail 20 "$container" >&2
+            die "$container does not answer: see its last lines above"
+        fi
+        sleep 0.5
+    done
+}
+
+# A statement in the source, as the user that reads it.
+query_source() {
+    # shellcheck disable=SC2016 # for the shell in the container
+    docker exec "$(container_of claims_mariadb)" sh -c 'MYSQL_PWD=$(cat /run/secrets/source_password) exec mariadb --no-defaults \
+        --host 127.0.0.1 --user claims --batch --skip-column-names --execute "$0" claims' "$1"
+}
+
+# Its tables get their names at the end of a load.
+source_is_filled() { [ "$(query_source "show tables like 'TREATMENT'")" = TREATMENT ]; }
+
+# Runs load.sh on a folder of this machine, or on made-up files: `fill_source [--replace] FOLDER|--sample N`.
+fill_source() {
+    local load=$root/pipelines/claims/source/load.sh folder made='' replace=() code=0
+    if [ "${1:-}" = --replace ]; then
+        replace=(--replace)
+        shift
+    fi
+    if [ "${1:-}" = --sample ]; then
+        made=$(mktemp --directory)
+        "$load" --write "$made" --sample "${2:-}" || code=$?
+        # The user of the container reads them.
+        chmod 755 "$made"
+        chmod 644 "$made"/* 2>/dev/null || :
+        folder=$made
+    else
+        folder=$(realpath "$1")
+    fi
+    [ "$code" -ne 0 ] || compose_of_section run --rm --no-deps -T --volume "$folder:/files:ro" claims_fill \
+        "${replace[@]}" /files 2> >(grep -v '^Creating ' >&2) || code=$?
+    [ -z "$made" ] || rm -rf "$made"
+    return "$code"
 }
 
 # Prints an address, and opens it if there is a graphical session.
