@@ -111,7 +111,8 @@ fn project(part: &str) -> Project {
     }
     project.file("task.yaml", task);
     let url = "{postgres: 'postgres://loader@localhost/shop'}";
-    project.file("weir.yaml", format!("connections: {{shop: {url}, warehouse: {url}}}\n"));
+    let store = "{mysql: 'mysql://ann@db.example/store'}";
+    project.file("weir.yaml", format!("connections: {{shop: {url}, warehouse: {url}, store: {store}}}\n"));
     project
 }
 

@@ -227,7 +227,8 @@ fn what_is_wrong_with_the_table_or_its_database_is_told() {
     refused("shop:shop.xyz", 1, &[lists]);
     refused("shpo:shop.sale", 2, &["has no connection `shpo`", "did you mean `shop:shop.sale`?"]);
     refused(&shop.url, 1, &["it names no table", "SCHEMA.TABLE"]);
-    refused("mysql://ann:secret@db/sales/item", 1, &["only databases of PostgreSQL are supported"]);
+    refused("sqlserver://ann:secret@db/sales/item", 1, &["only databases of PostgreSQL are supported"]);
+    refused("mysql://ann:secret@db/sales", 1, &["it names no table", "DATABASE/TABLE"]);
     refused("postgres://owner:x@127.0.0.1:1/db/item?connect_timeout=1", 1, &["owner@127.0.0.1:1/db"]);
     let wrong = shop.url.replace("correct%20horse", "wrong");
     refused(&format!("{wrong}/shop.sale"), 1, &["password"]);

@@ -15,10 +15,12 @@ pub(super) const WAIT: Duration = Duration::from_secs(3);
 pub(crate) struct Described {
     /// Its name as a source has it: with its schema.
     pub(crate) table: String,
-    /// The columns that the user may read.
+    /// The columns that can be read.
     pub(crate) columns: Vec<DescribedColumn>,
-    /// The other ones.
+    /// Those that the user may not read.
     pub(crate) forbidden: Vec<String>,
+    /// Those of types without a text form.
+    pub(crate) unreadable: Vec<String>,
     /// The columns of the primary key; empty without one.
     pub(crate) key: Vec<String>,
 }

@@ -215,10 +215,12 @@ impl DatabaseTable {
 
     /// What the author of the task should know.
     pub(super) fn notes(&self) -> Vec<String> {
-        let forbidden = &self.described.forbidden;
-        let note =
-            || format!("not read, without a right of `{}` to: {}", self.given.server.user(), forbidden.join(", "));
-        (!forbidden.is_empty()).then(note).into_iter().collect()
+        let Described { forbidden, unreadable, .. } = &self.described;
+        let user = self.given.server.user();
+        let of_rights = || format!("not read, without a right of `{user}` to: {}", forbidden.join(", "));
+        let of_types = || format!("not read, as their types have no text form: {}", unreadable.join(", "));
+        let notes = [(!forbidden.is_empty()).then(of_rights), (!unreadable.is_empty()).then(of_types)];
+        notes.into_iter().flatten().collect()
     }
 
     /// The lines of the source above its columns.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use weir_mysql::Database;
 
+use super::catalogue::CatalogueColumn;
 use super::kind::{Column, Kind};
 use super::reading::{declarable, is_text};
 use super::snapshot::MysqlSnapshot;
@@ -36,13 +37,15 @@ async fn of_table(snapshot: &MysqlSnapshot, name: &str) -> Result<Described> {
     }
     let all = snapshot.columns_of(&found.schema, &found.table).await?;
     let key = snapshot.key_of(&found.schema, &found.table).await?;
-    let (readable, others): (Vec<_>, Vec<_>) =
-        all.into_iter().partition(|column| column.may_read && column.column.kind != Kind::Other);
-    let forbidden: Vec<String> = others.into_iter().map(|column| column.column.name).collect();
+    let (readable, forbidden): (Vec<_>, Vec<_>) = all.into_iter().partition(|column| column.may_read);
+    let (unreadable, readable): (Vec<_>, Vec<_>) =
+        readable.into_iter().partition(|column| column.column.kind == Kind::Other);
+    let names = |columns: Vec<CatalogueColumn>| columns.into_iter().map(|column| column.column.name).collect();
+    let (forbidden, unreadable): (Vec<String>, Vec<String>) = (names(forbidden), names(unreadable));
     if readable.is_empty() {
         let user = snapshot.address().user();
         let message = match forbidden.is_empty() {
-            true => "has no columns".to_owned(),
+            true => "has no columns that can be read".to_owned(),
             false => format!("`{user}` has no right to read it, in {}", snapshot.address()),
         };
         let help = format!("as an administrator: grant select on {} to '{user}';", found.name);
@@ -50,7 +53,7 @@ async fn of_table(snapshot: &MysqlSnapshot, name: &str) -> Result<Described> {
     }
     let columns = readable.iter().map(|column| of_column(&column.column, column.is_not_null)).collect();
     let table = if is_here { found.table } else { format!("{}.{}", found.schema, found.table) };
-    Ok(Described { table, columns, forbidden, key })
+    Ok(Described { table, columns, forbidden, unreadable, key })
 }
 
 fn of_column(column: &Column, is_not_null: bool) -> DescribedColumn {

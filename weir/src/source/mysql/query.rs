@@ -48,3 +48,34 @@ fn of_type(param: &Param) -> String {
 fn signed(number: String) -> String {
     if number.starts_with('-') { format!("({number})") } else { number }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::table::testing::filled;
+
+    #[test]
+    fn parameters_are_filled_in_as_values_and_only_where_they_are_ones() {
+        let of = |sql: &str| filled(sql, &QUOTES).unwrap();
+        assert_eq!(
+            of("select 1 where a < $day and b = $who;"),
+            "select 1 where a < date '2024-01-31' and b = 'O''Hara'"
+        );
+        assert_eq!(
+            of("$at, 1 -$n, $d, $is, $m"),
+            "timestamp '2024-01-31 10:00:00.000000', 1 -(-5), 1e-1, true, cast('1.50' as decimal(9,2))"
+        );
+        for same in [
+            "'$day', \"$day\", `$day`",
+            "'\\'$day', \"\\\"$day\"",
+            "'it''s $day'",
+            "-- $day\n/* $day */ # $day",
+            "a$day, `x`.b$c",
+        ] {
+            assert_eq!(of(same), same);
+        }
+        // A double minus is none but with a blank.
+        assert_eq!(of("1 --$n"), "1 --(-5)");
+        assert_eq!(filled("a = $dya", &QUOTES).unwrap_err(), "unknown parameter `$dya`");
+    }
+}

@@ -103,9 +103,10 @@ fn text(column: &Column, there: &FoundColumn, name: &str) -> Option<Reading> {
 /// Texts of a character set: the server replaces what it cannot convert, so it must not be the one that converts.
 fn of_charset(name: &str, charset: Option<&str>) -> (String, Option<Compared>) {
     match charset {
-        // Every byte of `latin1` is a character.
-        Some("utf8mb4" | "latin1") => (name.to_owned(), Some(Compared::Text)),
-        Some("utf8mb3" | "utf8" | "ascii") => (format!("cast({name} as binary)"), Some(Compared::Text)),
+        Some("utf8mb4") => (name.to_owned(), Some(Compared::Text)),
+        // Every byte of it is a character.
+        Some("latin1") => (name.to_owned(), Some(Compared::AsciiText)),
+        Some("utf8mb3" | "utf8" | "ascii") => (format!("cast({name} as binary)"), Some(Compared::AsciiText)),
         None => (name.to_owned(), None),
         // What is not the same when it is converted back becomes a byte that is no UTF-8. Several characters of these sets
         // are one in UTF-8, so none is compared there.
@@ -149,4 +150,123 @@ fn holds(declared: &DataType, there: &Kind) -> Option<bool> {
         _ => return None,
     };
     (scale == 0).then_some(from <= least && most <= to)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::mysql::kind::TypeOf;
+
+    fn found(full: &str) -> FoundColumn {
+        let name = full.split(['(', ' ']).next().unwrap();
+        let mut sizes = full.split_once('(').map_or("", |(_, sizes)| sizes).split([',', ')']);
+        let (digits, scale) = (sizes.next().and_then(|n| n.parse().ok()), sizes.next().and_then(|n| n.parse().ok()));
+        let charset = full.split_once(" charset ").map(|(_, charset)| charset).or(Some("utf8mb4"));
+        FoundColumn::of("c".to_owned(), &TypeOf { name, full, charset, digits, scale })
+    }
+
+    fn read(declared: &str, there: &str) -> Option<(String, bool)> {
+        let column = Column::typed("c", declared.parse().unwrap());
+        let reading = reading(&column, &found(there), ZeroDates::Reject)?;
+        Some((reading.selected, reading.may_be_invalid))
+    }
+
+    #[test]
+    fn the_type_of_a_new_task_reads_any_value() {
+        for (there, expected) in [
+            ("tinyint(1)", Some("boolean")),
+            ("tinyint(4)", Some("integer")),
+            ("tinyint(1) unsigned", Some("integer")),
+            ("mediumint(8) unsigned", Some("integer")),
+            ("int(10) unsigned", Some("bigint")),
+            ("int", Some("integer")),
+            ("bigint(20)", Some("bigint")),
+            ("bigint(20) unsigned", Some("decimal(20,0)")),
+            ("year(4)", Some("integer")),
+            ("decimal(38,10)", Some("decimal(38,10)")),
+            ("decimal(39,2)", None),
+            ("float", Some("double")),
+            ("double(9,2)", Some("double")),
+            ("bit(1)", Some("boolean")),
+            ("bit(2)", None),
+            ("timestamp(3)", Some("timestamptz")),
+            ("datetime", Some("timestamp")),
+            ("time", None),
+            ("blob", Some("binary")),
+            ("uuid", Some("uuid")),
+            ("set('a')", None),
+            ("varchar(9) charset sjis", None),
+        ] {
+            let declared = declarable(&found(there)).map(|declared| declared.to_string());
+            assert_eq!(declared.as_deref(), expected, "{there}");
+            let declared = declared.unwrap_or("string".to_owned());
+            assert!(read(&declared, there).is_some(), "{there} as {declared}");
+        }
+    }
+
+    #[test]
+    fn a_type_is_read_without_loss_or_refused() {
+        let plain = |may_be_invalid| Some(("`c`".to_owned(), may_be_invalid));
+        let of = |selected: &str, may_be_invalid| Some((selected.to_owned(), may_be_invalid));
+        for (declared, there, expected) in [
+            ("integer", "int(11)", plain(false)),
+            ("integer", "tinyint(1)", plain(false)),
+            ("integer", "int(10) unsigned", plain(true)),
+            ("bigint", "bigint(20) unsigned", plain(true)),
+            ("bigint", "decimal(18,0)", plain(false)),
+            ("bigint", "decimal(19,0)", plain(true)),
+            ("bigint", "decimal(9,2)", None),
+            ("bigint", "bit(63)", of("`c` + 0", false)),
+            ("bigint", "bit(64)", of("`c` + 0", true)),
+            ("decimal(20,0)", "bigint(20) unsigned", plain(false)),
+            ("decimal(12,2)", "int(11)", plain(false)),
+            ("decimal(11,2)", "int(11)", plain(true)),
+            ("decimal(12,2)", "decimal(12,4)", None),
+            ("decimal(38,2)", "decimal(40,2)", None),
+            ("double", "double", plain(false)),
+            ("double", "float", of("`c` * 1e0", false)),
+            ("double", "double(9,2)", of("`c` * 1e0", false)),
+            ("double", "int(11)", None),
+            ("string", "varchar(9)", plain(false)),
+            ("string", "varchar(9) charset utf8mb3", of("cast(`c` as binary)", false)),
+            ("string", "float", of("`c` * 1e0", false)),
+            ("string", "bit(3)", of("lpad(bin(`c` + 0), 3, '0')", false)),
+            ("string", "geometry", None),
+            ("boolean", "bit(1)", of("elt(`c` + 1, 'false', 'true')", false)),
+            ("boolean", "int(11)", None),
+            ("date", "date", plain(true)),
+            ("date", "datetime", None),
+            ("timestamp", "datetime(6)", plain(true)),
+            ("timestamp", "timestamp", plain(true)),
+            ("timestamptz", "timestamp", of("concat(`c`, 'Z')", true)),
+            ("timestamptz", "datetime", None),
+            ("time", "time(3)", plain(true)),
+            ("binary", "varbinary(9)", of("concat(x'5c78', hex(`c`))", false)),
+            ("uuid", "varchar(36)", plain(true)),
+            ("uuid", "binary(16)", None),
+            ("json", "longtext", plain(true)),
+        ] {
+            assert_eq!(read(declared, there), expected, "{there} as {declared}");
+        }
+    }
+
+    #[test]
+    fn zero_dates_become_null_if_the_task_says_so() {
+        let column = Column::typed("c", SqlType::Date);
+        let reading = reading(&column, &found("date"), ZeroDates::Null).unwrap();
+        assert_eq!(reading.selected, "if(month(`c`) = 0 or dayofmonth(`c`) = 0, null, `c`)");
+        assert!(reading.sets_null);
+    }
+
+    #[test]
+    fn a_character_set_is_compared_only_if_its_characters_are_those_of_utf_8() {
+        let ascii = Some(Compared::AsciiText);
+        for (charset, compared) in
+            [("utf8mb4", Some(Compared::Text)), ("latin1", ascii), ("utf8mb3", ascii), ("sjis", None), ("ucs2", None)]
+        {
+            let there = found(&format!("varchar(9) charset {charset}"));
+            let reading = reading(&Column::typed("c", SqlType::String), &there, ZeroDates::Reject).unwrap();
+            assert_eq!(reading.compared, compared, "{charset}");
+        }
+    }
 }

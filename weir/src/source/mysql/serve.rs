@@ -8,6 +8,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{Seek, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
@@ -60,7 +61,7 @@ pub(super) async fn serve(
     scratch: PathBuf,
     mut stop: Stop,
 ) {
-    let mut serving = Serving { session, requests, waiting: VecDeque::new(), scratch };
+    let mut serving = Serving { session, queue: Queue { requests, waiting: VecDeque::new() }, scratch };
     let ended = tokio::select! {
         ended = serving.all() => ended,
         () = stop.wanted() => None,
@@ -75,22 +76,49 @@ pub(super) async fn serve(
 
 struct Serving {
     session: Session,
-    requests: mpsc::UnboundedReceiver<Request>,
-    /// Requests that were taken out of the channel.
-    waiting: VecDeque<Request>,
+    queue: Queue,
     scratch: PathBuf,
+}
+
+/// The requests, of which some were taken out of the channel.
+struct Queue {
+    requests: mpsc::UnboundedReceiver<Request>,
+    waiting: VecDeque<Request>,
+}
+
+impl Queue {
+    async fn next(&mut self) -> Option<Request> {
+        match self.waiting.pop_front() {
+            Some(next) => Some(next),
+            None => self.requests.recv().await,
+        }
+    }
+
+    /// Comes back when a request waits.
+    async fn wait(&mut self) {
+        if self.waiting.is_empty() {
+            match self.requests.recv().await {
+                Some(request) => self.waiting.push_back(request),
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    /// Whether the session is to end, so that nobody wants the rest of an answer.
+    fn is_over(&mut self) -> bool {
+        while let Ok(request) = self.requests.try_recv() {
+            self.waiting.push_back(request);
+        }
+        self.waiting.iter().any(|request| matches!(request, Request::End(_)))
+    }
 }
 
 impl Serving {
     /// Returns whom to tell that the session has ended.
     async fn all(&mut self) -> Option<oneshot::Sender<()>> {
         loop {
-            let next = match self.waiting.pop_front() {
-                Some(next) => next,
-                None => self.requests.recv().await?,
-            };
             // Who has asked may have gone.
-            match next {
+            match self.queue.next().await? {
                 Request::Rows(sql, outlet) => {
                     let Outlet { blocks, end } = outlet;
                     let rest = self.rows(&sql, &blocks).await;
@@ -110,47 +138,54 @@ impl Serving {
     }
 
     async fn rows(&mut self, sql: &str, blocks: &mpsc::Sender<Vec<u8>>) -> Result<Rest> {
-        let mut rows = self.session.csv(sql).await?;
+        let Self { session, queue, scratch } = self;
+        let mut rows = session.csv(sql).await?;
         let mut has_more = true;
         while has_more {
-            let mut block = Vec::with_capacity(BLOCK_BYTES + BLOCK_BYTES / 8);
+            let mut block = new_block();
             has_more = rows.append(&mut block, BLOCK_BYTES).await?;
-            let mut block = match blocks.try_send(block) {
+            let block = match blocks.try_send(block) {
                 Ok(()) => continue,
                 // The scan has ended early. Its rows are read, because another request may follow.
-                Err(TrySendError::Closed(_)) => continue,
+                Err(TrySendError::Closed(_)) if !queue.is_over() => continue,
                 Err(TrySendError::Full(block)) => block,
+                Err(TrySendError::Closed(_)) => return Ok(Rest::Nothing),
             };
-            if self.waiting.is_empty() {
-                tokio::select! {
-                    biased;
-                    place = blocks.reserve() => {
-                        if let Ok(place) = place {
-                            place.send(block);
-                        }
-                        continue;
+            tokio::select! {
+                biased;
+                place = blocks.reserve() => {
+                    if let Ok(place) = place {
+                        place.send(block);
                     }
-                    Some(request) = self.requests.recv() => self.waiting.push_back(request),
                 }
-            }
-            let mut file = spill_file(&self.scratch)?;
-            loop {
-                file = write(file, block, &self.scratch).await?;
-                if !has_more {
-                    file.rewind().map_err(state_io(&self.scratch))?;
+                () = queue.wait() => {
+                    if queue.is_over() {
+                        return Err(Error::internal("a scan of a session that is to end"));
+                    }
+                    let mut file = write(spill_file(scratch)?, block, scratch).await?;
+                    while has_more {
+                        let mut block = new_block();
+                        has_more = rows.append(&mut block, BLOCK_BYTES).await?;
+                        file = write(file, block, scratch).await?;
+                    }
+                    file.rewind().map_err(state_io(scratch))?;
                     return Ok(Rest::File(file));
                 }
-                block = Vec::with_capacity(BLOCK_BYTES + BLOCK_BYTES / 8);
-                has_more = rows.append(&mut block, BLOCK_BYTES).await?;
             }
         }
         Ok(Rest::Nothing)
     }
 }
 
+fn new_block() -> Vec<u8> {
+    Vec::with_capacity(BLOCK_BYTES + BLOCK_BYTES / 8)
+}
+
 /// A file without a name: it is gone when it is closed.
 fn spill_file(folder: &Path) -> Result<File> {
-    let path = folder.join("mysql-rows");
+    /// Sessions with several servers have the same folder.
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    let path = folder.join(format!("mysql-rows-{}", NUMBER.fetch_add(1, Ordering::Relaxed)));
     let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path).map_err(state_io(&path))?;
     std::fs::remove_file(&path).map_err(state_io(&path))?;
     Ok(file)

@@ -17,7 +17,7 @@ pub(super) fn constant(compared: Compared, value: &ScalarValue) -> Option<String
             // As digits: the server gives them the type of the column that they are compared with.
             value => digits(value),
         },
-        Compared::Number | Compared::Double => None,
+        Compared::Number | Compared::Double | Compared::AsciiText => None,
         // The server has no text with a NUL in it, and accepts no such constant.
         Compared::Text => value.try_as_str()?.filter(|text| !text.contains('\0')).map(literal),
         Compared::Date => Some(format!("'{}'::date", date(value)?)),

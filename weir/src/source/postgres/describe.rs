@@ -59,7 +59,13 @@ async fn of_table(snapshot: &PostgresSnapshot, name: &str) -> Result<Described> 
     }
     key.sort();
     let table = format!("{}.{}", found.schema, found.table);
-    Ok(Described { table, columns, forbidden, key: key.into_iter().map(|(_, name)| name).collect() })
+    Ok(Described {
+        table,
+        columns,
+        forbidden,
+        unreadable: vec![],
+        key: key.into_iter().map(|(_, name)| name).collect(),
+    })
 }
 
 fn of_column(column: &Column, is_not_null: bool) -> DescribedColumn {

@@ -69,7 +69,7 @@ fn comparison<S: Snapshot>(column: &Reading, op: Operator, value: &ScalarValue) 
     let compared = column.compared?;
     let op = match op {
         Operator::Eq => "=",
-        _ if compared == Compared::Text => return None,
+        _ if matches!(compared, Compared::Text | Compared::AsciiText) => return None,
         Operator::NotEq => "<>",
         Operator::Lt => "<",
         Operator::LtEq => "<=",

@@ -32,6 +32,8 @@ pub(in crate::source) enum Compared {
     Number,
     /// For equality only: order and inequality depend on the collation.
     Text,
+    /// The same, with texts in ASCII.
+    AsciiText,
     Date,
     /// A time without time zone.
     Time,

@@ -37,6 +37,7 @@ pub(in crate::source) fn pushed<S: Snapshot>(filter: &Expr) -> Option<String> {
         ("number", reading(Some(Compared::Number), false)),
         ("double", reading(Some(Compared::Double), false)),
         ("text", reading(Some(Compared::Text), false)),
+        ("ascii", reading(Some(Compared::AsciiText), false)),
         ("flag", reading(Some(Compared::Boolean), false)),
         ("day", reading(Some(Compared::Date), false)),
         ("nulled", reading(Some(Compared::Date), true)),
