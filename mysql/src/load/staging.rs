@@ -201,7 +201,7 @@ async fn delete_older_duplicates(load: &Load, session: &mut Session, rows: u64) 
 /// Which of some texts a character set cannot hold, or is no JSON document: their positions.
 ///
 /// # Errors
-/// [`Error::Statement`], as for a server that was stopped.
+/// [`Error::Statement`](crate::Error::Statement), as for a server that was stopped.
 pub async fn unfit(session: &mut Session, bound: &Bound, texts: &[&str]) -> Result<Vec<usize>> {
     /// Bytes of a statement, well below what any server takes.
     const MOST: usize = 256 << 10;
