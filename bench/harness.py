@@ -93,9 +93,9 @@ def absolute(path: str) -> pathlib.Path:
 # ---- Preparation
 
 
-def adopt_orphans() -> None:
-    """Adopt orphaned processes, such as a JVM, to account for their CPU time."""
-    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+def adopt_orphans(adopt: bool = True) -> None:
+    """Adopt orphaned processes, such as a JVM, to account for their CPU time. Servers must be started before, and stay."""
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, int(adopt), 0, 0, 0)
 
 
 def hold_to_cores() -> None:
@@ -112,14 +112,15 @@ def built(folder: pathlib.Path, package: str, target: str | pathlib.Path | None)
     return pathlib.Path(json.loads(metadata)["target_directory"], "release", package)
 
 
-def python_environment(cache: pathlib.Path) -> pathlib.Path:
-    """The Python of a virtual environment with the peers."""
-    environment, installed = cache / "venv", cache / "venv" / "requirements.txt"
-    if not installed.exists() or installed.read_text() != REQUIREMENTS.read_text():
+def python_environment(cache: pathlib.Path, requirements: pathlib.Path = REQUIREMENTS) -> pathlib.Path:
+    """The Python of a virtual environment with the peers: that of all benchmarks, or of one with its own requirements."""
+    environment = cache / ("venv" if requirements == REQUIREMENTS else f"venv-{requirements.parent.name}")
+    installed = environment / "requirements.txt"
+    if not installed.exists() or installed.read_text() != requirements.read_text():
         say("installing the peers")
         step([sys.executable, "-m", "venv", "--clear", environment])
-        step([environment / "bin" / "pip", "install", "--quiet", "--requirement", REQUIREMENTS])
-        shutil.copy(REQUIREMENTS, installed)
+        step([environment / "bin" / "pip", "install", "--quiet", "--requirement", requirements])
+        shutil.copy(requirements, installed)
     return environment / "bin" / "python"
 
 
@@ -155,8 +156,11 @@ def step(command: list, **options) -> str:
 
 
 def compete(contestants: list[Contestant], data: pathlib.Path, work: pathlib.Path, options, check,
-            whole_tree: tuple[str, ...] = ()) -> None:
-    """Run all contestants in turns; one that fails, or whose output fails `check`, is not run again."""
+            whole_tree: tuple[str, ...] = (), before=lambda: None, after=lambda folder: None) -> None:
+    """Run all contestants in turns; one that fails, or whose output fails `check`, is not run again.
+
+    `before` is called before each run, and `after` with the folder of each run that succeeded.
+    """
     warm_up(data)
     for number in range(1, options.runs + 1):
         for one in contestants:
@@ -164,10 +168,12 @@ def compete(contestants: list[Contestant], data: pathlib.Path, work: pathlib.Pat
                 continue
             folder = work / f"{one.name}-{number}"
             try:
+                before()
                 run = measured(one, data, folder, one.name in whole_tree)
                 check(folder / "output")
                 one.runs.append(run)
                 say(f"run {number}: {one.name:9} {run.wall:7.2f} s  {run.cpu:7.2f} s CPU  {run.peak_mib:6.0f} MiB")
+                after(folder)
             except Failed as failure:
                 one.error = str(failure)
                 say(f"run {number}: {one.name:9} {one.error}")
