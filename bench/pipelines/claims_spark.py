@@ -138,7 +138,7 @@ def main(jars: str, mariadb_port: str, postgres_port: str, database: str, user: 
         rows = spark.read.format("jdbc").options(**source, dbtable=name, **halves).load()
         return rows.toDF(*(column.lower() for column in rows.columns))
 
-    # What several tables are computed from is read, or computed, once.
+    # What several tables are computed from is cached.
     for name in ["treatment", "claim", "invoice", "invoice_item"]:
         rows = table(name.upper())
         if name in ["claim", "invoice"]:
