@@ -88,13 +88,14 @@ def parse_arguments():
     parser.add_argument("--treatments", type=int, default=TREATMENTS, metavar="N",
                         help="treatments of the part claims; --rows is for mysql_load (default: %(default)s)")
     parser.add_argument("--weir", type=harness.absolute, metavar="PATH", help="a built binary instead of building one")
-    parser.add_argument("--steps", action="store_true", help="print the times of weir's steps, and of MariaDB's statements that take more than 20 ms")
+    parser.add_argument("--steps", action="store_true",
+                        help="print the times of weir's steps, and of MariaDB's statements that take more than 20 ms")
     return parser.parse_args()
 
 
-def settings_line() -> str:
+def settings_line(**servers: dict[str, str]) -> str:
     shown = lambda settings: ", ".join(f"`{name}` {value}" for name, value in settings.items())
-    return f"MariaDB with {shown(mariadb.SETTINGS)}; PostgreSQL with {shown(cluster.SETTINGS)}."
+    return "; ".join(f"{name} with {shown(settings)}" for name, settings in servers.items()) + "."
 
 
 def weir_command(weir: pathlib.Path, task: pathlib.Path, options, *more: str) -> list[str]:
@@ -155,7 +156,7 @@ def claims(weir: pathlib.Path, tools: dict, work: pathlib.Path, options) -> list
                         after=steps_printed(options, source))
     harness.adopt_orphans(False)
     print(f"### claims\n\n{harness.machine_line(harness.machine())}; {', '.join(rows.splitlines())}. "
-          f"{settings_line()}\n")
+          f"{settings_line(MariaDB=mariadb.SETTINGS, PostgreSQL=cluster.SETTINGS)}\n")
     harness.print_table(contestants, "weir")
     print(f"\n{harness.MEASURES}; for pyspark it is the largest sum over the Python process and its JVM, sampled ten times\n"
           "a second. The time of the servers is in the wall time only.\n")
@@ -260,7 +261,7 @@ def load_variant(variant: str, key: str, server: mariadb.Server, weir: pathlib.P
     say(f"mysql_load {variant}")
     harness.compete([client, ours], data, runs, options, check, before=before, after=steps_printed(options, server))
     print(f"### mysql_load, {variant}\n\n{harness.machine_line(harness.machine())}; {options.rows:,} rows, "
-          f"{file.stat().st_size:,} bytes of CSV. {settings_line()}\n\n```sql\n{definition}\n```\n")
+          f"{file.stat().st_size:,} bytes of CSV. {settings_line(MariaDB=mariadb.SETTINGS)}\n\n```sql\n{definition}\n```\n")
     harness.print_table([client, ours], "client")
     told = ", ".join(f"{statistics.median(of):.2f} s for {name}" for name, of in busy.items() if of)
     print(f"\nCPU time of the server until the end of the process, median: {told}. {harness.MEASURES}.\n")
