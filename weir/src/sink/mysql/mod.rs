@@ -7,25 +7,20 @@ mod encode;
 mod limits;
 mod server;
 
-use std::sync::Arc;
-
 use async_trait::async_trait;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::error::DataFusionError;
-use weir_load::{Mode as LoadMode, Staged};
-use weir_mysql::Database;
+use weir_load::Mode as LoadMode;
 use weir_mysql::load::{Column, Load, Table, TargetState};
 
-use super::table::{self, DeclaredTable, Existing, Server as _, Session, Staging, TableLoad};
-use super::{Claim, ColumnLimit, Kind, OpenTarget, Parts, Pending, Prepared, SinkRun, Target, Writing, Written};
+use super::table::{self, DeclaredTable, Existing, OpenTable, Opened, Server as _, Session, TableLoad};
+use super::{Claim, ColumnLimit, Kind, OpenTarget, SinkRun, Target};
 use crate::database::SERVER_WAIT;
 use crate::database::mysql::kind_of;
 use crate::error::{Error, Result};
 use crate::format::write::OutputColumn;
 use crate::quality::Condition;
-use crate::system::fault;
 use crate::task::{SinkSpec, Task};
-use encode::LoadData;
 use server::MySql;
 
 pub(super) const KIND: Kind = Kind {
@@ -146,95 +141,16 @@ impl Target for MySqlTarget {
         let mut load = self.load(sink);
         let database = sink.connector.mysql(&declared.connection)?;
         let mut session = database.connect(SERVER_WAIT).await?;
-        let (limits, identity) = match load.inspect(&mut session).await? {
-            TargetState::New(new) => (limits::of_new(&new.bounds), None),
+        let opened = match load.inspect(&mut session).await? {
+            TargetState::New(new) => Opened { limits: limits::of_new(&new.bounds), identity: None },
             TargetState::Existing(existing) => {
                 let found = Existing { is_empty: existing.is_empty, last: &existing.last, own: &existing.own };
                 table::check_own((&self.place(), &declared.mode, declared.adopt), &found, sink)?;
                 load.fit(&existing);
                 let limits = limits::of_existing(&existing, Session::new(session));
-                (limits, Some(existing.identity))
+                Opened { limits, identity: Some(existing.identity) }
             }
         };
-        let (connection, columns) = (declared.connection.clone(), declared.columns.clone());
-        let load = TableLoad { sink: sink.sink.to_owned(), connection, load, staged: Staged::default() };
-        Ok(Box::new(OpenTable { load, database, columns, deleted: declared.deleted.clone(), limits, identity }))
-    }
-}
-
-/// A table that was opened for a run.
-#[derive(Debug)]
-struct OpenTable {
-    load: TableLoad<MySql>,
-    database: Database,
-    columns: Vec<OutputColumn>,
-    deleted: Option<Condition>,
-    limits: Vec<ColumnLimit>,
-    /// The table on its server, if it exists.
-    identity: Option<String>,
-}
-
-#[async_trait]
-impl OpenTarget for OpenTable {
-    fn limits(&self) -> &[ColumnLimit] {
-        &self.limits
-    }
-
-    fn identity(&self) -> Option<&str> {
-        self.identity.as_deref()
-    }
-
-    fn pending(&self) -> Box<dyn Pending> {
-        Box::new(self.load.clone())
-    }
-
-    /// Creates the staging table, and begins to load into it.
-    async fn begin(self: Box<Self>) -> Result<Box<dyn Writing>> {
-        let Self { load, database, columns, deleted, .. } = *self;
-        let mut session = database.connect(SERVER_WAIT).await?;
-        load.load.create_staging(&mut session).await?;
-        fault::point("staging_made");
-        let of_session = load.load.clone();
-        let staging = Staging::start(move |rows| async move {
-            let rows = of_session.load_rows(&mut session, rows).await?;
-            session.end().await;
-            Ok(rows)
-        });
-        let parts = staging.parts(load.sink.clone(), columns, deleted, LoadData);
-        Ok(Box::new(WritingTable { load, database, staging, parts }))
-    }
-}
-
-/// A table whose staging table takes rows.
-#[derive(Debug)]
-struct WritingTable {
-    load: TableLoad<MySql>,
-    database: Database,
-    staging: Staging,
-    parts: Arc<dyn Parts>,
-}
-
-#[async_trait]
-impl Writing for WritingTable {
-    fn parts(&self) -> Arc<dyn Parts> {
-        self.parts.clone()
-    }
-
-    async fn prepare(self: Box<Self>, parts: Vec<Written>) -> Result<(Written, Box<dyn Prepared>)> {
-        let Self { mut load, database, staging, .. } = *self;
-        let loaded = staging.finish().await?;
-        let written = Written::total(parts);
-        if loaded != written.rows {
-            let message = format!("{} rows were handed over, and the server has {loaded}", written.rows);
-            return Err(Error::Unbalanced { message });
-        }
-        let mut session = database.connect(SERVER_WAIT).await?;
-        load.staged = load.load.deduplicate(&mut session, loaded).await?;
-        fault::point("prepared");
-        Ok((written, Box::new(load)))
-    }
-
-    async fn cancel(self: Box<Self>) {
-        self.staging.cancel().await;
+        Ok(Box::new(OpenTable::<MySql>::new(declared, sink, load, opened)))
     }
 }

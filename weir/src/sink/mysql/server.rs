@@ -5,9 +5,11 @@ use weir_load::{Counts, Staged};
 use weir_mysql::Session;
 use weir_mysql::load::{self, Load};
 
+use super::encode::LoadData;
 use crate::database::{Connector, SERVER_WAIT};
 use crate::error::Result;
-use crate::sink::table::Server;
+use crate::sink::table::{Server, Staging};
+use crate::system::fault;
 
 /// MySQL or MariaDB.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,9 +21,26 @@ impl Server for MySql {
 
     type Load = Load;
     type Session = Session;
+    type Encode = LoadData;
 
     async fn connect(connector: &Connector, connection: &str) -> Result<Session> {
         Ok(connector.mysql(connection)?.connect(SERVER_WAIT).await?)
+    }
+
+    async fn stage(mut session: Session, load: &Load) -> Result<(LoadData, Staging)> {
+        load.create_staging(&mut session).await?;
+        fault::point("staging_made");
+        let load = load.clone();
+        let staging = Staging::start(move |rows| async move {
+            let rows = load.load_rows(&mut session, rows).await?;
+            session.end().await;
+            Ok(rows)
+        });
+        Ok((LoadData, staging))
+    }
+
+    async fn deduplicate(session: &mut Session, load: &Load, rows: u64) -> Result<Staged> {
+        Ok(load.deduplicate(session, rows).await?)
     }
 
     async fn inspect(session: &mut Session, load: &Load) -> Result<()> {

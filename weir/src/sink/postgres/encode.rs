@@ -1,7 +1,7 @@
 //! Rows become the binary format of `COPY`: for each row the number of its fields, for each field its length and bytes,
 //! all in network order. <https://www.postgresql.org/docs/current/sql-copy.html>
 
-use datafusion::arrow::array::{ArrayRef, RecordBatch};
+use datafusion::arrow::array::ArrayRef;
 use datafusion::arrow::buffer::BooleanBuffer;
 use datafusion::arrow::error::ArrowError;
 
@@ -21,14 +21,14 @@ const NULL: [u8; 4] = (-1_i32).to_be_bytes();
 
 /// Appends the chosen rows, or all; gives how many.
 pub(super) fn rows<'a>(
-    batch: &RecordBatch,
     columns: impl Iterator<Item = &'a ArrayRef>,
+    rows: usize,
     chosen: Option<&BooleanBuffer>,
     out: &mut Vec<u8>,
 ) -> Result<u64, ArrowError> {
     let fields = columns.map(Field::new).collect::<Result<Vec<_>, _>>()?;
     let number = (fields.len() as i16).to_be_bytes();
-    let mut rows = 0;
+    let mut written = 0;
     let mut row = |row: usize| {
         out.extend_from_slice(&number);
         for field in &fields {
@@ -38,13 +38,13 @@ pub(super) fn rows<'a>(
                 value(field, row, out);
             }
         }
-        rows += 1;
+        written += 1;
     };
     match chosen {
         Some(chosen) => chosen.set_indices().for_each(&mut row),
-        None => (0..batch.num_rows()).for_each(&mut row),
+        None => (0..rows).for_each(&mut row),
     }
-    Ok(rows)
+    Ok(written)
 }
 
 /// Appends a value with its length.

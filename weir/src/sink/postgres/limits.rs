@@ -2,17 +2,26 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use weir_postgres::Dialect;
 use weir_postgres::load::redshift::MOST_BYTES;
-use weir_postgres::load::{Column, Existing, Kind};
+use weir_postgres::load::{self, Cast, Column, Existing, Kind};
 
-use super::fits::{Fits, Session};
+use crate::error::Result;
 use crate::format::write::OutputColumn;
+use crate::sink::table::{Ask, Fits, Server, Session};
 use crate::sink::{ColumnLimit, Limit};
 
+/// A session with the database.
+type OfServer = <super::server::Postgres as Server>::Session;
+
 /// What an existing table can hold. The session is asked about values that are cast.
-pub(super) fn of_existing(existing: &Existing, columns: &[Column], session: Session) -> Vec<ColumnLimit> {
-    let dialect = session.dialect();
+pub(super) fn of_existing(
+    existing: &Existing,
+    columns: &[Column],
+    dialect: Dialect,
+    session: Session<OfServer>,
+) -> Vec<ColumnLimit> {
     let mut limits: Vec<_> = existing.narrower.iter().filter_map(|(column, kind)| of(column, kind, dialect)).collect();
     let not_null =
         |column: &String| ColumnLimit { column: column.clone(), limit: Limit::NotNull, kind: "not null".to_owned() };
@@ -20,8 +29,8 @@ pub(super) fn of_existing(existing: &Existing, columns: &[Column], session: Sess
     let session = Arc::new(session);
     for (column, cast) in &existing.casts {
         if let Some(of_rows) = columns.iter().find(|of_rows| of_rows.name == *column) {
-            let fits = Fits { session: session.clone(), from: of_rows.kind.clone(), cast: cast.clone() };
-            let limit = Limit::Test(Arc::new(fits));
+            let ask = AskCast { from: of_rows.kind.clone(), cast: cast.clone() };
+            let limit = Limit::Test(Arc::new(Fits { session: session.clone(), ask }));
             limits.push(ColumnLimit { column: column.clone(), limit, kind: cast.to.clone() });
         }
     }
@@ -72,4 +81,21 @@ fn range(kind: &Kind) -> Option<(String, String)> {
         }
         _ => return None,
     })
+}
+
+/// Asks whether values can be cast.
+#[derive(Debug)]
+struct AskCast {
+    /// The type of the values.
+    from: Kind,
+    cast: Cast,
+}
+
+#[async_trait]
+impl Ask for AskCast {
+    type Session = OfServer;
+
+    async fn unfit(&self, (database, client): &mut OfServer, texts: &[&str]) -> Result<Vec<usize>> {
+        Ok(load::unfit(database, client, &self.from, &self.cast, texts).await?)
+    }
 }

@@ -6,9 +6,11 @@ use weir_postgres::Database;
 use weir_postgres::load::{self, Load};
 use weir_postgres::tokio_postgres::Client;
 
+use super::copy::{self, Encoding};
 use crate::database::{Connector, SERVER_WAIT};
 use crate::error::Result;
-use crate::sink::table::Server;
+use crate::sink::table::{Server, Staging};
+use crate::system::fault;
 
 /// PostgreSQL.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,11 +22,22 @@ impl Server for Postgres {
 
     type Load = Load;
     type Session = (Database, Client);
+    type Encode = Encoding;
 
     async fn connect(connector: &Connector, connection: &str) -> Result<Self::Session> {
         let database = connector.postgres(connection)?;
         let client = database.connect(SERVER_WAIT).await?;
         Ok((database, client))
+    }
+
+    async fn stage((database, client): Self::Session, load: &Load) -> Result<(Encoding, Staging)> {
+        let statements = load.begin_staging(&database, &client).await?;
+        fault::point("staging_made");
+        Ok(copy::start(database, client, statements))
+    }
+
+    async fn deduplicate((database, client): &mut Self::Session, load: &Load, rows: u64) -> Result<Staged> {
+        Ok(load.deduplicate(database, client, rows).await?)
     }
 
     async fn inspect((database, client): &mut Self::Session, load: &Load) -> Result<()> {

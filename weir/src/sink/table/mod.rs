@@ -2,12 +2,13 @@
 //!
 //! Rows are encoded by the readers, and handed to the one session that puts them into a staging table (`staging`). All tables
 //! of a connection are committed by one transaction, which also enters the run (`transaction`); what that takes outlives the
-//! process (`pending`). `declared` is a table as the task declares it, `mode` how it is loaded, `fits` asks the server whether
+//! process (`pending`). `open` is a table in one run. `declared` is a table as the task declares it, `mode` how it is loaded, `fits` asks the server whether
 //! values fit. A kind of server is a [`Server`].
 
 mod declared;
 mod fits;
 mod mode;
+mod open;
 mod pending;
 mod staging;
 mod transaction;
@@ -21,7 +22,8 @@ use weir_load::{Counts, Staged};
 
 pub(super) use declared::{DeclaredTable, Existing, check_own};
 pub(super) use fits::{Ask, Fits, Session};
-pub(super) use mode::Loading;
+use mode::Loading;
+pub(super) use open::{OpenTable, Opened};
 pub(super) use pending::TableLoad;
 pub(super) use staging::{Buffer, Encode, Staging};
 pub(super) use transaction::transactions;
@@ -43,6 +45,15 @@ pub(super) trait Server: Clone + Debug + PartialEq + Send + Sync + 'static {
 
     /// Opens a session.
     async fn connect(connector: &Connector, connection: &str) -> Result<Self::Session>;
+
+    /// How rows are encoded.
+    type Encode: Encode;
+
+    /// Creates the staging table, and gives the session to it.
+    async fn stage(session: Self::Session, load: &Self::Load) -> Result<(Self::Encode, Staging)>;
+
+    /// Deletes all but the newest of several rows with the same key; `rows` is the number of rows in the staging table.
+    async fn deduplicate(session: &mut Self::Session, load: &Self::Load, rows: u64) -> Result<Staged>;
 
     /// Fails if the load could not be applied as things are.
     async fn inspect(session: &mut Self::Session, load: &Self::Load) -> Result<()>;

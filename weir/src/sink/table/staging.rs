@@ -17,7 +17,7 @@ use crate::format::write::OutputColumn;
 use crate::quality::Condition;
 use crate::sink::{Part, Parts, Written};
 
-/// Bytes that a part hands over at once.
+/// Bytes that a part hands over at once, where nothing else is asked for.
 const CHUNK: usize = 256 << 10;
 /// Chunks that wait for the server; then the readers wait.
 const WAITING: usize = 4;
@@ -35,6 +35,11 @@ pub(in crate::sink) trait Encode: Debug + Clone + Send + Sync + 'static {
         batch: &RecordBatch,
         chosen: Option<&BooleanBuffer>,
     ) -> Result<(), (String, String)>;
+
+    /// Bytes that a part hands over at once.
+    fn chunk(&self) -> usize {
+        CHUNK
+    }
 
     /// Appends the chosen rows, or all, of columns of that many rows.
     fn rows(
@@ -210,7 +215,7 @@ impl<E: Encode> Part for TablePart<E> {
         };
         let columns: Vec<_> = columns.iter().map(|column| batch.column(column.index)).chain(&deleted).collect();
         encode.rows(&columns, batch.num_rows(), chosen, buffer)?;
-        if buffer.bytes.len() >= CHUNK { buffer.hand_over() } else { Ok(()) }
+        if buffer.bytes.len() >= encode.chunk() { buffer.hand_over() } else { Ok(()) }
     }
 
     fn finish(mut self: Box<Self>) -> Result<Written> {
