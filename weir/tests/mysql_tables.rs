@@ -84,7 +84,12 @@ fn values_that_an_existing_column_cannot_hold_are_rejected_with_the_reason() {
         ("string", "json", &[("[1]", "[1]")], &["[1"]),
         ("date", "date", &[("0001-01-01", "0001-01-01"), ("9999-12-31", "9999-12-31")], &[]),
         ("timestamp", "datetime", &[("2024-01-01 10:00:00", "2024-01-01 10:00:00")], &["2024-01-01 10:00:00.5"]),
-        ("timestamp", "datetime(3)", &[("2024-01-01 10:00:00.123", "2024-01-01 10:00:00.123")], &["2024-01-01 10:00:00.1234"]),
+        (
+            "timestamp",
+            "datetime(3)",
+            &[("2024-01-01 10:00:00.123", "2024-01-01 10:00:00.123")],
+            &["2024-01-01 10:00:00.1234"],
+        ),
         (
             "timestamptz",
             "timestamp",
@@ -98,13 +103,15 @@ fn values_that_an_existing_column_cannot_hold_are_rejected_with_the_reason() {
         let target = Target::new(&task(of_rows, ""));
         target.sql(&format!("create table t (id int primary key, v {of_table})"));
         let all = fits.iter().map(|(value, _)| value).chain(*others);
-        let lines: Vec<_> = all.enumerate().map(|(id, value)| format!("{id},\"{}\"", value.replace('"', "\"\""))).collect();
+        let lines: Vec<_> =
+            all.enumerate().map(|(id, value)| format!("{id},\"{}\"", value.replace('"', "\"\""))).collect();
         target.deliver(&lines.join("\n"));
         target.run().ended(0, "");
         let there = target.sql("set time_zone = '+00:00'; select v from t order by id");
         let expected: Vec<&str> = fits.iter().map(|(_, shown)| *shown).collect();
         assert_eq!(there.lines().collect::<Vec<_>>(), expected, "{of_rows} into {of_table}");
         let refused = target.project.rows("out/refused");
+        let refused = refused.get(1..).unwrap_or_default();
         assert_eq!(refused.len(), others.len(), "{of_rows} into {of_table}: {refused:?}");
         assert!(refused.iter().all(|row| row.contains("v_unfit_for_t")), "{refused:?}");
         target.run().ended(0, "");
@@ -155,7 +162,8 @@ sinks:
             ]
         );
     }
-    let about = "select table_comment from information_schema.tables where table_schema = database() and table_name = 't'";
+    let about =
+        "select table_comment from information_schema.tables where table_schema = database() and table_name = 't'";
     assert_eq!(target.sql(about), "All types, it's said.");
 }
 
@@ -179,7 +187,10 @@ fn a_target_that_cannot_be_written_is_told_before_anything_is_read() {
     let target = Target::new(&task("string", ""));
     target.sql("create table t (id int primary key, v text)");
     let user = format!("reader_{}", target.database);
-    target.sql(&format!("create user '{user}'@'%' identified by '{PASSWORD}'; grant select on {}.* to '{user}'@'%'", target.database));
+    target.sql(&format!(
+        "create user '{user}'@'%' identified by '{PASSWORD}'; grant select on {}.* to '{user}'@'%'",
+        target.database
+    ));
     let target = Target { url: Server::shared().url_of(&user, PASSWORD, &target.database), ..target };
     target.deliver("1,a");
     target.run().ended(1, "may not insert, update, create, drop, alter in database");
@@ -195,8 +206,8 @@ fn a_task_with_a_wrong_table_is_refused() {
         ("table: t}", "table: t}, postgres: {connection: shop, table: t}", "has two targets"),
     ] {
         let target = Target::new(&task("string", "").replacen(from, to, 1));
-        target.deliver("1,a");
-        target.weir("validate").ended(2, said);
+        let validate = target.project.command(&["validate", "--task-config", "task.yaml"]).output().unwrap();
+        Ran::of(validate).ended(2, said);
     }
     let target = Target::new(&task("string", ""));
     target.project.file("weir.yaml", "connections: {shop: {postgres: '${env:SHOP}'}}");

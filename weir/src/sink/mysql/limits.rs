@@ -46,7 +46,7 @@ pub(super) fn of_any_table(columns: &[OutputColumn]) -> Vec<ColumnLimit> {
         let most = if column.kind == DataType::Float64 { f64::MAX } else { f32::MAX.into() };
         ColumnLimit {
             column: column.name.clone(),
-            limit: Limit::Between(format!("-{most:e}"), format!("{most:e}")),
+            limit: Limit::Between(double(-most), double(most)),
             kind: "double".to_owned(),
         }
     };
@@ -74,6 +74,11 @@ fn limit_of(bound: &Bound) -> Option<Limit> {
         }
         Bound::CharacterSet(_) | Bound::Json => return None,
     }))
+}
+
+/// A floating-point number as SQL: a literal would be a decimal.
+fn double(number: f64) -> String {
+    format!("cast('{number:e}' as double)")
 }
 
 /// A whole number of any size as SQL: a literal of 64 bits holds less than the least one before its sign.
