@@ -107,8 +107,8 @@ fn values_that_an_existing_column_cannot_hold_are_rejected_with_the_reason() {
             all.enumerate().map(|(id, value)| format!("{id},\"{}\"", value.replace('"', "\"\""))).collect();
         target.deliver(&lines.join("\n"));
         target.run().ended(0, "");
-        let there = target.sql("set time_zone = '+00:00'; select v from t order by id");
-        let expected: Vec<&str> = fits.iter().map(|(_, shown)| *shown).collect();
+        let there = target.sql("set time_zone = '+00:00'; select concat('<', v, '>') from t order by id");
+        let expected: Vec<String> = fits.iter().map(|(_, shown)| format!("<{shown}>")).collect();
         assert_eq!(there.lines().collect::<Vec<_>>(), expected, "{of_rows} into {of_table}");
         let refused = target.project.rows("out/refused");
         let refused = refused.get(1..).unwrap_or_default();
@@ -151,14 +151,14 @@ sinks:
     );
     for _ in 0..2 {
         target.run().ended(0, "");
-        let read = "select a, b, c, d, e, hex(f), g, h, i, hex(j) from t order by c";
+        let read = "select a, b, c, d, e, hex(f), g, h, i, length(j) from t order by c";
         assert_eq!(
             target.sql(read).lines().collect::<Vec<_>>(),
             [
                 "1\t-2147483648\t-9223372036854775808\t0.1\t1234567890123456789012345678.0123456789\t6109625C630A64\t\
-                 0001-01-01\t9999-12-31 23:59:59.999999\t1969-12-31 23:59:59.999999\t00FF",
+                 0001-01-01\t9999-12-31 23:59:59.999999\t1969-12-31 23:59:59.999999\t2",
                 "NULL\tNULL\t1\tNULL\tNULL\t\tNULL\tNULL\tNULL\tNULL",
-                "0\t1\t2\t1e300\t-0.0000000001\t4120\t2024-02-29\t2024-01-01 00:00:00.000000\t2024-01-01 00:00:00.000000\t",
+                "0\t1\t2\t1e300\t-0.0000000001\t4120\t2024-02-29\t2024-01-01 00:00:00.000000\t2024-01-01 00:00:00.000000\t0",
             ]
         );
     }

@@ -127,6 +127,8 @@ pub(super) struct ColumnType {
     pub(super) scale: Option<u64>,
     /// Digits behind the second.
     pub(super) fraction: Option<u64>,
+    /// Whether it takes only JSON documents. MariaDB's type for these is text with a check.
+    pub(super) is_json: bool,
 }
 
 impl ColumnType {
@@ -187,6 +189,7 @@ impl ColumnType {
         let mut bounds = Vec::new();
         match self.name.as_str() {
             "json" => return Some(vec![Bound::Json]),
+            "longtext" if self.is_json => return Some(vec![Bound::Json]),
             "enum" => return Some(vec![Bound::OneOf(listed(&self.full)?)]),
             "char" => bounds.extend([Bound::Characters(self.characters?), Bound::NoTrailingBlank]),
             "varchar" => bounds.push(Bound::Characters(self.characters?)),
@@ -276,6 +279,7 @@ mod tests {
             digits: first,
             scale: second.or(Some(0)),
             fraction: first.or(Some(0)),
+            is_json: false,
             name,
         }
     }

@@ -6,7 +6,7 @@ use weir_load::Applied;
 use super::kind::{Bound, ColumnType};
 use super::table::{ExistingType, Table};
 use super::{Load, Mode, rights};
-use crate::session::Session;
+use crate::session::{Product, Session};
 use crate::{Error, Result};
 
 /// State of the target table.
@@ -229,7 +229,16 @@ async fn columns(load: &Load, session: &mut Session) -> Result<Vec<ExistingColum
                    is_nullable, column_default is not null or extra like '%auto_increment%', extra
                from information_schema.columns where table_schema = ? and table_name = ? order by ordinal_position";
     let place = place(&load.table, session);
-    let rows: Vec<Row> = session.query_with(sql, place).await?;
+    let rows: Vec<Row> = session.query_with(sql, place.clone()).await?;
+    let of_json: Vec<String> = match session.product() {
+        Product::MariaDb => {
+            let sql = "select constraint_name from information_schema.check_constraints
+                       where constraint_schema = ? and table_name = ?
+                           and check_clause = concat('json_valid(`', replace(constraint_name, '`', '``'), '`)')";
+            session.query_with(sql, place).await?
+        }
+        Product::MySql => vec![],
+    };
     let mut found = Vec::new();
     for mut row in rows {
         // Names and types are texts, which this catalogue gives as bytes on some servers.
@@ -240,8 +249,10 @@ async fn columns(load: &Load, session: &mut Session) -> Result<Vec<ExistingColum
         let extra = text(&mut row, 12).unwrap_or_default().to_lowercase();
         let not_null = text(&mut row, 10).as_deref() == Some("NO");
         let has_default = row.take::<Option<i64>, usize>(11).flatten() == Some(1);
+        let name = required(text(&mut row, 0))?;
+        let is_json = of_json.contains(&name);
         found.push(ExistingColumn {
-            name: required(text(&mut row, 0))?,
+            name,
             not_null,
             has_default,
             is_generated: extra.contains("generated") && !extra.contains("default_generated")
@@ -256,6 +267,7 @@ async fn columns(load: &Load, session: &mut Session) -> Result<Vec<ExistingColum
                 digits: number(&mut row, 7),
                 scale: number(&mut row, 8),
                 fraction: number(&mut row, 9),
+                is_json,
             },
         });
     }
