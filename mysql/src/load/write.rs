@@ -141,6 +141,19 @@ impl Transfer<'_> {
             set.push(deletion::set(mark, false));
             differs.push(format!("not ({})", deletion::is_not_set(mark, "target")));
         }
+        let all: Vec<_> = table.columns().collect();
+        let (also, none) = mark.map(|mark| (format!(", {}", quoted(&mark.column)), deletion::none(mark))).unzip();
+        let (also, none) = (also.unwrap_or_default(), none.map(|none| format!(", {none}")).unwrap_or_default());
+        let insert = format!(
+            "insert into {target} ({}{also}) select {}{none} from {staging} as staged",
+            list(&all),
+            all.iter().map(|name| format!("staged.{}", quoted(name))).collect::<Vec<_>>().join(", "),
+        );
+        // Nothing is looked up in a table without rows.
+        let any = format!("select 1 from {target} limit 1 lock in share mode");
+        if session.query_first::<u64>(&any).await?.is_none() {
+            return Ok((0, session.execute(&format!("{insert} where {stays}")).await?));
+        }
         let mut updated = 0;
         if self.load.mode != Mode::Insert && !set.is_empty() {
             let update = format!(
@@ -151,17 +164,9 @@ impl Transfer<'_> {
             );
             updated = session.execute(&update).await?;
         }
-        let all: Vec<_> = table.columns().collect();
-        let (also, none) = mark.map(|mark| (format!(", {}", quoted(&mark.column)), deletion::none(mark))).unzip();
-        let (also, none) = (also.unwrap_or_default(), none.map(|none| format!(", {none}")).unwrap_or_default());
         let key = table.primary_key.first().map(|key| quoted(key)).unwrap_or_default();
-        let insert = format!(
-            "insert into {target} ({}{also}) select {}{none} from {staging} as staged
-             left join {target} as target on {same} where target.{key} is null and {stays}",
-            list(&all),
-            all.iter().map(|name| format!("staged.{}", quoted(name))).collect::<Vec<_>>().join(", "),
-        );
-        let inserted = session.execute(&insert).await?;
+        let is_new = format!("left join {target} as target on {same} where target.{key} is null and {stays}");
+        let inserted = session.execute(&format!("{insert} {is_new}")).await?;
         Ok((updated, inserted))
     }
 

@@ -72,6 +72,7 @@ impl Server {
                 "--skip-name-resolve",
             ])
             .arg(format!("--datadir={}", self.data().display()))
+            .arg(format!("--tmpdir={}", self.folder.path().display()))
             .args(as_root())
             .output()
             .expect("mariadb-install-db can be started: the package mariadb-server has it");
@@ -211,6 +212,8 @@ impl Server {
             .args(["--innodb-flush-log-at-trx-commit=2", "--innodb-buffer-pool-size=64M", "--innodb-log-file-size=32M"])
             .args(["--skip-log-bin", "--max-connections=100", "--character-set-server=utf8mb4"])
             .arg(format!("--datadir={}", self.data().display()))
+            // A server that starts removes the temporary tables of others from a folder that they share.
+            .arg(format!("--tmpdir={}", self.folder.path().display()))
             .arg(format!("--socket={}", self.socket().display()))
             .arg(format!("--pid-file={}", self.pid_file().display()))
             .arg(format!("--port={}", self.port))
