@@ -59,7 +59,8 @@ impl Session {
     async fn apply(&mut self, loads: &[(&Load, Staged)]) -> Result<Vec<Counts>> {
         let counts = load::begin(&mut self.session, loads).await?;
         let loads: Vec<_> = loads.iter().map(|(load, _)| *load).collect();
-        load::commit(&mut self.session, &loads).await?;
+        load::commit(&mut self.session).await?;
+        load::release(&mut self.session, &loads).await;
         Ok(counts)
     }
 
@@ -700,7 +701,8 @@ async fn nothing_is_visible_before_the_commit() {
     let count = "select count(*) from customer";
     let mut other = Session { session: session.session.database().connect(Duration::ZERO).await.unwrap() };
     assert_eq!(other.text(count).await, "(0)");
-    load::commit(&mut session.session, &[&customer]).await.unwrap();
+    load::commit(&mut session.session).await.unwrap();
+    load::release(&mut session.session, &[&customer]).await;
     assert_eq!(other.text(count).await, "(1)");
     let two = session.fitted(&into("customer", "two", Mode::Overwrite)).await.unwrap();
     let staged = session.write(&two, &[(8, None, None)]).await.unwrap();
@@ -728,7 +730,8 @@ async fn a_lock_that_is_not_free_is_told_with_the_session_that_holds_it() {
     let of_three = other.write(&three, &[(1, Some("c"), None)]).await.unwrap();
     let error = other.apply(&[(&three, of_three)]).await.unwrap_err();
     assert!(text_of(&error).contains("another run is writing to it"), "{}", text_of(&error));
-    load::commit(&mut session.session, &[&two]).await.unwrap();
+    load::commit(&mut session.session).await.unwrap();
+    load::release(&mut session.session, &[&two]).await;
     other.apply(&[(&three, of_three)]).await.unwrap();
     assert_eq!(other.target().await, "(1,c,)");
 }
@@ -769,7 +772,7 @@ async fn a_server_that_dies_while_a_load_is_applied_leaves_the_table_as_it_was()
     let staged = session.write(&two, &[(1, Some("b"), None), (2, None, None)]).await.unwrap();
     load::begin(&mut session.session, &[(&two, staged)]).await.unwrap();
     server.kill();
-    let error = load::commit(&mut session.session, &[&two]).await.unwrap_err();
+    let error = load::commit(&mut session.session).await.unwrap_err();
     assert!(error.is_connection_lost() && error.is_transient(), "{error}");
     server.launch();
     let mut session = Session::with(&url).await;

@@ -2,7 +2,7 @@
 //!
 //! Rows are first loaded into a staging table ([`Load::create_staging`], [`Load::load_rows`]), which is then deduplicated by
 //! primary key ([`Load::deduplicate`]). One transaction moves the rows of all loads of a connection into their targets
-//! ([`begin`], [`commit`]) and records the run in the table `weir_applied`: if a run is applied again because the outcome of
+//! ([`begin`], [`commit`], [`release`]) and records the run in the table `weir_applied`: if a run is applied again because the outcome of
 //! its commit is unknown, it is found there. A staging table outlives its session and its process, so the next start can
 //! finish a run that died before the commit.
 //!
@@ -78,14 +78,18 @@ pub async fn begin(session: &mut Session, loads: &[(&Load, Staged)]) -> Result<V
     apply::begin(session, loads).await
 }
 
-/// Commits what [`begin`] has left open, and drops the staging tables.
+/// Commits what [`begin`] has left open.
 ///
 /// # Errors
 /// After [`Error::Lost`] the outcome is unknown; to begin and commit again in a new session is safe.
-pub async fn commit(session: &mut Session, loads: &[&Load]) -> Result<()> {
-    session.execute("commit").await?;
+pub async fn commit(session: &mut Session) -> Result<()> {
+    session.execute("commit").await.map(drop)
+}
+
+/// Drops the staging tables of loads that were committed, and lets other runs have the targets. If this is not reached, to
+/// begin, commit and release again does it.
+pub async fn release(session: &mut Session, loads: &[&Load]) {
     apply::release(session, loads).await;
-    Ok(())
 }
 
 /// Undoes what [`begin`] has left open.

@@ -64,8 +64,12 @@ impl Server for MySql {
         Ok(load::begin(session, loads).await?)
     }
 
-    async fn commit(session: &mut Session, loads: &[&Load]) -> Result<()> {
-        Ok(load::commit(session, loads).await?)
+    async fn commit(session: &mut Session) -> Result<()> {
+        Ok(load::commit(session).await?)
+    }
+
+    async fn release(session: &mut Session, loads: &[&Load]) {
+        load::release(session, loads).await;
     }
 
     async fn roll_back(session: &mut Session) {

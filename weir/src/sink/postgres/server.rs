@@ -61,7 +61,7 @@ impl Server for Postgres {
         Ok(load::begin(database, client, loads).await?)
     }
 
-    async fn commit((database, client): &mut Self::Session, _: &[&Load]) -> Result<()> {
+    async fn commit((database, client): &mut Self::Session) -> Result<()> {
         Ok(load::commit(database, client).await?)
     }
 

@@ -71,7 +71,11 @@ pub(super) trait Server: Clone + Debug + PartialEq + Send + Sync + 'static {
     async fn begin(session: &mut Self::Session, loads: &[(&Self::Load, Staged)]) -> Result<Vec<Counts>>;
 
     /// Commits what `begin` has left open.
-    async fn commit(session: &mut Self::Session, loads: &[&Self::Load]) -> Result<()>;
+    async fn commit(session: &mut Self::Session) -> Result<()>;
+
+    /// Removes what the commit leaves, on servers whose transactions cannot. A run that dies before it is committed again by
+    /// the next start.
+    async fn release(_session: &mut Self::Session, _loads: &[&Self::Load]) {}
 
     /// Undoes what `begin` has left open.
     async fn roll_back(session: &mut Self::Session);

@@ -77,9 +77,10 @@ struct OpenTables<S: Server> {
 #[async_trait]
 impl<S: Server> OpenTransaction for OpenTables<S> {
     async fn commit(mut self: Box<Self>) -> Result<Vec<(String, LoadReport)>> {
-        let loads: Vec<&S::Load> = self.loads.iter().map(|of| &of.load).collect();
-        S::commit(&mut self.session, &loads).await?;
+        S::commit(&mut self.session).await?;
         fault::point("published");
+        let loads: Vec<&S::Load> = self.loads.iter().map(|of| &of.load).collect();
+        S::release(&mut self.session, &loads).await;
         let sinks = self.loads.iter().map(|of| of.sink.clone());
         Ok(sinks.zip(self.counts.iter().copied().map(report)).collect())
     }
