@@ -66,12 +66,7 @@ impl Database {
     /// [`Error::Connect`]. It is returned at once if its [reason](crate::Reason) is permanent: a wrong password, a
     /// missing database, any TLS error.
     pub async fn connect(&self, wait: Duration) -> Result<Session> {
-        connect::connect(self, wait).await.map_err(|failure| Error::Connect {
-            database: self.to_string(),
-            reason: failure.reason,
-            message: failure.message,
-            help: failure.help,
-        })
+        connect::connect(self, wait).await.map_err(|failure| failure.of(self))
     }
 
     /// Describes an error of a statement in a session with this database: [`Error::Lost`] if the connection broke,

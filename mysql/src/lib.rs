@@ -35,3 +35,4 @@ pub use rows::CsvRows;
 pub use server::ServerError;
 pub use session::{Product, Session};
 pub use table_url::TableUrl;
+pub use weir_database::DatabaseError;

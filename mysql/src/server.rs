@@ -3,6 +3,7 @@
 use std::fmt;
 
 use mysql_async::{DriverError, Error as DriverFailure};
+use weir_database::Report;
 
 use crate::error::Error;
 
@@ -36,6 +37,16 @@ impl fmt::Debug for Value {
     }
 }
 
+impl Report for ServerError {
+    fn is_conflict(&self) -> bool {
+        CONFLICTS.contains(&self.code)
+    }
+
+    fn is_denied(&self) -> bool {
+        DENIED.contains(&self.code)
+    }
+}
+
 impl ServerError {
     fn new(error: &mysql_async::ServerError) -> Self {
         let quoted = QUOTING.contains(&error.code).then(|| quoted_value(&error.message)).flatten();
@@ -60,16 +71,6 @@ impl ServerError {
     /// message.
     pub fn value(&self) -> Option<&str> {
         self.value.as_ref().map(|Value(value)| value.as_str())
-    }
-
-    /// Whether the statement conflicted with another session: to repeat its transaction may succeed.
-    pub fn is_conflict(&self) -> bool {
-        CONFLICTS.contains(&self.code)
-    }
-
-    /// Whether a right is missing.
-    pub fn is_denied(&self) -> bool {
-        DENIED.contains(&self.code)
     }
 
     /// The message with its number.

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use miette::Diagnostic;
-use weir_mysql::{Database, Error, Product, Reason};
+use weir_mysql::{Database, DatabaseError, Error, Product, Reason};
 use weir_mysql_testing::{Authority, PASSWORD, Server, USER};
 
 const NO_WAIT: Duration = Duration::ZERO;

@@ -11,7 +11,7 @@ use weir_mysql::load::{
     TargetState,
 };
 use weir_mysql::mysql_async::{Row as ServerRow, Value};
-use weir_mysql::{Database, Error, Result};
+use weir_mysql::{Database, DatabaseError, Error, Result};
 use weir_mysql_testing::{PASSWORD, Server};
 
 /// A row: key, value, version.

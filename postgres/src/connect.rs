@@ -8,58 +8,23 @@ use rustls::pki_types::ServerName;
 use tokio_postgres::config::{Host, SslMode, SslNegotiation};
 use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::{Client, Config, NoTls, Socket};
+use weir_database::{Failure, Reason, Retries, time_limit};
 
-use crate::error::Reason;
-use crate::failure::{Attempt, Failure};
+use crate::failure::{Attempt, lookup, may_pass_with_tls_toggled, unreachable};
 use crate::options::{Options, Server};
 use crate::passwords;
 use crate::tls::Mode;
 
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-/// Time limit of the last attempt when `wait` has elapsed: an attempt with no time at all would only hide why the
-/// others failed.
-const LAST_ATTEMPT: Duration = Duration::from_secs(1);
-
 /// Retries until there is a session, a permanent error, or `wait` is over. The first attempt may take the whole
 /// `connect_timeout`.
 pub(crate) async fn connect(options: &Options, wait: Duration) -> Result<Client, Failure> {
-    let begun = Instant::now();
-    let mut pause = FIRST_PAUSE;
-    let mut attempts = 1;
-    let mut end = None;
+    let mut retries = Retries::for_up_to(wait);
     loop {
-        let failure = match any_server(options, end).await {
+        match any_server(options, retries.end()).await {
             Ok(client) => return Ok(client),
-            Err(failure) => failure,
-        };
-        let left = wait.saturating_sub(begun.elapsed());
-        if !failure.reason.is_transient() || left.is_zero() {
-            return Err(if attempts > 1 { tried(failure, attempts, begun.elapsed()) } else { failure });
+            Err(failure) => retries.after(failure).await?,
         }
-        if attempts == 1 {
-            tracing::warn!("{}; retrying for up to {:.0} s", failure.message, left.as_secs_f64().ceil());
-        }
-        tokio::time::sleep(jittered(pause).min(left)).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
-        attempts += 1;
-        end = begun.checked_add(wait);
     }
-}
-
-fn tried(mut failure: Failure, attempts: u32, time: Duration) -> Failure {
-    failure.message = format!("{} (tried {attempts} times in {:.1} s)", failure.message, time.as_secs_f64());
-    failure
-}
-
-/// Between half of the pause and all of it, so that clients that lost a server together do not reconnect together.
-fn jittered(pause: Duration) -> Duration {
-    pause.mul_f64(0.5 + random() / 2.0)
-}
-
-/// A random number from 0 to 1. The keys of a hasher are the only source of randomness in the standard library.
-fn random() -> f64 {
-    RandomState::new().hash_one(()) as f64 / u64::MAX as f64
 }
 
 /// Tries all servers and their addresses once. As in libpq, the next one is tried only if the previous one is
@@ -88,7 +53,7 @@ async fn any_server(options: &Options, end: Option<Instant>) -> Result<Client, F
             last = Some(failure);
         }
     }
-    Err(last.unwrap_or_else(|| Failure::unreachable("no server", "no host is specified")))
+    Err(last.unwrap_or_else(|| unreachable("no server", "no host is specified")))
 }
 
 async fn any_address(
@@ -103,23 +68,19 @@ async fn any_address(
         let failure = match tokio::time::timeout(limit, session(options, server, *address)).await {
             Ok(Ok(client)) => return Ok(client),
             Ok(Err(failure)) => failure,
-            Err(_) => Failure::unreachable(&server.to_string(), &format!("no answer in {:.1} s", limit.as_secs_f64())),
+            Err(_) => unreachable(&server.to_string(), &format!("no answer in {:.1} s", limit.as_secs_f64())),
         };
         if !failure.reason.is_transient() {
             return Err(failure);
         }
         last = Some(failure);
     }
-    Err(last.unwrap_or_else(|| Failure::unreachable(&server.to_string(), "its name resolves to no address")))
+    Err(last.unwrap_or_else(|| unreachable(&server.to_string(), "its name resolves to no address")))
 }
 
 /// Time limit of the next attempt.
 fn limit(options: &Options, end: Option<Instant>) -> Duration {
-    let most = options.connect_timeout.unwrap_or(Duration::MAX);
-    match end {
-        Some(end) => most.min(end.saturating_duration_since(Instant::now()).max(LAST_ATTEMPT)),
-        None => most,
-    }
+    time_limit(options.connect_timeout.unwrap_or(Duration::MAX), end)
 }
 
 /// The addresses of a server. A socket folder has none and is tried once.
@@ -131,8 +92,8 @@ async fn addresses(server: &Server, limit: Duration) -> Result<Vec<Option<IpAddr
     };
     match tokio::time::timeout(limit, tokio::net::lookup_host((host.as_str(), server.port))).await {
         Ok(Ok(found)) => Ok(found.map(|address| Some(address.ip())).collect()),
-        Ok(Err(error)) => Err(Failure::lookup(host, &error)),
-        Err(_) => Err(Failure::unreachable(&server.to_string(), "its name could not be resolved in time")),
+        Ok(Err(error)) => Err(lookup(host, &error)),
+        Err(_) => Err(unreachable(&server.to_string(), "its name could not be resolved in time")),
     }
 }
 
@@ -146,16 +107,16 @@ async fn session(options: &Options, server: &Server, address: Option<IpAddr>) ->
     match options.tls.mode {
         Mode::Disable => attempt.open(SslMode::Disable).await,
         Mode::Allow => match attempt.open(SslMode::Disable).await {
-            Err(plain) if plain.may_pass_with_tls_toggled() => {
+            Err(plain) if may_pass_with_tls_toggled(&plain) => {
                 attempt.open(SslMode::Require).await.map_err(|tls| if tls.is_tls() { plain } else { tls })
             }
             done => done,
         },
         Mode::Prefer => match attempt.open(SslMode::Prefer).await {
-            Err(tls) if tls.is_tls() || tls.may_pass_with_tls_toggled() => attempt
+            Err(tls) if tls.is_tls() || may_pass_with_tls_toggled(&tls) => attempt
                 .open(SslMode::Disable)
                 .await
-                .map_err(|plain| if plain.may_pass_with_tls_toggled() { tls } else { plain }),
+                .map_err(|plain| if may_pass_with_tls_toggled(&plain) { tls } else { plain }),
             done => done,
         },
         Mode::Require | Mode::VerifyCa | Mode::VerifyFull => attempt.open(SslMode::Require).await,

@@ -9,6 +9,7 @@ use tokio_postgres::Client;
 use crate::connect;
 use crate::error::{Error, Result};
 use crate::options::Options;
+use crate::statement;
 
 /// Address of a database and the user who connects. Displayed without the password: `user@host:port/database`.
 ///
@@ -97,17 +98,13 @@ impl Database {
     /// [`Error::Connect`]. It is returned at once if its [reason](crate::Reason) is permanent: a wrong password, a
     /// missing database, any TLS error.
     pub async fn connect(&self, wait: Duration) -> Result<Client> {
-        connect::connect(&self.options, wait).await.map_err(|failure| Error::Connect {
-            database: self.to_string(),
-            reason: failure.reason,
-            message: failure.message,
-            help: failure.help,
-        })
+        connect::connect(&self.options, wait).await.map_err(|failure| failure.of(self))
     }
 
-    /// Describes an error of a statement in a session with this database; see [`Error::statement`].
+    /// Describes an error of a statement in a session with this database: [`Error::Lost`] if the connection broke, otherwise
+    /// [`Error::Statement`]. Neither contains the values of rows; see [`ServerError`](crate::ServerError).
     pub fn statement_error(&self, error: &tokio_postgres::Error) -> Error {
-        Error::statement(self, error)
+        statement::describe(self.to_string(), error)
     }
 }
 

@@ -5,19 +5,11 @@ use std::io;
 
 use rustls::CertificateError;
 use tokio_postgres::error::{DbError, SqlState};
+use weir_database::{Failure, Reason};
 
-use crate::error::Reason;
 use crate::options::Options;
 use crate::statement::chain;
 use crate::tls::{Mode, Unusable};
-
-/// A failed attempt at one server.
-#[derive(Debug)]
-pub(crate) struct Failure {
-    pub(crate) reason: Reason,
-    pub(crate) message: String,
-    pub(crate) help: String,
-}
 
 /// Parameters of the attempt.
 pub(crate) struct Attempt<'a> {
@@ -27,37 +19,28 @@ pub(crate) struct Attempt<'a> {
     pub(crate) with_tls: bool,
 }
 
-impl Failure {
-    pub(crate) fn new(reason: Reason, message: impl Into<String>, help: impl Into<String>) -> Self {
-        Self { reason, message: message.into(), help: help.into() }
-    }
+/// No server answers.
+pub(crate) fn unreachable(server: &str, why: &str) -> Failure {
+    Failure::new(
+        Reason::Unreachable,
+        format!("no server answers at {server}: {why}"),
+        "check that the server runs, that it listens on this address and port (listen_addresses, port), and that \
+         no firewall blocks it",
+    )
+}
 
-    pub(crate) fn unreachable(server: &str, why: &str) -> Self {
-        Self::new(
-            Reason::Unreachable,
-            format!("no server answers at {server}: {why}"),
-            "check that the server runs, that it listens on this address and port (listen_addresses, port), and that \
-             no firewall blocks it",
-        )
-    }
+/// A host has no address.
+pub(crate) fn lookup(host: &str, error: &io::Error) -> Failure {
+    // The system distinguishes an unknown name from an unavailable name server only in the text of the error.
+    let for_now = error.to_string().contains("Temporary failure");
+    let reason = if for_now { Reason::LookupFailed } else { Reason::UnknownHost };
+    let help = "check the spelling of the host name, and that this machine can resolve it (getent hosts NAME)";
+    Failure::new(reason, format!("the host name `{host}` cannot be resolved: {error}"), help)
+}
 
-    pub(crate) fn lookup(host: &str, error: &io::Error) -> Self {
-        // The system distinguishes an unknown name from an unavailable name server only in the text of the error.
-        let for_now = error.to_string().contains("Temporary failure");
-        let reason = if for_now { Reason::LookupFailed } else { Reason::UnknownHost };
-        let help = "check the spelling of the host name, and that this machine can resolve it (getent hosts NAME)";
-        Self::new(reason, format!("the host name `{host}` cannot be resolved: {error}"), help)
-    }
-
-    /// Whether the server does not admit the user with (or without) TLS, but may admit it the other way.
-    pub(crate) fn may_pass_with_tls_toggled(&self) -> bool {
-        matches!(self.reason, Reason::NotAdmitted | Reason::User)
-    }
-
-    /// Whether TLS is the cause.
-    pub(crate) fn is_tls(&self) -> bool {
-        matches!(self.reason, Reason::Tls | Reason::NoTls | Reason::Certificate | Reason::HostName | Reason::File)
-    }
+/// Whether the server does not admit the user with (or without) TLS, but may admit it the other way.
+pub(crate) fn may_pass_with_tls_toggled(failure: &Failure) -> bool {
+    matches!(failure.reason, Reason::NotAdmitted | Reason::User)
 }
 
 impl From<Unusable> for Failure {
@@ -72,7 +55,7 @@ impl Attempt<'_> {
             return self.refused(server);
         }
         if error.is_closed() {
-            return Failure::unreachable(&self.server, "the server closed the connection");
+            return unreachable(&self.server, "the server closed the connection");
         }
         let Some(source) = error.source() else { return self.other(error) };
         if let Some(error) = source.downcast_ref::<io::Error>() {
@@ -111,13 +94,13 @@ impl Attempt<'_> {
                 Failure::new(Reason::Other, error.to_string(), help)
             }
             // A socket folder without the socket.
-            NotFound => Failure::unreachable(&self.server, "its socket does not exist"),
+            NotFound => unreachable(&self.server, "its socket does not exist"),
             InvalidInput | InvalidData | Unsupported => {
                 let help = "check the spelling of the host and the options";
                 Failure::new(Reason::Other, error.to_string(), help)
             }
-            UnexpectedEof => Failure::unreachable(&self.server, "the server closed the connection"),
-            _ => Failure::unreachable(&self.server, &error.to_string()),
+            UnexpectedEof => unreachable(&self.server, "the server closed the connection"),
+            _ => unreachable(&self.server, &error.to_string()),
         }
     }
 

@@ -36,3 +36,4 @@ pub use error::{Error, Reason, Refusal, Result};
 pub use statement::ServerError;
 pub use table_url::TableUrl;
 pub use tokio_postgres;
+pub use weir_database::DatabaseError;

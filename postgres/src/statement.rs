@@ -6,6 +6,8 @@ use std::io;
 
 use tokio_postgres::error::{DbError, SqlState};
 
+use weir_database::Report;
+
 use crate::error::Error;
 
 /// The SQLSTATE classes whose DETAIL has only names and counts. In others it may show rows: a unique violation (23505)
@@ -50,7 +52,28 @@ impl fmt::Debug for Values {
     }
 }
 
+impl Report for ServerError {
+    /// Serialization conflicts (40001, and 1023 of Amazon Redshift), deadlocks (40P01), and locks that are held for too long
+    /// (55P03).
+    fn is_conflict(&self) -> bool {
+        let conflicts =
+            [SqlState::T_R_SERIALIZATION_FAILURE, SqlState::T_R_DEADLOCK_DETECTED, SqlState::LOCK_NOT_AVAILABLE];
+        conflicts.contains(&self.code) || self.is_conflict_of_redshift()
+    }
+
+    fn is_denied(&self) -> bool {
+        self.code == SqlState::INSUFFICIENT_PRIVILEGE
+    }
+}
+
 impl ServerError {
+    /// Amazon Redshift reports a conflict of serializable transactions as error 1023 of its own.
+    fn is_conflict_of_redshift(&self) -> bool {
+        let message = self.message.trim();
+        self.code == SqlState::INTERNAL_ERROR
+            && (message == "1023" || message.to_lowercase().contains("serializable isolation violation"))
+    }
+
     fn new(error: &DbError) -> Self {
         let class = error.code().code().get(..2).unwrap_or_default();
         let owned = |text: Option<&str>| text.map(str::to_owned);
@@ -139,7 +162,9 @@ impl ServerError {
             None if code.starts_with("22") || code.starts_with("23") || code.starts_with("44") => {
                 "the values are omitted because they may be private; see the server's log".to_owned()
             }
-            None if code == "42501" => "ask the owner for the missing privilege, or connect as another user".to_owned(),
+            None if self.is_denied() => {
+                "ask the owner for the missing privilege, or connect as another user".to_owned()
+            }
             None if code.starts_with("40") => "run the transaction again".to_owned(),
             None => {
                 "compare the task with the table and the rights of its user; the server's log may have more".to_owned()

@@ -10,7 +10,7 @@ use weir_postgres::load::{self, Column, Counts, Existing, Kind, Load, Mode, Stag
 use weir_postgres::tokio_postgres::Client;
 use weir_postgres::tokio_postgres::binary_copy::BinaryCopyInWriter;
 use weir_postgres::tokio_postgres::types::{ToSql, Type};
-use weir_postgres::{Database, Error, Result};
+use weir_postgres::{Database, DatabaseError, Error, Result};
 use weir_postgres_testing::Cluster;
 
 /// A row: key, value, version.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use weir_postgres::load::{self, Column, Counts, Kind, Load, Mode, Staged, Staging, Table};
 use weir_postgres::tokio_postgres::Client;
-use weir_postgres::{Database, Dialect, Result};
+use weir_postgres::{Database, DatabaseError, Dialect, Result};
 use weir_postgres_testing::Cluster;
 
 /// A row: key, version, value.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use weir_postgres::tokio_postgres::Client;
 use weir_postgres::tokio_postgres::error::SqlState;
-use weir_postgres::{Database, Error};
+use weir_postgres::{Database, DatabaseError, Error, ServerError};
 use weir_postgres_testing::Cluster;
 
 async fn session() -> (Database, Client) {
@@ -41,7 +41,7 @@ async fn violations_name_the_constraint_and_no_values() {
         ("insert into members values (null, 177)", SqlState::NOT_NULL_VIOLATION, None),
     ] {
         let error = refused(&database, &client, sql).await;
-        assert_eq!(error.sqlstate(), Some(&code));
+        assert_eq!(error.server().map(ServerError::code), Some(&code));
         assert_eq!(error.server().unwrap().constraint(), constraint);
         assert_eq!(error.server().unwrap().table(), Some("members"));
         assert!(error.to_string().contains(code.code()), "{error}");
@@ -58,7 +58,7 @@ async fn errors_about_data_do_not_quote_it() {
         ["select 'secret'::int", "select 'secret'::date", "select '{\"secret'::json", "select '99secret99'::bool"]
     {
         let error = refused(&database, &client, sql).await;
-        assert!(error.sqlstate().unwrap().code().starts_with("22"), "{error}");
+        assert!(error.server().map(ServerError::code).unwrap().code().starts_with("22"), "{error}");
         assert!(error.to_string().contains("invalid input syntax for type"), "{error}");
         assert!(!everything(&error).contains("secret"), "{error:?}");
     }

@@ -1,9 +1,9 @@
 //! Reads the table `covid`: countries and their days.
 
 use chrono::NaiveDate;
-use weir_postgres::Database;
 use weir_postgres::tokio_postgres::error::SqlState;
 use weir_postgres::tokio_postgres::{Client, IsolationLevel, Row, Transaction};
+use weir_postgres::{Database, ServerError};
 
 use crate::{Error, Result, country};
 
@@ -143,7 +143,7 @@ fn nothing(database: &Database, message: &'static str) -> Error {
 
 fn described(database: &Database, error: &weir_postgres::tokio_postgres::Error) -> Error {
     let error = database.statement_error(error);
-    match error.sqlstate() {
+    match error.server().map(ServerError::code) {
         Some(&SqlState::UNDEFINED_TABLE) => nothing(database, "the table covid does not exist"),
         Some(&SqlState::UNDEFINED_COLUMN) => nothing(database, "the table covid lacks columns"),
         _ => error.into(),

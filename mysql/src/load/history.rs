@@ -1,6 +1,6 @@
 //! Every version of a row: slowly changing dimension, type 2.
 
-use weir_load::{Counts, HistoryColumns, free_name};
+use weir_database::load::{Counts, HistoryColumns, free_name};
 
 use super::write::Transfer;
 use crate::Result;

@@ -32,7 +32,7 @@ pub use kind::{Bound, Kind};
 pub use staging::unfit;
 pub use table::{Column, ExistingType, Table};
 pub use target::{Existing, New, TargetState};
-pub use weir_load::{Applied, Counts, Deletion, HistoryColumns, Mark, Mode, Piece, Staged};
+pub use weir_database::load::{Applied, Counts, Deletion, HistoryColumns, Mark, Mode, Piece, Staged};
 
 use crate::session::Session;
 use crate::sql::quoted;

@@ -162,8 +162,9 @@ async fn delete_older_duplicates(load: &Load, session: &mut Session, rows: u64) 
     };
     let all = load.table.columns.iter().map(by_bytes);
     let marker = load.deletion.iter().map(|deletion| format!(", {}", quoted(&deletion.marker)));
-    let names: Vec<String> =
-        (0..of_key.len()).map(|number| weir_load::free_name(&format!("key_{number}"), load.table.columns())).collect();
+    let names: Vec<String> = (0..of_key.len())
+        .map(|number| weir_database::load::free_name(&format!("key_{number}"), load.table.columns()))
+        .collect();
     let plain = of_key.iter().zip(&names).map(|(column, name)| format!("{} as {name}", quoted(column)));
     let (plain, keys) = (plain.collect::<Vec<_>>().join(", "), names.join(", "));
     let distinct = format!("(select distinct {plain}{} from {staging})", all.chain(marker).collect::<String>());
@@ -183,7 +184,7 @@ async fn delete_older_duplicates(load: &Load, session: &mut Session, rows: u64) 
     }
     let columns: Vec<&str> = load.table.columns().chain(load.deletion.iter().map(|of| of.marker.as_str())).collect();
     let columns = list(&columns);
-    let ranked = weir_load::free_name("place", load.table.columns());
+    let ranked = weir_database::load::free_name("place", load.table.columns());
     let kept = load.kept();
     session.execute(&format!("drop table if exists {kept}")).await?;
     session.execute(&format!("create table {kept} like {staging}")).await?;

@@ -1,7 +1,7 @@
 //! Inspection of the table to load.
 
 use mysql_async::Row;
-use weir_load::Applied;
+use weir_database::load::Applied;
 
 use super::kind::{Bound, ColumnType};
 use super::table::{ExistingType, Table};

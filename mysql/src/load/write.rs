@@ -1,6 +1,6 @@
 //! The rows of one staging table on their way into its target.
 
-use weir_load::Deletion;
+use weir_database::load::Deletion;
 
 use super::{Counts, Load, Mode, deletion, history};
 use crate::Result;

@@ -8,6 +8,7 @@ use tokio_postgres::error::SqlState;
 
 use super::Load;
 use crate::error::Error;
+use crate::statement::ServerError;
 
 /// How many sessions are named.
 const SESSIONS: i64 = 3;
@@ -28,7 +29,7 @@ pub(super) async fn told<T>(table: &str, statement: impl Future<Output = T>) -> 
 /// The error of a transaction that did not get a lock in time, with the sessions that have locks of its tables. The
 /// transaction has been rolled back, so that its own are gone.
 pub(super) async fn name_session(client: &Client, loads: &[&Load], error: Error) -> Error {
-    if error.sqlstate() != Some(&SqlState::LOCK_NOT_AVAILABLE) {
+    if error.server().map(ServerError::code) != Some(&SqlState::LOCK_NOT_AVAILABLE) {
         return error;
     }
     let Error::Statement { database, message, server, .. } = error else { return error };

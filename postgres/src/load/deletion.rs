@@ -1,6 +1,6 @@
 //! Rows that say that a row is gone.
 
-use weir_load::Mark;
+use weir_database::load::Mark;
 
 use crate::sql::quoted;
 

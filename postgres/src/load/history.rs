@@ -1,6 +1,6 @@
 //! Every version of a row: slowly changing dimension, type 2.
 
-use weir_load::free_name;
+use weir_database::load::free_name;
 
 use super::deduplicate::query_bool;
 use super::write::Transfer;

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use weir_load::Fit;
+use weir_database::load::Fit;
 
 /// The type of a column.
 #[derive(Clone, Debug, PartialEq, Eq)]

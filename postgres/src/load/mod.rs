@@ -71,7 +71,7 @@ pub use cast::{Cast, unfit};
 pub use kind::Kind;
 pub use table::{Column, Table};
 pub use target::{Existing, TargetState};
-pub use weir_load::{Applied, Counts, Deletion, Fit, HistoryColumns, Mark, Mode, Staged};
+pub use weir_database::load::{Applied, Counts, Deletion, Fit, HistoryColumns, Mark, Mode, Staged};
 
 use crate::sql::{list, quoted};
 use crate::{Database, Dialect, Error, Result};

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use datafusion::error::DataFusionError;
 use miette::Diagnostic;
+use weir_database::DatabaseError;
 
 pub use fetch::FetchFailed;
 pub(crate) use query::{NO_PATTERN, plain, plain_message, plain_types};
@@ -92,7 +93,7 @@ pub enum Error {
         cause: Option<Cause>,
     },
 
-    /// A database cannot be reached, or does not do what it was asked.
+    /// A PostgreSQL database cannot be reached, or does not do what it was asked.
     #[error(transparent)]
     #[diagnostic(transparent)]
     Database(#[from] weir_postgres::Error),
@@ -300,13 +301,10 @@ impl Error {
             Self::Query { .. } => Some(format!("nothing was published; {SHOWS_VALUES} says how")),
             // The value is in the message only.
             Self::Row { help, .. } => Some(format!("{help}; {SHOWS_VALUES} shows the value")),
-            Self::Database(weir_postgres::Error::Refused(refusal)) => {
-                Some(without_rows(&refusal.advice, refusal.help != refusal.advice))
-            }
-            Self::MySql(weir_mysql::Error::Refused(refusal)) => {
-                Some(without_rows(&refusal.advice, refusal.help != refusal.advice))
-            }
-            other => other.help().map(|help| help.to_string()),
+            other => match other.of_database().and_then(DatabaseError::advice) {
+                Some((advice, has_rows)) => Some(without_rows(advice, has_rows)),
+                None => other.help().map(|help| help.to_string()),
+            },
         }
     }
 
@@ -324,37 +322,30 @@ impl Error {
         Self::Unpublished { run: run.to_owned(), message: self.to_string() }
     }
 
+    /// The error of a database, whatever the kind of its server.
+    pub(crate) fn of_database(&self) -> Option<&dyn DatabaseError> {
+        match self {
+            Self::Database(error) => Some(error),
+            Self::MySql(error) => Some(error),
+            _ => None,
+        }
+    }
+
     /// Whether a table refuses what is staged for it, and would do so again.
     pub(crate) fn is_refusal(&self) -> bool {
-        use weir_mysql::Error as OfMySql;
-        use weir_postgres::Error as OfPostgres;
-        match self {
-            Self::Database(OfPostgres::Refused(_) | OfPostgres::Statement { .. } | OfPostgres::Table { .. })
-            | Self::MySql(OfMySql::Refused(_) | OfMySql::Statement { .. } | OfMySql::Table { .. }) => {
-                !self.is_transient()
-            }
-            _ => false,
-        }
+        self.of_database().is_some_and(DatabaseError::is_refusal)
     }
 
     /// Whether the same run may succeed when it is started again: a database or a server that was away or had a conflict.
     pub(crate) fn is_transient(&self) -> bool {
-        match self {
-            Self::Database(error) => error.is_transient(),
-            Self::MySql(error) => error.is_transient(),
-            // The next start completes what is unpublished.
-            Self::Unpublished { .. } | Self::Unavailable { .. } => true,
-            _ => false,
-        }
+        // The next start completes what is unpublished.
+        let is_unfinished = matches!(self, Self::Unpublished { .. } | Self::Unavailable { .. });
+        is_unfinished || self.of_database().is_some_and(DatabaseError::is_transient)
     }
 
     /// Whether the session with a server is lost, so that it is unknown what it has done last.
     pub(crate) fn is_lost(&self) -> bool {
-        match self {
-            Self::Database(error) => error.is_connection_lost(),
-            Self::MySql(error) => error.is_connection_lost(),
-            _ => false,
-        }
+        self.of_database().is_some_and(DatabaseError::is_connection_lost)
     }
 
     /// The exit code of a process that ends with this error: 2 wrong usage or task file, 4 locked, 1 anything else.

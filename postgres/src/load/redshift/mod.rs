@@ -234,7 +234,7 @@ fn moment(at: &DateTime<Utc>) -> String {
 
 /// Names that no column has.
 fn free(name: &str, columns: &[&str]) -> String {
-    weir_load::free_name(name, columns.iter().copied())
+    weir_database::load::free_name(name, columns.iter().copied())
 }
 
 /// Whether the rows of a key are versions of it.

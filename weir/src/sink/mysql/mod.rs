@@ -10,7 +10,7 @@ mod server;
 use async_trait::async_trait;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::error::DataFusionError;
-use weir_load::Mode as LoadMode;
+use weir_database::load::Mode as LoadMode;
 use weir_mysql::load::{Column, Load, Table, TargetState};
 
 use super::table::{self, DeclaredTable, Existing, OpenTable, Opened, Server as _, Session, TableLoad};

@@ -1,7 +1,7 @@
 //! MySQL as a kind of server.
 
 use async_trait::async_trait;
-use weir_load::{Counts, Staged};
+use weir_database::load::{Counts, Staged};
 use weir_mysql::Session;
 use weir_mysql::load::{self, Load};
 

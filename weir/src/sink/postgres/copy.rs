@@ -7,7 +7,7 @@ use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use datafusion::arrow::buffer::BooleanBuffer;
 use futures::SinkExt;
 use tokio::sync::mpsc::Receiver;
-use weir_load::Piece;
+use weir_database::load::Piece;
 use weir_postgres::Database;
 use weir_postgres::load::Staging as Statements;
 use weir_postgres::load::redshift::{Insert, Literals, MOST_BYTES};

@@ -15,7 +15,7 @@ mod values;
 use async_trait::async_trait;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::error::DataFusionError;
-use weir_load::Mode as LoadMode;
+use weir_database::load::Mode as LoadMode;
 use weir_postgres::Dialect;
 use weir_postgres::load::{Column, Kind as ColumnKind, Load, Table, TargetState};
 

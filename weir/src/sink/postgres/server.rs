@@ -1,7 +1,7 @@
 //! PostgreSQL as a kind of server.
 
 use async_trait::async_trait;
-use weir_load::{Counts, Staged};
+use weir_database::load::{Counts, Staged};
 use weir_postgres::Database;
 use weir_postgres::load::{self, Load};
 use weir_postgres::tokio_postgres::Client;

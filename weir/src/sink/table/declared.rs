@@ -1,6 +1,6 @@
 //! A table as the task declares it.
 
-use weir_load::{Applied, Deletion, Mode as LoadMode};
+use weir_database::load::{Applied, Deletion, Mode as LoadMode};
 
 use super::Loading;
 use crate::error::{Error, Result};

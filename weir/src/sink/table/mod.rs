@@ -18,7 +18,7 @@ use std::fmt::Debug;
 use async_trait::async_trait;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use weir_load::{Counts, Staged};
+use weir_database::load::{Counts, Staged};
 
 pub(super) use declared::{DeclaredTable, Existing, check_own};
 pub(super) use fits::{Ask, Fits, Session};

@@ -1,6 +1,6 @@
 //! How a task wants a table to be loaded.
 
-use weir_load::{Deletion, HistoryColumns, Mark, Mode as LoadMode, free_name};
+use weir_database::load::{Deletion, HistoryColumns, Mark, Mode as LoadMode, free_name};
 
 use crate::error::Result;
 use crate::format::write::OutputColumn;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use weir_load::Staged;
+use weir_database::load::Staged;
 
 use super::{Server, TableLoad};
 use crate::database::Connector;

@@ -5,7 +5,7 @@ use std::any::Any;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use weir_load::Staged;
+use weir_database::load::Staged;
 
 use super::Server;
 use crate::database::Connector;

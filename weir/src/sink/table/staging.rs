@@ -10,7 +10,7 @@ use datafusion::arrow::error::ArrowError;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::task::JoinHandle;
-use weir_load::Piece;
+use weir_database::load::Piece;
 
 use crate::error::{Error, Result};
 use crate::format::write::OutputColumn;

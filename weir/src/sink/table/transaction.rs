@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use indexmap::IndexMap;
-use weir_load::{Counts, Staged};
+use weir_database::load::{Counts, Staged};
 
 use super::{Server, TableLoad};
 use crate::database::Connector;

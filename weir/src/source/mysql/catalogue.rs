@@ -1,6 +1,6 @@
 //! The columns and the size of a table, from the server's catalogue.
 
-use weir_mysql::Error as ServerError;
+use weir_database::DatabaseError;
 use weir_mysql::sql::{literal, quoted};
 
 use super::kind::{Column, TypeOf};
@@ -136,9 +136,9 @@ impl MysqlSnapshot {
 
     /// Fails if the server says that a right is missing.
     pub(super) async fn check_right(&self, sql: &str) -> Result<()> {
-        let denied = |error: &ServerError| error.server().is_some_and(|server| server.is_denied());
+        let is_other = |error: &dyn DatabaseError| !error.is_denied() && !error.is_connection_lost();
         match self.check(sql).await {
-            Err(Error::MySql(error)) if !denied(&error) && !error.is_connection_lost() => Ok(()),
+            Err(error) if error.of_database().is_some_and(is_other) => Ok(()),
             checked => checked,
         }
     }

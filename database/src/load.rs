@@ -1,4 +1,4 @@
-//! What loads into tables have in common, whatever the server is: modes, rows that say that a row is gone, and counts.
+//! What loads into tables have in common: modes, rows that say that a row is gone, and counts.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
