@@ -60,7 +60,7 @@ impl Session {
         let counts = load::begin(&mut self.session, loads).await?;
         let loads: Vec<_> = loads.iter().map(|(load, _)| *load).collect();
         load::commit(&mut self.session).await?;
-        load::release(&mut self.session, &loads).await;
+        load::release(&mut self.session, &loads).await?;
         Ok(counts)
     }
 
@@ -702,7 +702,7 @@ async fn nothing_is_visible_before_the_commit() {
     let mut other = Session { session: session.session.database().connect(Duration::ZERO).await.unwrap() };
     assert_eq!(other.text(count).await, "(0)");
     load::commit(&mut session.session).await.unwrap();
-    load::release(&mut session.session, &[&customer]).await;
+    load::release(&mut session.session, &[&customer]).await.unwrap();
     assert_eq!(other.text(count).await, "(1)");
     let two = session.fitted(&into("customer", "two", Mode::Overwrite)).await.unwrap();
     let staged = session.write(&two, &[(8, None, None)]).await.unwrap();
@@ -731,7 +731,7 @@ async fn a_lock_that_is_not_free_is_told_with_the_session_that_holds_it() {
     let error = other.apply(&[(&three, of_three)]).await.unwrap_err();
     assert!(text_of(&error).contains("another run is writing to it"), "{}", text_of(&error));
     load::commit(&mut session.session).await.unwrap();
-    load::release(&mut session.session, &[&two]).await;
+    load::release(&mut session.session, &[&two]).await.unwrap();
     other.apply(&[(&three, of_three)]).await.unwrap();
     assert_eq!(other.target().await, "(1,c,)");
 }

@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use super::staging::{STRICT, check_complete};
 use super::write::Transfer;
 use super::{Counts, Load, Staged, blocked, refused, target};
-use crate::Result;
 use crate::session::Session;
 use crate::sql::literal;
+use crate::{DatabaseError as _, Result};
 
 /// How long a run waits for another one that writes the same table. The unit is seconds.
 const LOCK_TIMEOUT: u32 = 5;
@@ -157,13 +157,17 @@ pub(super) async fn unlock(session: &mut Session) {
 }
 
 /// Drops the staging tables of applied loads, and lets other runs have the targets.
-pub(super) async fn release(session: &mut Session, loads: &[&Load]) {
+pub(super) async fn release(session: &mut Session, loads: &[&Load]) -> Result<()> {
     unlock(session).await;
     for load in loads {
-        if let Err(error) = session.execute(&load.drop_staging()).await {
-            tracing::warn!("the staging table {} is left, and can be dropped: {error}", load.staging());
+        match session.execute(&load.drop_staging()).await {
+            Err(error) if !error.is_connection_lost() => {
+                tracing::warn!("the staging table {} is left, and can be dropped: {error}", load.staging());
+            }
+            dropped => _ = dropped?,
         }
     }
+    Ok(())
 }
 
 /// Sorts loads so that a table comes after those that its foreign keys refer to, as far as that is possible.

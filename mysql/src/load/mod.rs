@@ -87,9 +87,12 @@ pub async fn commit(session: &mut Session) -> Result<()> {
 }
 
 /// Drops the staging tables of loads that were committed, and lets other runs have the targets. If this is not reached, to
-/// begin, commit and release again does it.
-pub async fn release(session: &mut Session, loads: &[&Load]) {
-    apply::release(session, loads).await;
+/// begin, commit and release again does it. A table that the server refuses to drop is named in a warning.
+///
+/// # Errors
+/// [`Error::Lost`] if the session ends before.
+pub async fn release(session: &mut Session, loads: &[&Load]) -> Result<()> {
+    apply::release(session, loads).await
 }
 
 /// Undoes what [`begin`] has left open.

@@ -68,8 +68,8 @@ impl Server for MySql {
         Ok(load::commit(session).await?)
     }
 
-    async fn release(session: &mut Session, loads: &[&Load]) {
-        load::release(session, loads).await;
+    async fn release(session: &mut Session, loads: &[&Load]) -> Result<()> {
+        Ok(load::release(session, loads).await?)
     }
 
     async fn roll_back(session: &mut Session) {

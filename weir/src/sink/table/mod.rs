@@ -73,9 +73,11 @@ pub(super) trait Server: Clone + Debug + PartialEq + Send + Sync + 'static {
     /// Commits what `begin` has left open.
     async fn commit(session: &mut Self::Session) -> Result<()>;
 
-    /// Removes what the commit leaves, on servers whose transactions cannot. A run that dies before it is committed again by
-    /// the next start.
-    async fn release(_session: &mut Self::Session, _loads: &[&Self::Load]) {}
+    /// Removes what the commit leaves, on servers whose transactions cannot. If it fails, or the run dies before, to begin and
+    /// commit again does it.
+    async fn release(_session: &mut Self::Session, _loads: &[&Self::Load]) -> Result<()> {
+        Ok(())
+    }
 
     /// Undoes what `begin` has left open.
     async fn roll_back(session: &mut Self::Session);

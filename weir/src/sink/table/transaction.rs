@@ -80,7 +80,7 @@ impl<S: Server> OpenTransaction for OpenTables<S> {
         S::commit(&mut self.session).await?;
         fault::point("published");
         let loads: Vec<&S::Load> = self.loads.iter().map(|of| &of.load).collect();
-        S::release(&mut self.session, &loads).await;
+        S::release(&mut self.session, &loads).await?;
         let sinks = self.loads.iter().map(|of| of.sink.clone());
         Ok(sinks.zip(self.counts.iter().copied().map(report)).collect())
     }
