@@ -2,8 +2,8 @@
 //!
 //! `WEIR_FAULT=published` kills the process where it reaches the point `published`, `published:2` where it reaches it
 //! for the second time, and `exchange=22` makes the system call at that point fail with that error. `prepared+term` sends
-//! the process a SIGTERM there, and `prepared+stop` stops it until it is told to go on. Several are separated by commas. A
-//! release build has none of this.
+//! the process a SIGTERM where it reaches that point for the first time, and `prepared+stop` stops it there until it is told
+//! to go on. Several are separated by commas. A release build has none of this.
 
 /// A point that a run reaches.
 #[cfg(debug_assertions)]
@@ -53,15 +53,23 @@ mod wanted {
             None => (fault == name).then_some(1),
         });
         let Some(time) = kills.next() else { return false };
+        times(name) == time
+    }
+
+    /// How many times a point was reached, this time included.
+    fn times(name: &'static str) -> u32 {
         let mut come_by = COME_BY.lock().unwrap_or_else(PoisonError::into_inner);
         let times = come_by.entry(name).or_insert(0u32);
         *times += 1;
-        *times == time
+        *times
     }
 
-    pub(super) fn signal(name: &str) -> Option<Signal> {
+    pub(super) fn signal(name: &'static str) -> Option<Signal> {
         let mut signals = FAULTS.split(',').filter_map(|fault| fault.split_once('+'));
         let signal = signals.find_map(|(point, signal)| (point == name).then_some(signal))?;
+        if times(name) > 1 {
+            return None;
+        }
         match signal {
             "term" => Some(Signal::TERM),
             "stop" => Some(Signal::STOP),
