@@ -52,7 +52,7 @@ pub(super) async fn recorded_counts(load: &Load, session: &mut Session) -> Resul
 pub(super) async fn begin(session: &mut Session, loads: &[(&Load, Staged)]) -> Result<Vec<Counts>> {
     session.execute(STRICT).await?;
     let done = match make_targets(session, loads).await {
-        Ok(()) => apply(session, loads).await,
+        Ok(made) => apply(session, loads, &made).await,
         Err(error) => Err((None, error)),
     };
     match done {
@@ -68,9 +68,11 @@ pub(super) async fn begin(session: &mut Session, loads: &[(&Load, Staged)]) -> R
     }
 }
 
-/// Makes what the transaction needs and cannot make itself: missing targets and columns.
-async fn make_targets(session: &mut Session, loads: &[(&Load, Staged)]) -> Result<()> {
-    for (load, _) in loads {
+/// Makes what the transaction needs and cannot make itself: missing targets and columns. Returns the numbers of the loads whose
+/// targets it has made.
+async fn make_targets(session: &mut Session, loads: &[(&Load, Staged)]) -> Result<Vec<usize>> {
+    let mut made = Vec::new();
+    for (number, (load, _)) in loads.iter().enumerate() {
         if recorded_counts(load, session).await?.is_some() {
             continue;
         }
@@ -80,6 +82,7 @@ async fn make_targets(session: &mut Session, loads: &[(&Load, Staged)]) -> Resul
                 return Err(load.error(session.database(), "does not exist any more", help));
             }
             session.execute(&load.create_target(session)).await?;
+            made.push(number);
         }
         // Without `if not exists`, which MySQL lacks: a column that another run has added is no error.
         for column in load.table.columns.iter().filter(|column| load.adds_columns && column.is_new) {
@@ -91,13 +94,17 @@ async fn make_targets(session: &mut Session, loads: &[(&Load, Staged)]) -> Resul
             }
         }
     }
-    Ok(())
+    Ok(made)
 }
 
 type Failed<'a> = (Option<&'a Load>, crate::Error);
 
 /// The recorded or new counts of each load. An error is that of a load, if it is one of writing its rows.
-async fn apply<'a>(session: &mut Session, loads: &[(&'a Load, Staged)]) -> Result<Vec<Counts>, Failed<'a>> {
+async fn apply<'a>(
+    session: &mut Session,
+    loads: &[(&'a Load, Staged)],
+    made: &[usize],
+) -> Result<Vec<Counts>, Failed<'a>> {
     let failed = |error| (None, error);
     lock(session, loads).await.map_err(failed)?;
     session.execute("start transaction").await.map_err(failed)?;
@@ -113,7 +120,7 @@ async fn apply<'a>(session: &mut Session, loads: &[(&'a Load, Staged)]) -> Resul
             continue;
         }
         check_complete(load, session, staged.rows).await.map_err(failed)?;
-        transfers.push(Transfer { number, load, rows: staged.rows });
+        transfers.push(Transfer { number, load, rows: staged.rows, is_new: made.contains(&number) });
     }
     parents_first(session, &mut transfers).await.map_err(failed)?;
     for transfer in transfers.iter().rev() {

@@ -18,6 +18,9 @@ pub(super) const STRICT: &str = "set session sql_mode = 'STRICT_ALL_TABLES,NO_ZE
                                  ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION,NO_AUTO_VALUE_ON_ZERO', \
                                  session foreign_key_checks = 1, session unique_checks = 1";
 
+/// The checks of constraints, as [`STRICT`] has them.
+pub(super) const CHECKS: &str = "set session foreign_key_checks = 1, session unique_checks = 1";
+
 pub(super) async fn create(load: &Load, session: &mut Session) -> Result<()> {
     session.execute(STRICT).await?;
     check_local_infile(load, session).await?;

@@ -2,6 +2,7 @@
 
 use weir_database::load::Deletion;
 
+use super::staging::CHECKS;
 use super::{Counts, Load, Mode, deletion, history};
 use crate::Result;
 use crate::session::Session;
@@ -14,6 +15,8 @@ pub(super) struct Transfer<'a> {
     pub(super) load: &'a Load,
     /// Rows in the staging table.
     pub(super) rows: u64,
+    /// Whether this load has made the target.
+    pub(super) is_new: bool,
 }
 
 impl Transfer<'_> {
@@ -116,9 +119,25 @@ impl Transfer<'_> {
     async fn insert(&self, session: &mut Session) -> Result<u64> {
         let columns: Vec<_> = self.load.table.columns().collect();
         let (target, columns) = (self.load.table.name(), list(&columns));
-        session
-            .execute(&format!("insert into {target} ({columns}) select {columns} from {}", self.load.staging()))
-            .await
+        let insert = format!("insert into {target} ({columns}) select {columns} from {}", self.load.staging());
+        self.fill(session, &insert).await
+    }
+
+    /// Inserts rows by a statement. A table that this load has made has no constraint but its key, which no two of the rows
+    /// have in common: without these checks MariaDB writes its pages in bulk.
+    async fn fill(&self, session: &mut Session, insert: &str) -> Result<u64> {
+        if !self.is_new {
+            return session.execute(insert).await;
+        }
+        session.execute("set session unique_checks = 0, foreign_key_checks = 0").await?;
+        let inserted = session.execute(insert).await;
+        let checks = session.execute(CHECKS).await;
+        let inserted = inserted?;
+        checks?;
+        // What cannot be written in bulk is undone, without an error of the statement.
+        let there = session.query_first(&format!("select count(*) from {}", self.load.table.name())).await?;
+        self.check(session, inserted, there.unwrap_or_default())?;
+        Ok(inserted)
     }
 
     /// Updates the rows that differ from the staging table and are not newer, and inserts the missing ones; returns both
@@ -152,7 +171,7 @@ impl Transfer<'_> {
         // Nothing is looked up in a table without rows.
         let any = format!("select 1 from {target} limit 1 lock in share mode");
         if session.query_first::<u64>(&any).await?.is_none() {
-            return Ok((0, session.execute(&format!("{insert} where {stays}")).await?));
+            return Ok((0, self.fill(session, &format!("{insert} where {stays}")).await?));
         }
         let mut updated = 0;
         if self.load.mode != Mode::Insert && !set.is_empty() {
