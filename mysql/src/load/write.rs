@@ -31,6 +31,9 @@ impl Transfer<'_> {
 
     /// Deletes the rows of the target that the load replaces and does not have; returns their number.
     pub(super) async fn delete(&self, session: &mut Session) -> Result<u64> {
+        if self.is_new {
+            return Ok(0);
+        }
         let (staging, target) = (self.load.staging(), self.load.table.name());
         let others = || match self.load.table.primary_key.is_empty() {
             true => String::new(),
@@ -169,8 +172,7 @@ impl Transfer<'_> {
             all.iter().map(|name| format!("staged.{}", quoted(name))).collect::<Vec<_>>().join(", "),
         );
         // Nothing is looked up in a table without rows.
-        let any = format!("select 1 from {target} limit 1 lock in share mode");
-        if session.query_first::<u64>(&any).await?.is_none() {
+        if self.is_new || self.is_empty(session).await? {
             return Ok((0, self.fill(session, &format!("{insert} where {stays}")).await?));
         }
         let mut updated = 0;
@@ -189,9 +191,14 @@ impl Transfer<'_> {
         Ok((updated, inserted))
     }
 
+    async fn is_empty(&self, session: &mut Session) -> Result<bool> {
+        let any = format!("select 1 from {} limit 1 lock in share mode", self.load.table.name());
+        Ok(session.query_first::<u64>(&any).await?.is_none())
+    }
+
     /// The number of rows in the staging table that are older than the target's.
     async fn older(&self, session: &mut Session, update_key: Option<&str>) -> Result<u64> {
-        let Some(newer) = update_key else { return Ok(0) };
+        let Some(newer) = update_key.filter(|_| !self.is_new) else { return Ok(0) };
         let count = format!(
             "select count(*) from {} as target join {} as staged on {} where {}",
             self.load.table.name(),
