@@ -1,19 +1,24 @@
 //! Where files are: found by a pattern, opened in one version, identified by content, moved to an archive.
 //!
-//! Each kind of file system is a module of its own, and a line in [`KINDS`]: `local`, `stdin`, `http`. What arrives from
-//! the latter two becomes a file in the scratch folder (`arriving`). `store` reads a file by ranges and
-//! `content` hashes it, whatever file system it is on.
+//! Each kind of file system is a module of its own, and a line in [`KINDS`]: `local`, `object`, `stdin`, `http`. What
+//! arrives from the latter two becomes a file in the scratch folder (`arriving`). `store` reads a file by ranges and
+//! `content` hashes it, whatever file system it is on; `pattern` has what patterns of paths have in common.
 
 mod arriving;
 mod content;
 #[cfg(feature = "http")]
 mod http;
 mod local;
+#[cfg(feature = "object-stores")]
+mod object;
+mod pattern;
 mod stdin;
 mod store;
 
+use std::ffi::OsStr;
 use std::fmt::Debug;
-use std::path::Path;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -89,7 +94,7 @@ pub(crate) struct Move {
     /// Its path when it was read.
     pub(crate) from: String,
     pub(crate) to: String,
-    /// Its size then, and its modification time: a file that arrives under the same name is another one.
+    /// Its size then, and its version, as the ledger has it: a file that arrives under the same name is another one.
     pub(crate) bytes: u64,
     pub(crate) modified: String,
 }
@@ -107,6 +112,8 @@ struct Kind {
 /// All kinds of file systems.
 const KINDS: &[Kind] = &[
     local::KIND,
+    #[cfg(feature = "object-stores")]
+    object::KIND,
     stdin::KIND,
     #[cfg(feature = "http")]
     http::KIND,
@@ -119,6 +126,27 @@ pub(crate) fn file_system(task: &Task, location: &str) -> Result<Arc<dyn FileSys
     // A URL may have secrets.
     let shown = location.split_once("://").map_or(location, |(scheme, _)| scheme);
     kind.map(|kind| (kind.open)(&task.project)).ok_or_else(|| format!("`{shown}`: only {} can be read", known()))
+}
+
+/// Fails if no object could be written to the folder of a URL, and removed.
+pub(crate) async fn try_writing(project: &Project, folder: &str) -> Result<()> {
+    #[cfg(feature = "object-stores")]
+    return object::try_writing(project, folder).await;
+    #[cfg(not(feature = "object-stores"))]
+    return Err(without_objects(project, folder));
+}
+
+/// Brings an object to a local file.
+pub(crate) async fn fetch(project: &Project, url: &str, to: &Path) -> Result<()> {
+    #[cfg(feature = "object-stores")]
+    return object::fetch(project, url, to).await;
+    #[cfg(not(feature = "object-stores"))]
+    return Err(without_objects(project, &format!("{url} -> {}", to.display())));
+}
+
+#[cfg(not(feature = "object-stores"))]
+fn without_objects(_: &Project, what: &str) -> Error {
+    Error::input(what, "this program was built without object stores", "build it with the feature `object-stores`")
 }
 
 /// Whether a file is still at a path of the ledger: one of as many bytes. One that cannot be looked for, such as a URL, counts
@@ -154,4 +182,12 @@ fn by_file_system(project: &Project, moves: &[Move]) -> Vec<(Arc<dyn FileSystem>
         (!moves.is_empty()).then(|| ((kind.open)(project), moves))
     };
     KINDS.iter().filter_map(of_kind).collect()
+}
+
+/// The name with the run's id before its suffixes.
+fn with_run(path: &Path, run: &str) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().as_bytes();
+    let at = name.iter().skip(1).position(|byte| *byte == b'.').map_or(name.len(), |at| at + 1);
+    let (stem, endings) = name.split_at(at);
+    path.with_file_name(OsStr::from_bytes(&[stem, b"-", run.as_bytes(), endings].concat()))
 }

@@ -34,6 +34,10 @@ pub(crate) struct FoundFile {
 #[derive(Debug, Clone)]
 enum Place {
     Local(Arc<PathBuf>),
+    #[cfg_attr(
+        not(any(test, feature = "fuzzing", feature = "object-stores")),
+        expect(dead_code, reason = "this program has no object stores")
+    )]
     Object(Object),
 }
 
@@ -118,11 +122,15 @@ impl FoundFile {
         Ok(Self { name, path, place: Place::Local(Arc::new(location)), version, former_end: None })
     }
 
+    /// An object, in the version of its metadata. Its URL is its name, and the ledger's key for it.
+    #[cfg(feature = "object-stores")]
+    pub(super) fn object(store: Arc<dyn ObjectStore>, url: String, meta: ObjectMeta) -> Self {
+        let place = Place::Object(Object { store, location: meta.location.clone() });
+        Self { name: url.clone(), path: url, place, version: Version::of_object(meta), former_end: None }
+    }
+
     /// The current version of an object.
-    #[cfg_attr(
-        not(any(test, feature = "fuzzing")),
-        expect(dead_code, reason = "no kind of file system has objects yet")
-    )]
+    #[cfg(any(test, feature = "fuzzing"))]
     pub(crate) async fn of(store: Arc<dyn ObjectStore>, name: String, path: String, location: &Path) -> Result<Self> {
         match store.head(location).await {
             Ok(meta) => {
@@ -168,9 +176,12 @@ impl FoundFile {
         self.version.size
     }
 
-    /// Its modification time, as the ledger has it.
+    /// Its modification time, as the ledger has it. That of an object has only seconds, and its tag is added.
     pub(crate) fn modified(&self) -> String {
-        self.version.modified.to_rfc3339()
+        match &self.version.tag {
+            Tag::Object(tag) => tagged(self.version.modified, tag.as_deref()),
+            Tag::File(..) => self.version.modified.to_rfc3339(),
+        }
     }
 
     /// Its modification time, in microseconds from 1970 in UTC.
@@ -255,6 +266,17 @@ impl RangeReader {
     }
 }
 
+/// The version of an object, as the ledger has it.
+#[cfg(feature = "object-stores")]
+pub(super) fn ledger_version(meta: &ObjectMeta) -> String {
+    tagged(meta.last_modified, meta.e_tag.as_deref())
+}
+
+fn tagged(modified: DateTime<Utc>, tag: Option<&str>) -> String {
+    let modified = modified.to_rfc3339();
+    tag.map_or_else(|| modified.clone(), |tag| format!("{modified} {tag}"))
+}
+
 /// Waits for an object store on this thread; the runtime uses another thread meanwhile.
 ///
 /// The readers of a scan take turns at its cursor. If that turn were awaited, the runtime would queue a waking reader
@@ -296,6 +318,9 @@ fn read_local(file: &File, start: u64, end: u64) -> std::io::Result<Bytes> {
 fn read_error(name: &str, error: object_store::Error) -> Error {
     match error {
         object_store::Error::Precondition { .. } | object_store::Error::NotFound { .. } => changed(name),
+        #[cfg(feature = "object-stores")]
+        error => super::object::unreadable(name, &error),
+        #[cfg(not(feature = "object-stores"))]
         error => unreadable(name, error),
     }
 }

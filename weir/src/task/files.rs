@@ -13,9 +13,10 @@ use super::text::Scalar;
 #[schemars(rename = "Files")]
 pub struct FilesSpec {
     /// A path or a pattern (`*`, `?`, `[a-z]`, `**`), relative to the folder of the task file, or to `base_folder`; `-` for
-    /// standard input; the `https://` or `http://` URL of one file. `${param}` is replaced, and in a URL `${env:NAME}` by an
-    /// environment variable and `${file:PATH}` by the content of a file.
-    #[schemars(with = "String", example = &"${input}/*.csv")]
+    /// standard input; a pattern of objects (`s3://BUCKET/KEY`, `gs://`, `az://`); the `https://` or `http://` URL of one file.
+    /// `${param}` is replaced, and in an `https://` URL `${env:NAME}` by an environment variable and `${file:PATH}` by the content
+    /// of a file.
+    #[schemars(with = "String", example = &"${input}/*.csv", example = &"s3://loans/in/*.csv")]
     pub path: Spanned<String>,
     /// The format of the files.
     pub format: Format,

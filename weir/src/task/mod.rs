@@ -20,6 +20,7 @@ mod secret;
 mod sink;
 mod source;
 mod sql_type;
+mod store;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -54,6 +55,10 @@ pub use source::{
 };
 pub use sql_type::SqlType;
 pub(crate) use sql_type::{UTC, type_name};
+#[cfg(feature = "object-stores")]
+pub(crate) use store::StoreSettings;
+pub use store::StoreSpec;
+pub(crate) use store::is_object_url;
 pub use text::{Limit, Scalar};
 pub use values::{Formats, Negative, ValueSpec};
 
@@ -162,11 +167,11 @@ impl Task {
         self.located(text, self.params.fill(&self.source, text)?, str::to_owned)
     }
 
-    /// Like `data_path`, for a pattern of files or a URL, which may have secrets. Values of parameters, and the base folder,
-    /// are no patterns.
+    /// Like `data_path`, for a pattern of files or objects, or a URL, which may have secrets. Values of parameters, and the
+    /// base folder, are no patterns.
     pub(crate) fn data_pattern(&self, text: &Spanned<String>) -> Result<String> {
         let plain = secret::fill(&self.source, text, &self.params)?;
-        if plain.contains("://") {
+        if plain.contains("://") && !is_object_url(&plain) {
             return Ok(plain);
         }
         self.located(text, self.params.fill_with(&self.source, text, glob::Pattern::escape)?, glob::Pattern::escape)

@@ -1,4 +1,4 @@
-//! `weir.yaml`: what the task files of a folder share: connections, and how long the history stays.
+//! `weir.yaml`: what the task files of a folder share: connections, object stores, and how long the history stays.
 
 use std::path::Path;
 
@@ -11,6 +11,7 @@ use serde_saphyr::Spanned;
 use super::params::Params;
 use super::schedule::Span;
 use super::secret;
+use super::store::{StoreSettings, StoreSpec, is_in};
 use crate::error::Result;
 use crate::error::{Place, SourceText, TaskError};
 
@@ -26,6 +27,11 @@ pub struct ProjectSpec {
     #[serde(default)]
     #[schemars(with = "IndexMap<String, ConnectionSpec>")]
     pub connections: IndexMap<String, Spanned<ConnectionSpec>>,
+    /// The object stores that paths of sources and sinks lead to, by the URL that the paths begin with. A bucket without an
+    /// entry is reached with what the environment has.
+    #[serde(default)]
+    #[schemars(with = "IndexMap<String, StoreSpec>", example = json!({"s3://loans": {"region": "eu-central-1"}}))]
+    pub stores: IndexMap<String, Spanned<StoreSpec>>,
     /// How long what earlier runs have left stays. Without it nothing is removed.
     #[serde(default)]
     pub retention: RetentionSpec,
@@ -126,7 +132,23 @@ impl Project {
                 _ => return Err(wrong("has two database URLs", "make a connection of each").into()),
             }
         }
+        for (url, store) in &spec.stores {
+            store.value.check(&source, url, Place::of(store.referenced)).map_err(Box::new)?;
+        }
         Ok(Self { source: Some(source), spec })
+    }
+
+    /// The settings of the store of a URL, secrets filled in.
+    #[cfg_attr(
+        not(any(test, feature = "object-stores")),
+        expect(dead_code, reason = "this program has no object stores")
+    )]
+    pub(crate) fn store(&self, url: &str) -> Result<StoreSettings> {
+        let of_url = self.spec.stores.iter().filter(|(store, _)| is_in(url, store));
+        match (of_url.max_by_key(|(store, _)| store.len()), &self.source) {
+            (Some((_, store)), Some(source)) => store.value.resolve(source),
+            _ => Ok(StoreSettings::default()),
+        }
     }
 
     /// How long what earlier runs have left stays.

@@ -49,7 +49,8 @@ pub struct SourceSpec {
     /// without content has no rows.
     #[serde(default)]
     pub if_empty: Option<IfEmpty>,
-    /// The folder to which files are moved after the run that read them is published. `${param}` is replaced.
+    /// The folder to which files are moved after the run that read them is published; for objects one in their bucket.
+    /// `${param}` is replaced.
     #[serde(default)]
     #[schemars(with = "Option<String>", example = &"${input}/done")]
     pub archive: Option<Spanned<String>>,

@@ -15,6 +15,7 @@ use crate::database::{Connector, Sessions};
 use crate::engine::Resources;
 use crate::error::{Error, Result, number_of};
 use crate::ledger::{Inspection, inspect};
+use crate::place;
 use crate::plan::Plan;
 use crate::run::{Settings, key_of};
 use crate::schedule::Crontab;
@@ -22,7 +23,7 @@ use crate::sink::{Claim, SinkRun};
 use crate::source::{Opening, Source};
 use crate::system::memory::physical_memory;
 use crate::system::stop::Stop;
-use crate::task::Task;
+use crate::task::{Task, is_object_url};
 use places::Needs;
 
 /// The severity of a finding.
@@ -206,9 +207,17 @@ async fn check_source(
     }
     if let Some(archive) = spec.and_then(|spec| spec.archive.as_ref()) {
         match task.data_path(archive) {
+            Ok(folder) if is_object_url(&folder) => check_object_archive(task, &about, &folder, findings).await,
             Ok(folder) => places::check_archive(source.name(), folder.as_ref(), findings),
             Err(error) => findings.problem(&about, &error),
         }
+    }
+}
+
+async fn check_object_archive(task: &Task, about: &str, folder: &str, findings: &mut Findings) {
+    match place::try_writing(&task.project, folder).await {
+        Ok(()) => findings.ok(about, format!("its archive {folder} is writable")),
+        Err(error) => findings.problem(about, &error),
     }
 }
 

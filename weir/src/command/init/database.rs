@@ -113,7 +113,8 @@ impl Connections {
         Ok(GivenTable { connection, server: url.server, table: url.table })
     }
 
-    fn project(&mut self) -> Result<&Project> {
+    /// `weir.yaml` of the folder.
+    pub(super) fn project(&mut self) -> Result<&Project> {
         let project = match self.project.take() {
             Some(project) => project,
             None => Project::load(&self.folder)?,

@@ -6,7 +6,7 @@ use super::beginning::beginning;
 use super::database::{Connections, DatabaseTable};
 use super::sample::{Column, Sample};
 use crate::error::{Error, Result};
-use crate::task::SqlType;
+use crate::task::{SqlType, is_object_url};
 
 /// The maximum length of a table's name: suffixes are added to it for sources and sinks.
 pub(super) const LONGEST_NAME: usize = 40;
@@ -55,8 +55,11 @@ impl Project<'_> {
             match &table.origin {
                 Origin::Files(sample) => {
                     let given = &sample.input.given;
-                    let given = std::path::absolute(given)
-                        .map_err(|error| Error::usage(format!("{}: {error}", given.display()), "check the path"))?;
+                    let given = match given.to_str().is_some_and(is_object_url) {
+                        true => given.clone(),
+                        false => std::path::absolute(given)
+                            .map_err(|error| Error::usage(format!("{}: {error}", given.display()), "check the path"))?,
+                    };
                     inputs.push_str(&format!(" --param {}={}", self.input(table), shell(&given)));
                     samples += 1;
                 }
@@ -190,6 +193,7 @@ impl Table {
     /// What was looked into.
     fn shown(&self) -> String {
         match &self.origin {
+            Origin::Files(sample) if sample.input.within.is_empty() => sample.input.given.display().to_string(),
             Origin::Files(sample) => sample.input.first.display().to_string(),
             Origin::Database(table) => table.shown(),
         }

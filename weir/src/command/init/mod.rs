@@ -1,6 +1,6 @@
 //! `init`: creates a new task from files and tables.
 //!
-//! `input` finds the files and their columns, by `sniff` and `json`; `sample` reads them to the end, and `guess` has what
+//! An `object` of a store is brought here. `input` finds the files and their columns, by `sniff` and `json`; `sample` reads them to the end, and `guess` has what
 //! their values tell; `files` are the files of the task, with the `beginning` of each input as its sample. `database` has tables of databases, of which no row
 //! is read.
 
@@ -12,6 +12,7 @@ mod files;
 mod guess;
 mod input;
 mod json;
+mod object;
 mod sample;
 mod sniff;
 
@@ -21,20 +22,27 @@ use std::path::{Path, PathBuf};
 
 use super::{Cli, InitArgs, runtime};
 use crate::error::{Error, Result};
+use crate::task::is_object_url;
 use database::{Connections, DatabaseTable, GivenTable};
 use files::{Origin, Project, Table};
 use input::Input;
+use object::Objects;
 use sample::Sample;
 
 /// What the user names.
 enum Given<'a> {
     Files(&'a Path),
+    /// The URL of an object.
+    Object(&'a str),
     Table(GivenTable),
 }
 
 pub(super) fn init(cli: &Cli, args: &InitArgs) -> Result<u8> {
     let mut connections = Connections::of(&args.folder);
     let given = args.inputs.iter().map(|input| {
+        if let Some(url) = input.to_str().filter(|url| is_object_url(url)) {
+            return Ok(Given::Object(url));
+        }
         let table = connections.table(input)?;
         Ok(table.map_or(Given::Files(input), Given::Table))
     });
@@ -47,12 +55,13 @@ pub(super) fn init(cli: &Cli, args: &InitArgs) -> Result<u8> {
     check_name(&name)?;
     names.iter().try_for_each(|name| check_name(name))?;
     let runtime = runtime(2)?;
-    let mut tables = Vec::new();
+    let (mut objects, mut tables) = (Objects::default(), Vec::new());
     for (name, given) in names.into_iter().zip(given) {
         let functions = &cli.functions;
         let origin = runtime.block_on(async {
             Ok::<_, Error>(match given {
                 Given::Files(path) => Origin::Files(Sample::take(Input::open(path)?, functions).await?),
+                Given::Object(url) => Origin::Files(objects.sample(connections.project()?, url, functions).await?),
                 Given::Table(table) => Origin::Database(DatabaseTable::take(table, functions).await?),
             })
         })?;
@@ -74,6 +83,7 @@ fn table_names(args: &InitArgs, given: &[Given]) -> Result<Vec<String>> {
     }
     let name = |given: &Given| match given {
         Given::Files(path) => name_of_file(path),
+        Given::Object(url) => name_of_file(Path::new(url)),
         Given::Table(table) => table.plain_name(),
     };
     let names: Vec<String> = given.iter().map(name).collect();
@@ -84,6 +94,10 @@ fn table_names(args: &InitArgs, given: &[Given]) -> Result<Vec<String>> {
         Given::Files(path) => Error::usage(
             format!("{}: another file has the name `{name}`, too", path.display()),
             "give the files different names, or name their folder if they are of one table",
+        ),
+        Given::Object(url) => Error::usage(
+            format!("{url}: another object has the name `{name}`, too"),
+            "create a task for each of them, with --name",
         ),
         Given::Table(_) => Error::usage(
             format!("two of the tables have the name `{name}`"),

@@ -4,17 +4,16 @@
 //! point, and moves only the version that was read: a file that arrived under the same name meanwhile stays.
 
 use std::collections::BTreeSet;
-use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, ErrorKind};
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
-use glob::Pattern;
 
 use super::{Archive, FoundFile, Move};
 use crate::error::{Error, Result};
+use crate::place::pattern::{below, meet, split};
+use crate::place::with_run;
 use crate::system::path_text::{kept, path_of};
 use crate::system::{disk, fault};
 
@@ -60,6 +59,11 @@ impl Archive for LocalArchive {
 
 impl LocalArchive {
     pub(super) fn new(pattern: &str, folder: &str) -> Result<Self, String> {
+        if folder.contains("://") {
+            return Err(format!(
+                "`{folder}` is no folder of this machine, and the files of `{pattern}` are moved to one"
+            ));
+        }
         let (base, rest) = split(&disk::absolute(Path::new(pattern)));
         let archive = Self { folder: disk::absolute(Path::new(folder)), base, rest };
         if meet(&archive.pattern(&archive.base), &archive.pattern(&archive.folder)) {
@@ -70,69 +74,7 @@ impl LocalArchive {
 
     /// The pattern of the archived files below a folder, from that of the source's files.
     fn pattern(&self, folder: &Path) -> Vec<String> {
-        let literal = folder.iter().map(|name| Pattern::escape(&name.to_string_lossy())).collect::<Vec<_>>();
-        literal.into_iter().chain(self.rest.iter().cloned()).collect()
-    }
-}
-
-/// A pattern's folder up to the first wildcard, and the components that follow.
-pub(super) fn split(pattern: &Path) -> (PathBuf, Vec<String>) {
-    let names: Vec<_> = pattern.iter().map(|name| name.to_string_lossy().into_owned()).collect();
-    let plain = names.iter().map_while(|name| literal(name)).collect::<Vec<_>>();
-    let folder = plain.len().min(names.len() - 1); // in a plain path the last name is the file's
-    (plain[..folder].iter().collect(), names[folder..].to_vec())
-}
-
-/// The path that a pattern is if its brackets are no wildcards; `None` if it has none, or other wildcards.
-pub(super) fn named(pattern: &Path) -> Option<PathBuf> {
-    let names = pattern.iter().map(|name| {
-        let name = name.to_string_lossy();
-        literal(&name).or_else(|| (!name.contains(['*', '?'])).then(|| name.into_owned()))
-    });
-    let path = names.collect::<Option<PathBuf>>()?;
-    pattern.to_string_lossy().contains('[').then_some(path)
-}
-
-/// The literal name that a component of a pattern matches, if it matches only one.
-fn literal(component: &str) -> Option<String> {
-    let mut name = String::new();
-    let mut rest = component;
-    while let Some(c) = rest.chars().next() {
-        let escaped = ["[*]", "[?]", "[[]", "[]]"].into_iter().find(|escaped| rest.starts_with(escaped));
-        match (c, escaped) {
-            (_, Some(escaped)) => {
-                name.push_str(&escaped[1..2]);
-                rest = &rest[3..];
-            }
-            ('*' | '?' | '[', None) => return None,
-            _ => {
-                name.push(c);
-                rest = &rest[c.len_utf8()..];
-            }
-        }
-    }
-    Some(name)
-}
-
-/// Whether a path can match both patterns; two components with wildcards are assumed to have a common match.
-fn meet(one: &[String], other: &[String]) -> bool {
-    let any = |pattern: &[String]| pattern.first().is_some_and(|name| name == "**");
-    match (one, other) {
-        ([_, rest @ ..], _) if any(one) => meet(rest, other) || (!other.is_empty() && meet(one, &other[1..])),
-        (_, [_, rest @ ..]) if any(other) => meet(one, rest) || (!one.is_empty() && meet(&one[1..], other)),
-        ([a, one @ ..], [b, other @ ..]) => names_meet(a, b) && meet(one, other),
-        ([], []) => true,
-        _ => false,
-    }
-}
-
-fn names_meet(one: &str, other: &str) -> bool {
-    let matches = |pattern: &str, name: &str| Pattern::new(pattern).is_ok_and(|pattern| pattern.matches(name));
-    match (literal(one), literal(other)) {
-        (Some(one), Some(other)) => one == other,
-        (Some(name), None) => matches(other, &name),
-        (None, Some(name)) => matches(one, &name),
-        (None, None) => true,
+        below(folder, &self.rest)
     }
 }
 
@@ -267,65 +209,9 @@ fn remove_if_there(file: &Path) -> io::Result<()> {
     }
 }
 
-/// The name with the run's id before its suffixes.
-fn with_run(path: &Path, run: &str) -> PathBuf {
-    let name = path.file_name().unwrap_or_default().as_bytes();
-    let at = name.iter().skip(1).position(|byte| *byte == b'.').map_or(name.len(), |at| at + 1);
-    let (stem, endings) = name.split_at(at);
-    path.with_file_name(OsStr::from_bytes(&[stem, b"-", run.as_bytes(), endings].concat()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn names(path: &str) -> Vec<String> {
-        path.split('/').map(str::to_owned).collect()
-    }
-
-    #[test]
-    fn patterns_meet_where_a_path_can_match_both() {
-        for (one, other, expected) in [
-            ("in/*.csv", "done/*.csv", false),
-            ("in/*.csv", "in/*.csv", true),
-            ("in/*.csv", "in/done/*.csv", false),
-            ("in/*/*.csv", "in/done/*/*.csv", false),
-            ("in/**/*.csv", "in/done/**/*.csv", true),
-            ("in/**/a.csv", "done/**/a.csv", false),
-            ("*/a.csv", "done/a.csv", true),
-            ("in/[a-m]*/a.csv", "in/done/a.csv", true),
-            ("in/[n-z]*/a.csv", "in/done/a.csv", false),
-            ("**/a.csv", "x/y/a.csv", true),
-        ] {
-            assert_eq!(meet(&names(one), &names(other)), expected, "{one} {other}");
-            assert_eq!(meet(&names(other), &names(one)), expected, "{other} {one}");
-        }
-    }
-
-    #[test]
-    fn a_pattern_has_a_fixed_part_and_a_rest() {
-        for (pattern, base, rest) in [
-            ("/in/*.csv", "/in", vec!["*.csv"]),
-            ("/in/a.csv", "/in", vec!["a.csv"]),
-            ("/in/[[]x[]]/**/a.csv", "/in/[x]", vec!["**", "a.csv"]),
-            ("/in/[ab]/c.csv", "/in", vec!["[ab]", "c.csv"]),
-        ] {
-            let (found, found_rest) = split(Path::new(pattern));
-            assert_eq!((found, found_rest), (PathBuf::from(base), rest.into_iter().map(str::to_owned).collect()));
-        }
-    }
-
-    #[test]
-    fn brackets_can_be_part_of_a_name() {
-        for (pattern, expected) in [
-            ("in/report [1].csv", Some("in/report [1].csv")),
-            ("/[[]x[]]/a[1].csv", Some("/[x]/a[1].csv")),
-            ("in/*/a[1].csv", None),
-            ("in/a.csv", None),
-        ] {
-            assert_eq!(named(Path::new(pattern)), expected.map(PathBuf::from), "{pattern}");
-        }
-    }
 
     fn move_of(from: PathBuf, to: PathBuf) -> Move {
         let metadata = fs::metadata(&from).unwrap();

@@ -12,6 +12,7 @@ use async_trait::async_trait;
 use super::stdin::is_stdin;
 use super::{Archive, Arrival, FileSystem, FoundFile, Kind, Move};
 use crate::error::{Error, Result};
+use crate::place::pattern;
 use crate::system::path_text::{kept, shown};
 use crate::system::{disk, threads};
 use archive::LocalArchive;
@@ -71,13 +72,13 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Error {
 
 /// The files and folders that match a pattern. One with brackets that is the very name of a file means that file.
 fn matching(pattern: &str) -> Result<Vec<PathBuf>> {
-    if let Some(path) = archive::named(Path::new(pattern)).filter(|path| path.is_file()) {
+    if let Some(path) = pattern::named(Path::new(pattern)).filter(|path| path.is_file()) {
         return Ok(vec![path]);
     }
     let entries = glob::glob(pattern).map_err(|error| Error::input(pattern, error, "correct the pattern"))?;
     let entries = entries.map(|entry| entry.map_err(|error| unreadable(error.path(), error.error())));
     let others = not_utf8::matching(pattern).map_err(|error| unreadable(Path::new(pattern), &error))?;
-    let (base, _) = archive::split(Path::new(pattern));
+    let (base, _) = pattern::split(Path::new(pattern));
     let mut paths = Vec::new();
     for path in entries.chain(others.into_iter().map(Ok)) {
         let path = path?;

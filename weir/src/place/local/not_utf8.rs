@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use glob::{MatchOptions, Pattern};
 
-use super::archive::split;
+use crate::place::pattern::split;
 
 /// As the glob library matches: no wildcard but `**` reaches into another folder.
 const OPTIONS: MatchOptions =
