@@ -102,6 +102,8 @@ part_install() {
     # Grafana's own types.
     python_environment grafana docker/grafana/requirements.txt
     python_environment kubernetes deploy/kubernetes/requirements.txt
+    # A second server of objects.
+    python_environment moto scripts/requirements-moto.txt
 }
 
 # The steps ----------------------------------------------------------------------------------------

@@ -10,6 +10,8 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
+#[cfg(feature = "object-stores")]
+use support::s3::{S3, SECRET};
 use support::{Project, Ran};
 use weir_mysql_testing::Server;
 use weir_postgres_testing::Cluster;
@@ -72,6 +74,10 @@ fn kinds() -> Vec<Box<dyn Kind>> {
         Box::new(Folder::new("replace_folder: out")),
         Box::new(Partitions::new()),
         Box::new(File(Project::empty())),
+        #[cfg(feature = "object-stores")]
+        Box::new(Bucket::new(false)),
+        #[cfg(feature = "object-stores")]
+        Box::new(Bucket::new(true)),
         Box::new(Postgres::new("postgres")),
         Box::new(Postgres::new("redshift")),
         Box::new(MySql::new()),
@@ -85,6 +91,10 @@ fn kinds_to_lose() -> Vec<Box<dyn Kind>> {
         Box::new(Folder::new("replace_folder: out")),
         Box::new(Partitions::new()),
         Box::new(File(Project::empty())),
+        #[cfg(feature = "object-stores")]
+        Box::new(Bucket::new(false)),
+        #[cfg(feature = "object-stores")]
+        Box::new(Bucket::new(true)),
         Box::new(Postgres::alone("postgres")),
         Box::new(Postgres::alone("redshift")),
         Box::new(MySql::alone()),
@@ -320,6 +330,119 @@ impl Kind for File {
     fn lose_prepared(&self) {
         for name in self.left().into_iter().filter(|name| !name.ends_with("-lock")) {
             fs::remove_dir_all(self.0.path(&format!("out/{name}"))).unwrap();
+        }
+    }
+
+    fn lose(&self) {
+        self.reset();
+    }
+}
+
+/// A folder in a bucket.
+#[cfg(feature = "object-stores")]
+struct Bucket {
+    project: Project,
+    server: S3,
+    has_partitions: bool,
+}
+
+#[cfg(feature = "object-stores")]
+impl Bucket {
+    fn new(has_partitions: bool) -> Self {
+        let (server, project) = (S3::start(), Project::empty());
+        project.file("secret", SECRET);
+        project.file("weir.yaml", server.settings().replace("${env:STORE_SECRET}", "${file:secret}"));
+        Self { project, server, has_partitions }
+    }
+
+    /// The names of the objects of the folder.
+    fn names(&self) -> Vec<String> {
+        self.server.keys().iter().filter_map(|key| Some(key.strip_prefix("out/stock/")?.to_owned())).collect()
+    }
+
+    fn object(&self, name: &str) -> Option<String> {
+        self.server.get(&format!("out/stock/{name}"))
+    }
+
+    /// The files that the manifest names; none if there is no manifest.
+    fn files(&self) -> Option<Vec<String>> {
+        let manifest: serde_json::Value = serde_json::from_str(&self.object("_SUCCESS")?).unwrap();
+        Some(manifest["files"].as_array().unwrap().iter().map(|file| file.as_str().unwrap().to_owned()).collect())
+    }
+}
+
+#[cfg(feature = "object-stores")]
+impl Kind for Bucket {
+    fn name(&self) -> &'static str {
+        if self.has_partitions { "bucket of partitions" } else { "bucket" }
+    }
+
+    fn takes(&self, mode: &str) -> bool {
+        mode == "overwrite" || mode == "append" || self.has_partitions && mode == "replace"
+    }
+
+    fn project(&self) -> &Project {
+        &self.project
+    }
+
+    fn target(&self) -> String {
+        let partitions = if self.has_partitions { "partition_by: [item], " } else { "" };
+        format!("{partitions}files: {{path: 's3://stock/out/stock', format: csv}}")
+    }
+
+    fn rows(&self) -> Option<Vec<String>> {
+        let names = self.names();
+        let files = self.files().unwrap_or_else(|| names.into_iter().filter(|name| name.ends_with(".csv")).collect());
+        let mut rows = vec![];
+        for file in files {
+            let text = self.object(&file).unwrap_or_else(|| panic!("{file} is not there"));
+            let item = file.strip_prefix("item=").and_then(|file| file.split('/').next());
+            let prefix = item.map(|item| format!("{item},")).unwrap_or_default();
+            rows.extend(text.lines().skip(1).map(|row| format!("{prefix}{row}")));
+        }
+        rows.sort();
+        Some(rows)
+    }
+
+    fn left(&self) -> Vec<String> {
+        let files = self.files().unwrap_or_default();
+        let is_of_a_run = |name: &String| name.starts_with(".weir-") || name.contains("part-2");
+        let uploads = vec!["upload".to_owned(); self.server.open_uploads()];
+        self.names().into_iter().filter(|name| is_of_a_run(name) && !files.contains(name)).chain(uploads).collect()
+    }
+
+    fn reset(&self) {
+        self.server.make_bucket();
+        self.server.bucket(|bucket| bucket.clear());
+    }
+
+    fn put_foreign(&self) -> &'static str {
+        self.server.put("out/stock/diary.txt", "mine");
+        "diary.txt: was not written by a run of this task"
+    }
+
+    fn has_foreign(&self) -> bool {
+        self.object("diary.txt").is_some_and(|text| text == "mine")
+    }
+
+    fn put_rows_of_others(&self) -> &'static str {
+        let (name, rows) = if self.has_partitions {
+            ("item=mine/part-00000.csv", "amount\n1\n")
+        } else {
+            ("part-00000.csv", "item,amount\nmine,1\n")
+        };
+        self.server.put(&format!("out/stock/{name}"), rows);
+        "part-00000.csv: was not written by a run of this task"
+    }
+
+    fn refuse(&self) -> &'static str {
+        self.server.remove_bucket();
+        "there is no such bucket"
+    }
+
+    fn lose_prepared(&self) {
+        for name in self.left() {
+            self.server.bucket(|bucket| bucket.remove(&format!("out/stock/{name}")));
         }
     }
 

@@ -354,6 +354,21 @@ fn wrong_paths_are_refused_before_anything_is_asked() {
     assert_eq!(server.requests(), [""; 0]);
 }
 
+#[test]
+fn settings_that_lack_something_are_told_before_anything_is_asked() {
+    let server = S3::start();
+    let project = project(&server, "az://claims/in/*.csv", "", "");
+    project.file("weir.yaml", "stores: {'az://claims': {account_key: '${env:STORE_SECRET}'}}");
+    let ran = run(&project);
+    ran.ended(1, "az://claims/in/*.csv: ");
+    ran.ended(1, "check the settings of the store, under `stores` in weir.yaml and in the environment");
+    assert!(!ran.err.contains(SECRET), "{}", ran.err);
+    project.file("weir.yaml", "stores: {'az://claims': {acount: insurer}}");
+    run(&project).ended(2, "did you mean `account`?");
+    project.file("weir.yaml", "stores: {'az://claims': {account: insurer, region: north}}");
+    run(&project).ended(2, "`region` is for s3://");
+}
+
 /// Google's store answers in the form of S3.
 #[test]
 fn public_objects_of_google_are_read_without_credentials() {

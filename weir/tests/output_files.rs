@@ -156,7 +156,7 @@ fn what_one_file_cannot_do_is_refused() {
         ("file: a.csv, format: csv", "mode: overwrite", "mode: append", "cannot be appended to"),
         ("file: a.csv, format: csv", "mode: overwrite", "mode: overwrite, compact: 9", "`compact` is for folders"),
         ("file: a.csv, format: csv", "sinks:", "replace_folder: out\nsinks:", "`replace_folder` publishes folders"),
-        ("file: 's3://a/b.csv', format: csv", "", "", "only local files can be written"),
+        ("file: 's3://a/b.csv', format: csv", "", "", "only files of this machine can be written"),
         ("path: a, format: csv", "mode: overwrite", "mode: overwrite, adopt: true", "`adopt` is for tables and files"),
     ] {
         let project = project(files);

@@ -93,6 +93,20 @@ pub enum Error {
         cause: Option<Cause>,
     },
 
+    /// Another run has written a sink's target since this one began.
+    #[error("sink `{sink}`: {path}: {message}")]
+    Overtaken {
+        /// The sink's name in the task file.
+        sink: String,
+        /// The folder.
+        path: String,
+        /// What is wrong.
+        message: String,
+        /// What to do about it.
+        #[help]
+        help: String,
+    },
+
     /// A PostgreSQL database cannot be reached, or does not do what it was asked.
     #[error(transparent)]
     #[diagnostic(transparent)]
@@ -331,9 +345,10 @@ impl Error {
         }
     }
 
-    /// Whether a table refuses what is staged for it, and would do so again.
+    /// Whether a target refuses what is prepared for it, and would do so again.
     pub(crate) fn is_refusal(&self) -> bool {
-        self.of_database().is_some_and(DatabaseError::is_refusal)
+        let is_overtaken = matches!(self, Self::Overtaken { .. });
+        is_overtaken || self.of_database().is_some_and(DatabaseError::is_refusal)
     }
 
     /// Whether the same run may succeed when it is started again: a database or a server that was away or had a conflict.

@@ -26,6 +26,8 @@ use async_trait::async_trait;
 pub(crate) use arriving::Arrival;
 pub(crate) use content::{former_end, hashes};
 pub(crate) use local::found;
+#[cfg(feature = "object-stores")]
+pub(crate) use object::{Failure, ObjectUrl, Store};
 pub(crate) use stdin::is_stdin;
 pub(crate) use store::{FoundFile, RangeReader, map, wait};
 
@@ -128,12 +130,12 @@ pub(crate) fn file_system(task: &Task, location: &str) -> Result<Arc<dyn FileSys
     kind.map(|kind| (kind.open)(&task.project)).ok_or_else(|| format!("`{shown}`: only {} can be read", known()))
 }
 
-/// Fails if no object could be written to the folder of a URL, and removed.
-pub(crate) async fn try_writing(project: &Project, folder: &str) -> Result<()> {
+/// Fails if no object could be written to the folder of a URL, and removed; or, if asked, on condition of what is there.
+pub(crate) async fn try_writing(project: &Project, folder: &str, conditional: bool) -> Result<()> {
     #[cfg(feature = "object-stores")]
-    return object::try_writing(project, folder).await;
+    return object::try_writing(project, folder, conditional).await;
     #[cfg(not(feature = "object-stores"))]
-    return Err(without_objects(project, folder));
+    return Err(without_objects(project, &format!("{folder} ({conditional})")));
 }
 
 /// Brings an object to a local file.

@@ -202,9 +202,14 @@ impl FoundFile {
                 Opened::Local(file, path.clone())
             }
             Place::Object(object) => {
-                let options = GetOptions { head: true, ..Object::options(&self.version) };
-                let opened = wait(object.store.get_opts(&object.location, options));
-                opened.map_err(|error| read_error(&self.name, error))?;
+                // With a tag each read is on condition of the version.
+                if matches!(self.version.tag, Tag::Object(None)) {
+                    let opened = wait(object.store.head(&object.location));
+                    let now = Version::of_object(opened.map_err(|error| read_error(&self.name, error))?);
+                    if !now.is(&self.version) {
+                        return Err(changed(&self.name));
+                    }
+                }
                 Opened::Object(object.clone())
             }
         };

@@ -107,7 +107,7 @@ impl Draft {
             let claim = sink.target.claim();
             if let Some(other) = self.sinks.iter().find(|other| other.target.claim().overlaps(&claim)) {
                 let (what, help) = match claim {
-                    Claim::Folder(_) => ("folder", "give each sink a folder of its own"),
+                    Claim::Folder(_) | Claim::Objects(_) => ("folder", "give each sink a folder of its own"),
                     Claim::File(_) => {
                         ("file or its folder", "give each sink a file of its own, and no folder that a sink writes")
                     }

@@ -36,7 +36,7 @@ impl BoundSink {
     ) -> Result<Self> {
         let columns = columns(task, name, spec, route)?;
         let deleted = deleted(task, session, name, spec, route)?;
-        let mut declared = KINDS.iter().filter(|kind| (kind.is_declared)(spec));
+        let mut declared = KINDS.iter().filter(|kind| (kind.is_declared)(task, spec));
         let target = match (declared.next(), declared.next()) {
             (Some(kind), None) => (kind.bind)(task, name, spec, columns, deleted)?,
             (first, _) => {

@@ -6,10 +6,13 @@
 //! abort is written to the ledger as a [`PendingTarget`] with the tag of its kind, so that another process can finish
 //! what this one began.
 //!
-//! Each kind of target is a module of its own, and a line in [`KINDS`]: `file`, `folder`, `postgres`, `mysql`. What `file` and `folder`
-//! share is in `local`, what tables share in `table`.
+//! Each kind of target is a module of its own, and a line in [`KINDS`]: `bucket`, `file`, `folder`, `postgres`, `mysql`. What
+//! `file` and `folder` share is in `local`, what tables share in `table`; `bucket` has the manifest and the partitions of
+//! `folder`.
 
 mod bind;
+#[cfg(feature = "object-stores")]
+mod bucket;
 mod file;
 mod folder;
 mod limit;
@@ -105,6 +108,9 @@ pub(crate) enum Claim {
     Folder(PathBuf),
     /// A file, as an absolute path.
     File(PathBuf),
+    /// The objects below a URL.
+    #[cfg_attr(not(feature = "object-stores"), expect(dead_code, reason = "this program has no object stores"))]
+    Objects(String),
     /// A table, by the name of its connection and its own.
     Table(String),
 }
@@ -121,6 +127,7 @@ impl Claim {
     fn path(&self) -> Option<&Path> {
         match self {
             Self::Folder(path) | Self::File(path) => Some(path),
+            Self::Objects(url) => Some(Path::new(url)),
             Self::Table(_) => None,
         }
     }
@@ -228,7 +235,7 @@ pub(crate) trait Prepared: Pending {
     async fn is_lost(&self, connector: &Connector) -> Result<bool>;
 }
 
-/// Sinks of one run that are committed together: those on one server, all folders, or all files.
+/// Sinks of one run that are committed together: those on one server, all folders, all files, or all buckets.
 #[async_trait]
 pub(crate) trait Transaction: Debug + Send + Sync {
     /// Does all that can be refused, and takes all locks. Nothing is visible yet. If it fails, nothing is changed.
@@ -247,7 +254,7 @@ pub(crate) trait OpenTransaction: Debug + Send + Sync {
 }
 
 /// The transactions of prepared sinks, in the order in which they are committed: servers first, because one may be lost or
-/// refuse.
+/// refuse, and of these buckets, where nothing can be locked before.
 pub(crate) fn transactions<'a>(sinks: impl Iterator<Item = &'a dyn Prepared>) -> Vec<Box<dyn Transaction>> {
     let sinks: Vec<&dyn Prepared> = sinks.collect();
     let servers_first = KINDS.iter().filter(|kind| kind.is_server).chain(KINDS.iter().filter(|kind| !kind.is_server));
@@ -276,7 +283,7 @@ struct Kind {
     key: &'static str,
     /// The tag of its pending targets in the ledger.
     tag: &'static str,
-    is_declared: fn(&SinkSpec) -> bool,
+    is_declared: fn(&Task, &SinkSpec) -> bool,
     bind: Bind,
     /// Whether it is on a server, which may be lost or refuse.
     is_server: bool,
@@ -287,7 +294,25 @@ struct Kind {
 }
 
 /// All kinds of targets.
-const KINDS: [Kind; 4] = [folder::KIND, file::KIND, postgres::KIND, mysql::KIND];
+const KINDS: &[Kind] = &[
+    #[cfg(feature = "object-stores")]
+    bucket::KIND,
+    folder::KIND,
+    file::KIND,
+    postgres::KIND,
+    mysql::KIND,
+];
+
+/// Whether a sink's files are objects.
+fn is_bucket(task: &Task, spec: &SinkSpec) -> bool {
+    #[cfg(feature = "object-stores")]
+    return bucket::is_bucket(task, spec);
+    #[cfg(not(feature = "object-stores"))]
+    return {
+        _ = (task, spec);
+        false
+    };
+}
 
 impl PendingTarget {
     /// The form in which the ledger keeps it.

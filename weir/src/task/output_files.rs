@@ -13,7 +13,7 @@ use super::files::{Compression, Format};
 #[schemars(rename = "OutputFiles")]
 pub struct OutputFilesSpec {
     /// The target folder: part files and `_SUCCESS` are written into it. Relative to the folder of the task file, or to
-    /// `base_folder`. `${param}` is replaced.
+    /// `base_folder`; or in a bucket, as `s3://BUCKET/FOLDER`, `gs://` or `az://`. `${param}` is replaced.
     #[serde(default)]
     #[schemars(with = "Option<String>", example = &"${output}/orders")]
     pub path: Option<Spanned<String>>,

@@ -23,6 +23,8 @@ pub(crate) struct S3 {
 pub(crate) enum Fault {
     /// A status, and the code of an error.
     Answer(u16, &'static str),
+    /// Success, without anything done.
+    Accept,
     /// The connection ends before the request is done.
     Drop,
     /// The connection ends after it was done.
@@ -209,6 +211,7 @@ impl S3 {
             state.faults = faults;
             let answer = match fault {
                 Some(Fault::Drop) => None,
+                Some(Fault::Accept) => Some(Answer::of(200, "").with("ETag", "\"accepted\"")),
                 Some(Fault::Answer(status, code)) => Some(Answer::error(status, code)),
                 Some(Fault::DropAnswer) => {
                     state.answer(&request);

@@ -215,7 +215,7 @@ async fn check_source(
 }
 
 async fn check_object_archive(task: &Task, about: &str, folder: &str, findings: &mut Findings) {
-    match place::try_writing(&task.project, folder).await {
+    match place::try_writing(&task.project, folder, false).await {
         Ok(()) => findings.ok(about, format!("its archive {folder} is writable")),
         Err(error) => findings.problem(about, &error),
     }
@@ -260,6 +260,10 @@ async fn check_sinks(
                 }
                 needs.output(&file);
             }
+            (Ok(_), Claim::Objects(url)) => match place::try_writing(&task.project, &url, true).await {
+                Ok(()) => findings.ok(about, format!("{url}: can be written")),
+                Err(error) => findings.problem(about, &error),
+            },
             (Ok(_), Claim::Table(_)) => findings.ok(about, format!("{}: accepts the rows", sink.target.place())),
         }
     }

@@ -1,6 +1,7 @@
 //! Why an object store did not do what it was asked, and what to do about it.
 
 use std::error::Error as StdError;
+use std::path::Path;
 
 use object_store::client::{HttpError, HttpErrorKind};
 
@@ -57,6 +58,16 @@ impl Failure {
         match self.may_pass {
             true => Error::Unavailable { path: url.to_owned(), message: self.message, help: self.help },
             false => Error::input(url, self.message, self.help),
+        }
+    }
+
+    /// The error of a sink.
+    pub(crate) fn of_sink(self, sink: &str, url: &str) -> Error {
+        match self.may_pass {
+            true => {
+                Error::Unavailable { path: format!("sink `{sink}`: {url}"), message: self.message, help: self.help }
+            }
+            false => Error::sink(sink, Path::new(url), self.message, self.help),
         }
     }
 }

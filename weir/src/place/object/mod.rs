@@ -148,11 +148,11 @@ fn found_file(store: &Store, of: &ObjectUrl, meta: ObjectMeta) -> Result<FoundFi
     Ok(FoundFile::object(store.objects.clone(), url, meta))
 }
 
-/// Fails if no object could be written to the folder of a URL, and removed.
-pub(crate) async fn try_writing(project: &Project, folder: &str) -> Result<()> {
+/// Fails if no object could be written to the folder of a URL, and removed; or, if asked, on condition of what is there.
+pub(crate) async fn try_writing(project: &Project, folder: &str, conditional: bool) -> Result<()> {
     let url = ObjectUrl::parse(folder).map_err(|message| Error::input(folder, message, "correct the path"))?;
     let store = open(project, &url).await?;
-    store.try_writing(&url, false).await.map_err(|failure| failure.of_input(folder))
+    store.try_writing(&url, conditional).await.map_err(|failure| failure.of_input(folder))
 }
 
 /// The error of an object that cannot be read.

@@ -10,6 +10,7 @@ use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
 use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
 use object_store::limit::LimitStore;
 use object_store::list::{PaginatedListOptions, PaginatedListStore};
+use object_store::multipart::MultipartStore;
 use object_store::path::Path;
 use object_store::{
     BackoffConfig, ClientConfigKey, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutPayload, RetryConfig,
@@ -42,6 +43,8 @@ const USER_AGENT: &str = concat!("weir/", env!("CARGO_PKG_VERSION"));
 #[derive(Clone)]
 pub(crate) struct Store {
     pub(crate) objects: Arc<dyn ObjectStore>,
+    /// For uploads in parts.
+    pub(crate) parts: Arc<dyn MultipartStore>,
     pages: Arc<dyn PaginatedListStore>,
 }
 
@@ -68,8 +71,9 @@ impl Store {
         Ok(built.map_err(|error| Failure::of(&error)))
     }
 
-    fn of(client: impl ObjectStore + PaginatedListStore + Clone) -> Self {
-        Self { objects: Arc::new(LimitStore::new(client.clone(), MOST_REQUESTS)), pages: Arc::new(client) }
+    fn of(client: impl ObjectStore + PaginatedListStore + MultipartStore + Clone) -> Self {
+        let objects = Arc::new(LimitStore::new(client.clone(), MOST_REQUESTS));
+        Self { objects, parts: Arc::new(client.clone()), pages: Arc::new(client) }
     }
 
     /// All objects whose keys begin with a text, page by page.

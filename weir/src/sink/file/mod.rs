@@ -28,7 +28,7 @@ use pending::NamedFile;
 pub(super) const KIND: Kind = Kind {
     key: "files",
     tag: pending::TAG,
-    is_declared: |spec| spec.files.as_ref().is_some_and(|files| files.file.is_some()),
+    is_declared: |_, spec| spec.files.as_ref().is_some_and(|files| files.file.is_some()),
     bind: |task, name, spec, columns, _| Ok(Box::new(FileTarget::bind(task, name, spec, columns)?)),
     is_server: false,
     transactions: pending::transactions,

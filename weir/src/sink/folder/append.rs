@@ -3,20 +3,18 @@
 use std::collections::HashSet;
 use std::path::PathBuf;
 
+use super::OpenFolder;
 use super::access;
 use super::files::partition_of;
-use super::manifest::{Addition, list};
+use super::manifest::Addition;
 use super::partition::PartitionBy;
 use super::pending::{Folder, part_prefix};
-use super::{OpenFolder, manifest_columns};
 use crate::error::{Error, Result};
 use crate::format::write::{FileLayout, SyncedFile, merge};
 use crate::report::State;
 use crate::sink::History;
 use crate::system::{disk, fault};
 use crate::task::Mode;
-
-const ANOTHER: &str = "give the sink another folder, or move the content of this one away";
 
 /// What a folder holds already, and keeps.
 #[derive(Debug, Default)]
@@ -126,65 +124,16 @@ impl OpenFolder {
         let manifest = folder.check()?;
         let mut former = Former::default();
         let Some(manifest) = manifest else { return Ok(Self { folder, mode, layout, partition_by, former }) };
-        let refused = |message: String, help: &str| Err(Error::sink(&folder.sink, &folder.target, message, help));
-        // Either of the two rewrites all that the other has written.
-        let can_follow = |mode: &str| ["overwrite", "replace"].contains(&mode);
-        if manifest.mode != mode.name() && !(can_follow(&manifest.mode) && can_follow(mode.name())) {
-            let message = format!("was written with `mode: {}`, and the task has `{}`", manifest.mode, mode.name());
-            return refused(message, &format!("specify `mode: {}` as before; or {ANOTHER}", manifest.mode));
-        }
+        let refused = |(message, help)| Error::sink(&folder.sink, &folder.target, message, help);
+        manifest.check_can_be_followed(mode, &layout, partition_by.as_ref()).map_err(refused)?;
         if mode == Mode::Overwrite {
             return Ok(Self { folder, mode, layout, partition_by, former });
         }
-        let by = partition_by.as_ref().map_or_else(Vec::new, PartitionBy::names);
-        if manifest.partition_by != by {
-            let named = |columns: &[String]| match columns {
-                [] => "no columns".to_owned(),
-                columns => format!("({})", columns.join(", ")),
-            };
-            return refused(
-                format!(
-                    "its files are partitioned by {}, and the sink by {}",
-                    named(&manifest.partition_by),
-                    named(&by)
-                ),
-                &format!("let `partition_by` stay as before; or {ANOTHER}; `mode: overwrite` writes all of it anew"),
-            );
-        }
-        let (format, columns) = (layout.format.extension(), manifest_columns(&layout));
-        if manifest.format != format {
-            return refused(
-                format!("its files are {}, and what is added would be {format}", manifest.format),
-                &format!("specify `format: {}` as before; or {ANOTHER}", manifest.format),
-            );
-        }
-        if manifest.form != layout.csv.shown() {
-            return refused(
-                "its files have another form, such as another delimiter or encoding, than what is added would have"
-                    .to_owned(),
-                &format!("specify the keys of `files` as before; or {ANOTHER}"),
-            );
-        }
-        if manifest.columns != columns {
-            return refused(
-                format!("its files have the columns ({}), and the sink has ({})", manifest.columns(), list(&columns)),
-                &format!("let `columns` of the sink return the same as before; or {ANOTHER}"),
-            );
-        }
         if mode == Mode::Append && history(&manifest.run)?.is_none() {
-            return refused(
-                format!("was written by run {}, which the ledger does not have", manifest.run),
-                &format!(
-                    "that ledger has what the sources have read, and without it rows would be added twice: use its \
-                     state folder (--state); or {ANOTHER}"
-                ),
-            );
+            return Err(refused(manifest.of_unknown_run()));
         }
         if let Some(gone) = manifest.gone(&folder.target).next() {
-            return refused(
-                format!("`{gone}` is gone, which a run had written"),
-                &format!("put the file back; or {ANOTHER}, and the next run begins a new one"),
-            );
+            return Err(refused(manifest.without(gone)));
         }
         if mode == Mode::Replace {
             former.additions = manifest.added;

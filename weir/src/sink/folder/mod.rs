@@ -8,10 +8,10 @@
 //! other file was written by somebody else, and then the folder is left alone.
 
 mod append;
-mod files;
-mod manifest;
+pub(super) mod files;
+pub(super) mod manifest;
 mod part;
-mod partition;
+pub(super) mod partition;
 mod pending;
 mod whole;
 
@@ -38,16 +38,18 @@ use crate::task::{Mode, SinkSpec, Task};
 use append::Former;
 use files::{FolderFiles, FolderParts};
 use manifest::{Addition, Manifest, ManifestColumn};
-use partition::PartitionBy;
+use partition::{PartitionBy, PartitionFiles};
 use pending::Folder;
 
 /// The marker of a complete folder.
-const MARKER: &str = "_SUCCESS";
+pub(super) const MARKER: &str = "_SUCCESS";
 
 pub(super) const KIND: Kind = Kind {
     key: "files",
     tag: pending::TAG,
-    is_declared: |spec| spec.files.as_ref().is_some_and(|files| files.file.is_none()),
+    is_declared: |task, spec| {
+        spec.files.as_ref().is_some_and(|files| files.file.is_none()) && !super::is_bucket(task, spec)
+    },
     bind: |task, name, spec, columns, _| Ok(Box::new(FolderTarget::bind(task, name, spec, columns)?)),
     is_server: false,
     transactions: pending::transactions,
@@ -247,32 +249,12 @@ impl Writing for WritingFolder {
             former.leave_out(partitions.iter().map(|(partition, _)| partition.as_str()));
             former.link(&folder)?;
         }
-        let of_run = |written: &Written| Addition {
-            run: folder.run.clone(),
-            rows: written.rows,
-            bytes: written.bytes,
-            files: written.files.clone(),
-        };
         let is_apart = partition_by.is_some() && *mode != Mode::Append;
         let own = match is_apart {
-            true => partitions.iter().map(|(_, written)| of_run(written)).collect(),
-            false => vec![of_run(&written)],
+            true => partitions.iter().map(|(_, written)| Addition::of(&folder.run, written)).collect(),
+            false => vec![Addition::of(&folder.run, &written)],
         };
-        let all = former.with(own);
-        let manifest = Manifest {
-            task: folder.task.clone(),
-            sink: folder.sink.clone(),
-            run: folder.run.clone(),
-            mode: mode.name().to_owned(),
-            format: layout.format.extension().to_owned(),
-            form: layout.csv.shown(),
-            columns: manifest_columns(layout),
-            rows: all.iter().map(|addition| addition.rows).sum(),
-            bytes: all.iter().map(|addition| addition.bytes).sum(),
-            files: all.iter().flat_map(|addition| addition.files.iter().cloned()).collect(),
-            added: if *mode == Mode::Append || is_apart { all } else { vec![] },
-            partition_by: partition_by.as_ref().map_or_else(Vec::new, PartitionBy::names),
-        };
+        let manifest = Manifest::of(&folder.owner(), *mode, layout, partition_by.as_ref(), former.with(own));
         if let Some(former) = access::former_file(&folder.target) {
             for name in &written.files {
                 let file = folder.staging.join(name);
@@ -281,8 +263,7 @@ impl Writing for WritingFolder {
         }
         let marker = folder.staging.join(MARKER);
         let mark = || -> std::io::Result<()> {
-            let mut text = serde_json::to_vec_pretty(&manifest)?;
-            text.push(b'\n');
+            let text = manifest.to_text()?;
             let mut file = File::create_new(&marker)?;
             file.write_all(&text)?;
             file.sync_all()?;

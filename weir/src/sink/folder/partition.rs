@@ -9,8 +9,6 @@ use datafusion::arrow::buffer::{BooleanBuffer, MutableBuffer};
 use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::util::bit_util;
 
-use super::files::FolderFiles;
-use super::part::FilePart;
 use crate::error::{Error, Result};
 use crate::format::write::{Column, OutputColumn};
 use crate::sink::{Part, Written};
@@ -23,15 +21,15 @@ const NULL: &str = "__HIVE_DEFAULT_PARTITION__";
 const LONGEST_NAME: usize = 255;
 
 /// Files that a reader has open at once: with more, the one that was used longest ago is completed.
-const MOST_OPEN: usize = 64;
+pub(super) const MOST_OPEN: usize = 64;
 
 /// The columns by whose values rows are put into folders: the escaped name of each, and its position in the route.
 #[derive(Debug, Clone)]
-pub(super) struct PartitionBy(Vec<(String, usize)>);
+pub(in crate::sink) struct PartitionBy(Vec<(String, usize)>);
 
 impl PartitionBy {
     /// Takes the columns out of those that are written: the folders have their values.
-    pub(super) fn bind(
+    pub(in crate::sink) fn bind(
         task: &Task,
         name: &str,
         spec: &SinkSpec,
@@ -64,7 +62,7 @@ impl PartitionBy {
     }
 
     /// The names of the columns, as the folders have them.
-    pub(super) fn names(&self) -> Vec<String> {
+    pub(in crate::sink) fn names(&self) -> Vec<String> {
         self.0.iter().map(|(name, _)| name.clone()).collect()
     }
 
@@ -141,26 +139,43 @@ fn escaped(text: &str, is_name: bool) -> String {
     out
 }
 
+/// Creates the files of partitions.
+pub(in crate::sink) trait PartitionFiles: Send + Sync {
+    type File: Part;
+
+    /// Begins a file, of a partition if there are any.
+    fn create(&self, partition: Option<&str>) -> Result<Self::File>;
+
+    /// Remembers what a file has.
+    fn finished(&self, file: Written) -> Written;
+
+    /// How many files a reader has open at once.
+    fn most_open(&self) -> usize;
+
+    /// The error of rows that cannot be written.
+    fn refused(&self, message: String, help: &str) -> Error;
+}
+
 /// What one reader writes to a folder with partitions.
-pub(super) struct PartitionedPart {
+pub(in crate::sink) struct PartitionedPart<F: PartitionFiles> {
     by: PartitionBy,
-    parts: Arc<FolderFiles>,
+    parts: Arc<F>,
     /// The open file of each folder, and when it was used.
-    open: HashMap<String, (FilePart, u64)>,
+    open: HashMap<String, (F::File, u64)>,
     used: u64,
     written: Vec<Written>,
 }
 
-impl PartitionedPart {
-    pub(super) fn new(by: PartitionBy, parts: Arc<FolderFiles>) -> Self {
+impl<F: PartitionFiles> PartitionedPart<F> {
+    pub(in crate::sink) fn new(by: PartitionBy, parts: Arc<F>) -> Self {
         Self { by, parts, open: HashMap::new(), used: 0, written: vec![] }
     }
 
     /// The open file of a folder.
-    fn file(&mut self, folder: &str) -> Result<&mut FilePart> {
+    fn file(&mut self, folder: &str) -> Result<&mut F::File> {
         self.used += 1;
         if !self.open.contains_key(folder) {
-            if self.open.len() >= MOST_OPEN {
+            if self.open.len() >= self.parts.most_open() {
                 let oldest = self.open.iter().min_by_key(|(_, (_, used))| *used).map(|(folder, _)| folder.clone());
                 if let Some((file, _)) = oldest.and_then(|oldest| self.open.remove(&oldest)) {
                     self.finish_file(file)?;
@@ -170,7 +185,7 @@ impl PartitionedPart {
                 let column = long.split('=').next().unwrap_or_default();
                 let message = format!("a value of column `{column}` is too long for the name of a folder");
                 let help = "partition by a shorter one, such as left(column, 40) or a hash of it";
-                return Err(Error::sink(&self.parts.folder.sink, &self.parts.folder.target, message, help));
+                return Err(self.parts.refused(message, help));
             }
             let file = self.parts.create(Some(folder))?;
             self.open.insert(folder.to_owned(), (file, 0));
@@ -184,16 +199,16 @@ impl PartitionedPart {
         }
     }
 
-    fn finish_file(&mut self, file: FilePart) -> Result<()> {
+    fn finish_file(&mut self, file: F::File) -> Result<()> {
         self.written.push(self.parts.finished(Box::new(file).finish()?));
         Ok(())
     }
 }
 
-impl Part for PartitionedPart {
+impl<F: PartitionFiles> Part for PartitionedPart<F> {
     fn write(&mut self, batch: &RecordBatch, chosen: Option<&BooleanBuffer>) -> Result<()> {
-        let folder = &self.parts.folder;
-        let rows = self.by.split(batch, chosen).map_err(|error| folder.error(&folder.target, error))?;
+        let rows = self.by.split(batch, chosen);
+        let rows = rows.map_err(|error| self.parts.refused(error.to_string(), "report this as a bug of weir"))?;
         rows.iter().try_for_each(|(folder, rows)| self.file(folder)?.write(batch, Some(rows)))
     }
 

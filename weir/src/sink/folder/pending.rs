@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::MARKER;
 use super::files::partition_of;
-use super::manifest::Manifest;
+use super::manifest::{Manifest, Owner};
 use super::whole::{self, Whole};
 use crate::database::Connector;
 use crate::error::{Cause, Error, Result};
@@ -94,6 +94,11 @@ impl Folder {
         Ok(Self { task, sink, run, target, staging, after: None, in_place: false, siblings, lock: None })
     }
 
+    /// The run of the sink.
+    pub(super) fn owner(&self) -> Owner {
+        Owner { task: self.task.clone(), sink: self.sink.clone(), run: self.run.clone() }
+    }
+
     /// Takes the folder's lock, if it is not held.
     pub(super) fn lock(&mut self) -> Result<()> {
         if self.lock.is_none() {
@@ -141,9 +146,8 @@ impl Folder {
             Err(error) => return Err(self.error(&self.target, error)),
         }
         let manifest = self.manifest()?;
-        if let Some(other) = manifest.as_ref().filter(|m| (&m.task, &m.sink) != (&self.task, &self.sink)) {
-            let message = format!("was written by sink `{}` of task `{}`", other.sink, other.task);
-            let help = "give the sink a folder of its own, or remove that folder if its content is not needed";
+        if let Some(other) = manifest.as_ref().filter(|manifest| !manifest.is_of(&self.owner())) {
+            let (message, help) = other.of_another();
             return Err(Error::sink(&self.sink, &self.target, message, help));
         }
         if let Some(manifest) = &manifest {

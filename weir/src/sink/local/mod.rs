@@ -31,8 +31,8 @@ pub(super) fn declared<'a>(name: &str, spec: &'a SinkSpec) -> Result<&'a OutputF
 pub(super) fn local_path(task: &Task, at: &Spanned<String>) -> Result<String> {
     let path = task.data_path(at)?;
     if path.contains("://") {
-        let error = task.error(at, format!("`{path}`: only local files can be written"));
-        let help = "name a local folder or file; a program such as rclone copies it elsewhere";
+        let error = task.error(at, format!("`{path}`: only files of this machine can be written there"));
+        let help = "name a local folder or file; or, for a folder in a bucket, `path: s3://BUCKET/FOLDER`";
         return Err(Box::new(error.with_help(help)).into());
     }
     Ok(path)

@@ -26,7 +26,7 @@ use server::MySql;
 pub(super) const KIND: Kind = Kind {
     key: MySql::KEY,
     tag: MySql::KEY,
-    is_declared: |spec| spec.mysql.is_some(),
+    is_declared: |_, spec| spec.mysql.is_some(),
     bind: |task, name, spec, columns, deleted| Ok(Box::new(MySqlTarget::bind(task, name, spec, columns, deleted)?)),
     is_server: true,
     transactions: table::transactions::<MySql>,

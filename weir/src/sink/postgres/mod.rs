@@ -32,7 +32,7 @@ use server::Postgres;
 pub(super) const KIND: Kind = Kind {
     key: Postgres::KEY,
     tag: Postgres::KEY,
-    is_declared: |spec| spec.postgres.is_some(),
+    is_declared: |_, spec| spec.postgres.is_some(),
     bind: |task, name, spec, columns, deleted| Ok(Box::new(PostgresTarget::bind(task, name, spec, columns, deleted)?)),
     is_server: true,
     transactions: table::transactions::<Postgres>,
