@@ -111,7 +111,7 @@ fn example(prediction: &Prediction) -> Result<Section> {
         prediction.price(),
         figure("Probability of each price", &chart, &caption)
     );
-    Ok(Section { id: "example", title: "Example prediction".to_owned(), body })
+    Ok(Section { id: "example".to_owned(), title: "Example prediction".to_owned(), body })
 }
 
 fn foot(evaluation: &Evaluation) -> String {

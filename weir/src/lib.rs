@@ -69,6 +69,7 @@ mod ledger;
 mod model;
 mod place;
 mod plan;
+mod profile;
 mod quality;
 pub mod report;
 mod route;

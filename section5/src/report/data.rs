@@ -31,7 +31,7 @@ pub(super) fn section(table: &Table) -> Result<Section> {
          <div class=\"grid\">\n{associations}{}</div>\n",
         selection(table)
     );
-    Ok(Section { id: "data", title: "Overview of the data".to_owned(), body })
+    Ok(Section { id: "data".to_owned(), title: "Overview of the data".to_owned(), body })
 }
 
 /// Number of cars with each level.

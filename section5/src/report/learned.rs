@@ -25,7 +25,7 @@ pub(super) fn section(bayes: &BayesInversion, table: &Table) -> Result<Section> 
          <div class=\"grid\">\n{}</div>\n",
         weights(bayes)?
     );
-    Ok(Section { id: "parameters", title: "Parameters of the model".to_owned(), body })
+    Ok(Section { id: "parameters".to_owned(), title: "Parameters of the model".to_owned(), body })
 }
 
 fn prices_by_class(bayes: &BayesInversion, table: &Table) -> Result<String> {

@@ -37,7 +37,7 @@ pub(super) fn section(table: &Table, evaluation: &Evaluation) -> Result<Section>
         percent(ceiling.accuracy),
         example(&groups),
     );
-    Ok(Section { id: "limit", title: format!("Why {} is the limit", percent(ceiling.accuracy)), body })
+    Ok(Section { id: "limit".to_owned(), title: format!("Why {} is the limit", percent(ceiling.accuracy)), body })
 }
 
 /// The first group with every price, if one exists.

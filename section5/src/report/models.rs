@@ -31,7 +31,7 @@ pub(super) fn comparison(evaluation: &Evaluation) -> Result<Section> {
         },
         scores_table(evaluation),
     );
-    Ok(Section { id: "models", title: "The models compared".to_owned(), body })
+    Ok(Section { id: "models".to_owned(), title: "The models compared".to_owned(), body })
 }
 
 /// The confusion matrices, that of the best model first.
@@ -49,7 +49,7 @@ pub(super) fn confusion_matrices(evaluation: &Evaluation) -> Result<Section> {
          <div class=\"grid\">\n{matrices}</div>\n",
         best.map(of_prices).unwrap_or_default()
     );
-    Ok(Section { id: "confusion", title: "Confusion matrices".to_owned(), body })
+    Ok(Section { id: "confusion".to_owned(), title: "Confusion matrices".to_owned(), body })
 }
 
 fn scores_table(evaluation: &Evaluation) -> String {

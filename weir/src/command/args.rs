@@ -132,6 +132,43 @@ pub(super) struct InitArgs {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct ProfileArgs {
+    /// A file (CSV, JSON Lines, Parquet, …), a folder or a pattern of files, `-` for standard input, or a table of a
+    /// database, named as for `init`; with --task-config a source of the task.
+    #[arg(value_name = "SOURCE")]
+    pub(super) source: PathBuf,
+    /// The task file that declares the source, with its types.
+    #[arg(long, value_name = "FILE")]
+    pub(super) task_config: Option<PathBuf>,
+    /// The environment of the task whose parameter values are used.
+    #[arg(long, value_name = "NAME", requires = "task_config")]
+    pub(super) env: Option<String>,
+    /// Sets a parameter of the task; can be given several times.
+    #[arg(long = "param", value_name = "NAME=VALUE", value_parser = name_and_value, requires = "task_config")]
+    pub(super) params: Vec<(String, String)>,
+    /// Compare each column with this one: its rate or its mean by value, or by range.
+    #[arg(long, value_name = "COLUMN")]
+    pub(super) target: Option<String>,
+    /// A text that means null, such as NA; can be given several times.
+    #[arg(long = "null-value", value_name = "TEXT", allow_hyphen_values = true)]
+    pub(super) null_values: Vec<String>,
+    /// Show no values of texts, no frequent values and no examples: only counts and measures.
+    #[arg(long)]
+    pub(super) no_values: bool,
+    /// The page [default: NAME.profile.html in the working folder].
+    #[arg(long, value_name = "FILE.html")]
+    pub(super) output: Option<PathBuf>,
+    /// Print the profile as JSON; the page is written only if --output names it.
+    #[arg(long)]
+    pub(super) json: bool,
+    /// Number of threads [default: one per core].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(super) threads: Option<u16>,
+    #[command(flatten)]
+    pub(super) log: LogArgs,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct DoctorArgs {
     #[command(flatten)]
     pub(super) run: RunArgs,

@@ -25,6 +25,7 @@ mod health;
 mod init;
 mod output;
 mod plan;
+mod profile;
 mod prune;
 mod recover;
 mod run;
@@ -51,8 +52,8 @@ use crate::run::Settings;
 use crate::system::allocator::{self, Allocator};
 use crate::watch::{LogFormat, Observer, Observers};
 use args::{
-    CompletionsArgs, DoctorArgs, HealthArgs, InitArgs, LogArgs, ManArgs, PruneArgs, RecoverArgs, RunArgs, RunVerbArgs,
-    RunsArgs, ScheduleArgs, SchemaArgs, TaskArgs, TaskFileArgs, TestArgs,
+    CompletionsArgs, DoctorArgs, HealthArgs, InitArgs, LogArgs, ManArgs, ProfileArgs, PruneArgs, RecoverArgs, RunArgs,
+    RunVerbArgs, RunsArgs, ScheduleArgs, SchemaArgs, TaskArgs, TaskFileArgs, TestArgs,
 };
 use failure::{WithoutCause, report_error};
 
@@ -130,6 +131,8 @@ enum Verb {
     Recover(RecoverArgs),
     /// Create a new task from a CSV file. Nothing is overwritten.
     Init(InitArgs),
+    /// Get to know data: measure the columns of files, of a table or of a source, and write them as an HTML page.
+    Profile(ProfileArgs),
     /// Check everything the task needs on this machine: files, disk, memory, ledger and lock. Nothing is changed.
     Doctor(DoctorArgs),
     /// Keep running, and start the task at the due times of its `schedule`.
@@ -333,6 +336,7 @@ impl Cli {
             Verb::Runs(args) => runs::runs(args),
             Verb::Recover(args) => recover::recover(args),
             Verb::Init(args) => init::init(self, args),
+            Verb::Profile(args) => profile::profile(self, args),
             Verb::Doctor(args) => doctor::doctor(self, args),
             Verb::Schedule(args) => schedule::schedule(args),
             Verb::Health(args) => health::health(self, args),
@@ -391,7 +395,8 @@ impl Verb {
             Self::Schedule(args) => &mut args.run.task.file,
             Self::Health(args) => &mut args.task.file,
             Self::Prune(args) => &mut args.task.file,
-            Self::Init(_) | Self::Schema(_) | Self::Completions(_) | Self::Man(_) => return None,
+            Self::Init(_) | Self::Profile(_) => return None,
+            Self::Schema(_) | Self::Completions(_) | Self::Man(_) => return None,
         })
     }
 
@@ -407,7 +412,7 @@ impl Verb {
                 return;
             }
             Self::Validate(_) | Self::Test(_) | Self::Runs(_) | Self::Init(_) | Self::Schema(_) => return,
-            Self::Health(_) | Self::Prune(_) | Self::Completions(_) | Self::Man(_) => return,
+            Self::Health(_) | Self::Prune(_) | Self::Completions(_) | Self::Man(_) | Self::Profile(_) => return,
         };
         args.task.params.splice(0..0, params);
     }
@@ -420,6 +425,7 @@ impl Verb {
             Self::Prune(args) => &args.task.log,
             Self::Run(args) => &args.run.task.log,
             Self::Init(args) => &args.log,
+            Self::Profile(args) => &args.log,
             Self::Doctor(args) => &args.run.task.log,
             Self::Validate(args) => &args.log,
             Self::Recover(args) => &args.task.log,

@@ -21,17 +21,28 @@ pub(crate) const SERVER_WAIT: Duration = Duration::from_secs(20);
 pub(crate) struct Connector {
     project: Project,
     params: Params,
+    /// A connection whose server was named on the command line.
+    given: Option<(String, Server)>,
 }
 
 impl Connector {
     /// The connections of a task, with its parameters filled in.
     pub(crate) fn of(task: &Task) -> Self {
-        Self { project: task.project.clone(), params: task.params.clone() }
+        Self::new(task.project.clone(), task.params.clone())
     }
 
     /// Project without a task: of what a run has left.
     pub(crate) fn new(project: Project, params: Params) -> Self {
-        Self { project, params }
+        Self { project, params, given: None }
+    }
+
+    /// With the server of a connection, which is not asked for in the project.
+    pub(crate) fn with(self, connection: &str, server: Server) -> Self {
+        Self { given: Some((connection.to_owned(), server)), ..self }
+    }
+
+    fn given(&self, name: &str) -> Option<&Server> {
+        self.given.as_ref().filter(|(given, _)| given == name).map(|(_, server)| server)
     }
 
     /// What it resolves.
@@ -41,6 +52,9 @@ impl Connector {
 
     /// The PostgreSQL database of a connection.
     pub(crate) fn postgres(&self, name: &str) -> Result<weir_postgres::Database> {
+        if let Some(Server::Postgres(database)) = self.given(name) {
+            return Ok((**database).clone());
+        }
         let database = self.project.resolve(name, &self.params, |spec| spec.postgres.as_ref(), |url| url.parse());
         let database: weir_postgres::Database = database.unwrap_or_else(|| Err(unknown(name, "PostgreSQL")))?;
         Ok(database.application_name("weir").speaking(dialect(&self.project, name)))
@@ -48,6 +62,9 @@ impl Connector {
 
     /// The MySQL database of a connection.
     pub(crate) fn mysql(&self, name: &str) -> Result<weir_mysql::Database> {
+        if let Some(Server::MySql(database)) = self.given(name) {
+            return Ok((**database).clone());
+        }
         let database = self.project.resolve(name, &self.params, |spec| spec.mysql.as_ref(), |url| url.parse());
         let database: weir_mysql::Database = database.unwrap_or_else(|| Err(unknown(name, "MySQL")))?;
         Ok(database.application_name("weir"))

@@ -4,6 +4,7 @@ mod average;
 mod ceil_floor;
 mod checked;
 mod decimals;
+mod fold;
 mod grouping_sets;
 mod memory;
 mod numbers;
@@ -34,6 +35,7 @@ use indicatif::HumanBytes;
 
 use ceil_floor::CeilFloor;
 pub(crate) use checked::{check_constants, checked};
+pub(crate) use fold::fold;
 use memory::ResidentPool;
 pub(crate) use memory::{MemoryWatch, exceeded};
 pub(crate) use row_error::{INVALID_VALUE, Pieces, RowError, in_pieces};

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::array::{Array, RecordBatch};
+use datafusion::arrow::datatypes::{DataType, SchemaRef};
+use datafusion::error::Result as QueryResult;
 use serde_saphyr::Spanned;
 
 use super::fetch::Fetchers;
@@ -56,6 +58,16 @@ impl Source {
     /// The declared columns.
     pub(crate) fn schema(&self) -> &SchemaRef {
         &self.declared.schema
+    }
+
+    /// Texts of the declared columns as values of their types; columns that are no texts stay. Every text must be valid.
+    pub(crate) fn typed(&self, texts: &RecordBatch) -> QueryResult<RecordBatch> {
+        let columns = self.declared.columns.iter().zip(texts.columns());
+        let columns = columns.map(|(column, texts)| match texts.data_type() {
+            DataType::Utf8View => column.form.parse(texts).map(|typed| typed.values),
+            _ => Ok(texts.clone()),
+        });
+        Ok(RecordBatch::try_new(self.declared.schema.clone(), columns.collect::<Result<_, _>>()?)?)
     }
 
     /// Fails if this program cannot open the source, whatever its data is.

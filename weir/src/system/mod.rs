@@ -7,4 +7,5 @@ pub(crate) mod fault;
 pub(crate) mod memory;
 pub(crate) mod path_text;
 pub(crate) mod stop;
+pub(crate) mod temporary;
 pub(crate) mod threads;

@@ -113,7 +113,10 @@ impl Project {
         if !path.exists() {
             return Ok(Self::default());
         }
-        let source = SourceText::new(&path, super::read(&path)?);
+        Self::parse(SourceText::new(&path, super::read(&path)?))
+    }
+
+    fn parse(source: SourceText) -> Result<Self> {
         let spec: ProjectSpec = super::parse_yaml(&source)?;
         for (name, connection) in &spec.connections {
             let wrong = |message: &str, help: &str| {
@@ -149,6 +152,14 @@ impl Project {
             (Some((_, store)), Some(source)) => store.value.resolve(source),
             _ => Ok(StoreSettings::default()),
         }
+    }
+
+    /// Adds the connections of a text in the form of the file. Their URLs are not resolved: whoever adds them knows their
+    /// servers.
+    pub(crate) fn add(&mut self, text: &str) -> Result<()> {
+        let added = Self::parse(SourceText::new(Path::new(PROJECT_FILE), text.to_owned()))?;
+        self.spec.connections.extend(added.spec.connections);
+        Ok(())
     }
 
     /// How long what earlier runs have left stays.

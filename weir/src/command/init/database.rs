@@ -15,21 +15,21 @@ use crate::source::{Described, describe};
 use crate::task::{PROJECT_FILE, Params, Project};
 
 /// A table, as the user names it.
-pub(super) struct GivenTable {
-    connection: String,
-    server: Server,
+pub(in crate::command) struct GivenTable {
+    pub(in crate::command) connection: String,
+    pub(in crate::command) server: Server,
     table: String,
 }
 
 impl GivenTable {
     /// The table's name without its schema.
-    pub(super) fn plain_name(&self) -> String {
+    pub(in crate::command) fn plain_name(&self) -> String {
         guess::plain(self.table.rsplit('.').next().unwrap_or_default())
     }
 }
 
 /// The connections of the task's folder, and those that are new.
-pub(super) struct Connections {
+pub(in crate::command) struct Connections {
     folder: PathBuf,
     /// `weir.yaml`, read when a table is named first.
     project: Option<Project>,
@@ -46,14 +46,14 @@ struct New {
 }
 
 impl Connections {
-    pub(super) fn of(folder: &Path) -> Self {
+    pub(in crate::command) fn of(folder: &Path) -> Self {
         // Messages show the file without `./`.
         let folder = if folder == Path::new(".") { PathBuf::new() } else { folder.to_path_buf() };
         Self { folder, project: None, new: vec![] }
     }
 
     /// The table that is named by its URL, or as `connection:table`; `None` if it is the path of a file.
-    pub(super) fn table(&mut self, given: &Path) -> Result<Option<GivenTable>> {
+    pub(in crate::command) fn table(&mut self, given: &Path) -> Result<Option<GivenTable>> {
         let Some(text) = given.to_str().filter(|_| !given.exists()) else { return Ok(None) };
         if let Some(url) = TableUrl::parse(text) {
             return self.of_url(url?).map(Some);
@@ -151,6 +151,16 @@ impl Connections {
         is_new.then(|| (PROJECT_FILE.to_owned(), text().into_bytes()))
     }
 
+    /// `weir.yaml` with the new connections.
+    pub(in crate::command) fn project_with_new(&mut self) -> Result<Project> {
+        let entries = self.entries();
+        let mut project = self.project()?.clone();
+        if !entries.is_empty() {
+            project.add(&format!("connections:\n{entries}"))?;
+        }
+        Ok(project)
+    }
+
     fn entries(&self) -> String {
         let entry = |New { name, server, url, .. }: &New| format!("  {name}:\n    {}: {}\n", server.key(), yaml(url));
         self.new.iter().map(entry).collect()
@@ -174,15 +184,15 @@ impl Connections {
 }
 
 /// A table with the names and types of its columns.
-pub(super) struct DatabaseTable {
-    pub(super) columns: Vec<Column>,
-    given: GivenTable,
+pub(in crate::command) struct DatabaseTable {
+    pub(in crate::command) columns: Vec<Column>,
+    pub(in crate::command) given: GivenTable,
     described: Described,
 }
 
 impl DatabaseTable {
     /// Asks the server for the columns. No row is read.
-    pub(super) async fn take(given: GivenTable, functions: &[ScalarUDF]) -> Result<Self> {
+    pub(in crate::command) async fn take(given: GivenTable, functions: &[ScalarUDF]) -> Result<Self> {
         let described = describe(&given.server, &given.table).await?;
         let resources = Resources { threads: 1, ..Resources::default() };
         let session = engine::session(resources, &std::env::temp_dir(), functions, None)?;
@@ -205,7 +215,7 @@ impl DatabaseTable {
     }
 
     /// Its name in messages.
-    pub(super) fn shown(&self) -> String {
+    pub(in crate::command) fn shown(&self) -> String {
         format!("{}: {}", self.given.connection, self.described.table)
     }
 
@@ -215,7 +225,7 @@ impl DatabaseTable {
     }
 
     /// What the author of the task should know.
-    pub(super) fn notes(&self) -> Vec<String> {
+    pub(in crate::command) fn notes(&self) -> Vec<String> {
         let Described { forbidden, unreadable, .. } = &self.described;
         let user = self.given.server.user();
         let of_rights = || format!("not read, without a right of `{user}` to: {}", forbidden.join(", "));
@@ -225,7 +235,7 @@ impl DatabaseTable {
     }
 
     /// The lines of the source above its columns.
-    pub(super) fn origin(&self) -> String {
+    pub(in crate::command) fn origin(&self) -> String {
         let key = self.given.server.key();
         let of = format!("connection: {}, table: {}", word(&self.given.connection), word(self.table()));
         let cursor = self.cursor().map(|(column, when)| {

@@ -357,7 +357,7 @@ pub(super) fn mapping<'a>(keys: impl Iterator<Item = (&'a str, String)>) -> Stri
 }
 
 /// A column's line under `columns`.
-pub(super) fn declaration(column: &Column) -> String {
+pub(in crate::command) fn declaration(column: &Column) -> String {
     let Column { name, found, guessed, .. } = column;
     let is_own_name = |(key, value): &&(&str, String)| !(*key == "header" && *value == yaml(name));
     let keys: Vec<_> = found.keys.iter().filter(is_own_name).chain(&guessed.options).cloned().collect();

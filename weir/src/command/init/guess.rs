@@ -9,7 +9,7 @@ use crate::task::SqlType;
 const DECIMAL_DIGITS: u8 = 18;
 
 /// The nearest name that is valid in tables and tasks.
-pub(super) fn plain(text: &str) -> String {
+pub(in crate::command) fn plain(text: &str) -> String {
     let lower = text.trim().to_lowercase();
     let words = lower.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
     words.collect::<Vec<_>>().join("_")
@@ -23,17 +23,17 @@ pub(super) fn is_plain(name: &str) -> bool {
 
 /// What a column is, as far as its values tell.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Guessed {
-    pub(super) sql_type: SqlType,
+pub(in crate::command) struct Guessed {
+    pub(in crate::command) sql_type: SqlType,
     /// The keys of its declaration in addition to its type, with their values in YAML.
     pub(super) options: Vec<(&'static str, String)>,
     /// A comment for the author of the task.
-    pub(super) comment: Option<String>,
+    pub(in crate::command) comment: Option<String>,
 }
 
 impl Guessed {
     /// A type without further keys.
-    pub(super) fn plain(sql_type: SqlType) -> Self {
+    pub(in crate::command) fn plain(sql_type: SqlType) -> Self {
         Self { sql_type, options: vec![], comment: None }
     }
 
@@ -71,6 +71,8 @@ enum Form {
     /// By the index in [`TIMES`].
     Time(usize),
     Uuid,
+    /// Digits, with a point and an exponent in any form.
+    AnyNumber,
 }
 
 /// The values of a column that were seen.
@@ -123,6 +125,12 @@ impl Guess {
         Self { midnight_is_a_date: is_workbook, ..Self::default() }
     }
 
+    /// All numbers are numbers that the type `double` reads, but for those that begin with a zero as identifiers do.
+    pub(super) fn with_any_number(mut self) -> Self {
+        self.forms.push(Form::AnyNumber);
+        self
+    }
+
     /// Takes a value into account. An empty one says nothing.
     pub(super) fn add(&mut self, value: &str) {
         if value.is_empty() || (self.seen && self.forms.is_empty()) {
@@ -159,8 +167,26 @@ impl Guess {
                 let time = may_be_a_date(value).then(|| NaiveDateTime::parse_from_str(value, TIMES[i]).ok()).flatten();
                 time.is_some_and(|time| time.format(TIMES[i]).to_string() == value)
             }
+            Form::AnyNumber => is_any_number(value),
             Form::Uuid => is_like(&hex_as_zero(value), "00000000-0000-0000-0000-000000000000"),
         }
+    }
+
+    /// Takes the values into account that another guess of the column has seen.
+    pub(super) fn merge(&mut self, other: &Self) {
+        if !other.seen {
+            return;
+        }
+        self.has_true |= other.has_true;
+        self.has_false |= other.has_false;
+        let agree = [
+            (Form::Point, self.point.merge(&other.point)),
+            (Form::Comma, self.comma.merge(&other.comma)),
+            (Form::Thousands, self.thousands.merge(&other.thousands)),
+        ];
+        let disagree = |form: &Form| agree.iter().any(|(of, agree)| of == form && !agree);
+        self.forms.retain(|form| other.forms.contains(form) && !disagree(form));
+        self.seen = true;
     }
 
     /// The type that all values have the form of; `string` if there is none.
@@ -192,6 +218,7 @@ impl Guess {
             Form::Date(i) => self.unless_ambiguous(Guessed::plain(SqlType::Date).with("format", DATES[i])),
             Form::Time(i) => self.unless_ambiguous(Guessed::plain(SqlType::Timestamp).with("format", TIMES[i])),
             Form::Uuid => Guessed::plain(SqlType::Uuid),
+            Form::AnyNumber => Guessed::plain(SqlType::Double),
         }
     }
 
@@ -251,6 +278,17 @@ impl Digits {
         true
     }
 
+    /// Takes other numbers into account; whether they have the same character between thousands.
+    fn merge(&mut self, other: &Self) -> bool {
+        let agree = self.group.is_none() || other.group.is_none() || self.group == other.group;
+        self.group = self.group.or(other.group);
+        self.after_point = match (self.after_point, other.after_point) {
+            (Some((a, b)), Some((c, d))) => Some((a.min(c), b.max(d))),
+            (one, other) => one.or(other),
+        };
+        agree
+    }
+
     fn sql_type(&self) -> SqlType {
         match self.after_point {
             None | Some((0, 0)) => SqlType::Bigint,
@@ -278,6 +316,13 @@ fn is_whole(value: &str) -> bool {
     let digits = value.strip_prefix('-').unwrap_or(value);
     let is_number = !digits.is_empty() && digits.len() <= DECIMAL_DIGITS.into() && is_digits(digits);
     is_number && (!digits.starts_with('0') || value == "0")
+}
+
+/// A decimal number, without zeros before other digits.
+fn is_any_number(value: &str) -> bool {
+    let digits = value.strip_prefix('-').unwrap_or(value).as_bytes();
+    let begins = matches!(digits, [b'1'..=b'9' | b'.', ..] | [b'0'] | [b'0', b'.' | b'e' | b'E', ..]);
+    begins && SqlType::Double.parse(value).is_ok()
 }
 
 fn is_digits(text: &str) -> bool {
@@ -383,6 +428,46 @@ mod tests {
         guess.add("05/01/2022");
         let comment = guess.guessed().comment.unwrap();
         assert_eq!(comment, "a date? then {type: date, format: …} with %d/%m/%Y or %m/%d/%Y");
+    }
+
+    #[test]
+    fn any_number_is_one_where_that_is_asked_for() {
+        let guessed = |values: &[&str]| {
+            let mut guess = Guess::default().with_any_number();
+            values.iter().for_each(|value| guess.add(value));
+            guess.guessed().sql_type
+        };
+        assert_eq!(guessed(&["7.96E-05", "0", "-1.5", ".5", "12345678901234567890"]), SqlType::Double);
+        assert_eq!(guessed(&["1", "2"]), SqlType::Bigint);
+        for identifiers in [["007", "12"], ["1", "x"], ["+65", "12"]] {
+            assert_eq!(guessed(&identifiers), SqlType::String, "{identifiers:?}");
+        }
+    }
+
+    #[test]
+    fn parts_of_a_column_have_the_type_of_the_whole() {
+        for values in [
+            &["true", "False", "", "true"][..],
+            &["1.50", "-0.25", "7", "1"],
+            &["1,234", "5", "1,234,567"],
+            &["1.234,50", "1 234,50", "7"],
+            &["31/01/2022", "05/01/2022", "05/02/2022"],
+            &["Y", "Y", "N", "Y"],
+            &["2022-01-31", "x", "2022-02-28"],
+            &["", "", "7"],
+            &[],
+        ] {
+            let of = |values: &[&str]| {
+                let mut guess = Guess::default();
+                values.iter().for_each(|value| guess.add(value));
+                guess
+            };
+            for cut in 0..=values.len() {
+                let mut merged = of(&values[..cut]);
+                merged.merge(&of(&values[cut..]));
+                assert_eq!(merged.guessed(), of(values).guessed(), "{values:?}, {cut}");
+            }
+        }
     }
 
     #[test]

@@ -26,24 +26,24 @@ const HEAD_BYTES: usize = 1 << 20;
 
 /// A file, or the files of a folder.
 #[derive(Debug)]
-pub(super) struct Input {
+pub(in crate::command) struct Input {
     /// As the user named it.
     pub(super) given: PathBuf,
     /// The pattern of the files within a folder: `/*.csv`; empty for a single file.
     pub(super) within: String,
     /// The file that was looked into: the first one.
-    pub(super) first: PathBuf,
-    pub(super) form: Form,
+    pub(in crate::command) first: PathBuf,
+    pub(in crate::command) form: Form,
     pub(super) columns: Vec<Found>,
     /// What its author should know about how it is read.
-    pub(super) notes: Vec<String>,
+    pub(in crate::command) notes: Vec<String>,
 }
 
 /// A column as the files have it.
 #[derive(Debug, Clone)]
-pub(super) struct Found {
+pub(in crate::command) struct Found {
     /// Its name in the files; where they have none, its place.
-    pub(super) label: String,
+    pub(in crate::command) label: String,
     /// The keys that lead to it, in addition to its type.
     pub(super) keys: Vec<(&'static str, String)>,
     /// Its type, if the files tell.
@@ -52,13 +52,35 @@ pub(super) struct Found {
 
 impl Input {
     /// Looks into a file, or into the first file of a folder.
-    pub(super) fn open(given: &Path) -> Result<Self> {
+    pub(in crate::command) fn open(given: &Path) -> Result<Self> {
         let metadata = fs::metadata(given).map_err(|error| unreadable(given, error))?;
         let (first, within) = match metadata.is_dir() {
             true => of_folder(given)?,
             false if metadata.is_file() => (given.to_path_buf(), String::new()),
             false => return Err(unreadable(given, "is not a file")),
         };
+        Self::look(given, first, within)
+    }
+
+    /// Looks into the first file that matches a pattern.
+    pub(in crate::command) fn of_pattern(pattern: &str) -> Result<Self> {
+        let wrong = |error: &dyn std::fmt::Display| Error::input(pattern, error, "correct the pattern");
+        let files = glob::glob(pattern).map_err(|error| wrong(&error))?;
+        let first = files.filter_map(std::result::Result::ok).find(|path| path.is_file());
+        let Some(first) = first else {
+            return Err(Error::input(pattern, "no file matches", "name files that exist, with the pattern in quotes"));
+        };
+        let plain = pattern.find(['*', '?', '[']).unwrap_or(pattern.len());
+        let (folder, within) = match pattern[..plain].rfind('/') {
+            Some(0) => ("/", &pattern[1..]),
+            Some(end) => pattern.split_at(end),
+            None => (".", pattern),
+        };
+        let within = format!("/{}", within.trim_start_matches('/'));
+        Self::look(Path::new(folder), first, within)
+    }
+
+    fn look(given: &Path, first: PathBuf, within: String) -> Result<Self> {
         let (head, is_whole) = head(&first)?;
         if is_whole && is_blank(&head) {
             return Err(Error::input(first.display(), "is empty", "name a file with at least a header line or a row"));

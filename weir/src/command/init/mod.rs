@@ -1,7 +1,8 @@
 //! `init`: creates a new task from files and tables.
 //!
-//! An `object` of a store is brought here. `input` finds the files and their columns, by `sniff` and `json`; `sample` reads them to the end, and `guess` has what
-//! their values tell; `files` are the files of the task, with the `beginning` of each input as its sample. `database` has tables of databases, of which no row
+//! An `object` of a store is brought here. `input` finds the files and their columns, by `sniff` and `json`; `reading` reads
+//! them to the end, and `guess` has what their values tell; `sample` has their first rows; `files` are the files of the task,
+//! with the `beginning` of each input as its sample. `database` has tables of databases, of which no row
 //! is read.
 
 #[cfg(feature = "avro")]
@@ -13,6 +14,7 @@ mod guess;
 mod input;
 mod json;
 mod object;
+mod reading;
 mod sample;
 mod sniff;
 
@@ -23,10 +25,16 @@ use std::path::{Path, PathBuf};
 use super::{Cli, InitArgs, runtime};
 use crate::error::{Error, Result};
 use crate::task::is_object_url;
-use database::{Connections, DatabaseTable, GivenTable};
+pub(super) use database::{Connections, DatabaseTable};
+pub(super) use files::declaration;
+pub(super) use input::Input;
+pub(super) use object::Objects;
+pub(super) use reading::{Reader, Rows, SOURCE, Types};
+pub(super) use sample::Column;
+pub(super) use sniff::Form;
+
+use database::GivenTable;
 use files::{Origin, Project, Table};
-use input::Input;
-use object::Objects;
 use sample::Sample;
 
 /// What the user names.
@@ -106,7 +114,7 @@ fn table_names(args: &InitArgs, given: &[Given]) -> Result<Vec<String>> {
     })
 }
 
-fn name_of_file(path: &Path) -> String {
+pub(super) fn name_of_file(path: &Path) -> String {
     let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
     let name = whole.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let stem =

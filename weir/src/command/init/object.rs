@@ -13,13 +13,21 @@ use crate::task::Project;
 
 /// The objects that were brought. Their files are removed when this is dropped.
 #[derive(Default)]
-pub(super) struct Objects {
+pub(in crate::command) struct Objects {
     folders: Vec<PathBuf>,
 }
 
 impl Objects {
     /// Reads an object to its end.
     pub(super) async fn sample(&mut self, project: &Project, url: &str, functions: &[ScalarUDF]) -> Result<Sample> {
+        let file = self.bring(project, url).await?;
+        let mut sample = Sample::take(Input::open(&file)?, functions).await?;
+        sample.input.given = PathBuf::from(url);
+        Ok(sample)
+    }
+
+    /// The file of an object.
+    pub(in crate::command) async fn bring(&mut self, project: &Project, url: &str) -> Result<PathBuf> {
         let name = Path::new(url).file_name().filter(|_| !url.ends_with('/') && !url.contains(['*', '?']));
         let Some(name) = name else {
             return Err(Error::usage(
@@ -29,9 +37,7 @@ impl Objects {
         };
         let file = self.folder(url)?.join(name);
         place::fetch(project, url, &file).await?;
-        let mut sample = Sample::take(Input::open(&file)?, functions).await?;
-        sample.input.given = PathBuf::from(url);
-        Ok(sample)
+        Ok(file)
     }
 
     fn folder(&mut self, url: &str) -> Result<PathBuf> {

@@ -11,7 +11,7 @@ use crate::format::text::{UTF_32_HELP, guessed, is_utf_32};
 
 /// What a file is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Form {
+pub(in crate::command) enum Form {
     Csv(Dialect),
     /// One JSON object per line.
     Jsonl,
@@ -34,7 +34,7 @@ const AVRO: Form = Form::Other("an Avro file", "export it as Parquet, CSV or JSO
 
 /// The table of a workbook.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Table {
+pub(in crate::command) struct Table {
     /// The sheet, if others have content, too.
     pub(super) sheet: Option<String>,
     /// The header, and what is before it.
@@ -45,7 +45,7 @@ pub(super) struct Table {
 
 /// How a CSV file is written, where it differs from RFC 4180.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Dialect {
+pub(in crate::command) struct Dialect {
     /// The label of its encoding, unless that is UTF-8.
     pub(super) encoding: Option<&'static str>,
     pub(super) delimiter: Option<String>,

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Check a report of section5 in headless Chromium: on narrow and wide screens, in light and dark mode.
+"""Check a report of section5 or a page of `weir profile` in headless Chromium: on narrow and wide screens, in light
+and dark mode.
 
-    python3 section5/tests/check_report.py REPORT.html [--screenshots DIR]
+    python3 page/check_page.py PAGE.html [--screenshots DIR]
 
-Requires the package `playwright` (section5/tests/requirements.txt) and Chromium: the system's one
+Requires the package `playwright` (page/requirements.txt) and Chromium: the system's one
 (`apt-get install chromium`), or the path in CHROMIUM. Exits with code 1 and prints the violations if the page requests
 an external resource, writes an error to the console, is wider than the screen, has truncated or too small text, or
 colours with low contrast.
@@ -18,7 +19,7 @@ import sys
 from playwright.sync_api import Page, sync_playwright
 
 # The narrowest and the widest screen of each layout.
-WIDTHS = [390, 539, 540, 719, 720, 779, 780, 800, 1039, 1040, 1099, 1100, 1400]
+WIDTHS = [390, 400, 539, 540, 719, 720, 779, 780, 800, 1039, 1040, 1099, 1100, 1400]
 SCHEMES = ["light", "dark"]
 SMALLEST_LETTERS = 10  # pixels
 LEAST_CONTRAST = 4.5  # WCAG 2, level AA
@@ -110,11 +111,12 @@ CONTRASTS = """least => {
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("report", type=pathlib.Path)
+    parser.add_argument("page", type=pathlib.Path)
     parser.add_argument("--screenshots", type=pathlib.Path, metavar="DIR", help="folder for a screenshot of each")
+    parser.add_argument("--no-charts", action="store_true", help="the page may have no chart: a profile of texts alone")
     options = parser.parse_args()
-    if not options.report.is_file():
-        sys.exit(f"{options.report}: the report does not exist; `section5 report --output {options.report}` writes one")
+    if not options.page.is_file():
+        sys.exit(f"{options.page}: the page does not exist; `section5 report --output {options.page}` writes one")
     chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")
     if not chromium:
         sys.exit("chromium is missing: apt-get install chromium, or set CHROMIUM to its path")
@@ -124,7 +126,7 @@ def main() -> int:
         for width in WIDTHS:
             for scheme in SCHEMES:
                 page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
-                found = look(page, options.report.resolve())
+                found = look(page, options.page.resolve(), options.no_charts)
                 if options.screenshots:
                     options.screenshots.mkdir(parents=True, exist_ok=True)
                     page.screenshot(path=options.screenshots / f"{width}-{scheme}.png", full_page=True)
@@ -137,15 +139,15 @@ def main() -> int:
     return 1 if wrong else 0
 
 
-def look(page: Page, report: pathlib.Path) -> list[str]:
+def look(page: Page, file: pathlib.Path, no_charts: bool) -> list[str]:
     """The violations on this screen."""
     wrong = []
     page.on("console", lambda message: wrong.append(f"console: {message.text}"))
     page.on("pageerror", lambda error: wrong.append(f"error: {error}"))
     page.on("request", lambda request: wrong.append(f"requests {request.url}")
             if not request.url.startswith(("file:", "data:")) else None)
-    page.goto(report.as_uri())
-    if not page.query_selector_all("svg text"):
+    page.goto(file.as_uri())
+    if not no_charts and not page.query_selector_all("svg text"):
         wrong.append("no chart found")
     for what, measure in MEASURES.items():
         wrong += [f"{what}: {one}" for one in page.evaluate(measure, SMALLEST_LETTERS)]
