@@ -208,6 +208,37 @@ fn a_run_that_another_one_overtakes_publishes_nothing() {
     is_complete(&server, &["nut,2"]);
 }
 
+/// Google's store goes by numbers of versions, and otherwise answers in the form of S3.
+#[test]
+fn a_folder_in_a_bucket_of_google_is_committed_by_its_generation() {
+    let server = S3::start();
+    let project = project(&server, "overwrite", "path: 'gs://stock/out/stock', format: csv");
+    let key = format!(
+        "{{\"gcs_base_url\": \"{}\", \"disable_oauth\": true, \"client_email\": \"\", \"private_key\": \"\", \
+         \"private_key_id\": \"\"}}",
+        server.address()
+    );
+    project.file("key.json", key);
+    project.file("weir.yaml", "stores: {'gs://stock': {service_account_key: '${file:key.json}', allow_http: true}}");
+    for row in ["bolt,1", "nut,2"] {
+        deliver(&project, "a", row);
+        run(&project).ended(0, "done");
+        is_complete(&server, &[row]);
+    }
+    deliver(&project, "a", "screw,3");
+    let is_done = AtomicUsize::new(0);
+    server.fail(move |request, buckets| {
+        if request.is("PUT", "/_SUCCESS") && is_done.fetch_add(1, Ordering::Relaxed) == 0 {
+            let bucket = buckets.get_mut("stock").unwrap();
+            let same = bucket["out/stock/_SUCCESS"].content.clone();
+            bucket.insert("out/stock/_SUCCESS".to_owned(), Object::new(same));
+        }
+        None
+    });
+    run(&project).ended(1, "another run has published to it since this one began");
+    is_complete(&server, &["nut,2"]);
+}
+
 #[test]
 fn a_large_file_is_uploaded_in_parts_and_a_run_that_fails_leaves_none() {
     let server = S3::start();

@@ -100,7 +100,11 @@ impl Version {
     }
 
     fn is(&self, other: &Self) -> bool {
-        self.size == other.size && self.tag == other.tag
+        let is_same_tag = match (&self.tag, &other.tag) {
+            (Tag::Object(Some(one)), Tag::Object(Some(other))) => quoted(one) == quoted(other),
+            (one, other) => one == other,
+        };
+        self.size == other.size && is_same_tag
     }
 }
 
@@ -125,6 +129,7 @@ impl FoundFile {
     /// An object, in the version of its metadata. Its URL is its name, and the ledger's key for it.
     #[cfg(feature = "object-stores")]
     pub(super) fn object(store: Arc<dyn ObjectStore>, url: String, meta: ObjectMeta) -> Self {
+        let meta = ObjectMeta { e_tag: meta.e_tag.as_deref().map(quoted), ..meta };
         let place = Place::Object(Object { store, location: meta.location.clone() });
         Self { name: url.clone(), path: url, place, version: Version::of_object(meta), former_end: None }
     }
@@ -274,7 +279,12 @@ impl RangeReader {
 /// The version of an object, as the ledger has it.
 #[cfg(feature = "object-stores")]
 pub(super) fn ledger_version(meta: &ObjectMeta) -> String {
-    tagged(meta.last_modified, meta.e_tag.as_deref())
+    tagged(meta.last_modified, meta.e_tag.as_deref().map(quoted).as_deref())
+}
+
+/// A tag as requests have it. The lists of some stores have it without quotes.
+pub(super) fn quoted(tag: &str) -> String {
+    if tag.ends_with('"') { tag.to_owned() } else { format!("\"{tag}\"") }
 }
 
 fn tagged(modified: DateTime<Utc>, tag: Option<&str>) -> String {

@@ -1,9 +1,10 @@
 //! A server in this process that speaks the part of Amazon's S3 that object stores have in common, with strong consistency,
-//! conditional writes and uploads in parts. Tests make its requests fail.
+//! conditional writes and uploads in parts; and of Google's, whose conditions are generations. Tests make its requests fail.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use chrono::{DateTime, Utc};
@@ -50,8 +51,12 @@ struct State {
 pub(crate) struct Object {
     pub(crate) content: Vec<u8>,
     tag: String,
+    /// A number that no other version has.
+    generation: u64,
     modified: DateTime<Utc>,
 }
+
+static GENERATIONS: AtomicU64 = AtomicU64::new(1);
 
 impl Object {
     pub(crate) fn new(content: impl Into<Vec<u8>>) -> Self {
@@ -60,7 +65,7 @@ impl Object {
 
     fn tagged(content: Vec<u8>, suffix: &str) -> Self {
         let tag = format!("\"{}{suffix}\"", &blake3::hash(&content).to_hex()[..32]);
-        Self { content, tag, modified: Utc::now() }
+        Self { content, tag, generation: GENERATIONS.fetch_add(1, Ordering::Relaxed), modified: Utc::now() }
     }
 }
 
@@ -319,13 +324,16 @@ impl State {
         let found = self.bucket(request).iter();
         let found = found.filter(|(key, _)| key.starts_with(prefix) && after.is_none_or(|after| key.as_str() > after));
         let found: Vec<_> = found.collect();
+        // As the lists of Microsoft's store have it, and of some others.
+        let is_public = !request.header("authorization").is_some_and(|signed| signed.contains("Credential="));
+        let listed = |tag: &str| if is_public { tag.trim_matches('"').to_owned() } else { tag.to_owned() };
         let mut body = format!("<ListBucketResult><IsTruncated>{}</IsTruncated>", found.len() > most);
         for (key, object) in found.iter().take(most) {
             body.push_str(&format!(
                 "<Contents><Key>{}</Key><LastModified>{}</LastModified><ETag>{}</ETag><Size>{}</Size></Contents>",
                 escaped(key),
                 object.modified.format("%Y-%m-%dT%H:%M:%S.000Z"),
-                object.tag,
+                listed(&object.tag),
                 object.content.len(),
             ));
         }
@@ -350,12 +358,17 @@ impl State {
         };
         let answer = Answer::of(status, &object.content[start..end])
             .with("ETag", &object.tag)
+            .with("x-goog-generation", object.generation)
             .with("Content-Length", end - start)
             .with("Last-Modified", object.modified.format("%a, %d %b %Y %H:%M:%S GMT"));
         if status == 206 { answer.with("Content-Range", format!("bytes {start}-{}/{all}", end - 1)) } else { answer }
     }
 
     fn write(&mut self, request: &Request) -> Answer {
+        let generation = self.bucket(request).get(&request.key).map_or(0, |object| object.generation);
+        if request.header("x-goog-if-generation-match").is_some_and(|expected| expected != generation.to_string()) {
+            return Answer::error(412, "PreconditionFailed");
+        }
         let there = self.bucket(request).get(&request.key).map(|object| object.tag.clone());
         match (request.header("if-none-match"), request.header("if-match"), there) {
             (Some("*"), _, Some(_)) => return Answer::error(412, "PreconditionFailed"),
@@ -440,7 +453,7 @@ impl State {
 /// The answer to a request without the right credentials.
 fn refused(request: &Request) -> Option<Answer> {
     // `gs://` without credentials, which this server takes for public.
-    let signed = request.header("authorization")?;
+    let signed = request.header("authorization").filter(|signed| !signed.starts_with("Bearer"))?;
     if !signed.contains(&format!("Credential={KEY_ID}/")) {
         return Some(Answer::error(403, "InvalidAccessKeyId"));
     }

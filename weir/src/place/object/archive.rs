@@ -11,7 +11,7 @@ use super::{Archive, Failure, FoundFile, Move, open};
 use crate::error::{Error, Result};
 use crate::place::content::hashes;
 use crate::place::pattern::{below, meet, split};
-use crate::place::store::ledger_version;
+use crate::place::store::{ledger_version, quoted};
 use crate::place::with_run;
 use crate::system::fault;
 use crate::task::Project;
@@ -107,7 +107,7 @@ fn with_run_of(url: &ObjectUrl, run: &str) -> ObjectUrl {
 /// copy has another one.
 fn is_copy(copy: &ObjectMeta, of: &Move) -> bool {
     let tag = of.modified.split_once(' ').map_or("", |(_, tag)| tag);
-    let has_tag = copy.e_tag.as_deref().is_some_and(|found| found == tag);
+    let has_tag = copy.e_tag.as_deref().is_some_and(|found| quoted(found) == tag);
     copy.size == of.bytes && (has_tag || tag.contains('-'))
 }
 

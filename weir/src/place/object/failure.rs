@@ -89,7 +89,7 @@ impl<'a> Answer<'a> {
         Self {
             status,
             code: element(text, "Code").unwrap_or_default(),
-            text: element(text, "Message").unwrap_or_default(),
+            text: element(text, "Message").or_else(|| of_json(text)).unwrap_or_default(),
             region: element(text, "Region"),
             is_redirect: text.contains("redirect without LOCATION") || matches!(status, Some(300..=399)),
         }
@@ -108,6 +108,12 @@ impl<'a> Answer<'a> {
     fn told(&self) -> String {
         self.shown().map(|text| format!(" ({text})")).unwrap_or_default()
     }
+}
+
+/// The message of an answer in JSON, as Google's store has it.
+fn of_json(body: &str) -> Option<&str> {
+    let (_, rest) = body.split_once("\"message\":")?;
+    rest.trim_start().strip_prefix('"')?.split('"').next()
 }
 
 /// The text of an XML element.
@@ -223,5 +229,8 @@ mod tests {
         assert_eq!(answer.shown().as_deref(), Some("AccessDenied: No"));
         assert_eq!(answer.region, Some("eu-west-1"));
         assert_eq!(Answer::of("<html>").shown(), None);
+        let body = r#"status code: 400 Bad Request: {"error":{"code":400,"message": "invalid name"}}"#;
+        assert_eq!(Answer::of(body).shown().as_deref(), Some("invalid name"));
+        assert_eq!(Answer::of(body).status, Some(400));
     }
 }
