@@ -237,6 +237,28 @@ mod quick {
 
 #[cfg(debug_assertions)]
 #[test]
+fn a_task_is_not_started_after_one_that_failed() {
+    let project = scheduled("{cron: \"0 * * * *\"}");
+    let task = std::fs::read_to_string(project.path("task.yaml")).unwrap();
+    let second = task.replace("name: people", "name: reports\nafter: [people]").replace("out/", "reports/");
+    project.file("reports.yaml", second);
+    project.file("in/a.csv", "name,age\nAnn,young\n");
+    project.task("age: integer}", "age: {type: integer, on_invalid: fail}}");
+    let mut command = project.command(&["schedule", "task.yaml", "reports.yaml", "--state=state"]);
+    command.env("WEIR_TEST_SCHEDULE", "2 30000").stdout(Stdio::piped()).stderr(Stdio::piped());
+    let scheduler = Scheduler(command.spawn().unwrap());
+    let missed = || runs(&project).into_iter().find(|run| run["state"] == "missed");
+    wait_for("a missed run", || missed().is_some());
+    scheduler.signal(Signal::TERM);
+    scheduler.end().ended(0, "");
+    let missed = missed().unwrap();
+    assert_eq!(missed["task"], "reports");
+    assert_eq!(missed["message"], "task `people`, after which it is run, did not succeed");
+    assert!(!project.path("reports").exists());
+}
+
+#[cfg(debug_assertions)]
+#[test]
 fn what_a_dead_run_has_left_is_ended_when_the_scheduler_starts() {
     let project = scheduled("{cron: \"0 * * * *\"}");
     let mut command = project.command(&["run", "--task-config", "task.yaml", "--state=state", "--quiet"]);

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::task::{ParamChoice, Task};
 use crate::watch::{LogFormat, about_task, start_log};
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(super) struct TaskArgs {
     #[command(flatten)]
     pub(super) file: TaskFileArgs,
@@ -23,12 +23,15 @@ pub(super) struct TaskArgs {
     /// The moment from which values such as `today` and `now - 2h` of parameters are computed [default: now].
     #[arg(long, value_name = "RFC3339")]
     pub(super) due: Option<DateTime<Utc>>,
+    /// The window of time that is worked on, by its beginning, of a task that has windows [default: the last one that is due].
+    #[arg(long, value_name = "WINDOW")]
+    pub(super) window: Option<String>,
     #[command(flatten)]
     pub(super) log: LogArgs,
 }
 
 /// The task file, as an argument or as an option.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(super) struct TaskFileArgs {
     /// The task file.
     #[arg(value_name = "TASK.yaml")]
@@ -38,7 +41,7 @@ pub(super) struct TaskFileArgs {
     task_config: Option<PathBuf>,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(super) struct RunArgs {
     #[command(flatten)]
     pub(super) task: TaskArgs,
@@ -63,9 +66,51 @@ pub(super) struct RunVerbArgs {
     /// Write the report of the run as JSON, whatever its outcome: one object as printed by `runs --json`.
     #[arg(long, value_name = "FILE.json")]
     pub(super) report: Option<PathBuf>,
+    /// Run all windows from this one on that no run has loaded, up to --to.
+    #[arg(long, value_name = "WINDOW", conflicts_with_all = ["window", "report", "timeout"])]
+    pub(super) from: Option<String>,
+    /// The last window that --from runs [default: the last one that is due].
+    #[arg(long, value_name = "WINDOW", requires = "from")]
+    pub(super) to: Option<String>,
+    /// How many windows --from runs side by side.
+    #[arg(long, value_name = "N", requires = "from", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub(super) jobs: u16,
+    /// With --from: run windows again that are loaded already.
+    #[arg(long, requires = "from")]
+    pub(super) again: bool,
     /// Ends with exit code 75 instead of 1 if the run may succeed when it is started again.
     #[arg(long, hide = true)]
     pub(super) scheduled: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct QueueArgs {
+    #[command(flatten)]
+    pub(super) run: RunArgs,
+    /// Show the windows in the queue that are not done, and change nothing.
+    #[arg(long)]
+    pub(super) list: bool,
+    /// With --list: show the windows that are done, too.
+    #[arg(long, requires = "list")]
+    pub(super) all: bool,
+    /// With --list: print JSON, one window per line.
+    #[arg(long, requires = "list")]
+    pub(super) json: bool,
+    /// Enter a window again that has ended; without a window, all that are dead.
+    #[arg(long, value_name = "WINDOW", num_args = 0..=1, default_missing_value = "", conflicts_with = "list")]
+    pub(super) retry: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct WorkArgs {
+    #[command(flatten)]
+    pub(super) run: RunArgs,
+    /// Run all windows that are ready, instead of --jobs of them.
+    #[arg(long)]
+    pub(super) all: bool,
+    /// How many windows are run side by side.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub(super) jobs: u16,
 }
 
 #[derive(Debug, Args)]
@@ -186,6 +231,12 @@ pub(super) struct ScheduleArgs {
     pub(super) run: RunArgs,
     #[command(flatten)]
     pub(super) cron: CronArgs,
+    /// Further task files, which the same scheduler serves.
+    #[arg(value_name = "MORE.yaml")]
+    pub(super) more: Vec<PathBuf>,
+    /// How many runs go on side by side: of several tasks, and of windows.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub(super) jobs: u16,
 }
 
 /// Due times other than those of the task file.
@@ -251,14 +302,14 @@ pub(super) struct ManArgs {
     pub(super) folder: Option<PathBuf>,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(super) struct StateArgs {
     /// The folder of the ledger, the locks and the scratch space [default: .weir next to the task file].
     #[arg(long, value_name = "DIR", env = "WEIR_STATE")]
     pub(super) state: Option<PathBuf>,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(super) struct LogArgs {
     /// The format of log lines.
     #[arg(long, value_enum, default_value = "text", value_name = "FORMAT", env = "WEIR_LOG_FORMAT")]
@@ -285,7 +336,12 @@ impl TaskArgs {
     }
 
     pub(super) fn choice(&self) -> ParamChoice {
-        ParamChoice { environment: self.env.clone(), values: self.params.clone(), due: self.due }
+        ParamChoice {
+            environment: self.env.clone(),
+            values: self.params.clone(),
+            due: self.due,
+            window: self.window.clone(),
+        }
     }
 }
 
@@ -313,6 +369,11 @@ impl TaskFileArgs {
     /// The task file. A command that needs one has it: `require`.
     pub(super) fn path(&self) -> &Path {
         self.given().unwrap_or(Path::new(""))
+    }
+
+    /// Another task file.
+    pub(super) fn of(task_config: PathBuf) -> Self {
+        Self { task: None, task_config: Some(task_config) }
     }
 
     /// Fails if no task file was given.

@@ -27,6 +27,7 @@ mod output;
 mod plan;
 mod profile;
 mod prune;
+mod queue;
 mod recover;
 mod run;
 mod runs;
@@ -35,6 +36,7 @@ mod schema;
 mod summary;
 mod test;
 mod validate;
+mod work;
 
 use std::fs::File;
 use std::io::Write;
@@ -52,8 +54,8 @@ use crate::run::Settings;
 use crate::system::allocator::{self, Allocator};
 use crate::watch::{LogFormat, Observer, Observers};
 use args::{
-    CompletionsArgs, DoctorArgs, HealthArgs, InitArgs, LogArgs, ManArgs, ProfileArgs, PruneArgs, RecoverArgs, RunArgs,
-    RunVerbArgs, RunsArgs, ScheduleArgs, SchemaArgs, TaskArgs, TaskFileArgs, TestArgs,
+    CompletionsArgs, DoctorArgs, HealthArgs, InitArgs, LogArgs, ManArgs, ProfileArgs, PruneArgs, QueueArgs, RecoverArgs,
+    RunArgs, RunVerbArgs, RunsArgs, ScheduleArgs, SchemaArgs, TaskArgs, TaskFileArgs, TestArgs, WorkArgs,
 };
 use failure::{WithoutCause, report_error};
 
@@ -108,11 +110,11 @@ impl std::fmt::Debug for OwnOptions {
 }
 
 /// The subcommands that accept a section's own options.
-const WITH_OPTIONS: [&str; 4] = ["run", "plan", "doctor", "schedule"];
+const WITH_OPTIONS: [&str; 6] = ["run", "plan", "doctor", "schedule", "queue", "work"];
 
 /// The subcommands whose task is the default one unless another is given.
-const WITH_DEFAULT_TASK: [&str; 10] =
-    ["run", "validate", "test", "plan", "runs", "recover", "doctor", "schedule", "health", "prune"];
+const WITH_DEFAULT_TASK: [&str; 12] =
+    ["run", "validate", "test", "plan", "runs", "recover", "doctor", "queue", "work", "schedule", "health", "prune"];
 
 /// The subcommands of every command line.
 #[derive(Debug, Subcommand)]
@@ -135,9 +137,15 @@ enum Verb {
     Profile(ProfileArgs),
     /// Check everything the task needs on this machine: files, disk, memory, ledger and lock. Nothing is changed.
     Doctor(DoctorArgs),
+    /// Enter the windows of the task that are due into its queue, or show the queue.
+    Queue(QueueArgs),
+    /// Run windows of the queue. Any number of workers may do so at once.
+    Work(WorkArgs),
     /// Keep running, and start the task at the due times of its `schedule`.
     Schedule(ScheduleArgs),
-    /// Check that the runs are on time: the newest ones in the ledger against the schedule. Exit code 1 if not.
+    /// Check that the runs are on time: the newest ones in the ledger against the schedule, or windows that are late or dead.
+    /// Exit code 1 if not.
+    #[command(visible_alias = "check")]
     Health(HealthArgs),
     /// Remove old runs from the ledger. What tells which files were read stays.
     Prune(PruneArgs),
@@ -338,7 +346,9 @@ impl Cli {
             Verb::Init(args) => init::init(self, args),
             Verb::Profile(args) => profile::profile(self, args),
             Verb::Doctor(args) => doctor::doctor(self, args),
-            Verb::Schedule(args) => schedule::schedule(args),
+            Verb::Queue(args) => queue::queue(self, args),
+            Verb::Work(args) => work::work(args),
+            Verb::Schedule(args) => schedule::schedule(self, args),
             Verb::Health(args) => health::health(self, args),
             Verb::Prune(args) => prune::prune(args),
             Verb::Schema(args) => schema::schema(args),
@@ -392,6 +402,8 @@ impl Verb {
             Self::Runs(args) => &mut args.file,
             Self::Recover(args) => &mut args.task.file,
             Self::Doctor(args) => &mut args.run.task.file,
+            Self::Queue(args) => &mut args.run.task.file,
+            Self::Work(args) => &mut args.run.task.file,
             Self::Schedule(args) => &mut args.run.task.file,
             Self::Health(args) => &mut args.task.file,
             Self::Prune(args) => &mut args.task.file,
@@ -406,6 +418,8 @@ impl Verb {
             Self::Plan(args) => args,
             Self::Run(args) => &mut args.run,
             Self::Schedule(args) => &mut args.run,
+            Self::Queue(args) => &mut args.run,
+            Self::Work(args) => &mut args.run,
             Self::Doctor(args) => &mut args.run,
             Self::Recover(args) => {
                 args.task.params.splice(0..0, params);
@@ -421,6 +435,8 @@ impl Verb {
         Some(match self {
             Self::Plan(args) => &args.task.log,
             Self::Schedule(args) => &args.run.task.log,
+            Self::Queue(args) => &args.run.task.log,
+            Self::Work(args) => &args.run.task.log,
             Self::Health(args) => &args.task.log,
             Self::Prune(args) => &args.task.log,
             Self::Run(args) => &args.run.task.log,

@@ -8,6 +8,7 @@ use chrono::{SecondsFormat, Utc};
 use super::failure::{WithoutCause, report_error};
 use super::recover::recover_without_task;
 use super::summary;
+use super::work::backfill;
 use super::{Cli, RunVerbArgs, runtime, write_whole};
 use crate::error::{Error, Result};
 use crate::report::{Report, RunKey, RunRecord};
@@ -18,6 +19,9 @@ use crate::task::name_in;
 use crate::watch::{ProgressBar, StepLog};
 
 pub(super) fn run(cli: &Cli, args: &RunVerbArgs) -> Result<u8> {
+    if let Some(from) = &args.from {
+        return backfill(args, from);
+    }
     let started = now();
     let quiet = args.run.task.log.quiet;
     let (report, error) = match execute(cli, args) {

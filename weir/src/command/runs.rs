@@ -49,26 +49,35 @@ pub(super) fn runs(args: &RunsArgs) -> Result<u8> {
     Ok(0)
 }
 
+/// The position of the column that only tasks with windows need.
+const WINDOW: usize = 2;
+
 /// The columns; a narrow terminal does not have all of them. A task that all runs have is said by whoever asks for it.
-const fn columns(is_one_task: bool) -> [Column; 9] {
+const fn columns(is_one_task: bool) -> [Column; 10] {
     [
         Column::text("started"),
-        Column::text("task").dropped(if is_one_task { 7 } else { 3 }),
+        Column::text("task").dropped(if is_one_task { 8 } else { 3 }),
+        Column::text("window").dropped(2),
         Column::text("state"),
         Column::number("read").dropped(1),
         Column::number("rejected").dropped(1),
         Column::number("written").dropped(1),
-        Column::number("seconds").dropped(4),
-        Column::number("memory").dropped(5),
-        Column::text("run").dropped(6),
+        Column::number("seconds").dropped(5),
+        Column::number("memory").dropped(6),
+        Column::text("run").dropped(7),
     ]
 }
 
 fn show(entries: &[RunRecord]) {
     let width = terminal_width();
-    let rows: Vec<Vec<String>> = entries.iter().map(row).collect();
+    let mut rows: Vec<Vec<String>> = entries.iter().map(row).collect();
     let is_one_task = rows.windows(2).all(|rows| rows[0][1] == rows[1][1]);
-    say!("{}", table(&columns(is_one_task), &rows, width).trim_end());
+    let mut columns = columns(is_one_task).to_vec();
+    if entries.iter().all(|entry| entry.window.is_none()) {
+        columns.remove(WINDOW);
+        rows.iter_mut().for_each(|row| _ = row.remove(WINDOW));
+    }
+    say!("{}", table(&columns, &rows, width).trim_end());
     for entry in entries {
         if let Some(message) = &entry.message {
             say!("{}", wrapped(&format!("{}: {message}", entry.id), width));
@@ -85,6 +94,7 @@ fn row(entry: &RunRecord) -> Vec<String> {
             "default" => entry.task.clone(),
             environment => format!("{} --env {environment}", entry.task),
         },
+        entry.window.clone().unwrap_or_default(),
         entry.state.to_string(),
         sum(|report| report.tables.iter().filter(|table| table.is_source).map(|table| table.rows).sum()),
         sum(|report| report.tables.iter().map(|table| table.rejected).sum()),

@@ -1,13 +1,19 @@
-//! `schedule`: starts the task at its due times, in the foreground.
+//! `schedule`: starts tasks at their due times, and runs windows when they are due, in the foreground.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::args::CronArgs;
-use super::{RunArgs, ScheduleArgs, runtime};
+use tokio::sync::watch;
+
+use super::args::{CronArgs, TaskFileArgs};
+use super::queue::{enter, windowed};
+use super::work::program;
+use super::{Cli, RunArgs, ScheduleArgs, runtime};
 use crate::database::Connector;
 use crate::error::{Error, Result};
+use crate::ledger::Ledger;
 use crate::run::{key_of, recover_all};
-use crate::schedule::Scheduler;
+use crate::schedule::{Board, Scheduler, Worker};
 use crate::system::stop::count_signals;
 use crate::task::{Task, Times, parse_cron};
 use crate::watch::start_service_log;
@@ -15,25 +21,140 @@ use crate::watch::start_service_log;
 /// How long a run that is stopped has to roll back.
 const GRACE: Duration = Duration::from_secs(30);
 
-pub(super) fn schedule(ScheduleArgs { run: args, cron }: &ScheduleArgs) -> Result<u8> {
-    start_service_log(args.task.log.log_format, args.task.log.quiet);
-    let task = args.task.load()?;
-    let times = own_times(&task, cron)?.ok_or_else(|| without_schedule(&task))?;
-    let program = std::env::current_exe()
-        .map_err(|error| Error::system("the path of this program is unknown", error, "start it with its full path"))?;
-    let scheduler = Scheduler {
-        key: key_of(&task),
+pub(super) fn schedule(cli: &Cli, args: &ScheduleArgs) -> Result<u8> {
+    let log = &args.run.task.log;
+    start_service_log(log.log_format, log.quiet);
+    let board = Board::new(args.jobs.into());
+    let all = all_tasks(args)?;
+    let mut services = Vec::with_capacity(all.len());
+    for (args_of_task, task) in &all {
+        board.enter(task.name());
+        services.push(service(args_of_task, &args.cron, task, (&board, args.jobs.into()))?);
+    }
+    check_order(&all)?;
+    let stops = count_signals()?;
+    for (args, task) in &all {
+        recover_dead_runs(task, &args.state.folder(args.task.file.path()))?;
+    }
+    let serving = services.iter().map(|service| async {
+        // The other tasks go on.
+        service.serve(cli, stops.clone()).await.inspect_err(|error| tracing::error!(%error, "a task is served no more"))
+    });
+    let ends = runtime(1)?.block_on(futures::future::join_all(serving));
+    // The first error, otherwise the highest exit code.
+    ends.into_iter().try_fold(0, |code, end| end.map(|of_task| code.max(of_task)))
+}
+
+/// The tasks that are served, each with the arguments of its runs.
+fn all_tasks(args: &ScheduleArgs) -> Result<Vec<(RunArgs, Task)>> {
+    let one = "start a scheduler for each task, or write the values into the task files";
+    if !args.more.is_empty() && !args.run.task.params.is_empty() {
+        return Err(Error::usage("--param is for a scheduler of one task", one));
+    }
+    if !args.more.is_empty() && args.cron.cron.is_some() {
+        return Err(Error::usage("--cron is for a scheduler of one task", one));
+    }
+    let mut all: Vec<(RunArgs, Task)> = vec![(args.run.clone(), args.run.task.load()?)];
+    for path in &args.more {
+        let mut of_task = args.run.clone();
+        of_task.task.file = TaskFileArgs::of(path.clone());
+        let task = of_task.task.load()?;
+        if let Some((_, other)) = all.iter().find(|(_, other)| other.name() == task.name()) {
+            let files = format!(
+                "{} and {} have a task of the same name, `{}`",
+                other.source.name(),
+                path.display(),
+                task.name()
+            );
+            return Err(Error::usage(files, "give each task a name of its own"));
+        }
+        all.push((of_task, task));
+    }
+    Ok(all)
+}
+
+/// Fails if tasks wait for each other.
+fn check_order(all: &[(RunArgs, Task)]) -> Result<()> {
+    let mut left: Vec<&Task> = all.iter().map(|(_, task)| task).collect();
+    loop {
+        let names: Vec<&str> = left.iter().map(|task| task.name()).collect();
+        let before = left.len();
+        left.retain(|task| task.spec.after.iter().any(|name| names.contains(&name.value.as_str())));
+        match left.first() {
+            None => return Ok(()),
+            Some(task) if left.len() == before => {
+                let error =
+                    task.error(&task.spec.after[0], format!("tasks that come after each other: {}", names.join(", ")));
+                return Err(Box::new(error.with_help("remove `after` from one of them")).into());
+            }
+            Some(_) => {}
+        }
+    }
+}
+
+/// What serves a task.
+enum Service<'a> {
+    /// At the due times of its schedule.
+    Times(Scheduler),
+    /// By its windows.
+    Windows(Worker, &'a RunArgs, &'a Task),
+}
+
+impl Service<'_> {
+    async fn serve(&self, cli: &Cli, stops: watch::Receiver<u32>) -> Result<u8> {
+        match self {
+            Self::Times(scheduler) => scheduler.serve(stops).await,
+            Self::Windows(worker, args, task) => {
+                worker.serve(|| async { enter(cli, args, task).await.map(drop) }, stops).await
+            }
+        }
+    }
+}
+
+fn service<'a>(
+    args: &'a RunArgs,
+    cron: &CronArgs,
+    task: &'a Task,
+    (board, jobs): (&Board, usize),
+) -> Result<Service<'a>> {
+    let state = args.state.folder(args.task.file.path());
+    let (board, after) = (board.clone(), task.spec.after.iter().map(|name| name.value.clone()).collect());
+    if task.window.is_some() {
+        let (key, windows) = windowed(task)?;
+        let worker = Worker { key, windows, state, program: program(args, task)?, jobs, most: None, board, after };
+        return Ok(Service::Windows(worker, args, task));
+    }
+    let times = own_times(task, cron)?.ok_or_else(|| without_schedule(task))?;
+    Ok(Service::Times(Scheduler {
+        key: key_of(task),
         times,
         retries: task.spec.schedule.as_ref().and_then(|schedule| schedule.value.retries),
-        timeout: task.spec.schedule.as_ref().and_then(|schedule| schedule.value.timeout).map(|timeout| timeout.0),
-        grace: quick().map_or(GRACE, |(_, grace)| grace),
-        state: args.state.folder(args.task.file.path()),
-        program,
+        timeout: timeout_of(task),
+        grace: grace(),
+        state,
+        program: this_program()?,
         arguments: args.to_arguments(),
-    };
-    let stops = count_signals()?;
-    recover_dead_runs(&task, &scheduler)?;
-    runtime(1)?.block_on(scheduler.serve(stops))
+        board,
+        after,
+    }))
+}
+
+/// The path of this program.
+pub(super) fn this_program() -> Result<PathBuf> {
+    std::env::current_exe()
+        .map_err(|error| Error::system("the path of this program is unknown", error, "start it with its full path"))
+}
+
+/// The longest that a run of a task may take, if it is limited.
+pub(super) fn timeout_of(task: &Task) -> Option<Duration> {
+    let of_schedule = task.spec.schedule.as_ref().and_then(|schedule| schedule.value.timeout);
+    let of_window = || task.spec.window.as_ref().and_then(|window| window.value.timeout);
+    of_schedule.or_else(of_window).map(|timeout| timeout.0)
+}
+
+/// How long a run that is stopped has to roll back.
+pub(super) fn grace() -> Duration {
+    quick().map_or(GRACE, |(_, grace)| grace)
 }
 
 /// The due times of `--cron`, otherwise those of the task's schedule, if it has one.
@@ -60,19 +181,23 @@ pub(super) fn without_schedule(task: &Task) -> Error {
     Error::usage(format!("{} has no `schedule`", task.source.name()), help)
 }
 
-/// Ends what an earlier run has left, which would otherwise wait for the next due time.
-fn recover_dead_runs(task: &Task, scheduler: &Scheduler) -> Result<()> {
+/// Ends what earlier runs have left, which would otherwise wait for the next run of their window.
+fn recover_dead_runs(task: &Task, state: &Path) -> Result<()> {
     let connector = Connector::of(task);
-    match runtime(1)?.block_on(recover_all(&scheduler.state, &scheduler.key, &connector)) {
-        Ok(_) | Err(Error::Locked { .. }) => {}
-        Err(error) => tracing::error!(%error, "an earlier run could not be recovered; the next run tries again"),
+    let ledger = Ledger::read_only(state)?;
+    let keys = ledger.map(|ledger| ledger.unfinished_keys(&key_of(task))).transpose()?;
+    for key in keys.into_iter().flatten() {
+        match runtime(1)?.block_on(recover_all(state, &key, &connector)) {
+            Ok(_) | Err(Error::Locked { .. }) => {}
+            Err(error) => tracing::error!(%error, "an earlier run could not be recovered; the next run tries again"),
+        }
     }
     Ok(())
 }
 
 impl RunArgs {
     /// The arguments of an equivalent `run`.
-    fn to_arguments(&self) -> Vec<String> {
+    pub(super) fn to_arguments(&self) -> Vec<String> {
         let mut arguments = vec!["run".to_owned(), format!("--task-config={}", self.task.file.path().display())];
         arguments.extend(self.task.env.iter().map(|name| format!("--env={name}")));
         arguments.extend(self.task.params.iter().map(|(name, value)| format!("--param={name}={value}")));

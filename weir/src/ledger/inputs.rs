@@ -139,6 +139,18 @@ impl Ledger {
         })
     }
 
+    /// Whether one of the files, which every run reads, is another one than the run before has read.
+    pub(crate) fn has_changed(&self, key: &RunKey, source: &str, files: &[FoundFile]) -> Result<bool> {
+        self.ask(|c| {
+            let t = c.unchecked_transaction()?;
+            let read = files_that_are_read(&t, key, source)?;
+            let is_known = |file: &FoundFile| {
+                read.get(&file.path).is_some_and(|(_, version)| *version == (file.size(), file.modified()))
+            };
+            Ok(!files.iter().all(is_known))
+        })
+    }
+
     /// Enters the files that a run reads, and those that it found touched. Of files that are read by every run only the
     /// changes since the run before are entered: the inputs of a run are those entered by it or before, and not until it.
     pub(crate) fn inputs(
@@ -207,15 +219,15 @@ impl Ledger {
         })
     }
 
-    /// The published runs of a key that ended before a time and have files in an archive.
+    /// The published runs of a task, of all its windows, that ended before a time and have files in an archive.
     pub(crate) fn archived(&self, key: &RunKey, before: DateTime<Utc>) -> Result<Vec<String>> {
         self.ask(|c| {
             let mut query = c.prepare(
                 "select distinct run.id from run join input on input.run = run.id
-                 where run.task = ?1 and run.environment = ?2 and run.\"window\" is ?3 and run.state = 'done'
-                   and run.ended < ?4 and input.archive is not null order by run.id",
+                 where run.task = ?1 and run.environment = ?2 and run.state = 'done'
+                   and run.ended < ?3 and input.archive is not null order by run.id",
             )?;
-            let of = params![key.task, key.environment, key.window, rfc3339(before)];
+            let of = params![key.task, key.environment, rfc3339(before)];
             query.query_map(of, |row| row.get(0))?.collect()
         })
     }

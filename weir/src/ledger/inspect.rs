@@ -57,9 +57,9 @@ fn read(path: &Path, key: &RunKey) -> rusqlite::Result<Inspection> {
     if version == 0 || version > VERSION || !inspection.damage.is_empty() {
         return Ok(inspection);
     }
-    let query = "select id, state, started from run where task = ?1 and environment = ?2 and \"window\" is ?3";
+    let query = "select id, state, started from run where task = ?1 and environment = ?2";
     let mut query = connection.prepare(query)?;
-    let mut rows = query.query(params![key.task, key.environment, key.window])?;
+    let mut rows = query.query(params![key.task, key.environment])?;
     while let Some(row) = rows.next()? {
         let (id, state, started): (String, State, String) = (row.get(0)?, super::state(row, 1)?, row.get(2)?);
         inspection.latest = inspection.latest.max(started.parse().ok());

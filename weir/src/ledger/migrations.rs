@@ -3,7 +3,7 @@
 use rusqlite::Transaction;
 
 /// The steps from an empty file to the tables of today. A step that was published is never changed.
-const STEPS: [&str; 6] = [RUNS, FILES, KINDS, CONTENTS, CHANGES, WATERMARKS];
+const STEPS: [&str; 7] = [RUNS, FILES, KINDS, CONTENTS, CHANGES, WATERMARKS, JOBS];
 
 /// The version of the tables: how many steps they took.
 pub(crate) const VERSION: i64 = STEPS.len() as i64;
@@ -108,6 +108,23 @@ create table watermark (
 create index watermark_of_source on watermark (source);
 create index watermark_of_run on watermark (run);
 ";
+
+/// The windows of tasks that are to be run, or were.
+const JOBS: &str = r#"
+create table job (
+    task text not null,
+    environment text not null,
+    "window" text not null,
+    starts text not null,           -- when the window begins: RFC 3339, UTC
+    due text not null,              -- when it was due
+    state text not null,            -- waiting, running, done, empty or dead
+    attempts integer not null default 0,
+    ready text not null,            -- when it may be taken
+    message text,                   -- why it is in this state
+    primary key (task, environment, "window")
+) strict;
+create index job_that_waits on job (task, environment, state, starts);
+"#;
 
 /// Migrates the tables of a version to those of today.
 pub(crate) fn migrate(t: &Transaction<'_>, version: i64) -> rusqlite::Result<()> {

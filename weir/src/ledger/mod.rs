@@ -8,6 +8,7 @@ mod busy;
 mod history;
 mod inputs;
 mod inspect;
+mod jobs;
 mod lock;
 mod migrations;
 mod missed;
@@ -27,6 +28,7 @@ pub(crate) use history::Ended;
 pub(crate) use history::{History, history};
 pub(crate) use inputs::{Input, Known, ReadBefore, SameContent, Touched};
 pub(crate) use inspect::{Inspection, inspect};
+pub(crate) use jobs::{JobEnd, JobState, NewJob, QueuedJob, TakenJob};
 use lock::is_held;
 pub(crate) use lock::{Lock, holder};
 use migrations::VERSION;
@@ -230,10 +232,22 @@ impl Ledger {
         })
     }
 
-    /// How a run of a key ended, if the ledger has it.
+    /// The keys of a task in an environment that have runs without an end: one for each window.
+    pub(crate) fn unfinished_keys(&self, key: &RunKey) -> Result<Vec<RunKey>> {
+        self.ask(|c| {
+            let mut query = c.prepare(
+                "select distinct \"window\" from run
+                 where task = ?1 and environment = ?2 and state in ('running', 'publishing') order by \"window\"",
+            )?;
+            let windows = query.query_map(params![key.task, key.environment], |row| row.get(0))?;
+            windows.map(|window| Ok(RunKey { window: window?, ..key.clone() })).collect()
+        })
+    }
+
+    /// How a run of a task in an environment ended, whatever its window, if the ledger has it.
     pub(crate) fn state_of(&self, id: &str, key: &RunKey) -> Result<Option<State>> {
-        let query = "select state from run where id = ?1 and task = ?2 and environment = ?3 and \"window\" is ?4";
-        let of = params![id, key.task, key.environment, key.window];
+        let query = "select state from run where id = ?1 and task = ?2 and environment = ?3";
+        let of = params![id, key.task, key.environment];
         self.ask(|c| c.query_row(query, of, |row| state(row, 0)).optional())
     }
 

@@ -19,17 +19,17 @@ pub(crate) struct Pruned {
 /// The states of runs that may have published something: one that died may have committed some of its sinks.
 const PUBLISHED: &str = "('done', 'gate_closed', 'died')";
 
-/// A run of the key that ended before a time.
-const OLD: &str = "task = ?1 and environment = ?2 and \"window\" is ?3 and ended < ?4
+/// A run of the task, of any window, that ended before a time.
+const OLD: &str = "task = ?1 and environment = ?2 and ended < ?3
                    and state not in ('running', 'publishing')";
 
 impl Ledger {
-    /// Removes what is known of the runs of a key that ended before a time. Of a run that published something its id and
+    /// Removes what is known of the runs of a task, of all its windows, that ended before a time. Of a run that published something its id and
     /// state stay, because outputs in `append` mode and inputs of `read: new` are known by them: without them rows would be
     /// there twice.
     pub(crate) fn prune(&mut self, key: &RunKey, before: DateTime<Utc>, dry_run: bool) -> Result<Pruned> {
         let before = rfc3339(before);
-        let of = params![key.task, key.environment, key.window, before];
+        let of = params![key.task, key.environment, before];
         // Only runs of which more is known than what stays.
         let published = format!("{OLD} and state in {PUBLISHED}");
         let reduced = format!("{published} and report is not null");

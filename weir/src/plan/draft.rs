@@ -12,7 +12,7 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
 use serde_saphyr::Spanned;
 
-use super::{Plan, Stage, append_once, register};
+use super::{Plan, Stage, append_once, register, windows};
 use crate::database::Connector;
 use crate::engine;
 use crate::error::{Error, Result};
@@ -51,6 +51,7 @@ impl Draft {
         let mut draft = Self::of_tables(task, context, sources).await?;
         draft.bind_sinks(task, &engine::state(context))?;
         draft.check_readers(task)?;
+        windows::check(task, &draft.models)?;
         append_once::check(task, &draft.models, &draft.sources, &draft.sinks)?;
         Ok(draft)
     }

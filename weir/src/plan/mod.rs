@@ -8,6 +8,7 @@
 mod append_once;
 mod description;
 mod draft;
+mod windows;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;

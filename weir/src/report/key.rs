@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// What a run is a run of. Two runs of one key exclude each other; the key owns the targets that the task writes.
+/// What a run is a run of. Two runs of one key exclude each other.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct RunKey {
@@ -19,9 +19,14 @@ impl RunKey {
     pub fn new(task: impl Into<String>, environment: impl Into<String>) -> Self {
         Self { task: task.into(), environment: environment.into(), window: None }
     }
+
+    /// Who owns what the runs write: `task.environment`, whatever their window.
+    pub(crate) fn owner(&self) -> String {
+        Self { window: None, ..self.clone() }.to_string()
+    }
 }
 
-/// The form in which locks, scratch folders and owners of targets have it: `task.environment`.
+/// The form in which locks and scratch folders have it: `task.environment`, or `task.environment.window`.
 impl fmt::Display for RunKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { task, environment, window } = self;

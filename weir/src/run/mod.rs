@@ -19,8 +19,8 @@ use datafusion::logical_expr::ScalarUDF;
 
 pub(crate) use recover::{Recovered, abandon, recover_all, unfinished};
 pub(crate) use retention::{Removed, apply as apply_retention};
-pub(crate) use runner::describe;
 pub use runner::{RunError, Runner};
+pub(crate) use runner::{describe, has_new_files};
 
 use crate::database::Connector;
 use crate::engine::{self, MemoryWatch, Resources};
@@ -79,7 +79,8 @@ pub(crate) async fn run(task: &Task, settings: &Settings, stop: Stop) -> Result<
 
 /// The key of a task's runs.
 pub(crate) fn key_of(task: &Task) -> RunKey {
-    RunKey::new(task.name(), &task.environment)
+    let window = task.window.as_ref().map(|window| window.label.clone());
+    RunKey { window, ..RunKey::new(task.name(), &task.environment) }
 }
 
 /// A run that is going on.

@@ -15,11 +15,11 @@ use crate::error::{Error, Result};
 use crate::ledger::{Ledger, runs_of};
 use crate::plan::{Draft, Plan, PlanDescription, SourceDescription, Tables};
 use crate::report::{Report, RunRecord};
-use crate::source::Opening;
 use crate::source::fetch::Fetch;
+use crate::source::{Opening, Source};
 use crate::system::allocator::{self, Allocator};
 use crate::system::stop::Stop;
-use crate::task::Task;
+use crate::task::{Read, Task};
 use crate::watch::{Observer, Observers};
 
 /// Runs tasks. The command line is one user of it.
@@ -174,6 +174,36 @@ impl Runner {
     pub fn runs(&self, task: Option<&str>, most: u32) -> Result<Vec<RunRecord>> {
         runs_of(&self.settings.state, task, most)
     }
+}
+
+/// Whether a run that would be started now finds files that the published runs of its window have not read.
+pub(crate) async fn has_new_files(task: &Task, settings: &Settings) -> Result<bool> {
+    let (key, connector, stop) = (key_of(task), Connector::of(task), Stop::never());
+    let mut ledger = Ledger::read_only(&settings.state)?;
+    let mut sessions = Sessions::new(connector, &stop);
+    for source in Source::declare_all(task)? {
+        let Some(spec) = task.spec.sources.get(source.name()).filter(|spec| spec.value.files.is_some()) else {
+            continue;
+        };
+        let mut opening = Opening {
+            key: &key,
+            ledger: ledger.as_mut(),
+            run: None,
+            fetchers: &settings.fetchers,
+            sessions: &mut sessions,
+            scratch: Path::new(""),
+            stop: &stop,
+        };
+        let files = source.open(&mut opening).await?.files;
+        let is_new = match (spec.value.read, ledger.as_ref()) {
+            (Read::All, Some(ledger)) => ledger.has_changed(&key, source.name(), &files)?,
+            _ => !files.is_empty(),
+        };
+        if is_new {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The plan of a run that would be started now, with the limits of the sinks' targets, and what it would read.

@@ -1,13 +1,16 @@
-//! `weir schedule`: starts a task at its due times, one run at a time.
+//! `weir schedule`: starts tasks at their due times, one run of each at a time.
 //!
 //! Every due time has exactly one outcome: a run, or a missed run: an entry `missed` in the ledger with the reason. `queue`
-//! says what is due, `job` is a process that runs it, `retry` tries a failed run again; `health` says whether the runs are on time, `crontab` reads the due times of cron.
+//! says what is due, `job` is a process that runs it, `board` what several tasks know of each other, `due` says which windows are to be run, and `work` runs them, `retry` tries a failed run again; `health` says whether the runs are on time, `crontab` reads the due times of cron.
 
+mod board;
 mod crontab;
+mod due;
 mod health;
 mod job;
 mod queue;
 mod retry;
+mod work;
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -20,11 +23,15 @@ use crate::error::{Error, Result};
 use crate::ledger::{Ledger, holder};
 use crate::report::RunKey;
 use crate::task::{RetriesSpec, Times};
+pub(crate) use board::Board;
+use board::{Slot, Standing, Turn};
 pub(crate) use crontab::Crontab;
-pub(crate) use health::{Expected, judge};
+pub(crate) use due::{Entered, enter_due, judge_windows, late};
+pub(crate) use health::{Expected, Health, judge};
 use job::{End, Job};
 use queue::{DueRun, Queue};
 use retry::Retry;
+pub(crate) use work::{Program, WindowEnd, WindowOutcome, Worker, run_windows};
 
 /// The interval at which a clock change or a suspended machine is noticed.
 const LOOK_AT_CLOCK: Duration = Duration::from_secs(10);
@@ -52,6 +59,9 @@ pub(crate) struct Scheduler {
     /// The program, and its arguments for a run of the task.
     pub(crate) program: PathBuf,
     pub(crate) arguments: Vec<String>,
+    /// The tasks of the same scheduler, and those of them after which this one is run.
+    pub(crate) board: Board,
+    pub(crate) after: Vec<String>,
 }
 
 /// A due run, and the process that runs it.
@@ -60,6 +70,13 @@ struct Running {
     /// How many times it was tried before.
     tried: u32,
     job: Job,
+    _slot: Slot,
+}
+
+/// A due run that waits for other tasks.
+struct Waiting {
+    due: DueRun,
+    tried: u32,
 }
 
 impl Scheduler {
@@ -73,11 +90,17 @@ impl Scheduler {
         let mut queue = Queue::new(self.key.clone(), self.times.clone(), from);
         self.pass(&mut queue, started, "no scheduler was running");
         let mut running: Option<Running> = None;
+        let mut waiting: Option<Waiting> = None;
         let mut retry: Option<Retry> = None;
-        let mut forced = false;
+        let (mut forced, mut is_good) = (false, true);
+        let mut changes = self.board.changes();
         self.announce(&queue);
         loop {
             let stopping = *stops.borrow_and_update() > 0;
+            let of_runs = [running.as_ref().map(|of| of.due.at), waiting.as_ref().map(|of| of.due.at)];
+            let open = of_runs.into_iter().chain([retry.as_ref().map(|of| of.due.at), queue.next()]).flatten().min();
+            self.board.stand(&self.key.task, Standing { open, is_good });
+            changes.borrow_and_update();
             match &running {
                 None if stopping => return Ok(if forced { 130 } else { 0 }),
                 Some(running) if *stops.borrow() > 1 => {
@@ -87,18 +110,22 @@ impl Scheduler {
                 _ => {}
             }
             if stopping {
-                retry = None;
+                (retry, waiting) = (None, None);
+            }
+            if let Some(Waiting { due, tried }) = waiting.take() {
+                is_good &= self.start(due, tried, &mut running, &mut waiting);
             }
             let next = if stopping { None } else { queue.next() };
             tokio::select! {
                 end = end_of(&mut running) => {
                     if let Some(ended) = running.take() {
+                        is_good = end.code == Some(0);
                         retry = self.ended(ended, end);
                     }
                 }
                 () = Retry::is_due(retry.as_ref()) => {
                     if let Some(Retry { due, tried, .. }) = retry.take() {
-                        self.start(due, tried, &mut running);
+                        is_good &= self.start(due, tried, &mut running, &mut waiting);
                     }
                 }
                 at = until(next) => {
@@ -116,9 +143,15 @@ impl Scheduler {
                     if let Some(due) = queue.take(at) {
                         // What the former run would have done is done by this one.
                         retry = None;
-                        self.start(due, 0, &mut running);
+                        if let Some(Waiting { due, .. }) = waiting.take() {
+                            self.missed(&[due], "it waited for other tasks until it was due again");
+                        }
+                        is_good &= self.start(due, 0, &mut running, &mut waiting);
                         self.announce(&queue);
                     }
+                }
+                changed = changes.changed(), if waiting.is_some() => {
+                    changed.map_err(|error| Error::internal(format!("the other tasks are gone: {error}")))?;
                 }
                 request = stops.changed() => {
                     request.map_err(|error| Error::system("the signals cannot be received", error, "start the scheduler again"))?;
@@ -137,28 +170,46 @@ impl Scheduler {
         }
     }
 
-    fn start(&self, due: DueRun, tried: u32, running: &mut Option<Running>) {
+    /// Starts a run, or lets it wait for other tasks. Returns whether it was not missed.
+    fn start(&self, due: DueRun, tried: u32, running: &mut Option<Running>, waiting: &mut Option<Waiting>) -> bool {
         if let Some(Running { due: former, job, .. }) = running {
             let reason = format!(
                 "the run that was due at {} is still running, as process {}",
                 self.times.show(former.at),
                 job.pid
             );
-            return self.missed(&[due], &reason);
+            self.missed(&[due], &reason);
+            return false;
         }
+        let slot = match self.board.turn(&self.after, due.at) {
+            Turn::Never(task) => {
+                self.missed(&[due], &format!("task `{task}`, after which it is run, did not succeed"));
+                return false;
+            }
+            Turn::Later => None,
+            Turn::Now => self.board.slot(),
+        };
+        let Some(slot) = slot else {
+            *waiting = Some(Waiting { due, tried });
+            return true;
+        };
         let mut command = Command::new(&self.program);
         command.args(&self.arguments).arg(format!("--due={}", due.at.to_rfc3339_opts(SecondsFormat::Secs, true)));
         match Job::start(&mut command, self.timeout, self.grace) {
             Ok(job) => {
                 tracing::info!(task = due.key.task, due = self.times.show(due.at), pid = job.pid, "started");
-                *running = Some(Running { due, tried, job });
+                *running = Some(Running { due, tried, job, _slot: slot });
+                true
             }
-            Err(error) => self.missed(&[due], &format!("{} could not be started: {error}", self.program.display())),
+            Err(error) => {
+                self.missed(&[due], &format!("{} could not be started: {error}", self.program.display()));
+                false
+            }
         }
     }
 
     /// Reports the end of a run. Returns how it is tried again, if it is.
-    fn ended(&self, Running { due, tried, job }: Running, end: End) -> Option<Retry> {
+    fn ended(&self, Running { due, tried, job, .. }: Running, end: End) -> Option<Retry> {
         match end {
             End { timed_out: true, signal, .. } => {
                 let span = humantime::format_duration(self.timeout.unwrap_or_default());
@@ -264,6 +315,8 @@ mod tests {
                 program: PathBuf::from("sh"),
                 // The due time is the first argument after the script.
                 arguments: vec!["-c".to_owned(), format!("echo \"$0\" >>{}; exit {code}", log.display())],
+                board: Board::new(1),
+                after: vec![],
             };
             let (stop, stops) = watch::channel(0);
             let stopper = async {

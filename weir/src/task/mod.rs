@@ -26,6 +26,7 @@ mod tests;
 mod text;
 mod times;
 mod values;
+mod window;
 mod yaml;
 
 use std::path::{Path, PathBuf};
@@ -61,10 +62,12 @@ pub use store::StoreSpec;
 pub(crate) use store::is_object_url;
 pub use text::{Limit, Scalar};
 pub use values::{Formats, Negative, ValueSpec};
+pub use window::{Every, Window, WindowOrder, WindowSpec};
 
 pub(crate) use file::read_text;
 pub(crate) use schema::{json_schema, project_schema};
 pub(crate) use times::{NAMED_TIMES, Times, parse_cron, parse_zone};
+pub(crate) use window::Windows;
 pub(crate) use yaml::parse_yaml;
 
 use crate::error::{Error, Result};
@@ -90,6 +93,15 @@ pub struct TaskSpec {
     #[serde(default)]
     #[schemars(with = "Option<ScheduleSpec>")]
     pub schedule: Option<Spanned<ScheduleSpec>>,
+    /// The windows of time into which the runs are divided. Without it each run covers all of its sources.
+    #[serde(default)]
+    #[schemars(with = "Option<WindowSpec>", example = json!({"every": "1h", "start": "2026-01-01"}))]
+    pub window: Option<Spanned<WindowSpec>>,
+    /// The tasks, by name, that `weir schedule` runs before this one, if it serves them, too: a run that is due waits until theirs
+    /// that were due until then have ended, and is not started if the last one was no success.
+    #[serde(default)]
+    #[schemars(with = "Vec<String>", example = json!(["customers"]))]
+    pub after: Vec<Spanned<String>>,
     /// The folder that relative paths of data start from, itself relative to the folder of the task file; by default that
     /// folder. A path that begins with a parameter which `--param` sets starts from the working directory. Paths of SQL files
     /// are always relative to the task file.
@@ -140,6 +152,8 @@ pub struct Task {
     pub project: Project,
     /// What `now()`, `current_date` and `$run_started_at` are in a run, if not its start.
     pub run_started_at: Option<DateTime<Utc>>,
+    /// The window of time that the run covers, of a task that has windows.
+    pub window: Option<Window>,
 }
 
 impl Task {
@@ -154,22 +168,50 @@ impl Task {
         let source = SourceText::new(path, text);
         let spec = parse_spec(&source)?;
         let schedule = spec.schedule.as_ref().map(|schedule| &schedule.value);
-        let zone = schedule.map_or(Ok(chrono_tz::UTC), |schedule| schedule.zone(&source)).map_err(Box::new)?;
-        let params = Params::resolve(&source, &spec.params, &spec.environments, choice, zone)?;
+        let windows = spec.window.as_ref().map(|window| &window.value);
+        let zone = match (schedule, windows) {
+            (Some(schedule), _) => schedule.zone(&source).map_err(Box::new)?,
+            (None, Some(windows)) => windows.zone(&source).map_err(Box::new)?,
+            (None, None) => chrono_tz::UTC,
+        };
+        let mut params = Params::resolve(&source, &spec.params, &spec.environments, choice, zone)?;
+        let windows = windows.map(|windows| windows.windows(&source, &params)).transpose()?;
+        let window = chosen_window(&source, windows.as_ref(), choice)?;
+        if let Some(window) = &window {
+            params.add_window(&source, &spec.params, window)?;
+        }
         let folder = path.parent().unwrap_or(Path::new("")).to_path_buf();
         let environment = choice.environment.clone().unwrap_or_else(|| "default".to_owned());
-        Ok(Self { source, folder, spec, params, environment, project: Project::default(), run_started_at: None })
+        let project = Project::default();
+        Ok(Self { source, folder, spec, params, environment, project, run_started_at: None, window })
+    }
+
+    /// The windows of time into which its runs are divided, if it has any.
+    pub(crate) fn windows(&self) -> Result<Option<Windows>> {
+        self.spec.window.as_ref().map(|window| window.value.windows(&self.source, &self.params)).transpose()
     }
 
     /// A path of data with its parameters, relative to the working directory or absolute. As the task file has it, it is
     /// relative to the base folder; one that begins with a parameter of the command line is what somebody typed where he is.
     pub(crate) fn data_path(&self, text: &Spanned<String>) -> Result<String> {
+        let text = &self.in_window(text)?;
         self.located(text, self.params.fill(&self.source, text)?, str::to_owned)
+    }
+
+    /// A path with the parts of the window of the run in place of `%Y` and the like.
+    fn in_window(&self, text: &Spanned<String>) -> Result<Spanned<String>> {
+        let mut filled = text.clone();
+        if let Some(window) = &self.window {
+            let wrong = |message| Box::new(self.error(text, format!("the path has {message}")));
+            filled.value = window.fill(&text.value).map_err(wrong)?;
+        }
+        Ok(filled)
     }
 
     /// Like `data_path`, for a pattern of files or objects, or a URL, which may have secrets. Values of parameters, and the
     /// base folder, are no patterns.
     pub(crate) fn data_pattern(&self, text: &Spanned<String>) -> Result<String> {
+        let text = &self.in_window(text)?;
         let plain = secret::fill(&self.source, text, &self.params)?;
         if plain.contains("://") && !is_object_url(&plain) {
             return Ok(plain);
@@ -247,6 +289,26 @@ impl TaskOwner {
     }
 }
 
+/// The window that was chosen, otherwise the last one that is due. Before the first one is due it is that one, so that the
+/// task can be checked.
+fn chosen_window(source: &SourceText, windows: Option<&Windows>, choice: &ParamChoice) -> Result<Option<Window>> {
+    let chosen = match (windows, &choice.window) {
+        (None, None) => return Ok(None),
+        (None, Some(_)) => {
+            let help = "add `window: {every: 1h, start: …}` to the task, or run it without --window";
+            return Err(Error::usage(format!("--window: {} has no windows", source.name()), help));
+        }
+        (Some(windows), Some(name)) => Some(
+            windows
+                .named(name)
+                .map_err(|message| Error::usage(format!("--window: {message}"), "name a window by its beginning"))?,
+        ),
+        (Some(windows), None) => windows.last_due(choice.due.unwrap_or_else(Utc::now)).or_else(|| windows.first()),
+    };
+    let none = || Box::new(TaskError::new(source, None, "`window` has no window in the calendar"));
+    chosen.map(Some).ok_or_else(|| none().into())
+}
+
 fn read(path: &Path) -> Result<String> {
     read_text(path).map_err(|what| {
         let help = "check the path, as in `weir run TASK.yaml`; `weir init` creates a task to start from";
@@ -259,6 +321,12 @@ fn parse_spec(source: &SourceText) -> Result<TaskSpec> {
     check_names(source, &spec)?;
     if let Some(schedule) = &spec.schedule {
         schedule.value.times(source).map_err(Box::new)?;
+    }
+    if let Some((_, schedule)) = spec.window.as_ref().zip(spec.schedule.as_ref()) {
+        let message = "`schedule` is for tasks without windows: a window is due when it has ended";
+        let help =
+            "remove it; `timezone`, `timeout` and `retries` are keys of `window`, too, and `lag` delays its windows";
+        return Err(Box::new(TaskError::new(source, Place::of(schedule.referenced), message).with_help(help)).into());
     }
     Ok(spec)
 }

@@ -13,6 +13,7 @@ use serde_saphyr::Spanned;
 use super::moving::Clock;
 use super::sql_type::SqlType;
 use super::text::Scalar;
+use super::window::Window;
 use crate::error::{Error, Result};
 use crate::error::{Place, SourceText, TaskError};
 
@@ -65,6 +66,8 @@ pub struct ParamChoice {
     pub values: Vec<(String, String)>,
     /// The moment that `today`, `yesterday` and `now` are computed from, if not the present one.
     pub due: Option<DateTime<Utc>>,
+    /// `--window LABEL`; without it the last window that is due.
+    pub window: Option<String>,
 }
 
 /// A run's parameters: typed and complete.
@@ -153,6 +156,28 @@ impl Params {
             ));
         }
         Ok(Self(values))
+    }
+
+    /// Adds what a run knows of its window.
+    pub(super) fn add_window(
+        &mut self,
+        source: &SourceText,
+        specs: &IndexMap<String, ParamSpec>,
+        window: &Window,
+    ) -> Result<()> {
+        let time = |at: DateTime<Utc>| (SqlType::Timestamp, at.format("%Y-%m-%dT%H:%M:%S").to_string());
+        let values = [("window", (SqlType::String, window.label.clone()))];
+        let times = [("window_start", time(window.start)), ("window_end", time(window.end))];
+        for (name, (sql_type, text)) in values.into_iter().chain(times) {
+            if let Some(spec) = specs.get(name) {
+                let place = spec.default.as_ref().and_then(|default| Place::of(default.referenced));
+                let message = format!("parameter `{name}`: a task with windows has it already");
+                return Err(Box::new(TaskError::new(source, place, message).with_help("choose another name")).into());
+            }
+            let value = sql_type.parse(&text).map_err(|message| Error::internal(format!("${name}: {message}")))?;
+            self.0.insert(name.to_owned(), Param { sql_type, text, value, is_given: false });
+        }
+        Ok(())
     }
 
     /// The parameter of that name.

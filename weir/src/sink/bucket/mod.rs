@@ -122,7 +122,7 @@ impl Target for BucketTarget {
 
     async fn open(&self, sink: &SinkRun<'_>) -> Result<Box<dyn OpenTarget>> {
         let SinkRun { sink: name, key, run, connector, history, .. } = sink;
-        let owner = Owner { task: key.to_string(), sink: (*name).to_owned(), run: (*run).to_owned() };
+        let owner = Owner { task: key.owner(), sink: (*name).to_owned(), run: (*run).to_owned() };
         let folder = BucketFolder::open(connector.project(), &owner.sink, &self.url).await?;
         let found = folder.look(&owner, history).await?;
         let of = open::Wanted { mode: self.mode, layout: &self.layout, partition_by: self.partition_by.as_ref() };

@@ -56,7 +56,7 @@ impl NamedFile {
             return Err(Error::sink(name, &target, "is not a file", "name a file in a folder"));
         };
         let staging = parent.join(format!(".{}.weir-{run}", file.to_string_lossy()));
-        let (task, sink, run) = (key.to_string(), (*name).to_owned(), (*run).to_owned());
+        let (task, sink, run) = (key.owner(), (*name).to_owned(), (*run).to_owned());
         let mut open = Self { task, sink, run, target, staging, former: None, lock: None };
         FolderLock::remove_dead(&open.target);
         open.former = open.check(adopt)?;

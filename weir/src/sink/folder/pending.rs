@@ -90,7 +90,7 @@ impl Folder {
         let own = || parent.join(format!(".{}.weir-{run}", folder.to_string_lossy()));
         let shared = if siblings.is_empty() { None } else { whole::staging(&target, run) };
         let staging = shared.unwrap_or_else(own);
-        let (task, sink, run) = (key.to_string(), (*name).to_owned(), (*run).to_owned());
+        let (task, sink, run) = (key.owner(), (*name).to_owned(), (*run).to_owned());
         Ok(Self { task, sink, run, target, staging, after: None, in_place: false, siblings, lock: None })
     }
 

@@ -94,7 +94,7 @@ impl MySqlTarget {
             create: declared.create,
             adds_columns: declared.adds_columns,
             deletion: declared.deletion.clone(),
-            task: Some(sink.key.to_string()),
+            task: Some(sink.key.owner()),
             // With several servers one may crash when another has committed already.
             durable: sink.has_several_servers,
         };
