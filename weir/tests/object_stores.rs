@@ -319,7 +319,7 @@ fn archives_are_removed_when_they_are_old() {
 }
 
 #[test]
-fn plan_and_doctor_list_the_bucket_and_init_reads_an_object() {
+fn plan_and_doctor_list_the_bucket_and_init_and_profile_read_an_object() {
     let server = S3::start();
     server.put("in/a.csv", csv("bolt,1"));
     let project = project(&server, "s3://stock/in/*.csv", "", "");
@@ -331,6 +331,7 @@ fn plan_and_doctor_list_the_bucket_and_init_reads_an_object() {
     made.ended(0, "--param input='s3://stock/in/a.csv'");
     let ran = weir(&project, &["run", "new/a.yaml", "--param", "input=s3://stock/in/a.csv"], &[]);
     ran.ended(0, "done");
+    weir(&project, &["profile", "s3://stock/in/a.csv"], &[]).ended(0, "wrote a.profile.html");
     weir(&project, &["init", "s3://stock/in/", "--folder", "newer"], &[]).ended(2, "is not one object");
     weir(&project, &["init", "s3://stock/in/z.csv", "--folder", "newer"], &[]).ended(1, "there is no such object");
 }

@@ -176,6 +176,42 @@ fn a_table_of_a_server_is_read_in_its_types() {
 }
 
 #[test]
+fn a_table_of_mysql_is_read_and_its_password_is_written_nowhere() {
+    let project = Project::empty();
+    let url = weir_mysql_testing::Server::shared().database();
+    let database = url.rsplit('/').next().unwrap();
+    let sql = "create table loan (id int primary key, late boolean, note varchar(20));
+               insert into loan values (1, 0, 'a'), (2, 1, null), (3, 0, 'b')";
+    weir_mysql_testing::Server::shared().sql(database, sql);
+    let ran = project.weir(&["profile", &format!("{url}/loan"), "--json", "--output", "page.html"]);
+    let profile = json(&ran);
+    assert_eq!((&profile["rows"], &column(&profile, "note")["nulls"]), (&3.into(), &1.into()));
+    for text in [&ran.out, &project.text("page.html")] {
+        assert!(!text.contains(weir_mysql_testing::PASSWORD));
+    }
+    assert_eq!(project.left(""), ["page.html"]);
+}
+
+#[test]
+fn an_interrupted_profile_leaves_neither_a_page_nor_what_it_kept() {
+    let project = Project::empty();
+    project.file("tmp/keep", "");
+    let mut command = project.command(&["profile", "-"]);
+    command.env("TMPDIR", project.path("tmp")).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(b"n,t\n1,x\n").unwrap();
+    while project.left("tmp").len() == 1 {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    let killed = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(killed.success());
+    Ran::of(child.wait_with_output().unwrap()).ended(1, "interrupted");
+    drop(input);
+    assert_eq!((project.left("tmp"), project.left("")), (vec!["keep".to_owned()], vec!["tmp".to_owned()]));
+}
+
+#[test]
 fn the_page_has_every_column_and_needs_no_other_file() {
     let project = project();
     let ran = project.weir(&["profile", "loans.csv", "--target", "late", "--null-value", "NA"]);

@@ -178,8 +178,8 @@ pub(super) struct InitArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct ProfileArgs {
-    /// A file (CSV, JSON Lines, Parquet, …), a folder or a pattern of files, `-` for standard input, or a table of a
-    /// database, named as for `init`; with --task-config a source of the task.
+    /// A file (CSV, JSON Lines, Parquet, …), a folder or a pattern of files, `-` for standard input, an object of a store, or
+    /// a table of a database, named as for `init`; with --task-config a source of the task.
     #[arg(value_name = "SOURCE")]
     pub(super) source: PathBuf,
     /// The task file that declares the source, with its types.

@@ -4,7 +4,7 @@ use datafusion::arrow::array::{Array, ArrayRef, AsArray};
 
 use super::fixed::{Fixed, Line};
 use super::frequent::Frequent;
-use super::histogram::{Bins, round_width};
+use super::histogram::{Bins, Scale};
 use super::kind::{self, Kind};
 use super::result::{ColumnProfile, HistogramProfile, LineProfile, Quantile, TextProfile, TopValue, TopValues};
 use super::shown::ShownValues;
@@ -39,7 +39,7 @@ enum Values {
 impl ColumnProfiler {
     pub(super) fn new(sql_type: SqlType) -> Self {
         let values = match Kind::of(sql_type) {
-            kind @ (Kind::Number { .. } | Kind::Time | Kind::Boolean) => Values::Fixed(Box::new(Fixed::new(kind))),
+            Kind::Number { .. } | Kind::Time | Kind::Boolean => Values::Fixed(Box::new(Fixed::new(sql_type))),
             Kind::Text => Values::Texts(Box::new(Texts::new(sql_type == SqlType::String))),
             Kind::Unprofiled => Values::Unprofiled,
         };
@@ -114,11 +114,12 @@ impl ColumnProfiler {
         let is_number = matches!(self.kind(), Kind::Number { .. });
         let measure = |measure: Option<f64>| measure.filter(|_| is_number);
         let bins = line.histogram.bins();
-        let histogram = |bins: Bins| HistogramProfile {
-            edges: (0..=bins.counts.len()).map(|bin| text(bins.start + bins.width * bin as f64)).collect(),
-            bins,
-        };
-        let middle = bins.as_ref().filter(|bins| is_in_one_bin(bins)).and_then(|_| middle(line, &quantiles, values));
+        let histogram =
+            |bins: Bins| HistogramProfile { edges: bins.limits.iter().map(|limit| text(*limit)).collect(), bins };
+        let middle = bins
+            .as_ref()
+            .filter(|bins| is_in_one_bin(bins))
+            .and_then(|_| middle(self.sql_type, line, &quantiles, values));
         Some(LineProfile {
             mean: text_of_mean(self.sql_type, line.moments.mean()?),
             standard_deviation: measure(line.moments.deviation()),
@@ -174,20 +175,12 @@ fn is_in_one_bin(bins: &Bins) -> bool {
 }
 
 /// A histogram of the values from the first to the last hundredth, if they differ.
-fn middle(line: &Line, quantiles: &[f64], values: u64) -> Option<Bins> {
+fn middle(sql_type: SqlType, line: &Line, quantiles: &[f64], values: u64) -> Option<Bins> {
     let (first, last) = (quantiles[0], quantiles[6]);
-    let width = round_width(last - first);
-    if last <= first || !width.is_finite() {
-        return None;
-    }
-    let bin = |value: f64| if width < 1.0 { value * (1.0 / width).round() } else { value / width };
-    let (start, end) = (bin(first).floor(), bin(last).floor() + 1.0);
-    // A quotient by a whole number is the number nearest to the edge, which values have, too.
-    let edge = |bin: f64| if width < 1.0 { bin / (1.0 / width).round() } else { bin * width };
-    let limits: Vec<f64> = (0..=(end - start) as usize).map(|bin| edge(start + bin as f64)).collect();
+    let limits = Scale::of(sql_type).limits(first, last).filter(|_| last > first)?;
     let shares = line.quantiles.between(&limits)?;
     let counts = shares.iter().map(|share| (share * values as f64).round() as u64).collect();
-    Some(Bins { start: limits[0], width, counts })
+    Some(Bins { limits, counts })
 }
 
 /// A mean of whole numbers may be none.

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::ProfiledColumn;
 use super::kind::Kind;
-use super::moments::Pair;
+use super::moments::{Centred, Pair};
 
 /// The most columns that are correlated: there are half as many pairs as its square.
 const MOST: usize = 40;
@@ -38,7 +38,8 @@ impl Correlations {
 
     /// Takes the places of all columns into account.
     pub(super) fn update(&mut self, places: &[Option<Vec<f64>>]) {
-        let numbers: Vec<&[f64]> = self.columns.iter().filter_map(|column| places[*column].as_deref()).collect();
+        let numbers: Vec<Centred> =
+            self.columns.iter().filter_map(|column| places[*column].as_deref()).map(Centred::of).collect();
         let mut pairs = self.pairs.iter_mut();
         for (at, one) in numbers.iter().enumerate() {
             for (other, pair) in numbers[..at].iter().zip(&mut pairs) {

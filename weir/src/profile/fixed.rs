@@ -5,10 +5,11 @@ use datafusion::arrow::array::ArrayRef;
 use super::distinct::Distinct;
 use super::frequent::Frequent;
 use super::hash_of;
-use super::histogram::Histogram;
-use super::kind::{self, Kind};
+use super::histogram::{Histogram, Scale};
+use super::kind;
 use super::moments::Moments;
 use super::quantiles::Quantiles;
+use crate::task::SqlType;
 
 /// What is known of the values so far.
 #[derive(Debug)]
@@ -33,11 +34,10 @@ pub(super) struct Line {
 }
 
 impl Fixed {
-    pub(super) fn new(kind: Kind) -> Self {
-        let is_whole = kind != Kind::Number { whole: false };
+    pub(super) fn new(sql_type: SqlType) -> Self {
         let line = || Line {
             quantiles: Quantiles::default(),
-            histogram: Histogram::new(is_whole),
+            histogram: Histogram::new(Scale::of(sql_type)),
             moments: Moments::default(),
             zeros: 0,
             negatives: 0,
@@ -47,7 +47,7 @@ impl Fixed {
             distinct: Distinct::default(),
             frequent: Frequent::default(),
             range: None,
-            line: (kind != Kind::Boolean).then(line),
+            line: (sql_type != SqlType::Boolean).then(line),
         }
     }
 

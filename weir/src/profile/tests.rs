@@ -78,7 +78,7 @@ fn outliers_do_not_hide_the_others() {
     let line = profile.columns[0].line.as_ref().unwrap();
     assert_eq!(line.histogram.as_ref().unwrap().bins.counts.iter().max(), Some(&1_000));
     let middle = line.middle.as_ref().unwrap();
-    assert_eq!((middle.edges[0].as_str(), middle.bins.width, middle.bins.counts.len()), ("0", 0.05, 20));
+    assert_eq!((middle.edges[0].as_str(), middle.edges[3].as_str(), middle.edges.len()), ("0", "0.15", 21));
     assert_eq!(middle.bins.counts, vec![50; 20]);
 }
 
