@@ -54,8 +54,8 @@ use crate::run::Settings;
 use crate::system::allocator::{self, Allocator};
 use crate::watch::{LogFormat, Observer, Observers};
 use args::{
-    CompletionsArgs, DoctorArgs, HealthArgs, InitArgs, LogArgs, ManArgs, ProfileArgs, PruneArgs, QueueArgs, RecoverArgs,
-    RunArgs, RunVerbArgs, RunsArgs, ScheduleArgs, SchemaArgs, TaskArgs, TaskFileArgs, TestArgs, WorkArgs,
+    CompletionsArgs, DoctorArgs, HealthArgs, InitArgs, LogArgs, ManArgs, ProfileArgs, PruneArgs, QueueArgs,
+    RecoverArgs, RunArgs, RunVerbArgs, RunsArgs, ScheduleArgs, SchemaArgs, TaskArgs, TaskFileArgs, TestArgs, WorkArgs,
 };
 use failure::{WithoutCause, report_error};
 

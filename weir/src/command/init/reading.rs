@@ -22,6 +22,7 @@ use crate::run::key_of;
 use crate::source::{Fetchers, Opening, Source};
 use crate::system::stop::Stop;
 use crate::task::{ParamChoice, SqlType, Task};
+use crate::watch::{Event, Observer, Progress, ProgressBar};
 
 /// The name of the source by which files are read.
 pub(in crate::command) const SOURCE: &str = "sample";
@@ -34,6 +35,8 @@ pub(in crate::command) struct Reader {
     pub(in crate::command) null_values: Vec<String>,
     /// Whether numbers in forms that a task would not guess, such as `1e-5`, are numbers.
     pub(in crate::command) takes_any_number: bool,
+    /// Whether a terminal shows how much is read.
+    pub(in crate::command) shows_progress: bool,
     /// Whether a sample of the rows is drawn while types are guessed.
     pub(in crate::command) draws: bool,
 }
@@ -52,13 +55,22 @@ pub(in crate::command) struct Rows {
     pub(in crate::command) frame: DataFrame,
     pub(in crate::command) table: Arc<dyn SourceTable>,
     pub(in crate::command) source: Source,
+    /// Shown until they are read.
+    bar: Option<ProgressBar>,
 }
 
 impl Reader {
     pub(in crate::command) fn new(threads: usize, functions: &[ScalarUDF]) -> Result<Self> {
         let resources = Resources { threads, ..Resources::default() };
         let session = engine::session(resources, &std::env::temp_dir(), functions, None)?;
-        Ok(Self { session, stop: Stop::never(), null_values: vec![], takes_any_number: false, draws: false })
+        Ok(Self {
+            session,
+            stop: Stop::never(),
+            null_values: vec![],
+            takes_any_number: false,
+            shows_progress: false,
+            draws: false,
+        })
     }
 
     /// The columns of files, read to their end if they have no types. Records at the end that are no rows are left out from
@@ -96,7 +108,7 @@ impl Reader {
         for column in &mut *columns {
             column.guessed = Guessed::plain(column.found.sql_type.unwrap_or(SqlType::String));
         }
-        let Rows { frame, source, .. } = self.read(input, columns).await?;
+        let Rows { frame, source, bar: _bar, .. } = self.read(input, columns).await?;
         let schema = frame.schema().inner().clone();
         let is_workbook = matches!(input.form, Form::Excel(_));
         let guess = || match self.takes_any_number {
@@ -162,12 +174,18 @@ impl Reader {
         let source = Source::declare_all(task)?.into_iter().find(|source| source.name() == name);
         let source = source.ok_or_else(|| Error::internal("no source"))?;
         source.rejected().connect(Box::new(|_| Ok(())));
-        let table = source.open(&mut opening).await?.table.ok_or_else(|| {
+        let opened = source.open(&mut opening).await?;
+        let table = opened.table.ok_or_else(|| {
             let message = format!("source `{name}` exists only in a run");
             Error::usage(message, "write its rows to a file with a sink of the task, and name that file")
         })?;
         let frame = engine::without_tables(&self.session).read_table(table.clone()).map_err(failed)?;
-        Ok(Rows { frame, table, source })
+        let bar = self.shows_progress.then(ProgressBar::on_terminal).flatten();
+        if let Some(bar) = &bar {
+            let progress = Progress::of(vec![source.progress()]);
+            bar.event(&Event::Reading { bytes: opened.bytes, progress });
+        }
+        Ok(Rows { frame, table, source, bar })
     }
 }
 

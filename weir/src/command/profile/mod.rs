@@ -78,6 +78,7 @@ async fn report(cli: &Cli, args: &ProfileArgs, threads: usize, stop: &Stop) -> R
     reader.null_values.clone_from(&args.null_values);
     reader.draws = args.target.is_some();
     reader.takes_any_number = true;
+    reader.shows_progress = !args.log.quiet;
     args.output.as_deref().map_or(Ok(()), check_page)?;
     let mut profiled = Profiled::open(args, &reader, &cli.functions).await?;
     page_of(args, &profiled.name).as_deref().map_or(Ok(()), check_page)?;
