@@ -61,6 +61,38 @@ fn queue(project: &Project) -> Vec<String> {
     jobs.out.lines().map(job).collect()
 }
 
+/// A process that ends with the test.
+struct Process(Option<Child>);
+
+impl Process {
+    fn start(project: &Project, arguments: &[&str]) -> Self {
+        let mut command = project.command(arguments);
+        Self(Some(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()))
+    }
+
+    /// Asks it to stop, and waits for its end.
+    fn stop(mut self) -> Ran {
+        let child = self.0.take().unwrap();
+        kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+        Ran::of(child.wait_with_output().unwrap())
+    }
+
+    /// The time that it has computed, in hundredths of a second.
+    fn computed(&self) -> u64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.0.as_ref().unwrap().id())).unwrap();
+        let fields: Vec<&str> = stat.rsplit(") ").next().unwrap().split(' ').collect();
+        fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.0 {
+            let _ = child.kill();
+        }
+    }
+}
+
 #[track_caller]
 fn wait_for(what: &str, mut is_there: impl FnMut() -> bool) {
     let started = Instant::now();
@@ -238,11 +270,12 @@ fn an_older_window_never_overwrites_the_rows_of_a_newer_one() {
 fn the_scheduler_enters_windows_and_runs_them() {
     let project = loans(&[0, 1, 2]);
     let arguments = ["schedule", "--task-config=task.yaml", "--state=state", "--due=2022-06-05T03:00:00Z", "--jobs=2"];
-    let mut command = project.command(&arguments);
-    let scheduler = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let scheduler = Process::start(&project, &arguments);
     wait_for("the windows", || queue(&project) == ["02 done", "01 done", "00 done"]);
-    kill_process(Pid::from_child(&scheduler), Signal::TERM).unwrap();
-    Ran::of(scheduler.wait_with_output().unwrap()).ended(0, "loaded");
+    let before = scheduler.computed();
+    std::thread::sleep(Duration::from_secs(2));
+    assert!(scheduler.computed() - before < 100, "a scheduler that has nothing to do waits");
+    scheduler.stop().ended(0, "loaded");
 }
 
 #[test]
@@ -261,12 +294,11 @@ fn one_scheduler_serves_several_tasks_in_their_order() {
     project.file("loaded.sql", "select id, amount, $window_start as window_start from loan");
     let due = "--due=2022-06-05T02:00:00Z";
     let arguments = ["schedule", "total.yaml", "task.yaml", "--state=state", due, "--jobs=2"];
-    let scheduler = project.command(&arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let scheduler = Process::start(&project, &arguments);
     wait_for("the totals", || {
         (0..2).all(|hour| project.path(&format!("total/2022-06-05T{hour:02}/_SUCCESS")).exists())
     });
-    kill_process(Pid::from_child(&scheduler), Signal::TERM).unwrap();
-    Ran::of(scheduler.wait_with_output().unwrap()).ended(0, "loaded");
+    scheduler.stop().ended(0, "loaded");
     assert_eq!(project.rows("total/2022-06-05T01")[1..], ["101,1,2022-06-05T01:00:00"]);
     project.file("task.yaml", TASK.replace("name: loans", "name: loans\nafter: [totals]"));
     project.weir(&arguments).ended(2, "tasks that come after each other: totals, loans");

@@ -87,10 +87,18 @@ impl Board {
     }
 }
 
+impl Slot {
+    /// Gives a place back that no run has used: nobody has waited for it.
+    pub(crate) fn give_back(mut self) {
+        drop(self.permit.take());
+    }
+}
+
 impl Drop for Slot {
     fn drop(&mut self) {
+        let Some(permit) = self.permit.take() else { return };
         // The place is free before others are told so.
-        drop(self.permit.take());
+        drop(permit);
         self.board.tasks.send_modify(|_| ());
     }
 }
@@ -122,6 +130,10 @@ mod tests {
         assert!(one.is_some() && two.is_some() && board.slot().is_none());
         let changes = board.changes();
         drop(one);
-        assert!(changes.has_changed().unwrap() && board.slot().is_some());
+        assert!(changes.has_changed().unwrap());
+        let mut changes = board.changes();
+        changes.borrow_and_update();
+        board.slot().unwrap().give_back();
+        assert!(!changes.has_changed().unwrap());
     }
 }

@@ -199,7 +199,10 @@ impl Worker {
         while *stops.borrow() == 0 && runs.len() < self.jobs && self.most.is_none_or(|most| *taken < most) {
             let Some(slot) = self.board.slot() else { break };
             let before = self.board.limit(&self.after);
-            let Some(job) = Ledger::open(&self.state)?.take_job(&self.state, &self.key, newest, before)? else { break };
+            let Some(job) = Ledger::open(&self.state)?.take_job(&self.state, &self.key, newest, before)? else {
+                slot.give_back();
+                break;
+            };
             *taken += 1;
             let window = job.key.window.clone().unwrap_or_default();
             match self.program.start(&window, Some(job.due)) {
