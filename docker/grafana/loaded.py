@@ -110,16 +110,16 @@ def cluster(owner: str) -> Iterator[tuple[pathlib.Path, str]]:
 
 
 @contextlib.contextmanager
-def mariadb(parent: pathlib.Path) -> Iterator[int]:
-    """A MariaDB server with the database and the user `claims`: its port."""
+def mariadb(parent: pathlib.Path, user: str = "claims") -> Iterator[int]:
+    """A MariaDB server with a user, and a database and a password of the same name: its port."""
     folder, port, account = parent / "mariadb", free_port(), unprivileged()
     folder.mkdir()
     if account:
         shutil.chown(folder, **account)
     run([program("mariadb-install-db"), "--no-defaults", f"--datadir={folder / 'data'}", "--skip-test-db",
          "--auth-root-authentication-method=normal"], stdout=subprocess.DEVNULL, cwd=folder, **account)
-    (folder / "init.sql").write_text("create database claims;\ncreate user claims@'127.0.0.1' identified by 'claims';\n"
-                                     "grant all on claims.* to claims@'127.0.0.1';\n")
+    (folder / "init.sql").write_text(f"create database {user};\ncreate user {user}@'127.0.0.1' identified by '{user}';\n"
+                                     f"grant all on {user}.* to {user}@'127.0.0.1';\n")
     server = [program("mariadbd"), "--no-defaults", f"--datadir={folder / 'data'}", f"--socket={folder / 'socket'}",
               f"--port={port}", "--bind-address=127.0.0.1", "--skip-name-resolve", f"--init-file={folder / 'init.sql'}"]
     with running(server, cwd=folder, stderr=subprocess.DEVNULL, **account):

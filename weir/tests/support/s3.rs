@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 
 pub(crate) const KEY_ID: &str = "test-key";
 pub(crate) const SECRET: &str = "hush/hush+hush";
-const REGION: &str = "eu-test-1";
+pub(crate) const REGION: &str = "eu-test-1";
 
 /// A running server. It lives as long as the process.
 #[derive(Clone)]
@@ -290,6 +290,10 @@ impl State {
     fn answer(&mut self, request: &Request) -> Answer {
         if let Some(refused) = refused(request) {
             return refused;
+        }
+        if request.method == "PUT" && request.key.is_empty() {
+            self.buckets.entry(request.bucket.clone()).or_default();
+            return Answer::of(200, "");
         }
         if !self.buckets.contains_key(&request.bucket) {
             return Answer::error(404, "NoSuchBucket");
