@@ -318,11 +318,41 @@ fn what_runs_have_left_that_are_over_is_removed_and_what_others_have_written_sta
     server.put("out/stock-2/part-00000.csv", "mine");
     run(&project).ended(0, "done");
     assert_eq!(server.keys().len(), 4, "{:?}", server.keys());
+    // Of a run of another window, which is going on.
+    let other = "20270101T000000Z-ba9876543210";
+    let ledger = rusqlite::Connection::open(project.path(".weir/ledger.sqlite")).unwrap();
+    let sql = "create temp table other as select * from run where id = ?1;
+               update other set id = ?2, state = 'running', \"window\" = '2027-01-01', ended = null;
+               insert into run select * from other;";
+    let current = manifest(&server).unwrap()["run"].as_str().unwrap().to_owned();
+    ledger.execute_batch(&sql.replace("?1", &format!("'{current}'")).replace("?2", &format!("'{other}'"))).unwrap();
+    let of_window = [format!("out/stock/part-{other}-00000.csv"), format!("out/stock/.weir-{other}")];
+    of_window.iter().for_each(|key| server.put(key, "half"));
+    run(&project).ended(0, "done");
+    assert!(of_window.iter().all(|key| server.get(key).is_some()), "{:?}", server.keys());
+    of_window.iter().for_each(|key| drop(server.bucket(|bucket| bucket.remove(key))));
     // Of a run that this ledger does not know, which may be going on.
     let stranger = "out/stock/part-20270101T000000Z-0123456789ab-00000.csv";
     server.put(stranger, "item,amount\nnut,2\n");
     run(&project).ended(1, "was not written by a run of this task");
     assert!(server.get(stranger).is_some());
+}
+
+#[test]
+#[cfg(debug_assertions)]
+fn a_dead_run_ends_when_its_bucket_is_gone() {
+    for point in ["prepared", "committed"] {
+        let server = S3::start();
+        let project = overwriting(&server);
+        deliver(&project, "a", "bolt,1");
+        let mut command = project.command(&["run", "task.yaml", "--state", ".weir"]);
+        command.env("STORE_SECRET", SECRET).env("NO_PROXY", "*").env("WEIR_FAULT", point);
+        assert_eq!(command.output().unwrap().status.code(), None);
+        server.remove_bucket();
+        weir(&project, &["recover", "--retry", "--task-config", "task.yaml", "--state", ".weir"]).ended(0, "");
+        weir(&project, &["recover", "--task-config", "task.yaml", "--state", ".weir"]).ended(0, "have ended");
+        run(&project).ended(1, "there is no such bucket");
+    }
 }
 
 #[test]

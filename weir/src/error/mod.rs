@@ -354,7 +354,8 @@ impl Error {
     /// Whether the same run may succeed when it is started again: a database or a server that was away or had a conflict.
     pub(crate) fn is_transient(&self) -> bool {
         // The next start completes what is unpublished.
-        let is_unfinished = matches!(self, Self::Unpublished { .. } | Self::Unavailable { .. });
+        let is_unfinished =
+            matches!(self, Self::Unpublished { .. } | Self::Unavailable { .. } | Self::Overtaken { .. });
         is_unfinished || self.of_database().is_some_and(DatabaseError::is_transient)
     }
 

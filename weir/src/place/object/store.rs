@@ -97,6 +97,14 @@ impl Store {
         self.pages.list_paginated(Some(prefix), options).await.map(drop)
     }
 
+    /// Whether there is no such bucket.
+    pub(crate) async fn is_gone(&self) -> object_store::Result<bool> {
+        match self.list_one("x").await {
+            Err(error) if is_bucket_missing(&error) => Ok(true),
+            listed => listed.map(|()| false),
+        }
+    }
+
     /// Removes objects. Those that are gone already are no error.
     pub(crate) async fn remove(&self, keys: Vec<Path>) -> object_store::Result<()> {
         let keys = futures::stream::iter(keys.into_iter().map(Ok)).boxed();

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::pending::Staged;
 use crate::error::{Error, Result};
 use crate::place::{Failure, ObjectUrl, Store};
+use crate::report::State;
 use crate::sink::History;
 use crate::sink::folder::MARKER;
 use crate::sink::folder::manifest::{Manifest, Owner};
@@ -88,9 +89,11 @@ impl BucketFolder {
         let own: HashSet<&str> = manifest.iter().flat_map(|manifest| &manifest.files).map(String::as_str).collect();
         let mut dead = Vec::new();
         for name in names.iter().filter(|name| **name != MARKER && !own.contains(name.as_str())) {
-            match run_of(name) {
-                Some(run) if history(run)?.is_some() => dead.push(name.clone()),
-                _ => return Err(self.foreign(name)),
+            match run_of(name).map(history).transpose()?.flatten() {
+                // Of a run of another window, which may be going on; its own next start ends it if it is dead.
+                Some(State::Running | State::Publishing) => {}
+                Some(_) => dead.push(name.clone()),
+                None => return Err(self.foreign(name)),
             }
         }
         Ok(Found { manifest, seen, names, dead })

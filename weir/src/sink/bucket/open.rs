@@ -76,7 +76,8 @@ pub(super) fn overtaken(sink: &str, url: &str) -> Error {
         sink: sink.to_owned(),
         path: url.to_owned(),
         message: "another run has published to it since this one began; nothing of this run is published".to_owned(),
-        help: "start the run again; let all runs of the task use one state folder, whose lock keeps them apart"
+        help: "start the run again; let runs that write one folder not run at the same time: those of several windows, or with \
+               several state folders"
             .to_owned(),
     }
 }

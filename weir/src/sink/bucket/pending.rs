@@ -108,6 +108,9 @@ impl Pending for Bucket {
 
     async fn abort(&self, connector: &Connector) -> Result<()> {
         let folder = self.folder(connector).await?;
+        if folder.store.is_gone().await.map_err(|error| folder.failed(&error))? {
+            return Ok(());
+        }
         match folder.manifest().await? {
             Some((manifest, _)) if self.is_in(&manifest) => self.clear(&folder).await,
             manifest => folder.remove_run(&self.owner.run, manifest.map(|(manifest, _)| manifest).as_ref()).await,
