@@ -190,6 +190,8 @@ fn a_table_of_mysql_is_read_and_its_password_is_written_nowhere() {
         assert!(!text.contains(weir_mysql_testing::PASSWORD));
     }
     assert_eq!(project.left(""), ["page.html"]);
+    let ran = project.weir(&["profile", &format!("{url}/loan"), "--null-value", "NA"]);
+    ran.ended(2, "--null-value is not for tables, whose nulls are known");
 }
 
 #[test]
@@ -322,6 +324,16 @@ fn records_that_cannot_be_read_are_counted() {
     let ran = project.weir(&["profile", "rows.csv"]);
     ran.ended(0, "1 record could not be read: too_few_fields (1)");
     assert!(project.text("rows.profile.html").contains("1 record could not be read"));
+}
+
+#[test]
+fn a_footer_is_no_row_and_costs_a_pass() {
+    let project = Project::empty();
+    let rows: String = (0..100_000).map(|row| format!("{row},x{row}\n")).collect();
+    project.file("rows.csv", format!("id,name\n{rows}100000 rows\n"));
+    let profile = json(&project.weir(&["profile", "rows.csv", "--json", "--target", "id"]));
+    assert_eq!((&profile["rows"], &profile["passes"]), (&100_000.into(), &3.into()));
+    assert_eq!((&column(&profile, "id")["type"], &profile["unreadable"]["records"]), (&"bigint".into(), &0.into()));
 }
 
 #[test]

@@ -48,6 +48,8 @@ pub(in crate::command) struct Types {
     pub(in crate::command) guessed_from: Option<u64>,
     /// The rows that were drawn, as texts.
     pub(in crate::command) drawn: Option<RecordBatch>,
+    /// How often the rows were read: once more without the records at the end that are no rows.
+    pub(in crate::command) passes: usize,
 }
 
 /// The rows of a source, as a run reads them.
@@ -88,18 +90,18 @@ impl Reader {
             })
             .collect();
         if input.columns.iter().all(|column| column.sql_type.is_some()) {
-            return Ok(Types { columns, guessed_from: None, drawn: None });
+            return Ok(Types { columns, guessed_from: None, drawn: None, passes: 0 });
         }
-        let read = match self.guess(input, &mut columns).await? {
+        let (read, passes) = match self.guess(input, &mut columns).await? {
             Read::Footer(records) => {
                 input.skip_last(records);
-                self.guess(input, &mut columns).await?
+                (self.guess(input, &mut columns).await?, 2)
             }
-            read => read,
+            read => (read, 1),
         };
         Ok(match read {
-            Read::Rows(rows, drawn) => Types { columns, guessed_from: Some(rows), drawn },
-            Read::Footer(_) => Types { columns, guessed_from: None, drawn: None },
+            Read::Rows(rows, drawn) => Types { columns, guessed_from: Some(rows), drawn, passes },
+            Read::Footer(_) => Types { columns, guessed_from: None, drawn: None, passes },
         })
     }
 

@@ -69,7 +69,7 @@ impl Profiled {
         }
         let mut connections = Connections::of(Path::new("."));
         if let Some(table) = connections.table(&args.source)? {
-            not_for(args, "files: the nulls of a table are known")?;
+            not_for(args, "tables, whose nulls are known")?;
             let (connection, server) = (table.connection.clone(), table.server.clone());
             let name = table.plain_name();
             let table = DatabaseTable::take(table, functions).await?;
@@ -96,11 +96,11 @@ impl Profiled {
     }
 
     async fn of_files(mut input: Input, name: String, shown: String, reader: &Reader) -> Result<Self> {
-        let Types { columns, guessed_from, drawn } = reader.types(&mut input).await?;
+        let Types { columns, guessed_from, drawn, passes } = reader.types(&mut input).await?;
         let types_from = if guessed_from.is_some() { TypesFrom::Guessed } else { TypesFrom::File };
         // The keys of JSON records are all known only when all of them were read.
         let is_json = matches!(input.form, Form::Json(_) | Form::Jsonl);
-        let passes = usize::from(guessed_from.is_some()) + usize::from(is_json);
+        let passes = passes + usize::from(is_json);
         let comments = columns.iter().filter_map(|column| {
             let comment = column.guessed.comment.as_ref()?;
             Some(format!("column `{}`: {comment}", column.found.label))
