@@ -65,8 +65,10 @@ pub(super) async fn enter(cli: &Cli, args: &RunArgs, task: &Task) -> Result<Ente
     };
     let entered = enter_due(&settings.state, &key, &windows, now, has_new).await?;
     let jobs = Ledger::open(&settings.state)?.jobs(&key)?;
-    for job in late(&windows, &jobs, now) {
-        tracing::warn!(task = key.task, window = job.window, "late: it was due at {}, and has no data", job.due);
+    let late = late(&windows, &jobs, now);
+    if let Some(oldest) = late.last() {
+        let windows = number_of(late.len(), "window");
+        tracing::warn!(task = key.task, oldest = oldest.window, "late, because they are due and have no data: {windows}");
     }
     Ok(entered)
 }
@@ -119,7 +121,7 @@ fn show(windows: &Windows, jobs: &[QueuedJob], args: &QueueArgs) -> Result<u8> {
         }
     }
     if jobs.len() > shown.len() {
-        say!("{} done, which --all shows", number_of(jobs.len() - shown.len(), "window"));
+        say!("done: {}, which --all shows", number_of(jobs.len() - shown.len(), "window"));
     }
     Ok(0)
 }
