@@ -29,7 +29,7 @@ pub(super) fn queue(cli: &Cli, args: &QueueArgs) -> Result<u8> {
         say!("{} to be run again", number_of(entered, "window"));
         return Ok(0);
     }
-    let entered = runtime(1)?.block_on(enter(cli, &args.run, &task))?;
+    let entered = runtime(1)?.block_on(enter(cli, &args.run, &task, &mut None))?;
     let jobs = Ledger::open(&state)?.jobs(&key)?;
     let count = |state: JobState| jobs.iter().filter(|job| job.state == state).count();
     say!(
@@ -53,8 +53,12 @@ pub(super) fn windowed(task: &Task) -> Result<(RunKey, Windows)> {
     Ok((RunKey::new(task.name(), &task.environment), windows))
 }
 
-/// Enters the windows of a task that are due, and those for which files came later.
-pub(super) async fn enter(cli: &Cli, args: &RunArgs, task: &Task) -> Result<Entered> {
+/// The windows that are late: how many, and the oldest.
+pub(super) type Late = Option<(usize, String)>;
+
+/// Enters the windows of a task that are due, and those for which files came later. Says which are late, if others were `told`
+/// before.
+pub(super) async fn enter(cli: &Cli, args: &RunArgs, task: &Task, told: &mut Late) -> Result<Entered> {
     let (key, windows) = windowed(task)?;
     let settings = cli.settings(args);
     let now = args.task.due.unwrap_or_else(Utc::now);
@@ -66,10 +70,12 @@ pub(super) async fn enter(cli: &Cli, args: &RunArgs, task: &Task) -> Result<Ente
     let entered = enter_due(&settings.state, &key, &windows, now, has_new).await?;
     let jobs = Ledger::open(&settings.state)?.jobs(&key)?;
     let late = late(&windows, &jobs, now);
-    if let Some(oldest) = late.last() {
-        let windows = number_of(late.len(), "window");
-        tracing::warn!(task = key.task, oldest = oldest.window, "late, because they are due and have no data: {windows}");
+    let late = late.last().map(|oldest| (late.len(), oldest.window.clone()));
+    if let Some((count, oldest)) = late.as_ref().filter(|_| late != *told) {
+        let windows = number_of(*count, "window");
+        tracing::warn!(task = key.task, oldest, "late, because they are due and have no data: {windows}");
     }
+    *told = late;
     Ok(entered)
 }
 

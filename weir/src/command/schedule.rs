@@ -105,7 +105,8 @@ impl Service<'_> {
         match self {
             Self::Times(scheduler) => scheduler.serve(stops).await,
             Self::Windows(worker, args, task) => {
-                worker.serve(|| async { enter(cli, args, task).await.map(drop) }, stops).await
+                let mut told = None;
+                worker.serve(async || enter(cli, args, task, &mut told).await.map(drop), stops).await
             }
         }
     }

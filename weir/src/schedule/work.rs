@@ -136,9 +136,9 @@ impl Worker {
 
     /// Enters windows when they are due, and runs them, until it is asked to stop: the first request lets the current runs
     /// finish, the second one stops them. Returns the exit code.
-    pub(crate) async fn serve<F: Future<Output = Result<()>>>(
+    pub(crate) async fn serve(
         &self,
-        enter: impl Fn() -> F,
+        mut enter: impl AsyncFnMut() -> Result<()>,
         mut stops: watch::Receiver<u32>,
     ) -> Result<u8> {
         let task = &self.key.task;
