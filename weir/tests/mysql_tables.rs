@@ -248,6 +248,60 @@ sinks:
     assert_eq!(target.sql("select group_concat(id, v order by id) from child"), "1c,3d");
 }
 
+/// Another session, whose statements are run one after the other.
+struct Other(std::process::Child);
+
+impl Other {
+    fn new(database: &str) -> Self {
+        let mut client = Server::shared().client();
+        client.arg(format!("--user={}", weir_mysql_testing::USER)).arg(format!("--password={PASSWORD}")).arg(database);
+        client.args(["--unbuffered", "--skip-auto-rehash"]).stdin(std::process::Stdio::piped());
+        Self(client.stdout(std::process::Stdio::null()).spawn().unwrap())
+    }
+
+    fn say(&mut self, sql: &str) {
+        use std::io::Write;
+        let input = self.0.stdin.as_mut().unwrap();
+        writeln!(input, "{sql};").and_then(|()| input.flush()).unwrap();
+    }
+
+    fn end(mut self) {
+        drop(self.0.stdin.take());
+        assert!(self.0.wait().unwrap().success());
+    }
+}
+
+#[test]
+fn a_transaction_that_the_server_ends_because_of_a_deadlock_is_tried_again() {
+    let target = Target::new(&task("string", ""));
+    target.sql("create table t (id int primary key, v text); insert into t select seq, 'old' from seq_1_to_1000");
+    target.deliver("1,new\n2,new");
+    let waits_for = |what: &str, sql: &str| {
+        let started = std::time::Instant::now();
+        while target.sql(sql) == "0" {
+            assert!(started.elapsed() < Duration::from_secs(60), "{what}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    };
+    // The other one has changed more, so that the server ends the transaction of the run.
+    let mut other = Other::new(&target.database);
+    other.say("begin");
+    other.say("update t set v = 'other' where id >= 2");
+    let locked = "select count(*) from information_schema.innodb_trx where trx_rows_modified > 900";
+    waits_for("the other session has its locks", locked);
+    let mut command = target.project.command(&["run", "--task-config", "task.yaml", "--state", ".weir"]);
+    command.env("SHOP", &target.url).stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+    let run = command.spawn().unwrap();
+    waits_for("the run waits for a lock", "select count(*) from information_schema.innodb_lock_waits");
+    other.say("update t set v = 'other' where id = 1");
+    other.say("commit");
+    other.end();
+    let ran = Ran::of(run.wait_with_output().unwrap());
+    ran.ended(0, "2 updated");
+    assert!(ran.err.contains("Deadlock") && ran.err.contains("trying again"), "{}", ran.err);
+    assert_eq!(target.sql("select concat(id, v) from t where id < 4 order by id"), "1new\n2new\n3other");
+}
+
 #[test]
 fn a_row_that_is_locked_is_waited_for_and_written_when_it_is_free() {
     let target = Target::new(&task("string", ""));
