@@ -22,7 +22,7 @@ databases=(section2 section4 claims)
 writers() {
     docker ps --filter "label=com.docker.compose.project=$COMPOSE_PROJECT_NAME" --filter status=running \
         --format '{{.Names}} {{.Label "com.docker.compose.service"}}' |
-        sed -n -E '/ section2_/d; /_postgresql$/d; s/ (section|claims).*//p'
+        sed -n -E '/ section2_/d; /_postgresql$/d; s/ '"$any_section"'.*//p'
 }
 
 paused=()
@@ -90,7 +90,7 @@ create() {
             part "roles of $section" dump_roles "$server" "$backup/$section.roles.sql"
         fi
     done
-    for volume in $(docker volume ls --quiet --filter "name=^${COMPOSE_PROJECT_NAME}_(section|claims)"); do
+    for volume in $(docker volume ls --quiet --filter "name=^${COMPOSE_PROJECT_NAME}_$any_section"); do
         section=${volume#"${COMPOSE_PROJECT_NAME}_"}
         if [[ $section == *_data ]] && is_running "${section%_data}_postgresql"; then
             continue
@@ -138,7 +138,7 @@ restore() {
     set_project
     left=$(docker ps --all --format '{{.Names}}' --filter "label=com.docker.compose.project=$COMPOSE_PROJECT_NAME" | paste -sd ' ')
     [ -z "$left" ] || die "containers exist: $left. Nothing was changed; first: scripts/all_runner.sh stop"
-    left=$(docker volume ls --quiet --filter "name=^${COMPOSE_PROJECT_NAME}_(section|claims)" | paste -sd ' ')
+    left=$(docker volume ls --quiet --filter "name=^${COMPOSE_PROJECT_NAME}_$any_section" | paste -sd ' ')
     if [ -n "$left" ]; then
         warn "data exists, which a restore does not replace: $left"
         die "Nothing was changed. Back it up, then scripts/all_runner.sh stop --purge"
@@ -157,7 +157,7 @@ restore() {
         (umask 077 && mkdir -p "$folder")
         tar --extract --preserve-permissions --file "$backup/secrets.tar" --directory "$folder"
     fi
-    for file in "$backup"/{section,claims}*.tar; do
+    for file in "$backup"/{section,claims,credit}*.tar; do
         [ -e "$file" ] || continue
         restore_volume "${COMPOSE_PROJECT_NAME}_$(basename "$file" .tar)" "$file"
         say "  volume ${COMPOSE_PROJECT_NAME}_$(basename "$file" .tar)"

@@ -9,7 +9,7 @@ usage() {
     cat <<'USAGE'
 scripts/build_images.sh [--from-host DIR] [--only-needed] [--renew] [SECTION…]
 
-Builds the image of each SECTION (section1 section2 section4 section5 claims; by default all) and prints the sizes.
+Builds the image of each SECTION (section1 section2 section4 section5 claims credit; by default all) and prints the sizes.
 
   --from-host DIR  package the programs in DIR, such as target/release, instead of compiling; they must be built
                    for a Linux with the C library of the base image or an older one. Needs cargo and Python, which
@@ -19,7 +19,7 @@ Builds the image of each SECTION (section1 section2 section4 section5 claims; by
 USAGE
 }
 
-all_sections=(section1 section2 section4 section5 claims)
+all_sections=(section1 section2 section4 section5 claims credit)
 from_host='' only_needed='' renew=() sections=()
 while [ $# -gt 0 ]; do
     case $1 in
@@ -46,15 +46,15 @@ done
 # The package whose program an image has.
 package_of() {
     case $1 in
-        claims) echo weir ;;
+        claims | credit) echo weir ;;
         *) echo "$1" ;;
     esac
 }
 
-# Those of all sections that are built.
+# Those of all sections that are built, each once.
 packages() {
     local section
-    for section in "${sections[@]}"; do package_of "$section"; done
+    for section in "${sections[@]}"; do package_of "$section"; done | sort --unique
 }
 
 load_defaults

@@ -16,7 +16,7 @@ tag names now, or after changing a tag, run it again. If an image cannot be pull
 USAGE
 }
 
-names=(DEBIAN_IMAGE RUST_IMAGE POSTGRES_IMAGE MARIADB_IMAGE GRAFANA_IMAGE)
+names=(DEBIAN_IMAGE RUST_IMAGE POSTGRES_IMAGE MARIADB_IMAGE GRAFANA_IMAGE S3_IMAGE)
 file=$root/docker/.env check=''
 while [ $# -gt 0 ]; do
     case $1 in

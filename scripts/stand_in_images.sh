@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds local stand-ins for base images that cannot be pulled: a slim Debian with debootstrap, and on top of it
-# PostgreSQL that supports the variables and the init folder of the official image, and MariaDB. Nothing is built if a pull succeeds. Needs
-# root, and debootstrap, which it installs. Stand-ins are for tests and for machines without a registry.
+# PostgreSQL that supports the variables and the init folder of the official image, MariaDB, and moto. Nothing is built if a pull
+# succeeds. Needs root, and debootstrap, which it installs. Stand-ins are for tests and for machines without a registry.
 #
 # Usage: scripts/stand_in_images.sh [--rust]     --rust: also the Rust image, from this machine's toolchain
 set -euo pipefail
@@ -78,6 +78,24 @@ stand_in_postgres() { on_debian "$POSTGRES_IMAGE" "$root/docker/stand-in/postgre
 
 stand_in_mariadb() { on_debian "$MARIADB_IMAGE" "$root/docker/stand-in/mariadb"; }
 
+# moto at the version of scripts/requirements-moto.txt, for the Python of the Debian image, with what it needs at the versions that
+# the tests have. The packages come from this machine's pip, which knows how to reach a registry.
+stand_in_s3() {
+    local requirement version pip
+    requirement=$(grep '^moto\[' "$root/scripts/requirements-moto.txt")
+    version=${S3_IMAGE%@*} version=${version##*:}
+    [ "${requirement##*==}" = "$version" ] ||
+        die "$S3_IMAGE and scripts/requirements-moto.txt, which has $requirement, must have the same version"
+    python_environment moto "$root/scripts/requirements-moto.txt"
+    made=$(mktemp -d)
+    trap 'rm -rf "${folder:-}" "$made"' EXIT
+    pip=$(tools_folder)/moto/bin/pip
+    "$pip" freeze >"$made/constraints"
+    "$pip" install --quiet --disable-pip-version-check --only-binary :all: --python-version 3.11 \
+        --target "$made/packages" --constraint "$made/constraints" "$requirement"
+    tar --create --mode a+rX --directory "$root/docker/stand-in/moto" Dockerfile --directory "$made" packages | on_debian "$S3_IMAGE" -
+}
+
 # Compiler and standard library without documentation, and this machine's trusted certificates.
 stand_in_rust() {
     local toolchain
@@ -96,6 +114,9 @@ if is_needed "$POSTGRES_IMAGE"; then
 fi
 if is_needed "$MARIADB_IMAGE"; then
     stand_in_mariadb
+fi
+if is_needed "$S3_IMAGE"; then
+    stand_in_s3
 fi
 if [ -n "$with_rust" ] && is_needed "$RUST_IMAGE"; then
     stand_in_rust

@@ -19,7 +19,7 @@ export COMPOSE_PROJECT_NAME=weir-test-$$ WEIR_PREFIX=weir-test-$$- WEIR_TAG=test
 load_defaults
 need_compose
 # Options of start: as an operator has them, who sets no variable.
-unset SECTION2_DEMO SECTION2_FOLLOW SECTION4_OFFLINE CLAIMS_SAMPLE WEIR_TLS
+unset SECTION2_DEMO SECTION2_FOLLOW SECTION4_OFFLINE CLAIMS_SAMPLE CREDIT_SAMPLE CREDIT_FIRST_WINDOW WEIR_TLS
 
 folder=$(mktemp -d)
 chmod 755 "$folder"
@@ -34,7 +34,7 @@ export WEIR_BIND=127.0.0.1 WEIR_SECRETS=$folder/secrets SECTION1_CRONTAB=$rarely
     SECTION1_SCHEDULER=cron SECTION1_CRON='' SECTION1_TIMEOUT=50m SECTION1_MEMORY=2g WEIR_MEMORY_LIMIT=1GiB \
     SECTION4_MOCK_COUNTRIES=5 SECTION5_OPTIONS='--folds 3 --repeats 1' COMPOSE_HTTP_TIMEOUT=300
 for variable in SECTION2_POSTGRES_PORT SECTION4_POSTGRES_PORT SECTION4_GRAFANA_PORT SECTION5_PORT CLAIMS_POSTGRES_PORT \
-    CLAIMS_GRAFANA_PORT; do
+    CLAIMS_GRAFANA_PORT CREDIT_S3_PORT; do
     export "$variable=$(free_port)"
 done
 section1=${WEIR_PREFIX}section1
@@ -137,9 +137,9 @@ scripts/build_images.sh --from-host "$programs"
 python_environment sbom packaging/requirements.txt
 in_image() { docker run --rm --pull never --network none --read-only --cap-drop ALL --entrypoint "$2" "weir/$1:$WEIR_TAG" "${@:3}"; }
 as_root_in_image() { docker run --rm --pull never --network none --user 0 --entrypoint "$2" "weir/$1:$WEIR_TAG" "${@:3}"; }
-for section in section1 section2 section4 section5 claims; do
+for section in section1 section2 section4 section5 claims credit; do
     image=weir/$section:$WEIR_TAG package=$section
-    [ "$section" != claims ] || package=weir
+    [[ $section == section* ]] || package=weir
     is "the user of $section's image" 'uid=10001(weir) gid=10001(weir) groups=10001(weir)' "$(in_image "$section" id)"
     is "$section's program runs in it" "$package $(workspace_key version)" "$(in_image "$section" "$package" --version)"
     is "setuid and setgid files in it" '' "$(as_root_in_image "$section" find / -xdev -perm /6000)"
@@ -166,9 +166,9 @@ is "the Debian packages that scanners see" 'busybox-static ca-certificates gcc-1
 for applet in crond httpd su timeout wget find tar sha256sum sort stat; do
     holds "busybox has $applet" in_image base which "$applet"
 done
-sed 's/^\([A-Z]*_IMAGE=[^@]*\).*/\1/' docker/.env >"$folder/env"
+sed 's/^\([A-Z0-9]*_IMAGE=[^@]*\).*/\1/' docker/.env >"$folder/env"
 holds "base images that are not pinned are reported" fails scripts/pin_images.sh --check --file "$folder/env"
-sed -i "s/^[A-Z]*_IMAGE=.*/&@sha256:$(printf '0%.0s' {1..64})/" "$folder/env"
+sed -i "s/^[A-Z0-9]*_IMAGE=.*/&@sha256:$(printf '0%.0s' {1..64})/" "$folder/env"
 holds "pinned ones are not" scripts/pin_images.sh --check --file "$folder/env"
 
 # What concerns files in the volumes is done as their user: root has no right to them.
@@ -764,6 +764,43 @@ is "the loads verify the certificate of the warehouse" verify-full \
 is "the table after a load over TLS" "$loaded" "$(scripts/claims_runner.sh run >/dev/null 2>&1; in_warehouse "$claims")"
 scripts/claims_runner.sh start --no-tls >/dev/null
 
+heading "credit"
+in_credit() { scripts/credit_runner.sh mariadb --skip-column-names --batch --execute "$1"; }
+loans='select count(*), sum(crc32(concat_ws(",", id, age, MonthlyIncome, window_start))) from loan'
+# Made-up loans of an hour, whose numbers are in the first column.
+made_up() { awk -v rows=20 -v "hour=$1" -f pipelines/credit/source/sample.awk; }
+holds "a number that is none is refused" grep -q 'CREDIT_SAMPLE is many' <(scripts/credit_runner.sh start --sample many 2>&1 || :)
+scripts/credit_runner.sh start --sample 20 >/dev/null
+for service in credit_mariadb credit_s3 credit_loader; do
+    is_restricted "$WEIR_PREFIX$service"
+done
+all_hours() { grep -q '24 windows done' <(scripts/credit_runner.sh queue); }
+comes 120 "the last 24 hours are loaded" all_hours
+is "loans of all hours, each once" "$(for hour in {0..23}; do made_up "$hour"; done | cut -d , -f 1 | grep . | sort -u | wc -l)" \
+    "$(in_credit 'select count(*) from loan')"
+holds "every line of credit_loader's log is JSON" is_json_log < <(docker logs "${WEIR_PREFIX}credit_loader" 2>&1)
+loaded=$(in_credit "$loans")
+hour=$(date --utc --date '65 minutes ago' +%Y-%m-%dT%H)
+scripts/credit_runner.sh run --window "$hour" >/dev/null 2>&1
+is "the table after another run of an hour" "$loaded" "$(in_credit "$loans")"
+made_up 99 >"$folder/late.csv"
+scripts/credit_runner.sh deliver "$hour" "$folder/late.csv"
+scripts/credit_runner.sh run --window "$hour" >/dev/null 2>&1
+is "loans after a file that came later, and a run" "$((${loaded%%[^0-9]*} + 20))" "$(in_credit 'select count(*) from loan')"
+loaded=$(in_credit "$loans")
+holds "the user of the table has no rights outside of its database" fails in_credit 'create database other'
+for secret in credit_s3_key credit_s3_secret credit_mariadb_password; do
+    holds "no log and no description of a container shows $secret" fails grep -q "$(cat "$WEIR_SECRETS/$secret")" \
+        <(docker ps --all --quiet --filter "name=${WEIR_PREFIX}credit" | while read -r id; do docker inspect "$id"; docker logs "$id"; done 2>&1)
+done
+printf 'new:%s' "$COMPOSE_PROJECT_NAME" >"$WEIR_SECRETS/credit_mariadb_password"
+scripts/credit_runner.sh stop >/dev/null
+# The bucket is a new one, and empty: the first hour is remembered, and what is loaded stays.
+scripts/credit_runner.sh start >/dev/null
+is "the table after a stop, another password, and a start" "$loaded" "$(in_credit "$loans")"
+holds "the hours stay loaded" all_hours
+scripts/credit_runner.sh stop >/dev/null
+
 heading "section 5"
 get() { python3 -c "import urllib.request; print(urllib.request.urlopen('http://127.0.0.1:$SECTION5_PORT/$1').read().decode())"; }
 holds "the report is served" grep -q '</html>' <(get '')
@@ -783,6 +820,7 @@ is "containers that are paused after a backup" '' "$(paused)"
 backup=$(find "$folder/backups" -mindepth 1 -maxdepth 1)
 is "files that others can read" '' "$(find "$folder/backups"/* -perm /077)"
 holds "it is complete" scripts/backup.sh verify "$backup"
+holds "it has the database of a section that is stopped" [ -s "$backup/credit_data.tar" ]
 cp --recursive "$backup" "$folder/damaged"
 printf x >>"$folder/damaged/section2.dump"
 holds "a damaged one is noticed" fails scripts/backup.sh verify "$folder/damaged"
@@ -794,6 +832,8 @@ scripts/backup.sh restore "$backup" >/dev/null
 SECTION1_SCHEDULER=weir scripts/all_runner.sh start >/dev/null
 is "everything after a restore" "$before" \
     "$(content) $(query top-members) $(in_covid "$cases") $(in_warehouse "$claims") $(get model.json)"
+is "the database of a section that is stopped is restored" "${COMPOSE_PROJECT_NAME}_credit_data" \
+    "$(docker volume ls --quiet --filter "name=^${COMPOSE_PROJECT_NAME}_credit_data")"
 
 heading "on the terminal"
 terminal=$folder/terminal

@@ -24,7 +24,7 @@ load_defaults
 case ${1:-} in
     list)
         need_docker
-        docker volume ls --quiet --filter "name=^${COMPOSE_PROJECT_NAME}_(section|claims)"
+        docker volume ls --quiet --filter "name=^${COMPOSE_PROJECT_NAME}_$any_section"
         ;;
     backup)
         case $# in

@@ -7,9 +7,12 @@
 # Variables of `docker/.env` that were given a value in the environment: `start` remembers them.
 declare -A given=()
 # Not settings: the project, to which the file of settings belongs, and what is asked for once.
-not_remembered=' COMPOSE_PROJECT_NAME SECTION2_DEMO CLAIMS_SAMPLE '
+not_remembered=' COMPOSE_PROJECT_NAME SECTION2_DEMO CLAIMS_SAMPLE CREDIT_SAMPLE '
 # Known in addition to those of docker/.env, which cannot have a default for them.
 other_settings=(HTTPS_PROXY NO_PROXY WEIR_MEMORY_LIMIT)
+# What the names of services, networks and volumes of all sections begin with, an extended regular expression.
+# shellcheck disable=SC2034 # for the scripts that source this file
+any_section='(section|claims|credit)'
 
 # The lines NAME=VALUE of a file of settings, without comments.
 settings_in() { grep -E '^[A-Z0-9_]+=' "$1" || :; }
@@ -170,10 +173,11 @@ secrets_folder() { from_docker "$WEIR_SECRETS"; }
 # Names of the containers that use the volume $1; with --all, including stopped ones.
 users_of() { docker ps "${@:2}" --filter "volume=$1" --format '{{.Names}}' | paste -sd ' '; }
 
-# The files in the folder of secrets with a password; each is created if it does not exist.
+# The files in the folder of secrets with a password or a key; each is created if it does not exist.
 password_files=(section2_superuser_password section2_postgres_password section4_superuser_password
     section4_postgres_password section4_reader_password section4_grafana_password claims_loader_password
-    claims_source_password claims_superuser_password claims_postgres_password claims_reader_password claims_grafana_password)
+    claims_source_password claims_superuser_password claims_postgres_password claims_reader_password claims_grafana_password
+    credit_s3_key credit_s3_secret credit_mariadb_password)
 
 # Passwords are random and created once. Compose mounts the files unchanged, and services run as different users: so the
 # files are readable by all, but only the owner can enter their folder.

@@ -306,7 +306,7 @@ stop() {
     while read -r id service; do
         stopped+=("$service")
         case $service in
-            *_postgresql | *_mariadb | *_mock_api) servers+=("$id") ;;
+            *_postgresql | *_mariadb | *_mock_api | *_s3) servers+=("$id") ;;
             *) ids+=("$id") ;;
         esac
     done < <(containers)
@@ -441,7 +441,7 @@ prepare_claims() {
     need_port claims_postgresql CLAIMS_POSTGRES_PORT
     remember_settings
     up
-    wait_for_source
+    wait_for claims_mariadb
     if [ -n "$CLAIMS_SAMPLE" ] && ! source_is_filled; then
         say "filling the empty source of the claims with $CLAIMS_SAMPLE made-up treatments, and what belongs to them"
         fill_source --sample "$CLAIMS_SAMPLE"
@@ -459,9 +459,10 @@ add_claims_services() {
     fi
 }
 
-wait_for_source() {
+# Waits until a server is healthy: `wait_for SERVICE`.
+wait_for() {
     local deadline=$((SECONDS + 120)) container
-    container=$(container_of claims_mariadb)
+    container=$(container_of "$1")
     until [ "$(state_of "$container")" = 'running healthy' ]; do
         if [ "$SECONDS" -ge "$deadline" ]; then
             docker logs --tail 20 "$container" >&2
