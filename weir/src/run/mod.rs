@@ -171,6 +171,8 @@ impl Run<'_> {
         report: &mut Report,
         stop: Stop,
     ) -> Result<()> {
+        // The transactions, too: the rows of tables are moved there.
+        let publishing = self.begin_step("publish");
         let decided = self.decide(plan, sinks, report).await;
         let begun = match decided {
             Ok(sinks) => self.begin(&sinks, stop.clone()).await.map(|transactions| (sinks, transactions)),
@@ -186,7 +188,6 @@ impl Run<'_> {
             }
         };
         fault::point("decided");
-        let publishing = self.begin_step("publish");
         if let Err(error) = self.commit_record(&sinks, ledger, report) {
             return Err(self.without_record(transactions, pending, ledger, report, error).await);
         }
