@@ -139,6 +139,7 @@ impl<'a, R: Rules> Reader<'a, R> {
                             self.lines += memchr_iter(rules.line_end(), &data[record..next]).count() as u64;
                             marks.restart(next);
                             (record, start, field, lines_in_record) = (next, next, 0, 0);
+                            escaped = 0; // what was escaped may be after the line that is next
                         }
                     }
                 }

@@ -95,6 +95,18 @@ fn fields() -> impl Strategy<Value = Vec<(String, String, String)>> {
     proptest::collection::vec((field(), field(), field()), 0..40)
 }
 
+#[test]
+fn a_line_behind_a_broken_record_is_read_anew_whatever_was_escaped_in_it() {
+    let dialect = Dialect { escape: Some(b'^'), ..Dialect::default() };
+    // The quote that is not closed breaks the record, whose lines are then read one by one.
+    let text = "\"a\n\nb\n\",^x,\"\nc\n";
+    let expected = reference_of(&dialect, text, 2).sorted();
+    assert_eq!(expected.rejected.len(), 4, "{expected:?}");
+    let csv = Csv { rules: dialect, head: Head::default() };
+    let outcome = Reading::texts(2).cut(1000, 1).read_as(csv, format!("c0,c1\n{text}").as_bytes()).unwrap();
+    assert_eq!(outcome.sorted(), expected);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
