@@ -67,16 +67,16 @@ pub(super) struct RunVerbArgs {
     #[arg(long, value_name = "FILE.json")]
     pub(super) report: Option<PathBuf>,
     /// Run all windows from this one on that no run has loaded, up to --to.
-    #[arg(long, value_name = "WINDOW", conflicts_with_all = ["window", "report", "timeout"])]
-    pub(super) from: Option<String>,
+    #[arg(long = "from", value_name = "WINDOW", conflicts_with_all = ["window", "report", "timeout"])]
+    pub(super) from_window: Option<String>,
     /// The last window that --from runs [default: the last one that is due].
-    #[arg(long, value_name = "WINDOW", requires = "from")]
-    pub(super) to: Option<String>,
+    #[arg(long = "to", value_name = "WINDOW", requires = "from_window")]
+    pub(super) to_window: Option<String>,
     /// How many windows --from runs side by side.
-    #[arg(long, value_name = "N", requires = "from", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
+    #[arg(long, value_name = "N", requires = "from_window", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(super) jobs: u16,
     /// With --from: run windows again that are loaded already.
-    #[arg(long, requires = "from")]
+    #[arg(long, requires = "from_window")]
     pub(super) again: bool,
     /// Ends with exit code 75 instead of 1 if the run may succeed when it is started again.
     #[arg(long, hide = true)]

@@ -110,7 +110,10 @@ impl std::fmt::Debug for OwnOptions {
 }
 
 /// The subcommands that accept a section's own options.
-const WITH_OPTIONS: [&str; 6] = ["run", "plan", "doctor", "schedule", "queue", "work"];
+const WITH_OPTIONS: [&str; 4] = ["run", "plan", "doctor", "schedule"];
+
+/// Options of `run`, by their ids, that have another name where a section has one of the same name.
+const OTHER_NAMES: [(&str, &str); 2] = [("from_window", "from-window"), ("to_window", "to-window")];
 
 /// The subcommands whose task is the default one unless another is given.
 const WITH_DEFAULT_TASK: [&str; 12] =
@@ -328,7 +331,7 @@ impl Cli {
             let with_options = |verb: clap::Command| {
                 // Clap would show the doc comment of the options as that of the subcommand.
                 let about = verb.get_about().cloned().unwrap_or_default();
-                (options.augment)(verb).about(about).long_about(None)
+                (options.augment)(yielding(verb, options)).about(about).long_about(None)
             };
             parser = WITH_OPTIONS.iter().fold(parser, |parser, verb| parser.mut_subcommand(verb, with_options));
         }
@@ -452,6 +455,17 @@ impl Verb {
     }
 }
 
+/// A subcommand whose options have no name that the section's own options have.
+fn yielding(verb: clap::Command, options: &OwnOptions) -> clap::Command {
+    let own = (options.augment)(clap::Command::new("own"));
+    let is_taken =
+        |name: Option<&str>| name.is_some() && own.get_arguments().any(|argument| argument.get_long() == name);
+    OTHER_NAMES.into_iter().fold(verb, |verb, (id, other)| {
+        let taken = verb.get_arguments().any(|argument| argument.get_id() == id && is_taken(argument.get_long()));
+        if taken { verb.mut_arg(id, |argument| argument.long(other)) } else { verb }
+    })
+}
+
 /// Writes a file atomically: readers see it complete or not at all.
 fn write_whole(path: &Path, content: &[u8]) -> std::io::Result<()> {
     let name = path.file_name().ok_or(std::io::ErrorKind::InvalidFilename)?;
@@ -503,5 +517,18 @@ mod tests {
     fn the_command_line_is_well_formed() {
         Cli::new("weir").parser().debug_assert();
         Cli::new("section1").default_task("conf/task.yaml").parser().debug_assert();
+        #[derive(Args)]
+        struct Own {
+            #[arg(long)]
+            from: Option<String>,
+            #[arg(long)]
+            to: Option<String>,
+        }
+        let own = Cli::new("section4").options::<Own>(|_| Ok(vec![]));
+        own.parser().debug_assert();
+        let matches = own.parser().try_get_matches_from(["section4", "run", "t.yaml", "--from=1", "--from-window=2"]);
+        let (_, run) = matches.unwrap().remove_subcommand().unwrap();
+        let given = |id: &str| run.get_one::<String>(id).map(String::as_str).map(str::to_owned);
+        assert_eq!((given("from").as_deref(), given("from_window").as_deref()), (Some("1"), Some("2")));
     }
 }

@@ -19,7 +19,7 @@ use crate::task::name_in;
 use crate::watch::{ProgressBar, StepLog};
 
 pub(super) fn run(cli: &Cli, args: &RunVerbArgs) -> Result<u8> {
-    if let Some(from) = &args.from {
+    if let Some(from) = &args.from_window {
         return backfill(args, from);
     }
     let started = now();

@@ -49,7 +49,7 @@ pub(super) fn backfill(args: &RunVerbArgs, from: &str) -> Result<u8> {
     let last = windows
         .last_due(now)
         .ok_or_else(|| Error::usage("no window is due yet", "wait for the end of the first one, or correct `start`"))?;
-    let to = match &args.to {
+    let to = match &args.to_window {
         Some(to) => windows.named(to).map_err(|message| wrong("--to", message))?,
         None => last.clone(),
     };
