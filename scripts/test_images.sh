@@ -774,7 +774,7 @@ scripts/credit_runner.sh start --sample 20 >/dev/null
 for service in credit_mariadb credit_s3 credit_loader; do
     is_restricted "$WEIR_PREFIX$service"
 done
-all_hours() { grep -q '24 windows done' <(scripts/credit_runner.sh queue); }
+all_hours() { [ "$(scripts/credit_runner.sh queue --all --json | grep -c '"state":"done"')" -ge 24 ]; }
 comes 120 "the last 24 hours are loaded" all_hours
 is "loans of all hours, each once" "$(for hour in {0..23}; do made_up "$hour"; done | cut -d , -f 1 | grep . | sort -u | wc -l)" \
     "$(in_credit 'select count(*) from loan')"
