@@ -352,6 +352,9 @@ fn what_would_touch_other_windows_is_refused() {
     project.file("task.yaml", TASK);
     weir(&project, "run", &["--window=2022-06-05T09:30"]).ended(2, "is not the beginning of a window");
     weir(&project, "run", &["--window=2021-06-05T09"]).ended(2, "is before the first window");
+    weir(&project, "run", &["--window=2999-01-01T00"])
+        .ended(2, "window 2999-01-01T00 is not due until 2999-01-01T01:00:00Z");
+    weir(&project, "run", &["--due=2022-06-05T00:59:59Z"]).ended(2, "window 2022-06-05T00 is not due until");
     weir(&project, "run", &["--from=2022-06-05T09", "--to=2022-06-05T08"])
         .ended(2, "2022-06-05T08 is before 2022-06-05T09");
     project.file("task.yaml", TASK.replace("window:", "schedule: {cron: '@hourly'}\nwindow:"));

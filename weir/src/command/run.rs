@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 use std::path::Path;
 
-use chrono::{SecondsFormat, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 
 use super::failure::{WithoutCause, report_error};
 use super::recover::recover_without_task;
@@ -15,7 +15,7 @@ use crate::report::{Report, RunKey, RunRecord};
 use crate::run;
 use crate::schedule::TRANSIENT;
 use crate::system::stop::Stop;
-use crate::task::name_in;
+use crate::task::{Task, name_in};
 use crate::watch::{ProgressBar, StepLog};
 
 pub(super) fn run(cli: &Cli, args: &RunVerbArgs) -> Result<u8> {
@@ -62,6 +62,7 @@ fn execute(cli: &Cli, args: &RunVerbArgs) -> Result<Report, (Box<Report>, Error)
         recover_without_task(&args.run.task, &args.run.state.folder(args.run.task.file.path()));
         without_task(error)
     })?;
+    check_due(&task, args.run.task.due.unwrap_or_else(Utc::now)).map_err(without_task)?;
     let mut settings = cli.settings(&args.run);
     settings.observers.add(StepLog);
     if let Some(bar) = (!args.run.task.log.quiet).then(ProgressBar::on_terminal).flatten() {
@@ -72,6 +73,18 @@ fn execute(cli: &Cli, args: &RunVerbArgs) -> Result<Report, (Box<Report>, Error)
         let stop = Stop::on_signal_or_timeout(args.timeout).map_err(without_task)?;
         run::run(&task, &settings, stop).await.map_err(|failed| (Box::new(failed.report), failed.error))
     })
+}
+
+/// Fails if the window of the task is not due: what comes until then would be missing.
+fn check_due(task: &Task, now: DateTime<Utc>) -> Result<()> {
+    let (Some(windows), Some(window)) = (task.windows()?, &task.window) else { return Ok(()) };
+    let due = windows.due(window);
+    if due <= now {
+        return Ok(());
+    }
+    let due = due.to_rfc3339_opts(SecondsFormat::Secs, true);
+    let help = "wait until then, or run an earlier window with --window";
+    Err(Error::usage(format!("window {window} is not due until {due}"), help))
 }
 
 fn now() -> String {
