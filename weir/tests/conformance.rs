@@ -943,6 +943,32 @@ fn a_failure_while_rows_are_written_ends_the_run_and_leaves_nothing() {
     }
 }
 
+#[test]
+fn windows_of_a_task_add_to_one_target_each_its_own_rows_once() {
+    for kind in kinds().iter().filter(|kind| kind.takes("append")) {
+        let kind = &**kind;
+        task(kind, "append", "");
+        let path = kind.project().path("task.yaml");
+        let text = fs::read_to_string(&path).unwrap().replace("in/*.csv", "in/%H/*.csv");
+        fs::write(&path, text + "window: {every: 1h, start: 2022-06-05}\n").unwrap();
+        deliver(kind, "00/a", "bolt,5");
+        deliver(kind, "01/a", "nut,7");
+        let run = |hour: &str, said: &str| {
+            let window = format!("--window=2022-06-05T{hour}");
+            let arguments = ["run", "--task-config", "task.yaml", "--state", ".weir", &window];
+            kind.project().weir(&arguments).ended(0, said);
+        };
+        run("01", "done: `stock`");
+        has(kind, &["nut,7"]);
+        run("00", "done: `stock`");
+        has(kind, &["bolt,5", "nut,7"]);
+        run("01", "nothing to do");
+        deliver(kind, "00/b", "screw,1");
+        run("00", "done: `stock`");
+        has(kind, &["bolt,5", "nut,7", "screw,1"]);
+    }
+}
+
 /// The steps of a run.
 const STEPS: [&str; 8] =
     ["begun", "staging_made", "prepared", "decided", "committed", "published", "released", "ended"];
