@@ -64,6 +64,16 @@ pub(crate) struct QueuedJob {
     pub(crate) message: Option<String>,
 }
 
+/// The queue of a task as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Queue {
+    /// When the earliest window was due whose job has not ended.
+    pub(crate) open: Option<DateTime<Utc>>,
+    /// When the next job may be taken that may not be now.
+    pub(crate) ready: Option<DateTime<Utc>>,
+    pub(crate) has_dead: bool,
+}
+
 /// A job that this process has taken. Others can take it once this is dropped without an end.
 #[derive(Debug)]
 pub(crate) struct TakenJob {
@@ -131,6 +141,20 @@ impl Ledger {
             }
             let sql = format!("select {COLUMNS} from job where task = ?1 and environment = ?2 order by starts desc");
             c.prepare(&sql)?.query_map(params![key.task, key.environment], queued)?.collect()
+        })
+    }
+
+    /// The queue of a task as a whole.
+    pub(crate) fn queue(&self, key: &RunKey) -> Result<Queue> {
+        self.ask(|c| {
+            let sql = "select min(case when state in ('waiting', 'running') then due end),
+                              min(case when state = 'waiting' and ready > ?3 then ready end), coalesce(max(state = 'dead'), 0)
+                       from job where task = ?1 and environment = ?2";
+            let of = params![key.task, key.environment, super::now()];
+            let time = |text: Option<String>| text.and_then(|text| text.parse().ok());
+            c.query_row(sql, of, |row| {
+                Ok(Queue { open: time(row.get(0)?), ready: time(row.get(1)?), has_dead: row.get(2)? })
+            })
         })
     }
 
@@ -325,7 +349,10 @@ mod tests {
             let job = ledger.take_job(folder.path(), &loans(), false, None).unwrap().unwrap();
             ledger.end_job(&job, JobEnd::Ended(state), None).unwrap();
         }
+        assert_eq!(ledger.queue(&loans()).unwrap(), Queue { open: None, ready: None, has_dead: true });
         assert_eq!(ledger.retry_jobs(&loans(), None).unwrap(), 1);
+        let due = "2022-06-05T08:00:00Z".parse().ok();
+        assert_eq!(ledger.queue(&loans()).unwrap(), Queue { open: due, ready: None, has_dead: false });
         assert_eq!(shown(&ledger), ["08 done 1", "07 waiting 0"]);
         assert_eq!(ledger.retry_jobs(&loans(), Some("2022-06-05T08")).unwrap(), 1);
         assert_eq!(shown(&ledger), ["08 waiting 0", "07 waiting 0"]);

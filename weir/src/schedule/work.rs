@@ -185,11 +185,9 @@ impl Worker {
 
     /// Tells other tasks how far this one is.
     fn stand(&self) -> Result<()> {
-        let jobs = Ledger::open(&self.state)?.jobs(&self.key)?;
-        let of_jobs = jobs.iter().filter(|job| matches!(job.state, JobState::Waiting | JobState::Running));
-        let open = of_jobs.map(|job| job.due).chain(self.windows.due_after(Utc::now())).min();
-        let is_good = jobs.iter().all(|job| job.state != JobState::Dead);
-        self.board.stand(&self.key.task, Standing { open, is_good });
+        let queue = Ledger::open(&self.state)?.queue(&self.key)?;
+        let open = queue.open.into_iter().chain(self.windows.due_after(Utc::now())).min();
+        self.board.stand(&self.key.task, Standing { open, is_good: !queue.has_dead });
         Ok(())
     }
 
@@ -224,9 +222,8 @@ impl Worker {
 
     /// Waits until a job may be ready, or windows are to be entered.
     async fn until_ready(&self, enters_at: DateTime<Utc>) {
-        let jobs = Ledger::read_only(&self.state).ok().flatten().and_then(|ledger| ledger.jobs(&self.key).ok());
-        let waiting = jobs.into_iter().flatten().filter(|job| job.state == JobState::Waiting);
-        let ready = waiting.map(|job| job.ready).filter(|ready| *ready > Utc::now()).min();
+        let queue = Ledger::open(&self.state).and_then(|ledger| ledger.queue(&self.key)).ok();
+        let ready = queue.and_then(|queue| queue.ready);
         let next = ready.map_or(enters_at, |ready| ready.min(enters_at));
         let wait = (next - Utc::now()).to_std().unwrap_or_default();
         tokio::time::sleep(wait.clamp(Duration::from_millis(100), Duration::from_secs(30))).await;
