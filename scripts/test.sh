@@ -16,7 +16,7 @@ Without arguments: install and full.
             and tools in a folder that outlives the checkout
   fast      format, shell scripts, dependencies, lints, and the unit tests of all crates
   full      what fast checks, and all tests: end-to-end tests, fuzz targets, the dashboard, the Kubernetes manifests,
-            documentation, and the images where a Docker daemon answers
+            the platform of section 3, documentation, and the images where a Docker daemon answers
 USAGE
 }
 
@@ -31,7 +31,7 @@ find_missing_packages() {
     # Debian keeps a server's programs outside of the search path, in a folder per version.
     initdb=$(command -v initdb || compgen -G '/usr/lib/postgresql/*/bin/initdb' | head -n 1 || :)
     for pair in gcc:cc libc6-dev:/usr/include/stdlib.h mariadb-server:/usr/sbin/mariadbd mariadb-client:mariadb \
-        "postgresql:${initdb:-initdb}" shellcheck:shellcheck; do
+        "postgresql:${initdb:-initdb}" shellcheck:shellcheck graphviz:dot; do
         package=${pair%%:*} sign=${pair#*:}
         case $sign in
             /*) [ -e "$sign" ] || missing+=("$package") ;;
@@ -104,6 +104,8 @@ part_install() {
     python_environment kubernetes deploy/kubernetes/requirements.txt
     # A second server of objects.
     python_environment moto scripts/requirements-moto.txt
+    # A linter of CloudFormation, and a stand-in for AWS.
+    python_environment section3 section3/check/requirements.txt
 }
 
 # The steps ----------------------------------------------------------------------------------------
@@ -170,6 +172,15 @@ check_kubernetes() {
     scripts/check_kubernetes.sh
 }
 
+# Whether diagrams and tables are those of their sources, and the template, which is deployed onto a stand-in.
+check_platform() {
+    step "section 3"
+    local check
+    for check in diagrams capacity template test_template smoke; do
+        PYTHONDONTWRITEBYTECODE=1 "$(tools_folder)/section3/bin/python" "section3/check/$check.py"
+    done
+}
+
 check_documentation() {
     step "documentation"
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --document-private-items
@@ -199,6 +210,7 @@ part_full() {
     check_fuzz_targets
     check_dashboard
     check_kubernetes
+    check_platform
     check_documentation
     test_images
 }
