@@ -25,6 +25,8 @@ pub enum Kind {
     Decimal(u8, u8),
     /// `longtext`
     Text,
+    /// `json`
+    Json,
     /// `date`
     Date,
     /// `datetime(6)`, without a time zone.
@@ -47,6 +49,7 @@ impl fmt::Display for Kind {
             Self::Double => "double",
             Self::Decimal(digits, scale) => return write!(f, "decimal({digits},{scale})"),
             Self::Text => "longtext",
+            Self::Json => "json",
             Self::Date => "date",
             Self::DateTime | Self::Instant => "datetime(6)",
             Self::Bytes => "longblob",
@@ -177,7 +180,7 @@ impl ColumnType {
                 let digits = digits.map(|digits| Bound::FractionDigits(digits as u8));
                 Some(is_timestamp.into_iter().chain(digits).collect())
             }
-            (Kind::Text, _) => self.takes_text(),
+            (Kind::Text | Kind::Json, _) => self.takes_text(),
             (Kind::Bytes, "longblob") => Some(vec![]),
             (Kind::Bytes, "blob" | "mediumblob" | "tinyblob" | "varbinary") => Some(vec![Bound::Octets(self.octets?)]),
             (Kind::Bytes, "binary") => Some(vec![Bound::ExactOctets(self.octets?)]),

@@ -3,7 +3,7 @@
 use mysql_async::Row;
 use weir_database::load::Applied;
 
-use super::kind::{Bound, ColumnType};
+use super::kind::{Bound, ColumnType, Kind};
 use super::table::{ExistingType, Table};
 use super::{Load, Mode, rights};
 use crate::session::{Product, Session};
@@ -81,9 +81,12 @@ pub(super) async fn inspect(load: &Load, session: &mut Session) -> Result<Target
         if load.create {
             rights::check(load, session, false).await?;
             let limited = load.table.columns.iter().filter_map(|column| {
-                let characters = load.table.characters(column)?;
-                let bounds = vec![Bound::Characters(characters as u64)];
-                Some((column.name.clone(), bounds, load.table.type_of(column)))
+                let bound = match (load.table.characters(column), &column.kind) {
+                    (Some(characters), _) => Bound::Characters(characters as u64),
+                    (None, Kind::Json) => Bound::Json,
+                    (None, _) => return None,
+                };
+                Some((column.name.clone(), vec![bound], load.table.type_of(column)))
             });
             return Ok(TargetState::New(New { bounds: limited.collect() }));
         }

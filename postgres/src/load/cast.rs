@@ -46,6 +46,17 @@ enum To {
 }
 
 impl Cast {
+    /// To the type of JSON documents in a column that is created.
+    pub fn to_jsonb() -> Self {
+        Self {
+            to: "jsonb".to_owned(),
+            base: "pg_catalog.jsonb".to_owned(),
+            name: "jsonb".to_owned(),
+            category: "U".to_owned(),
+            is_limited: false,
+        }
+    }
+
     fn target(&self) -> To {
         match (self.name.as_str(), self.category.as_str()) {
             ("int2" | "int4" | "int8" | "numeric", _) => To::Exact,

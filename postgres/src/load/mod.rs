@@ -177,7 +177,7 @@ impl Load {
         let becomes_target =
             self.is_promoted() && target::identity(client, &self.table).await.map_err(failed)?.is_none();
         let staging = self.staging();
-        let mut columns = self.table.column_definitions();
+        let mut columns = self.table.staged_columns();
         if let Some(Deletion { marker, .. }) = &self.deletion {
             columns += &format!(", {} boolean", quoted(marker));
         }
@@ -257,7 +257,7 @@ impl Load {
     /// The DDL that makes the target, where the staging table cannot become it.
     fn create_target(&self) -> String {
         let name = self.table.name();
-        let mut columns = self.table.column_definitions();
+        let mut columns = self.table.created_columns();
         let mut key: Vec<&str> = self.table.primary_key.iter().map(String::as_str).collect();
         if let Mode::History { update_key, columns: history } = &self.mode {
             let of_key = self.table.columns.iter().find(|column| Some(&column.name) == update_key.as_ref());
@@ -279,8 +279,9 @@ impl Load {
             return None;
         }
         let others = self.table.columns.iter().filter(|column| column.is_new);
-        let add = others.map(|column| format!("add column if not exists {} {}", quoted(&column.name), column.kind));
-        let add = add.collect::<Vec<_>>().join(", ");
+        let add =
+            |column: &Column| format!("add column if not exists {} {}", quoted(&column.name), column.created_type());
+        let add = others.map(add).collect::<Vec<_>>().join(", ");
         (!add.is_empty()).then(|| format!("alter table {} {add}", self.table.name()))
     }
 

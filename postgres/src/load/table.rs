@@ -34,7 +34,7 @@ pub struct Column {
     pub not_null: bool,
     /// Its comment in the database.
     pub comment: Option<String>,
-    /// How its values become those of the existing column, if that is of another type: see [`Existing::casts`](super::Existing).
+    /// How its values become those of the target's column, if that is of another type: see [`Existing::casts`](super::Existing).
     #[serde(default)]
     pub cast: Option<Cast>,
     /// Whether the existing table lacks it, and gets it with the rows.
@@ -46,6 +46,16 @@ impl Column {
     /// A nullable column.
     pub fn new(name: impl Into<String>, kind: Kind) -> Self {
         Self { name: name.into(), kind, not_null: false, comment: None, cast: None, is_new: false }
+    }
+
+    /// Its type in a target that is created.
+    pub(super) fn created_type(&self) -> String {
+        self.cast.as_ref().map_or_else(|| self.kind.to_string(), |cast| cast.to.clone())
+    }
+
+    fn definition(&self, table: &Table, kind: &str) -> String {
+        let must = if self.not_null || table.primary_key.contains(&self.name) { " not null" } else { "" };
+        format!("{} {kind}{must}", quoted(&self.name))
     }
 }
 
@@ -63,11 +73,15 @@ impl Table {
         self.schema.iter().chain([&self.name]).cloned().collect::<Vec<_>>().join(".")
     }
 
-    pub(super) fn column_definitions(&self) -> String {
-        let definition = |column: &Column| {
-            let must = if column.not_null || self.primary_key.contains(&column.name) { " not null" } else { "" };
-            format!("{} {}{must}", quoted(&column.name), column.kind)
-        };
+    /// The columns as rows are copied into them.
+    pub(super) fn staged_columns(&self) -> String {
+        let definition = |column: &Column| column.definition(self, &column.kind.to_string());
+        self.columns.iter().map(definition).collect::<Vec<_>>().join(", ")
+    }
+
+    /// The columns of a target that is created.
+    pub(super) fn created_columns(&self) -> String {
+        let definition = |column: &Column| column.definition(self, &column.created_type());
         self.columns.iter().map(definition).collect::<Vec<_>>().join(", ")
     }
 

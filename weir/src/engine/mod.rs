@@ -100,6 +100,8 @@ pub(crate) fn session(
     config.options_mut().sql_parser.collect_spans = true;
     // `amount * 1.1` is an exact number.
     config.options_mut().sql_parser.parse_float_as_decimal = true;
+    // The two schemas that it compares may differ in what marks JSON: a union of JSON and text is text, and keeps the mark below.
+    config.options_mut().execution.skip_physical_aggregate_schema_check = true;
     let Resources { threads, memory_limit: limit } = resources;
     resources.check()?;
     let config = memory::frugal(config, limit, threads);
@@ -115,12 +117,16 @@ pub(crate) fn session(
         .register_function_rewrite(Arc::new(numbers::AsPostgres))
         .map_err(|error| Error::internal(error.to_string()))?;
     context
-        .register_expr_planner(Arc::new(crate::function::JsonOperators))
+        .register_function_rewrite(Arc::new(crate::function::KnownDocuments))
+        .map_err(|error| Error::internal(error.to_string()))?;
+    context
+        .register_expr_planner(Arc::new(crate::function::JsonSyntax))
         .map_err(|error| Error::internal(error.to_string()))?;
     context.add_analyzer_rule(Arc::new(grouping_sets::OpaqueColumns));
     context.add_analyzer_rule(Arc::new(checked::rule()));
     context.register_udaf(AggregateUDF::from(sum::CheckedSum::default()));
     context.register_udaf(AggregateUDF::from(average::ExactAvg::default()));
+    crate::function::aggregates().into_iter().for_each(|function| context.register_udaf(function));
     let own = crate::function::all();
     for function in [CeilFloor::ceil().into(), CeilFloor::floor().into()].iter().chain(&own).chain(functions) {
         context.register_udf(function.clone());

@@ -19,7 +19,8 @@ use super::value::{self, Form};
 use crate::error::{Error, Result, plain};
 use crate::route::{RejectedRoute, SAMPLES};
 use crate::task::{
-    Characters, ColumnFrom, ColumnSpec, FilesSpec, Format, OnInvalid, Scalar, SourceSpec, SqlType, Task, UnknownColumns,
+    Characters, ColumnFrom, ColumnSpec, FilesSpec, Format, OnInvalid, Scalar, SourceSpec, SqlType, Task,
+    UnknownColumns, mark_json,
 };
 
 /// The declaration of a source's records.
@@ -81,7 +82,7 @@ impl Declared {
     }
 
     pub(crate) fn of(columns: Vec<Arc<Column>>, ignore_unknown: bool) -> Self {
-        let fields = columns.iter().map(|column| Field::new(&column.name, column.kind.clone(), true));
+        let fields = columns.iter().map(|column| column.field());
         let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
         Self { schema, columns, ignore_unknown, names_are_loose: false }
     }
@@ -128,6 +129,12 @@ impl Column {
             accepted: None,
             on_invalid: OnInvalid::Reject,
         }
+    }
+
+    /// As the engine has it.
+    fn field(&self) -> Field {
+        let field = Field::new(&self.name, self.kind.clone(), true);
+        if matches!(self.form, Form::Json) { mark_json(field) } else { field }
     }
 
     /// All its names in the files.

@@ -37,6 +37,7 @@ fn read_back(format: OutputFormat, columns: &[Written]) -> Outcome {
         of_route: name.clone(),
         index,
         kind: values.data_type().clone(),
+        is_json: false,
     });
     let layout = FileLayout {
         format,

@@ -19,8 +19,8 @@ use super::columns::{Column, Declared};
 use super::parquet::ParquetFiles;
 use super::scan::{Rows, RowsTable, SourceTable};
 use super::text::{TextFiles, TextFormat, TextOptions};
-use super::write::file_text;
 use crate::error::Result;
+use crate::function::encode::file_text;
 use crate::place::FoundFile;
 use crate::route::RejectedRoute;
 

@@ -2,6 +2,7 @@
 
 pub mod calendar;
 mod dates;
+pub(crate) mod encode;
 mod formats;
 mod json;
 mod remove_chars;
@@ -9,10 +10,12 @@ mod storable;
 mod to_yyyymmdd;
 pub mod view;
 
-use datafusion::logical_expr::ScalarUDF;
+use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 
 pub(crate) use dates::AT_TIME_ZONE;
-pub(crate) use json::JsonOperators;
+pub(crate) use json::{
+    JsonSyntax, KnownDocuments, PARSE as PARSE_JSON, TRY_PARSE as TRY_PARSE_JSON, mistaken as mistaken_json,
+};
 
 /// All built-in functions.
 pub(crate) fn all() -> Vec<ScalarUDF> {
@@ -25,4 +28,9 @@ pub(crate) fn all() -> Vec<ScalarUDF> {
     all.extend(formats::functions());
     all.extend(json::functions());
     all
+}
+
+/// All built-in aggregates.
+pub(crate) fn aggregates() -> Vec<AggregateUDF> {
+    json::aggregates()
 }

@@ -10,6 +10,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 use datafusion::sql::sqlparser::tokenizer::Span;
 
+use crate::function::PARSE_JSON;
 use crate::task::{Param, Params, RUN_STARTED_AT, SqlType};
 
 /// A placeholder without a parameter.
@@ -71,7 +72,8 @@ fn literal(param: &Param, span: Span) -> Expr {
     let text = || Box::new(value(Value::SingleQuotedString(param.text.clone())));
     let cast = |data_type| Expr::Cast { kind: CastKind::Cast, expr: text(), data_type, array: false, format: None };
     match param.sql_type {
-        SqlType::String | SqlType::Uuid | SqlType::Json | SqlType::Binary => *text(),
+        SqlType::String | SqlType::Uuid | SqlType::Binary => *text(),
+        SqlType::Json => call(PARSE_JSON, vec![*text()]),
         SqlType::Boolean => cast(DataType::Boolean),
         // A plain number, because `interval $n day` and `limit $n` need one.
         SqlType::Integer | SqlType::Bigint => value(Value::Number(param.text.trim().to_owned(), false)),

@@ -5,6 +5,7 @@ mod condition;
 mod depth;
 mod help;
 mod ignored;
+mod json_casts;
 mod json_operators;
 mod names;
 mod order;
@@ -24,6 +25,7 @@ use datafusion::sql::sqlparser::tokenizer::Span;
 pub(crate) use condition::{WrongCondition, condition};
 
 use crate::error::{Error, Result, plain, plain_message};
+use crate::function::mistaken_json;
 use crate::route::REASONS;
 use crate::task::{Place, SourceText, Task, TaskError, read_text};
 
@@ -97,6 +99,7 @@ fn parse(task: &Task, name: &str, source: SourceText) -> Result<Model> {
         return Err(Box::new(error.with_help(help)).into());
     }
     json_operators::bind_tightly(&mut statement);
+    json_casts::call_function(&mut statement);
     time_zones::call_function(&mut statement);
     bind::bind(&mut statement, &task.params).map_err(|unknown| {
         let error = TaskError::new(&source, place(unknown.span), format!("unknown parameter `${}`", unknown.name));
@@ -167,6 +170,10 @@ impl Model {
         if matches!(plan, LogicalPlan::Ddl(_) | LogicalPlan::Dml(_) | LogicalPlan::Copy(_)) {
             // `select … into table` is parsed as a select.
             return Err(not_a_select(&self.source, places::clause(self.source.text(), "into")));
+        }
+        if let Some(mistake) = mistaken_json(&plan).map_err(|error| Error::query(&self.name, error))? {
+            let error = TaskError::new(&self.source, None, mistake);
+            return Err(Box::new(error.with_help("write `cast(… as json)` where it is text")).into());
         }
         let schema = plan.schema();
         if schema.fields().iter().any(|field| names::is_made_up(field.name())) {

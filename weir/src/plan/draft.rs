@@ -74,12 +74,16 @@ impl Draft {
             for table in quality.iter().flat_map(|quality| quality.value.tables()) {
                 *draft.scans.entry(table.to_owned()).or_default() += 1;
             }
+            let marked = plan.schema().as_arrow().fields().clone();
             let optimized = state.optimize(&plan);
             let plan = match optimized.and_then(|plan| engine::check_constants(&plan).map(|()| plan)) {
                 Ok(plan) => plan,
                 Err(error) => return Err(model.error(&state, &error).await),
             };
-            let schema: SchemaRef = Arc::new(Schema::new(plan.schema().as_arrow().fields().clone()));
+            // What is marked as JSON is what the model says, not what optimising makes of it.
+            let fields = plan.schema().as_arrow().fields().iter().zip(&marked);
+            let fields = fields.map(|(field, of)| field.as_ref().clone().with_metadata(of.metadata().clone()));
+            let schema: SchemaRef = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
             register(&context, &model.name, Arc::new(EmptyTable::new(schema.clone())))?;
             draft.schemas.insert(model.name.clone(), schema);
         }

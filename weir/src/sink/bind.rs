@@ -11,7 +11,7 @@ use crate::error::{Error, Result, plain};
 use crate::format::write::OutputColumn;
 use crate::model::WrongCondition;
 use crate::quality::Condition;
-use crate::task::{Mode, OutputColumnSpec, Publish, Route, SinkSpec, Task};
+use crate::task::{Mode, OutputColumnSpec, Publish, Route, SinkSpec, Task, is_json};
 
 /// A sink as the task declares it, bound to the columns of its route.
 #[derive(Debug)]
@@ -108,7 +108,7 @@ fn columns(task: &Task, name: &str, spec: &SinkSpec, route: &SchemaRef) -> Resul
     let mut add = |name: &str, index: usize| {
         let field = route.field(index);
         let (of_route, kind) = (field.name().clone(), field.data_type().clone());
-        columns.push(OutputColumn { name: name.to_owned(), of_route, index, kind });
+        columns.push(OutputColumn { name: name.to_owned(), of_route, index, kind, is_json: is_json(field) });
     };
     match &spec.columns {
         None => known().enumerate().for_each(|(i, name)| add(name, i)),

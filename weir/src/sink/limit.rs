@@ -46,6 +46,8 @@ pub(crate) enum Limit {
     Between(String, String),
     /// Those that the target says it can hold.
     Test(Arc<dyn ColumnTest>),
+    /// The same, where rows are judged. Of others the target refuses what it cannot hold, and changes none.
+    TestOfJudged(Arc<dyn ColumnTest>),
     /// All but null.
     NotNull,
 }
@@ -54,7 +56,7 @@ impl Limit {
     /// Whether a row that exceeds it has to be rejected before it is written: the target might change it otherwise, or
     /// refuse all rows without saying which is wrong.
     pub(crate) fn needs_judge(&self) -> bool {
-        !matches!(self, Self::NotNull)
+        !matches!(self, Self::NotNull | Self::TestOfJudged(_))
     }
 }
 
@@ -100,7 +102,7 @@ pub(crate) fn add_rules(quality: &mut QualitySpec, model: &str, sinks: &[BoundSi
 /// A limit as a condition over a column; none if it is not one.
 fn condition(limit: &Limit, column: &str) -> Option<String> {
     Some(match limit {
-        Limit::Test(_) | Limit::NotNull => return None,
+        Limit::Test(_) | Limit::TestOfJudged(_) | Limit::NotNull => return None,
         Limit::Text { characters } => format!("storable({column}, {})", characters.map_or(i64::MAX, i64::from)),
         Limit::Bytes(most) => {
             let any = i64::MAX;
@@ -134,7 +136,7 @@ pub(crate) fn tests(model: &str, sinks: &[BoundSink], limits: &ColumnLimits) -> 
     for sink in sinks.iter().filter(|sink| sink.route.table == model && !sink.route.rejected) {
         for ColumnLimit { column, limit, .. } in limits.get(&sink.name).into_iter().flatten() {
             let taken = sink.target.columns().iter().find(|taken| taken.name == *column);
-            if let (Limit::Test(test), Some(taken)) = (limit, taken) {
+            if let (Limit::Test(test) | Limit::TestOfJudged(test), Some(taken)) = (limit, taken) {
                 rules.push(ColumnRule {
                     name: plain(&unfit(&taken.of_route, sink)),
                     column: taken.index,

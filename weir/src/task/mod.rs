@@ -55,7 +55,7 @@ pub use source::{
     SourceSpec, UnknownColumns, ZeroDates,
 };
 pub use sql_type::SqlType;
-pub(crate) use sql_type::{UTC, type_name};
+pub(crate) use sql_type::{UTC, is_json, mark_json, type_name, type_of};
 #[cfg(feature = "object-stores")]
 pub(crate) use store::StoreSettings;
 pub use store::StoreSpec;

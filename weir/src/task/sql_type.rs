@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use datafusion::arrow::datatypes::{DataType, TimeUnit};
+use datafusion::arrow::datatypes::{DataType, Field, TimeUnit};
 use datafusion::scalar::ScalarValue;
 use serde::{Deserialize, Deserializer, de};
 
@@ -45,6 +45,13 @@ const NAMES: &str =
 /// The time zone of a moment in Arrow.
 pub(crate) const UTC: &str = "UTC";
 
+/// The extension type with which Arrow marks texts that are JSON documents.
+/// <https://arrow.apache.org/docs/format/CanonicalExtensions.html#json>
+const JSON: &str = "arrow.json";
+
+/// The key of a column's extension type among its metadata.
+const EXTENSION: &str = "ARROW:extension:name";
+
 /// Every type but the decimals, with its name.
 const NAMED: [(&str, SqlType); 12] = [
     ("string", SqlType::String),
@@ -77,6 +84,12 @@ impl SqlType {
             Self::TimestampTz => DataType::Timestamp(TimeUnit::Microsecond, Some(UTC.into())),
             Self::Binary => DataType::Binary,
         }
+    }
+
+    /// A column of the type, which may have nulls.
+    pub(crate) fn field(self, name: &str) -> Field {
+        let field = Field::new(name, self.arrow(), true);
+        if self == Self::Json { mark_json(field) } else { field }
     }
 
     /// The type in which values of an Arrow type are read without loss; `string` if there is none of their kind.
@@ -154,13 +167,29 @@ impl FromStr for SqlType {
     }
 }
 
+/// Whether the texts of a column are JSON documents.
+pub(crate) fn is_json(field: &Field) -> bool {
+    field.extension_type_name() == Some(JSON) && field.data_type().is_string()
+}
+
+/// The same column, whose texts are JSON documents.
+pub(crate) fn mark_json(mut field: Field) -> Field {
+    field.metadata_mut().insert(EXTENSION.to_owned(), JSON.to_owned());
+    field
+}
+
+/// The name of a column's type in task files, or its Arrow name if it has none there.
+pub(crate) fn type_of(field: &Field) -> std::string::String {
+    if is_json(field) { SqlType::Json.to_string() } else { type_name(field.data_type()) }
+}
+
 /// A type's name in task files, or its Arrow name if it has none there.
 pub(crate) fn type_name(kind: &DataType) -> std::string::String {
     let declared = match kind {
         DataType::Decimal128(precision, scale) => Some(SqlType::Decimal(*precision, *scale)),
         DataType::Dictionary(_, values) => return type_name(values),
         DataType::List(item) | DataType::LargeList(item) | DataType::ListView(item) => {
-            return format!("list of {}", type_name(item.data_type()));
+            return format!("list of {}", type_of(item));
         }
         DataType::Struct(_) => return "struct".to_owned(),
         DataType::Map(..) => return "map".to_owned(),
@@ -233,5 +262,13 @@ mod tests {
         assert_eq!(type_name(&DataType::Decimal128(12, 2)), "decimal(12,2)");
         assert_eq!(type_name(&DataType::UInt64), "UInt64");
         assert_eq!(type_name(&SqlType::TimestampTz.arrow()), "timestamptz");
+        assert_eq!(type_of(&SqlType::Json.field("a")), "json");
+        assert_eq!(type_name(&DataType::List(SqlType::Json.field("item").into())), "list of json");
+    }
+
+    #[test]
+    fn only_texts_are_documents() {
+        assert!(is_json(&SqlType::Json.field("a")) && !is_json(&SqlType::String.field("a")));
+        assert!(!is_json(&mark_json(Field::new("a", DataType::Int64, true))));
     }
 }

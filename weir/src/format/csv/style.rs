@@ -7,7 +7,7 @@ use memchr::memchr2;
 
 use super::declare::{Enclosing, charset_of, refuse, text};
 use crate::format::text::Charset;
-use crate::format::write::Column;
+use crate::function::encode::Column;
 use crate::task::{Format, LineEnd, OutputFilesSpec, Quoting, Task, TaskError};
 
 /// How the CSV files of a sink are written.

@@ -12,7 +12,7 @@ use datafusion::arrow::error::ArrowError;
 use memchr::memmem;
 
 use super::style::{BYTE_ORDER_MARK, Style, Unwritable};
-use crate::format::write::{Column, MAX_ROOM, Special, has_any, mask, push_lowest, push_plain};
+use crate::function::encode::{Column, MAX_ROOM, Special, has_any, mask, push_lowest, push_plain};
 
 /// The form in which values are written.
 pub(crate) trait Form {

@@ -6,13 +6,14 @@ use datafusion::arrow::array::{BooleanArray, RecordBatch};
 use datafusion::arrow::buffer::BooleanBuffer;
 use datafusion::arrow::compute::{BatchCoalescer, can_cast_types, cast, filter_record_batch};
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef, TimeUnit};
-use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
-use parquet::basic::{Compression as Codec, GzipLevel, ZstdLevel};
+use parquet::arrow::{ArrowSchemaConverter, ArrowWriter};
+use parquet::basic::{Compression as Codec, GzipLevel, LogicalType, Repetition, Type as Physical, ZstdLevel};
 use parquet::errors::{ParquetError, Result};
 use parquet::file::properties::WriterProperties;
+use parquet::schema::types::{SchemaDescriptor, Type};
 
-use crate::format::write::{GZIP_LEVEL, Output, ZSTD_LEVEL};
+use crate::format::write::{GZIP_LEVEL, Output, OutputColumn, ZSTD_LEVEL};
 use crate::task::Compression;
 
 /// The limits at which a row group is closed. Until then it is in memory, one for each part that is written.
@@ -49,23 +50,20 @@ pub(crate) struct ParquetFile {
 }
 
 impl ParquetFile {
-    /// Begins a file. A column has a name, its position in the batches and its type there.
-    pub(crate) fn new<'a>(
-        out: Box<dyn Output>,
-        properties: WriterProperties,
-        columns: impl IntoIterator<Item = (&'a str, usize, &'a DataType)>,
-    ) -> Result<Self> {
-        let (columns, fields): (Vec<usize>, Vec<Field>) = columns
-            .into_iter()
-            .map(|(name, at, kind)| (at, Field::new(name, stored(kind).unwrap_or_else(|| kind.clone()), true)))
-            .unzip();
-        let schema = Arc::new(Schema::new(fields));
+    /// Begins a file.
+    pub(crate) fn new(out: Box<dyn Output>, properties: WriterProperties, columns: &[OutputColumn]) -> Result<Self> {
+        let kind = |column: &OutputColumn| stored(&column.kind).unwrap_or_else(|| column.kind.clone());
+        let fields = columns.iter().map(|column| Field::new(&column.name, kind(column), true));
+        let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
         // Without the Arrow schema in addition to Parquet's own, a text is a text in whatever layout the engine had it.
-        let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
+        let mut options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
+        if columns.iter().any(|column| column.is_json) {
+            options = options.with_parquet_schema(with_json(&schema, columns)?);
+        }
         let writer = ArrowWriter::try_new_with_options(out, schema.clone(), options)?;
         let is_flat = schema.fields().iter().all(|field| !field.data_type().is_nested());
         let few = is_flat.then(|| BatchCoalescer::new(schema.clone(), BATCH_ROWS));
-        Ok(Self { schema, columns, few, writer })
+        Ok(Self { schema, columns: columns.iter().map(|column| column.index).collect(), few, writer })
     }
 
     /// Adds the chosen rows, or all; returns their number.
@@ -109,6 +107,22 @@ impl ParquetFile {
         }
         Ok(())
     }
+}
+
+/// The types of a file whose documents have Parquet's type for JSON.
+fn with_json(schema: &Schema, columns: &[OutputColumn]) -> Result<SchemaDescriptor> {
+    let plain = ArrowSchemaConverter::new().convert(schema)?;
+    let fields = plain.root_schema().get_fields().iter().zip(columns).map(|(field, column)| match column.is_json {
+        false => Ok(field.clone()),
+        true => Type::primitive_type_builder(field.name(), Physical::BYTE_ARRAY)
+            .with_repetition(Repetition::OPTIONAL)
+            .with_logical_type(Some(LogicalType::Json))
+            .build()
+            .map(Arc::new),
+    });
+    let fields = fields.collect::<Result<_>>()?;
+    let root = Type::group_type_builder(plain.root_schema().name()).with_fields(fields).build()?;
+    Ok(SchemaDescriptor::new(Arc::new(root)))
 }
 
 /// How a file is compressed and cut into row groups.
@@ -191,6 +205,8 @@ mod tests {
     use parquet::file::metadata::ParquetMetaData;
     use proptest::prelude::*;
 
+    use crate::task::{SqlType, is_json};
+
     type Batches<'a> = &'a [(RecordBatch, Option<BooleanBuffer>)];
 
     fn batch(columns: Vec<ArrayRef>) -> RecordBatch {
@@ -202,12 +218,17 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("part");
         let schema = batches[0].0.schema();
-        let columns =
-            schema.fields().iter().enumerate().map(|(i, field)| (field.name().as_str(), i, field.data_type()));
+        let columns = schema.fields().iter().enumerate().map(|(index, field)| OutputColumn {
+            name: field.name().clone(),
+            of_route: field.name().clone(),
+            index,
+            kind: field.data_type().clone(),
+            is_json: is_json(field),
+        });
         let mut file = ParquetFile::new(
             Box::new(crate::format::write::SyncedFile::create(&path).unwrap()),
             properties(compression, None, RowGroups::default()).unwrap(),
-            columns,
+            &columns.collect::<Vec<_>>(),
         )
         .unwrap();
         let rows: u64 = batches.iter().map(|(batch, chosen)| file.write(batch, chosen.as_ref()).unwrap()).sum();
@@ -246,6 +267,18 @@ mod tests {
         assert!(file.created_by().unwrap().starts_with("weir version "));
         let statistics = metadata.row_group(0).column(0).statistics().unwrap();
         assert_eq!((statistics.null_count_opt(), statistics.min_bytes_opt()), (Some(1), Some(&b""[..])));
+    }
+
+    #[test]
+    fn documents_have_the_type_of_parquet_for_json() {
+        let schema = Schema::new(vec![SqlType::Json.field("body"), SqlType::String.field("name")]);
+        let texts: ArrayRef = Arc::new(StringViewArray::from(vec![Some(r#"{"a":1}"#), None]));
+        let batch = RecordBatch::try_new(Arc::new(schema), vec![texts.clone(), texts]).unwrap();
+        let (read, metadata) = written(Compression::None, &[(batch, None)]);
+        let fields = metadata.file_metadata().schema_descr().root_schema().get_fields();
+        let kind = |at: usize| fields[at].get_basic_info().logical_type_ref().cloned();
+        assert_eq!((kind(0), kind(1)), (Some(LogicalType::Json), Some(LogicalType::String)));
+        assert_eq!(read.column(0).as_string::<i32>().value(0), r#"{"a":1}"#);
     }
 
     #[test]

@@ -11,9 +11,8 @@ use datafusion::arrow::datatypes::{DataType, Float64Type, TimeUnit, TimestampMic
 use datafusion::arrow::error::ArrowError;
 
 use crate::format::columns::{Column, Typed};
-use crate::format::jsonl;
 use crate::format::value::{Form, Stamp, Zoneless, cast};
-use crate::format::write::invalid_value;
+use crate::function::encode::{invalid_value, json};
 
 /// How a column of a file is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,7 +126,7 @@ impl Conversion {
 
 /// Whether values of a type are read as JSON documents: everything but texts, which are documents already, and bytes.
 fn is_document(kind: &DataType) -> bool {
-    !kind.is_string() && !kind.is_binary() && jsonl::write::can_hold(kind)
+    !kind.is_string() && !kind.is_binary() && json::can_hold(kind)
 }
 
 /// Converts values to JSON, and finds those that cannot be: numbers that are not finite, and times that no column of a task
@@ -138,7 +137,7 @@ fn documents(values: &ArrayRef) -> Result<Typed, ArrowError> {
         None => vec![],
         Some(_) => (0..values.len()).filter(is_invalid).collect(),
     };
-    Ok(Typed { values: jsonl::write::documents(values)?, invalid })
+    Ok(Typed { values: json::documents(values)?, invalid })
 }
 
 /// Converts values, and finds those that do not survive the way back.

@@ -15,8 +15,8 @@ use datafusion::arrow::error::ArrowError;
 use super::columns::{Checked, Column, Declared, ReadColumns};
 use super::empty::no_content;
 use super::file_columns::FileColumns;
-use super::jsonl;
 use crate::error::{Error, Result};
+use crate::function::encode::json;
 use crate::place::{self, FoundFile};
 use crate::route::RejectedRoute;
 use crate::task::{IfEmpty, type_name};
@@ -127,7 +127,7 @@ fn other_type(file: &DataType, column: &Column) -> &'static str {
         (DataType::Float64 | DataType::Float32 | DataType::Float16, DataType::Utf8View) => {
             "declare it as double, and cast it in SQL"
         }
-        (kind, _) if kind.is_nested() && jsonl::write::can_hold(kind) => {
+        (kind, _) if kind.is_nested() && json::can_hold(kind) => {
             "declare it as json: SQL then reads its text, with `->`, `->>` and `unnest(json_array_elements(...))`"
         }
         (kind, _) if kind.is_nested() => {

@@ -1,13 +1,9 @@
 //! Writes a file: rows of a route are encoded in a format, compressed and stored.
 
-mod column;
 mod compressed;
-mod digits;
-mod invalid;
 mod merge;
 mod output;
 mod shared;
-mod special;
 mod synced;
 
 use std::ops::RangeInclusive;
@@ -18,18 +14,17 @@ use datafusion::arrow::buffer::BooleanBuffer;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::arrow::error::ArrowError;
 
-pub(crate) use column::{Column, MAX_ROOM, file_text, push_lowest, push_plain};
 pub(crate) use compressed::{GZIP_LEVEL, TextFile, ZSTD_LEVEL};
-pub(crate) use invalid::{InvalidValue, invalid_value};
 pub(crate) use merge::merge;
 use output::Discarded;
 pub(crate) use output::Output;
 pub(crate) use shared::{SharedFile, SharedWriter};
-pub(crate) use special::{Special, has_any, mask};
 pub(crate) use synced::SyncedFile;
 
+use super::jsonl::write::Lines;
 pub(crate) use super::parquet::write::RowGroups;
-use super::{csv, jsonl, parquet};
+use super::{csv, parquet};
+use crate::function::encode::json;
 use crate::task::{Compression, OutputFormat};
 
 /// A column of a sink.
@@ -43,6 +38,8 @@ pub(crate) struct OutputColumn {
     pub(crate) index: usize,
     /// Its type in the route.
     pub(crate) kind: DataType,
+    /// Whether its texts are JSON documents.
+    pub(crate) is_json: bool,
 }
 
 /// How the files of a sink are written.
@@ -102,7 +99,7 @@ pub(crate) fn name_of(format: OutputFormat) -> &'static str {
 pub(crate) fn can_hold(format: OutputFormat, kind: &DataType) -> bool {
     match format {
         OutputFormat::Csv => csv::write::can_hold(kind),
-        OutputFormat::Jsonl => jsonl::write::can_hold(kind),
+        OutputFormat::Jsonl => json::can_hold(kind),
         OutputFormat::Parquet => parquet::write::can_hold(kind),
     }
 }
@@ -152,7 +149,7 @@ impl WriteError {
 /// Encodes rows into one file.
 pub(crate) enum FileWriter {
     Csv(Box<csv::CsvFile>),
-    Jsonl(TextFile, Vec<usize>, jsonl::write::Keys),
+    Jsonl(TextFile, Lines),
     Parquet(Box<parquet::write::ParquetFile>),
 }
 
@@ -168,19 +165,16 @@ impl FileWriter {
 
     /// Continues a file whose beginning another has written.
     fn continued(out: Box<dyn Output>, layout: &FileLayout) -> Result<Self, WriteError> {
-        let columns = layout.columns.iter().map(|column| column.index).collect();
         Ok(match layout.format {
             OutputFormat::Csv => {
                 Self::Csv(Box::new(csv::CsvFile::new(TextFile::new(out, layout.compression, layout.level)?, layout)?))
             }
             OutputFormat::Jsonl => {
-                let keys = jsonl::write::Keys::new(layout.names());
-                Self::Jsonl(TextFile::new(out, layout.compression, layout.level)?, columns, keys)
+                Self::Jsonl(TextFile::new(out, layout.compression, layout.level)?, Lines::new(&layout.columns))
             }
             OutputFormat::Parquet => {
-                let columns = layout.columns.iter().map(|column| (column.name.as_str(), column.index, &column.kind));
                 let properties = parquet::write::properties(layout.compression, layout.level, layout.row_groups)?;
-                Self::Parquet(Box::new(parquet::write::ParquetFile::new(out, properties, columns)?))
+                Self::Parquet(Box::new(parquet::write::ParquetFile::new(out, properties, &layout.columns)?))
             }
         })
     }
@@ -189,8 +183,8 @@ impl FileWriter {
     pub(crate) fn write(&mut self, batch: &RecordBatch, chosen: Option<&BooleanBuffer>) -> Result<u64, WriteError> {
         match self {
             Self::Csv(file) => file.write(batch, chosen),
-            Self::Jsonl(out, columns, keys) => {
-                let rows = jsonl::write::rows(batch, columns, keys, chosen, out.buffer())?;
+            Self::Jsonl(out, lines) => {
+                let rows = lines.write(batch, chosen, out.buffer())?;
                 out.write_full()?;
                 Ok(rows)
             }

@@ -150,7 +150,13 @@ mod tests {
     fn written(format: OutputFormat, compression: Compression) -> (tempfile::TempDir, std::path::PathBuf) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
-        let column = |name: &str, index, kind| OutputColumn { name: name.into(), of_route: name.into(), index, kind };
+        let column = |name: &str, index, kind| OutputColumn {
+            name: name.into(),
+            of_route: name.into(),
+            index,
+            kind,
+            is_json: false,
+        };
         let columns = vec![column("n", 0, DataType::Int64), column("t", 1, DataType::Utf8View)];
         let layout = FileLayout {
             format,

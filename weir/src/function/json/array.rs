@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, Int32Builder, ListBuilder, StringViewArray, StringViewBuilder};
-use datafusion::arrow::datatypes::{DataType, Field};
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::{Result, ScalarValue, exec_datafusion_err, plan_err};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
 
 use super::parse::{elements, keys, locate, text, type_of};
 use super::{check_text, not_json, texts};
+use crate::task::SqlType;
 
 /// What is asked of a JSON value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -57,7 +58,7 @@ impl OfArray {
                 Arc::new(types.finish())
             }
             _ => {
-                let mut lists = ListBuilder::new(StringViewBuilder::new());
+                let mut lists = ListBuilder::new(StringViewBuilder::new()).with_field(self.item());
                 for row in 0..json.len() {
                     let Some(part) = part(row)? else {
                         lists.append_null();
@@ -91,6 +92,12 @@ impl OfArray {
         elements(part).map_err(|error| not_json(&error))?.ok_or_else(|| self.wrong_kind(part))
     }
 
+    /// The items of its lists.
+    fn item(&self) -> FieldRef {
+        let kind = if self.question == Question::Elements { SqlType::Json } else { SqlType::String };
+        Arc::new(kind.field(Field::LIST_FIELD_DEFAULT_NAME))
+    }
+
     fn wrong_kind(&self, part: &str) -> DataFusionError {
         let wanted = if self.question == Question::Keys { "an object" } else { "an array" };
         exec_datafusion_err!("{} needs {wanted}, and this JSON value is of type {}", self.name(), type_of(part))
@@ -118,7 +125,7 @@ impl ScalarUDFImpl for OfArray {
         Ok(match self.question {
             Question::Length => DataType::Int32,
             Question::TypeOf => DataType::Utf8View,
-            _ => DataType::List(Arc::new(Field::new_list_field(DataType::Utf8View, true))),
+            _ => DataType::List(self.item()),
         })
     }
 

@@ -4,12 +4,15 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, Int64Array, StringViewArray, StringViewBuilder};
 use datafusion::arrow::compute::cast;
-use datafusion::arrow::datatypes::{DataType, Int64Type};
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Int64Type};
 use datafusion::common::{Result, ScalarValue, plan_err};
-use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
+use datafusion::logical_expr::{
+    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
+};
 
 use super::parse::{Step, locate, text};
 use super::{check_text, not_json, texts};
+use crate::task::mark_json;
 
 /// `json_extract_path(json, 'user', 'name')` and the operators: the part of the text, or its value as text.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -55,6 +58,12 @@ impl ScalarUDFImpl for Extract {
             return plan_err!("a step into JSON is the text of a key or the number of an element, not {wrong}");
         }
         Ok(DataType::Utf8View)
+    }
+
+    fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
+        let types: Vec<_> = args.arg_fields.iter().map(|field| field.data_type().clone()).collect();
+        let found = Field::new(self.name(), self.return_type(&types)?, true);
+        Ok(Arc::new(if self.as_text { found } else { mark_json(found) }))
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {

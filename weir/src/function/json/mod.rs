@@ -1,27 +1,51 @@
 //! JSON in texts, as PostgreSQL has it: `->`, `->>`, `#>`, `#>>`, and functions for paths and arrays.
 //!
 //! What is missing is null. A text that is not JSON is an error of its row, never null.
+//!
+//! `build` and `aggregate` make JSON of values. What is JSON is marked as such: see [`crate::task::is_json`].
 
+mod aggregate;
 mod array;
+mod build;
+mod each;
 mod extract;
+mod mark;
+mod marks;
 mod operators;
 mod parse;
+#[cfg(test)]
+mod tests;
+mod values;
 
 use datafusion::arrow::array::{ArrayRef, AsArray, StringViewArray};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::{Result, exec_datafusion_err, plan_err};
-use datafusion::logical_expr::ScalarUDF;
+use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 
+use aggregate::JsonAggregate;
 use array::OfArray;
+use build::Build;
+use each::Each;
 use extract::Extract;
-pub(crate) use operators::JsonOperators;
+use mark::Mark;
+pub(crate) use mark::{PARSE, TRY_PARSE};
+pub(crate) use marks::{KnownDocuments, mistaken};
+pub(crate) use operators::JsonSyntax;
 
 /// The functions that SQL can call by name.
 pub(super) fn functions() -> Vec<ScalarUDF> {
     let mut functions = vec![ScalarUDF::from(Extract::path(false)), ScalarUDF::from(Extract::path(true))];
     functions.extend(OfArray::all().map(ScalarUDF::from));
+    functions.extend(Each::all().map(ScalarUDF::from));
+    functions.extend(Build::all().map(ScalarUDF::from));
+    functions.extend(Mark::all().map(ScalarUDF::from));
     functions
+}
+
+/// The aggregates that SQL can call by name, as [`JsonSyntax`] plans them.
+pub(super) fn aggregates() -> Vec<AggregateUDF> {
+    JsonAggregate::all().map(AggregateUDF::from).collect()
 }
 
 /// Fails unless a function is given text.

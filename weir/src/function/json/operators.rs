@@ -1,20 +1,21 @@
-//! `->`, `->>`, `#>` and `#>>` in SQL.
+//! What is planned as something else: `->`, `->>`, `#>`, `#>>` and the aggregates.
 
 use std::sync::Arc;
 
 use datafusion::common::{DFSchema, Result, ScalarValue, plan_err};
 use datafusion::logical_expr::expr::ScalarFunction;
-use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
-use datafusion::logical_expr::{Expr, ScalarUDF, lit};
+use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawAggregateExpr, RawBinaryExpr, RawWindowExpr};
+use datafusion::logical_expr::{Expr, ScalarUDF, WindowFunctionDefinition, lit};
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
+use super::aggregate::{self, JsonAggregate};
 use super::extract::Extract;
 
-/// Plans the operators as functions.
+/// Plans the operators as functions, and takes the documents out of what the aggregates compute.
 #[derive(Debug)]
-pub(crate) struct JsonOperators;
+pub(crate) struct JsonSyntax;
 
-impl ExprPlanner for JsonOperators {
+impl ExprPlanner for JsonSyntax {
     fn plan_binary_op(&self, expr: RawBinaryExpr, _: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
         let (function, path) = match &expr.op {
             BinaryOperator::Arrow => (Extract::operator(false), vec![expr.right]),
@@ -26,6 +27,22 @@ impl ExprPlanner for JsonOperators {
         let args = [expr.left].into_iter().chain(path).collect();
         let call = ScalarFunction::new_udf(Arc::new(ScalarUDF::from(function)), args);
         Ok(PlannerResult::Planned(Expr::ScalarFunction(call)))
+    }
+
+    fn plan_aggregate(&self, expr: RawAggregateExpr) -> Result<PlannerResult<RawAggregateExpr>> {
+        match JsonAggregate::of(&expr.func) {
+            Some(_) => Ok(PlannerResult::Planned(aggregate::planned(expr)?)),
+            None => Ok(PlannerResult::Original(expr)),
+        }
+    }
+
+    fn plan_window(&self, expr: RawWindowExpr) -> Result<PlannerResult<RawWindowExpr>> {
+        match &expr.func_def {
+            WindowFunctionDefinition::AggregateUDF(function) if JsonAggregate::of(function).is_some() => {
+                plan_err!("{} has no windows: build JSON of groups in a subquery, and join it", function.name())
+            }
+            _ => Ok(PlannerResult::Original(expr)),
+        }
     }
 }
 

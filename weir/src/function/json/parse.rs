@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use indexmap::IndexMap;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
@@ -42,12 +43,22 @@ pub(super) fn elements(part: &str) -> serde_json::Result<Option<Vec<&str>>> {
     Ok(Some(elements.into_iter().map(RawValue::get).collect()))
 }
 
+/// The keys of an object and their values, each key once, in their order; `None` if the value is something else. Of a repeated
+/// key the last value counts.
+pub(super) fn entries(part: &str) -> serde_json::Result<Option<IndexMap<String, &str>>> {
+    if !part.starts_with('{') {
+        return Ok(None);
+    }
+    let entries: IndexMap<String, &RawValue> = serde_json::from_str(part)?;
+    Ok(Some(entries.into_iter().map(|(key, value)| (key, value.get())).collect()))
+}
+
 /// The keys of an object, each once, in their order; `None` if the value is something else.
 pub(super) fn keys(part: &str) -> serde_json::Result<Option<Vec<String>>> {
     if !part.starts_with('{') {
         return Ok(None);
     }
-    let entries: indexmap::IndexMap<String, IgnoredAny> = serde_json::from_str(part)?;
+    let entries: IndexMap<String, IgnoredAny> = serde_json::from_str(part)?;
     Ok(Some(entries.into_keys().collect()))
 }
 
@@ -166,7 +177,10 @@ mod tests {
         assert_eq!(text(r#""x\ny""#).unwrap().as_deref(), Some("x\ny"));
         assert_eq!(text("null").unwrap(), None);
         assert_eq!(text("1e999").unwrap().as_deref(), Some("1e999"));
-        assert_eq!(keys(r#"{"b": 1, "a": 2, "b": 3}"#).unwrap().unwrap(), ["b", "a"]);
+        let repeated = r#"{"b": 1, "a": 2, "b": 3}"#;
+        assert_eq!(keys(repeated).unwrap().unwrap(), ["b", "a"]);
+        let entries: Vec<_> = entries(repeated).unwrap().unwrap().into_iter().collect();
+        assert_eq!(entries, [("b".to_owned(), "3"), ("a".to_owned(), "2")]);
     }
 
     #[test]

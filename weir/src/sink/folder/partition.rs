@@ -10,7 +10,8 @@ use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::util::bit_util;
 
 use crate::error::{Error, Result};
-use crate::format::write::{Column, OutputColumn};
+use crate::format::write::OutputColumn;
+use crate::function::encode::Column;
 use crate::sink::{Part, Written};
 use crate::task::{SinkSpec, Task, type_name};
 

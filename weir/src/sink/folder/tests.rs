@@ -44,7 +44,13 @@ fn folder(target: &Path, run: &str) -> Folder {
 }
 
 fn open(target: &Path, run: &str, mode: Mode) -> Result<OpenFolder> {
-    let column = OutputColumn { name: "name".into(), of_route: "name".into(), index: 0, kind: DataType::Utf8View };
+    let column = OutputColumn {
+        name: "name".into(),
+        of_route: "name".into(),
+        index: 0,
+        kind: DataType::Utf8View,
+        is_json: false,
+    };
     let layout = FileLayout {
         format: OutputFormat::Csv,
         compression: Compression::None,

@@ -13,9 +13,9 @@ use serde_saphyr::Spanned;
 use crate::error::{Error, Result};
 use crate::format::csv::{CsvStyle, Style};
 use crate::format::write::{
-    FileLayout, InvalidValue, OutputColumn, RowGroups, WriteError, can_be_compressed, can_hold, invalid_value,
-    levels_of, name_of,
+    FileLayout, OutputColumn, RowGroups, WriteError, can_be_compressed, can_hold, levels_of, name_of,
 };
+use crate::function::encode::{InvalidValue, invalid_value};
 use crate::sink::reject_them;
 use crate::task::{Compression, Mode, OutputFilesSpec, OutputFormat, SinkSpec, Task, TaskError, type_name};
 

@@ -12,7 +12,8 @@ use datafusion::error::DataFusionError;
 
 use super::server::MySql;
 use crate::error::Result;
-use crate::format::write::{Column, InvalidValue, OutputColumn, invalid_value, push_plain};
+use crate::format::write::OutputColumn;
+use crate::function::encode::{Column, InvalidValue, invalid_value, push_plain};
 use crate::sink::reject_them;
 use crate::sink::table::{Buffer, Encode, Server as _};
 

@@ -30,11 +30,19 @@ pub(super) fn of_existing(existing: &Existing, session: Session<weir_mysql::Sess
     limits
 }
 
-/// What a table can hold that will be created.
-pub(super) fn of_new(bounds: &[(String, Vec<Bound>, String)]) -> Vec<ColumnLimit> {
+/// What a table can hold that will be created. The session is asked about documents.
+pub(super) fn of_new(
+    bounds: &[(String, Vec<Bound>, String)],
+    session: Session<weir_mysql::Session>,
+) -> Vec<ColumnLimit> {
+    let session = Arc::new(session);
     let of_column = |(column, bounds, kind): &(String, Vec<Bound>, String)| {
-        let limit = |limit| ColumnLimit { column: column.clone(), limit, kind: kind.clone() };
-        bounds.iter().filter_map(limit_of).map(limit).collect::<Vec<_>>()
+        let limit = |bound: &Bound| {
+            let ask = || Arc::new(Fits { session: session.clone(), ask: AskAbout(bound.clone()) });
+            let limit = limit_of(bound).unwrap_or_else(|| Limit::TestOfJudged(ask()));
+            ColumnLimit { column: column.clone(), limit, kind: kind.clone() }
+        };
+        bounds.iter().map(limit).collect::<Vec<_>>()
     };
     bounds.iter().flat_map(of_column).collect()
 }

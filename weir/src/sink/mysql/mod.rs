@@ -76,7 +76,8 @@ impl MySqlTarget {
         let declared = &self.declared;
         let columns = declared.kinds.iter().map(|column| {
             let comment = column.comment.clone();
-            Column { comment, ..Column::new(&column.name, column.kind.clone()) }
+            let kind = if column.is_json { weir_mysql::load::Kind::Json } else { column.kind.clone() };
+            Column { comment, ..Column::new(&column.name, kind) }
         });
         let mut load = Load {
             run: sink.run.to_owned(),
@@ -142,7 +143,9 @@ impl Target for MySqlTarget {
         let database = sink.connector.mysql(&declared.connection)?;
         let mut session = database.connect(SERVER_WAIT).await?;
         let opened = match load.inspect(&mut session).await? {
-            TargetState::New(new) => Opened { limits: limits::of_new(&new.bounds), identity: None },
+            TargetState::New(new) => {
+                Opened { limits: limits::of_new(&new.bounds, Session::new(session)), identity: None }
+            }
             TargetState::Existing(existing) => {
                 let found = Existing { is_empty: existing.is_empty, last: &existing.last, own: &existing.own };
                 table::check_own((&self.place(), &declared.mode, declared.adopt), &found, sink)?;

@@ -17,7 +17,8 @@ use super::encode::{HEADER, TRAILER, rows};
 use super::server::Postgres;
 use super::values::Values;
 use crate::error::Result;
-use crate::format::write::{InvalidValue, OutputColumn, invalid_value};
+use crate::format::write::OutputColumn;
+use crate::function::encode::{InvalidValue, invalid_value};
 use crate::sink::reject_them;
 use crate::sink::table::{Buffer, Encode, Server as _, Staging};
 

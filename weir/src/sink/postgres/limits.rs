@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use weir_postgres::Dialect;
 use weir_postgres::load::redshift::MOST_BYTES;
-use weir_postgres::load::{self, Cast, Column, Existing, Kind};
+use weir_postgres::load::{self, Cast, Column, Existing, Kind, TargetState};
 
 use crate::error::Result;
 use crate::format::write::OutputColumn;
@@ -15,26 +15,31 @@ use crate::sink::{ColumnLimit, Limit};
 /// A session with the database.
 type OfServer = <super::server::Postgres as Server>::Session;
 
-/// What an existing table can hold. The session is asked about values that are cast.
-pub(super) fn of_existing(
-    existing: &Existing,
-    columns: &[Column],
-    dialect: Dialect,
-    session: Session<OfServer>,
-) -> Vec<ColumnLimit> {
+/// What an existing table can hold.
+pub(super) fn of_existing(existing: &Existing, dialect: Dialect) -> Vec<ColumnLimit> {
     let mut limits: Vec<_> = existing.narrower.iter().filter_map(|(column, kind)| of(column, kind, dialect)).collect();
     let not_null =
         |column: &String| ColumnLimit { column: column.clone(), limit: Limit::NotNull, kind: "not null".to_owned() };
     limits.extend(existing.not_null.iter().map(not_null));
-    let session = Arc::new(session);
-    for (column, cast) in &existing.casts {
-        if let Some(of_rows) = columns.iter().find(|of_rows| of_rows.name == *column) {
-            let ask = AskCast { from: of_rows.kind.clone(), cast: cast.clone() };
-            let limit = Limit::Test(Arc::new(Fits { session: session.clone(), ask }));
-            limits.push(ColumnLimit { column: column.clone(), limit, kind: cast.to.clone() });
-        }
-    }
     limits
+}
+
+/// What columns can hold whose values are cast. The session is asked about the values.
+pub(super) fn of_casts(state: &TargetState, columns: &[Column], session: Session<OfServer>) -> Vec<ColumnLimit> {
+    let session = Arc::new(session);
+    let limit = |column: &Column| {
+        let cast = column.cast.clone()?;
+        let kind = cast.to.clone();
+        let ask = AskCast { from: column.kind.clone(), cast };
+        let test = Arc::new(Fits { session: session.clone(), ask });
+        // A column that is made takes all that rows usually have.
+        let limit = match matches!(state, TargetState::New) || column.is_new {
+            true => Limit::TestOfJudged(test),
+            false => Limit::Test(test),
+        };
+        Some(ColumnLimit { column: column.name.clone(), limit, kind })
+    };
+    columns.iter().filter_map(limit).collect()
 }
 
 /// The limits of any table with these columns: its text has no NUL, and no more bytes than the server can hold.

@@ -17,7 +17,7 @@ use datafusion::arrow::array::RecordBatch;
 use datafusion::error::DataFusionError;
 use weir_database::load::Mode as LoadMode;
 use weir_postgres::Dialect;
-use weir_postgres::load::{Column, Kind as ColumnKind, Load, Table, TargetState};
+use weir_postgres::load::{Cast, Column, Kind as ColumnKind, Load, Table, TargetState};
 
 use super::table::{self, DeclaredTable, OpenTable, Opened, Server as _, Session, TableLoad};
 use super::{Claim, ColumnLimit, Kind, OpenTarget, SinkRun, Target};
@@ -83,7 +83,9 @@ impl PostgresTarget {
         let declared = &self.declared;
         let columns = declared.kinds.iter().map(|column| {
             let comment = column.comment.clone();
-            Column { comment, ..Column::new(&column.name, column.kind.clone()) }
+            // Rows are copied as text, which the server casts.
+            let cast = (column.is_json && self.dialect == Dialect::Postgres).then(Cast::to_jsonb);
+            Column { comment, cast, ..Column::new(&column.name, column.kind.clone()) }
         });
         let mut load = Load {
             run: sink.run.to_owned(),
@@ -151,24 +153,24 @@ impl Target for PostgresTarget {
         let mut session = Postgres::connect(sink.connector, &declared.connection).await?;
         let mut opened = Opened { limits: vec![], identity: None };
         let (database, client) = &mut session;
-        if let TargetState::Existing(existing) = load.inspect(database, client).await? {
+        let state = load.inspect(database, client).await?;
+        if let TargetState::Existing(existing) = &state {
             let found = table::Existing { is_empty: existing.is_empty, last: &existing.last, own: &existing.own };
             table::check_own((&self.place(), &declared.mode, declared.adopt), &found, sink)?;
             // If it is dropped meanwhile, it is not made anew: its rights and all else that is not declared would be gone.
             load.create = false;
             for column in &mut load.table.columns {
                 column.is_new = existing.added.contains(&column.name);
+                let cast = existing.casts.iter().find(|(name, _)| *name == column.name);
+                column.cast = cast.map(|(_, cast)| cast.clone()).or(column.cast.take().filter(|_| column.is_new));
             }
             if let Some(mark) = load.deletion.as_mut().and_then(|deletion| deletion.mark.as_mut()) {
                 mark.is_boolean = existing.mark_is_boolean;
             }
-            opened.limits = limits::of_existing(&existing, &load.table.columns, self.dialect, Session::new(session));
-            for (name, cast) in &existing.casts {
-                let column = load.table.columns.iter_mut().find(|column| column.name == *name);
-                column.into_iter().for_each(|column| column.cast = Some(cast.clone()));
-            }
-            opened.identity = Some(existing.identity);
+            opened.limits = limits::of_existing(existing, self.dialect);
+            opened.identity = Some(existing.identity.clone());
         }
+        opened.limits.extend(limits::of_casts(&state, &load.table.columns, Session::new(session)));
         Ok(Box::new(OpenTable::<Postgres>::new(declared, sink, load, opened)))
     }
 }

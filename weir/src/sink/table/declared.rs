@@ -39,6 +39,8 @@ pub(in crate::sink) struct DeclaredTable<K> {
 pub(in crate::sink) struct DeclaredColumn<K> {
     pub(in crate::sink) name: String,
     pub(in crate::sink) kind: K,
+    /// Whether a table that is created has it as JSON. What rows are found or ordered by is text.
+    pub(in crate::sink) is_json: bool,
     pub(in crate::sink) comment: Option<String>,
 }
 
@@ -65,8 +67,9 @@ impl<K> DeclaredTable<K> {
         let known = || columns.iter().map(|column| column.name.as_str());
         let wrong = |message: String| task.error(&spec.from, format!("sink `{name}`: {message}"));
         let keys = spec.primary_key.iter().chain(&spec.update_key).chain(spec.partition_by.iter().map(|by| &by.value));
-        for column in keys.chain(table.indexes.iter().flatten()) {
-            if !known().any(|name| name == column) {
+        let keys: Vec<&String> = keys.chain(table.indexes.iter().flatten()).collect();
+        for column in &keys {
+            if !known().any(|name| name == *column) {
                 return Err(Box::new(wrong(format!("it has no column `{column}`")).nearest(column, known())).into());
             }
         }
@@ -97,7 +100,8 @@ impl<K> DeclaredTable<K> {
                 return Err(Box::new(error.with_help("make a plain value of it in the model")).into());
             };
             let comment = table.comments.get(&column.name).cloned();
-            kinds.push(DeclaredColumn { name: column.name.clone(), kind, comment });
+            let is_json = column.is_json && !keys.contains(&&column.name);
+            kinds.push(DeclaredColumn { name: column.name.clone(), kind, is_json, comment });
         }
         let mut not_null = spec.primary_key.clone();
         if spec.mode == Mode::Scd2 {
