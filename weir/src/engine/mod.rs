@@ -100,7 +100,7 @@ pub(crate) fn session(
     config.options_mut().sql_parser.collect_spans = true;
     // `amount * 1.1` is an exact number.
     config.options_mut().sql_parser.parse_float_as_decimal = true;
-    // The two schemas that it compares may differ in what marks JSON: a union of JSON and text is text, and keeps the mark below.
+    // Nodes of the two plans may differ in what they say of JSON, which is taken from the logical one.
     config.options_mut().execution.skip_physical_aggregate_schema_check = true;
     let Resources { threads, memory_limit: limit } = resources;
     resources.check()?;

@@ -61,7 +61,7 @@ fn of_function(name: &str) -> Option<&'static str> {
     known.map(|(_, help)| *help)
 }
 
-const FUNCTIONS: [(&[&str], &str); 20] = [
+const FUNCTIONS: [(&[&str], &str); 23] = [
     (
         &[
             "rank",
@@ -95,14 +95,22 @@ const FUNCTIONS: [(&[&str], &str); 20] = [
             "get_json_object",
             "jsonb_extract_path",
             "jsonb_extract_path_text",
-            "parse_json",
             "from_json",
         ],
         "write column -> 'user' ->> 'name' for text, cast(column ->> 'age' as integer) for a number",
     ),
     (
-        &["json_get_array", "json_each", "json_table", "jsonb_array_elements", "flatten", "explode"],
+        &["json_get_array", "json_table", "jsonb_array_elements", "flatten", "explode"],
         "write unnest(json_array_elements(column -> 'items')) for one row for each element",
+    ),
+    (&["jsonb_each", "jsonb_each_text", "json_entries"], "write unnest(json_each(column)) for one row for each key"),
+    (
+        &["object_construct", "object_agg", "json_group_object", "row_to_json", "to_json_string", "map_from_entries"],
+        "write json_object('key', value) of a row, json_object_agg(key, value) of a group",
+    ),
+    (
+        &["json_group_array", "collect_list", "collect_set", "array_to_json"],
+        "write json_array_agg(value order by at) for JSON, array_agg(value order by at) for a list",
     ),
     (&["datediff", "timestampdiff", "days_between"], "write date_diff('day', start, end), or end - start for days"),
     (&["months_between"], "write date_diff('month', start, end)"),
@@ -200,6 +208,7 @@ mod tests {
     fn a_function_of_another_engine_is_told_in_the_sql_that_is_here() {
         let help = |message: &str| of(message, &[]).unwrap_or_default();
         assert!(help("Invalid function 'json_extract'; Possible function 'union_extract'").contains("->> 'name'"));
+        assert!(help("Invalid function 'collect_list'").contains("json_array_agg(value order by at)"));
         assert!(help("Invalid function 'DATEDIFF'").contains("date_diff('day'"));
         assert_eq!(of("Invalid function 'nothing_like_it'", &[]), None);
     }

@@ -1,7 +1,7 @@
 //! Which texts are JSON, as the columns of a plan say it before it is optimised.
 //!
-//! The engine hands marks on: through projections, joins and models. They are taken from the logical plan, because its nodes
-//! and those that are executed differ where texts and JSON meet, as in a union: there JSON becomes text.
+//! The engine hands marks on: through projections, joins and models, and also where texts and JSON meet, as in a union: that is
+//! refused. Marks are taken from the logical plan, before it is optimised.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -9,9 +9,9 @@ use std::sync::Arc;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, Result, ScalarValue};
-use datafusion::logical_expr::expr::{AggregateFunction, ScalarFunction, WindowFunction};
+use datafusion::logical_expr::expr::{AggregateFunction, Alias, ScalarFunction, WindowFunction};
 use datafusion::logical_expr::expr_rewriter::FunctionRewrite;
-use datafusion::logical_expr::{AggregateUDF, Expr, ExprSchemable, LogicalPlan, ScalarUDF};
+use datafusion::logical_expr::{AggregateUDF, Cast, Expr, ExprSchemable, LogicalPlan, ScalarUDF};
 
 use super::aggregate::JsonAggregate;
 use super::build::Build;
@@ -62,6 +62,9 @@ pub(crate) fn mistaken(plan: &LogicalPlan) -> Result<Option<&'static str>> {
     let mut found = None;
     plan.apply_with_subqueries(|node| {
         match node {
+            LogicalPlan::Union(union) if mixes(&union.inputs) => {
+                found = Some("a union has JSON and text in one column")
+            }
             LogicalPlan::RecursiveQuery(query) => {
                 let fields = query.static_term.schema().fields().iter().zip(query.recursive_term.schema().fields());
                 if fields.into_iter().any(|(first, next)| is_json(first) && !is_json(next)) {
@@ -80,6 +83,26 @@ pub(crate) fn mistaken(plan: &LogicalPlan) -> Result<Option<&'static str>> {
         Ok(if found.is_some() { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
     })?;
     Ok(found)
+}
+
+/// Whether a column is JSON in one of some tables, and in another neither that nor null.
+fn mixes(inputs: &[Arc<LogicalPlan>]) -> bool {
+    let columns = inputs.iter().map(|input| input.schema().fields().len()).min().unwrap_or_default();
+    let is_marked = |input: &LogicalPlan, column: usize| is_json(input.schema().field(column));
+    (0..columns).any(|column| {
+        let is_text = |input: &LogicalPlan| !is_marked(input, column) && !is_null(input, column);
+        inputs.iter().any(|input| is_marked(input, column)) && inputs.iter().any(|input| is_text(input))
+    })
+}
+
+/// Whether a column of a table is null in all rows, as the plan says it.
+fn is_null(plan: &LogicalPlan, column: usize) -> bool {
+    let LogicalPlan::Projection(projection) = plan else { return false };
+    let mut expr = projection.expr.get(column);
+    while let Some(Expr::Alias(Alias { expr: inner, .. }) | Expr::Cast(Cast { expr: inner, .. })) = expr {
+        expr = Some(inner);
+    }
+    matches!(expr, Some(Expr::Literal(value, _)) if value.is_null())
 }
 
 /// Whether a window function, such as `lag(body, 1, 'none')`, has a default that is not JSON in place of JSON.

@@ -77,8 +77,8 @@ pub(super) fn layout(
         if !can_hold(files.format, kind) {
             let (format, kind) = (name_of(files.format), type_name(kind));
             let message = format!("sink `{name}`: column `{column}` is {kind}, which {format} cannot hold");
-            let help = "convert it to text in the model: array_to_string(column, ', ') of a list, encode(column, 'hex') of bytes, \
-                        the fields of a struct";
+            let help = "convert it to text in the model: to_json(column) or array_to_string(column, ', ') of a list, \
+                        encode(column, 'hex') of bytes, the fields of a struct";
             return Err(refused(message, help).into());
         }
     }
