@@ -32,12 +32,12 @@ fn read_back(format: OutputFormat, columns: &[Written]) -> Outcome {
     let names: Vec<String> = (0..columns.len()).map(|i| format!("c{i}")).collect();
     let named = names.iter().zip(columns).map(|(name, (_, values))| (name.as_str(), values.clone(), true));
     let batch = RecordBatch::try_from_iter_with_nullable(named).unwrap();
-    let outputs = names.iter().zip(columns).enumerate().map(|(index, (name, (_, values)))| OutputColumn {
+    let outputs = names.iter().zip(columns).enumerate().map(|(index, (name, (of, values)))| OutputColumn {
         name: name.clone(),
         of_route: name.clone(),
         index,
         kind: values.data_type().clone(),
-        is_json: false,
+        is_json: *of == "json",
     });
     let layout = FileLayout {
         format,

@@ -13,7 +13,7 @@ use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::Token;
 
-use super::{TOO_MANY_TERMS, bind, depth, help, json_casts, json_operators, message_and_span, time_zones};
+use super::{TOO_MANY_TERMS, bind, depth, help, json_casts, json_operators, json_pairs, message_and_span, time_zones};
 use crate::error::TaskError;
 use crate::task::Task;
 
@@ -70,6 +70,7 @@ pub(crate) fn condition(
         return Err(WrongCondition { message: ABOUT_ONE_ROW.to_owned(), help: rule_instead(&subquery) });
     }
     json_operators::bind_tightly(&mut syntax.expr);
+    json_pairs::separate(&mut syntax.expr);
     json_casts::call_function(&mut syntax.expr);
     time_zones::call_function(&mut syntax.expr);
     bind::bind(&mut syntax.expr, &task.params).map_err(|unknown| format!("unknown parameter `${}`", unknown.name))?;

@@ -7,6 +7,7 @@ mod help;
 mod ignored;
 mod json_casts;
 mod json_operators;
+mod json_pairs;
 mod names;
 mod order;
 mod places;
@@ -99,6 +100,7 @@ fn parse(task: &Task, name: &str, source: SourceText) -> Result<Model> {
         return Err(Box::new(error.with_help(help)).into());
     }
     json_operators::bind_tightly(&mut statement);
+    json_pairs::separate(&mut statement);
     json_casts::call_function(&mut statement);
     time_zones::call_function(&mut statement);
     bind::bind(&mut statement, &task.params).map_err(|unknown| {

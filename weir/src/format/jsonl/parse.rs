@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use super::Layout;
 use super::found::{BlockKeys, FoundKeys};
 use crate::format::text::{Parsed, Rejected, Shape, Span, Views, finish, trim_line_end, view};
-use crate::format::value::LocalNumbers;
+use crate::format::value::{Form, LocalNumbers};
 
 /// Parses a block of whole lines.
 pub(super) fn parse(block: &Bytes, layout: &Layout, shape: &Shape, found: &FoundKeys) -> Parsed {
@@ -166,10 +166,17 @@ impl<'a> Reader<'a> {
         let Some(target) = self.layout.target(key) else { return check_escapes(value) };
         let (view, is_null) = match json[0] {
             b'n' => (0, true),
-            b'"' if memchr(b'\\', json).is_none() => self.text(target, start + 1, end - 1, 0),
+            b'"' if memchr(b'\\', json).is_none() => match self.is_document(target, &json[1..json.len() - 1]) {
+                true => (view(self.block, start, end, 0), false),
+                false => self.text(target, start + 1, end - 1, 0),
+            },
             b'"' => {
                 let from = self.extra.len();
                 let text: String = serde_json::from_str(value.get())?;
+                if self.is_document(target, text.as_bytes()) {
+                    self.columns[target].push(self.rows, view(self.block, start, end, 0), false);
+                    return Ok(());
+                }
                 self.extra.extend_from_slice(text.as_bytes());
                 self.text(target, from, self.extra.len(), 1)
             }
@@ -193,6 +200,14 @@ impl<'a> Reader<'a> {
         };
         self.columns[target].push(self.rows, view, is_null);
         Ok(())
+    }
+
+    /// Whether a string is a document itself: in a column of JSON, unless its text is an object or an array.
+    fn is_document(&self, target: usize, text: &[u8]) -> bool {
+        let column = &self.shape.columns.columns[target];
+        matches!(column.form, Form::Json)
+            && !matches!(text.trim_ascii_start().first(), None | Some(b'{' | b'['))
+            && !column.is_null_value(text)
     }
 
     /// The view of a text in the block, or among the unescaped ones, unless it means null.

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::Jsonl;
 use crate::format::columns::Column;
 use crate::format::testing::{Outcome, Reading, Row, plain};
+use crate::task::SqlType;
 
 /// A simple implementation of the rules, for files of texts `c0` and `c1`.
 fn reference(text: &str, ignore_unknown: bool) -> Outcome {
@@ -144,6 +145,32 @@ fn a_value_is_converted_to_text_and_parsed_by_the_rules_of_its_type() {
     assert_eq!(reasons, [(3, "invalid_n"), (4, "invalid_n;invalid_yes;invalid_d")]);
     let json = Reading::of(&columns[..1]).read::<Jsonl>(br#"{"t": {"a": [1, 2]}}"#).unwrap();
     assert_eq!(plain(&json.rows), [[r#"{"a": [1, 2]}"#]]);
+}
+
+#[test]
+fn a_string_in_a_column_of_json_is_a_document_unless_one_is_written_in_it() {
+    let file = concat!(
+        r#"{"d": "abc"}"#,
+        "\n",
+        r#"{"d": "1"}"#,
+        "\n",
+        r#"{"d": "a\"b"}"#,
+        "\n",
+        r#"{"d": " {\"a\": [1.50]}"}"#,
+        "\n",
+        r#"{"d": "[]"}"#,
+        "\n",
+        r#"{"d": ""}"#,
+        "\n",
+        r#"{"d": "{"}"#,
+        "\n",
+    );
+    let mut reading = Reading::of(&[]);
+    reading.columns.push(Arc::new(Column::typed("d", SqlType::Json)));
+    let outcome = reading.read::<Jsonl>(file.as_bytes()).unwrap();
+    let expected = [[r#""abc""#], [r#""1""#], [r#""a\"b""#], [r#" {"a": [1.50]}"#], ["[]"], [""]];
+    assert_eq!(plain(&outcome.rows), expected);
+    assert_eq!(outcome.rejected.iter().map(|(line, _, _)| *line).collect::<Vec<_>>(), [7]);
 }
 
 #[test]

@@ -43,11 +43,8 @@ impl JsonAggregate {
             aliases: aliases.iter().map(|alias| (*alias).to_owned()).collect(),
             signature: Signature::any(if is_object { 2 } else { 1 }, Volatility::Immutable),
         };
-        [
-            aggregate(false, &["json_agg", "jsonb_agg", "json_arrayagg"]),
-            aggregate(true, &["jsonb_object_agg", "json_objectagg"]),
-        ]
-        .into_iter()
+        [aggregate(false, &["json_agg", "jsonb_agg"]), aggregate(true, &["jsonb_object_agg", "json_objectagg"])]
+            .into_iter()
     }
 
     /// The aggregate, if a function is one of these.
