@@ -35,6 +35,18 @@ sinks:
     project
 }
 
+/// A task that writes documents of deliveries to a bucket, with this SQL as their text.
+fn documents(server: &S3, text: &str) -> Project {
+    let files = "path: 's3://stock/out/stock', format: csv";
+    let project = project(server, "overwrite", files);
+    project.task("sinks:\n", "models: {document: document.sql}\nsinks:\n");
+    project.task("from: delivery", "from: document");
+    let documents = "documents: {path: 's3://stock/out/stock', name: '${item}.txt', body: body}";
+    project.task(&format!("files: {{{files}}}"), documents);
+    project.file("document.sql", format!("select item, {text} as body from delivery"));
+    project
+}
+
 fn overwriting(server: &S3) -> Project {
     project(server, "overwrite", "path: 's3://stock/out/stock', format: csv")
 }
@@ -91,13 +103,16 @@ fn is_complete(server: &S3, expected: &[&str]) {
 fn a_request_that_fails_at_any_step_leaves_the_old_content_or_the_new() {
     type Make = fn() -> Fault;
     let faults: [(&str, Make, &[&str]); 2] = [
-        ("access denied", || Fault::Answer(403, "AccessDenied"), &["overwrite", "append"]),
-        ("answer lost", || Fault::DropAnswer, &["overwrite"]),
+        ("access denied", || Fault::Answer(403, "AccessDenied"), &["overwrite", "append", "documents"]),
+        ("answer lost", || Fault::DropAnswer, &["overwrite", "documents"]),
     ];
     for (name, fault, modes) in faults {
         for mode in modes.iter().copied() {
             let server = S3::start();
-            let project = project(&server, mode, "path: 's3://stock/out/stock', format: csv");
+            let project = match mode {
+                "documents" => documents(&server, "concat('item,amount', chr(10), item, ',', amount)"),
+                mode => project(&server, mode, "path: 's3://stock/out/stock', format: csv"),
+            };
             deliver(&project, "a", "bolt,0");
             run(&project).ended(0, "done");
             let mut before = vec!["bolt,0".to_owned()];
@@ -129,17 +144,24 @@ fn a_request_that_fails_at_any_step_leaves_the_old_content_or_the_new() {
 #[test]
 fn a_process_that_is_killed_at_any_request_leaves_the_old_content_or_the_new() {
     let server = S3::start();
-    let project = project(&server, "overwrite, partition_by: [item]", "path: 's3://stock/out/stock', format: jsonl");
-    deliver(&project, "a", "bolt,0");
-    run(&project).ended(0, "done");
+    let partitions = "overwrite, partition_by: [item]";
+    is_whole_when_killed(&server, &project(&server, partitions, "path: 's3://stock/out/stock', format: jsonl"));
+    let server = S3::start();
+    is_whole_when_killed(&server, &documents(&server, "concat('{\"amount\":', amount, '}', chr(10))"));
+}
+
+/// Kills the task at each of its requests. Its one file has the amount as JSON.
+fn is_whole_when_killed(server: &S3, project: &Project) {
+    deliver(project, "a", "bolt,0");
+    run(project).ended(0, "done");
     let amount = |server: &S3| {
         let manifest = manifest(server).unwrap();
         let file = manifest["files"][0].as_str().unwrap();
         server.get(&format!("{TARGET}/{file}")).unwrap_or_else(|| panic!("{file} is not there"))
     };
     for number in 0.. {
-        let before = amount(&server);
-        deliver(&project, "a", &format!("bolt,{}", number + 1));
+        let before = amount(server);
+        deliver(project, "a", &format!("bolt,{}", number + 1));
         let after = format!("{{\"amount\":{}}}\n", number + 1);
         let (requests, pid) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicI32::new(0)));
         let (counted, known) = (requests.clone(), pid.clone());
@@ -160,10 +182,10 @@ fn a_process_that_is_killed_at_any_request_leaves_the_old_content_or_the_new() {
         pid.store(child.id() as i32, Ordering::Relaxed);
         child.wait().unwrap();
         server.heal();
-        let found = amount(&server);
+        let found = amount(server);
         assert!(found == before || found == after, "{number}: {found}");
-        run(&project).ended(0, "done");
-        assert_eq!(amount(&server), after);
+        run(project).ended(0, "done");
+        assert_eq!(amount(server), after);
         assert_eq!(server.keys().len(), 2, "{:?}", server.keys());
         if requests.load(Ordering::Relaxed) <= number {
             assert!(number > 8, "{number} requests");

@@ -35,6 +35,11 @@ trait Kind {
         ""
     }
 
+    /// The rows of a large delivery.
+    fn many(&self) -> usize {
+        60_000
+    }
+
     /// Whether it can be written in a mode.
     fn takes(&self, mode: &str) -> bool;
 
@@ -72,12 +77,16 @@ fn kinds() -> Vec<Box<dyn Kind>> {
     vec![
         Box::new(Folder::new("")),
         Box::new(Folder::new("replace_folder: out")),
+        Box::new(Documents::new("")),
+        Box::new(Documents::new("replace_folder: out")),
         Box::new(Partitions::new()),
         Box::new(File(Project::empty())),
         #[cfg(feature = "object-stores")]
-        Box::new(Bucket::new(false)),
+        Box::new(Bucket::of(Objects::Files)),
         #[cfg(feature = "object-stores")]
-        Box::new(Bucket::new(true)),
+        Box::new(Bucket::of(Objects::Partitions)),
+        #[cfg(feature = "object-stores")]
+        Box::new(Bucket::of(Objects::Documents)),
         Box::new(Postgres::new("postgres")),
         Box::new(Postgres::new("redshift")),
         Box::new(MySql::new()),
@@ -89,12 +98,16 @@ fn kinds_to_lose() -> Vec<Box<dyn Kind>> {
     vec![
         Box::new(Folder::new("")),
         Box::new(Folder::new("replace_folder: out")),
+        Box::new(Documents::new("")),
+        Box::new(Documents::new("replace_folder: out")),
         Box::new(Partitions::new()),
         Box::new(File(Project::empty())),
         #[cfg(feature = "object-stores")]
-        Box::new(Bucket::new(false)),
+        Box::new(Bucket::of(Objects::Files)),
         #[cfg(feature = "object-stores")]
-        Box::new(Bucket::new(true)),
+        Box::new(Bucket::of(Objects::Partitions)),
+        #[cfg(feature = "object-stores")]
+        Box::new(Bucket::of(Objects::Documents)),
         Box::new(Postgres::alone("postgres")),
         Box::new(Postgres::alone("redshift")),
         Box::new(MySql::alone()),
@@ -176,6 +189,94 @@ impl Kind for Folder {
 
     fn lose(&self) {
         self.reset();
+    }
+}
+
+/// A folder of documents. The key of a row is its item and its amount, and its text the item.
+struct Documents(Folder);
+
+impl Documents {
+    fn new(settings: &'static str) -> Self {
+        Self(Folder::new(settings))
+    }
+
+    /// The row of a document.
+    fn row(name: &str, text: &str) -> Option<String> {
+        let (item, amount) = name.strip_suffix(".txt")?.split_once('_')?;
+        assert_eq!(text, item, "{name}");
+        Some(format!("{item},{amount}"))
+    }
+}
+
+const DOCUMENT: &str = "name: '${item}_${amount}.txt', body: item";
+
+impl Kind for Documents {
+    fn name(&self) -> &'static str {
+        if self.0.settings.is_empty() { "documents" } else { "documents that are replaced with their parent" }
+    }
+
+    fn settings(&self) -> &'static str {
+        self.0.settings
+    }
+
+    fn takes(&self, mode: &str) -> bool {
+        mode == "overwrite"
+    }
+
+    fn many(&self) -> usize {
+        10_000
+    }
+
+    fn project(&self) -> &Project {
+        self.0.project()
+    }
+
+    fn target(&self) -> String {
+        format!("documents: {{path: out/stock, {DOCUMENT}}}")
+    }
+
+    fn rows(&self) -> Option<Vec<String>> {
+        let project = self.project();
+        project.path("out/stock").exists().then(|| {
+            let names = project.left("out/stock").into_iter().filter(|name| name.ends_with(".txt"));
+            let mut rows: Vec<String> =
+                names.filter_map(|name| Self::row(&name, &project.text(&format!("out/stock/{name}")))).collect();
+            rows.sort();
+            rows
+        })
+    }
+
+    fn left(&self) -> Vec<String> {
+        self.0.left()
+    }
+
+    fn reset(&self) {
+        self.0.reset();
+    }
+
+    fn put_foreign(&self) -> &'static str {
+        self.0.put_foreign()
+    }
+
+    fn has_foreign(&self) -> bool {
+        self.0.has_foreign()
+    }
+
+    fn put_rows_of_others(&self) -> &'static str {
+        self.project().file("out/stock/mine_1.txt", "mine");
+        "mine_1.txt: was not written by a run of this task"
+    }
+
+    fn refuse(&self) -> &'static str {
+        self.0.refuse()
+    }
+
+    fn lose_prepared(&self) {
+        self.0.lose_prepared();
+    }
+
+    fn lose(&self) {
+        self.0.lose();
     }
 }
 
@@ -343,16 +444,25 @@ impl Kind for File {
 struct Bucket {
     project: Project,
     server: S3,
-    has_partitions: bool,
+    objects: Objects,
+}
+
+/// What the objects of the folder are.
+#[cfg(feature = "object-stores")]
+#[derive(PartialEq)]
+enum Objects {
+    Files,
+    Partitions,
+    Documents,
 }
 
 #[cfg(feature = "object-stores")]
 impl Bucket {
-    fn new(has_partitions: bool) -> Self {
+    fn of(objects: Objects) -> Self {
         let (server, project) = (S3::start(), Project::empty());
         project.file("secret", SECRET);
         project.file("weir.yaml", server.settings().replace("${env:STORE_SECRET}", "${file:secret}"));
-        Self { project, server, has_partitions }
+        Self { project, server, objects }
     }
 
     /// The names of the objects of the folder.
@@ -374,11 +484,23 @@ impl Bucket {
 #[cfg(feature = "object-stores")]
 impl Kind for Bucket {
     fn name(&self) -> &'static str {
-        if self.has_partitions { "bucket of partitions" } else { "bucket" }
+        match self.objects {
+            Objects::Files => "bucket",
+            Objects::Partitions => "bucket of partitions",
+            Objects::Documents => "bucket of documents",
+        }
     }
 
     fn takes(&self, mode: &str) -> bool {
-        mode == "overwrite" || mode == "append" || self.has_partitions && mode == "replace"
+        match mode {
+            "overwrite" => true,
+            "append" => self.objects != Objects::Documents,
+            mode => self.objects == Objects::Partitions && mode == "replace",
+        }
+    }
+
+    fn many(&self) -> usize {
+        if self.objects == Objects::Documents { 2_000 } else { 60_000 }
     }
 
     fn project(&self) -> &Project {
@@ -386,16 +508,24 @@ impl Kind for Bucket {
     }
 
     fn target(&self) -> String {
-        let partitions = if self.has_partitions { "partition_by: [item], " } else { "" };
-        format!("{partitions}files: {{path: 's3://stock/out/stock', format: csv}}")
+        let partitions = if self.objects == Objects::Partitions { "partition_by: [item], " } else { "" };
+        match self.objects {
+            Objects::Documents => format!("documents: {{path: 's3://stock/out/stock', {DOCUMENT}}}"),
+            _ => format!("{partitions}files: {{path: 's3://stock/out/stock', format: csv}}"),
+        }
     }
 
     fn rows(&self) -> Option<Vec<String>> {
         let names = self.names();
-        let files = self.files().unwrap_or_else(|| names.into_iter().filter(|name| name.ends_with(".csv")).collect());
+        let is_file = |name: &String| name.ends_with(".csv") || name.ends_with(".txt");
+        let files = self.files().unwrap_or_else(|| names.into_iter().filter(is_file).collect());
         let mut rows = vec![];
         for file in files {
             let text = self.object(&file).unwrap_or_else(|| panic!("{file} is not there"));
+            if self.objects == Objects::Documents {
+                rows.extend(Documents::row(file.rsplit('/').next().unwrap(), &text));
+                continue;
+            }
             let item = file.strip_prefix("item=").and_then(|file| file.split('/').next());
             let prefix = item.map(|item| format!("{item},")).unwrap_or_default();
             rows.extend(text.lines().skip(1).map(|row| format!("{prefix}{row}")));
@@ -406,7 +536,7 @@ impl Kind for Bucket {
 
     fn left(&self) -> Vec<String> {
         let files = self.files().unwrap_or_default();
-        let is_of_a_run = |name: &String| name.starts_with(".weir-") || name.contains("part-2");
+        let is_of_a_run = |name: &String| ["documents-2", "part-2", ".weir-"].iter().any(|part| name.contains(part));
         let uploads = vec!["upload".to_owned(); self.server.open_uploads()];
         self.names().into_iter().filter(|name| is_of_a_run(name) && !files.contains(name)).chain(uploads).collect()
     }
@@ -426,13 +556,15 @@ impl Kind for Bucket {
     }
 
     fn put_rows_of_others(&self) -> &'static str {
-        let (name, rows) = if self.has_partitions {
-            ("item=mine/part-00000.csv", "amount\n1\n")
-        } else {
-            ("part-00000.csv", "item,amount\nmine,1\n")
+        let (name, rows, said) = match self.objects {
+            Objects::Files => ("part-00000.csv", "item,amount\nmine,1\n", "part-00000.csv: was not written by a run"),
+            Objects::Partitions => {
+                ("item=mine/part-00000.csv", "amount\n1\n", "part-00000.csv: was not written by a run")
+            }
+            Objects::Documents => ("mine_1.txt", "mine", "mine_1.txt: was not written by a run of this task"),
         };
         self.server.put(&format!("out/stock/{name}"), rows);
-        "part-00000.csv: was not written by a run of this task"
+        said
     }
 
     fn refuse(&self) -> &'static str {
@@ -910,23 +1042,22 @@ fn a_run_that_dies_at_any_step_is_rolled_back_or_forward() {
 
 #[test]
 fn a_failure_while_rows_are_written_ends_the_run_and_leaves_nothing() {
-    let rows: String = (1..=60_000).map(|amount| format!("bolt,{amount}\n")).collect();
     for kind in kinds() {
         let kind = &*kind;
+        let many = kind.many();
+        let rows: String = (1..=many).map(|amount| format!("bolt,{amount}\n")).collect();
         task(kind, "overwrite", "");
         deliver(kind, "a", "bolt,5");
         run(kind).ended(0, "done: `stock`");
-        let quality = "quality: {stock: {fail_unless: {few: amount < 60000}}}";
+        let (fails, rejects) = ["fail_unless", "reject_unless"]
+            .map(|effect| format!("quality: {{stock: {{{effect}: {{few: amount <= {many}}}}}}}"))
+            .into();
+        let more = format!("nut,{}", many + 1);
         for (quality, sql, last, said) in [
             ("", SQL, "nut,many", "a record cannot be read: invalid_amount"),
             ("", "select item, 10 / amount as amount from delivery", "nut,0", "a row cannot be computed"),
-            (quality, SQL, "nut,60000", "rule `few` (fail_unless) failed for at least"),
-            (
-                "quality: {stock: {reject_unless: {few: amount < 60000}}}",
-                SQL,
-                "nut,60000",
-                "no sink reads `stock.rejected`",
-            ),
+            (&fails, SQL, &more, "rule `few` (fail_unless) failed for at least"),
+            (&rejects, SQL, &more, "no sink reads `stock.rejected`"),
         ] {
             task(kind, "overwrite", quality);
             kind.project().file("stock.sql", sql);

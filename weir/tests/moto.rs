@@ -66,10 +66,16 @@ fn run(project: &Project, task: &str) -> Ran {
 
 /// The programs of the guide by which readers go by the manifest.
 fn of_guide(language: &str) -> String {
+    blocks_of_guide("### Reading what a sink has written to a bucket", language).swap_remove(0)
+}
+
+/// The programs in a language behind a heading of the guide.
+fn blocks_of_guide(heading: &str, language: &str) -> Vec<String> {
     let guide = std::fs::read_to_string(format!("{}/../docs/GUIDE.md", env!("CARGO_MANIFEST_DIR"))).unwrap();
-    let (_, section) = guide.split_once("### Reading what a sink has written to a bucket").unwrap();
-    let (_, block) = section.split_once(&format!("```{language}\n")).unwrap();
-    block.split_once("```").unwrap().0.to_owned()
+    let (_, section) = guide.split_once(heading).unwrap();
+    let begin = format!("```{language}\n");
+    let blocks = section.split(&begin).skip(1);
+    blocks.map(|block| block.split_once("```").unwrap().0.to_owned()).collect()
 }
 
 #[test]
@@ -129,4 +135,56 @@ sinks:
     project.file("task.yaml", task("append").replace("name: sale", "name: other"));
     moto.python("s3.put_object(Bucket='sales', Key='in/day=1/c.csv', Body='item,amount\\nnut,9\\n')");
     run(&project, "task.yaml").ended(1, "was written by sink `sale` of task `sale.default`");
+}
+
+/// Keys with what a name must not have, or what is escaped in a special way.
+const KEYS: [&str; 9] = ["42", "a/b", "../x", "Müller", "100% ~_.-!()*'", "_SUCCESS", ".hidden", "con", "Lpt9.x"];
+
+#[test]
+fn a_document_is_read_by_its_key_as_the_guide_reads_it() {
+    let moto = Moto::start();
+    moto.python("s3.create_bucket(Bucket='sales')");
+    let project = Project::empty();
+    project.file(
+        "weir.yaml",
+        format!(
+            "stores: {{'s3://sales': {{endpoint: '{}', allow_http: true, access_key_id: key, secret_access_key: '${{env:SECRET}}'}}}}",
+            moto.address
+        ),
+    );
+    let rows: String = KEYS.iter().enumerate().map(|(number, key)| format!("\"{key}\",document {number}\n")).collect();
+    project.file("in.csv", format!("id,text\n{rows}"));
+    project.file(
+        "task.yaml",
+        "name: customers
+sources: {customer: {files: {path: in.csv, format: csv}, columns: {id: string, text: string}}}
+models: {document: document.sql}
+sinks:
+  here: {from: document, mode: overwrite, documents: {path: out/customers, name: '${id}.json', body: text}}
+  there: {from: document, mode: overwrite, documents: {path: 's3://sales/out/customers', name: '${id}.json', body: text}}
+  refused: {from: document.rejected, mode: overwrite, publish: always, files: {file: refused.csv, format: csv}}
+",
+    );
+    project.file("document.sql", "select id, text from customer");
+    let programs = blocks_of_guide("### Documents: a file for each row", "python");
+    let program = format!("{}\n{}\nkeys = {KEYS:?}\n", programs[0], programs[1]);
+    let expected: Vec<String> = (0..KEYS.len()).map(|number| format!("document {number}")).collect();
+    let folder = project.path("out/customers");
+    for _ in 0..2 {
+        run(&project, "task.yaml").ended(0, "done");
+        for read in [
+            "read_document(s3, 'sales', 'out/customers', document_name(key)).decode()".to_owned(),
+            format!("open({folder:?} + '/' + document_name(key)).read()"),
+        ] {
+            let read = moto.python(&format!("{program}for key in keys: print({read})"));
+            assert_eq!(read.lines().collect::<Vec<_>>(), expected);
+        }
+    }
+    let statements = blocks_of_guide("### Documents: a file for each row", "sql").swap_remove(0);
+    let program = format!(
+        "import duckdb, os\nos.chdir({:?})\nfor statement in \"\"\"{statements}\"\"\".split(';'):\n    \
+         if statement.strip(): print(duckdb.sql(statement).fetchall()[0][0])",
+        project.path("")
+    );
+    assert_eq!(moto.python(&program).lines().collect::<Vec<_>>(), ["document 1", "9"]);
 }

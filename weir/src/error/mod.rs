@@ -1,5 +1,6 @@
 //! Errors: what is wrong, where, and what to do next.
 
+mod document;
 mod fetch;
 mod query;
 mod text;
@@ -105,6 +106,22 @@ pub enum Error {
         /// What to do about it.
         #[help]
         help: String,
+    },
+
+    /// Several rows of a sink would be one file.
+    #[error("sink `{sink}`: {path}: {}", document::message(*rows, *only_case))]
+    #[diagnostic(help("{}; for example: {samples}", document::help(*only_case)))]
+    SameDocument {
+        /// The sink's name in the task file.
+        sink: String,
+        /// The folder.
+        path: String,
+        /// How many rows, as far as is known.
+        rows: u64,
+        /// Whether it is so only where case is ignored.
+        only_case: bool,
+        /// Some of the names. They are shown and not kept.
+        samples: String,
     },
 
     /// A PostgreSQL database cannot be reached, or does not do what it was asked.
@@ -271,6 +288,11 @@ impl Error {
         }
     }
 
+    /// The error of rows that would be one file.
+    pub(crate) fn same_document(sink: &str, path: &Path, rows: u64, only_case: bool, samples: String) -> Self {
+        Self::SameDocument { sink: sink.to_owned(), path: path.display().to_string(), rows, only_case, samples }
+    }
+
     /// An error about the state folder.
     pub fn state(path: &Path, message: impl Display, help: impl Display) -> Self {
         let (path, message, help) = (path.display().to_string(), message.to_string(), help.to_string());
@@ -313,6 +335,9 @@ impl Error {
                  examples"
             )),
             Self::Query { .. } => Some(format!("nothing was published; {SHOWS_VALUES} says how")),
+            Self::SameDocument { only_case, .. } => {
+                Some(format!("{}; {SHOWS_VALUES} shows examples", document::help(*only_case)))
+            }
             // The value is in the message only.
             Self::Row { help, .. } => Some(format!("{help}; {SHOWS_VALUES} shows the value")),
             other => match other.of_database().and_then(DatabaseError::advice) {

@@ -2,6 +2,7 @@
 
 pub mod calendar;
 mod dates;
+mod document_name;
 pub(crate) mod encode;
 mod formats;
 mod json;
@@ -13,6 +14,7 @@ pub mod view;
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 
 pub(crate) use dates::AT_TIME_ZONE;
+pub(crate) use document_name::DocumentName;
 pub(crate) use json::{
     JsonSyntax, KnownDocuments, PARSE as PARSE_JSON, TRY_PARSE as TRY_PARSE_JSON, mistaken as mistaken_json,
 };
@@ -20,6 +22,7 @@ pub(crate) use json::{
 /// All built-in functions.
 pub(crate) fn all() -> Vec<ScalarUDF> {
     let mut all = vec![
+        ScalarUDF::from(document_name::DocumentNameFunction::new()),
         ScalarUDF::from(remove_chars::RemoveChars::new()),
         ScalarUDF::from(storable::Storable::new()),
         ScalarUDF::from(to_yyyymmdd::ToYyyymmdd::new()),

@@ -81,9 +81,9 @@ fn check_rerun(task: &Task, name: &str, sink: &Spanned<SinkSpec>, models: &[Mode
 
 /// Where a sink writes, as the task has it.
 fn place(sink: &SinkSpec) -> Option<&Spanned<String>> {
-    let of_files = sink.files.as_ref().and_then(|files| files.path.as_ref().or(files.file.as_ref()));
+    let file = || sink.files.as_ref().and_then(|files| files.file.as_ref());
     let of_table = || sink.postgres.as_ref().or(sink.mysql.as_ref()).map(|table| &table.table);
-    of_files.or_else(of_table)
+    sink.folder().or_else(file).or_else(of_table)
 }
 
 /// Whether a text differs from window to window.

@@ -37,11 +37,16 @@ impl BoundSink {
         let columns = columns(task, name, spec, route)?;
         let deleted = deleted(task, session, name, spec, route)?;
         let mut declared = KINDS.iter().filter(|kind| (kind.is_declared)(task, spec));
+        let has_two = spec.files.is_some() && spec.documents.is_some();
         let target = match (declared.next(), declared.next()) {
-            (Some(kind), None) => (kind.bind)(task, name, spec, columns, deleted)?,
+            (Some(kind), None) if !has_two => (kind.bind)(task, name, spec, columns, deleted)?,
             (first, _) => {
-                let mut keys: Vec<_> = KINDS.iter().map(|kind| format!("`{}`", kind.key)).collect();
-                keys.dedup();
+                let mut keys: Vec<String> = vec![];
+                for key in KINDS.iter().flat_map(|kind| kind.keys).map(|key| format!("`{key}`")) {
+                    if !keys.contains(&key) {
+                        keys.push(key);
+                    }
+                }
                 let (message, help) = match first {
                     None => ("has no target", format!("specify one of {}", keys.join(", "))),
                     Some(_) => ("has two targets", "declare a sink for each".to_owned()),

@@ -8,11 +8,13 @@
 //!
 //! Each kind of target is a module of its own, and a line in [`KINDS`]: `bucket`, `file`, `folder`, `postgres`, `mysql`. What
 //! `file` and `folder` share is in `local`, what tables share in `table`; `bucket` has the manifest and the partitions of
-//! `folder`.
+//! `folder`, and both have files of rows or `documents`, which `content` tells apart.
 
 mod bind;
 #[cfg(feature = "object-stores")]
 mod bucket;
+mod content;
+mod documents;
 mod file;
 mod folder;
 mod limit;
@@ -279,8 +281,8 @@ type Transactions = fn(&[&dyn Prepared]) -> Vec<Box<dyn Transaction>>;
 
 /// A kind of target.
 struct Kind {
-    /// The key of a sink under which the task declares it.
-    key: &'static str,
+    /// The keys of a sink under one of which the task declares it.
+    keys: &'static [&'static str],
     /// The tag of its pending targets in the ledger.
     tag: &'static str,
     is_declared: fn(&Task, &SinkSpec) -> bool,

@@ -7,7 +7,7 @@ use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{Access, AtFlags, CWD, RenameFlags, accessat, renameat_with};
 
-use super::fault;
+use super::{fault, threads};
 
 /// The path from the root, without `.` and `..`. Links are kept, but for those in front of a `..`, which mean another
 /// folder than they seem to.
@@ -35,11 +35,54 @@ pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
+/// Makes everything last that was written to the disk of a folder since the folder was opened. False if the system cannot, or
+/// could not tell that a write has failed.
+pub(crate) fn sync_since_opened(folder: &File) -> io::Result<bool> {
+    if !tells_failed_writes() {
+        return Ok(false);
+    }
+    match fault::call("syncfs").and_then(|()| sync_disk_of(folder)) {
+        Err(error) if error.kind() == ErrorKind::Unsupported => Ok(false),
+        synced => synced.map(|()| true),
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn sync_disk_of(folder: &File) -> io::Result<()> {
+    Ok(rustix::fs::syncfs(folder)?)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn sync_disk_of(_: &File) -> io::Result<()> {
+    Err(ErrorKind::Unsupported.into())
+}
+
+/// Whether `syncfs` returns the error of a write that has failed: Linux does from 5.8 on.
+fn tells_failed_writes() -> bool {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|number| number.parse().unwrap_or(0u32));
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= (5, 8)
+}
+
 /// Makes a folder and those above it, to last.
 pub(crate) fn make_folder(folder: &Path) -> io::Result<()> {
     let made: Vec<&Path> = folder.ancestors().take_while(|folder| !folder.exists()).collect();
     fs::create_dir_all(folder)?;
     made.iter().filter_map(|made| made.parent()).try_for_each(sync_folder)
+}
+
+/// Removes a folder and all that is in it. A disk may have to wait for each file: many are removed on several threads.
+pub(crate) fn remove_folder(folder: &Path) -> io::Result<()> {
+    const MANY: usize = 256;
+    let is_no_folder = |entry: &fs::DirEntry| entry.file_type().is_ok_and(|kind| !kind.is_dir());
+    let files: Vec<PathBuf> = fs::read_dir(folder)?.flatten().filter(is_no_folder).map(|entry| entry.path()).collect();
+    if files.len() > MANY {
+        threads::for_each_on_disk(&files, |file| match fs::remove_file(file) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        })?;
+    }
+    fs::remove_dir_all(folder)
 }
 
 /// Fails with the folder in question if nothing can be made in `folder`, or, where that is not there yet, in the

@@ -3,13 +3,32 @@
 use std::num::NonZero;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+/// Threads of calls that wait for a disk: it does several at a time.
+const WAITING: usize = 16;
+
 /// Maps items on as many threads as there are processors; the results are in the order of the items. The first failure in
 /// that order ends the work.
 pub(crate) fn map<T: Sync, R: Send, E: Send>(
     items: &[T],
     work: impl Fn(&T) -> Result<R, E> + Sync,
 ) -> Result<Vec<R>, E> {
-    let threads = std::thread::available_parallelism().map_or(1, NonZero::get).min(items.len());
+    map_on(std::thread::available_parallelism().map_or(1, NonZero::get), items, work)
+}
+
+/// Does something with each item that mostly waits for a disk.
+pub(crate) fn for_each_on_disk<T: Sync, E: Send>(
+    items: &[T],
+    work: impl Fn(&T) -> Result<(), E> + Sync,
+) -> Result<(), E> {
+    map_on(WAITING, items, work).map(drop)
+}
+
+fn map_on<T: Sync, R: Send, E: Send>(
+    threads: usize,
+    items: &[T],
+    work: impl Fn(&T) -> Result<R, E> + Sync,
+) -> Result<Vec<R>, E> {
+    let threads = threads.min(items.len());
     let next = AtomicUsize::new(0);
     let of_one_thread = || {
         let mut results = Vec::new();

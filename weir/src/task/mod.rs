@@ -6,6 +6,7 @@
 mod characters;
 mod column;
 mod dialect;
+mod documents;
 mod file;
 mod files;
 mod misplaced;
@@ -41,6 +42,7 @@ use serde_saphyr::Spanned;
 pub use characters::Characters;
 pub use column::{ColumnFrom, ColumnSpec, OnInvalid};
 pub use dialect::{HeaderSpec, Headers, LineEnd, MergedCells, Quoting, RepeatedHeader, ShortLines};
+pub use documents::DocumentsSpec;
 pub use files::{Compression, FilesSpec, Format};
 pub use output_files::{OutputFilesSpec, OutputFormat};
 pub(crate) use params::RUN_STARTED_AT;

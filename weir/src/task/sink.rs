@@ -8,11 +8,12 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::json;
 use serde_saphyr::Spanned;
 
+use super::documents::DocumentsSpec;
 use super::output_files::OutputFilesSpec;
 use super::text::{ShortOrLong, short_or_long};
 
-/// A sink: one entry under `sinks`. It writes the rows of one route to a folder or a file (`files`) or to a database table
-/// (`postgres`, `mysql`); exactly one of them is given.
+/// A sink: one entry under `sinks`. It writes the rows of one route to a folder or a file (`files`), to a folder with a file
+/// for each row (`documents`) or to a database table (`postgres`, `mysql`); exactly one of them is given.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Sink")]
@@ -29,6 +30,9 @@ pub struct SinkSpec {
     /// The target folder or file.
     #[serde(default)]
     pub files: Option<OutputFilesSpec>,
+    /// The target folder with a file for each row.
+    #[serde(default)]
+    pub documents: Option<DocumentsSpec>,
     /// The target table.
     #[serde(default)]
     pub postgres: Option<TableSpec>,
@@ -82,6 +86,14 @@ pub struct SinkSpec {
     #[serde(default)]
     #[schemars(with = "Option<Vec<OutputColumnSpec>>", example = json!(["name", {"mobile_no": "mobile"}]))]
     pub columns: Option<Vec<Spanned<OutputColumnSpec>>>,
+}
+
+impl SinkSpec {
+    /// The folder that it writes, as the task has it; none if it writes one file or a table.
+    pub(crate) fn folder(&self) -> Option<&Spanned<String>> {
+        let of_files = self.files.as_ref().filter(|files| files.file.is_none()).and_then(|files| files.path.as_ref());
+        of_files.or_else(|| self.documents.as_ref().map(|documents| &documents.path))
+    }
 }
 
 /// How the existing rows of a target are treated.

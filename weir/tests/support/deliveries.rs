@@ -1,5 +1,5 @@
-//! A task with every feature of incremental runs: new files only, two appended folders, one that is overwritten, and an
-//! archive. Each delivery must be in its folders exactly once, whatever happens meanwhile.
+//! A task with every feature of incremental runs: new files only, two appended folders, one that is overwritten, one of
+//! documents, and an archive. Each delivery must be in its folders exactly once, whatever happens meanwhile.
 #![allow(dead_code)] // each test file uses its own part of this
 
 use std::process::Command;
@@ -25,15 +25,25 @@ sinks:
     from: chosen
     mode: append
     files: {path: out/every, format: csv}
+    columns: [name, age]
   latest:
     from: chosen
     mode: overwrite
     files: {path: out/latest, format: csv}
+    columns: [name, age]
   young:
     from: chosen.rejected
     mode: append
     files: {path: out/young, format: csv}
+    columns: [name, age, reasons]
+  card:
+    from: chosen
+    mode: overwrite
+    documents: {path: out/card, name: "${name}.txt", body: card}
 "#;
+
+/// The sinks of the task.
+const SINKS: [&str; 4] = ["card", "every", "latest", "young"];
 
 /// One of this many rows is kept: a run can take long, and its output is checked quickly.
 const READ_FOR_ONE: usize = 200;
@@ -52,7 +62,8 @@ impl Deliveries {
     pub(crate) fn new() -> Self {
         let project = Project::empty();
         project.file("task.yaml", TASK);
-        project.file("sql/chosen.sql", "select name, age from person where age < 40");
+        let card = "name || ',' || cast(age as string) as card";
+        project.file("sql/chosen.sql", format!("select name, age, {card} from person where age < 40"));
         let mut deliveries = Self { project, read_for_one: 1, delivered: 0 };
         deliveries.deliver();
         deliveries.run(&[]).ended(0, "done");
@@ -109,28 +120,40 @@ impl Deliveries {
     /// Fails unless every folder has all deliveries, or all but the last one: what a reader may see at any time.
     #[track_caller]
     pub(crate) fn is_whole(&self, when: &str) {
-        for sink in ["every", "latest", "young"] {
-            let found = rows(&self.project.path(&format!("out/{sink}")));
-            let is_state = |delivered: usize| found[1..] == expected(sink, delivered);
+        for sink in SINKS {
+            let found = self.found(sink);
+            let is_state = |delivered: usize| found == expected(sink, delivered);
             assert!(is_state(self.delivered) || is_state(self.delivered - 1), "{when}: half a run is in {sink}");
         }
+    }
+
+    /// The rows that are in a sink, sorted.
+    fn found(&self, sink: &str) -> Vec<String> {
+        let folder = format!("out/{sink}");
+        if sink != "card" {
+            return rows(&self.project.path(&folder)).split_off(1);
+        }
+        let names = self.project.left(&folder).into_iter().filter(|name| name.ends_with(".txt"));
+        let mut cards: Vec<String> = names.map(|name| self.project.text(&format!("{folder}/{name}"))).collect();
+        cards.sort();
+        cards
     }
 
     /// Fails unless every delivery is in its folders once, and there is nothing else.
     #[track_caller]
     pub(crate) fn is_complete(&self, when: &str) {
         let project = &self.project;
-        for sink in ["every", "latest", "young"] {
-            let found = rows(&project.path(&format!("out/{sink}")));
+        for sink in SINKS {
+            let found = self.found(sink);
             let expected = expected(sink, self.delivered);
-            assert!(found[1..] == expected, "{when}: {sink} has {} rows of {}", found.len() - 1, expected.len());
+            assert!(found == expected, "{when}: {sink} has {} rows of {}", found.len(), expected.len());
             let marker = std::fs::read(project.path(&format!("out/{sink}/_SUCCESS"))).unwrap();
             let manifest: serde_json::Value = serde_json::from_slice(&marker).unwrap();
             assert_eq!(manifest["rows"], expected.len(), "{when}: {sink}");
             let files = manifest["files"].as_array().unwrap().len();
             assert_eq!(project.left(&format!("out/{sink}")).len(), files + 1, "{when}: {sink}");
         }
-        assert_eq!(project.left("out"), ["every", "latest", "young"], "{when}");
+        assert_eq!(project.left("out"), SINKS, "{when}");
         assert_eq!(project.left("in"), [""; 0], "{when}");
         let archived: Vec<_> =
             (0..self.delivered).flat_map(|n| [format!("{n:04}a.csv"), format!("{n:04}b.csv")]).collect();
@@ -148,7 +171,7 @@ fn row(number: usize, i: usize) -> String {
 
 /// The rows of a sink after `delivered` deliveries, sorted.
 fn expected(sink: &str, delivered: usize) -> Vec<String> {
-    let deliveries = if sink == "latest" { delivered - 1..delivered } else { 0..delivered };
+    let deliveries = if ["latest", "card"].contains(&sink) { delivered - 1..delivered } else { 0..delivered };
     let (ages, reasons) = if sink == "young" { (0..20, ",too_young") } else { (20..KEPT, "") };
     let mut rows: Vec<_> =
         deliveries.flat_map(|number| ages.clone().map(move |i| format!("{}{reasons}", row(number, i)))).collect();

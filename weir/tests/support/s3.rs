@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use chrono::{DateTime, Utc};
@@ -18,6 +18,8 @@ pub(crate) const REGION: &str = "eu-test-1";
 pub(crate) struct S3 {
     address: String,
     state: Arc<Mutex<State>>,
+    /// Requests that were read and are not answered.
+    waiting: Arc<AtomicUsize>,
 }
 
 /// What a request is answered with in place of its answer.
@@ -124,7 +126,7 @@ impl S3 {
         let address = format!("http://{}", listener.local_addr().unwrap());
         let state =
             State { page: 1000, buckets: BTreeMap::from([("stock".to_owned(), BTreeMap::new())]), ..State::default() };
-        let server = Self { address, state: Arc::new(Mutex::new(state)) };
+        let server = Self { address, state: Arc::new(Mutex::new(state)), waiting: Arc::default() };
         let serving = server.clone();
         std::thread::spawn(move || {
             for client in listener.incoming() {
@@ -195,6 +197,11 @@ impl S3 {
         std::mem::take(&mut self.state().requests)
     }
 
+    /// The number of requests that were read and are not answered.
+    pub(crate) fn waiting(&self) -> Arc<AtomicUsize> {
+        self.waiting.clone()
+    }
+
     /// Makes requests fail.
     pub(crate) fn fail(&self, faults: impl FnMut(&Request, &mut Buckets) -> Option<Fault> + Send + 'static) {
         self.state().faults = Some(Box::new(faults));
@@ -209,6 +216,7 @@ impl S3 {
         let mut reader = BufReader::new(client.try_clone().unwrap());
         let mut client = client;
         while let Some(request) = read(&mut reader) {
+            self.waiting.fetch_add(1, Ordering::Relaxed);
             let mut state = self.state();
             state.requests.push(format!("{} {}/{}", request.method, request.bucket, request.key));
             let mut faults = state.faults.take();
@@ -225,6 +233,7 @@ impl S3 {
                 None => Some(state.answer(&request)),
             };
             drop(state);
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
             let written = answer.map(|answer| write(&mut client, &request, answer));
             if !matches!(written, Some(Ok(()))) {
                 let _ = client.shutdown(Shutdown::Both);

@@ -9,7 +9,7 @@ use super::store::{RETRIES, RETRY_TIME};
 use crate::error::Error;
 
 /// A request that failed, in the terms of the user.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Failure {
     message: String,
     help: String,

@@ -7,64 +7,97 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::buffer::BooleanBuffer;
 
+use super::documents::{DocumentObjects, DocumentParts};
 use super::folder::{BucketFolder, part_prefix};
 use super::upload::{Upload, Uploads};
 use crate::error::{Error, Result};
 use crate::format::write::{FileLayout, FileWriter, WriteError};
+use crate::sink::content::{Content, RowContent};
 use crate::sink::folder::files::FinishedFiles;
-use crate::sink::folder::partition::{PartitionBy, PartitionFiles, PartitionedPart};
+use crate::sink::folder::partition::{PartitionFiles, PartitionedPart};
 use crate::sink::local::{check_values, failed};
 use crate::sink::{Part, Parts, Written};
 
 /// Files of partitions that a reader has open at once. Each has a buffer.
 const MOST_OPEN: usize = 16;
 
+/// The files of a folder while they are written.
+#[derive(Debug)]
+pub(super) enum Files {
+    Rows(Arc<BucketFiles>),
+    Documents(Arc<DocumentObjects>),
+}
+
+impl Files {
+    pub(super) fn new(folder: BucketFolder, run: &str, content: &Content) -> Self {
+        match content {
+            Content::Rows(rows) => Self::Rows(Arc::new(BucketFiles {
+                uploads: Arc::new(Uploads::of(folder.store.clone())),
+                folder,
+                run: run.to_owned(),
+                content: rows.clone(),
+                next: AtomicUsize::new(0),
+                finished: FinishedFiles::default(),
+            })),
+            Content::Documents(layout) => Self::Documents(Arc::new(DocumentObjects::new(folder, run, layout))),
+        }
+    }
+
+    /// What creates the parts of the folder.
+    pub(super) fn parts(&self) -> Arc<dyn Parts> {
+        match self {
+            Self::Rows(files) => Arc::new(BucketParts(files.clone())),
+            Self::Documents(objects) => Arc::new(DocumentParts(objects.clone())),
+        }
+    }
+
+    /// A file of a folder without rows, which still tells its columns.
+    pub(super) fn empty(&self) -> Result<Option<Written>> {
+        match self {
+            Self::Rows(files) if files.content.partition_by.is_none() => {
+                Box::new(files.create(None)?).finish().map(Some)
+            }
+            Self::Rows(_) | Self::Documents(_) => Ok(None),
+        }
+    }
+
+    /// What was written, by partition, if there are any.
+    pub(super) fn by_partition(&self) -> Vec<(String, Written)> {
+        match self {
+            Self::Rows(files) => files.finished.by_partition(),
+            Self::Documents(_) => vec![],
+        }
+    }
+
+    /// Waits until all objects are stored.
+    pub(super) async fn complete(&self, written: &Written) -> Result<()> {
+        match self {
+            Self::Rows(_) => Ok(()),
+            Self::Documents(objects) => objects.complete(written).await,
+        }
+    }
+
+    /// Ends what is being uploaded.
+    pub(super) async fn cancel(&self) {
+        match self {
+            Self::Rows(files) => files.uploads.abort().await,
+            Self::Documents(objects) => objects.cancel().await,
+        }
+    }
+}
+
 /// Creates the files of a folder.
 #[derive(Debug)]
 pub(super) struct BucketFiles {
-    pub(super) folder: BucketFolder,
+    folder: BucketFolder,
     run: String,
-    pub(super) layout: FileLayout,
-    pub(super) partition_by: Option<PartitionBy>,
+    content: RowContent,
     uploads: Arc<Uploads>,
     next: AtomicUsize,
     finished: FinishedFiles,
 }
 
 impl BucketFiles {
-    pub(super) fn new(
-        folder: BucketFolder,
-        run: String,
-        layout: FileLayout,
-        partition_by: Option<PartitionBy>,
-    ) -> Self {
-        let uploads = Arc::new(Uploads::of(folder.store.clone()));
-        Self {
-            folder,
-            run,
-            layout,
-            partition_by,
-            uploads,
-            next: AtomicUsize::new(0),
-            finished: FinishedFiles::default(),
-        }
-    }
-
-    /// A file without rows.
-    pub(super) fn empty_file(&self) -> Result<Written> {
-        Box::new(self.create(None)?).finish()
-    }
-
-    /// What was written, by partition.
-    pub(super) fn by_partition(&self) -> Vec<(String, Written)> {
-        self.finished.by_partition()
-    }
-
-    /// Aborts the uploads of files that are not complete.
-    pub(super) async fn abort_uploads(&self) {
-        self.uploads.abort().await;
-    }
-
     fn target(&self) -> PathBuf {
         PathBuf::from(self.folder.url.to_string())
     }
@@ -75,12 +108,12 @@ impl PartitionFiles for BucketFiles {
 
     fn create(&self, partition: Option<&str>) -> Result<ObjectPart> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let name = format!("{}{number:05}.{}", part_prefix(&self.run), self.layout.extension());
+        let name = format!("{}{number:05}.{}", part_prefix(&self.run), self.content.layout.extension());
         let name = partition.map_or(name.clone(), |partition| format!("{partition}/{name}"));
         let upload = Upload::new(self.uploads.clone(), self.folder.key(&name)?);
-        let (folder, layout) = (self.folder.clone(), self.layout.clone());
+        let (folder, layout) = (self.folder.clone(), self.content.layout.clone());
         let part = |writer| ObjectPart { folder, name, layout, uploads: self.uploads.clone(), writer, rows: 0 };
-        let writer = FileWriter::begin(Box::new(upload), &self.layout);
+        let writer = FileWriter::begin(Box::new(upload), &self.content.layout);
         writer.map(part).map_err(|error| failed(&self.folder.sink, &self.target(), error))
     }
 
@@ -99,11 +132,11 @@ impl PartitionFiles for BucketFiles {
 
 /// Creates the parts of a folder.
 #[derive(Debug)]
-pub(super) struct BucketParts(pub(super) Arc<BucketFiles>);
+struct BucketParts(Arc<BucketFiles>);
 
 impl Parts for BucketParts {
     fn part(&self) -> Result<Box<dyn Part>> {
-        match &self.0.partition_by {
+        match &self.0.content.partition_by {
             None => Ok(Box::new(self.0.create(None)?)),
             Some(by) => Ok(Box::new(PartitionedPart::new(by.clone(), self.0.clone()))),
         }

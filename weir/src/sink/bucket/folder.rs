@@ -1,6 +1,6 @@
 //! The objects of a folder: which are of a run, and which of somebody else.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStoreExt, PutMode, PutPayload, UpdateVersion};
@@ -18,13 +18,26 @@ use crate::task::Project;
 /// What the name of the manifest begins with that a run has prepared.
 const STAGED: &str = ".weir-";
 
+/// What the name of the folder with the documents of a run begins with.
+const DOCUMENTS: &str = "documents-";
+
 /// What the names of the objects of a run begin with.
 pub(super) fn part_prefix(run: &str) -> String {
     format!("part-{run}-")
 }
 
+/// The folder of the documents of a run. A partition has a `=` in its name.
+pub(super) fn documents_of(run: &str) -> String {
+    format!("{DOCUMENTS}{run}")
+}
+
 /// The run in whose name an object is, by its name.
 fn run_of(name: &str) -> Option<&str> {
+    // What is below such a folder is named by a key, which may be anything.
+    let of_documents = name.split_once('/').and_then(|(folder, _)| folder.strip_prefix(DOCUMENTS));
+    if let Some(run) = of_documents.filter(|run| !run.contains('=')) {
+        return Some(run);
+    }
     let name = name.rsplit('/').next()?;
     match name.strip_prefix(STAGED) {
         Some(run) => Some(run),
@@ -87,9 +100,13 @@ impl BucketFolder {
             return Err(self.refused(message, help));
         }
         let own: HashSet<&str> = manifest.iter().flat_map(|manifest| &manifest.files).map(String::as_str).collect();
-        let mut dead = Vec::new();
+        let (mut dead, mut states) = (Vec::new(), HashMap::new());
         for name in names.iter().filter(|name| **name != MARKER && !own.contains(name.as_str())) {
-            match run_of(name).map(history).transpose()?.flatten() {
+            let run = run_of(name);
+            if let Some(run) = run.filter(|run| !states.contains_key(run)) {
+                states.insert(run, history(run)?);
+            }
+            match run.and_then(|run| states[run]) {
                 // Of a run of another window, which may be going on; its own next start ends it if it is dead.
                 Some(State::Running | State::Publishing) => {}
                 Some(_) => dead.push(name.clone()),
@@ -215,7 +232,11 @@ mod tests {
         {
             assert_eq!(run_of(&name), Some(run), "{name}");
         }
-        for name in ["part-00000.csv", "diary.txt", "a/b.csv"] {
+        let other = "20261127T171142Z-ba9876543210";
+        let document = format!("{}/part-{other}-00001.csv", documents_of(run));
+        assert_eq!(run_of(&document), Some(run), "whatever its key is");
+        assert_eq!(run_of(&format!("documents-x=y/part-{other}-00001.csv")), Some(other), "a partition");
+        for name in ["part-00000.csv", "diary.txt", "a/b.csv", "documents-.json"] {
             assert!(run_of(name).is_none_or(|run| run.is_empty()), "{name}");
         }
     }

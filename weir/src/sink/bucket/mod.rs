@@ -2,12 +2,15 @@
 //!
 //! A store has no rename: the objects of a run have its id in their names, and count once `_SUCCESS` names them. A run
 //! prepares the next `_SUCCESS` under a name of its own, and commits it by one put on condition that `_SUCCESS` is what it was
-//! when the run began. The objects that it no longer names are removed then.
+//! when the run began. The objects that it no longer names are removed then. Documents lie in a folder of their run, so that their
+//! names are those of their keys.
 
+mod documents;
 mod files;
 mod folder;
 mod open;
 mod pending;
+mod puts;
 mod upload;
 
 use std::sync::Arc;
@@ -16,22 +19,21 @@ use async_trait::async_trait;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::error::DataFusionError;
 
+use super::content::Content;
 use super::folder::manifest::{Addition, Manifest, Owner};
-use super::folder::partition::PartitionBy;
-use super::local::{declared, layout};
-use super::{Claim, Kind, OpenTarget, Parts, Pending, Prepared, SinkRun, Target, Writing, Written};
+use super::{Claim, ColumnLimit, Kind, OpenTarget, Parts, Pending, Prepared, SinkRun, Target, Writing, Written};
 use crate::error::{Error, Result};
-use crate::format::write::{FileLayout, OutputColumn};
+use crate::format::write::OutputColumn;
 use crate::place::ObjectUrl;
 use crate::system::fault;
 use crate::task::{Mode, SinkSpec, Task, is_object_url};
-use files::{BucketFiles, BucketParts};
+use files::Files;
 use folder::BucketFolder;
 use open::Former;
 use pending::{Bucket, Staged};
 
 pub(super) const KIND: Kind = Kind {
-    key: "files",
+    keys: &["files", "documents"],
     tag: pending::TAG,
     is_declared: is_bucket,
     bind: |task, name, spec, columns, _| Ok(Box::new(BucketTarget::bind(task, name, spec, columns)?)),
@@ -42,8 +44,7 @@ pub(super) const KIND: Kind = Kind {
 
 /// Whether a sink's files are objects.
 pub(super) fn is_bucket(task: &Task, spec: &SinkSpec) -> bool {
-    let path = spec.files.as_ref().and_then(|files| files.path.as_ref().filter(|_| files.file.is_none()));
-    path.and_then(|path| task.data_path(path).ok()).is_some_and(|path| is_object_url(&path))
+    spec.folder().and_then(|path| task.data_path(path).ok()).is_some_and(|path| is_object_url(&path))
 }
 
 /// A folder of a bucket as the task declares it.
@@ -51,36 +52,21 @@ pub(super) fn is_bucket(task: &Task, spec: &SinkSpec) -> bool {
 struct BucketTarget {
     url: ObjectUrl,
     mode: Mode,
-    layout: FileLayout,
-    /// Those of the files, and those by which they are partitioned.
-    columns: Vec<OutputColumn>,
-    partition_by: Option<PartitionBy>,
+    content: Content,
 }
 
 impl BucketTarget {
     fn bind(task: &Task, name: &str, spec: &SinkSpec, columns: Vec<OutputColumn>) -> Result<Self> {
-        let files = declared(name, spec)?;
-        let Some(at) = &files.path else { return Err(Error::internal(format!("sink `{name}` has no `path`"))) };
+        let Some(at) = spec.folder() else { return Err(Error::internal(format!("sink `{name}` has no `path`"))) };
         refuse_what_buckets_lack(task, name, spec)?;
-        let (mut columns, bound) = (columns.clone(), columns);
-        let partition_by = PartitionBy::bind(task, name, spec, &mut columns)?;
-        if spec.mode == Mode::Replace && partition_by.is_none() {
-            let error = task.error(&spec.from, format!("sink `{name}`: `mode: replace` replaces partitions"));
-            let help = "name their columns with `partition_by`; or `mode: overwrite`";
-            return Err(Box::new(error.with_help(help)).into());
-        }
-        let mut layout = layout(task, name, spec, columns, None)?;
-        if partition_by.is_some() {
-            // Many files are written at once.
-            layout.row_groups.bytes /= 4;
-        }
+        let content = Content::bind(task, name, spec, columns)?;
         let url = ObjectUrl::parse(&task.data_path(at)?).and_then(|url| match url.key() {
             "" => Err(format!("`{url}` is a whole bucket: name a folder in it, such as {url}/{name}")),
             key if key.contains(['*', '?', '[']) => Err(format!("`{url}`: a target is no pattern")),
             _ => Ok(url),
         });
         let url = url.map_err(|message| Box::new(task.error(at, format!("sink `{name}`: {message}"))))?;
-        Ok(Self { url, mode: spec.mode, layout, columns: bound, partition_by })
+        Ok(Self { url, mode: spec.mode, content })
     }
 }
 
@@ -105,7 +91,15 @@ fn refuse_what_buckets_lack(task: &Task, name: &str, spec: &SinkSpec) -> Result<
 #[async_trait]
 impl Target for BucketTarget {
     fn columns(&self) -> &[OutputColumn] {
-        &self.columns
+        self.content.columns()
+    }
+
+    fn key(&self) -> &[String] {
+        self.content.key()
+    }
+
+    fn limits(&self) -> Vec<ColumnLimit> {
+        self.content.limits()
     }
 
     fn place(&self) -> String {
@@ -113,7 +107,7 @@ impl Target for BucketTarget {
     }
 
     fn try_encode(&self, batch: &RecordBatch) -> Result<(), DataFusionError> {
-        self.layout.try_encode(batch).map_err(|error| DataFusionError::External(error.into()))
+        self.content.try_encode(batch)
     }
 
     fn claim(&self) -> Claim {
@@ -125,11 +119,10 @@ impl Target for BucketTarget {
         let owner = Owner { task: key.owner(), sink: (*name).to_owned(), run: (*run).to_owned() };
         let folder = BucketFolder::open(connector.project(), &owner.sink, &self.url).await?;
         let found = folder.look(&owner, history).await?;
-        let of = open::Wanted { mode: self.mode, layout: &self.layout, partition_by: self.partition_by.as_ref() };
-        let former = Former::of(&folder, &found, &of, history)?;
+        let former = Former::of(&folder, &found, self.mode, &self.content, history)?;
         let bucket = Bucket { owner, url: self.url.to_string(), seen: found.seen };
-        let (mode, layout, partition_by) = (self.mode, self.layout.clone(), self.partition_by.clone());
-        Ok(Box::new(OpenBucket { bucket, folder, mode, layout, partition_by, former, dead: found.dead }))
+        let (mode, content) = (self.mode, self.content.clone());
+        Ok(Box::new(OpenBucket { bucket, folder, mode, content, former, dead: found.dead }))
     }
 }
 
@@ -139,8 +132,7 @@ struct OpenBucket {
     bucket: Bucket,
     folder: BucketFolder,
     mode: Mode,
-    layout: FileLayout,
-    partition_by: Option<PartitionBy>,
+    content: Content,
     former: Former,
     /// What runs have left that are over.
     dead: Vec<String>,
@@ -153,11 +145,11 @@ impl OpenTarget for OpenBucket {
     }
 
     async fn begin(self: Box<Self>) -> Result<Box<dyn Writing>> {
-        let Self { bucket, folder, mode, layout, partition_by, former, dead } = *self;
+        let Self { bucket, folder, mode, content, former, dead } = *self;
         folder.remove(&dead).await?;
         fault::point("staging_made");
-        let files = BucketFiles::new(folder, bucket.owner.run.clone(), layout, partition_by);
-        Ok(Box::new(WritingBucket { bucket, mode, former, files: Arc::new(files) }))
+        let files = Files::new(folder.clone(), &bucket.owner.run, &content);
+        Ok(Box::new(WritingBucket { bucket, folder, mode, content, former, files }))
     }
 }
 
@@ -165,27 +157,28 @@ impl OpenTarget for OpenBucket {
 #[derive(Debug)]
 struct WritingBucket {
     bucket: Bucket,
+    folder: BucketFolder,
     mode: Mode,
+    content: Content,
     former: Former,
-    files: Arc<BucketFiles>,
+    files: Files,
 }
 
 #[async_trait]
 impl Writing for WritingBucket {
     fn parts(&self) -> Arc<dyn Parts> {
-        Arc::new(BucketParts(self.files.clone()))
+        self.files.parts()
     }
 
     async fn prepare(self: Box<Self>, mut parts: Vec<Written>) -> Result<(Written, Box<dyn Prepared>)> {
-        let Self { bucket, mode, former, files } = *self;
-        let BucketFiles { layout, partition_by, folder, .. } = &*files;
-        if parts.is_empty() && former.kept.is_empty() && partition_by.is_none() {
-            // A folder without rows still tells its columns.
-            parts.push(files.empty_file()?);
+        let Self { bucket, folder, mode, content, former, files } = *self;
+        if parts.is_empty() && former.kept.is_empty() {
+            parts.extend(files.empty()?);
         }
         let written = Written::total(parts);
+        files.complete(&written).await?;
         let partitions = files.by_partition();
-        let is_apart = partition_by.is_some() && mode != Mode::Append;
+        let is_apart = content.partition_by().is_some() && mode != Mode::Append;
         let own: Vec<Addition> = match is_apart {
             true => partitions.iter().map(|(_, written)| Addition::of(&bucket.owner.run, written)).collect(),
             false => vec![Addition::of(&bucket.owner.run, &written)],
@@ -193,13 +186,13 @@ impl Writing for WritingBucket {
         let replaced = if mode == Mode::Replace { partitions } else { vec![] };
         let all = former.with(own, replaced.iter().map(|(partition, _)| partition.as_str()));
         let remove = former.no_longer_in(&all);
-        let manifest = Manifest::of(&bucket.owner, mode, layout, partition_by.as_ref(), all);
+        let manifest = Manifest::of(&bucket.owner, mode, &content, all);
         folder.stage(&bucket.owner.run, &Staged { manifest, remove }).await?;
         fault::point("prepared");
         Ok((written, Box::new(bucket)))
     }
 
     async fn cancel(self: Box<Self>) {
-        self.files.abort_uploads().await;
+        self.files.cancel().await;
     }
 }

@@ -4,20 +4,12 @@ use std::collections::HashSet;
 
 use super::folder::{BucketFolder, Found};
 use crate::error::{Error, Result};
-use crate::format::write::FileLayout;
 use crate::report::State;
 use crate::sink::History;
+use crate::sink::content::Content;
 use crate::sink::folder::files::partition_of;
 use crate::sink::folder::manifest::Addition;
-use crate::sink::folder::partition::PartitionBy;
 use crate::task::Mode;
-
-/// What the sink is going to write.
-pub(super) struct Wanted<'a> {
-    pub(super) mode: Mode,
-    pub(super) layout: &'a FileLayout,
-    pub(super) partition_by: Option<&'a PartitionBy>,
-}
 
 /// What a folder holds already.
 #[derive(Debug, Default)]
@@ -30,11 +22,16 @@ pub(super) struct Former {
 
 impl Former {
     /// Fails if what the folder holds could not be followed.
-    pub(super) fn of(folder: &BucketFolder, found: &Found, wanted: &Wanted<'_>, history: &History<'_>) -> Result<Self> {
+    pub(super) fn of(
+        folder: &BucketFolder,
+        found: &Found,
+        mode: Mode,
+        content: &Content,
+        history: &History<'_>,
+    ) -> Result<Self> {
         let Some(manifest) = &found.manifest else { return Ok(Self::default()) };
-        let Wanted { mode, layout, partition_by } = *wanted;
         let refused = |(message, help): (String, String)| folder.refused(message, help);
-        manifest.check_can_be_followed(mode, layout, partition_by).map_err(refused)?;
+        manifest.check_can_be_followed(mode, content).map_err(refused)?;
         let files = manifest.files.clone();
         if mode == Mode::Overwrite {
             return Ok(Self { kept: vec![], files });

@@ -1,6 +1,7 @@
 //! What it takes to commit or abort a folder of a bucket, in a form that outlives the process.
 
 use std::any::Any;
+use std::collections::HashSet;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -82,8 +83,8 @@ impl Bucket {
         if let Some(staged) = folder.staged(&self.owner.run).await? {
             let manifest = folder.manifest().await?;
             // A run that followed may name some again.
-            let is_named = |name: &String| manifest.as_ref().is_some_and(|(manifest, _)| manifest.files.contains(name));
-            let remove: Vec<String> = staged.remove.into_iter().filter(|name| !is_named(name)).collect();
+            let named: HashSet<&String> = manifest.iter().flat_map(|(manifest, _)| &manifest.files).collect();
+            let remove: Vec<String> = staged.remove.into_iter().filter(|name| !named.contains(name)).collect();
             folder.remove(&remove).await?;
             folder.unstage(&self.owner.run).await?;
         }

@@ -26,7 +26,7 @@ use marker::{Marker, Version};
 use pending::NamedFile;
 
 pub(super) const KIND: Kind = Kind {
-    key: "files",
+    keys: &["files"],
     tag: pending::TAG,
     is_declared: |_, spec| spec.files.as_ref().is_some_and(|files| files.file.is_some()),
     bind: |task, name, spec, columns, _| Ok(Box::new(FileTarget::bind(task, name, spec, columns)?)),

@@ -7,12 +7,12 @@ use super::OpenFolder;
 use super::access;
 use super::files::partition_of;
 use super::manifest::Addition;
-use super::partition::PartitionBy;
 use super::pending::{Folder, part_prefix};
 use crate::error::{Error, Result};
 use crate::format::write::{FileLayout, SyncedFile, merge};
 use crate::report::State;
 use crate::sink::History;
+use crate::sink::content::Content;
 use crate::system::{disk, fault};
 use crate::task::Mode;
 
@@ -61,11 +61,14 @@ impl Former {
     }
 
     /// Brings the former files into the staging folder, if it replaces the target.
-    pub(super) fn carry(&mut self, folder: &Folder, layout: &FileLayout) -> Result<()> {
+    pub(super) fn carry(&mut self, folder: &Folder, content: &Content) -> Result<()> {
         if self.is_carried {
             self.link(folder)?;
         }
-        self.merge_small(folder, layout)
+        match content {
+            Content::Rows(rows) => self.merge_small(folder, &rows.layout),
+            Content::Documents(_) => Ok(()),
+        }
     }
 
     /// Merges the small files. What they become counts as added by the last of the runs that have written them.
@@ -114,20 +117,14 @@ impl OpenFolder {
     }
 
     /// Fails if the folder could not be committed as things are. Nothing is changed.
-    pub(super) fn new(
-        mut folder: Folder,
-        mode: Mode,
-        layout: FileLayout,
-        partition_by: Option<PartitionBy>,
-        history: &History<'_>,
-    ) -> Result<Self> {
+    pub(super) fn new(mut folder: Folder, mode: Mode, content: Content, history: &History<'_>) -> Result<Self> {
         let manifest = folder.check()?;
         let mut former = Former::default();
-        let Some(manifest) = manifest else { return Ok(Self { folder, mode, layout, partition_by, former }) };
+        let Some(manifest) = manifest else { return Ok(Self { folder, mode, content, former }) };
         let refused = |(message, help)| Error::sink(&folder.sink, &folder.target, message, help);
-        manifest.check_can_be_followed(mode, &layout, partition_by.as_ref()).map_err(refused)?;
+        manifest.check_can_be_followed(mode, &content).map_err(refused)?;
         if mode == Mode::Overwrite {
-            return Ok(Self { folder, mode, layout, partition_by, former });
+            return Ok(Self { folder, mode, content, former });
         }
         if mode == Mode::Append && history(&manifest.run)?.is_none() {
             return Err(refused(manifest.of_unknown_run()));
@@ -138,7 +135,7 @@ impl OpenFolder {
         if mode == Mode::Replace {
             former.additions = manifest.added;
             folder.after = Some(manifest.run);
-            return Ok(Self { folder, mode, layout, partition_by, former });
+            return Ok(Self { folder, mode, content, former });
         }
         // A file stays if the run that added it has used up its input. What a run with a closed gate has written is read
         // again, and would be there twice: then the folder is replaced by one without it.
@@ -150,6 +147,6 @@ impl OpenFolder {
         folder.in_place = former.additions.len() == added && !former.is_empty();
         former.is_carried = !folder.in_place;
         folder.after = Some(manifest.run);
-        Ok(Self { folder, mode, layout, partition_by, former })
+        Ok(Self { folder, mode, content, former })
     }
 }

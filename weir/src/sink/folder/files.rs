@@ -4,33 +4,89 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::access;
+use super::documents::{DocumentFiles, DocumentParts};
 use super::part::FilePart;
-use super::partition::{MOST_OPEN, PartitionBy, PartitionFiles, PartitionedPart};
+use super::partition::{MOST_OPEN, PartitionFiles, PartitionedPart};
 use super::pending::{Folder, part_prefix};
 use crate::error::{Error, Result};
-use crate::format::write::FileLayout;
+use crate::sink::content::{Content, RowContent};
 use crate::sink::{Part, Parts, Written};
 use crate::task::Mode;
+
+/// The files of a folder while they are written.
+#[derive(Debug)]
+pub(super) enum Files {
+    Rows(Arc<FolderFiles>),
+    Documents(Arc<DocumentFiles>),
+}
+
+impl Files {
+    pub(super) fn new(folder: &Folder, mode: Mode, content: &Content) -> Result<Self> {
+        Ok(match content {
+            Content::Rows(rows) => Self::Rows(Arc::new(FolderFiles {
+                folder: folder.clone(),
+                mode,
+                content: rows.clone(),
+                next: AtomicUsize::new(0),
+                finished: FinishedFiles::default(),
+            })),
+            Content::Documents(layout) => Self::Documents(Arc::new(DocumentFiles::new(folder, layout)?)),
+        })
+    }
+
+    /// What creates the parts of the folder.
+    pub(super) fn parts(&self) -> Arc<dyn Parts> {
+        match self {
+            Self::Rows(files) => Arc::new(FolderParts(files.clone())),
+            Self::Documents(files) => Arc::new(DocumentParts(files.clone())),
+        }
+    }
+
+    /// A file of a folder without rows, which still tells its columns.
+    pub(super) fn empty(&self) -> Result<Option<Written>> {
+        match self {
+            Self::Rows(files) if files.content.partition_by.is_none() => {
+                Box::new(files.create(None)?).finish().map(Some)
+            }
+            Self::Rows(_) | Self::Documents(_) => Ok(None),
+        }
+    }
+
+    /// What was written, by partition, if there are any.
+    pub(super) fn by_partition(&self) -> Vec<(String, Written)> {
+        match self {
+            Self::Rows(files) => files.finished.by_partition(),
+            Self::Documents(_) => vec![],
+        }
+    }
+
+    /// Gives all files the rights of the former ones, and makes them last.
+    pub(super) fn complete(&self, written: &Written) -> Result<()> {
+        match self {
+            Self::Rows(files) => files.take_over(written),
+            Self::Documents(files) => files.complete(written),
+        }
+    }
+}
 
 /// Creates the files of a folder.
 #[derive(Debug)]
 pub(super) struct FolderFiles {
-    pub(super) folder: Folder,
-    pub(super) mode: Mode,
-    pub(super) layout: FileLayout,
-    pub(super) partition_by: Option<PartitionBy>,
+    folder: Folder,
+    mode: Mode,
+    content: RowContent,
     next: AtomicUsize,
     finished: FinishedFiles,
 }
 
 impl FolderFiles {
-    pub(super) fn new(folder: Folder, mode: Mode, layout: FileLayout, partition_by: Option<PartitionBy>) -> Self {
-        Self { folder, mode, layout, partition_by, next: AtomicUsize::new(0), finished: FinishedFiles::default() }
-    }
-
-    /// What was written, by partition.
-    pub(super) fn by_partition(&self) -> Vec<(String, Written)> {
-        self.finished.by_partition()
+    /// Gives all files the rights of the former ones.
+    fn take_over(&self, written: &Written) -> Result<()> {
+        let Some(former) = access::former_file(&self.folder.target) else { return Ok(()) };
+        written.files.iter().try_for_each(|name| {
+            let file = self.folder.staging.join(name);
+            access::take_over(&former, &file).map_err(|error| self.folder.error(&file, error))
+        })
     }
 }
 
@@ -41,7 +97,7 @@ impl PartitionFiles for FolderFiles {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         // Next to the files of other runs a name says which run wrote it.
         let prefix = if self.mode == Mode::Overwrite { "part-".to_owned() } else { part_prefix(&self.folder.run) };
-        let name = format!("{prefix}{number:05}.{}", self.layout.extension());
+        let name = format!("{prefix}{number:05}.{}", self.content.layout.extension());
         let name = match partition {
             None => name,
             Some(partition) => {
@@ -50,7 +106,7 @@ impl PartitionFiles for FolderFiles {
                 format!("{partition}/{name}")
             }
         };
-        FilePart::create(&self.folder, name, &self.layout)
+        FilePart::create(&self.folder, name, &self.content.layout)
     }
 
     fn finished(&self, file: Written) -> Written {
@@ -98,11 +154,11 @@ pub(in crate::sink) fn partition_of(name: &str) -> &str {
 
 /// Creates the parts of a folder.
 #[derive(Debug)]
-pub(super) struct FolderParts(pub(super) Arc<FolderFiles>);
+struct FolderParts(Arc<FolderFiles>);
 
 impl Parts for FolderParts {
     fn part(&self) -> Result<Box<dyn Part>> {
-        match &self.0.partition_by {
+        match &self.0.content.partition_by {
             None => Ok(Box::new(self.0.create(None)?)),
             Some(by) => Ok(Box::new(PartitionedPart::new(by.clone(), self.0.clone()))),
         }

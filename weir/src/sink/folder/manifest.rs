@@ -5,11 +5,11 @@ use std::path::Path;
 use datafusion::arrow::datatypes::DataType;
 use serde::{Deserialize, Serialize};
 
-use super::manifest_columns;
 use super::partition::PartitionBy;
 use crate::error::plain_types;
-use crate::format::write::{FileLayout, OutputColumn};
+use crate::format::write::OutputColumn;
 use crate::sink::Written;
+use crate::sink::content::Content;
 use crate::task::Mode;
 
 const ANOTHER: &str = "give the sink another folder, or move the content of this one away";
@@ -45,6 +45,9 @@ pub(in crate::sink) struct Manifest {
     pub(in crate::sink) form: String,
     #[serde(default)]
     pub(in crate::sink) columns: Vec<ManifestColumn>,
+    /// How documents are named, as the task has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::sink) names: Option<String>,
     /// Rows and bytes of all files.
     pub(in crate::sink) rows: u64,
     pub(in crate::sink) bytes: u64,
@@ -100,21 +103,17 @@ impl Addition {
 
 impl Manifest {
     /// The manifest of a folder that holds all of these.
-    pub(in crate::sink) fn of(
-        owner: &Owner,
-        mode: Mode,
-        layout: &FileLayout,
-        partition_by: Option<&PartitionBy>,
-        all: Vec<Addition>,
-    ) -> Self {
+    pub(in crate::sink) fn of(owner: &Owner, mode: Mode, content: &Content, all: Vec<Addition>) -> Self {
+        let partition_by = content.partition_by();
         Self {
             task: owner.task.clone(),
             sink: owner.sink.clone(),
             run: owner.run.clone(),
             mode: mode.name().to_owned(),
-            format: layout.format.extension().to_owned(),
-            form: layout.csv.shown(),
-            columns: manifest_columns(layout),
+            format: content.format().to_owned(),
+            form: content.form(),
+            columns: content.manifest_columns(),
+            names: content.names(),
             rows: all.iter().map(|addition| addition.rows).sum(),
             bytes: all.iter().map(|addition| addition.bytes).sum(),
             files: all.iter().flat_map(|addition| addition.files.iter().cloned()).collect(),
@@ -163,12 +162,7 @@ impl Manifest {
     }
 
     /// Fails if what a sink writes cannot be added to the folder, or replace a part of it.
-    pub(in crate::sink) fn check_can_be_followed(
-        &self,
-        mode: Mode,
-        layout: &FileLayout,
-        partition_by: Option<&PartitionBy>,
-    ) -> Result<(), Refusal> {
+    pub(in crate::sink) fn check_can_be_followed(&self, mode: Mode, content: &Content) -> Result<(), Refusal> {
         // Either of the two rewrites all that the other has written.
         let can_follow = |mode: &str| ["overwrite", "replace"].contains(&mode);
         if self.mode != mode.name() && !(can_follow(&self.mode) && can_follow(mode.name())) {
@@ -180,7 +174,7 @@ impl Manifest {
         if mode == Mode::Overwrite {
             return Ok(());
         }
-        let by = partition_by.map_or_else(Vec::new, PartitionBy::names);
+        let by = content.partition_by().map_or_else(Vec::new, PartitionBy::names);
         if self.partition_by != by {
             let named = |columns: &[String]| match columns {
                 [] => "no columns".to_owned(),
@@ -191,14 +185,14 @@ impl Manifest {
                 format!("let `partition_by` stay as before; or {ANOTHER}; `mode: overwrite` writes all of it anew"),
             ));
         }
-        let (format, columns) = (layout.format.extension(), manifest_columns(layout));
+        let (format, columns) = (content.format(), content.manifest_columns());
         if self.format != format {
             return Err((
                 format!("its files are {}, and what is added would be {format}", self.format),
                 format!("specify `format: {}` as before; or {ANOTHER}", self.format),
             ));
         }
-        if self.form != layout.csv.shown() {
+        if self.form != content.form() {
             return Err((
                 "its files have another form, such as another delimiter or encoding, than what is added would have"
                     .to_owned(),

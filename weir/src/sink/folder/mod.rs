@@ -4,10 +4,11 @@
 //! exchanges the two. `mode: append` moves the new files into the target and then replaces its `_SUCCESS`, so that the cost of
 //! an append does not depend on what the folder holds. With `replace_folder` all folders are committed by one rename of their
 //! parent. With `partition_by` the files lie in folders of their own by the values of columns, and `mode: replace` replaces those
-//! of some. `_SUCCESS` names the run that wrote the folder and its files: any
-//! other file was written by somebody else, and then the folder is left alone.
+//! of some. Documents are files of one row each, which a run always replaces as a whole. `_SUCCESS` names the run that wrote the
+//! folder and its files: any other file was written by somebody else, and then the folder is left alone.
 
 mod append;
+mod documents;
 pub(super) mod files;
 pub(super) mod manifest;
 mod part;
@@ -29,26 +30,27 @@ use datafusion::arrow::array::RecordBatch;
 use datafusion::error::DataFusionError;
 use serde_saphyr::Spanned;
 
-use super::local::{access, declared, layout, local_path};
-use super::{Claim, Kind, OpenTarget, Part, Parts, Pending, Prepared, SinkRun, Target, Writing, Written};
+use super::content::Content;
+use super::local::{access, local_path};
+use super::{Claim, ColumnLimit, Kind, OpenTarget, Parts, Pending, Prepared, SinkRun, Target, Writing, Written};
 use crate::error::Result;
-use crate::format::write::{FileLayout, OutputColumn};
+use crate::format::write::OutputColumn;
 use crate::system::{disk, fault};
 use crate::task::{Mode, SinkSpec, Task};
 use append::Former;
-use files::{FolderFiles, FolderParts};
-use manifest::{Addition, Manifest, ManifestColumn};
-use partition::{PartitionBy, PartitionFiles};
+use files::Files;
+use manifest::{Addition, Manifest};
 use pending::Folder;
 
 /// The marker of a complete folder.
 pub(super) const MARKER: &str = "_SUCCESS";
 
 pub(super) const KIND: Kind = Kind {
-    key: "files",
+    keys: &["files", "documents"],
     tag: pending::TAG,
     is_declared: |task, spec| {
-        spec.files.as_ref().is_some_and(|files| files.file.is_none()) && !super::is_bucket(task, spec)
+        let is_folder = spec.files.as_ref().is_some_and(|files| files.file.is_none()) || spec.documents.is_some();
+        is_folder && !super::is_bucket(task, spec)
     },
     bind: |task, name, spec, columns, _| Ok(Box::new(FolderTarget::bind(task, name, spec, columns)?)),
     is_server: false,
@@ -61,20 +63,16 @@ pub(super) const KIND: Kind = Kind {
 struct FolderTarget {
     path: String,
     mode: Mode,
-    layout: FileLayout,
-    /// Those of the files, and those by which they are partitioned.
-    columns: Vec<OutputColumn>,
+    content: Content,
     /// The names of all folders that are published with this one, by one rename of their parent; or none.
     siblings: Vec<String>,
     /// How many small files an appended folder may have.
     compact: Option<usize>,
-    partition_by: Option<PartitionBy>,
 }
 
 impl FolderTarget {
     fn bind(task: &Task, name: &str, spec: &SinkSpec, columns: Vec<OutputColumn>) -> Result<Self> {
-        let files = declared(name, spec)?;
-        let Some(at) = &files.path else {
+        let Some(at) = spec.folder() else {
             let error = task.error(&spec.from, format!("sink `{name}`: its `files` have no place"));
             return Err(Box::new(error.with_help("specify `path`, a folder, or `file`, one file")).into());
         };
@@ -91,29 +89,12 @@ impl FolderTarget {
                 if spec.mode == Mode::Append { "write 2 or more" } else { "remove it, or specify `mode: append`" };
             return Err(Box::new(task.error(compact, message).with_help(help)).into());
         }
-        let (mut columns, bound) = (columns.clone(), columns);
-        let partition_by = PartitionBy::bind(task, name, spec, &mut columns)?;
-        if let Some(compact) = spec.compact.as_ref().filter(|_| partition_by.is_some()) {
-            let error = task
-                .error(compact, format!("sink `{name}`: `compact` merges files, and those of partitions lie apart"));
-            return Err(Box::new(error.with_help("remove `compact`, or `partition_by`")).into());
-        }
-        if spec.mode == Mode::Replace && partition_by.is_none() {
-            let error = task.error(&spec.from, format!("sink `{name}`: `mode: replace` replaces partitions"));
-            return Err(
-                Box::new(error.with_help("name their columns with `partition_by`; or `mode: overwrite`")).into()
-            );
-        }
-        let mut layout = layout(task, name, spec, columns, None)?;
-        if partition_by.is_some() {
-            // Many files are written at once.
-            layout.row_groups.bytes /= 4;
-        }
+        let content = Content::bind(task, name, spec, columns)?;
         let path = local_path(task, at)?;
         warn_of_file_name(name, at, &path);
         let siblings = siblings(task, name, spec.mode, at, &path)?;
         let compact = spec.compact.as_ref().map(|compact| compact.value as usize);
-        Ok(Self { path, mode: spec.mode, layout, columns: bound, siblings, compact, partition_by })
+        Ok(Self { path, mode: spec.mode, content, siblings, compact })
     }
 }
 
@@ -147,7 +128,7 @@ fn siblings(task: &Task, name: &str, mode: Mode, at: &Spanned<String>, path: &st
         return Err(Box::new(task.error(at, message)).into());
     }
     let mut names = Vec::new();
-    for path in task.spec.sinks.values().filter_map(|sink| sink.value.files.as_ref()?.path.as_ref()) {
+    for path in task.spec.sinks.values().filter_map(|sink| sink.value.folder()) {
         let path = disk::absolute(Path::new(&task.data_path(path)?));
         names.extend(path.file_name().map(|name| name.to_string_lossy().into_owned()));
     }
@@ -157,7 +138,15 @@ fn siblings(task: &Task, name: &str, mode: Mode, at: &Spanned<String>, path: &st
 #[async_trait]
 impl Target for FolderTarget {
     fn columns(&self) -> &[OutputColumn] {
-        &self.columns
+        self.content.columns()
+    }
+
+    fn key(&self) -> &[String] {
+        self.content.key()
+    }
+
+    fn limits(&self) -> Vec<ColumnLimit> {
+        self.content.limits()
     }
 
     fn place(&self) -> String {
@@ -165,7 +154,7 @@ impl Target for FolderTarget {
     }
 
     fn try_encode(&self, batch: &RecordBatch) -> Result<(), DataFusionError> {
-        self.layout.try_encode(batch).map_err(|error| DataFusionError::External(error.into()))
+        self.content.try_encode(batch)
     }
 
     fn claim(&self) -> Claim {
@@ -175,8 +164,7 @@ impl Target for FolderTarget {
     async fn open(&self, sink: &SinkRun<'_>) -> Result<Box<dyn OpenTarget>> {
         let folder = Folder::new(sink, Path::new(&self.path), self.siblings.clone())?;
         folder.remove_dead_lock();
-        let mut open =
-            OpenFolder::new(folder, self.mode, self.layout.clone(), self.partition_by.clone(), sink.history)?;
+        let mut open = OpenFolder::new(folder, self.mode, self.content.clone(), sink.history)?;
         if let Some(most) = self.compact {
             open.compact(most);
         }
@@ -189,8 +177,7 @@ impl Target for FolderTarget {
 struct OpenFolder {
     folder: Folder,
     mode: Mode,
-    layout: FileLayout,
-    partition_by: Option<PartitionBy>,
+    content: Content,
     /// What the folder holds already, and keeps.
     former: Former,
 }
@@ -214,10 +201,10 @@ impl OpenTarget for OpenFolder {
             }
         }
         fault::point("staging_made");
-        self.former.carry(&self.folder, &self.layout)?;
-        let Self { folder, mode, layout, partition_by, former } = *self;
-        let files = FolderFiles::new(folder.clone(), mode, layout, partition_by);
-        Ok(Box::new(WritingFolder { folder, former, files: Arc::new(files) }))
+        self.former.carry(&self.folder, &self.content)?;
+        let Self { folder, mode, content, former } = *self;
+        let files = Files::new(&folder, mode, &content)?;
+        Ok(Box::new(WritingFolder { folder, mode, content, former, files }))
     }
 }
 
@@ -225,42 +212,37 @@ impl OpenTarget for OpenFolder {
 #[derive(Debug)]
 struct WritingFolder {
     folder: Folder,
+    mode: Mode,
+    content: Content,
     former: Former,
-    files: Arc<FolderFiles>,
+    files: Files,
 }
 
 #[async_trait]
 impl Writing for WritingFolder {
     fn parts(&self) -> Arc<dyn Parts> {
-        Arc::new(FolderParts(self.files.clone()))
+        self.files.parts()
     }
 
     async fn prepare(self: Box<Self>, parts: Vec<Written>) -> Result<(Written, Box<dyn Prepared>)> {
-        let Self { folder, mut former, files } = *self;
-        let FolderFiles { mode, layout, partition_by, .. } = &*files;
+        let Self { folder, mode, content, mut former, files } = *self;
         let mut parts = parts;
-        if parts.is_empty() && former.is_empty() && partition_by.is_none() {
-            // A folder without rows still tells its columns.
-            parts.push(Box::new(files.create(None)?).finish()?);
+        if parts.is_empty() && former.is_empty() {
+            parts.extend(files.empty()?);
         }
         let written = Written::total(parts);
         let partitions = files.by_partition();
-        if *mode == Mode::Replace {
+        if mode == Mode::Replace {
             former.leave_out(partitions.iter().map(|(partition, _)| partition.as_str()));
             former.link(&folder)?;
         }
-        let is_apart = partition_by.is_some() && *mode != Mode::Append;
+        let is_apart = content.partition_by().is_some() && mode != Mode::Append;
         let own = match is_apart {
             true => partitions.iter().map(|(_, written)| Addition::of(&folder.run, written)).collect(),
             false => vec![Addition::of(&folder.run, &written)],
         };
-        let manifest = Manifest::of(&folder.owner(), *mode, layout, partition_by.as_ref(), former.with(own));
-        if let Some(former) = access::former_file(&folder.target) {
-            for name in &written.files {
-                let file = folder.staging.join(name);
-                access::take_over(&former, &file).map_err(|error| folder.error(&file, error))?;
-            }
-        }
+        let manifest = Manifest::of(&folder.owner(), mode, &content, former.with(own));
+        files.complete(&written)?;
         let marker = folder.staging.join(MARKER);
         let mark = || -> std::io::Result<()> {
             let text = manifest.to_text()?;
@@ -284,9 +266,4 @@ impl Writing for WritingFolder {
 /// The folders below the sink's that a file lies in.
 fn folders_of(file: &str) -> impl Iterator<Item = &str> {
     file.match_indices('/').map(|(end, _)| &file[..end])
-}
-
-/// The columns as the manifest has them.
-fn manifest_columns(layout: &FileLayout) -> Vec<ManifestColumn> {
-    layout.columns.iter().map(ManifestColumn::of).collect()
 }

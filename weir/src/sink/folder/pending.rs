@@ -266,7 +266,7 @@ impl Folder {
 
     /// Removes the staging folder.
     fn remove_staging(&self) -> Result<()> {
-        [&self.staging, &self.aside()].into_iter().try_for_each(|folder| match fs::remove_dir_all(folder) {
+        [&self.staging, &self.aside()].into_iter().try_for_each(|folder| match disk::remove_folder(folder) {
             Err(error) if error.kind() != ErrorKind::NotFound => Err(self.error(folder, error)),
             _ => Ok(()),
         })?;

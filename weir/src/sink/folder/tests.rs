@@ -6,8 +6,9 @@ use datafusion::arrow::array::{RecordBatch, StringViewArray};
 use datafusion::arrow::datatypes::DataType;
 
 use super::*;
-use crate::format::write::RowGroups;
+use crate::format::write::{FileLayout, RowGroups};
 use crate::report::{RunKey, State};
+use crate::sink::content::RowContent;
 use crate::task::{Compression, OutputFormat, ParamChoice, Task};
 
 const TASK: &str = "
@@ -60,7 +61,8 @@ fn open(target: &Path, run: &str, mode: Mode) -> Result<OpenFolder> {
         csv: Default::default(),
         must_be_finite: true,
     };
-    OpenFolder::new(folder(target, run), mode, layout, None, &|_| Ok(Some(State::Done)))
+    let content = Content::Rows(RowContent { columns: layout.columns.clone(), layout, partition_by: None });
+    OpenFolder::new(folder(target, run), mode, content, &|_| Ok(Some(State::Done)))
 }
 
 /// Prepares a folder with these values.

@@ -17,13 +17,25 @@ const LARGEST: usize = 64 << 10;
 /// Gives a new file or folder the owner, the mode and the access control lists of the former one. An owner that this user may
 /// not set is told.
 pub(in crate::sink) fn take_over(former: &Path, new: &Path) -> io::Result<()> {
+    tell(new, copy_rights(former, new)?);
+    Ok(())
+}
+
+/// Tells why the owner of a former file could not be given to the new one.
+fn tell(path: &Path, refused: Option<io::Error>) {
+    if let Some(error) = refused {
+        tracing::warn!(path = %path.display(), "the owner of the former content cannot be kept: {error}");
+    }
+}
+
+/// Returns why the owner could not be set, if it could not.
+fn copy_rights(former: &Path, new: &Path) -> io::Result<Option<io::Error>> {
     let (old, own) = (fs::metadata(former)?, fs::metadata(new)?);
+    let mut refused = None;
     let changed = |one: u32, other: u32| (one != other).then_some(one);
     for (user, group) in [(changed(old.uid(), own.uid()), None), (None, changed(old.gid(), own.gid()))] {
         match chown(new, user, group) {
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                tracing::warn!(path = %new.display(), "the owner of the former content cannot be kept: {error}");
-            }
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => refused = Some(error),
             result => result?,
         }
     }
@@ -38,7 +50,37 @@ pub(in crate::sink) fn take_over(former: &Path, new: &Path) -> io::Result<()> {
             Err(error) => return Err(error.into()),
         }
     }
-    Ok(())
+    Ok(refused)
+}
+
+/// Gives new files, which were created alike, the rights of the former one: only where the first one differs there is anything
+/// to do. What is told is told of their folder.
+pub(in crate::sink) fn take_over_all(
+    former: &Path,
+    folder: &Path,
+    mut new: impl Iterator<Item = PathBuf>,
+) -> io::Result<()> {
+    match new.next() {
+        Some(first) if !is_alike(former, &first)? => {
+            // What is told of one is true for all.
+            tell(folder, copy_rights(former, &first)?);
+            new.try_for_each(|file| copy_rights(former, &file).map(drop))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether two files have the same rights.
+fn is_alike(one: &Path, other: &Path) -> io::Result<bool> {
+    let rights = |path: &Path| -> io::Result<_> {
+        let metadata = fs::metadata(path)?;
+        let lists = LISTS.map(|list| {
+            let mut value = vec![0; LARGEST];
+            getxattr(path, list, &mut value[..]).map(|length| value[..length].to_vec()).ok()
+        });
+        Ok((metadata.uid(), metadata.gid(), metadata.mode(), lists))
+    };
+    Ok(rights(one)? == rights(other)?)
 }
 
 /// Makes folders below `root`, with the rights of those that a former folder has at the same place, or else its own.

@@ -52,23 +52,7 @@ pub(super) fn layout(
     check_options(task, name, files, compression).map_err(Box::new)?;
     let refused = |message: String, help: &str| Box::new(task.error(&spec.from, message).with_help(help));
     let what = if files.file.is_some() { "file" } else { "folder" };
-    let modes = [Mode::Overwrite, Mode::Append, Mode::Replace];
-    if !modes.contains(&spec.mode) || !spec.primary_key.is_empty() || spec.update_key.is_some() {
-        let message = format!("sink `{name}` is a {what}, which has no keys");
-        return Err(refused(
-            message,
-            "`overwrite`, `append` and `replace` are its modes; the others and keys are for tables",
-        )
-        .into());
-    }
-    let of_tables = [
-        ("deleted_when", spec.deleted_when.is_some()),
-        ("soft_delete", spec.soft_delete.is_some()),
-        ("history", spec.history.is_some()),
-    ];
-    if let Some((key, _)) = of_tables.iter().find(|(_, is_there)| *is_there) {
-        return Err(refused(format!("sink `{name}` is a {what}, and `{key}` is for tables"), "remove it").into());
-    }
+    refuse_what_tables_have(task, name, spec, what, &[Mode::Overwrite, Mode::Append, Mode::Replace])?;
     if spec.escape_formulas && files.format != OutputFormat::Csv {
         let message = format!("sink `{name}`: `escape_formulas` is for CSV files, which spreadsheet programs open");
         return Err(refused(message, "remove it").into());
@@ -98,6 +82,36 @@ pub(super) fn layout(
         // Rejected rows are kept as they are, as far as the format can.
         must_be_finite: files.format == OutputFormat::Jsonl || !spec.from.value.rejected,
     })
+}
+
+/// Fails if the task specifies for files what only tables have. `modes` are those of the files.
+pub(super) fn refuse_what_tables_have(
+    task: &Task,
+    name: &str,
+    spec: &SinkSpec,
+    what: &str,
+    modes: &[Mode],
+) -> Result<()> {
+    let refused = |message: String, help: &str| Err(Box::new(task.error(&spec.from, message).with_help(help)).into());
+    if !modes.contains(&spec.mode) || !spec.primary_key.is_empty() || spec.update_key.is_some() {
+        let named: Vec<_> = modes.iter().map(|mode| format!("`{}`", mode.name())).collect();
+        let of_it = match named.as_slice() {
+            [only] => format!("{only} is its mode"),
+            [others @ .., last] => format!("{} and {last} are its modes", others.join(", ")),
+            [] => "it has no modes".to_owned(),
+        };
+        let message = format!("sink `{name}` is a {what}, which has no keys");
+        return refused(message, &format!("{of_it}; the others and keys are for tables"));
+    }
+    let of_tables = [
+        ("deleted_when", spec.deleted_when.is_some()),
+        ("soft_delete", spec.soft_delete.is_some()),
+        ("history", spec.history.is_some()),
+    ];
+    match of_tables.iter().find(|(_, is_there)| *is_there) {
+        Some((key, _)) => refused(format!("sink `{name}` is a {what}, and `{key}` is for tables"), "remove it"),
+        None => Ok(()),
+    }
 }
 
 /// Fails if an option does not fit the format and the compression of the files.

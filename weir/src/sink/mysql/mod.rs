@@ -24,7 +24,7 @@ use crate::task::{SinkSpec, Task};
 use server::MySql;
 
 pub(super) const KIND: Kind = Kind {
-    key: MySql::KEY,
+    keys: &[MySql::KEY],
     tag: MySql::KEY,
     is_declared: |_, spec| spec.mysql.is_some(),
     bind: |task, name, spec, columns, deleted| Ok(Box::new(MySqlTarget::bind(task, name, spec, columns, deleted)?)),

@@ -30,7 +30,7 @@ use crate::task::{SinkSpec, Task};
 use server::Postgres;
 
 pub(super) const KIND: Kind = Kind {
-    key: Postgres::KEY,
+    keys: &[Postgres::KEY],
     tag: Postgres::KEY,
     is_declared: |_, spec| spec.postgres.is_some(),
     bind: |task, name, spec, columns, deleted| Ok(Box::new(PostgresTarget::bind(task, name, spec, columns, deleted)?)),
