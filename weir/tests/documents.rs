@@ -147,6 +147,16 @@ fn a_model_has_the_names_that_the_sink_gives() {
 }
 
 #[test]
+fn a_document_can_be_json_that_a_model_builds() {
+    let project = project("1,a\n2,\n");
+    project.file("document.sql", "select id, json_build_object('id', id, 'text', text) as body from player");
+    project.run(&[]).ended(0, "done");
+    let read = |name: &str| serde_json::from_str::<Value>(&document(&project, name)).unwrap();
+    assert_eq!(read("1.json"), serde_json::json!({"id": "1", "text": "a"}));
+    assert_eq!(read("2.json"), serde_json::json!({"id": "2", "text": null}));
+}
+
+#[test]
 fn rows_that_are_no_document_are_rejected_with_a_reason() {
     let long = "x".repeat(251);
     let project = project(&format!("ok,{{}}\n,no key\n\"\",empty key\nnothing,\n{long},long\n{}é,long\n", &long[6..]));
