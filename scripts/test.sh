@@ -16,7 +16,7 @@ Without arguments: install and full.
             and tools in a folder that outlives the checkout
   fast      format, shell scripts, dependencies, lints, and the unit tests of all crates
   full      what fast checks, and all tests: end-to-end tests, fuzz targets, the dashboard, the Kubernetes manifests,
-            the platform of section 3, documentation, and the images where a Docker daemon answers
+            the platform of section 3, pages in a browser, documentation, and the images where a Docker daemon answers
 USAGE
 }
 
@@ -27,11 +27,13 @@ step() { printf '\n== %s (%d s)\n' "$*" "$SECONDS"; }
 # Puts the missing Debian packages into `missing`. A package is missing when its command or file is.
 find_missing_packages() {
     missing=()
-    local pair package sign initdb
+    local pair package sign initdb browser=()
+    # A browser that CHROMIUM names takes the place of the package.
+    [ -n "${CHROMIUM:-}" ] || browser=(chromium:chromium)
     # Debian keeps a server's programs outside of the search path, in a folder per version.
     initdb=$(command -v initdb || compgen -G '/usr/lib/postgresql/*/bin/initdb' | head -n 1 || :)
     for pair in gcc:cc libc6-dev:/usr/include/stdlib.h mariadb-server:/usr/sbin/mariadbd mariadb-client:mariadb \
-        "postgresql:${initdb:-initdb}" shellcheck:shellcheck graphviz:dot; do
+        "postgresql:${initdb:-initdb}" shellcheck:shellcheck graphviz:dot "${browser[@]}"; do
         package=${pair%%:*} sign=${pair#*:}
         case $sign in
             /*) [ -e "$sign" ] || missing+=("$package") ;;
@@ -106,6 +108,7 @@ part_install() {
     python_environment moto scripts/requirements-moto.txt
     # A linter of CloudFormation, and a stand-in for AWS.
     python_environment section3 section3/check/requirements.txt
+    python_environment page page/requirements.txt
 }
 
 # The steps ----------------------------------------------------------------------------------------
@@ -181,6 +184,24 @@ check_platform() {
     done
 }
 
+# A profile with all kinds of charts, and the report of section5, in a browser.
+check_pages() {
+    step "pages"
+    local folder page
+    folder=$(mktemp --directory)
+    CREDIT_FOLDER=$folder pipelines/credit/source/deliver.sh --sample 2000 --hours 1 --from 2022-06-05T00
+    "$target/debug/weir" profile "$folder/yyyy=2022/mm=06/dd=05/hh=00/loans.csv" --null-value NA \
+        --target SeriousDlqin2yrs --output "$folder/profile.html" >/dev/null
+    "$target/debug/section5" report --output "$folder/report.html" 2>"$folder/log" || {
+        cat "$folder/log" >&2
+        die "the report of section5 was not written"
+    }
+    for page in profile report; do
+        "$(tools_folder)/page/bin/python" page/check_page.py "$folder/$page.html"
+    done
+    rm -r "$folder"
+}
+
 check_documentation() {
     step "documentation"
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --document-private-items
@@ -211,6 +232,7 @@ part_full() {
     check_dashboard
     check_kubernetes
     check_platform
+    check_pages
     check_documentation
     test_images
 }

@@ -87,7 +87,7 @@ if [ -n "${AWS_SECRET_ACCESS_KEY_FILE:-}" ]; then
     AWS_SECRET_ACCESS_KEY=$(<"$AWS_SECRET_ACCESS_KEY_FILE")
 fi
 if [ -n "${CREDIT_FOLDER:-}" ]; then
-    CREDIT_FOLDER=$(cd "$cd_to" && realpath "$CREDIT_FOLDER")
+    CREDIT_FOLDER=$(cd "$cd_to" && mkdir -p "$CREDIT_FOLDER" && realpath "$CREDIT_FOLDER")
 elif [ -n "$create" ]; then
     request PUT ""
 fi

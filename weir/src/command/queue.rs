@@ -11,6 +11,7 @@ use crate::report::RunKey;
 use crate::run::has_new_files;
 use crate::schedule::{Entered, enter_due, late};
 use crate::task::{ParamChoice, Task, Window, Windows};
+use crate::watch::Event;
 
 pub(super) fn queue(cli: &Cli, args: &QueueArgs) -> Result<u8> {
     let task = args.run.task.load()?;
@@ -29,7 +30,7 @@ pub(super) fn queue(cli: &Cli, args: &QueueArgs) -> Result<u8> {
         say!("{} to be run again", number_of(entered, "window"));
         return Ok(0);
     }
-    let entered = runtime(1)?.block_on(enter(cli, &args.run, &task, &mut None))?;
+    let entered = runtime(1)?.block_on(enter(cli, &args.run, &task, &mut vec![]))?;
     let jobs = Ledger::open(&state)?.jobs(&key)?;
     let count = |state: JobState| jobs.iter().filter(|job| job.state == state).count();
     say!(
@@ -53,12 +54,9 @@ pub(super) fn windowed(task: &Task) -> Result<(RunKey, Windows)> {
     Ok((RunKey::new(task.name(), &task.environment), windows))
 }
 
-/// The windows that are late: how many, and the oldest.
-pub(super) type Late = Option<(usize, String)>;
-
-/// Enters the windows of a task that are due, and those for which files came later. Says which are late, if others were `told`
-/// before.
-pub(super) async fn enter(cli: &Cli, args: &RunArgs, task: &Task, told: &mut Late) -> Result<Entered> {
+/// Enters the windows of a task that are due, and those for which files came later. Says which are late, the oldest last, if
+/// others were `told` before.
+pub(super) async fn enter(cli: &Cli, args: &RunArgs, task: &Task, told: &mut Vec<String>) -> Result<Entered> {
     let (key, windows) = windowed(task)?;
     let settings = cli.settings(args);
     let now = args.task.due.unwrap_or_else(Utc::now);
@@ -69,13 +67,15 @@ pub(super) async fn enter(cli: &Cli, args: &RunArgs, task: &Task, told: &mut Lat
     };
     let entered = enter_due(&settings.state, &key, &windows, now, has_new).await?;
     let jobs = Ledger::open(&settings.state)?.jobs(&key)?;
-    let late = late(&windows, &jobs, now);
-    let late = late.last().map(|oldest| (late.len(), oldest.window.clone()));
-    if let Some((count, oldest)) = late.as_ref().filter(|_| late != *told) {
-        let windows = number_of(*count, "window");
-        tracing::warn!(task = key.task, oldest, "late, because they are due and have no data: {windows}");
+    let late: Vec<&str> = late(&windows, &jobs, now).iter().map(|job| job.window.as_str()).collect();
+    if late != *told {
+        if let Some(oldest) = late.last() {
+            let windows = number_of(late.len(), "window");
+            tracing::warn!(task = key.task, oldest, "late, because they are due and have no data: {windows}");
+        }
+        settings.observers.event(&Event::Late { key: &key, windows: &late });
+        *told = late.into_iter().map(str::to_owned).collect();
     }
-    *told = late;
     Ok(entered)
 }
 

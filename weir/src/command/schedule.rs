@@ -105,7 +105,7 @@ impl Service<'_> {
         match self {
             Self::Times(scheduler) => scheduler.serve(stops).await,
             Self::Windows(worker, args, task) => {
-                let mut told = None;
+                let mut told = vec![];
                 worker.serve(async || enter(cli, args, task, &mut told).await.map(drop), stops).await
             }
         }

@@ -52,7 +52,7 @@ impl Observer for ProgressBar {
             }
             Event::Ended { .. } => self.clear(),
             Event::StepStarted { name } => self.bar.set_prefix((*name).to_owned()),
-            Event::Started { .. } | Event::Step { .. } => {}
+            Event::Started { .. } | Event::Step { .. } | Event::Late { .. } => {}
         }
     }
 }

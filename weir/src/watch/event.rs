@@ -8,8 +8,7 @@ use super::ScanProgress;
 use crate::error::Error;
 use crate::report::{Report, RunKey};
 
-/// Something that happens in a run. Events come in this order; `StepStarted` and
-/// `Step` come once for each step.
+/// Something that happens. The events of a run come in this order; `StepStarted` and `Step` come once for each step.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
@@ -46,6 +45,14 @@ pub enum Event<'a> {
         /// The error that ended it, if one did.
         error: Option<&'a Error>,
     },
+    /// Windows are due and have no data for longer than `late_after`. `queue` and `schedule` report it, outside of a run, each
+    /// time that other windows are late than before; a scheduler also when none is late any more.
+    Late {
+        /// The task.
+        key: &'a RunKey,
+        /// The windows, the oldest last.
+        windows: &'a [&'a str],
+    },
 }
 
 /// How much of the sources of a run is read. It can be asked at any time and from any thread.
@@ -68,7 +75,7 @@ impl Progress {
     }
 }
 
-/// Observes runs. It is called on the thread of the run, which waits for it.
+/// Observes runs. It is called on the thread of the run, which waits for it; [`Event::Late`] on that of the command.
 pub trait Observer: Debug + Send + Sync {
     /// Something happened.
     fn event(&self, event: &Event<'_>);

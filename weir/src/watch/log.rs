@@ -77,7 +77,7 @@ impl Observer for StepLog {
                     }
                 }
             }
-            Event::Reading { .. } => {}
+            Event::Reading { .. } | Event::Late { .. } => {}
         }
     }
 }
