@@ -291,3 +291,51 @@ fn lengths_addresses_and_days_are_rules() {
         ran(&project, "select id, kind from visit").ended(2, said);
     }
 }
+
+/// Visits with the name of their kind, by a join.
+fn joined(rule: &str, join: &str, kinds: &str) -> Ran {
+    let project = visits();
+    project.task(
+        "models:",
+        "  k: {files: {path: kinds.csv, format: csv}, columns: {code: string, name: string}}\nmodels:",
+    );
+    project.task("sinks:", &format!("quality: {{m: {rule}}}\nsinks:"));
+    project.file("kinds.csv", format!("code,name\n{kinds}"));
+    project.file("sql/m.sql", format!("select visit.id, k.name from visit {join} join k on visit.kind = k.code"));
+    project.run(&[])
+}
+
+#[test]
+fn a_join_that_multiplies_or_loses_rows_is_found() {
+    let rule = "{fail_unless: {one_each: {equal_rows: visit}}}";
+    joined(rule, "left", "a,A\nb,B\n").ended(0, "");
+    joined(rule, "left", "a,A\nb,B\nb,Bee\n")
+        .ended(1, "rule `one_each` (fail_unless) failed: 5 rows for 3 rows of `visit`");
+    joined(rule, "inner", "a,A\n").ended(1, "rule `one_each` (fail_unless) failed: 1 row for 3 rows of `visit`");
+    let warns = "{warn_unless: {one_each: {equal_rows: visit}}}";
+    joined(warns, "left", "a,A\nb,B\nb,Bee\n").ended(0, "one_each");
+    let closes = "{warn_unless: {one_each: {equal_rows: visit, max: 1}}}";
+    joined(closes, "left", "a,A\nb,B\nb,Bee\n").ended(3, "rule `one_each` failed for 2 of 5 rows");
+    // A row that is rejected is no lost one.
+    let rejects = "{reject_unless: {unknown_kind: {not_null: name}}, fail_unless: {one_each: {equal_rows: visit}}}";
+    joined(rejects, "left", "a,A\n").ended(0, "unknown_kind");
+    joined("{reject_unless: {one_each: {equal_rows: visit}}}", "left", "a,A\n").ended(2, "it rejects no row");
+    joined("{fail_unless: {one_each: {equal_rows: visits}}}", "left", "a,A\n")
+        .ended(2, "`visits` is neither a source nor a model");
+    joined("{fail_unless: {one_each: {equal_rows: m}}}", "left", "a,A\n").ended(2, "compared with itself");
+}
+
+#[test]
+fn rows_are_compared_with_the_accepted_rows_of_a_model() {
+    let project = visits();
+    project.file("sql/known.sql", "select * from visit");
+    project.task("models: {", "models: {known: sql/known.sql, view: sql/view.sql, ");
+    project.file("sql/view.sql", "select id from known where id < 3");
+    let rules = "quality: {known: {reject_unless: {old: \"day > date '2002-01-01'\"}}, \
+                 m: {fail_unless: {of_model: {equal_rows: known}, of_view: {equal_rows: view}}}}\nsinks:\n  \
+                 old: {from: known.rejected, mode: overwrite, files: {path: out/old, format: csv}}";
+    project.task("sinks:", rules);
+    ran(&project, "select id from view").ended(0, "");
+    ran(&project, "select v.id from view v cross join (values (1), (2)) as two(n)")
+        .ended(1, "`of_model` (fail_unless) failed: 4 rows for 2 rows of `known`");
+}

@@ -5,11 +5,13 @@ mod support;
 
 use std::collections::BTreeSet;
 use std::process::{Child, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use support::{Project, Ran};
+use weir::{Event, Observer};
 use weir_postgres_testing::Cluster;
 
 const TASK: &str = r#"
@@ -320,6 +322,35 @@ fn a_window_without_data_is_late() {
     weir(&project, "check", &["--due=2022-06-05T02:15:00Z"]).ended(1, "2022-06-05T01 is late");
     // A scheduler that enters nothing is noticed, too.
     weir(&project, "health", &["--due=2022-06-05T04:00:00Z"]).ended(1, "2022-06-05T02 is late");
+}
+
+/// Keeps the windows that it was told are late.
+#[derive(Debug, Clone, Default)]
+struct Late(Arc<Mutex<Vec<String>>>);
+
+impl Observer for Late {
+    fn event(&self, event: &Event<'_>) {
+        if let Event::Late { key, windows, .. } = event {
+            self.0.lock().unwrap().push(format!("{}: {}", key.task, windows.join(" ")));
+        }
+    }
+}
+
+#[test]
+fn observers_are_told_which_windows_are_late() {
+    let project = loans(&[0]);
+    project.file("task.yaml", TASK.replace("retries:", "late_after: 15m, lookback: 1d, retries:"));
+    let late = Late::default();
+    let program = weir::Cli::new("program").observer(late.clone());
+    let (task, state) = (project.path("task.yaml"), project.path("state"));
+    let queue = |due: &str| {
+        let arguments = ["program", "queue", task.to_str().unwrap(), "--state", state.to_str().unwrap(), "--due", due];
+        assert_eq!(program.main_from(arguments), 0);
+    };
+    queue("2022-06-05T01:00:00Z");
+    assert_eq!(late.0.lock().unwrap().as_slice(), [""; 0], "none is late yet");
+    queue("2022-06-05T02:15:00Z");
+    assert_eq!(late.0.lock().unwrap().as_slice(), ["loans: 2022-06-05T01 2022-06-05T00"]);
 }
 
 #[test]

@@ -170,6 +170,21 @@ pub enum Error {
         samples: String,
     },
 
+    /// A rule `equal_rows` under `fail_unless` did not hold.
+    #[error("table `{table}`: rule `{rule}` (fail_unless) failed: {message}")]
+    #[diagnostic(help(
+        "nothing was published; a join multiplies rows where the other table has several rows with the same key, and an inner join \
+         loses those without one"
+    ))]
+    RowsDiffer {
+        /// The judged table.
+        table: String,
+        /// The rule's name.
+        rule: String,
+        /// The rows of both tables.
+        message: String,
+    },
+
     /// A model or a rule failed while rows went through it.
     #[error("table `{table}`: {message}")]
     #[diagnostic(help("nothing was published"))]

@@ -248,7 +248,9 @@ impl RangeReader {
         let bytes = match &self.opened {
             Opened::Local(file, _) => read_local(file, start, end).map_err(|error| self.failed(error))?,
             Opened::Object(Object { store, location }) => {
-                let range = Some(GetRange::Bounded(start..end));
+                // A server that does not know ranges has whole objects, too.
+                let is_whole = start == 0 && end == self.version.size;
+                let range = (!is_whole).then_some(GetRange::Bounded(start..end));
                 let options = GetOptions { range, ..Object::options(&self.version) };
                 let read = async { store.get_opts(location, options).await?.bytes().await };
                 wait(read).map_err(|error| read_error(&self.name, error))?

@@ -75,8 +75,8 @@ impl Plan {
     pub(crate) fn describe_stage(&self, stage: &super::Stage, physical_plan: String) -> StageDescription {
         let names = |sinks: &[usize]| sinks.iter().map(|sink| self.sinks[*sink].name.clone()).collect();
         let rules = stage.judge.iter().flat_map(|judge| {
-            let unique = judge.unique.iter().map(|rule| rule.name.clone());
-            judge.rules.iter().map(|rule| rule.name.clone()).chain(unique)
+            let later = judge.counted_later().map(|(name, _)| name.to_owned());
+            judge.rules.iter().map(|rule| rule.name.clone()).chain(later)
         });
         StageDescription {
             table: stage.table.clone(),

@@ -191,7 +191,12 @@ impl Draft {
             let tests = sink::tests(name, &self.sinks, limits);
             let has_rules = !quality.reject_unless.is_empty() || !tests.is_empty();
             let is_judged = task.spec.quality.contains_key(name) || has_rules;
-            if is_judged || self.readers(name) > 1 || self.sinks.iter().any(|sink| sink.route.table == *name) {
+            let is_counted = task.spec.quality.values().any(|of| of.value.counted().any(|table| table == name));
+            if is_judged
+                || is_counted
+                || self.readers(name) > 1
+                || self.sinks.iter().any(|sink| sink.route.table == *name)
+            {
                 let quality = is_judged.then_some(&quality);
                 stages.push(Arc::new(self.stage(task, context, name, quality, tests)?));
             }

@@ -120,7 +120,7 @@ impl Plan {
     /// How many rules judge the rows of all stages.
     pub(crate) fn rules(&self) -> usize {
         let judges = self.stages.iter().filter_map(|stage| stage.judge.as_ref());
-        judges.map(|judge| judge.rules.len() + judge.unique.len()).sum()
+        judges.map(|judge| judge.rules.len() + judge.counted_later().count()).sum()
     }
 
     /// The gate of a table.

@@ -6,13 +6,15 @@ use super::judge::{Judge, Tally};
 use crate::error::number_of;
 use crate::task::{GateSpec, Limit};
 
-/// The reasons why the gate of a judged table closes; empty if it is open. `unique` has the rows that each `unique` rule
-/// counted, `unreadable` the records of the table's sources that could not be read: they would have been rows of it.
-pub(crate) fn breaches(judge: &Judge, tally: &Tally, unique: &[u64], unreadable: u64) -> Vec<String> {
-    let counted =
-        judge.rules.iter().map(|rule| (&rule.name, rule.max)).zip(tally.failed.iter().map(|counted| counted.rows));
-    let unique = judge.unique.iter().map(|rule| (&rule.name, rule.max)).zip(unique.iter().copied());
-    let exceeded = counted.chain(unique).filter_map(|((name, max), rows)| {
+/// The reasons why the gate of a judged table closes; empty if it is open. `later` has the rows that each rule
+/// counted that is counted after the pass, `unreadable` the records of the table's sources that could not be read: they would have been rows of it.
+pub(crate) fn breaches(judge: &Judge, tally: &Tally, later: &[u64], unreadable: u64) -> Vec<String> {
+    let counted = judge
+        .rules
+        .iter()
+        .map(|rule| (rule.name.as_str(), rule.max))
+        .zip(tally.failed.iter().map(|counted| counted.rows));
+    let exceeded = counted.chain(judge.counted_later().zip(later.iter().copied())).filter_map(|((name, max), rows)| {
         over(max, rows, tally.rows).map(|share| format!("rule `{name}` failed for {share}"))
     });
     let mut messages: Vec<String> = exceeded.collect();

@@ -12,12 +12,13 @@ use datafusion::logical_expr::LogicalPlan;
 use serde::{Deserialize, Serialize};
 use serde_saphyr::Spanned;
 
+use super::equal_rows::EqualRows;
 use super::related::{Passes, Related};
 use super::rule::{ColumnRule, Effect, Rule, Scope};
 use super::unique::{KeyWriter, Keys, UniqueRule};
 use crate::error::{Error, Result};
 use crate::route::{Counted, Shown};
-use crate::task::{GateSpec, QualitySpec, Requirement, RuleSpec, TaskError};
+use crate::task::{GateSpec, Limit, QualitySpec, Requirement, RuleSpec, TaskError};
 
 /// The rules of one table, bound to its columns.
 #[derive(Debug)]
@@ -25,6 +26,7 @@ pub(crate) struct Judge {
     table: String,
     pub(crate) rules: Vec<Rule>,
     pub(crate) unique: Vec<UniqueRule>,
+    pub(crate) equal_rows: Vec<EqualRows>,
     pub(crate) gate: GateSpec,
     /// The columns of rules about related rows, which come after those of the table.
     related: Vec<Related>,
@@ -75,7 +77,7 @@ impl Judge {
         let mut rules: Vec<Rule> = of_targets.into_iter().map(Rule::from).collect();
         let width = scope.schema.fields().len();
         let mut related = Vec::new();
-        let mut unique = Vec::new();
+        let (mut unique, mut equal_rows) = (Vec::new(), Vec::new());
         let mut names = HashSet::new();
         let groups = [
             (Effect::Reject, &spec.reject_unless),
@@ -103,11 +105,20 @@ impl Judge {
                     Requirement::Unique(columns, _) => {
                         unique.push(UniqueRule::bind(scope, name, effect, rule, columns)?);
                     }
+                    Requirement::EqualRows(table) => {
+                        equal_rows.push(EqualRows::bind(scope, name, effect, rule, table)?);
+                    }
                     _ => rules.push(Rule::bind(scope, name, effect, rule)?),
                 }
             }
         }
-        Ok(Self { table: scope.table.to_owned(), rules, unique, gate: spec.gate, related, width, shown })
+        Ok(Self { table: scope.table.to_owned(), rules, unique, equal_rows, gate: spec.gate, related, width, shown })
+    }
+
+    /// The name and limit of each rule that is counted after the pass: `unique`, then `equal_rows`.
+    pub(crate) fn counted_later(&self) -> impl Iterator<Item = (&str, Option<Limit>)> {
+        let unique = self.unique.iter().map(|rule| (rule.name.as_str(), rule.max));
+        unique.chain(self.equal_rows.iter().map(|rule| (rule.name.as_str(), rule.max)))
     }
 
     /// The tables that rules look into.

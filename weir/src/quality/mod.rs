@@ -4,6 +4,7 @@
 //! filter may be merged, reordered or evaluated twice, and a row that it drops is lost without a reason.
 
 mod condition;
+mod equal_rows;
 mod gate;
 mod judge;
 mod pattern;

@@ -204,7 +204,7 @@ impl Rule {
                 let (min, max) = (i64::from(*min), max.map_or(i64::MAX, i64::from));
                 condition(character_length(ident(column)).between(lit(min), lit(max)))?
             }
-            Requirement::Unique(..) | Requirement::In { .. } => {
+            Requirement::Unique(..) | Requirement::In { .. } | Requirement::EqualRows(_) => {
                 return Err(Error::internal("a rule about other rows is bound to one row"));
             }
         };

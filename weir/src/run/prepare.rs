@@ -13,6 +13,7 @@ use crate::ledger::Ledger;
 use crate::plan::{Plan, Stage, Tables};
 use crate::quality::{self, Effect, Tally};
 use crate::report::{Outcome, OutputReport, ReasonReport, Report, TableReport};
+use crate::route::Counted;
 use crate::scratch::ScratchFolder;
 use crate::sink::{OpenTarget, Parts, Prepared, SharedParts, Writing, Written};
 use crate::source::{Opening, Source};
@@ -44,8 +45,8 @@ pub(super) enum PreparedRun {
 struct JudgedStage {
     stage: Arc<Stage>,
     tally: Tally,
-    /// The rows that each `unique` rule counted.
-    unique: Vec<u64>,
+    /// The rows that each rule counted that is counted after the pass.
+    later: Vec<u64>,
 }
 
 /// The tables of the sources, in the order of the sources.
@@ -137,11 +138,11 @@ impl Preparation<'_> {
     ) -> Result<Vec<Vec<Written>>> {
         let sinks: Arc<[Arc<dyn Parts>]> = writing.iter().map(|sink| sink.parts()).collect();
         let mut parts: Vec<Vec<Written>> = vec![Vec::new(); sinks.len()];
-        let mut scanned = HashMap::new();
+        let mut accepted = HashMap::new();
         let mut judged = Vec::new();
-        let computed = self.compute(tables, &sinks, &mut parts, &mut scanned, &mut judged, report).await;
+        let computed = self.compute(tables, &sinks, &mut parts, &mut accepted, &mut judged, report).await;
         let sources = self.plan.sources.iter().map(|source| match &computed {
-            Ok(()) => self.source_report(source, &parts, &scanned),
+            Ok(()) => self.source_report(source, &parts, &accepted),
             // How far the others had come when one failed.
             Err(_) => Ok(counted(source)),
         });
@@ -153,9 +154,11 @@ impl Preparation<'_> {
                 return Err(error);
             }
         };
+        accepted.extend(sources.iter().map(|source| (source.table.clone(), source.accepted)));
+        let compared = compare_rows(&mut judged, &accepted, report);
         self.ask_gates(&sources, &judged, &parts, report);
         report.tables.splice(0..0, sources);
-        Ok(parts)
+        compared.map(|()| parts)
     }
 
     async fn compute(
@@ -163,7 +166,7 @@ impl Preparation<'_> {
         tables: &SourceTables,
         sinks: &Arc<[Arc<dyn Parts>]>,
         parts: &mut [Vec<Written>],
-        scanned: &mut HashMap<String, u64>,
+        accepted: &mut HashMap<String, u64>,
         judged: &mut Vec<JudgedStage>,
         report: &mut Report,
     ) -> Result<()> {
@@ -183,7 +186,7 @@ impl Preparation<'_> {
                 }
             };
             self.check_counts(stage, &pass)?;
-            scanned.insert(stage.table.clone(), pass.tally.rows);
+            accepted.insert(stage.table.clone(), pass.tally.accepted);
             judged.extend(self.judged(stage, pass, parts, report)?);
             self.run.step(report, &stage.table, started);
         }
@@ -236,12 +239,12 @@ impl Preparation<'_> {
             }
             breaches.extend(messages.into_iter().map(|message| (&source.table, message)));
         }
-        for JudgedStage { stage, tally, unique } in judged {
+        for JudgedStage { stage, tally, later } in judged {
             let Some(judge) = &stage.judge else { continue };
             let upstream = plan.upstream(&stage.table);
             let of_sources = sources.iter().filter(|source| upstream.contains(source.table.as_str()));
             let unreadable = of_sources.map(|source| source.rejected).sum();
-            let messages = quality::breaches(judge, tally, unique, unreadable);
+            let messages = quality::breaches(judge, tally, later, unreadable);
             breaches.extend(messages.into_iter().map(|message| (&stage.table, message)));
         }
         for (sink, parts) in plan.sinks.iter().zip(parts) {
@@ -283,13 +286,13 @@ impl Preparation<'_> {
             }
             return Ok(None);
         };
-        let mut unique = Vec::new();
+        let mut later = Vec::new();
         for (number, rule) in judge.unique.iter().enumerate() {
             let keys = keys.get(number).map_or(&[][..], Vec::as_slice);
             let repeated = rule.count(&stage.table, self.scratch.path(), keys)?;
             let rows = repeated.rows;
             let error = (rule.effect == Effect::Fail && rows > 0).then(|| judge.failed(&rule.name, &repeated));
-            unique.push(rows);
+            later.push(rows);
             if rows > 0 {
                 reasons.push(ReasonReport::of(&rule.name, rule.effect.name(), repeated));
             }
@@ -299,7 +302,7 @@ impl Preparation<'_> {
             }
         }
         report.tables.push(table_report(stage, &tally, reasons));
-        Ok(Some(JudgedStage { stage: stage.clone(), tally, unique }))
+        Ok(Some(JudgedStage { stage: stage.clone(), tally, later }))
     }
 
     /// Completes every sink: after this they only have to be committed.
@@ -338,14 +341,14 @@ impl Preparation<'_> {
         &self,
         source: &Source,
         parts: &[Vec<Written>],
-        scanned: &HashMap<String, u64>,
+        accepted: &HashMap<String, u64>,
     ) -> Result<TableReport> {
         let report = counted(source);
         let route = Route { table: source.name().to_owned(), rejected: true };
         for (sink, parts) in self.plan.sinks.iter().zip(parts).filter(|(sink, _)| sink.route == route) {
             balanced(&sink.name, report.rejected, parts.iter().map(|part| part.rows).sum())?;
         }
-        if let Some(rows) = scanned.get(source.name()) {
+        if let Some(rows) = accepted.get(source.name()) {
             balanced(source.name(), report.accepted, *rows)?;
         }
         Ok(report)
@@ -372,6 +375,34 @@ impl Preparation<'_> {
         }
         Ok(())
     }
+}
+
+/// Compares the rows of tables for `equal_rows` rules, once all are computed. Fails if one of `fail_unless` is not fulfilled.
+fn compare_rows(judged: &mut [JudgedStage], accepted: &HashMap<String, u64>, report: &mut Report) -> Result<()> {
+    let mut failed = Ok(());
+    for JudgedStage { stage, tally, later } in judged {
+        let Some(judge) = &stage.judge else { continue };
+        for rule in &judge.equal_rows {
+            let not_counted = || Error::internal(format!("the rows of `{}` were not counted", rule.table));
+            let of_other = accepted.get(&rule.table).ok_or_else(not_counted)?;
+            let rows = tally.rows.abs_diff(*of_other);
+            later.push(rows);
+            let Some(message) = rule.compare(tally.rows, *of_other) else { continue };
+            let counted = Counted { rows, samples: vec![] };
+            let reason = ReasonReport::of(&rule.name, rule.effect.name(), counted);
+            let reason = ReasonReport { help: Some(message.clone()), ..reason };
+            report
+                .tables
+                .iter_mut()
+                .find(|of| of.table == stage.table)
+                .into_iter()
+                .for_each(|of| of.reasons.push(reason.clone()));
+            if rule.effect == Effect::Fail && failed.is_ok() {
+                failed = Err(Error::RowsDiffer { table: stage.table.clone(), rule: rule.name.clone(), message });
+            }
+        }
+    }
+    failed
 }
 
 /// What was read of a source so far.

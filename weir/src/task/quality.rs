@@ -30,11 +30,23 @@ pub struct QualitySpec {
 impl QualitySpec {
     /// The tables that rules look into.
     pub(crate) fn tables(&self) -> impl Iterator<Item = &str> {
-        let groups = [&self.reject_unless, &self.warn_unless, &self.fail_unless];
-        groups.into_iter().flat_map(IndexMap::values).filter_map(|rule| match &rule.value.requirement {
+        self.requirements().filter_map(|requirement| match requirement {
             Requirement::In { table, .. } => Some(table.as_str()),
             _ => None,
         })
+    }
+
+    /// The tables whose rows are counted for a rule.
+    pub(crate) fn counted(&self) -> impl Iterator<Item = &str> {
+        self.requirements().filter_map(|requirement| match requirement {
+            Requirement::EqualRows(table) => Some(table.as_str()),
+            _ => None,
+        })
+    }
+
+    fn requirements(&self) -> impl Iterator<Item = &Requirement> {
+        let groups = [&self.reject_unless, &self.warn_unless, &self.fail_unless];
+        groups.into_iter().flat_map(IndexMap::values).map(|rule| &rule.value.requirement)
     }
 }
 
@@ -100,6 +112,8 @@ pub enum Requirement {
         /// Its column.
         key: String,
     },
+    /// The table has as many rows as this source or model.
+    EqualRows(String),
     /// The column's text has so many characters.
     Length {
         /// The column.
@@ -146,6 +160,10 @@ pub(super) struct LongRule {
     #[serde(rename = "in")]
     #[schemars(example = json!({"country": "countries.code"}), extend("maxProperties" = 1))]
     r#in: Option<IndexMap<String, String>>,
+    /// The table has one row for each accepted row of this source or model: a join neither multiplies rows nor loses them.
+    /// Rejected rows of the table count as its rows. For `fail_unless` and `warn_unless`.
+    #[schemars(example = &"sale")]
+    equal_rows: Option<String>,
     /// The column's text has at least `min` and at most `max` characters.
     #[schemars(example = json!({"column": "name", "min": 1, "max": 50}))]
     length: Option<LengthSpec>,
@@ -222,7 +240,7 @@ impl<'de> ShortOrLong<'de> for RuleSpec {
             let kinds = "accepted_values, matches, between, in, length and email";
             return Err(format!("`allow_null` is for {kinds}; write `column is null or …` in a condition"));
         }
-        let given: [Option<Result<_, String>>; 10] = [
+        let given: [Option<Result<_, String>>; 11] = [
             long.requires.map(|sql| Ok(Requirement::Condition(sql))),
             long.not_null.map(|names| Ok(Requirement::NotNull(names.0))),
             long.finite.map(|names| Ok(Requirement::Finite(names.0))),
@@ -234,6 +252,7 @@ impl<'de> ShortOrLong<'de> for RuleSpec {
                 };
                 Ok(Requirement::In { column, table: table.to_owned(), key: key.to_owned() })
             }),
+            long.equal_rows.map(|table| Ok(Requirement::EqualRows(table))),
             long.length.map(|LengthSpec { column, min, max }| match max {
                 None if min == 0 => Err("`length` needs `min`, `max` or both".to_owned()),
                 Some(max) if max < min => {
@@ -266,7 +285,8 @@ impl<'de> ShortOrLong<'de> for RuleSpec {
     }
 }
 
-const KINDS: &str = "requires, not_null, finite, unique, in, length, email, accepted_values, matches, between";
+const KINDS: &str =
+    "requires, not_null, finite, unique, in, equal_rows, length, email, accepted_values, matches, between";
 
 fn one_column<V>(kind: &str, map: IndexMap<String, V>) -> Result<(String, V), String> {
     let mut entries = map.into_iter();
