@@ -339,3 +339,20 @@ fn rows_are_compared_with_the_accepted_rows_of_a_model() {
     ran(&project, "select v.id from view v cross join (values (1), (2)) as two(n)")
         .ended(1, "`of_model` (fail_unless) failed: 4 rows for 2 rows of `known`");
 }
+
+#[test]
+fn a_series_is_a_table() {
+    let numbers = "select s.value as n, v.id from generate_series(1, 4) s left join visit v on v.id = s.value";
+    assert_eq!(rows(numbers), ["n,id", "1,1", "2,2", "3,3", "4,"]);
+    let days = "with day as (select cast(value as date) as day from RANGE(date '2024-02-28', date '2024-03-02', interval '1 day')) \
+                select day, kind from day left join visit using (day)";
+    assert_eq!(rows(days), ["day,kind", "2024-02-28,", "2024-02-29,a", "2024-03-01,"]);
+    ran(&visits(), "select value from generate_serie(1, 2) s, visit")
+        .ended(2, "`generate_serie` is neither a source nor a model");
+    let project = visits();
+    let task = std::fs::read_to_string(project.path("task.yaml")).unwrap();
+    let (start, end) = (task.find("sources:").unwrap(), task.find("models:").unwrap());
+    project.file("task.yaml", format!("{}sources: {{}}\n{}", &task[..start], &task[end..]));
+    ran(&project, "select value as n from generate_series(1, 3)").ended(0, "");
+    assert_eq!(project.rows("out/rows"), ["n", "1", "2", "3"]);
+}

@@ -11,6 +11,7 @@ mod json_pairs;
 mod names;
 mod order;
 mod places;
+mod series;
 mod time_zones;
 
 use std::ops::ControlFlow;
@@ -107,13 +108,14 @@ fn parse(task: &Task, name: &str, source: SourceText) -> Result<Model> {
         let error = TaskError::new(&source, place(unknown.span), format!("unknown parameter `${}`", unknown.name));
         Box::new(error.nearest(&unknown.name, task.params.names()))
     })?;
+    let series = series::functions(&mut statement);
     let statement = Statement::Statement(statement);
     if let Some((column, span)) = names::unnamed(&statement) {
         let error = TaskError::new(&source, place(span), format!("the column `{column}` has no name"));
         let help = help::of_expression(&column, &columns);
         return Err(Box::new(error.with_help(help.unwrap_or_else(|| format!("write `{column} as name`")))).into());
     }
-    let reads = reads(task, &source, &statement)?;
+    let reads = reads(task, &source, &statement, &series)?;
     Ok(Model { name: name.to_owned(), source, statement, reads })
 }
 
@@ -123,13 +125,16 @@ fn not_a_select(source: &SourceText, place: Option<Place>) -> Error {
 }
 
 /// The tables that a statement reads; each must be a source or a model.
-fn reads(task: &Task, source: &SourceText, statement: &Statement) -> Result<Vec<String>> {
+fn reads(task: &Task, source: &SourceText, statement: &Statement, series: &[String]) -> Result<Vec<String>> {
     let (tables, _) = datafusion::sql::resolve::resolve_table_references(statement, true)
         .map_err(|error| Box::new(sql_error(source, &error, &[])))?;
     let known = || task.spec.sources.keys().chain(task.spec.models.keys()).map(String::as_str);
     let mut reads = Vec::new();
     for table in tables {
         let name = table.to_string();
+        if series.contains(&name) {
+            continue;
+        }
         if !known().any(|known| known == name) {
             let place = relation_place(statement, &name);
             let error = TaskError::new(source, place, format!("`{name}` is neither a source nor a model"));
