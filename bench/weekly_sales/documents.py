@@ -2,9 +2,9 @@
 
 import json
 import pathlib
-import re
 from collections.abc import Iterable
 from decimal import Decimal
+from urllib.parse import quote
 
 # (year, key of the channel, division, gender, category)
 Group = tuple[int, str, str, str, str]
@@ -38,5 +38,4 @@ def write(rows: Iterable[tuple], folder: str) -> None:
         document = {"uniqueKey": unique_key, "division": division, "gender": gender, "category": category,
                     "channel": min(channels), "year": short,
                     "dataRows": [{"rowId": "Net Sales", "dataRow": amounts}, {"rowId": "Sales Units", "dataRow": units}]}
-        name = re.sub(r"[/%]", lambda sign: f"%{ord(sign[0]):02X}", unique_key)
-        (out / f"{name}.json").write_text(json.dumps(document, separators=(",", ":")))
+        (out / f"{quote(unique_key, safe='')}.json").write_text(json.dumps(document, separators=(",", ":")))

@@ -356,3 +356,18 @@ fn a_series_is_a_table() {
     ran(&project, "select value as n from generate_series(1, 3)").ended(0, "");
     assert_eq!(project.rows("out/rows"), ["n", "1", "2", "3"]);
 }
+
+#[test]
+fn of_a_table_that_others_read_only_what_they_read_is_kept() {
+    let project = visits();
+    project.task("models: {", "models: {known: sql/known.sql, n: sql/n.sql, ");
+    project.file("sql/known.sql", "select *, id * 2 as twice from visit");
+    project.file("sql/n.sql", "select count(*) as n from known");
+    let more = "sinks:\n  n: {from: n, mode: overwrite, files: {path: out/n, format: csv}}";
+    project.task("sinks:", more);
+    // In another order, twice, by a subquery, and for a count alone.
+    let sql = "select k.twice, k.kind, o.id from known k join known o on o.twice = k.twice where k.id in (select max(id) from known)";
+    ran(&project, sql).ended(0, "");
+    assert_eq!(project.rows("out/rows"), ["twice,kind,id", "6,b,3"]);
+    assert_eq!(project.rows("out/n"), ["n", "3"]);
+}

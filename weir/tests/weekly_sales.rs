@@ -43,12 +43,10 @@ impl Sales {
     }
 
     fn arguments(&self, more: &[&str]) -> Vec<String> {
-        let user = Cluster::shared().url("postgres");
-        let user = user.split("://").nth(1).unwrap().split(['@', ':']).next().unwrap().to_owned();
         let values = [
             ("database_name", self.database.clone()),
             ("database_port", Cluster::shared().port().to_string()),
-            ("database_user", user),
+            ("database_user", weir_postgres_testing::USER.to_owned()),
         ];
         let values = values.into_iter().flat_map(|(name, value)| ["--param".to_owned(), format!("{name}={value}")]);
         let run = ["run", "pipelines/weekly_sales/weekly_sales.yaml", "--quiet", "--state", "state"].map(str::to_owned);
@@ -59,7 +57,7 @@ impl Sales {
         let arguments = self.arguments(more);
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         let mut command = self.project.command(&arguments);
-        command.env("SALES_PASSWORD", "none");
+        command.env("SALES_PASSWORD", weir_postgres_testing::PASSWORD);
         command
     }
 
@@ -101,7 +99,8 @@ impl Sales {
         let stores = self.lines("store").into_iter().filter(|line| !line[1].is_empty());
         let stores: HashMap<String, String> = stores.map(|line| (line[0].clone(), line[1].clone())).collect();
         let mut days: HashMap<String, (String, usize)> = HashMap::new();
-        for (at, line) in self.lines("calendar").into_iter().enumerate() {
+        for line in self.lines("calendar") {
+            let at = line[0].parse::<usize>().unwrap() - 4965;
             let week = if of_year { (at % 365 / 7 + 1).min(52) } else { line[3].parse().unwrap() };
             days.insert(line[0].clone(), (line[2].clone(), week));
         }
@@ -150,7 +149,12 @@ impl Sales {
 
 /// The name of the file of a key.
 fn name(key: &str) -> String {
-    format!("{}.json", key.replace('/', "%2F"))
+    let escaped = key.bytes().map(|byte| match byte {
+        b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
+        byte if byte.is_ascii_alphanumeric() => char::from(byte).to_string(),
+        byte => format!("%{byte:02X}"),
+    });
+    escaped.collect::<String>() + ".json"
 }
 
 #[test]

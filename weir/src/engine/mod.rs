@@ -12,6 +12,7 @@ mod operator;
 mod product;
 mod quotient;
 mod row_error;
+mod statistics;
 mod sum;
 mod trial;
 
@@ -39,6 +40,7 @@ pub(crate) use fold::fold;
 use memory::ResidentPool;
 pub(crate) use memory::{MemoryWatch, exceeded};
 pub(crate) use row_error::{INVALID_VALUE, Pieces, RowError, in_pieces};
+pub(crate) use statistics::statistics_of_rows;
 pub(crate) use trial::{try_expressions, try_out};
 
 use crate::error::{Error, Result};

@@ -25,6 +25,7 @@ use datafusion::physical_plan::{
 };
 
 use super::columns::{Declared, ReadColumns};
+use crate::engine::statistics_of_rows;
 use crate::error::Result;
 use crate::route::RejectedRoute;
 use crate::watch::ScanProgress;
@@ -331,10 +332,6 @@ impl<S: Scan> ExecutionPlan for SourceScanExec<S> {
             None => self.rows,
             Some(_) => self.rows.map(|rows| rows / partitions).to_inexact(),
         };
-        let width = 16 * self.shared.schema.fields().len().max(1);
-        let mut statistics = Statistics::new_unknown(&self.shared.schema);
-        statistics.num_rows = rows;
-        statistics.total_byte_size = rows.map(|rows| rows.saturating_mul(width)).to_inexact();
-        Ok(Arc::new(statistics))
+        Ok(Arc::new(statistics_of_rows(&self.shared.schema, rows)))
     }
 }

@@ -7,7 +7,7 @@ use std::fs::{File, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
@@ -86,8 +86,12 @@ pub(crate) struct RangeReader {
 #[derive(Debug)]
 enum Opened {
     Local(File, Arc<PathBuf>),
-    Object(Object),
+    /// With its content, once that was read as a whole.
+    Object(Object, Mutex<Option<Bytes>>),
 }
+
+/// An object of up to so many bytes is read as a whole: one request, which also a server answers that knows no ranges.
+const WHOLE_BYTES: u64 = 1 << 20;
 
 impl Version {
     fn of_file(metadata: &Metadata) -> io::Result<Self> {
@@ -215,7 +219,7 @@ impl FoundFile {
                         return Err(changed(&self.name));
                     }
                 }
-                Opened::Object(object.clone())
+                Opened::Object(object.clone(), Mutex::default())
             }
         };
         Ok(RangeReader { name: self.name.clone(), version: self.version.clone(), opened })
@@ -247,16 +251,27 @@ impl RangeReader {
         }
         let bytes = match &self.opened {
             Opened::Local(file, _) => read_local(file, start, end).map_err(|error| self.failed(error))?,
-            Opened::Object(Object { store, location }) => {
-                // A server that does not know ranges has whole objects, too.
-                let is_whole = start == 0 && end == self.version.size;
-                let range = (!is_whole).then_some(GetRange::Bounded(start..end));
-                let options = GetOptions { range, ..Object::options(&self.version) };
-                let read = async { store.get_opts(location, options).await?.bytes().await };
-                wait(read).map_err(|error| read_error(&self.name, error))?
+            Opened::Object(object, whole) if self.version.size <= WHOLE_BYTES => {
+                let mut whole = whole.lock().unwrap_or_else(PoisonError::into_inner);
+                let bytes = match &*whole {
+                    Some(bytes) => bytes,
+                    None => whole.insert(self.read_object(object, None)?),
+                };
+                if bytes.len() as u64 != self.version.size {
+                    return Err(changed(&self.name));
+                }
+                bytes.slice(start as usize..end as usize)
             }
+            Opened::Object(object, _) => self.read_object(object, Some(GetRange::Bounded(start..end)))?,
         };
         if bytes.len() as u64 == end - start { Ok(bytes) } else { Err(changed(&self.name)) }
+    }
+
+    /// A range of an object, or all of it.
+    fn read_object(&self, object: &Object, range: Option<GetRange>) -> Result<Bytes> {
+        let options = GetOptions { range, ..Object::options(&self.version) };
+        let read = async { object.store.get_opts(&object.location, options).await?.bytes().await };
+        wait(read).map_err(|error| read_error(&self.name, error))
     }
 
     /// Fails if the file is not the version that it was when the run began.
@@ -266,7 +281,7 @@ impl RangeReader {
                 let now = std::fs::metadata(path.as_path()).and_then(|metadata| Version::of_file(&metadata));
                 now.map_err(|error| local_error(&self.name, error))?
             }
-            Opened::Object(Object { store, location }) => {
+            Opened::Object(Object { store, location }, _) => {
                 Version::of_object(wait(store.head(location)).map_err(|error| read_error(&self.name, error))?)
             }
         };

@@ -10,12 +10,13 @@ mod description;
 mod draft;
 mod windows;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
 use datafusion::catalog::view::ViewTable;
+use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::datasource::empty::EmptyTable;
 use datafusion::datasource::provider_as_source;
 use datafusion::error::DataFusionError;
@@ -114,6 +115,7 @@ impl Plan {
                 }
             }
         }
+        keep_what_is_read(context, &bound)?;
         Ok(bound)
     }
 
@@ -208,4 +210,32 @@ fn upstream<'a>(table: &'a str, models: &'a [Model]) -> HashSet<&'a str> {
 
 fn register(context: &SessionContext, name: &str, table: Arc<dyn TableProvider>) -> Result<()> {
     context.register_table(name, table).map(|_| ()).map_err(|error| Error::query(name, error))
+}
+
+/// Has each stage keep only the columns that others read of it.
+fn keep_what_is_read(context: &SessionContext, stages: &[BoundStage]) -> Result<()> {
+    let mut read: HashMap<String, BTreeSet<usize>> = HashMap::new();
+    for BoundStage { stage, query, .. } in stages {
+        let failed = |error| Error::query(&stage.table, error);
+        // What cannot be planned is told, with its place, when the stage is computed.
+        let Ok(plan) = engine::state(context).optimize(query) else { return Ok(()) };
+        let add = |node: &LogicalPlan| {
+            // A source that is kept is read by its own stage, too.
+            if let LogicalPlan::TableScan(scan) = node
+                && scan.table_name.table() != stage.table
+            {
+                let all = || (0..scan.source.schema().fields().len()).collect();
+                let columns = scan.projection.clone().unwrap_or_else(all);
+                read.entry(scan.table_name.table().to_owned()).or_default().extend(columns);
+            }
+            Ok(TreeNodeRecursion::Continue)
+        };
+        plan.apply_with_subqueries(add).map_err(failed)?;
+    }
+    for stage in stages.iter().map(|bound| &bound.stage) {
+        if let (Some(scratch), Some(columns)) = (&stage.scratch, read.get(&stage.table)) {
+            scratch.keep(columns.iter().copied().collect());
+        }
+    }
+    Ok(())
 }

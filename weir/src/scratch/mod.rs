@@ -1,6 +1,7 @@
 //! What a run keeps on disk until it ends: fetched files, spilled rows, tables that several models read.
 
 mod folder;
+mod scan;
 mod table;
 
 pub(crate) use folder::ScratchFolder;

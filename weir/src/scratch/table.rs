@@ -1,34 +1,35 @@
 //! A table's accepted rows, kept on disk for the models that read them.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::BufWriter;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use async_trait::async_trait;
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions};
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
-use datafusion::arrow::ipc::reader::StreamReader;
+use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::ipc::writer::StreamWriter;
-use datafusion::catalog::streaming::StreamingTable;
 use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::internal_datafusion_err;
 use datafusion::datasource::empty::EmptyTable;
 use datafusion::error::{DataFusionError, Result as QueryResult};
-use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_plan::ExecutionPlan;
-use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::streaming::PartitionStream;
 use serde::{Deserialize, Serialize};
 
+use super::scan::{ScratchFile, ScratchScanExec};
 use crate::error::Result;
 
 /// Rows in Arrow's stream format, one file a writer; read once they are all written.
 #[derive(Debug)]
 pub(crate) struct ScratchTable {
     schema: SchemaRef,
-    files: Mutex<Vec<PathBuf>>,
+    /// The positions of the columns that are kept; all, unless it is said which are read.
+    kept: OnceLock<Vec<usize>>,
+    files: Mutex<Vec<ScratchFile>>,
     next: AtomicUsize,
 }
 
@@ -42,7 +43,12 @@ pub(crate) struct ScratchRows {
 
 impl ScratchTable {
     pub(crate) fn new(schema: SchemaRef) -> Self {
-        Self { schema, files: Mutex::default(), next: AtomicUsize::new(0) }
+        Self { schema, kept: OnceLock::new(), files: Mutex::default(), next: AtomicUsize::new(0) }
+    }
+
+    /// Keeps only these columns, in this order: no query reads others. It is said once, before the first row.
+    pub(crate) fn keep(&self, columns: Vec<usize>) {
+        self.kept.get_or_init(|| columns);
     }
 
     /// Starts a file in the folder.
@@ -50,20 +56,28 @@ impl ScratchTable {
         let name = format!("{table}-{}.arrow", self.next.fetch_add(1, Ordering::Relaxed));
         let path = folder.join(&name);
         let file = File::create_new(&path).map_err(crate::error::state_io(&path))?;
-        let writer = StreamWriter::try_new(BufWriter::with_capacity(1 << 20, file), &self.schema)
-            .map_err(|error| crate::Error::query(table, error.into()))?;
-        Ok(ScratchWriter { name, writer, rows: 0 })
+        let failed = |error: ArrowError| crate::Error::query(table, error.into());
+        let columns = self.kept.get().cloned();
+        let schema = match &columns {
+            Some(columns) => Arc::new(self.schema.project(columns).map_err(failed)?),
+            None => self.schema.clone(),
+        };
+        let writer = StreamWriter::try_new(BufWriter::with_capacity(1 << 20, file), &schema).map_err(failed)?;
+        Ok(ScratchWriter { name, columns, writer, rows: 0 })
     }
 
     /// Takes a complete file of the folder.
     pub(crate) fn add(&self, folder: &Path, rows: &ScratchRows) {
-        self.files.lock().unwrap_or_else(PoisonError::into_inner).push(folder.join(&rows.file));
+        let file = ScratchFile { path: folder.join(&rows.file), rows: rows.rows };
+        self.files.lock().unwrap_or_else(PoisonError::into_inner).push(file);
     }
 }
 
 /// A file that is being written.
 pub(crate) struct ScratchWriter {
     name: String,
+    /// Those that are written, or all.
+    columns: Option<Vec<usize>>,
     writer: StreamWriter<BufWriter<File>>,
     rows: u64,
 }
@@ -77,8 +91,13 @@ impl ScratchWriter {
 
     pub(crate) fn write(&mut self, batch: &RecordBatch) -> QueryResult<()> {
         // A view points into a block of the input; without this every batch would drag its whole block along.
-        let columns = batch.columns().iter().map(compact).collect();
-        self.writer.write(&RecordBatch::try_new(batch.schema(), columns)?)?;
+        let kept = match &self.columns {
+            Some(columns) => Cow::Owned(batch.project(columns)?),
+            None => Cow::Borrowed(batch),
+        };
+        let columns = kept.columns().iter().map(compact).collect();
+        let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        self.writer.write(&RecordBatch::try_new_with_options(kept.schema(), columns, &options)?)?;
         self.rows += batch.num_rows() as u64;
         Ok(())
     }
@@ -89,6 +108,12 @@ fn compact(column: &ArrayRef) -> ArrayRef {
         DataType::Utf8View => Arc::new(column.as_string_view().gc()),
         DataType::BinaryView => Arc::new(column.as_binary_view().gc()),
         _ => column.clone(),
+    }
+}
+
+impl ScratchTable {
+    fn not_kept(&self, column: usize) -> DataFusionError {
+        internal_datafusion_err!("column {} was not kept", self.schema.field(column).name())
     }
 }
 
@@ -113,31 +138,13 @@ impl TableProvider for ScratchTable {
         if files.is_empty() {
             return EmptyTable::new(self.schema.clone()).scan(session, projection, filters, limit).await;
         }
-        let partition = |path| Arc::new(ScratchFile { schema: self.schema.clone(), path }) as Arc<dyn PartitionStream>;
-        let table = StreamingTable::try_new(self.schema.clone(), files.into_iter().map(partition).collect())?;
-        table.scan(session, projection, filters, limit).await
-    }
-}
-
-#[derive(Debug)]
-struct ScratchFile {
-    schema: SchemaRef,
-    path: PathBuf,
-}
-
-impl PartitionStream for ScratchFile {
-    fn schema(&self) -> &SchemaRef {
-        &self.schema
-    }
-
-    fn execute(&self, _: Arc<TaskContext>) -> SendableRecordBatchStream {
-        let reader = File::open(&self.path)
-            .map_err(DataFusionError::IoError)
-            .and_then(|file| Ok(StreamReader::try_new_buffered(file, None)?));
-        let batches: Box<dyn Iterator<Item = QueryResult<RecordBatch>> + Send> = match reader {
-            Ok(reader) => Box::new(reader.map(|batch| Ok(batch?))),
-            Err(error) => Box::new(std::iter::once(Err(error))),
-        };
-        Box::pin(RecordBatchStreamAdapter::new(self.schema.clone(), futures::stream::iter(batches)))
+        let all = || (0..self.schema.fields().len()).collect();
+        let read = projection.cloned().unwrap_or_else(all);
+        let in_files = read.iter().map(|column| match self.kept.get() {
+            Some(kept) => kept.iter().position(|other| other == column).ok_or_else(|| self.not_kept(*column)),
+            None => Ok(*column),
+        });
+        let in_files = in_files.collect::<QueryResult<_>>()?;
+        Ok(Arc::new(ScratchScanExec::new(files, Arc::new(self.schema.project(&read)?), in_files)))
     }
 }
