@@ -10,16 +10,6 @@ from urllib.parse import quote
 Group = tuple[int, str, str, str, str]
 
 
-class Amount(float):
-    """A decimal that JSON has with all its digits."""
-
-    def __init__(self, value: Decimal) -> None:
-        self.text = str(value)
-
-    def __repr__(self) -> str:
-        return self.text
-
-
 def write(rows: Iterable[tuple], folder: str) -> None:
     """Rows are (year, channel_key, channel, division, gender, category, week, net_sales, sales_units)."""
     groups: dict[Group, tuple[list[str], dict[int, tuple[Decimal, int]]]] = {}
@@ -33,9 +23,9 @@ def write(rows: Iterable[tuple], folder: str) -> None:
         short = f"RY{year % 100:02}"
         unique_key = "_".join([short, key, division, gender, category])
         zero = (Decimal("0.00"), 0)
-        amounts = {f"W{week}": Amount(weeks.get(week, zero)[0]) for week in range(1, 53)}
-        units = {f"W{week}": weeks.get(week, zero)[1] for week in range(1, 53)}
-        document = {"uniqueKey": unique_key, "division": division, "gender": gender, "category": category,
-                    "channel": min(channels), "year": short,
-                    "dataRows": [{"rowId": "Net Sales", "dataRow": amounts}, {"rowId": "Sales Units", "dataRow": units}]}
-        (out / f"{quote(unique_key, safe='')}.json").write_text(json.dumps(document, separators=(",", ":")))
+        # json would write a decimal as a float.
+        row = lambda part: "{" + ",".join(f'"W{week}":{weeks.get(week, zero)[part]}' for week in range(1, 53)) + "}"
+        head = json.dumps({"uniqueKey": unique_key, "division": division, "gender": gender, "category": category,
+                           "channel": min(channels), "year": short}, separators=(",", ":"))
+        rows = f'{{"rowId":"Net Sales","dataRow":{row(0)}}},{{"rowId":"Sales Units","dataRow":{row(1)}}}'
+        (out / f"{quote(unique_key, safe='')}.json").write_text(f'{head[:-1]},"dataRows":[{rows}]}}')
