@@ -11,36 +11,50 @@ import pathlib
 import re
 import subprocess
 import xml.etree.ElementTree as ElementTree
+from string import Template
 
 SECTION = pathlib.Path(__file__).resolve().parent
 DRAWINGS = {"write_architecture": "The write path", "read_architecture": "The read path, the analysts, and the purge"}
 SVG = "{http://www.w3.org/2000/svg}"
-STYLE = """
-svg { --ground: #ffffff; --text: #1f2937; --line: #4b5563; --box: #f3f4f6; --store: #dbeafe; --own: #dcfce7;
-      --account: #6b7280; --zone: #1d4ed8; --outside: #b91c1c; --company: #15803d; }
-@media (prefers-color-scheme: dark) {
-  svg { --ground: #0d1117; --text: #e6edf3; --line: #9ca3af; --box: #21262d; --store: #1e3a5f; --own: #14402a;
-        --account: #8b949e; --zone: #79b8ff; --outside: #ff8a80; --company: #56d364; }
+# Each in light and in dark mode.
+COLOURS = {
+    "ground": ("#ffffff", "#0d1117"),
+    "text": ("#1f2937", "#e6edf3"),
+    "line": ("#4b5563", "#9ca3af"),
+    "box": ("#f3f4f6", "#21262d"),
+    "store": ("#dbeafe", "#1e3a5f"),
+    "own": ("#dcfce7", "#14402a"),
+    "account": ("#6b7280", "#8b949e"),
+    "zone": ("#1d4ed8", "#79b8ff"),
+    "outside": ("#b91c1c", "#ff8a80"),
+    "company": ("#15803d", "#56d364"),
 }
-.ground { fill: var(--ground); }
-text { font-family: Helvetica, Arial, 'Liberation Sans', sans-serif; fill: var(--text); }
-.above text { paint-order: stroke; stroke: var(--ground); stroke-width: 4px; stroke-linejoin: round; }
-.node path, .node polygon { fill: var(--box); stroke: var(--line); }
-.node.store path, .node.store polygon { fill: var(--store); }
-.node.own path, .node.own polygon { fill: var(--own); }
-.edge path { fill: none; stroke: var(--line); stroke-width: 1.2; }
-.edge polygon { fill: var(--line); stroke: var(--line); }
-.cluster polygon, .cluster path { fill: none; stroke-width: 1.5; stroke-dasharray: 6 3; stroke: var(--account); }
-.cluster text { font-weight: bold; fill: var(--account); }
-.cluster.zone polygon, .cluster.zone path { stroke: var(--zone); }
-.cluster.zone text { fill: var(--zone); }
-.cluster.outside polygon, .cluster.outside path { stroke: var(--outside); }
-.cluster.outside text { fill: var(--outside); }
-.cluster.company polygon, .cluster.company path { stroke: var(--company); }
-.cluster.company text { fill: var(--company); }
+# Colours stand in each rule: not every program that shows drawings knows variables.
+RULES = """
+.ground { fill: $ground; }
+text { font-family: Helvetica, Arial, 'Liberation Sans', sans-serif; fill: $text; }
+.above text { paint-order: stroke; stroke: $ground; stroke-width: 4px; stroke-linejoin: round; }
+.node path, .node polygon { fill: $box; stroke: $line; }
+.node.store path, .node.store polygon { fill: $store; }
+.node.own path, .node.own polygon { fill: $own; }
+.edge path { fill: none; stroke: $line; stroke-width: 1.2; }
+.edge polygon { fill: $line; stroke: $line; }
+.cluster polygon, .cluster path { fill: none; stroke-width: 1.5; stroke-dasharray: 6 3; stroke: $account; }
+.cluster text { font-weight: bold; fill: $account; }
+.cluster.zone polygon, .cluster.zone path { stroke: $zone; }
+.cluster.zone text { fill: $zone; }
+.cluster.outside polygon, .cluster.outside path { stroke: $outside; }
+.cluster.outside text { fill: $outside; }
+.cluster.company polygon, .cluster.company path { stroke: $company; }
+.cluster.company text { fill: $company; }
 """
 # What the style sheet sets.
 PAINT = {"fill", "stroke", "stroke-width", "font-family", "font-weight", "style"}
+
+
+def style_sheet() -> str:
+    light, dark = (Template(RULES).substitute({name: pair[mode] for name, pair in COLOURS.items()}) for mode in (0, 1))
+    return f"{light}@media (prefers-color-scheme: dark) {{{dark}}}\n"
 
 
 def fingerprint(name: str) -> str:
@@ -88,7 +102,7 @@ def styled(root: ElementTree.Element, name: str) -> str:
         },
     )
     ElementTree.SubElement(result, f"{SVG}title").text = DRAWINGS[name]
-    ElementTree.SubElement(result, f"{SVG}style").text = STYLE
+    ElementTree.SubElement(result, f"{SVG}style").text = style_sheet()
     ground = {"class": "ground", "x": f"{x}", "y": f"{y}", "width": f"{width}", "height": f"{height}"}
     ElementTree.SubElement(result, f"{SVG}rect", ground)
     result.append(graph)
