@@ -1,6 +1,7 @@
 """Benchmark harness: preparation, alternating runs of contestants as fresh processes, and the result table."""
 
 import argparse
+import contextlib
 import ctypes
 import json
 import os
@@ -12,9 +13,10 @@ import shutil
 import statistics
 import subprocess
 import sys
+import tempfile
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent
@@ -88,6 +90,27 @@ def one_or_more_of(known: list[str]):
 
 def absolute(path: str) -> pathlib.Path:
     return pathlib.Path(path).resolve()
+
+
+@contextlib.contextmanager
+def work_folder(options, prefix: str):
+    """A folder in the cache for what the contestants write; removed at the end unless it is to be kept."""
+    work = pathlib.Path(tempfile.mkdtemp(prefix=prefix, dir=options.cache))
+    try:
+        yield work
+    finally:
+        if options.keep:
+            say(f"outputs are kept in {work}")
+        else:
+            shutil.rmtree(work)
+
+
+def report_parts(options, results: dict[str, list["Contestant"]]) -> int:
+    """Write the results of all parts to a file, if one is wanted; returns the exit code."""
+    if options.json:
+        parts = {part: [asdict(one) for one in contestants] for part, contestants in results.items()}
+        options.json.write_text(json.dumps({"machine": machine(), **parts}, indent=2) + "\n")
+    return int(any(one.error for contestants in results.values() for one in contestants))
 
 
 # ---- Preparation

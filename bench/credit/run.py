@@ -13,17 +13,14 @@ code 1 if a contestant failed or wrote other rows.
 
 import contextlib
 import datetime
-import json
 import os
 import pathlib
-import shutil
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 import harness  # noqa: E402
@@ -49,22 +46,16 @@ def main() -> int:
         weir = options.weir or harness.built(harness.ROOT, "weir", os.environ.get("CARGO_TARGET_DIR"))
         python = harness.python_environment(options.cache, HERE / "requirements.txt")
         data = harness.made_once(options.cache / f"credit-{options.hours}", lambda folder: deliver(folder, options.hours))
-        work = pathlib.Path(tempfile.mkdtemp(prefix="credit-", dir=options.cache))
-        try:
-            with store(python, data) as endpoint, mariadb.Server() as server:
-                os.environ |= KEYS | {"AWS_ENDPOINT": endpoint}
-                harness.hold_to_cores()
-                bench = Bench(weir, python, endpoint, server, work, options)
-                for part in options.parts:
-                    results |= getattr(bench, part)()
-        finally:
-            shutil.rmtree(work)
+        with (store(python, data) as endpoint, mariadb.Server() as server,
+              harness.work_folder(options, "credit-work-") as work):
+            os.environ |= KEYS | {"AWS_ENDPOINT": endpoint}
+            harness.hold_to_cores()
+            bench = Bench(weir, python, endpoint, server, work, options)
+            for part in options.parts:
+                results |= getattr(bench, part)()
     except Failed as failure:
         sys.exit(f"run.py: {failure}")
-    if options.json:
-        report = {name: [asdict(one) for one in contestants] for name, contestants in results.items()}
-        options.json.write_text(json.dumps({"machine": harness.machine(), **report}, indent=2) + "\n")
-    return int(any(one.error for contestants in results.values() for one in contestants))
+    return harness.report_parts(options, results)
 
 
 def parse_arguments():

@@ -18,8 +18,6 @@ import signal
 import statistics
 import subprocess
 import sys
-import tempfile
-from dataclasses import asdict
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 import cluster  # noqa: E402
@@ -64,21 +62,12 @@ def main() -> int:
         weir = options.weir or harness.built(harness.ROOT, "weir", os.environ.get("CARGO_TARGET_DIR"))
         peers = {"claims": lambda: prepared_peers(options), "mysql_load": dict}
         tools = {part: peers[part]() for part in options.parts}
-        work = pathlib.Path(tempfile.mkdtemp(prefix="run-", dir=options.cache))
-        try:
+        with harness.work_folder(options, "run-") as work:
             for part in options.parts:
                 results[part] = PART[part](weir, tools[part], work, options)
-        finally:
-            if options.keep:
-                say(f"outputs are kept in {work}")
-            else:
-                shutil.rmtree(work)
     except Failed as failure:
         sys.exit(f"run.py: {failure}")
-    if options.json:
-        report = {part: [asdict(one) for one in contestants] for part, contestants in results.items()}
-        options.json.write_text(json.dumps({"machine": harness.machine(), **report}, indent=2) + "\n")
-    return int(any(one.error for contestants in results.values() for one in contestants))
+    return harness.report_parts(options, results)
 
 
 def parse_arguments():

@@ -16,15 +16,12 @@ import json
 import os
 import pathlib
 import re
-import shutil
 import sys
-import tempfile
-from dataclasses import asdict
 from decimal import Decimal
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 import harness  # noqa: E402
-from harness import Contestant, Failed, say, step  # noqa: E402
+from harness import Contestant, Failed, step  # noqa: E402
 
 HERE = pathlib.Path(__file__).resolve().parent
 PIPELINE = harness.ROOT / "pipelines/weekly_sales"
@@ -54,21 +51,12 @@ def main() -> int:
         weir = options.weir or harness.built(harness.ROOT, "weir", os.environ.get("CARGO_TARGET_DIR"))
         python = harness.python_environment(options.cache)
         harness.hold_to_cores()
-        work = pathlib.Path(tempfile.mkdtemp(prefix="weekly-", dir=options.cache))
-        try:
+        with harness.work_folder(options, "weekly-") as work:
             for part in options.parts:
                 results[part] = PART[part](weir, python, work, options)
-        finally:
-            if options.keep:
-                say(f"outputs are kept in {work}")
-            else:
-                shutil.rmtree(work)
     except Failed as failure:
         sys.exit(f"run.py: {failure}")
-    if options.json:
-        report = {part: [asdict(one) for one in contestants] for part, contestants in results.items()}
-        options.json.write_text(json.dumps({"machine": harness.machine(), **report}, indent=2) + "\n")
-    return int(any(one.error for contestants in results.values() for one in contestants))
+    return harness.report_parts(options, results)
 
 
 def parse_arguments():

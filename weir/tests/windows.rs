@@ -324,6 +324,40 @@ fn a_window_without_data_is_late() {
     weir(&project, "health", &["--due=2022-06-05T04:00:00Z"]).ended(1, "2022-06-05T02 is late");
 }
 
+/// A model that takes for ever.
+const ENDLESS: &str = "select id, amount, $window_start as window_start from loan
+    where amount < (select count(*) from generate_series(1, 1000000000000))";
+
+#[test]
+fn a_window_that_takes_longer_than_its_timeout_fails() {
+    let project = loans(&[0]);
+    project.file("task.yaml", TASK.replace("retries: {attempts: 2", "timeout: 1s, retries: {attempts: 1"));
+    project.file("loaded.sql", ENDLESS);
+    weir(&project, "queue", &["--due=2022-06-05T01:00:00Z"]).ended(0, "entered: 1 due");
+    weir(&project, "work", &["--all"]).ended(1, "2022-06-05T00: failed: it took longer than its timeout");
+    assert_eq!(queue(&project), ["00 dead"]);
+    assert!(!project.path("out/2022-06-05T00").exists());
+}
+
+#[test]
+fn a_window_that_is_stopped_waits_and_has_used_no_attempt() {
+    let project = loans(&[0]);
+    project.file("loaded.sql", ENDLESS);
+    weir(&project, "queue", &["--due=2022-06-05T01:00:00Z"]).ended(0, "entered: 1 due");
+    let worker = Process::start(&project, &["work", "--task-config=task.yaml", "--state=state", "--all"]);
+    wait_for("the run", || weir(&project, "runs", &["--json"]).out.contains("running"));
+    // The first request lets the run go on.
+    kill_process(Pid::from_child(worker.0.as_ref().unwrap()), Signal::TERM).unwrap();
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(queue(&project), ["00 running"]);
+    worker.stop();
+    let jobs = weir(&project, "queue", &["--list", "--json"]);
+    let job: Value = serde_json::from_str(jobs.out.trim()).unwrap();
+    assert_eq!((&job["state"], &job["attempts"]), (&"waiting".into(), &0.into()));
+    project.file("loaded.sql", "select id, amount, $window_start as window_start from loan");
+    weir(&project, "work", &["--all"]).ended(0, "2022-06-05T00: loaded");
+}
+
 /// Keeps the windows that it was told are late.
 #[derive(Debug, Clone, Default)]
 struct Late(Arc<Mutex<Vec<String>>>);
