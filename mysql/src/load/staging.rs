@@ -170,7 +170,18 @@ async fn delete_older_duplicates(load: &Load, session: &mut Session, rows: u64) 
         .collect();
     let plain = of_key.iter().zip(&names).map(|(column, name)| format!("{} as {name}", quoted(column)));
     let (plain, keys) = (plain.collect::<Vec<_>>().join(", "), names.join(", "));
-    let distinct = format!("(select distinct {plain}{} from {staging})", all.chain(marker).collect::<String>());
+    // Most keys are there once: only the rows of the others are compared as a whole.
+    let is_same = |(column, name): (&String, &String)| {
+        // A time of a version may be missing.
+        let equals = if load.table.primary_key.contains(column) { "=" } else { "<=>" };
+        format!("staged.{} {equals} several.{name}", quoted(column))
+    };
+    let is_same = of_key.iter().zip(&names).map(is_same).collect::<Vec<_>>().join(" and ");
+    let distinct = format!(
+        "(select distinct {plain}{} from {staging} as staged
+             join (select {plain} from {staging} group by {key} having count(*) > 1) as several on {is_same})",
+        all.chain(marker).collect::<String>()
+    );
     let (order, apart, help) = match &load.mode {
         Mode::Merge { update_key: Some(newer) } => (
             format!("{0} is null, {0} desc", quoted(newer)),
