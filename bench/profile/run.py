@@ -108,8 +108,10 @@ def compared(profiles: dict) -> list[str]:
         wrong.append(f"weir has {weir['rows']:,} rows, ydata {ydata['rows']:,}")
     for column in weir["columns"]:
         other = ydata["columns"][column["name"]]
-        if column["nulls"] != other["nulls"]:
-            wrong.append(f"{column['name']}: weir has {column['nulls']:,} nulls, ydata {other['nulls']:,}")
+        # An empty field within quotes is an empty text, and null for pandas.
+        nulls = column["nulls"] + (column["texts"] or {}).get("empty", 0)
+        if nulls != other["nulls"]:
+            wrong.append(f"{column['name']}: weir has {nulls:,} nulls, ydata {other['nulls']:,}")
         distinct = column["distinct"]
         # The range has a probability of 95 %: twice as much is allowed here.
         slack = 0 if distinct["is_exact"] else distinct["most"] - distinct["least"]

@@ -16,7 +16,8 @@ def main() -> None:
     data, output = map(pathlib.Path, sys.argv[1:])
     [file] = data.glob("*.csv")
     # As weir does, a mobile number is not a number if some are none; the others are texts.
-    frame = pandas.read_csv(file)
+    # Only an empty field is null, as for weir.
+    frame = pandas.read_csv(file, keep_default_na=False, na_values=[""])
     report = ProfileReport(frame, title=file.name, minimal=True, progress_bar=False)
     output.mkdir()
     report.to_file(output / "profile.html", silent=True)

@@ -550,6 +550,28 @@ async fn concurrent_first_loads_do_not_conflict() {
 }
 
 #[tokio::test]
+async fn a_table_that_several_loads_would_make_has_the_rows_of_all_of_them() {
+    for _ in 0..5 {
+        for mode in [merge(), newest(), Mode::Append] {
+            let url = Server::shared().database();
+            let loads = (0..6).map(|number| {
+                let (url, mode) = (url.clone(), mode.clone());
+                async move {
+                    let mut session = Session::with(&url).await;
+                    let name = format!("run{number}");
+                    let load = if mode == Mode::Append { without_key(&name, mode) } else { load(&name, mode) };
+                    session.load(&load, &[(number, None, None)]).await.unwrap()
+                }
+            });
+            let counts = futures::future::join_all(loads).await;
+            assert_eq!(counts, [Counts { inserted: 1, ..NOTHING }; 6]);
+            let rows = Session::with(&url).await.target().await;
+            assert_eq!(rows, "(0,,) (1,,) (2,,) (3,,) (4,,) (5,,)");
+        }
+    }
+}
+
+#[tokio::test]
 async fn concurrent_applies_of_one_load_apply_it_once() {
     let url = Server::shared().database();
     let mut session = Session::with(&url).await;

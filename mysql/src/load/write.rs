@@ -31,9 +31,6 @@ impl Transfer<'_> {
 
     /// Deletes the rows of the target that the load replaces and does not have; returns their number.
     pub(super) async fn delete(&self, session: &mut Session) -> Result<u64> {
-        if self.is_new {
-            return Ok(0);
-        }
         let (staging, target) = (self.load.staging(), self.load.table.name());
         let others = || match self.load.table.primary_key.is_empty() {
             true => String::new(),
@@ -127,9 +124,10 @@ impl Transfer<'_> {
     }
 
     /// Inserts rows by a statement. A table that this load has made has no constraint but its key, which no two of the rows
-    /// have in common: without these checks MariaDB writes its pages in bulk.
+    /// have in common: without these checks MariaDB writes its pages in bulk. Another load may have written to it
+    /// since it was made, before this one had the lock.
     async fn fill(&self, session: &mut Session, insert: &str) -> Result<u64> {
-        if !self.is_new {
+        if !self.is_new || !self.is_empty(session).await? {
             return session.execute(insert).await;
         }
         session.execute("set session unique_checks = 0, foreign_key_checks = 0").await?;
@@ -172,7 +170,7 @@ impl Transfer<'_> {
             all.iter().map(|name| format!("staged.{}", quoted(name))).collect::<Vec<_>>().join(", "),
         );
         // Nothing is looked up in a table without rows.
-        if self.is_new || self.is_empty(session).await? {
+        if self.is_empty(session).await? {
             return Ok((0, self.fill(session, &format!("{insert} where {stays}")).await?));
         }
         let mut updated = 0;
@@ -198,7 +196,7 @@ impl Transfer<'_> {
 
     /// The number of rows in the staging table that are older than the target's.
     async fn older(&self, session: &mut Session, update_key: Option<&str>) -> Result<u64> {
-        let Some(newer) = update_key.filter(|_| !self.is_new) else { return Ok(0) };
+        let Some(newer) = update_key else { return Ok(0) };
         let count = format!(
             "select count(*) from {} as target join {} as staged on {} where {}",
             self.load.table.name(),
