@@ -170,17 +170,16 @@ async fn delete_older_duplicates(load: &Load, session: &mut Session, rows: u64) 
         .collect();
     let plain = of_key.iter().zip(&names).map(|(column, name)| format!("{} as {name}", quoted(column)));
     let (plain, keys) = (plain.collect::<Vec<_>>().join(", "), names.join(", "));
-    let ranked = weir_database::load::free_name("place", load.table.columns());
-    // Most keys are there once: only the rows of the others are compared as a whole. A window is sorted; a group is looked up in a
-    // temporary table, and so is a join, which takes ten times as long.
-    let primary = list(&load.table.primary_key);
-    let several = format!(
-        "select {primary} from (
-             select {primary}, row_number() over (partition by {primary}) as {ranked} from {staging}
-         ) as numbered where {ranked} = 2"
-    );
+    // Most keys are there once: only the rows of the others are compared as a whole.
+    let is_same = |(column, name): (&String, &String)| {
+        // A time of a version may be missing.
+        let equals = if load.table.primary_key.contains(column) { "=" } else { "<=>" };
+        format!("staged.{} {equals} several.{name}", quoted(column))
+    };
+    let is_same = of_key.iter().zip(&names).map(is_same).collect::<Vec<_>>().join(" and ");
     let distinct = format!(
-        "(select distinct {plain}{} from {staging} where ({primary}) in ({several}))",
+        "(select distinct {plain}{} from {staging} as staged
+             join (select {plain} from {staging} group by {key} having count(*) > 1) as several on {is_same})",
         all.chain(marker).collect::<String>()
     );
     let (order, apart, help) = match &load.mode {
@@ -199,6 +198,7 @@ async fn delete_older_duplicates(load: &Load, session: &mut Session, rows: u64) 
     }
     let columns: Vec<&str> = load.table.columns().chain(load.deletion.iter().map(|of| of.marker.as_str())).collect();
     let columns = list(&columns);
+    let ranked = weir_database::load::free_name("place", load.table.columns());
     let kept = load.kept();
     session.execute(&format!("drop table if exists {kept}")).await?;
     session.execute(&format!("create table {kept} like {staging}")).await?;
