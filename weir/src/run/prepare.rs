@@ -391,12 +391,9 @@ fn compare_rows(judged: &mut [JudgedStage], accepted: &HashMap<String, u64>, rep
             let counted = Counted { rows, samples: vec![] };
             let reason = ReasonReport::of(&rule.name, rule.effect.name(), counted);
             let reason = ReasonReport { help: Some(message.clone()), ..reason };
-            report
-                .tables
-                .iter_mut()
-                .find(|of| of.table == stage.table)
-                .into_iter()
-                .for_each(|of| of.reasons.push(reason.clone()));
+            if let Some(of) = report.tables.iter_mut().find(|of| of.table == stage.table) {
+                of.reasons.push(reason);
+            }
             if rule.effect == Effect::Fail && failed.is_ok() {
                 failed = Err(Error::RowsDiffer { table: stage.table.clone(), rule: rule.name.clone(), message });
             }

@@ -148,3 +148,52 @@ impl TableProvider for ScratchTable {
         Ok(Arc::new(ScratchScanExec::new(files, Arc::new(self.schema.project(&read)?), in_files)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use datafusion::arrow::array::Int64Array;
+    use datafusion::arrow::datatypes::{Field, Int64Type, Schema};
+    use datafusion::physical_plan::collect;
+    use datafusion::prelude::SessionContext;
+
+    use super::*;
+
+    /// A table of the columns 0, 1 and 2 with two files, of which only these columns are kept.
+    fn table(folder: &Path, kept: &[usize]) -> ScratchTable {
+        let fields = ["a", "b", "c"].map(|name| Field::new(name, DataType::Int64, false));
+        let table = ScratchTable::new(Arc::new(Schema::new(fields.to_vec())));
+        table.keep(kept.to_vec());
+        for rows in [2, 3] {
+            let mut writer = table.writer(folder, "t").unwrap();
+            let column =
+                |factor: i64| Arc::new(Int64Array::from_iter_values((0..rows).map(|row| row * factor))) as ArrayRef;
+            writer
+                .write(&RecordBatch::try_new(table.schema.clone(), vec![column(1), column(10), column(100)]).unwrap())
+                .unwrap();
+            table.add(folder, &writer.finish().unwrap());
+        }
+        table
+    }
+
+    #[tokio::test]
+    async fn columns_that_are_kept_are_read_in_any_order_and_others_are_not_there() {
+        let (folder, context) = (tempfile::tempdir().unwrap(), SessionContext::new());
+        let table = table(folder.path(), &[0, 2]);
+        let scan = table.scan(&context.state(), Some(&vec![2, 0]), &[], None).await.unwrap();
+        let rows = collect(scan, context.task_ctx()).await.unwrap();
+        assert_eq!(rows[1].column_by_name("c").unwrap().as_primitive::<Int64Type>().values(), &[0, 100, 200]);
+        assert_eq!(rows[1].column_by_name("a").unwrap().as_primitive::<Int64Type>().values(), &[0, 1, 2]);
+        let error = table.scan(&context.state(), Some(&vec![1]), &[], None).await.unwrap_err().to_string();
+        assert!(error.contains("column b was not kept"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn the_planner_knows_how_many_rows_there_are() {
+        let (folder, context) = (tempfile::tempdir().unwrap(), SessionContext::new());
+        let scan = table(folder.path(), &[0]).scan(&context.state(), Some(&vec![]), &[], None).await.unwrap();
+        let rows = |partition| scan.partition_statistics(partition).unwrap().num_rows.get_value().copied();
+        assert_eq!((rows(None), rows(Some(0)), rows(Some(1))), (Some(5), Some(2), Some(3)));
+        let batches = collect(scan, context.task_ctx()).await.unwrap();
+        assert_eq!(batches.iter().map(RecordBatch::num_rows).sum::<usize>(), 5, "a count reads no column");
+    }
+}
