@@ -153,7 +153,9 @@ impl TableProvider for ScratchTable {
 mod tests {
     use datafusion::arrow::array::Int64Array;
     use datafusion::arrow::datatypes::{Field, Int64Type, Schema};
+    use datafusion::common::stats::Precision;
     use datafusion::physical_plan::collect;
+    use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
     use datafusion::prelude::SessionContext;
 
     use super::*;
@@ -191,8 +193,8 @@ mod tests {
     async fn the_planner_knows_how_many_rows_there_are() {
         let (folder, context) = (tempfile::tempdir().unwrap(), SessionContext::new());
         let scan = table(folder.path(), &[0]).scan(&context.state(), Some(&vec![]), &[], None).await.unwrap();
-        let rows = |partition| scan.partition_statistics(partition).unwrap().num_rows.get_value().copied();
-        assert_eq!((rows(None), rows(Some(0)), rows(Some(1))), (Some(5), Some(2), Some(3)));
+        let statistics = StatisticsContext::new().compute(scan.as_ref(), &StatisticsArgs::new()).unwrap();
+        assert_eq!(statistics.num_rows, Precision::Exact(5));
         let batches = collect(scan, context.task_ctx()).await.unwrap();
         assert_eq!(batches.iter().map(RecordBatch::num_rows).sum::<usize>(), 5, "a count reads no column");
     }
