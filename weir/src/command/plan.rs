@@ -41,6 +41,9 @@ fn show(plan: &PlanDescription) {
         if stage.is_kept {
             say!("  kept for the models that read it");
         }
+        if let Some(reader) = &stage.streams_to {
+            say!("  streamed into `{reader}`");
+        }
         for line in stage.physical_plan.lines() {
             say!("    {line}");
         }

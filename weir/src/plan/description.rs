@@ -52,8 +52,10 @@ pub struct StageDescription {
     pub accepted: Vec<String>,
     /// The sinks of its rejected rows.
     pub rejected: Vec<String>,
-    /// Whether its accepted rows are kept for models that read them.
+    /// Whether its accepted rows are kept on disk for models that read them.
     pub is_kept: bool,
+    /// The stage into which its accepted rows go as they are judged.
+    pub streams_to: Option<String>,
     /// The physical plan of the query engine, one node per line.
     pub physical_plan: String,
 }
@@ -72,7 +74,12 @@ pub struct SinkDescription {
 
 impl Plan {
     /// Describes a stage; `physical_plan` is how the engine computes it.
-    pub(crate) fn describe_stage(&self, stage: &super::Stage, physical_plan: String) -> StageDescription {
+    pub(crate) fn describe_stage(
+        &self,
+        stage: &super::Stage,
+        streams_to: Option<String>,
+        physical_plan: String,
+    ) -> StageDescription {
         let names = |sinks: &[usize]| sinks.iter().map(|sink| self.sinks[*sink].name.clone()).collect();
         let rules = stage.judge.iter().flat_map(|judge| {
             let later = judge.counted_later().map(|(name, _)| name.to_owned());
@@ -83,7 +90,8 @@ impl Plan {
             rules: rules.collect(),
             accepted: names(&stage.accepted),
             rejected: names(&stage.rejected),
-            is_kept: stage.scratch.is_some(),
+            is_kept: stage.scratch.is_some() && streams_to.is_none(),
+            streams_to,
             physical_plan,
         }
     }

@@ -3,20 +3,21 @@
 //! A [`Draft`] is planned over tables without rows: it has the columns of all tables and binds the sinks. With the limits of
 //! the sinks' targets it becomes a [`Plan`], which `run` executes and `plan`, `validate`, `doctor` and `test` use. A model
 //! that one other model reads, and that nobody judges or writes, is a view: the query engine sees through it. Every other
-//! table is a stage: computed once, judged, and written to all its sinks in one pass.
+//! table is a stage: computed once, judged, and written to all its sinks in one pass. The accepted rows of a stage go straight
+//! into the stage that reads them, if there is but one (`reads`); otherwise they are kept on disk until all have read them.
 
 mod append_once;
 mod description;
 mod draft;
+mod reads;
 mod windows;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
 use datafusion::catalog::view::ViewTable;
-use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::datasource::empty::EmptyTable;
 use datafusion::datasource::provider_as_source;
 use datafusion::error::DataFusionError;
@@ -31,7 +32,7 @@ pub(crate) use draft::Draft;
 use crate::engine;
 use crate::error::{Error, Result};
 use crate::model::Model;
-use crate::quality::Judge;
+use crate::quality::{Judge, Tally};
 use crate::scratch::ScratchTable;
 use crate::sink::BoundSink;
 use crate::source::Source;
@@ -68,7 +69,7 @@ pub(crate) struct Stage {
     pub(crate) accepted: Vec<usize>,
     /// The sinks of its rejected rows.
     pub(crate) rejected: Vec<usize>,
-    /// Where its accepted rows are kept for the models that read them.
+    /// The table of its accepted rows for the models that read them.
     pub(crate) scratch: Option<Arc<ScratchTable>>,
 }
 
@@ -82,6 +83,10 @@ pub(crate) struct BoundStage {
     /// Its model, unless it is a source.
     model: Option<Model>,
     query: LogicalPlan,
+    /// The stages whose accepted rows go into it as they are judged, or into one of these: each after those that it reads.
+    streamed: Vec<BoundStage>,
+    /// The stage that reads its rows as they are judged.
+    pub(crate) streams_to: Option<String>,
 }
 
 impl Plan {
@@ -115,8 +120,7 @@ impl Plan {
                 }
             }
         }
-        keep_what_is_read(context, &bound)?;
-        Ok(bound)
+        Ok(reads::connect(context, bound))
     }
 
     /// How many rules judge the rows of all stages.
@@ -141,6 +145,11 @@ impl Plan {
 }
 
 impl Stage {
+    /// Zero counts.
+    pub(crate) fn tally(&self) -> Tally {
+        self.judge.as_ref().map(Judge::tally).unwrap_or_default()
+    }
+
     /// The query with the columns that rules about related rows need.
     async fn extended(&self, context: &SessionContext, query: LogicalPlan) -> Result<LogicalPlan, DataFusionError> {
         let Some(judge) = &self.judge else { return Ok(query) };
@@ -160,11 +169,21 @@ impl Stage {
         if let Some(scratch) = &self.scratch {
             register(context, &self.table, scratch.clone())?;
         }
-        Ok(BoundStage { stage: self.clone(), model: model.cloned(), query })
+        Ok(BoundStage { stage: self.clone(), model: model.cloned(), query, streamed: vec![], streams_to: None })
     }
 }
 
 impl BoundStage {
+    /// The stages that are computed with it.
+    pub(crate) fn streamed(&self) -> &[BoundStage] {
+        &self.streamed
+    }
+
+    /// Those, and then the stage itself.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &BoundStage> {
+        self.streamed.iter().chain([self])
+    }
+
     /// How the stage is computed. The stages before it must have been, if this one is to be executed.
     pub(crate) async fn physical_plan(&self, context: &SessionContext) -> Result<Arc<dyn ExecutionPlan>> {
         let Stage { table, schema, .. } = &*self.stage;
@@ -210,32 +229,4 @@ fn upstream<'a>(table: &'a str, models: &'a [Model]) -> HashSet<&'a str> {
 
 fn register(context: &SessionContext, name: &str, table: Arc<dyn TableProvider>) -> Result<()> {
     context.register_table(name, table).map(|_| ()).map_err(|error| Error::query(name, error))
-}
-
-/// Has each stage keep only the columns that others read of it.
-fn keep_what_is_read(context: &SessionContext, stages: &[BoundStage]) -> Result<()> {
-    let mut read: HashMap<String, BTreeSet<usize>> = HashMap::new();
-    for BoundStage { stage, query, .. } in stages {
-        let failed = |error| Error::query(&stage.table, error);
-        // What cannot be planned is told, with its place, when the stage is computed.
-        let Ok(plan) = engine::state(context).optimize(query) else { return Ok(()) };
-        let add = |node: &LogicalPlan| {
-            // A source that is kept is read by its own stage, too.
-            if let LogicalPlan::TableScan(scan) = node
-                && scan.table_name.table() != stage.table
-            {
-                let all = || (0..scan.source.schema().fields().len()).collect();
-                let columns = scan.projection.clone().unwrap_or_else(all);
-                read.entry(scan.table_name.table().to_owned()).or_default().extend(columns);
-            }
-            Ok(TreeNodeRecursion::Continue)
-        };
-        plan.apply_with_subqueries(add).map_err(failed)?;
-    }
-    for stage in stages.iter().map(|bound| &bound.stage) {
-        if let (Some(scratch), Some(columns)) = (&stage.scratch, read.get(&stage.table)) {
-            scratch.keep(columns.iter().copied().collect());
-        }
-    }
-    Ok(())
 }

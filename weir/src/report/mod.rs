@@ -176,7 +176,8 @@ impl fmt::Display for LoadReport {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct StepReport {
-    /// The step: `find`, a table's name, `drain`, `prepare` or `publish`.
+    /// The step: `find`, a table's name, `drain`, `prepare` or `publish`. A table whose rows are streamed into another one
+    /// is computed in the step of that.
     pub name: String,
     /// Duration in seconds.
     pub seconds: f64,

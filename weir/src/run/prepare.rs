@@ -17,7 +17,7 @@ use crate::route::Counted;
 use crate::scratch::ScratchFolder;
 use crate::sink::{OpenTarget, Parts, Prepared, SharedParts, Writing, Written};
 use crate::source::{Opening, Source};
-use crate::stage::{Pass, execute};
+use crate::stage::{Computed, Execution, Pass, execute};
 use crate::system::fault;
 use crate::system::stop::Stop;
 use crate::task::Route;
@@ -175,20 +175,25 @@ impl Preparation<'_> {
         let stages = self.plan.bind(self.session, &by_name).await?;
         let unreadable = self.route_unreadable(sinks);
         for bound in &stages {
-            let stage = &bound.stage;
-            let started = self.run.begin_step(&stage.table);
-            let pass = execute(bound, self.session, sinks, self.scratch.path(), &mut self.stop).await;
-            let pass = match pass {
-                Ok(pass) => pass,
+            let started = self.run.begin_step(&bound.stage.table);
+            let on = Execution { context: self.session, sinks, scratch: self.scratch.path(), stop: &mut self.stop };
+            let computed = match execute(bound, on).await {
+                Ok(computed) => computed,
                 Err(broken) => {
-                    report.tables.push(table_report(stage, &broken.pass.tally, reasons(stage, &broken.pass)));
+                    let reports = broken
+                        .stages
+                        .iter()
+                        .map(|Computed { stage, pass }| table_report(stage, &pass.tally, reasons(stage, pass)));
+                    report.tables.extend(reports);
                     return Err(broken.error);
                 }
             };
-            self.check_counts(stage, &pass)?;
-            accepted.insert(stage.table.clone(), pass.tally.accepted);
-            judged.extend(self.judged(stage, pass, parts, report)?);
-            self.run.step(report, &stage.table, started);
+            for Computed { stage, pass } in computed {
+                self.check_counts(&stage, &pass)?;
+                accepted.insert(stage.table.clone(), pass.tally.accepted);
+                judged.extend(self.judged(&stage, pass, parts, report)?);
+            }
+            self.run.step(report, &bound.stage.table, started);
         }
         self.drain(tables, report)?;
         for shared in unreadable {
@@ -370,8 +375,8 @@ impl Preparation<'_> {
                 balanced(&self.plan.sinks[*sink].name, rows, written)?;
             }
         }
-        if stage.scratch.is_some() {
-            balanced(&stage.table, tally.accepted, pass.kept.iter().map(|kept| kept.rows).sum())?;
+        if let Some(kept) = pass.kept {
+            balanced(&stage.table, tally.accepted, kept)?;
         }
         Ok(())
     }

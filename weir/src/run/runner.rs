@@ -244,10 +244,12 @@ pub(crate) async fn describe(task: &Task, settings: &Settings) -> Result<PlanDes
         });
     }
     let mut stages = vec![];
-    for bound in plan.bind(&session, &tables).await? {
-        let physical = bound.physical_plan(&session).await?;
-        let physical = displayable(physical.as_ref()).indent(false).to_string();
-        stages.push(plan.describe_stage(&bound.stage, physical));
+    for reader in &plan.bind(&session, &tables).await? {
+        for bound in reader.all() {
+            let physical = bound.physical_plan(&session).await?;
+            let physical = displayable(physical.as_ref()).indent(false).to_string();
+            stages.push(plan.describe_stage(&bound.stage, bound.streams_to.clone(), physical));
+        }
     }
     sessions.end().await;
     let text = |name: &str| task.params.get(name).map(|param| param.text.clone()).unwrap_or_default();

@@ -5,4 +5,4 @@ mod scan;
 mod table;
 
 pub(crate) use folder::ScratchFolder;
-pub(crate) use table::{ScratchRows, ScratchTable, ScratchWriter};
+pub(crate) use table::{ScratchRows, ScratchTable, ScratchWriter, StreamedRows};

@@ -1,6 +1,7 @@
-//! A table's accepted rows, kept on disk for the models that read them.
+//! A table's accepted rows for the models that read them: kept on disk or, for a single reader, streamed.
 
 use std::borrow::Cow;
+use std::fmt::Debug;
 use std::fs::File;
 use std::io::BufWriter;
 use std::path::Path;
@@ -23,14 +24,22 @@ use serde::{Deserialize, Serialize};
 use super::scan::{ScratchFile, ScratchScanExec};
 use crate::error::Result;
 
-/// Rows in Arrow's stream format, one file a writer; read once they are all written.
+/// Rows in Arrow's stream format, one file a writer; read once they are all written. Or rows that are streamed.
 #[derive(Debug)]
 pub(crate) struct ScratchTable {
     schema: SchemaRef,
     /// The positions of the columns that are kept; all, unless it is said which are read.
     kept: OnceLock<Vec<usize>>,
+    /// Where the rows come from, if none is kept.
+    streamed: OnceLock<Arc<dyn StreamedRows>>,
     files: Mutex<Vec<ScratchFile>>,
     next: AtomicUsize,
+}
+
+/// The rows of a table, read once, as they are computed.
+pub(crate) trait StreamedRows: Debug + Send + Sync {
+    /// A scan of these columns, which have this schema.
+    fn scan(self: Arc<Self>, schema: SchemaRef, columns: Vec<usize>) -> Arc<dyn ExecutionPlan>;
 }
 
 /// A complete file of a table.
@@ -43,12 +52,18 @@ pub(crate) struct ScratchRows {
 
 impl ScratchTable {
     pub(crate) fn new(schema: SchemaRef) -> Self {
-        Self { schema, kept: OnceLock::new(), files: Mutex::default(), next: AtomicUsize::new(0) }
+        let (kept, streamed) = (OnceLock::new(), OnceLock::new());
+        Self { schema, kept, streamed, files: Mutex::default(), next: AtomicUsize::new(0) }
     }
 
     /// Keeps only these columns, in this order: no query reads others. It is said once, before the first row.
     pub(crate) fn keep(&self, columns: Vec<usize>) {
         self.kept.get_or_init(|| columns);
+    }
+
+    /// Keeps no row: they are read as they are computed. It is said once, before the first row is read.
+    pub(crate) fn stream(&self, rows: Arc<dyn StreamedRows>) {
+        self.streamed.get_or_init(|| rows);
     }
 
     /// Starts a file in the folder.
@@ -134,11 +149,15 @@ impl TableProvider for ScratchTable {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> QueryResult<Arc<dyn ExecutionPlan>> {
+        let all = || (0..self.schema.fields().len()).collect();
+        if let Some(rows) = self.streamed.get() {
+            let columns = projection.cloned().unwrap_or_else(all);
+            return Ok(rows.clone().scan(Arc::new(self.schema.project(&columns)?), columns));
+        }
         let files = self.files.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if files.is_empty() {
             return EmptyTable::new(self.schema.clone()).scan(session, projection, filters, limit).await;
         }
-        let all = || (0..self.schema.fields().len()).collect();
         let read = projection.cloned().unwrap_or_else(all);
         let in_files = read.iter().map(|column| match self.kept.get() {
             Some(kept) => kept.iter().position(|other| other == column).ok_or_else(|| self.not_kept(*column)),

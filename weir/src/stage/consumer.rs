@@ -39,21 +39,23 @@ pub(super) struct ChosenRows<'a> {
 
 /// The consumers of one partition of a stage.
 pub(super) fn consumers(stage: &Stage, sinks: &Arc<[Arc<dyn Parts>]>, scratch: &Path) -> Vec<Box<dyn RowConsumer>> {
+    let mut consumers = sink_consumers(stage, sinks);
+    if let Some(table) = &stage.scratch {
+        let (name, table, folder) = (stage.table.clone(), table.clone(), scratch.to_path_buf());
+        consumers.push(Box::new(ScratchConsumer { name, table, folder, writer: None }));
+    }
+    consumers
+}
+
+/// Those that write to the sinks of the stage.
+pub(super) fn sink_consumers(stage: &Stage, sinks: &Arc<[Arc<dyn Parts>]>) -> Vec<Box<dyn RowConsumer>> {
     let sink = |rejected: bool| {
         move |number: &usize| {
             Box::new(SinkConsumer { number: *number, rejected, sink: sinks[*number].clone(), part: None })
                 as Box<dyn RowConsumer>
         }
     };
-    let kept = stage.scratch.iter().map(|table| {
-        Box::new(ScratchConsumer {
-            name: stage.table.clone(),
-            table: table.clone(),
-            folder: scratch.to_path_buf(),
-            writer: None,
-        }) as Box<dyn RowConsumer>
-    });
-    stage.accepted.iter().map(sink(false)).chain(stage.rejected.iter().map(sink(true))).chain(kept).collect()
+    stage.accepted.iter().map(sink(false)).chain(stage.rejected.iter().map(sink(true))).collect()
 }
 
 /// Writes the rows of a route to a part of a sink, which begins with its first row.

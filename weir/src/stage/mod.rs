@@ -1,15 +1,18 @@
 //! Computes the stages of a plan: one pass over each table, in which its rows are judged and written.
 //!
-//! `pass` is the pass as a node of the query plan, and `consumer` what consumes the rows in it; each partition returns a
-//! `receipt`. `execute` runs it and adds up the receipts. `guard` finds the rows that cannot be computed, `failed` rejects
-//! them.
+//! `reader` judges the rows of a partition and passes them to its consumers (`consumer`); each partition returns a
+//! `receipt`. `pass` is this as the top node of a stage's query plan. `streamed` is it as a leaf of the plan of another stage,
+//! the only one that reads the rows. `execute` runs both and adds up the receipts. `guard` finds the rows that cannot be
+//! computed, `failed` rejects them.
 
 mod consumer;
 mod execute;
 mod failed;
 mod guard;
 mod pass;
+mod reader;
 mod receipt;
+mod streamed;
 
-pub(crate) use execute::execute;
+pub(crate) use execute::{Computed, Execution, execute};
 pub(crate) use receipt::Pass;

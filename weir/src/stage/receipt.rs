@@ -62,17 +62,18 @@ pub(crate) struct Pass {
     pub(crate) failed: Reasons,
     /// The parts that were written, with the position of their sink.
     pub(crate) parts: Vec<(usize, Written)>,
-    /// The files with the rows that are kept for other models.
-    pub(crate) kept: Vec<ScratchRows>,
+    /// The rows that are kept for other models, unless they are streamed.
+    pub(crate) kept: Option<u64>,
 }
 
 impl Pass {
-    pub(super) fn add(&mut self, receipt: Receipt) {
+    /// Adds what a partition has done; returns what it has kept.
+    pub(super) fn add(&mut self, receipt: Receipt) -> Option<ScratchRows> {
         self.tally.merge(receipt.tally);
         self.keys.resize_with(self.keys.len().max(receipt.keys.len()), Vec::new);
         self.keys.iter_mut().zip(receipt.keys).for_each(|(all, keys)| all.push(keys));
         self.parts.extend(receipt.parts);
-        self.kept.extend(receipt.kept);
+        receipt.kept
     }
 
     /// Adds the rows that could not be computed, and the parts to which they were written.
@@ -82,19 +83,6 @@ impl Pass {
         self.tally.rejected += rows;
         self.parts.extend(parts);
         self.failed = reasons;
-    }
-}
-
-/// A pass that ended with an error, and what was counted until then.
-#[derive(Debug)]
-pub(crate) struct BrokenPass {
-    pub(crate) error: Error,
-    pub(crate) pass: Pass,
-}
-
-impl From<Error> for Box<BrokenPass> {
-    fn from(error: Error) -> Self {
-        Self::new(BrokenPass { error, pass: Pass::default() })
     }
 }
 
@@ -116,6 +104,12 @@ impl BrokenPartition {
             other => other,
         };
         Box::new(Self { error: Error::query(table, error), tally: Tally::default() })
+    }
+}
+
+impl From<Error> for Box<BrokenPartition> {
+    fn from(error: Error) -> Self {
+        Self::new(BrokenPartition { error, tally: Tally::default() })
     }
 }
 
