@@ -66,6 +66,7 @@ pub mod function;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod ledger;
+pub mod lineage;
 mod model;
 mod place;
 mod plan;

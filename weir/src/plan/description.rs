@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::Plan;
+use crate::lineage::Lineage;
 
 /// What a run of a task would do, if it were started now.
 #[derive(Debug, Clone, Serialize)]
@@ -24,6 +25,8 @@ pub struct PlanDescription {
     pub stages: Vec<StageDescription>,
     /// The sinks, in the order of the task file.
     pub sinks: Vec<SinkDescription>,
+    /// The columns that each column depends on. What the targets of the sinks require is among the rules.
+    pub lineage: Lineage,
 }
 
 /// A source, and what a run would read of it.

@@ -32,6 +32,8 @@ pub(crate) struct Draft {
     models: Vec<Model>,
     /// The columns of all sources and models.
     pub(crate) schemas: HashMap<String, SchemaRef>,
+    /// The optimised query of each model, over tables without rows.
+    queries: HashMap<String, LogicalPlan>,
     /// For each table the number of times that models scan it.
     scans: BTreeMap<String, usize>,
     sinks: Vec<BoundSink>,
@@ -60,8 +62,14 @@ impl Draft {
     pub(crate) async fn of_tables(task: &Task, context: &SessionContext, sources: Vec<Source>) -> Result<Self> {
         let models = model::load(task)?;
         let context = engine::without_tables(context);
-        let mut draft =
-            Self { sources, models: vec![], schemas: HashMap::new(), scans: BTreeMap::new(), sinks: vec![] };
+        let mut draft = Self {
+            sources,
+            models: vec![],
+            schemas: HashMap::new(),
+            queries: HashMap::new(),
+            scans: BTreeMap::new(),
+            sinks: vec![],
+        };
         for source in &draft.sources {
             draft.schemas.insert(source.name().to_owned(), source.schema().clone());
             register(&context, source.name(), Arc::new(EmptyTable::new(source.schema().clone())))?;
@@ -86,6 +94,7 @@ impl Draft {
             let schema: SchemaRef = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
             register(&context, &model.name, Arc::new(EmptyTable::new(schema.clone())))?;
             draft.schemas.insert(model.name.clone(), schema);
+            draft.queries.insert(model.name.clone(), plan);
         }
         draft.models = models;
         if let Some((name, quality)) = task.spec.quality.iter().find(|(name, _)| !draft.schemas.contains_key(*name)) {
@@ -202,7 +211,8 @@ impl Draft {
             }
         }
         let models = std::mem::take(&mut self.models);
-        Ok(Plan { sources: self.sources, models, stages, sinks: self.sinks, gates })
+        let Self { sources, schemas, queries, sinks, .. } = self;
+        Ok(Plan { sources, models, schemas, queries, stages, sinks, gates })
     }
 
     fn stage(

@@ -9,6 +9,7 @@
 mod append_once;
 mod description;
 mod draft;
+mod lineage;
 mod reads;
 mod windows;
 
@@ -44,6 +45,10 @@ pub(crate) struct Plan {
     pub(crate) sources: Vec<Source>,
     /// The models in the order in which they can be computed.
     pub(crate) models: Vec<Model>,
+    /// The columns of all sources and models.
+    schemas: HashMap<String, SchemaRef>,
+    /// The optimised query of each model, over tables without rows.
+    queries: HashMap<String, LogicalPlan>,
     /// The stages, each after those that it reads.
     pub(crate) stages: Vec<Arc<Stage>>,
     /// The sinks, in the order of the task file.

@@ -1,5 +1,6 @@
 //! A condition on the rows of a table.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
@@ -10,6 +11,7 @@ use datafusion::error::DataFusionError;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::{Expr, ExprSchemable};
 use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::utils::collect_columns;
 
 use crate::engine;
 use crate::error::plain;
@@ -41,6 +43,11 @@ impl Condition {
         }
         let expr = engine::checked(session, expr, &schema).map_err(|error| plain(&error))?;
         session.create_physical_expr(expr, &schema).map(Self).map_err(|error| plain(&error))
+    }
+
+    /// The positions of the columns that it reads.
+    pub(crate) fn columns(&self) -> BTreeSet<usize> {
+        collect_columns(&self.0).iter().map(|column| column.index()).collect()
     }
 
     /// For which rows it is true; null is not.

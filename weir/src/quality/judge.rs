@@ -17,6 +17,7 @@ use super::related::{Passes, Related};
 use super::rule::{ColumnRule, Effect, Rule, Scope};
 use super::unique::{KeyWriter, Keys, UniqueRule};
 use crate::error::{Error, Result};
+use crate::lineage::Rejecting;
 use crate::route::{Counted, Shown};
 use crate::task::{GateSpec, Limit, QualitySpec, Requirement, RuleSpec, TaskError};
 
@@ -121,6 +122,19 @@ impl Judge {
         unique.chain(self.equal_rows.iter().map(|rule| (rule.name.as_str(), rule.max)))
     }
 
+    /// What the rules read that reject rows.
+    pub(crate) fn rejecting(&self) -> Rejecting {
+        let mut rejecting = Rejecting::default();
+        for rule in self.rules.iter().filter(|rule| rule.effect == Effect::Reject) {
+            rejecting.columns.extend(rule.columns());
+            if let Some(related) = rule.computed_column().and_then(|at| self.related.get(at.checked_sub(self.width)?)) {
+                rejecting.columns.extend(related.columns(self.width));
+                rejecting.lookups.extend(related.lookup());
+            }
+        }
+        rejecting
+    }
+
     /// The tables that rules look into.
     pub(crate) fn tables(&self) -> impl Iterator<Item = &str> {
         self.related.iter().filter_map(Related::table)
@@ -132,7 +146,8 @@ impl Judge {
         plan: LogicalPlan,
         tables: &HashMap<String, LogicalPlan>,
     ) -> Result<LogicalPlan, DataFusionError> {
-        let rejecting = self.rules.iter().filter(|rule| rule.effect == Effect::Reject && !rule.is_computed());
+        let rejecting =
+            self.rules.iter().filter(|rule| rule.effect == Effect::Reject && rule.computed_column().is_none());
         let passes = Passes::of(rejecting);
         self.related
             .iter()

@@ -3,7 +3,7 @@
 //! The query engine computes them, as columns that come after those of the table: a window function, a join. Such a column
 //! is true or false for each row, and does not leave the pass over the table.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
@@ -93,6 +93,24 @@ impl Related {
                 Ok(Some(Self::Found { column: index, table: table.clone(), key: key.clone() }))
             }
             _ => Ok(None),
+        }
+    }
+
+    /// The positions of the columns that it reads of a table of so many columns.
+    pub(super) fn columns(&self, width: usize) -> BTreeSet<usize> {
+        match self {
+            Self::Found { column, .. } => BTreeSet::from([*column]),
+            Self::Kept { columns, keep: KeepBy::None } => columns.iter().copied().collect(),
+            // Where rows are equal in the column that decides, the others do.
+            Self::Kept { .. } => (0..width).collect(),
+        }
+    }
+
+    /// The table and its column that values are looked up in.
+    pub(super) fn lookup(&self) -> Option<(String, String)> {
+        match self {
+            Self::Found { table, key, .. } => Some((table.clone(), key.clone())),
+            Self::Kept { .. } => None,
         }
     }
 

@@ -1,6 +1,6 @@
 //! One rule, bound to a table's columns.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -226,9 +226,24 @@ impl Rule {
         Ok(Self { name: name.to_owned(), effect, max: spec.value.max, test: Test::Computed(column), nullable })
     }
 
-    /// Whether the query computes it.
-    pub(super) fn is_computed(&self) -> bool {
-        matches!(self.test, Test::Computed(_))
+    /// The positions of the columns of the table that it reads; of a computed rule only the one that allows nulls.
+    pub(super) fn columns(&self) -> BTreeSet<usize> {
+        let mut columns: BTreeSet<usize> = match &self.test {
+            Test::Condition(condition) => condition.columns(),
+            Test::NotNull(columns) | Test::Finite(columns) => columns.iter().copied().collect(),
+            Test::Matches { column, .. } | Test::Column { column, .. } => BTreeSet::from([*column]),
+            Test::Computed(_) => BTreeSet::new(),
+        };
+        columns.extend(self.nullable);
+        columns
+    }
+
+    /// The position of the column in which the query computes it, if it does.
+    pub(super) fn computed_column(&self) -> Option<usize> {
+        match self.test {
+            Test::Computed(column) => Some(column),
+            _ => None,
+        }
     }
 
     /// Whether each row fulfils the rule; null does not, unless the rule says so.

@@ -263,5 +263,6 @@ pub(crate) async fn describe(task: &Task, settings: &Settings) -> Result<PlanDes
         models: models.iter().map(|model| model.name.clone()).collect(),
         stages,
         sinks,
+        lineage: plan.lineage(task),
     })
 }

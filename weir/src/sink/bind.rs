@@ -1,6 +1,6 @@
 //! A sink as the task declares it, bound to the columns of its route.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::execution::SessionState;
@@ -22,6 +22,8 @@ pub(crate) struct BoundSink {
     pub(crate) publish: Publish,
     /// The condition of rows that say that the row of their key is gone.
     pub(crate) deleted_when: Option<String>,
+    /// The positions of the columns of the route that it reads.
+    pub(crate) deleted_by: BTreeSet<usize>,
     pub(crate) target: Box<dyn Target>,
 }
 
@@ -36,6 +38,7 @@ impl BoundSink {
     ) -> Result<Self> {
         let columns = columns(task, name, spec, route)?;
         let deleted = deleted(task, session, name, spec, route)?;
+        let deleted_by = deleted.as_ref().map(Condition::columns).unwrap_or_default();
         let mut declared = KINDS.iter().filter(|kind| (kind.is_declared)(task, spec));
         let has_two = spec.files.is_some() && spec.documents.is_some();
         let target = match (declared.next(), declared.next()) {
@@ -61,7 +64,7 @@ impl BoundSink {
         })?;
         let (route, mode, publish) = (spec.from.value.clone(), spec.mode, spec.publish);
         let deleted_when = spec.deleted_when.as_ref().map(|sql| sql.value.clone());
-        Ok(Self { name: name.to_owned(), route, mode, publish, deleted_when, target })
+        Ok(Self { name: name.to_owned(), route, mode, publish, deleted_when, deleted_by, target })
     }
 
     /// Whether accepted rows replace those of the run before.
