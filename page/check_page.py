@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Check a report of section5 or a page of `weir profile` in headless Chromium: on narrow and wide screens, in light
-and dark mode.
+"""Check a report of section5 or a page of `weir profile` or `weir lineage` in headless Chromium: on narrow and wide
+screens, in light and dark mode.
 
     python3 page/check_page.py PAGE.html [--screenshots DIR]
 
@@ -113,7 +113,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("page", type=pathlib.Path)
     parser.add_argument("--screenshots", type=pathlib.Path, metavar="DIR", help="folder for a screenshot of each")
-    parser.add_argument("--no-charts", action="store_true", help="the page may have no chart: a profile of texts alone")
+    parser.add_argument("--no-charts", action="store_true", help="the page may have no chart: a lineage, a profile of texts alone")
     options = parser.parse_args()
     if not options.page.is_file():
         sys.exit(f"{options.page}: the page does not exist; `section5 report --output {options.page}` writes one")

@@ -184,7 +184,7 @@ check_platform() {
     done
 }
 
-# A profile with all kinds of charts, and the report of section5, in a browser.
+# A profile with all kinds of charts, the report of section5, and the lineage of a task, in a browser.
 check_pages() {
     step "pages"
     local folder page
@@ -199,6 +199,8 @@ check_pages() {
     for page in profile report; do
         "$(tools_folder)/page/bin/python" page/check_page.py "$folder/$page.html"
     done
+    "$target/debug/weir" lineage pipelines/weekly_sales/weekly_sales.yaml --html --output "$folder/lineage.html" >/dev/null
+    "$(tools_folder)/page/bin/python" page/check_page.py --no-charts "$folder/lineage.html"
     rm -r "$folder"
 }
 

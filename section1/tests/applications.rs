@@ -217,6 +217,17 @@ fn a_demo_without_its_task_file_creates_nothing_and_reports_where_to_run_it() {
 }
 
 #[test]
+fn every_column_of_the_task_is_traced_to_its_source() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let mut lineage = Command::new(env!("CARGO_BIN_EXE_section1"));
+    let output = lineage.args(["lineage", "--json"]).current_dir(folder).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let tables = text.matches("\"untraced\": [").count();
+    assert!(tables > 0 && text.matches("\"untraced\": []").count() == tables, "{text}");
+}
+
+#[test]
 fn the_crontab_has_the_hourly_entry() {
     let crontab = include_str!("../conf/crontab");
     let entries: Vec<_> = crontab.lines().filter(|line| line.starts_with(|c: char| c.is_ascii_digit())).collect();

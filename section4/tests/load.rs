@@ -244,6 +244,15 @@ fn the_task_is_valid_and_its_fixtures_pass() {
 }
 
 #[test]
+fn every_column_of_the_task_is_traced_to_its_source() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let ran = Ran::of(command(&["lineage", "--json"]).current_dir(folder).output().unwrap());
+    assert_eq!(ran.code, Some(0), "{ran:#?}");
+    let tables = ran.out.matches("\"untraced\": [").count();
+    assert!(tables > 0 && ran.out.matches("\"untraced\": []").count() == tables, "{}", ran.out);
+}
+
+#[test]
 fn a_schedule_loads_repeatedly() {
     let loader = Loader::new();
     loader.serve(&[("Singapore", S)]);

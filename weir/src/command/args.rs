@@ -214,6 +214,30 @@ pub(super) struct ProfileArgs {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct LineageArgs {
+    #[command(flatten)]
+    pub(super) task: TaskArgs,
+    /// Only this model, rejected route (`model.rejected`) or sink; of a source, what depends on it.
+    #[arg(long, value_name = "NAME")]
+    pub(super) table: Option<String>,
+    /// Only this column of --table.
+    #[arg(long, value_name = "NAME", requires = "table")]
+    pub(super) column: Option<String>,
+    /// Print JSON.
+    #[arg(long, conflicts_with_all = ["mermaid", "html"])]
+    pub(super) json: bool,
+    /// Print a Mermaid flowchart of the tables and their columns.
+    #[arg(long, conflicts_with = "html")]
+    pub(super) mermaid: bool,
+    /// Write an HTML page, on which a column that is chosen marks those that it depends on.
+    #[arg(long)]
+    pub(super) html: bool,
+    /// The page [default: TASK.lineage.html in the working folder].
+    #[arg(long, value_name = "FILE.html", requires = "html")]
+    pub(super) output: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct DoctorArgs {
     #[command(flatten)]
     pub(super) run: RunArgs,

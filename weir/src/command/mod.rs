@@ -23,7 +23,9 @@ mod doctor;
 mod failure;
 mod health;
 mod init;
+mod lineage;
 mod output;
+mod page_file;
 mod plan;
 mod profile;
 mod prune;
@@ -54,10 +56,12 @@ use crate::run::Settings;
 use crate::system::allocator::{self, Allocator};
 use crate::watch::{LogFormat, Observer, Observers};
 use args::{
-    CompletionsArgs, DoctorArgs, HealthArgs, InitArgs, LogArgs, ManArgs, ProfileArgs, PruneArgs, QueueArgs,
-    RecoverArgs, RunArgs, RunVerbArgs, RunsArgs, ScheduleArgs, SchemaArgs, TaskArgs, TaskFileArgs, TestArgs, WorkArgs,
+    CompletionsArgs, DoctorArgs, HealthArgs, InitArgs, LineageArgs, LogArgs, ManArgs, ProfileArgs, PruneArgs,
+    QueueArgs, RecoverArgs, RunArgs, RunVerbArgs, RunsArgs, ScheduleArgs, SchemaArgs, TaskArgs, TaskFileArgs, TestArgs,
+    WorkArgs,
 };
 use failure::{WithoutCause, report_error};
+use page_file::{check_page, write_page};
 
 /// A command line that runs tasks: `weir` itself, or the command of a section with its own functions.
 ///
@@ -116,8 +120,10 @@ const WITH_OPTIONS: [&str; 4] = ["run", "plan", "doctor", "schedule"];
 const OTHER_NAMES: [(&str, &str); 2] = [("from_window", "from-window"), ("to_window", "to-window")];
 
 /// The subcommands whose task is the default one unless another is given.
-const WITH_DEFAULT_TASK: [&str; 12] =
-    ["run", "validate", "test", "plan", "runs", "recover", "doctor", "queue", "work", "schedule", "health", "prune"];
+const WITH_DEFAULT_TASK: [&str; 13] = [
+    "run", "validate", "test", "plan", "lineage", "runs", "recover", "doctor", "queue", "work", "schedule", "health",
+    "prune",
+];
 
 /// The subcommands of every command line.
 #[derive(Debug, Subcommand)]
@@ -130,6 +136,8 @@ enum Verb {
     Test(TestArgs),
     /// Show what a run would read, the models in order, and the physical plans.
     Plan(RunArgs),
+    /// Show which columns of the sources each column of the models and sinks depends on. No data is read.
+    Lineage(LineageArgs),
     /// Show earlier runs.
     Runs(RunsArgs),
     /// Show the runs that did not end, and end them.
@@ -344,6 +352,7 @@ impl Cli {
             Verb::Validate(args) => validate::validate(self, args),
             Verb::Test(args) => test::test(self, args),
             Verb::Plan(args) => plan::plan(self, args),
+            Verb::Lineage(args) => lineage::lineage(self, args),
             Verb::Runs(args) => runs::runs(args),
             Verb::Recover(args) => recover::recover(args),
             Verb::Init(args) => init::init(self, args),
@@ -401,6 +410,7 @@ impl Verb {
             Self::Run(args) => &mut args.run.task.file,
             Self::Plan(args) => &mut args.task.file,
             Self::Validate(args) => &mut args.file,
+            Self::Lineage(args) => &mut args.task.file,
             Self::Test(args) => &mut args.task.file,
             Self::Runs(args) => &mut args.file,
             Self::Recover(args) => &mut args.task.file,
@@ -428,7 +438,9 @@ impl Verb {
                 args.task.params.splice(0..0, params);
                 return;
             }
-            Self::Validate(_) | Self::Test(_) | Self::Runs(_) | Self::Init(_) | Self::Schema(_) => return,
+            Self::Validate(_) | Self::Lineage(_) | Self::Test(_) | Self::Runs(_) | Self::Init(_) | Self::Schema(_) => {
+                return;
+            }
             Self::Health(_) | Self::Prune(_) | Self::Completions(_) | Self::Man(_) | Self::Profile(_) => return,
         };
         args.task.params.splice(0..0, params);
@@ -447,6 +459,7 @@ impl Verb {
             Self::Profile(args) => &args.log,
             Self::Doctor(args) => &args.run.task.log,
             Self::Validate(args) => &args.log,
+            Self::Lineage(args) => &args.task.log,
             Self::Recover(args) => &args.task.log,
             Self::Test(args) => &args.task.log,
             Self::Runs(args) => &args.log,

@@ -34,6 +34,13 @@ fn show(plan: &PlanDescription) {
         if !stage.rules.is_empty() {
             say!("  judged by: {}", stage.rules.join(", "));
         }
+        if let Some(table) = plan.lineage.table(&stage.table) {
+            say!("  columns:");
+            for column in &table.from_sources.columns {
+                let of = column.values.iter().map(|of| format!("{}.{}", of.table, of.column)).collect::<Vec<_>>();
+                say!("    {} <- {}", column.column, if of.is_empty() { "no column".to_owned() } else { of.join(", ") });
+            }
+        }
         say!("  accepted -> {}", stage.accepted.join(", "));
         if !stage.rejected.is_empty() {
             say!("  rejected -> {}", stage.rejected.join(", "));

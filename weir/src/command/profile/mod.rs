@@ -8,15 +8,13 @@ mod report;
 mod source;
 mod terminal;
 
-use std::fs::{self, File};
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use datafusion::error::Result as QueryResult;
 
 use super::init::Reader;
-use super::{Cli, ProfileArgs, runtime, write_whole};
+use super::{Cli, ProfileArgs, check_page, runtime, write_page};
 use crate::engine::{Resources, fold};
 use crate::error::{Error, Result, nearest};
 use crate::profile::{Profiler, ShownValues};
@@ -32,9 +30,7 @@ pub(super) fn profile(cli: &Cli, args: &ProfileArgs) -> Result<u8> {
     let report = runtime(threads)?.block_on(report(cli, args, threads, &stop))?;
     let page = page_of(args, &report.name);
     if let Some(path) = &page {
-        write_whole(path, page::html(&report).as_bytes()).map_err(|error| {
-            Error::usage(format!("{}: {error}", path.display()), "name a file in a writable folder with --output")
-        })?;
+        write_page(path, &page::html(&report))?;
     }
     if args.json {
         let text = serde_json::to_string_pretty(&report).map_err(|error| Error::internal(error.to_string()))?;
@@ -52,25 +48,6 @@ fn page_of(args: &ProfileArgs, name: &str) -> Option<PathBuf> {
     args.output.clone().or_else(named_after)
 }
 
-/// Fails if a file is there that is no page of a profile: it is not overwritten.
-fn check_page(path: &Path) -> Result<()> {
-    if fs::symlink_metadata(path).is_err() {
-        return Ok(());
-    }
-    let head = File::open(path).and_then(|file| {
-        let mut head = Vec::new();
-        file.take(4096).read_to_end(&mut head).map(|_| head)
-    });
-    let is_page = head.is_ok_and(|head| memchr::memmem::find(&head, page::MARK.as_bytes()).is_some());
-    match is_page {
-        true => Ok(()),
-        false => {
-            let message = format!("{} exists, and is no page of a profile: it is not overwritten", path.display());
-            Err(Error::usage(message, "name another file with --output, or remove this one"))
-        }
-    }
-}
-
 /// Reads the rows, and measures their columns.
 async fn report(cli: &Cli, args: &ProfileArgs, threads: usize, stop: &Stop) -> Result<Report> {
     let mut reader = Reader::new(threads, &cli.functions)?;
@@ -79,6 +56,7 @@ async fn report(cli: &Cli, args: &ProfileArgs, threads: usize, stop: &Stop) -> R
     reader.draws = args.target.is_some();
     reader.takes_any_number = true;
     reader.shows_progress = !args.log.quiet;
+    let check_page = |path: &Path| check_page(path, page::MARK, "of a profile");
     args.output.as_deref().map_or(Ok(()), check_page)?;
     let mut profiled = Profiled::open(args, &reader, &cli.functions).await?;
     page_of(args, &profiled.name).as_deref().map_or(Ok(()), check_page)?;

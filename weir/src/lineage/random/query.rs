@@ -1,38 +1,19 @@
-//! Changing a source column that is not in the lineage of an output never changes that output: random queries over small
-//! tables, computed by the query engine before and after the change.
+//! Makes random queries.
 
-use std::collections::BTreeSet;
 use std::fmt::Write;
-use std::sync::Arc;
-
-use datafusion::arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch};
-use datafusion::arrow::compute::cast;
-use datafusion::arrow::datatypes::{DataType, Int64Type, SchemaRef};
-use datafusion::catalog::TableProvider;
-use datafusion::datasource::MemTable;
-use datafusion::datasource::empty::EmptyTable;
-use datafusion::error::DataFusionError;
-use datafusion::logical_expr::LogicalPlan;
-use datafusion::prelude::SessionContext;
-use proptest::prelude::*;
-use proptest::test_runner::{Config, TestRunner};
-
-use super::tests::{Names, numbers, session};
-use super::{Traced, Tracer};
-use crate::engine;
 
 /// Makes queries of bytes: the fewer and the smaller they are, the simpler is the query. Every query has the columns `p0`,
 /// `p1`, …, which are integers.
-struct Maker {
+pub(super) struct Maker {
     bytes: std::vec::IntoIter<u8>,
     aliases: usize,
     has_model: bool,
 }
 
 /// A query, and how many columns it has.
-struct Query {
-    sql: String,
-    width: usize,
+pub(super) struct Query {
+    pub(super) sql: String,
+    pub(super) width: usize,
 }
 
 /// A query in a `from`, by its alias.
@@ -43,7 +24,7 @@ struct From {
 }
 
 impl Maker {
-    fn of(bytes: Vec<u8>, has_model: bool) -> Self {
+    pub(super) fn of(bytes: Vec<u8>, has_model: bool) -> Self {
         Self { bytes: bytes.into_iter(), aliases: 0, has_model }
     }
 
@@ -69,7 +50,7 @@ impl Maker {
         Query { sql: format!("select {a} as p0, {b} as p1, {c} as p2 from {table}"), width: 3 }
     }
 
-    fn query(&mut self, depth: usize) -> Query {
+    pub(super) fn query(&mut self, depth: usize) -> Query {
         if depth == 0 {
             return self.scan();
         }
@@ -304,188 +285,4 @@ impl Maker {
             _ => format!("true or {one} = {other}"),
         }
     }
-}
-
-type Rows = Vec<[Option<i64>; 3]>;
-
-/// The tables `t` and `u`.
-#[derive(Debug, Clone)]
-struct Data([Rows; 2]);
-
-fn schemas() -> Vec<(&'static str, SchemaRef)> {
-    vec![("t", numbers(&["a", "b", "c"])), ("u", numbers(&["k", "x", "y"]))]
-}
-
-fn rows() -> impl Strategy<Value = Rows> {
-    let value = || prop_oneof![1 => Just(None), 6 => (0..4_i64).prop_map(Some)];
-    prop::collection::vec([value(), value(), value()], 0..7)
-}
-
-/// Registers a table, in the place of one with its name.
-fn register(session: &SessionContext, name: &str, table: Arc<dyn TableProvider>) {
-    session.deregister_table(name).unwrap();
-    session.register_table(name, table).unwrap();
-}
-
-impl Data {
-    /// Makes them the tables of a session.
-    fn register(&self, session: &SessionContext) {
-        for ((name, schema), rows) in schemas().into_iter().zip(&self.0) {
-            let column = |at: usize| -> ArrayRef { Arc::new(rows.iter().map(|row| row[at]).collect::<Int64Array>()) };
-            let batch = RecordBatch::try_new(schema.clone(), (0..3).map(column).collect()).unwrap();
-            register(session, name, Arc::new(MemTable::try_new(schema, vec![vec![batch]]).unwrap()));
-        }
-    }
-
-    /// The same with other values in one column: those of other rows, or one value in all of them.
-    fn changed(&self, table: usize, column: usize, values: &[Option<i64>]) -> Self {
-        let mut changed = self.clone();
-        let values = values.iter().cycle();
-        changed.0[table].iter_mut().zip(values).for_each(|(row, value)| row[column] = *value);
-        changed
-    }
-}
-
-/// The values of each column, sorted.
-async fn computed(session: &SessionContext, sql: &str) -> Result<Vec<Vec<Option<i64>>>, DataFusionError> {
-    let state = engine::state(session);
-    let plan = state.create_logical_plan(sql).await?;
-    let physical = state.create_physical_plan(&plan).await?;
-    let width = physical.schema().fields().len();
-    let batches = datafusion::physical_plan::collect(physical, session.task_ctx()).await?;
-    let values = |at: usize| {
-        let mut values = vec![];
-        for batch in &batches {
-            let column = cast(batch.column(at), &DataType::Int64)?;
-            values.extend(column.as_primitive::<Int64Type>().iter());
-        }
-        values.sort();
-        Ok(values)
-    };
-    (0..width).map(values).collect()
-}
-
-/// The query as it is written, and optimised.
-async fn planned(session: &SessionContext, sql: &str) -> Result<[LogicalPlan; 2], DataFusionError> {
-    let state = engine::state(session);
-    let plan = state.create_logical_plan(sql).await?;
-    let optimised = state.optimize(&plan)?;
-    Ok([plan, optimised])
-}
-
-/// What was compared.
-#[derive(Default, Debug)]
-struct Compared {
-    queries: usize,
-    /// Queries that the engine does not compute.
-    not_computed: usize,
-    /// Columns of sources that an output does not depend on.
-    independent: usize,
-    /// Those that it depends on, and which changed it, in some of the queries.
-    changing: usize,
-}
-
-/// One in so many queries is also computed after changes of columns that all outputs depend on.
-const ALL_CHANGES: usize = 8;
-
-struct Comparison {
-    /// Has the tables with their rows.
-    filled: SessionContext,
-    /// Has the tables without rows, over which lineage is traced.
-    empty: SessionContext,
-    compared: Compared,
-}
-
-impl Comparison {
-    /// Compares outputs before and after a change of each column of a source.
-    async fn compare(
-        &mut self,
-        model: &str,
-        query: &str,
-        data: &Data,
-        changes: &[Vec<Option<i64>>],
-    ) -> Result<(), String> {
-        let Self { filled, empty, compared } = self;
-        compared.queries += 1;
-        let sql = query.replace("{m}", &format!("({model}) m"));
-        data.register(filled);
-        let Ok(before) = computed(filled, &sql).await else {
-            compared.not_computed += 1;
-            return Ok(());
-        };
-        // Model after model, as for a task.
-        let mut names = Names::of(&schemas());
-        let wrong = |error: DataFusionError| format!("{error}\n{sql}");
-        let [_, plan] = planned(empty, model).await.map_err(wrong)?;
-        let of_model = Tracer::trace(&names.tables, &plan).relation;
-        names.tables.insert("m".to_owned(), of_model);
-        register(empty, "m", Arc::new(EmptyTable::new(Arc::new(plan.schema().as_arrow().clone()))));
-        let plans = planned(empty, &query.replace("{m}", "m")).await.map_err(wrong)?;
-        let lineages = plans.each_ref().map(|plan| {
-            let Traced { relation, untraced } = Tracer::trace(&names.tables, plan);
-            assert_eq!(untraced, BTreeSet::new(), "{sql}\n{plan}");
-            (0..relation.columns.len()).map(|at| names.all(&relation, at)).collect::<Vec<_>>()
-        });
-        for (table, (name, schema)) in schemas().iter().enumerate() {
-            for (column, field) in schema.fields().iter().enumerate() {
-                let origin = format!("{name}.{}", field.name());
-                let is_origin = |at: usize| lineages.each_ref().map(|lineage| lineage[at].contains(&origin));
-                let is_of_all = (0..before.len()).all(|at| is_origin(at) == [true, true]);
-                if is_of_all && !compared.queries.is_multiple_of(ALL_CHANGES) {
-                    continue;
-                }
-                for change in changes {
-                    data.changed(table, column, change).register(filled);
-                    let after = computed(filled, &sql).await.map_err(wrong)?;
-                    for at in 0..before.len() {
-                        match (after[at] != before[at], is_origin(at)) {
-                            (true, [true, true]) => compared.changing += 1,
-                            (false, [true, true]) => {}
-                            (false, _) => compared.independent += 1,
-                            (true, [as_written, optimised]) => {
-                                return Err(format!(
-                                    "{origin} changes column {at}, and is not in its lineage (as written: {as_written}, \
-                                     optimised: {optimised}): {:?}\n{sql}\n{data:?}\n{}\n{}",
-                                    lineages.each_ref().map(|lineage| lineage[at].clone()),
-                                    plans[0].display_indent(),
-                                    plans[1].display_indent()
-                                ));
-                            }
-                        }
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-#[test]
-fn what_is_not_in_the_lineage_of_a_column_does_not_change_it() {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let config = Config { cases: Config::default().cases / 4, failure_persistence: None, ..Config::default() };
-    let bytes = |most| prop::collection::vec(any::<u8>(), 0..most);
-    let value = prop_oneof![1 => Just(None), 4 => (0..6_i64).prop_map(Some)];
-    let changes = prop::collection::vec(prop::collection::vec(value, 1..7), 1..3);
-    let strategy = (bytes(20), bytes(60), [rows(), rows()], changes);
-    let comparison = Comparison { filled: session(&[]), empty: session(&schemas()), compared: Compared::default() };
-    let comparison = std::cell::RefCell::new(comparison);
-    let compare = |(model, query, data, changes): (Vec<u8>, Vec<u8>, [Rows; 2], Vec<Vec<Option<i64>>>)| {
-        let Query { sql, width } = Maker::of(model, false).query(2);
-        let column = |at: usize, name| format!("cast(m.p{} as bigint) as {name}", at % width);
-        let model = format!("select {}, {}, {} from ({sql}) m", column(0, "d"), column(1, "e"), column(2, "f"));
-        let query = Maker::of(query, true).query(3);
-        let mut comparison = comparison.borrow_mut();
-        let compared = runtime.block_on(comparison.compare(&model, &query.sql, &Data(data), &changes));
-        compared.map_err(TestCaseError::fail)
-    };
-    TestRunner::new(config).run(&strategy, compare).unwrap();
-    let Compared { queries, not_computed, independent, changing } = comparison.into_inner().compared;
-    println!("{queries} queries, {not_computed} not computed; {independent} independent, {changing} changing");
-    // The test says something only if there is much that outputs do not depend on, and if changes change what depends on them.
-    assert!(not_computed * 10 < queries, "{not_computed} of {queries} queries are not computed");
-    assert!(
-        independent > 3 * queries && changing * 2 > queries / ALL_CHANGES,
-        "{independent}, {changing} of {queries}"
-    );
 }
