@@ -20,7 +20,7 @@ use proptest::test_runner::{Config, TestRunner};
 
 use self::query::{Maker, Query};
 use super::tests::{Names, numbers, session};
-use super::{Traced, Tracer};
+use super::{Relation, Traced, Tracer};
 use crate::engine;
 
 type Rows = Vec<[Option<i64>; 3]>;
@@ -105,7 +105,11 @@ struct Compared {
 /// One in so many queries is also computed after changes of columns that all outputs depend on.
 const ALL_CHANGES: usize = 8;
 
+/// What counts as the lineage of a column.
+type LineageOf = fn(&Names, &Relation, usize) -> BTreeSet<String>;
+
 struct Comparison {
+    lineage_of: LineageOf,
     /// Has the tables with their rows.
     filled: SessionContext,
     /// Has the tables without rows, over which lineage is traced.
@@ -122,7 +126,7 @@ impl Comparison {
         data: &Data,
         changes: &[Vec<Option<i64>>],
     ) -> Result<(), String> {
-        let Self { filled, empty, compared } = self;
+        let Self { lineage_of, filled, empty, compared } = self;
         compared.queries += 1;
         let sql = query.replace("{m}", &format!("({model}) m"));
         data.register(filled);
@@ -141,7 +145,7 @@ impl Comparison {
         let lineages = plans.each_ref().map(|plan| {
             let Traced { relation, untraced } = Tracer::trace(&names.tables, plan);
             assert_eq!(untraced, BTreeSet::new(), "{sql}\n{plan}");
-            (0..relation.columns.len()).map(|at| names.all(&relation, at)).collect::<Vec<_>>()
+            (0..relation.columns.len()).map(|at| lineage_of(&names, &relation, at)).collect::<Vec<_>>()
         });
         for (table, (name, schema)) in schemas().iter().enumerate() {
             for (column, field) in schema.fields().iter().enumerate() {
@@ -177,15 +181,16 @@ impl Comparison {
     }
 }
 
-#[test]
-fn what_is_not_in_the_lineage_of_a_column_does_not_change_it() {
+/// Compares as many random queries; returns the first output that changes and should not.
+fn compare(cases: u32, max_shrink_iters: u32, lineage_of: LineageOf) -> Result<Compared, String> {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let config = Config { cases: Config::default().cases / 4, failure_persistence: None, ..Config::default() };
+    let config = Config { cases, max_shrink_iters, failure_persistence: None, ..Config::default() };
     let bytes = |most| prop::collection::vec(any::<u8>(), 0..most);
     let value = prop_oneof![1 => Just(None), 4 => (0..6_i64).prop_map(Some)];
     let changes = prop::collection::vec(prop::collection::vec(value, 1..7), 1..3);
     let strategy = (bytes(20), bytes(60), [rows(), rows()], changes);
-    let comparison = Comparison { filled: session(&[]), empty: session(&schemas()), compared: Compared::default() };
+    let (filled, empty) = (session(&[]), session(&schemas()));
+    let comparison = Comparison { lineage_of, filled, empty, compared: Compared::default() };
     let comparison = std::cell::RefCell::new(comparison);
     let compare = |(model, query, data, changes): (Vec<u8>, Vec<u8>, [Rows; 2], Vec<Vec<Option<i64>>>)| {
         let Query { sql, width } = Maker::of(model, false).query(2);
@@ -196,8 +201,15 @@ fn what_is_not_in_the_lineage_of_a_column_does_not_change_it() {
         let compared = runtime.block_on(comparison.compare(&model, &query.sql, &Data(data), &changes));
         compared.map_err(TestCaseError::fail)
     };
-    TestRunner::new(config).run(&strategy, compare).unwrap();
-    let Compared { queries, not_computed, independent, changing } = comparison.into_inner().compared;
+    TestRunner::new(config).run(&strategy, compare).map_err(|error| error.to_string())?;
+    Ok(comparison.into_inner().compared)
+}
+
+#[test]
+fn what_is_not_in_the_lineage_of_a_column_does_not_change_it() {
+    let cases = Config::default().cases / 4;
+    let compared = compare(cases, Config::default().max_shrink_iters, Names::all);
+    let Compared { queries, not_computed, independent, changing } = compared.unwrap_or_else(|error| panic!("{error}"));
     println!("{queries} queries, {not_computed} not computed; {independent} independent, {changing} changing");
     // The test says something only if there is much that outputs do not depend on, and if changes change what depends on them.
     assert!(not_computed * 10 < queries, "{not_computed} of {queries} queries are not computed");
@@ -205,4 +217,15 @@ fn what_is_not_in_the_lineage_of_a_column_does_not_change_it() {
         independent > 3 * queries && changing * 2 > queries / ALL_CHANGES,
         "{independent}, {changing} of {queries}"
     );
+}
+
+/// The comparison finds what is missing.
+#[test]
+fn a_lineage_of_values_alone_or_of_rows_alone_is_refuted() {
+    let values: LineageOf = |names, relation, at| names.named([&relation.columns[at].value]);
+    let rows: LineageOf = |names, relation, at| names.named([&relation.columns[at].presence, &relation.rows]);
+    for missing in [values, rows] {
+        let error = compare(64, 0, missing).expect_err("something is missing");
+        assert!(error.contains("and is not in its lineage"), "{error}");
+    }
 }

@@ -46,8 +46,12 @@ impl Names {
     /// The columns that one depends on, in any way.
     pub(super) fn all(&self, relation: &Relation, at: usize) -> BTreeSet<String> {
         let column = &relation.columns[at];
-        let origins = column.value.iter().chain(column.presence.iter()).chain(relation.rows.iter());
-        origins.map(|(origin, _)| self.names[origin as usize].clone()).collect()
+        self.named([&column.value, &column.presence, &relation.rows])
+    }
+
+    pub(super) fn named<const N: usize>(&self, origins: [&Origins; N]) -> BTreeSet<String> {
+        let all = origins.into_iter().flat_map(Origins::iter);
+        all.map(|(origin, _)| self.names[origin as usize].clone()).collect()
     }
 }
 
