@@ -71,6 +71,7 @@ mod model;
 mod place;
 mod plan;
 mod profile;
+mod protect;
 mod quality;
 pub mod report;
 mod route;

@@ -876,6 +876,52 @@ fn overwrite_replaces_all_rows_and_is_idempotent() {
     }
 }
 
+/// Marks the column `item` as private, and gives the project a key.
+fn with_private_item(kind: &dyn Kind) {
+    let project = kind.project();
+    project.task("item: string", "item: {type: string, private: hash}");
+    let settings = fs::read_to_string(project.path("weir.yaml")).unwrap_or_default();
+    if !settings.contains("keys:") {
+        project.file("key", "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=\n");
+        project.file("weir.yaml", format!("{settings}\nkeys: {{default: {{id: '1', secret: '${{file:key}}'}}}}\n"));
+    }
+}
+
+#[test]
+fn private_values_are_written_nowhere() {
+    for kind in kinds() {
+        let kind = &*kind;
+        for mode in ["overwrite", "merge, primary_key: [item]"].into_iter().filter(|mode| kind.takes(mode)) {
+            kind.reset();
+            task(kind, mode, "");
+            with_private_item(kind);
+            deliver(kind, "a", "bolt,5\nnut,7\n");
+            let is_in_names = kind.target().contains("${item}") || kind.target().contains("[item]");
+            if is_in_names {
+                run(kind).ended(2, "column `item` is computed from a private one");
+                kind.project().task("from: stock,", "from: stock, public: [item],");
+                run(kind).ended(0, "done: `stock`");
+                has(kind, &["bolt,5", "nut,7"]);
+                continue;
+            }
+            run(kind).ended(0, "done: `stock`");
+            let rows = kind.rows().unwrap();
+            assert_eq!(rows.len(), 2, "{}: {rows:?}", kind.name());
+            for row in &rows {
+                let (token, _) = row.split_once(',').unwrap();
+                let is_token = token.len() == 64 && token.bytes().all(|byte| byte.is_ascii_hexdigit());
+                assert!(is_token, "{}: {rows:?}", kind.name());
+            }
+            let again = run(kind);
+            again.ended(0, "done: `stock`");
+            assert_eq!(kind.rows().unwrap(), rows, "{}", kind.name());
+            if mode.starts_with("merge") {
+                again.ended(0, "0 inserted, 0 updated, 2 unchanged");
+            }
+        }
+    }
+}
+
 #[test]
 fn append_adds_each_delivery_once() {
     for kind in kinds().iter().filter(|kind| kind.takes("append")) {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use clap::Args;
 
+use super::decrypt::TextFormat;
 use crate::error::{Error, Result};
 use crate::task::{ParamChoice, Task};
 use crate::watch::{LogFormat, about_task, start_log};
@@ -303,6 +304,20 @@ pub(super) struct PruneArgs {
     /// Show what would be removed, and remove nothing.
     #[arg(long)]
     pub(super) dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct TokensArgs {
+    /// The text: CSV, JSON Lines or any other [default: standard input].
+    pub(super) file: Option<PathBuf>,
+    /// How values stand in the text [default: that of the file's name, otherwise text].
+    #[arg(long, value_enum)]
+    pub(super) format: Option<TextFormat>,
+    /// The folder of weir.yaml.
+    #[arg(long, value_name = "FOLDER", default_value = ".")]
+    pub(super) project: PathBuf,
+    #[command(flatten)]
+    pub(super) log: LogArgs,
 }
 
 #[derive(Debug, Args)]

@@ -19,6 +19,7 @@ macro_rules! say {
 mod args;
 mod columns;
 mod completions;
+mod decrypt;
 mod doctor;
 mod failure;
 mod health;
@@ -58,7 +59,7 @@ use crate::watch::{LogFormat, Observer, Observers};
 use args::{
     CompletionsArgs, DoctorArgs, HealthArgs, InitArgs, LineageArgs, LogArgs, ManArgs, ProfileArgs, PruneArgs,
     QueueArgs, RecoverArgs, RunArgs, RunVerbArgs, RunsArgs, ScheduleArgs, SchemaArgs, TaskArgs, TaskFileArgs, TestArgs,
-    WorkArgs,
+    TokensArgs, WorkArgs,
 };
 use failure::{WithoutCause, report_error};
 use page_file::{check_page, write_page};
@@ -160,6 +161,10 @@ enum Verb {
     Health(HealthArgs),
     /// Remove old runs from the ledger. What tells which files were read stays.
     Prune(PruneArgs),
+    /// Write a text with the values of private columns that were encrypted, decrypted. The keys are those of weir.yaml.
+    Decrypt(TokensArgs),
+    /// Write a text with its encrypted values encrypted with the key in use, in place of a former one.
+    Rotate(TokensArgs),
     /// Print the format of task files: a JSON schema for editors, or a human-readable reference.
     Schema(SchemaArgs),
     /// Print the completion script of a shell.
@@ -363,6 +368,8 @@ impl Cli {
             Verb::Schedule(args) => schedule::schedule(self, args),
             Verb::Health(args) => health::health(self, args),
             Verb::Prune(args) => prune::prune(args),
+            Verb::Decrypt(args) => decrypt::decrypt(args),
+            Verb::Rotate(args) => decrypt::rotate(args),
             Verb::Schema(args) => schema::schema(args),
             Verb::Completions(args) => completions::completions(self, args),
             Verb::Man(args) => completions::man(self, args),
@@ -422,6 +429,7 @@ impl Verb {
             Self::Prune(args) => &mut args.task.file,
             Self::Init(_) | Self::Profile(_) => return None,
             Self::Schema(_) | Self::Completions(_) | Self::Man(_) => return None,
+            Self::Decrypt(_) | Self::Rotate(_) => return None,
         })
     }
 
@@ -442,6 +450,7 @@ impl Verb {
                 return;
             }
             Self::Health(_) | Self::Prune(_) | Self::Completions(_) | Self::Man(_) | Self::Profile(_) => return,
+            Self::Decrypt(_) | Self::Rotate(_) => return,
         };
         args.task.params.splice(0..0, params);
     }
@@ -454,6 +463,7 @@ impl Verb {
             Self::Work(args) => &args.run.task.log,
             Self::Health(args) => &args.task.log,
             Self::Prune(args) => &args.task.log,
+            Self::Decrypt(args) | Self::Rotate(args) => &args.log,
             Self::Run(args) => &args.run.task.log,
             Self::Init(args) => &args.log,
             Self::Profile(args) => &args.log,

@@ -281,6 +281,9 @@ pub enum Error {
 /// Where an error is shown with values of rows.
 const SHOWS_VALUES: &str = "a run on a terminal, or with --show-values (WEIR_SHOW_VALUES=true),";
 
+/// What stands in place of values, and of messages that may quote them, where a task has private columns.
+const NOT_SHOWN: &str = "not shown, because the task has private columns";
+
 impl Error {
     /// An error about an input.
     pub fn input(path: impl Display, message: impl Display, help: impl Display) -> Self {
@@ -368,6 +371,21 @@ impl Error {
             Self::Query { table, .. } => format!("table `{table}`: its computation failed; {SHOWS_VALUES} says how"),
             Self::Row { table, kind, .. } => format!("table `{table}`: a row cannot be computed: {kind}"),
             other => other.to_string(),
+        }
+    }
+
+    /// The same error, of a task with private columns: no value of a row is in it.
+    pub(crate) fn hiding_values(self) -> Self {
+        match self {
+            Self::Query { table, .. } => Self::Query { table, message: NOT_SHOWN.to_owned() },
+            Self::Row { table, kind, help, .. } => Self::Row { table, kind, message: kind.to_owned(), help },
+            Self::RuleFailed { table, rule, rows, .. } => {
+                Self::RuleFailed { table, rule, rows, samples: NOT_SHOWN.to_owned() }
+            }
+            Self::SameDocument { sink, path, rows, only_case, .. } => {
+                Self::SameDocument { sink, path, rows, only_case, samples: NOT_SHOWN.to_owned() }
+            }
+            other => other,
         }
     }
 

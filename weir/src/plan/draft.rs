@@ -28,12 +28,12 @@ use crate::task::{QualitySpec, Route, Task};
 /// A task whose sources, models and sinks fit each other.
 #[derive(Debug)]
 pub(crate) struct Draft {
-    sources: Vec<Source>,
-    models: Vec<Model>,
+    pub(super) sources: Vec<Source>,
+    pub(super) models: Vec<Model>,
     /// The columns of all sources and models.
     pub(crate) schemas: HashMap<String, SchemaRef>,
     /// The optimised query of each model, over tables without rows.
-    queries: HashMap<String, LogicalPlan>,
+    pub(super) queries: HashMap<String, LogicalPlan>,
     /// For each table the number of times that models scan it.
     scans: BTreeMap<String, usize>,
     sinks: Vec<BoundSink>,
@@ -105,6 +105,7 @@ impl Draft {
     }
 
     fn bind_sinks(&mut self, task: &Task, session: &SessionState) -> Result<()> {
+        let private = self.private_columns(task);
         for (name, spec) in &task.spec.sinks {
             let from = &spec.value.from;
             let Some(schema) = self.schemas.get(&from.value.table) else {
@@ -117,7 +118,7 @@ impl Draft {
                 (true, true) => rejected_records(),
                 (true, false) => rejected_rows(schema),
             };
-            let sink = BoundSink::bind(task, session, name, &spec.value, &route)?;
+            let sink = BoundSink::bind(task, session, name, &spec.value, &route, &private)?;
             let claim = sink.target.claim();
             if let Some(other) = self.sinks.iter().find(|other| other.target.claim().overlaps(&claim)) {
                 let (what, help) = match claim {
@@ -244,6 +245,7 @@ impl Draft {
             judge: judge.transpose()?,
             rejected_schema: rejected_rows(&schema),
             shown,
+            is_private: task.has_private_columns(),
             accepted: sinks_of(&accepted_route(table)),
             rejected,
             scratch: (self.readers(table) > 0).then(|| Arc::new(ScratchTable::new(schema.clone()))),

@@ -4,8 +4,9 @@ use std::collections::HashMap;
 
 use datafusion::arrow::datatypes::SchemaRef;
 
-use super::Plan;
-use crate::lineage::{self, DependencyKind, Lineage, SinkStep, Step, TaskSteps};
+use super::{Draft, Plan};
+use crate::lineage::{self, DependencyKind, Lineage, Rejecting, SinkStep, Step, TaskSteps};
+use crate::protect::PrivateColumns;
 use crate::route::{rejected_records, rejected_rows};
 use crate::sink::BoundSink;
 use crate::task::Task;
@@ -32,6 +33,33 @@ impl Plan {
             sinks: self.sinks.iter().map(|sink| sink_step(task, sink, &self.schemas)).collect(),
         };
         lineage::of_task(&steps)
+    }
+}
+
+impl Draft {
+    /// The columns of the task that are private.
+    pub(super) fn private_columns(&self, task: &Task) -> PrivateColumns {
+        if !task.has_private_columns() {
+            return PrivateColumns::default();
+        }
+        let models = self.models.iter().filter_map(|model| {
+            Some(Step {
+                name: &model.name,
+                columns: names(self.schemas.get(&model.name)?),
+                reads: &model.reads,
+                plan: self.queries.get(&model.name)?,
+                // Which rows there are is not private, what stands in them is.
+                rejecting: Rejecting::default(),
+            })
+        });
+        let lineage = lineage::of_task(&TaskSteps {
+            task: task.name(),
+            environment: &task.environment,
+            sources: self.sources.iter().map(|source| (source.name(), names(source.schema()))).collect(),
+            models: models.collect(),
+            sinks: vec![],
+        });
+        PrivateColumns::of(task, &lineage)
     }
 }
 

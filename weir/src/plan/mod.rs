@@ -70,6 +70,8 @@ pub(crate) struct Stage {
     pub(crate) rejected_schema: SchemaRef,
     /// The columns that are shown of a row.
     pub(crate) shown: Vec<usize>,
+    /// Whether the task has private columns: then reasons have no values of rows.
+    pub(crate) is_private: bool,
     /// The sinks of its accepted rows, by their position in [`Plan::sinks`].
     pub(crate) accepted: Vec<usize>,
     /// The sinks of its rejected rows.

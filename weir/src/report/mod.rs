@@ -184,6 +184,12 @@ pub struct StepReport {
 }
 
 impl Report {
+    /// Removes the values of rows: the task has private columns.
+    pub(crate) fn hide_values(&mut self) {
+        let reasons = self.tables.iter_mut().flat_map(|table| &mut table.reasons);
+        reasons.for_each(|reason| reason.samples.clear());
+    }
+
     /// The report of a run that has just begun.
     pub(crate) fn begin(run: &str, key: &RunKey) -> Self {
         Self {

@@ -66,6 +66,11 @@ pub(crate) async fn run(task: &Task, settings: &Settings, stop: Stop) -> Result<
     let run = Run { id: &id, key: &key, task, settings, connector: &connector, started: Instant::now() };
     let mut report = Report::begin(&id, &key);
     let result = run.execute(&mut report, stop.clone()).await.map_err(|error| stop.explain(error));
+    let is_private = task.has_private_columns();
+    let result = result.map_err(|error| if is_private { error.hiding_values() } else { error });
+    if is_private {
+        report.hide_values();
+    }
     if let Err(error) = &result {
         run.close(&mut report);
         report.fail(error);
@@ -114,7 +119,10 @@ impl Run<'_> {
         recover::recover(&mut ledger, key, connector).await?;
         fault::point("recovered");
 
-        let scratch = ScratchFolder::create(&settings.state, key)?;
+        let scratch = match task.has_private_columns() {
+            false => ScratchFolder::create(&settings.state, key)?,
+            true => ScratchFolder::create_in_memory(&settings.state, key)?,
+        };
         let session = engine::session(settings.resources, scratch.path(), &settings.functions, task.run_started_at)?;
         let draft = Draft::of(task, &session, &settings.fetchers).await?;
         let ledger = Mutex::new(ledger);

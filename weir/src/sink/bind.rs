@@ -1,15 +1,17 @@
 //! A sink as the task declares it, bound to the columns of its route.
 
 use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
 
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::execution::SessionState;
 
-use super::{ColumnLimit, KINDS, OpenTarget, SinkRun, Target};
+use super::{ColumnLimit, KINDS, Limit, OpenTarget, SinkRun, Target, private};
 use crate::engine;
 use crate::error::{Error, Result, plain};
 use crate::format::write::OutputColumn;
 use crate::model::WrongCondition;
+use crate::protect::{PrivateColumns, Protection};
 use crate::quality::Condition;
 use crate::task::{Mode, OutputColumnSpec, Publish, Route, SinkSpec, Task, is_json};
 
@@ -24,6 +26,8 @@ pub(crate) struct BoundSink {
     pub(crate) deleted_when: Option<String>,
     /// The positions of the columns of the route that it reads.
     pub(crate) deleted_by: BTreeSet<usize>,
+    /// What is written in place of private columns, if the route has some.
+    pub(crate) protection: Option<Arc<Protection>>,
     pub(crate) target: Box<dyn Target>,
 }
 
@@ -35,8 +39,14 @@ impl BoundSink {
         name: &str,
         spec: &SinkSpec,
         route: &SchemaRef,
+        private: &PrivateColumns,
     ) -> Result<Self> {
-        let columns = columns(task, name, spec, route)?;
+        let protection = Protection::bind(task, private, name, spec, route)?;
+        let route = protection.as_ref().map_or(route, Protection::schema);
+        let columns = columns(task, name, spec, route, protection.as_ref())?;
+        if let Some(protection) = &protection {
+            private::check(task, name, spec, &columns, protection)?;
+        }
         let deleted = deleted(task, session, name, spec, route)?;
         let deleted_by = deleted.as_ref().map(Condition::columns).unwrap_or_default();
         let mut declared = KINDS.iter().filter(|kind| (kind.is_declared)(task, spec));
@@ -62,9 +72,10 @@ impl BoundSink {
             let message = format!("sink `{name}` cannot be written: {}", plain(&error));
             Box::new(task.error(&spec.from, message))
         })?;
+        let protection = protection.map(Arc::new);
         let (route, mode, publish) = (spec.from.value.clone(), spec.mode, spec.publish);
         let deleted_when = spec.deleted_when.as_ref().map(|sql| sql.value.clone());
-        Ok(Self { name: name.to_owned(), route, mode, publish, deleted_when, deleted_by, target })
+        Ok(Self { name: name.to_owned(), route, mode, publish, deleted_when, deleted_by, protection, target })
     }
 
     /// Whether accepted rows replace those of the run before.
@@ -77,11 +88,22 @@ impl BoundSink {
         self.target.columns().iter().map(|column| column.index)
     }
 
+    /// Whether something else is written in place of the values of the column at a position of the route.
+    pub(crate) fn protects(&self, column: usize) -> bool {
+        self.protection.as_ref().is_some_and(|protection| protection.covers(column))
+    }
+
     /// Opens the target for a run. Its limits must be those of rows that are judged.
     pub(crate) async fn open(&self, task: &Task, run: &SinkRun<'_>) -> Result<Box<dyn OpenTarget>> {
+        if let Some(protection) = &self.protection {
+            protection.open(&task.project)?;
+        }
         let target = self.target.open(run).await?;
         let is_judged = !self.route.rejected && task.spec.models.contains_key(&self.route.table);
-        match target.limits().iter().find(|of| of.limit.needs_judge() && !is_judged) {
+        self.check_tokens(target.limits())?;
+        let column_of = |of: &ColumnLimit| self.target.columns().iter().find(|column| column.name == of.column);
+        let is_protected = |of: &ColumnLimit| column_of(of).is_some_and(|column| self.protects(column.index));
+        match target.limits().iter().find(|of| of.limit.needs_judge() && !is_judged && !is_protected(of)) {
             None => Ok(target),
             Some(ColumnLimit { column, kind, .. }) => {
                 let message = format!("column `{column}` is {kind}, and not every value of `{}` fits", self.route);
@@ -89,6 +111,32 @@ impl BoundSink {
                 Err(Error::sink(&self.name, self.target.place().as_ref(), message, help))
             }
         }
+    }
+}
+
+impl BoundSink {
+    /// Fails if a column of the target is too short for what is written in place of private values.
+    fn check_tokens(&self, limits: &[ColumnLimit]) -> Result<()> {
+        let Some(protection) = &self.protection else { return Ok(()) };
+        for ColumnLimit { column, limit, kind } in limits {
+            let taken = self.target.columns().iter().find(|taken| taken.name == *column);
+            let needed = taken.and_then(|taken| protection.characters(taken.index));
+            let room = match limit {
+                Limit::Text { characters } => *characters,
+                Limit::Bytes(bytes) => Some(*bytes),
+                _ => None,
+            };
+            if let (Some(needed), Some(room)) = (needed, room)
+                && needed > room
+            {
+                let message = format!(
+                    "column `{column}` is {kind}, and {needed} characters are written in place of its private values"
+                );
+                let help = "make the column longer, or give the private column another method";
+                return Err(Error::sink(&self.name, self.target.place().as_ref(), message, help));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -110,7 +158,14 @@ fn deleted(
 }
 
 /// The columns that a sink takes of its route.
-fn columns(task: &Task, name: &str, spec: &SinkSpec, route: &SchemaRef) -> Result<Vec<OutputColumn>> {
+fn columns(
+    task: &Task,
+    name: &str,
+    spec: &SinkSpec,
+    route: &SchemaRef,
+    protection: Option<&Protection>,
+) -> Result<Vec<OutputColumn>> {
+    let is_dropped = |index: usize| protection.is_some_and(|protection| protection.drops(index));
     let known = || route.fields().iter().map(|field| field.name().as_str());
     let mut columns: Vec<OutputColumn> = Vec::new();
     let mut add = |name: &str, index: usize| {
@@ -119,7 +174,7 @@ fn columns(task: &Task, name: &str, spec: &SinkSpec, route: &SchemaRef) -> Resul
         columns.push(OutputColumn { name: name.to_owned(), of_route, index, kind, is_json: is_json(field) });
     };
     match &spec.columns {
-        None => known().enumerate().for_each(|(i, name)| add(name, i)),
+        None => known().enumerate().filter(|(i, _)| !is_dropped(*i)).for_each(|(i, name)| add(name, i)),
         Some(chosen) => {
             let mut names = HashSet::new();
             for out in chosen {
@@ -128,6 +183,11 @@ fn columns(task: &Task, name: &str, spec: &SinkSpec, route: &SchemaRef) -> Resul
                     let message = format!("sink `{name}`: `{}` has no column `{column}`", spec.from.value);
                     return Err(Box::new(task.error(out, message).nearest(column, known())).into());
                 };
+                if is_dropped(index) {
+                    let message = format!("sink `{name}`: `{column}` is computed from a column with `private: drop`");
+                    let help = "remove it here, or list it under `public` to write its values as they are";
+                    return Err(Box::new(task.error(out, message).with_help(help)).into());
+                }
                 if !names.insert(renamed) {
                     let message = format!("sink `{name}`: two columns are called `{renamed}`");
                     return Err(Box::new(task.error(out, message)).into());

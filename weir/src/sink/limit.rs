@@ -87,6 +87,10 @@ pub(crate) fn add_rules(quality: &mut QualitySpec, model: &str, sinks: &[BoundSi
                 };
                 add(format!("{of_model}_missing"), requirement);
             }
+            if sink.protects(column.index) {
+                // The rules judge the values, and something else is written in place of them.
+                continue;
+            }
             let all = of_target.iter().chain(&of_kind).filter(of_column);
             // What an existing target can hold is less than what all of its kind can.
             let conditions: Vec<_> = all.filter_map(|limit| condition(&limit.limit, &quoted)).collect();
@@ -136,6 +140,7 @@ pub(crate) fn tests(model: &str, sinks: &[BoundSink], limits: &ColumnLimits) -> 
     for sink in sinks.iter().filter(|sink| sink.route.table == model && !sink.route.rejected) {
         for ColumnLimit { column, limit, .. } in limits.get(&sink.name).into_iter().flatten() {
             let taken = sink.target.columns().iter().find(|taken| taken.name == *column);
+            let taken = taken.filter(|taken| !sink.protects(taken.index));
             if let (Limit::Test(test) | Limit::TestOfJudged(test), Some(taken)) = (limit, taken) {
                 rules.push(ColumnRule {
                     name: plain(&unfit(&taken.of_route, sink)),

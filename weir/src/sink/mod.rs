@@ -21,6 +21,7 @@ mod limit;
 mod local;
 mod mysql;
 mod postgres;
+mod private;
 mod shared;
 mod table;
 
@@ -39,6 +40,7 @@ use serde_json::Value;
 
 pub(crate) use bind::BoundSink;
 pub(crate) use limit::{ColumnLimit, ColumnLimits, Limit, add_rules, reject_them, tests};
+pub(crate) use private::protected;
 pub(crate) use shared::SharedParts;
 
 use crate::database::Connector;

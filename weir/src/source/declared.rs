@@ -110,6 +110,7 @@ pub(super) fn not_read_from_files(task: &Task, name: &str, spec: &Spanned<Source
         ("if_missing", spec.value.if_missing.is_some()),
         ("if_empty", spec.value.if_empty.is_some()),
         ("archive", spec.value.archive.is_some()),
+        ("archive_private", spec.value.archive_private),
         ("position", spec.value.columns.values().any(|column| column.value.position.is_some())),
         ("characters", spec.value.columns.values().any(|column| column.value.characters.is_some())),
         ("from", spec.value.columns.values().any(|column| column.value.from != ColumnFrom::Column)),

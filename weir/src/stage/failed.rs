@@ -18,18 +18,20 @@ pub(super) struct FailedRows {
     /// The columns of the rejected route.
     schema: SchemaRef,
     shown: Vec<usize>,
+    /// Whether reasons have no values of rows.
+    is_private: bool,
     rows: RejectedRows,
 }
 
 impl FailedRows {
     /// For the rows of a stage. If they go nowhere, the first one ends the run.
     pub(super) fn new(stage: &Stage, to: Option<RowSink>) -> Self {
-        let Stage { table, rejected_schema, shown, .. } = stage;
-        Self::of_table(table, rejected_schema.clone(), shown.clone(), to)
+        let Stage { table, rejected_schema, shown, is_private, .. } = stage;
+        Self { is_private: *is_private, ..Self::of_table(table, rejected_schema.clone(), shown.clone(), to) }
     }
 
     pub(super) fn of_table(table: &str, schema: SchemaRef, shown: Vec<usize>, to: Option<RowSink>) -> Self {
-        Self { table: table.to_owned(), schema, shown, rows: RejectedRows::new(to) }
+        Self { table: table.to_owned(), schema, shown, is_private: false, rows: RejectedRows::new(to) }
     }
 
     /// Whether a sink reads such rows.
@@ -52,7 +54,8 @@ impl FailedRows {
 
     /// Takes rows, of which `columns` is what could be computed.
     pub(super) fn send(&self, columns: Vec<ArrayRef>, errors: &[RowError]) -> QueryResult<()> {
-        let reasons = StringViewArray::from_iter_values(errors.iter().map(RowError::reason));
+        let reason = |error: &RowError| if self.is_private { error.kind.to_owned() } else { error.reason() };
+        let reasons = StringViewArray::from_iter_values(errors.iter().map(reason));
         let columns = columns.into_iter().chain([Arc::new(reasons) as ArrayRef]).collect();
         let batch = RecordBatch::try_new(self.schema.clone(), columns)?;
         let sent = self.rows.send(&batch, |reasons| {

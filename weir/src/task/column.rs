@@ -5,6 +5,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::json;
 
 use super::characters::Characters;
+use super::private::PrivateSpec;
 use super::sql_type::SqlType;
 use super::text::{ColumnNames, Scalar, ShortOrLong, short_or_long};
 use super::values::{Formats, Negative, ValueSpec};
@@ -38,6 +39,8 @@ pub struct ColumnSpec {
     pub on_invalid: OnInvalid,
     /// How its values are written, where that differs from the source.
     pub values: ValueSpec,
+    /// What sinks write in place of its values, if it is private.
+    pub private: Option<PrivateSpec>,
     /// The column's description.
     pub description: Option<String>,
 }
@@ -59,6 +62,7 @@ impl ColumnSpec {
             accepted_values: None,
             on_invalid: OnInvalid::default(),
             values: ValueSpec::default(),
+            private: None,
             description: None,
         }
     }
@@ -209,6 +213,8 @@ pub(super) struct LongColumn {
     /// zone never show, or show twice, is invalid.
     #[schemars(example = &"Europe/Berlin")]
     timezone: Option<String>,
+    /// What sinks write in place of its values, and of all that is computed from them. SQL sees the values.
+    private: Option<PrivateSpec>,
     /// The column's description.
     description: Option<String>,
 }
@@ -245,6 +251,7 @@ impl<'de> ShortOrLong<'de> for ColumnSpec {
             not_null,
             accepted_values,
             on_invalid,
+            private,
             description,
             ..
         } = long;
@@ -263,6 +270,7 @@ impl<'de> ShortOrLong<'de> for ColumnSpec {
             accepted_values,
             on_invalid,
             values,
+            private,
             description,
         };
         column.check().map(|()| column)

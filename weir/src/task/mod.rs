@@ -13,6 +13,7 @@ mod misplaced;
 mod moving;
 mod output_files;
 mod params;
+mod private;
 mod project;
 mod quality;
 mod schedule;
@@ -47,6 +48,7 @@ pub use files::{Compression, FilesSpec, Format};
 pub use output_files::{OutputFilesSpec, OutputFormat};
 pub(crate) use params::RUN_STARTED_AT;
 pub use params::{EnvironmentSpec, Param, ParamChoice, ParamSpec, Params};
+pub use private::{KeySpec, PrivateSpec};
 pub(crate) use project::PROJECT_FILE;
 pub use project::{ConnectionSpec, Dialect, Project, ProjectSpec, RetentionSpec};
 pub use quality::{GateSpec, Keep, QualitySpec, Requirement, RuleSpec};
@@ -186,6 +188,11 @@ impl Task {
         let environment = choice.environment.clone().unwrap_or_else(|| "default".to_owned());
         let project = Project::default();
         Ok(Self { source, folder, spec, params, environment, project, run_started_at: None, window })
+    }
+
+    /// Whether a source has private columns: then nothing shows values of rows.
+    pub(crate) fn has_private_columns(&self) -> bool {
+        self.spec.sources.values().any(|source| source.value.has_private_columns())
     }
 
     /// The windows of time into which its runs are divided, if it has any.

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -9,6 +11,7 @@ use serde_json::json;
 use serde_saphyr::Spanned;
 
 use super::params::Params;
+use super::private::KeySpec;
 use super::schedule::Span;
 use super::secret;
 use super::store::{StoreSettings, StoreSpec, is_in};
@@ -17,6 +20,9 @@ use crate::error::{Place, SourceText, TaskError};
 
 /// The name of the file, in the folder of the task files that share it.
 pub(crate) const PROJECT_FILE: &str = "weir.yaml";
+
+/// The fewest bytes of a key.
+const LEAST_KEY: usize = 32;
 
 /// The file `weir.yaml`, shared by the task files in its folder.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -32,6 +38,10 @@ pub struct ProjectSpec {
     #[serde(default)]
     #[schemars(with = "IndexMap<String, StoreSpec>", example = json!({"s3://loans": {"region": "eu-central-1"}}))]
     pub stores: IndexMap<String, Spanned<StoreSpec>>,
+    /// The keys with which private columns are hashed and encrypted, by name. `default` is taken where a column names none.
+    #[serde(default)]
+    #[schemars(with = "IndexMap<String, KeySpec>")]
+    pub keys: IndexMap<String, Spanned<KeySpec>>,
     /// How long what earlier runs have left stays. Without it nothing is removed.
     #[serde(default)]
     pub retention: RetentionSpec,
@@ -135,6 +145,22 @@ impl Project {
                 _ => return Err(wrong("has two database URLs", "make a connection of each").into()),
             }
         }
+        for (name, key) in &spec.keys {
+            let wrong = |id: &str| {
+                let message = format!("key `{name}`: the id `{id}` can have letters, digits, `.`, `_` and `-` only");
+                Box::new(TaskError::new(&source, Place::of(key.referenced), message))
+            };
+            let KeySpec { id, former, .. } = &key.value;
+            let is_plain =
+                |id: &str| !id.is_empty() && id.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
+            if let Some(id) = std::iter::once(id).chain(former.keys()).find(|id| !is_plain(id)) {
+                return Err(wrong(id).into());
+            }
+            if former.contains_key(id) {
+                let message = format!("key `{name}`: `{id}` is its id and that of a former key");
+                return Err(Box::new(TaskError::new(&source, Place::of(key.referenced), message)).into());
+            }
+        }
         for (url, store) in &spec.stores {
             store.value.check(&source, url, Place::of(store.referenced)).map_err(Box::new)?;
         }
@@ -160,6 +186,19 @@ impl Project {
         let added = Self::parse(SourceText::new(Path::new(PROJECT_FILE), text.to_owned()))?;
         self.spec.connections.extend(added.spec.connections);
         Ok(())
+    }
+
+    /// A key and its former ones, each with its id, the key itself first; `None` if there is no such key.
+    pub(crate) fn key(&self, name: &str) -> Option<Result<Vec<(String, Vec<u8>)>>> {
+        let (source, key) = (self.source.as_ref()?, self.spec.keys.get(name)?);
+        let KeySpec { id, secret, former } = &key.value;
+        let all = std::iter::once((id, secret)).chain(former);
+        Some(all.map(|(id, secret)| Ok((id.clone(), key_bytes(source, name, secret)?))).collect())
+    }
+
+    /// The names of the keys, in file order.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
+        self.spec.keys.keys().map(String::as_str)
     }
 
     /// How long what earlier runs have left stays.
@@ -207,5 +246,26 @@ impl Project {
             })
         });
         Some(parsed)
+    }
+}
+
+/// The bytes of a key that a secret refers to.
+fn key_bytes(source: &SourceText, name: &str, secret: &Spanned<String>) -> Result<Vec<u8>> {
+    let wrong = |message: &str, help: &str| {
+        let message = format!("key `{name}`: {message}");
+        Box::new(TaskError::new(source, Place::of(secret.referenced), message).with_help(help))
+    };
+    if !secret.value.starts_with("${") {
+        return Err(
+            wrong("the secret stands in the file", "write ${env:NAME} or ${file:PATH}, and make a new key").into()
+        );
+    }
+    let text = secret::fill(source, secret, &Params::default())?;
+    match BASE64_STANDARD.decode(text.trim()) {
+        Ok(bytes) if bytes.len() >= LEAST_KEY => Ok(bytes),
+        _ => {
+            let help = "make one with `openssl rand -base64 32`";
+            Err(wrong("the secret is not base64 of 32 bytes or more", help).into())
+        }
     }
 }

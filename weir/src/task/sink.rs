@@ -82,6 +82,11 @@ pub struct SinkSpec {
     /// return: a spreadsheet program would compute it. Such a text is then read back with the apostrophe.
     #[serde(default)]
     pub escape_formulas: bool,
+    /// The columns of the route that are written as they are, although they are computed from private columns of sources. A
+    /// reviewer sees them here.
+    #[serde(default)]
+    #[schemars(with = "Vec<String>", example = json!(["patient_count"]))]
+    pub public: Vec<Spanned<String>>,
     /// The columns in order, renamed where an entry is `{new_name: column}`. Default: all columns of the route.
     #[serde(default)]
     #[schemars(with = "Option<Vec<OutputColumnSpec>>", example = json!(["name", {"mobile_no": "mobile"}]))]

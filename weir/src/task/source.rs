@@ -54,6 +54,9 @@ pub struct SourceSpec {
     #[serde(default)]
     #[schemars(with = "Option<String>", example = &"${input}/done")]
     pub archive: Option<Spanned<String>>,
+    /// Whether the archive may hold files with private columns as they are: it keeps what no sink writes.
+    #[serde(default)]
+    pub archive_private: bool,
     /// What to do about a column that a file has and `columns` does not declare.
     #[serde(default)]
     pub unknown_columns: UnknownColumns,
@@ -198,6 +201,11 @@ pub struct FetchSpec {
 }
 
 impl SourceSpec {
+    /// Whether one of its columns is private.
+    pub(crate) fn has_private_columns(&self) -> bool {
+        self.columns.values().any(|column| column.value.private.is_some())
+    }
+
     /// The column by which a table is read incrementally.
     pub(crate) fn cursor(&self) -> Option<&CursorSpec> {
         let of_postgres = self.postgres.as_ref().and_then(|table| table.cursor.as_ref());
@@ -217,6 +225,7 @@ impl SourceSpec {
             if_missing: None,
             if_empty: None,
             archive: None,
+            archive_private: false,
             unknown_columns: UnknownColumns::default(),
             null_values: vec![],
             empty_as_null: None,

@@ -77,7 +77,8 @@ async fn report(cli: &Cli, args: &ProfileArgs, threads: usize, stop: &Stop) -> R
     if stop.is_wanted() {
         return Err(Error::Interrupted);
     }
-    let profile = all.finish(columns, &ShownValues::all(!args.no_values));
+    let shown = ShownValues::all(!args.no_values).without(profiled.private_columns());
+    let profile = all.finish(columns, &shown);
     let unreadable = Unreadable::of(rows.source.rejected().rejected());
     if profile.rows == 0 {
         return Err(profiled.without_rows(&unreadable));

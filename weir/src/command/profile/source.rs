@@ -1,5 +1,6 @@
 //! What is profiled: files, a table of a database, or a source of a task.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use datafusion::arrow::array::RecordBatch;
@@ -144,6 +145,14 @@ impl Profiled {
         let sessions = Box::new(Sessions::new(Connector::of(&task), &reader.stop));
         let origin = Origin::Source { task: Box::new(task), source: source.to_owned(), sessions };
         Ok(Self::of(source.to_owned(), shown, TypesFrom::Declared, columns, origin))
+    }
+
+    /// The columns of which no value is shown.
+    pub(super) fn private_columns(&self) -> HashSet<String> {
+        let Origin::Source { task, source, .. } = &self.origin else { return HashSet::new() };
+        let spec = task.spec.sources.get(source);
+        let columns = spec.into_iter().flat_map(|spec| &spec.value.columns);
+        columns.filter(|(_, column)| column.value.private.is_some()).map(|(name, _)| name.clone()).collect()
     }
 
     /// The rows, once more.

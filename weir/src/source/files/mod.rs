@@ -126,6 +126,12 @@ fn declare_archive(
     spec: &SourceSpec,
 ) -> Result<Option<Box<dyn Archive>>> {
     let Some(archive) = &spec.archive else { return Ok(None) };
+    if spec.has_private_columns() && !spec.archive_private {
+        let error = task.error(archive, "the archive would hold the values of private columns as they are");
+        let help = "add `archive_private: true` if it is protected as the input is; or remove `archive`, and the files, by other \
+                    means";
+        return Err(Box::new(error.with_help(help)).into());
+    }
     let folder = task.data_path(archive)?;
     let declared = file_system.archive(pattern, &folder).map_err(|message| {
         let help = "specify a folder next to the one that is read, on the same file system";

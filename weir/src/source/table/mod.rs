@@ -98,6 +98,17 @@ impl<S: Snapshot> DatabaseTable<S> {
             }
         };
         let cursor = spec.cursor.map(|cursor| Cursor::declare(task, cursor)).transpose().map_err(Box::new)?;
+        if let (Some(cursor), Some(of)) = (&cursor, spec.cursor)
+            && source.value.columns.iter().any(|(name, column)| {
+                let is_it =
+                    name == cursor.column() || column.value.header.iter().any(|header| header == cursor.column());
+                is_it && column.value.private.is_some()
+            })
+        {
+            let error =
+                task.error(&of.column, "the cursor is a private column, and the ledger keeps its greatest value");
+            return Err(Box::new(error.with_help("take another column, such as the time of the last change")).into());
+        }
         let (source, connection) = (name.to_owned(), connection.value.clone());
         Ok(Self { source, connection, relation, cursor, options })
     }

@@ -1,0 +1,92 @@
+//! Sinks of private columns: what they can be used for, and the parts that write what stands in place of their values.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{BooleanArray, RecordBatch};
+use datafusion::arrow::buffer::BooleanBuffer;
+use datafusion::arrow::compute::filter_record_batch;
+
+use super::{Part, Parts, Written};
+use crate::error::{Error, Result};
+use crate::format::write::OutputColumn;
+use crate::protect::Protection;
+use crate::task::{SinkSpec, Task};
+
+/// Fails if the sink needs a value of a column that is protected, for its order, its partitions or its names.
+pub(super) fn check(
+    task: &Task,
+    name: &str,
+    spec: &SinkSpec,
+    columns: &[OutputColumn],
+    protection: &Protection,
+) -> Result<()> {
+    let named = |use_: &str, of: &dyn Fn(&OutputColumn) -> bool| {
+        let column = columns.iter().filter(|column| protection.covers(column.index)).find(|column| of(column))?;
+        Some((column, use_.to_owned()))
+    };
+    let in_name = |column: &OutputColumn| {
+        let name = spec.documents.as_ref().map_or("", |documents| documents.name.value.as_str());
+        name.contains(&format!("${{{}}}", column.of_route))
+    };
+    let found = named("`update_key`: its order is lost", &|column| spec.update_key.as_ref() == Some(&column.name))
+        .or_else(|| {
+            named("`partition_by`: the names of folders would tell its values", &|column| {
+                spec.partition_by.iter().any(|by| by.value == column.name)
+            })
+        })
+        .or_else(|| named("the `name` of documents, which would tell its values", &in_name))
+        .or_else(|| {
+            named("`primary_key`: only `hash` and `encrypt` keep values apart", &|column| {
+                spec.primary_key.contains(&column.name) && !protection.keeps_values_apart(column.index)
+            })
+        });
+    let Some((column, use_)) = found else { return Ok(()) };
+    let message =
+        format!("sink `{name}`: column `{}` is computed from a private one and cannot be in {use_}", column.name);
+    let help = "take another column, or list it under `public` to write its values as they are";
+    Err(Box::new(task.error(&spec.from, message).with_help(help)).into())
+}
+
+/// Creates parts that write protected rows.
+#[derive(Debug)]
+struct ProtectedParts {
+    protection: Arc<Protection>,
+    parts: Arc<dyn Parts>,
+}
+
+/// The parts of a sink, whose private columns are protected.
+pub(crate) fn protected(parts: Arc<dyn Parts>, protection: Option<&Arc<Protection>>) -> Arc<dyn Parts> {
+    match protection {
+        None => parts,
+        Some(protection) => Arc::new(ProtectedParts { protection: protection.clone(), parts }),
+    }
+}
+
+impl Parts for ProtectedParts {
+    fn part(&self) -> Result<Box<dyn Part>> {
+        Ok(Box::new(ProtectedPart { protection: self.protection.clone(), part: self.parts.part()? }))
+    }
+}
+
+struct ProtectedPart {
+    protection: Arc<Protection>,
+    part: Box<dyn Part>,
+}
+
+impl Part for ProtectedPart {
+    fn write(&mut self, batch: &RecordBatch, chosen: Option<&BooleanBuffer>) -> Result<()> {
+        // A token costs more than a copy: none is made of a row that is not written.
+        match chosen {
+            None => self.part.write(&self.protection.apply(batch)?, None),
+            Some(chosen) => {
+                let rows = filter_record_batch(batch, &BooleanArray::new(chosen.clone(), None));
+                let rows = rows.map_err(|error| Error::internal(format!("private columns: {error}")))?;
+                self.part.write(&self.protection.apply(&rows)?, None)
+            }
+        }
+    }
+
+    fn finish(self: Box<Self>) -> Result<Written> {
+        self.part.finish()
+    }
+}
