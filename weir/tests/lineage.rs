@@ -195,7 +195,7 @@ fn parameters_decide_what_is_read() {
 #[test]
 fn keys_and_deletions_of_a_target_decide_about_its_rows() {
     let project = project();
-    project.file("weir.yaml", "connections: {shop: {url: postgres://nobody@localhost:1/nothing}}");
+    project.file("weir.yaml", "connections: {shop: {postgres: postgres://nobody@localhost:1/nothing}}");
     project.task(
         "  bad:",
         "  loaded:

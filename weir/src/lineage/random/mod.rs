@@ -105,6 +105,9 @@ struct Compared {
 /// One in so many queries is also computed after changes of columns that all outputs depend on.
 const ALL_CHANGES: usize = 8;
 
+/// What a model and a query are made of, the rows of the tables, and values for their columns.
+type Case = (Vec<u8>, Vec<u8>, [Rows; 2], Vec<Vec<Option<i64>>>);
+
 /// What counts as the lineage of a column.
 type LineageOf = fn(&Names, &Relation, usize) -> BTreeSet<String>;
 
@@ -192,7 +195,7 @@ fn compare(cases: u32, max_shrink_iters: u32, lineage_of: LineageOf) -> Result<C
     let (filled, empty) = (session(&[]), session(&schemas()));
     let comparison = Comparison { lineage_of, filled, empty, compared: Compared::default() };
     let comparison = std::cell::RefCell::new(comparison);
-    let compare = |(model, query, data, changes): (Vec<u8>, Vec<u8>, [Rows; 2], Vec<Vec<Option<i64>>>)| {
+    let compare = |(model, query, data, changes): Case| {
         let Query { sql, width } = Maker::of(model, false).query(2);
         let column = |at: usize, name| format!("cast(m.p{} as bigint) as {name}", at % width);
         let model = format!("select {}, {}, {} from ({sql}) m", column(0, "d"), column(1, "e"), column(2, "f"));
