@@ -15,7 +15,8 @@ Without arguments: install and full.
   install   installs what the tests need: Debian packages where this is allowed (otherwise the missing ones are named),
             and tools in a folder that outlives the checkout
   fast      format, shell scripts, dependencies, lints, and the unit tests of all crates
-  full      what fast checks, and all tests: end-to-end tests, fuzz targets, the dashboard, the Kubernetes manifests,
+  full      what fast checks, and all tests: end-to-end tests, fuzz targets, the dashboards, Prometheus's rules, Airflow's
+            and Dagster's examples, the Kubernetes manifests,
             the platform of section 3, pages in a browser, documentation, and the images where a Docker daemon answers
 USAGE
 }
@@ -96,6 +97,29 @@ need_rust() {
     done
 }
 
+# Prometheus and promtool of Debian's package, unpacked beside the other tools: installed, it would be a service that runs.
+install_prometheus() {
+    local folder
+    folder=$(tools_folder)/prometheus
+    [ ! -x "$folder/usr/bin/promtool" ] || return 0
+    if command -v prometheus >/dev/null && command -v promtool >/dev/null; then
+        return 0
+    fi
+    step "unpacking prometheus"
+    command -v apt-get >/dev/null || die "prometheus and promtool are missing: put them into the search path"
+    mkdir -p "$folder"
+    (
+        cd "$folder"
+        apt-get download -q prometheus || {
+            [ "$(id -u)" -eq 0 ] || die "the package lists are missing: apt-get update"
+            apt-get update -q
+            apt-get download -q prometheus
+        }
+        dpkg-deb --extract prometheus_*.deb .
+        rm prometheus_*.deb
+    )
+}
+
 part_install() {
     start_docker
     install_packages
@@ -106,6 +130,10 @@ part_install() {
     python_environment kubernetes deploy/kubernetes/requirements.txt
     # A second server of objects.
     python_environment moto scripts/requirements-moto.txt
+    # Checks of alerts, metrics and events of lineage.
+    python_environment monitoring scripts/requirements-monitoring.txt
+    python_environment orchestrators examples/requirements-orchestrators.txt
+    install_prometheus
     # A linter of CloudFormation, and a stand-in for AWS.
     python_environment section3 section3/check/requirements.txt
     python_environment page page/requirements.txt
@@ -170,6 +198,17 @@ check_dashboard() {
     "$(tools_folder)/grafana/bin/python" docker/grafana/check_dashboard.py
 }
 
+check_monitoring() {
+    step "Prometheus"
+    PROMETHEUS=$(tools_folder)/prometheus/usr/bin "$(tools_folder)/grafana/bin/python" docker/prometheus/check.py
+}
+
+# The examples, as Airflow and Dagster load and run them.
+check_orchestrators() {
+    step "Airflow and Dagster"
+    PYTHONDONTWRITEBYTECODE=1 "$(tools_folder)/orchestrators/bin/python" examples/check_orchestrators.py
+}
+
 check_kubernetes() {
     step "Kubernetes"
     scripts/check_kubernetes.sh
@@ -232,6 +271,8 @@ part_full() {
     test_all
     check_fuzz_targets
     check_dashboard
+    check_monitoring
+    check_orchestrators
     check_kubernetes
     check_platform
     check_pages

@@ -56,6 +56,7 @@
 //! ```
 #![cfg_attr(any(test, feature = "fuzzing"), allow(clippy::unwrap_used))]
 
+mod alert;
 mod command;
 mod database;
 mod engine;
@@ -67,7 +68,10 @@ pub mod function;
 pub mod fuzzing;
 mod ledger;
 pub mod lineage;
+mod metrics;
 mod model;
+#[cfg(feature = "http")]
+mod openlineage;
 mod place;
 mod plan;
 mod profile;
@@ -96,7 +100,7 @@ pub use report::Report;
 pub use run::{RunError, Runner};
 pub use system::allocator;
 pub use task::Task;
-pub use watch::{Event, Observer, Progress};
+pub use watch::{Dataset, Event, Observer, Planned, Progress};
 
 pub mod fetch {
     //! Rows from where the engine cannot read by itself.

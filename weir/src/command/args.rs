@@ -245,6 +245,9 @@ pub(super) struct DoctorArgs {
     /// Also check this crontab: that cron can read it, and that it starts this program.
     #[arg(long, value_name = "FILE")]
     pub(super) crontab: Option<PathBuf>,
+    /// Send a test by each of the alerts of the task: by those of its environment, if they are for some only.
+    #[arg(long)]
+    pub(super) send_test_alert: bool,
     /// Print JSON, one finding per line.
     #[arg(long)]
     pub(super) json: bool,
@@ -262,6 +265,10 @@ pub(super) struct ScheduleArgs {
     /// How many runs go on side by side: of several tasks, and of windows.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(super) jobs: u16,
+    /// Serve metrics for Prometheus at http://ADDR/metrics, such as 127.0.0.1:9464.
+    #[cfg(feature = "http")]
+    #[arg(long, value_name = "ADDR")]
+    pub(super) metrics: Option<std::net::SocketAddr>,
 }
 
 /// Due times other than those of the task file.

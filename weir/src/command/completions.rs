@@ -6,8 +6,9 @@ use std::path::Path;
 use clap_complete::generate;
 use clap_mangen::Man;
 
-use super::{Cli, CompletionsArgs, ManArgs, write_whole};
+use super::{Cli, CompletionsArgs, ManArgs};
 use crate::error::{Error, Result};
+use crate::system::disk::write_whole;
 
 pub(super) fn completions(cli: &Cli, args: &CompletionsArgs) -> Result<u8> {
     let mut script = vec![];

@@ -41,9 +41,6 @@ mod test;
 mod validate;
 mod work;
 
-use std::fs::File;
-use std::io::Write;
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -364,7 +361,7 @@ impl Cli {
             Verb::Profile(args) => profile::profile(self, args),
             Verb::Doctor(args) => doctor::doctor(self, args),
             Verb::Queue(args) => queue::queue(self, args),
-            Verb::Work(args) => work::work(args),
+            Verb::Work(args) => work::work(self, args),
             Verb::Schedule(args) => schedule::schedule(self, args),
             Verb::Health(args) => health::health(self, args),
             Verb::Prune(args) => prune::prune(args),
@@ -486,21 +483,6 @@ fn yielding(verb: clap::Command, options: &OwnOptions) -> clap::Command {
     OTHER_NAMES.into_iter().fold(verb, |verb, (id, other)| {
         let taken = verb.get_arguments().any(|argument| argument.get_id() == id && is_taken(argument.get_long()));
         if taken { verb.mut_arg(id, |argument| argument.long(other)) } else { verb }
-    })
-}
-
-/// Writes a file atomically: readers see it complete or not at all.
-fn write_whole(path: &Path, content: &[u8]) -> std::io::Result<()> {
-    let name = path.file_name().ok_or(std::io::ErrorKind::InvalidFilename)?;
-    let partial = path.with_file_name(format!(".{}.weir-{}", name.to_string_lossy(), std::process::id()));
-    let write = || {
-        let mut file = File::create(&partial)?;
-        file.write_all(content)?;
-        file.sync_all()?;
-        std::fs::rename(&partial, path)
-    };
-    write().inspect_err(|_| {
-        let _ = std::fs::remove_file(&partial); // it may not exist
     })
 }
 

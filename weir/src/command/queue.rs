@@ -5,10 +5,12 @@ use serde_json::json;
 
 use super::columns::{Column, table, terminal_width, wrapped};
 use super::{Cli, QueueArgs, RunArgs, runtime};
+use crate::alert::{Alerts, Unsent};
 use crate::error::{Error, Result, number_of};
-use crate::ledger::{JobState, Ledger, QueuedJob};
+use crate::ledger::{JobState, Ledger, QueuedJob, Trouble};
+use crate::metrics;
 use crate::report::RunKey;
-use crate::run::has_new_files;
+use crate::run::{Settings, has_new_files};
 use crate::schedule::{Entered, enter_due, late};
 use crate::task::{ParamChoice, Task, Window, Windows};
 use crate::watch::Event;
@@ -30,7 +32,13 @@ pub(super) fn queue(cli: &Cli, args: &QueueArgs) -> Result<u8> {
         say!("{} to be run again", number_of(entered, "window"));
         return Ok(0);
     }
-    let entered = runtime(1)?.block_on(enter(cli, &args.run, &task, &mut vec![]))?;
+    let (mut settings, alerts) = (cli.settings(&args.run), Alerts::of(&task, &state));
+    alerts.iter().for_each(|alerts| settings.observers.share(alerts.clone()));
+    let entered = runtime(1)?.block_on(enter(&settings, &args.run, &task, &mut vec![]))?;
+    metrics::write(&task, &key, &state);
+    for Unsent { alert, why } in alerts.iter().flat_map(|alerts| alerts.deliver()) {
+        complain!("alert `{alert}` could not be sent: {why}");
+    }
     let jobs = Ledger::open(&state)?.jobs(&key)?;
     let count = |state: JobState| jobs.iter().filter(|job| job.state == state).count();
     say!(
@@ -56,19 +64,20 @@ pub(super) fn windowed(task: &Task) -> Result<(RunKey, Windows)> {
 
 /// Enters the windows of a task that are due, and those for which files came later. Says which are late, the oldest last, if
 /// others were `told` before.
-pub(super) async fn enter(cli: &Cli, args: &RunArgs, task: &Task, told: &mut Vec<String>) -> Result<Entered> {
+pub(super) async fn enter(settings: &Settings, args: &RunArgs, task: &Task, told: &mut Vec<String>) -> Result<Entered> {
     let (key, windows) = windowed(task)?;
-    let settings = cli.settings(args);
     let now = args.task.due.unwrap_or_else(Utc::now);
     let choice = args.task.choice();
     let has_new = |window: Window| {
-        let (choice, settings) = (ParamChoice { window: Some(window.label), ..choice.clone() }, &settings);
+        let choice = ParamChoice { window: Some(window.label), ..choice.clone() };
         async move { has_new_files(&Task::load(args.task.file.path(), &choice)?, settings).await }
     };
     let entered = enter_due(&settings.state, &key, &windows, now, has_new).await?;
-    let jobs = Ledger::open(&settings.state)?.jobs(&key)?;
+    let ledger = Ledger::open(&settings.state)?;
+    let jobs = ledger.jobs(&key)?;
     let late: Vec<&str> = late(&windows, &jobs, now).iter().map(|job| job.window.as_str()).collect();
-    if late != *told {
+    // Others may have been told of windows that were late.
+    if late != *told || (late.is_empty() && ledger.is_in_trouble(&key, Trouble::Late)?) {
         if let Some(oldest) = late.last() {
             let windows = number_of(late.len(), "window");
             tracing::warn!(task = key.task, oldest, "late, because they are due and have no data: {windows}");

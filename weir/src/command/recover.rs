@@ -35,7 +35,7 @@ pub(super) fn recover(args: &RecoverArgs) -> Result<u8> {
         }
         None => return show(&state, &key, &keys),
     };
-    for Recovered { run, message } in &ended {
+    for Recovered { run, message, .. } in &ended {
         say!("{run}: {message}");
     }
     if ended.is_empty() {

@@ -2,6 +2,7 @@
 
 use std::io::IsTerminal;
 use std::path::Path;
+use std::sync::Arc;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
@@ -9,13 +10,18 @@ use super::failure::{WithoutCause, report_error};
 use super::recover::recover_without_task;
 use super::summary;
 use super::work::backfill;
-use super::{Cli, RunVerbArgs, runtime, write_whole};
+use super::{Cli, RunVerbArgs, TaskArgs, runtime};
+use crate::alert::{Alerts, Unsent};
 use crate::error::{Error, Result};
+use crate::metrics;
+#[cfg(feature = "http")]
+use crate::openlineage::OpenLineage;
 use crate::report::{Report, RunKey, RunRecord};
 use crate::run;
 use crate::schedule::TRANSIENT;
+use crate::system::disk::write_whole;
 use crate::system::stop::Stop;
-use crate::task::{Task, name_in};
+use crate::task::{Task, TaskOwner, name_in};
 use crate::watch::{ProgressBar, StepLog};
 
 pub(super) fn run(cli: &Cli, args: &RunVerbArgs) -> Result<u8> {
@@ -24,14 +30,15 @@ pub(super) fn run(cli: &Cli, args: &RunVerbArgs) -> Result<u8> {
     }
     let started = now();
     let quiet = args.run.task.log.quiet;
-    let (report, error) = match execute(cli, args) {
+    let mut alerts = None;
+    let (report, error) = match execute(cli, args, &mut alerts) {
         Ok(report) => (report, None),
         Err((report, error)) => (*report, Some(error)),
     };
-    if let Some(path) = &args.report {
-        write_report(path, &RunRecord::of(report.clone(), started, now()))?;
-    }
+    let written = args.report.as_ref().map(|path| write_report(path, &RunRecord::of(report.clone(), started, now())));
     if let Some(error) = error {
+        tell(alerts.as_deref(), quiet);
+        written.transpose()?;
         if args.scheduled && error.is_transient() {
             let log = &args.run.task.log;
             report_error(&miette::Report::new(WithoutCause(error)), log.log_format, log.show_values);
@@ -44,13 +51,24 @@ pub(super) fn run(cli: &Cli, args: &RunVerbArgs) -> Result<u8> {
         // The run is done: a summary that cannot be printed does not make it a failure.
         let _ = summary::print(&report, with_values);
     }
+    tell(alerts.as_deref(), quiet);
+    written.transpose()?;
     for breach in report.breaches.iter().filter(|_| quiet) {
         complain!("gate closed: {breach}");
     }
     Ok(report.exit_code())
 }
 
-fn execute(cli: &Cli, args: &RunVerbArgs) -> Result<Report, (Box<Report>, Error)> {
+/// Sends the alerts of a run. What cannot be sent changes nothing else.
+fn tell(alerts: Option<&Alerts>, quiet: bool) {
+    for Unsent { alert, why } in alerts.into_iter().flat_map(Alerts::deliver) {
+        if !quiet {
+            say!("alert `{alert}` could not be sent: {why}");
+        }
+    }
+}
+
+fn execute(cli: &Cli, args: &RunVerbArgs, alerts: &mut Option<Arc<Alerts>>) -> Result<Report, (Box<Report>, Error)> {
     // A task file that cannot be read has a report, too: of a run that did not begin.
     let without_task = |error: Error| {
         let key = RunKey::new(name_in(args.run.task.file.path()).unwrap_or_default(), args.run.task.environment());
@@ -59,20 +77,44 @@ fn execute(cli: &Cli, args: &RunVerbArgs) -> Result<Report, (Box<Report>, Error)
         (Box::new(report), error)
     };
     let task = args.run.task.load().map_err(|error| {
-        recover_without_task(&args.run.task, &args.run.state.folder(args.run.task.file.path()));
+        let state = args.run.state.folder(args.run.task.file.path());
+        recover_without_task(&args.run.task, &state);
+        *alerts = alerts_without_task(&args.run.task, &state, &error);
         without_task(error)
     })?;
-    check_due(&task, args.run.task.due.unwrap_or_else(Utc::now)).map_err(without_task)?;
     let mut settings = cli.settings(&args.run);
+    *alerts = Alerts::of(&task, &settings.state);
+    let without_task = |error: Error| {
+        alerts.iter().for_each(|alerts| alerts.not_begun(&run::key_of(&task), &error));
+        without_task(error)
+    };
+    check_due(&task, args.run.task.due.unwrap_or_else(Utc::now)).map_err(without_task)?;
+    alerts.iter().for_each(|alerts| settings.observers.share(alerts.clone()));
     settings.observers.add(StepLog);
     if let Some(bar) = (!args.run.task.log.quiet).then(ProgressBar::on_terminal).flatten() {
         settings.observers.add(bar);
     }
     let runtime = runtime(settings.resources.threads).map_err(without_task)?;
     runtime.block_on(async {
+        #[cfg(feature = "http")]
+        let lineage = OpenLineage::of(&task, &run::key_of(&task));
+        #[cfg(feature = "http")]
+        lineage.iter().for_each(|lineage| settings.observers.share(lineage.clone()));
         let stop = Stop::on_signal_or_timeout(args.timeout).map_err(without_task)?;
-        run::run(&task, &settings, stop).await.map_err(|failed| (Box::new(failed.report), failed.error))
+        let ended = run::run(&task, &settings, stop).await;
+        #[cfg(feature = "http")]
+        lineage.iter().for_each(|lineage| lineage.finish());
+        metrics::write(&task, &run::key_of(&task), &settings.state);
+        ended.map_err(|failed| (Box::new(failed.report), failed.error))
     })
+}
+
+/// The alerts of `weir.yaml`, which tell that the task cannot be read.
+fn alerts_without_task(args: &TaskArgs, state: &Path, error: &Error) -> Option<Arc<Alerts>> {
+    let owner = TaskOwner::read(args.file.path(), &args.choice()).ok()?;
+    let alerts = Alerts::of_owner(&owner, args.environment(), state)?;
+    alerts.not_begun(&RunKey::new(&owner.name, args.environment()), error);
+    Some(alerts)
 }
 
 /// Fails if the window of the task is not due: what comes until then would be missing.

@@ -1,6 +1,6 @@
 //! `schedule`: starts tasks at their due times, and runs windows when they are due, in the foreground.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -9,10 +9,13 @@ use super::args::{CronArgs, TaskFileArgs};
 use super::queue::{enter, windowed};
 use super::work::program;
 use super::{Cli, RunArgs, ScheduleArgs, runtime};
+use crate::alert::{Alerts, AtOnce};
 use crate::database::Connector;
 use crate::error::{Error, Result};
 use crate::ledger::Ledger;
-use crate::run::{key_of, recover_all};
+#[cfg(feature = "http")]
+use crate::metrics;
+use crate::run::{Settings, key_of, recover_all};
 use crate::schedule::{Board, Scheduler, Worker};
 use crate::system::stop::count_signals;
 use crate::task::{Task, Times, parse_cron};
@@ -29,16 +32,26 @@ pub(super) fn schedule(cli: &Cli, args: &ScheduleArgs) -> Result<u8> {
     let mut services = Vec::with_capacity(all.len());
     for (args_of_task, task) in &all {
         board.enter(task.name());
-        services.push(service(args_of_task, &args.cron, task, (&board, args.jobs.into()))?);
+        let settings = alerted(cli, args_of_task, task);
+        services.push(service(args_of_task, &args.cron, task, (&board, args.jobs.into()), settings)?);
     }
     check_order(&all)?;
+    #[cfg(feature = "http")]
+    if let Some(address) = args.metrics {
+        let endpoint =
+            metrics::Endpoint::bind(address, services.iter().map(|service| service.settings().state.clone()))?;
+        for ((_, task), service) in all.iter().zip(&services) {
+            metrics::enter_interval(task, &key_of(task), &service.settings().state)?;
+        }
+        endpoint.start()?;
+    }
     let stops = count_signals()?;
-    for (args, task) in &all {
-        recover_dead_runs(task, &args.state.folder(args.task.file.path()))?;
+    for ((_, task), service) in all.iter().zip(&services) {
+        recover_dead_runs(task, service.settings())?;
     }
     let serving = services.iter().map(|service| async {
         // The other tasks go on.
-        service.serve(cli, stops.clone()).await.inspect_err(|error| tracing::error!(%error, "a task is served no more"))
+        service.serve(stops.clone()).await.inspect_err(|error| tracing::error!(%error, "a task is served no more"))
     });
     let ends = runtime(1)?.block_on(futures::future::join_all(serving));
     // The first error, otherwise the highest exit code.
@@ -95,18 +108,33 @@ fn check_order(all: &[(RunArgs, Task)]) -> Result<()> {
 /// What serves a task.
 enum Service<'a> {
     /// At the due times of its schedule.
-    Times(Scheduler),
+    Times(Scheduler, Settings),
     /// By its windows.
-    Windows(Worker, &'a RunArgs, &'a Task),
+    Windows(Worker, Settings, &'a RunArgs, &'a Task),
+}
+
+/// The settings of a task whose alerts are sent as they come, by a process that stays.
+pub(super) fn alerted(cli: &Cli, args: &RunArgs, task: &Task) -> Settings {
+    let mut settings = cli.settings(args);
+    if let Some(alerts) = Alerts::of(task, &settings.state) {
+        settings.observers.add(AtOnce::new(alerts));
+    }
+    settings
 }
 
 impl Service<'_> {
-    async fn serve(&self, cli: &Cli, stops: watch::Receiver<u32>) -> Result<u8> {
+    fn settings(&self) -> &Settings {
         match self {
-            Self::Times(scheduler) => scheduler.serve(stops).await,
-            Self::Windows(worker, args, task) => {
+            Self::Times(_, settings) | Self::Windows(_, settings, ..) => settings,
+        }
+    }
+
+    async fn serve(&self, stops: watch::Receiver<u32>) -> Result<u8> {
+        match self {
+            Self::Times(scheduler, _) => scheduler.serve(stops).await,
+            Self::Windows(worker, settings, args, task) => {
                 let mut told = vec![];
-                worker.serve(async || enter(cli, args, task, &mut told).await.map(drop), stops).await
+                worker.serve(async || enter(settings, args, task, &mut told).await.map(drop), stops).await
             }
         }
     }
@@ -117,16 +145,19 @@ fn service<'a>(
     cron: &CronArgs,
     task: &'a Task,
     (board, jobs): (&Board, usize),
+    settings: Settings,
 ) -> Result<Service<'a>> {
     let state = args.state.folder(args.task.file.path());
+    let observers = settings.observers.clone();
     let (board, after) = (board.clone(), task.spec.after.iter().map(|name| name.value.clone()).collect());
     if task.window.is_some() {
         let (key, windows) = windowed(task)?;
-        let worker = Worker { key, windows, state, program: program(args, task)?, jobs, most: None, board, after };
-        return Ok(Service::Windows(worker, args, task));
+        let worker =
+            Worker { key, windows, state, program: program(args, task)?, jobs, most: None, board, after, observers };
+        return Ok(Service::Windows(worker, settings, args, task));
     }
     let times = own_times(task, cron)?.ok_or_else(|| without_schedule(task))?;
-    Ok(Service::Times(Scheduler {
+    let scheduler = Scheduler {
         key: key_of(task),
         times,
         retries: task.spec.schedule.as_ref().and_then(|schedule| schedule.value.retries),
@@ -137,7 +168,9 @@ fn service<'a>(
         arguments: args.to_arguments(),
         board,
         after,
-    }))
+        observers,
+    };
+    Ok(Service::Times(scheduler, settings))
 }
 
 /// The path of this program.
@@ -183,13 +216,14 @@ pub(super) fn without_schedule(task: &Task) -> Error {
 }
 
 /// Ends what earlier runs have left, which would otherwise wait for the next run of their window.
-fn recover_dead_runs(task: &Task, state: &Path) -> Result<()> {
-    let connector = Connector::of(task);
+fn recover_dead_runs(task: &Task, settings: &Settings) -> Result<()> {
+    let (connector, state) = (Connector::of(task), settings.state.as_path());
     let ledger = Ledger::read_only(state)?;
     let keys = ledger.map(|ledger| ledger.unfinished_keys(&key_of(task))).transpose()?;
     for key in keys.into_iter().flatten() {
         match runtime(1)?.block_on(recover_all(state, &key, &connector)) {
-            Ok(_) | Err(Error::Locked { .. }) => {}
+            Ok(recovered) => recovered.iter().for_each(|dead| dead.tell(&key, &settings.observers)),
+            Err(Error::Locked { .. }) => {}
             Err(error) => tracing::error!(%error, "an earlier run could not be recovered; the next run tries again"),
         }
     }

@@ -9,11 +9,12 @@ use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 use serde_json::{Value, json};
 
 use super::args::TestArgs;
-use super::{Cli, runtime, write_whole};
+use super::{Cli, runtime};
 use crate::engine::{self, Resources};
 use crate::error::{Error, Result};
 use crate::fixture::{Case, Failure, Suite, Verdict};
 use crate::run::Settings;
+use crate::system::disk::write_whole;
 use crate::system::stop::Stop;
 use crate::task::Task;
 use crate::watch::{Observers, start_log};

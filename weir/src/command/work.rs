@@ -6,8 +6,8 @@ use chrono::Utc;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::queue::windowed;
-use super::schedule::{this_program, timeout_of};
-use super::{RunArgs, RunVerbArgs, WorkArgs, runtime};
+use super::schedule::{alerted, this_program, timeout_of};
+use super::{Cli, RunArgs, RunVerbArgs, WorkArgs, runtime};
 use crate::error::{Error, Result, number_of};
 use crate::ledger::Ledger;
 use crate::report::RunKey;
@@ -15,7 +15,7 @@ use crate::schedule::{Board, Program, WindowEnd, WindowOutcome, Worker, run_wind
 use crate::system::stop::count_signals;
 use crate::task::{Task, WindowOrder};
 
-pub(super) fn work(args: &WorkArgs) -> Result<u8> {
+pub(super) fn work(cli: &Cli, args: &WorkArgs) -> Result<u8> {
     let task = args.run.task.load()?;
     let (key, windows) = windowed(&task)?;
     let worker = Worker {
@@ -27,6 +27,7 @@ pub(super) fn work(args: &WorkArgs) -> Result<u8> {
         most: (!args.all).then_some(args.jobs.into()),
         board: Board::new(args.jobs.into()),
         after: vec![],
+        observers: alerted(cli, &args.run, &task).observers,
     };
     let mut ends = Ends::new(args.run.task.log.quiet, None);
     let stops = count_signals()?;

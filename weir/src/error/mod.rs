@@ -3,6 +3,7 @@
 mod document;
 mod fetch;
 mod query;
+mod summary;
 mod text;
 
 use std::fmt::Display;
@@ -14,6 +15,7 @@ use weir_database::DatabaseError;
 
 pub use fetch::FetchFailed;
 pub(crate) use query::{NO_PATTERN, plain, plain_message, plain_types};
+pub(crate) use summary::Summary;
 pub use text::{Place, SourceText, TaskError};
 pub(crate) use text::{nearest, number_of, printable};
 

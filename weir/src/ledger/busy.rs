@@ -24,6 +24,11 @@ pub(super) fn wait(attempts: i32) -> bool {
     attempts < LAST
 }
 
+/// The same for about a second.
+pub(super) fn wait_briefly(attempts: i32) -> bool {
+    (attempts as usize) < TOLD && wait(attempts)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

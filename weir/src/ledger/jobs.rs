@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 use serde::Serialize;
 
-use super::{Ledger, Lock, rfc3339};
+use super::{Ledger, Lock, rfc3339, state};
 use crate::error::Result;
 use crate::report::{RunKey, State};
 
@@ -241,6 +241,16 @@ impl Ledger {
             let sql = "update job set state = 'done', message = null
                        where task = ?1 and environment = ?2 and \"window\" is ?3 and state in ('waiting', 'empty', 'dead')";
             t.execute(sql, params![key.task, key.environment, key.window]).map(drop)
+        })
+    }
+
+    /// The newest run of a key, and its state.
+    pub(crate) fn newest_run(&self, key: &RunKey) -> Result<Option<(String, State)>> {
+        self.ask(|c| {
+            let query = "select id, state from run where task = ?1 and environment = ?2 and \"window\" is ?3
+                         order by rowid desc limit 1";
+            let of = params![key.task, key.environment, key.window];
+            c.query_row(query, of, |row| Ok((row.get(0)?, state(row, 1)?))).optional()
         })
     }
 

@@ -3,7 +3,7 @@
 use rusqlite::Transaction;
 
 /// The steps from an empty file to the tables of today. A step that was published is never changed.
-const STEPS: [&str; 7] = [RUNS, FILES, KINDS, CONTENTS, CHANGES, WATERMARKS, JOBS];
+const STEPS: [&str; 9] = [RUNS, FILES, KINDS, CONTENTS, CHANGES, WATERMARKS, JOBS, ALERTS, COUNTERS];
 
 /// The version of the tables: how many steps they took.
 pub(crate) const VERSION: i64 = STEPS.len() as i64;
@@ -124,6 +124,41 @@ create table job (
     primary key (task, environment, "window")
 ) strict;
 create index job_that_waits on job (task, environment, state, starts);
+"#;
+
+/// Which alerts were sent, and which keys are in trouble.
+const ALERTS: &str = r#"
+create table alert (
+    alert text not null,            -- its name
+    task text not null,
+    environment text not null,
+    event text not null,
+    run text not null,              -- the run that it was about, or ''
+    sent text,                      -- when: RFC 3339, UTC; null if it could not be sent
+    suppressed integer not null,    -- how many were not sent since then
+    primary key (alert, task, environment, event)
+) strict;
+create table trouble (
+    task text not null,
+    environment text not null,
+    "window" text not null,         -- or ''
+    kind text not null,             -- unsuccessful, late
+    since text not null,            -- RFC 3339, UTC
+    runs integer not null,          -- how many runs were without success
+    primary key (task, environment, "window", kind)
+) strict;
+"#;
+
+/// What metrics are made of: it stays when old runs are removed.
+const COUNTERS: &str = r#"
+create table counter (
+    task text not null,
+    environment text not null,
+    name text not null,
+    labels text not null,           -- JSON: the values of the labels
+    value real not null,
+    primary key (task, environment, name, labels)
+) strict;
 "#;
 
 /// Migrates the tables of a version to those of today.

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use rusqlite::{OptionalExtension, params};
 
-use super::Ledger;
+use super::{Ledger, counters};
 use crate::error::Result;
 use crate::report::{RunKey, State};
 
@@ -28,7 +28,7 @@ impl Ledger {
             )?;
             for (key, at) in due {
                 let part = ahash::RandomState::with_seeds(1, 2, 3, 4).hash_one(key) >> 16;
-                insert.execute(params![
+                let entered = insert.execute(params![
                     format!("{}-{part:012x}-missed", at.format("%Y%m%dT%H%M%SZ")),
                     key.task,
                     key.environment,
@@ -39,6 +39,9 @@ impl Ledger {
                     reason,
                     std::process::id()
                 ])?;
+                if entered > 0 {
+                    counters::count_end(t, key, State::Missed)?;
+                }
             }
             Ok(())
         })
@@ -48,6 +51,13 @@ impl Ledger {
     /// open, so that the next start rolls it back.
     pub(crate) fn timed_out(&mut self, pid: u32, message: &str) -> Result<()> {
         self.write(|t| {
+            let newest = "select task, environment from run
+                          where rowid = (select max(rowid) from run where pid = ?1) and state = 'interrupted'";
+            let key = |row: &rusqlite::Row<'_>| Ok(RunKey::new(row.get::<_, String>(0)?, row.get::<_, String>(1)?));
+            // It has counted as interrupted, too, by itself. One that was killed counts when it is rolled back.
+            if let Some(key) = t.query_row(newest, [pid], key).optional()? {
+                counters::count_end(t, &key, State::TimedOut)?;
+            }
             t.execute(
                 "update run set message = ?2, state = case state when 'interrupted' then 'timed_out' else state end
                  where rowid = (select max(rowid) from run where pid = ?1) and state in ('interrupted', 'running')",

@@ -4,7 +4,9 @@
 //! staged one transaction says what is to be published, and from then on the run can only go forward. What a
 //! dead run has left is found here, and rolled forward or back.
 
+mod alerts;
 mod busy;
+mod counters;
 mod history;
 mod inputs;
 mod inspect;
@@ -23,6 +25,8 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, Transaction, TransactionBehavior, params};
 use serde::{Deserialize, Serialize};
 
+pub(crate) use alerts::{Claim, Claimed, Over, ToSend, Trouble};
+pub(crate) use counters::{Counter, OpenWindows, names};
 #[cfg(test)]
 pub(crate) use history::Ended;
 pub(crate) use history::{History, history};
@@ -89,6 +93,11 @@ impl Ledger {
     /// Opens the ledger of a state folder, or creates it.
     pub(crate) fn open(state: &Path) -> Result<Self> {
         Self::open_waiting(state, busy::wait)
+    }
+
+    /// The same for what must not wait for long.
+    pub(crate) fn open_briefly(state: &Path) -> Result<Self> {
+        Self::open_waiting(state, busy::wait_briefly)
     }
 
     fn open_waiting(state: &Path, wait: fn(i32) -> bool) -> Result<Self> {
@@ -183,6 +192,7 @@ impl Ledger {
         self.write(|t| {
             enter_report(t, &report)?;
             close(t, &report.run, report.outcome.into(), report.message().as_deref())?;
+            counters::count_report(t, &report)?;
             t.execute(
                 "update run set seconds = ?2, peak_memory = ?3 where id = ?1",
                 params![report.run, report.seconds, report.peak_memory],
@@ -200,7 +210,8 @@ impl Ledger {
                 t.query_row(query, [&run.id], |row| Ok((row.get(0)?, row.get(1)?)))?;
             let why = why.or_else(|| killed_for_memory(before));
             let message = why.map_or(message.to_owned(), |why| format!("{why}; {message}"));
-            close(t, &run.id, state, Some(&message))
+            close(t, &run.id, state, Some(&message))?;
+            counters::count_recovered(t, &run.id, state)
         })
     }
 
@@ -241,6 +252,19 @@ impl Ledger {
             )?;
             let windows = query.query_map(params![key.task, key.environment], |row| row.get(0))?;
             windows.map(|window| Ok(RunKey { window: window?, ..key.clone() })).collect()
+        })
+    }
+
+    /// How many runs of each task and environment have no end.
+    pub(crate) fn open_runs(&self) -> Result<Vec<(RunKey, u64)>> {
+        self.ask(|c| {
+            let sql = "select task, environment, count(*) filter (where state in ('running', 'publishing'))
+                       from run group by task, environment order by task, environment";
+            let mut query = c.prepare(sql)?;
+            let rows = query.query_map([], |row| {
+                Ok((RunKey::new(row.get::<_, String>(0)?, row.get::<_, String>(1)?), row.get(2)?))
+            })?;
+            rows.collect()
         })
     }
 

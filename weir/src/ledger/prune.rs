@@ -44,6 +44,11 @@ impl Ledger {
         }
         self.write(|t| {
             t.execute(&format!("delete from run where {gone}"), of)?; // and what refers to it
+            // A window that has failed for so long is not run any more.
+            t.execute(
+                "delete from trouble where task = ?1 and environment = ?2 and \"window\" <> '' and since < ?3",
+                of,
+            )?;
             for table in ["step", "reason", "output"] {
                 t.execute(&format!("delete from {table} where run in (select id from run where {published})"), of)?;
             }

@@ -3,6 +3,7 @@
 //! lock -> recover dead runs -> plan -> open the sinks -> ledger entry -> prepare (open the sources, compute each stage, judge
 //! and write its rows, complete the sinks) -> ask the gate -> commit record -> commit the sinks -> archive the inputs -> report
 
+mod datasets;
 mod prepare;
 mod recover;
 mod retention;
@@ -74,6 +75,7 @@ pub(crate) async fn run(task: &Task, settings: &Settings, stop: Stop) -> Result<
     if let Err(error) = &result {
         run.close(&mut report);
         report.fail(error);
+        run.count(&report, error);
     }
     settings.observers.event(&Event::Ended { report: &report, error: result.as_ref().err() });
     match result {
@@ -116,7 +118,8 @@ impl Run<'_> {
         let _lock = Lock::take(&settings.state, key, id)?;
         fault::point("locked");
         let mut ledger = Ledger::open(&settings.state)?;
-        recover::recover(&mut ledger, key, connector).await?;
+        let recovered = recover::recover(&mut ledger, key, connector).await?;
+        recovered.iter().for_each(|dead| dead.tell(key, &settings.observers));
         fault::point("recovered");
 
         let scratch = match task.has_private_columns() {
@@ -134,6 +137,7 @@ impl Run<'_> {
         let pending: Vec<Box<dyn Pending>> = sinks.targets.iter().map(|target| target.pending()).collect();
         ledger.begin(id, key, &parameters(task), &in_ledger(pending.iter().map(AsRef::as_ref))?)?;
         settings.observers.event(&Event::Started { run: id, key });
+        settings.observers.event(&Event::Planned { plan: &datasets::planned(task, &plan, connector) });
         fault::point("begun");
         let watch = MemoryWatch::start(&session);
         let waits = stop.clone();
@@ -348,6 +352,18 @@ impl Run<'_> {
         report.fail(error);
         if is_clean && let Err(unwritten) = ledger.end(&report, Some(error)) {
             tracing::warn!(error = %unwritten, "the ledger could not be told that the run failed");
+        }
+    }
+
+    /// Counts a run that ended before the ledger had an entry of it.
+    fn count(&self, report: &Report, error: &Error) {
+        // One that found the lock held is none.
+        if matches!(error, Error::Locked { .. } | Error::State { .. }) {
+            return;
+        }
+        let counted = Ledger::open(&self.settings.state).and_then(|mut ledger| ledger.count_not_begun(report));
+        if let Err(uncounted) = counted {
+            tracing::warn!(error = %uncounted, "the run could not be counted");
         }
     }
 

@@ -6,9 +6,10 @@ use crate::database::Connector;
 use crate::error::{Error, Result};
 use crate::ledger::{Ledger, Lock, Unfinished};
 use crate::place::finish_moves;
-use crate::report::{Outcome, RunKey};
+use crate::report::{Outcome, RunKey, State};
 use crate::scratch::ScratchFolder;
 use crate::sink::{self, Prepared};
+use crate::watch::{Event, Observers};
 
 /// A sink of a dead run, and whether it was to be published.
 type Sink = (Box<dyn Prepared>, bool);
@@ -18,6 +19,17 @@ type Sink = (Box<dyn Prepared>, bool);
 pub(crate) struct Recovered {
     pub(crate) run: String,
     pub(crate) message: String,
+    /// Whether all of it is published now.
+    pub(crate) is_whole: bool,
+}
+
+impl Recovered {
+    /// Tells observers of a run that died; one that is published in the end is none.
+    pub(crate) fn tell(&self, key: &RunKey, observers: &Observers) {
+        if !self.is_whole {
+            observers.event(&Event::Died { run: &self.run, key, state: State::Died, message: &self.message });
+        }
+    }
 }
 
 /// Rolls every dead run of a key forward, if its commit record exists, or back. The caller holds the lock of the key, so a
@@ -32,7 +44,7 @@ pub(super) async fn recover(ledger: &mut Ledger, key: &RunKey, connector: &Conne
         let (is_whole, message) = ended?;
         tracing::warn!(run = %run.id, "an earlier run did not end: {message}");
         ledger.recovered(&run, is_whole, &message)?;
-        all.push(Recovered { run: run.id, message });
+        all.push(Recovered { run: run.id, message, is_whole });
     }
     Ok(all)
 }
@@ -79,7 +91,7 @@ pub(crate) async fn abandon(state: &Path, key: &RunKey, connector: &Connector, r
     let message = format!("abandoned: published: {}; not published: {}", of(&committed), of(&others));
     ledger.recovered(&dead, false, &message)?;
     remove_scratch(state, key)?;
-    Ok(Recovered { run: dead.id, message })
+    Ok(Recovered { run: dead.id, message, is_whole: false })
 }
 
 async fn roll_back(connector: &Connector, run: &Unfinished) -> Result<(bool, String)> {

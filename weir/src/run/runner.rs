@@ -9,10 +9,14 @@ use datafusion::physical_plan::displayable;
 use miette::Diagnostic;
 
 use super::{Settings, key_of, run};
+use crate::alert::Alerts;
 use crate::database::{Connector, Sessions};
 use crate::engine::{self, Resources};
 use crate::error::{Error, Result};
 use crate::ledger::{Ledger, runs_of};
+use crate::metrics;
+#[cfg(feature = "http")]
+use crate::openlineage::OpenLineage;
 use crate::plan::{Draft, Plan, PlanDescription, SourceDescription, Tables};
 use crate::report::{Report, RunRecord};
 use crate::source::fetch::Fetch;
@@ -148,14 +152,31 @@ impl Runner {
         self
     }
 
-    /// Runs a task: all of its sinks are published, or none. A run that is dropped before its end is rolled back, or
+    /// Runs a task: all of its sinks are published, or none; then sends its `alerts`. A run that is dropped before its end is rolled back, or
     /// forward, by the next one.
     ///
     /// # Errors
     /// If the task is wrong, another run holds the lock, or anything fails on the way; the error has the report of what was
     /// done. A bad row is not an error, and neither is a closed gate: see [`Report::outcome`].
     pub async fn run(&self, task: &Task) -> Result<Report, RunError> {
-        let run = run(task, &self.settings, Stop::never()).await;
+        let mut settings = self.settings.clone();
+        let alerts = Alerts::of(task, &settings.state);
+        alerts.iter().for_each(|alerts| settings.observers.share(alerts.clone()));
+        #[cfg(feature = "http")]
+        let lineage = OpenLineage::of(task, &key_of(task));
+        #[cfg(feature = "http")]
+        lineage.iter().for_each(|lineage| settings.observers.share(lineage.clone()));
+        let run = run(task, &settings, Stop::never()).await;
+        #[cfg(feature = "http")]
+        if let Some(lineage) = lineage {
+            // What could not be sent is logged.
+            let _ = tokio::task::spawn_blocking(move || lineage.finish()).await;
+        }
+        metrics::write(task, &key_of(task), &settings.state);
+        if let Some(alerts) = alerts {
+            // What could not be sent is logged.
+            let _ = tokio::task::spawn_blocking(move || alerts.deliver()).await;
+        }
         run.map_err(|failed| RunError { error: failed.error, report: failed.report })
     }
 

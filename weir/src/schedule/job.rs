@@ -1,12 +1,17 @@
 //! A run started by the scheduler: a process of its own, so that its memory and its crashes are isolated.
 
 use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+
+use crate::ledger::Ledger;
+use crate::report::{RunKey, State};
+use crate::watch::{Event, Observers};
 
 /// A running run.
 #[derive(Debug)]
@@ -25,6 +30,39 @@ pub(super) struct End {
     pub(super) signal: Option<i32>,
     /// Whether it was stopped because it exceeded its timeout.
     pub(super) timed_out: bool,
+}
+
+/// The exit codes with which a run ends that has told its observers so.
+const USUAL: [i32; 7] = [0, 1, 2, 3, super::LOCKED, super::TRANSIENT as i32, 130];
+
+impl End {
+    /// Whether the run could not tell anybody how it ended.
+    pub(super) fn is_mute(&self) -> bool {
+        self.timed_out || self.code.is_none_or(|code| !USUAL.contains(&code))
+    }
+
+    /// How it ended, of a run that did not tell.
+    pub(super) fn shown(&self) -> String {
+        match (self.timed_out, self.code, self.signal) {
+            (true, _, _) => "it took longer than its timeout".to_owned(),
+            (_, Some(code), _) => format!("its process ended with exit code {code}"),
+            (_, _, Some(signal)) => format!("its process was ended by signal {signal}"),
+            _ => "it did not end in the usual way".to_owned(),
+        }
+    }
+
+    /// Tells observers of a run that could not do so itself.
+    pub(super) fn tell(&self, observers: &Observers, state: &Path, key: &RunKey) {
+        if !self.is_mute() {
+            return;
+        }
+        // One that crashed before it began has no entry: the newest is that of the run before it.
+        let its = |state: &State| state.is_open() || matches!(state, State::Interrupted | State::TimedOut);
+        let newest = Ledger::open(state).and_then(|ledger| ledger.newest_run(key)).ok().flatten();
+        let run = newest.filter(|(_, state)| its(state)).map(|(run, _)| run).unwrap_or_default();
+        let state = if self.timed_out { State::TimedOut } else { State::Died };
+        observers.event(&Event::Died { run: &run, key, state, message: &self.shown() });
+    }
 }
 
 impl Job {
@@ -119,6 +157,13 @@ mod tests {
     async fn a_job_that_does_not_stop_is_killed() {
         let end = shell("trap '' TERM; while :; do sleep 0.01; done", Some(SOON), SOON).ended().await;
         assert_eq!(end, End { code: None, signal: Some(9), timed_out: true });
+    }
+
+    #[test]
+    fn a_run_that_crashed_has_told_nobody() {
+        let end = |code, signal, timed_out| End { code, signal, timed_out }.is_mute();
+        assert!(end(None, Some(9), false) && end(Some(101), None, false) && end(Some(1), None, true));
+        assert!(!end(Some(0), None, false) && !end(Some(3), None, false) && !end(Some(75), None, false));
     }
 
     #[tokio::test]

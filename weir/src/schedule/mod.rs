@@ -23,6 +23,7 @@ use crate::error::{Error, Result};
 use crate::ledger::{Ledger, holder};
 use crate::report::RunKey;
 use crate::task::{RetriesSpec, Times};
+use crate::watch::{Event, Observers};
 pub(crate) use board::Board;
 use board::{Slot, Standing, Turn};
 pub(crate) use crontab::Crontab;
@@ -62,6 +63,8 @@ pub(crate) struct Scheduler {
     /// The tasks of the same scheduler, and those of them after which this one is run.
     pub(crate) board: Board,
     pub(crate) after: Vec<String>,
+    /// Those who are told of runs that are missed, and of runs that cannot tell themselves how they ended.
+    pub(crate) observers: Observers,
 }
 
 /// A due run, and the process that runs it.
@@ -120,6 +123,9 @@ impl Scheduler {
                 end = end_of(&mut running) => {
                     if let Some(ended) = running.take() {
                         is_good = end.code == Some(0);
+                        if !forced {
+                            end.tell(&self.observers, &self.state, &ended.due.key);
+                        }
                         retry = self.ended(ended, end);
                     }
                 }
@@ -253,6 +259,10 @@ impl Scheduler {
         }
         let due: Vec<_> = runs.iter().map(|DueRun { key, at }| (key.clone(), *at)).collect();
         self.enter(|ledger| ledger.missed(&due, reason));
+        if let Some((key, at)) = due.last() {
+            let due = at.to_rfc3339_opts(SecondsFormat::Secs, true);
+            self.observers.event(&Event::Missed { key, due: &due, reason });
+        }
     }
 
     /// Changes the ledger. A failure is logged: it must not prevent the next run.
@@ -317,6 +327,7 @@ mod tests {
                 arguments: vec!["-c".to_owned(), format!("echo \"$0\" >>{}; exit {code}", log.display())],
                 board: Board::new(1),
                 after: vec![],
+                observers: Observers::default(),
             };
             let (stop, stops) = watch::channel(0);
             let stopper = async {

@@ -18,6 +18,7 @@ use crate::error::{Error, Result};
 use crate::ledger::{JobEnd, JobState, Ledger, TakenJob};
 use crate::report::RunKey;
 use crate::task::{WindowOrder, Windows};
+use crate::watch::Observers;
 
 /// How soon a window is tried again that another process was running.
 const SOON: TimeDelta = TimeDelta::seconds(5);
@@ -117,6 +118,8 @@ pub(crate) struct Worker {
     /// The tasks of the same scheduler, and those of them after which this one is run.
     pub(crate) board: Board,
     pub(crate) after: Vec<String>,
+    /// Those who are told of runs that cannot tell themselves how they ended.
+    pub(crate) observers: Observers,
 }
 
 /// The runs of a worker: each with its job, and how it ended.
@@ -215,7 +218,11 @@ impl Worker {
     }
 
     fn ended(&self, job: &TakenJob, end: End, stops: &watch::Receiver<u32>) -> Result<WindowEnd> {
-        let outcome = WindowOutcome::of(end, &Ledger::open(&self.state)?, &job.key, *stops.borrow() > 1)?;
+        let is_stopping = *stops.borrow() > 1;
+        if !is_stopping {
+            end.tell(&self.observers, &self.state, &job.key);
+        }
+        let outcome = WindowOutcome::of(end, &Ledger::open(&self.state)?, &job.key, is_stopping)?;
         self.end(job, &outcome)?;
         Ok(WindowEnd { window: job.key.window.clone().unwrap_or_default(), outcome })
     }

@@ -1,7 +1,7 @@
 //! File system operations besides reading and writing.
 
 use std::fs::{self, File};
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
@@ -28,6 +28,21 @@ pub(crate) fn absolute(path: &Path) -> PathBuf {
     };
     let above = above.iter().collect::<PathBuf>().canonicalize().unwrap_or_else(|_| as_written());
     above.join(below.iter().collect::<PathBuf>())
+}
+
+/// Writes a file atomically: readers see it complete or not at all.
+pub(crate) fn write_whole(path: &Path, content: &[u8]) -> io::Result<()> {
+    let name = path.file_name().ok_or(ErrorKind::InvalidFilename)?;
+    let partial = path.with_file_name(format!(".{}.weir-{}", name.to_string_lossy(), std::process::id()));
+    let write = || {
+        let mut file = File::create(&partial)?;
+        file.write_all(content)?;
+        file.sync_all()?;
+        fs::rename(&partial, path)
+    };
+    write().inspect_err(|_| {
+        let _ = fs::remove_file(&partial); // it may not exist
+    })
 }
 
 /// Makes what is new, gone or renamed in a folder last.

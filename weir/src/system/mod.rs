@@ -4,6 +4,8 @@ pub mod allocator;
 pub(crate) mod backoff;
 pub(crate) mod disk;
 pub(crate) mod fault;
+#[cfg(feature = "http")]
+pub(crate) mod http;
 pub(crate) mod memory;
 pub(crate) mod path_text;
 pub(crate) mod stop;

@@ -3,6 +3,7 @@
 //! Every mapping rejects unknown and duplicate keys. Every error names the file, the line, the column and, for a name,
 //! the nearest known one.
 
+mod alert;
 mod characters;
 mod column;
 mod dialect;
@@ -11,6 +12,7 @@ mod file;
 mod files;
 mod misplaced;
 mod moving;
+mod openlineage;
 mod output_files;
 mod params;
 mod private;
@@ -40,17 +42,22 @@ use serde::Deserialize;
 use serde_json::json;
 use serde_saphyr::Spanned;
 
+pub(crate) use alert::Channel;
+pub use alert::{AlertEvent, AlertSpec, EmailSpec, Template, WebhookSpec};
 pub use characters::Characters;
 pub use column::{ColumnFrom, ColumnSpec, OnInvalid};
 pub use dialect::{HeaderSpec, Headers, LineEnd, MergedCells, Quoting, RepeatedHeader, ShortLines};
 pub use documents::DocumentsSpec;
 pub use files::{Compression, FilesSpec, Format};
+pub use openlineage::OpenLineageSpec;
+#[cfg(feature = "http")]
+pub(crate) use openlineage::OpenLineageTarget;
 pub use output_files::{OutputFilesSpec, OutputFormat};
 pub(crate) use params::RUN_STARTED_AT;
 pub use params::{EnvironmentSpec, Param, ParamChoice, ParamSpec, Params};
 pub use private::{KeySpec, PrivateSpec};
 pub(crate) use project::PROJECT_FILE;
-pub use project::{ConnectionSpec, Dialect, Project, ProjectSpec, RetentionSpec};
+pub use project::{ConnectionSpec, Dialect, MetricsSpec, Project, ProjectSpec, RetentionSpec};
 pub use quality::{GateSpec, Keep, QualitySpec, Requirement, RuleSpec};
 pub use schedule::{RetriesSpec, ScheduleSpec, Span};
 pub use sink::{HistorySpec, Mode, OutputColumnSpec, Publish, Route, SchemaChanges, SinkSpec, TableSpec};
@@ -112,6 +119,10 @@ pub struct TaskSpec {
     #[serde(default)]
     #[schemars(with = "Option<String>", example = &"../..")]
     pub base_folder: Option<Spanned<String>>,
+    /// Who is told how runs of this task end, by name, besides those of `weir.yaml`.
+    #[serde(default)]
+    #[schemars(with = "IndexMap<String, AlertSpec>", example = json!({"ops": {"webhook": {"url": "${env:HOOK}"}}}))]
+    pub alerts: IndexMap<String, Spanned<AlertSpec>>,
     /// Named, typed values: `$name` in SQL and in conditions, `${name}` in paths.
     #[serde(default)]
     pub params: IndexMap<String, ParamSpec>,
@@ -330,6 +341,9 @@ fn parse_spec(source: &SourceText) -> Result<TaskSpec> {
     check_names(source, &spec)?;
     if let Some(schedule) = &spec.schedule {
         schedule.value.times(source).map_err(Box::new)?;
+    }
+    for (name, alert) in &spec.alerts {
+        alert.value.check(source, name, Place::of(alert.referenced)).map_err(Box::new)?;
     }
     if let Some((_, schedule)) = spec.window.as_ref().zip(spec.schedule.as_ref()) {
         let message = "`schedule` is for tasks without windows: a window is due when it has ended";

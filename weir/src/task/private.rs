@@ -35,21 +35,12 @@ pub enum PrivateSpec {
     Drop,
 }
 
-/// What sinks write in place of a private value.
-#[derive(Deserialize, JsonSchema)]
+/// What sinks write in place of a private value, with its key or pattern.
+#[derive(Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
-#[schemars(inline)]
 pub(super) enum LongPrivate {
-    /// The HMAC-SHA-256 of the value, in hexadecimal digits, with the key of this name in `weir.yaml`. The same value has the
-    /// same token, so that tables can be joined by it.
-    #[schemars(example = &"patients")]
     Hash(String),
-    /// The parts of the text that the groups of this regular expression match stay; `*` is written for each other character.
-    /// A text that does not match has only `*`.
-    #[schemars(example = &"^(.).*(@.*)$")]
     Partial(String),
-    /// The value, encrypted by AES-256-GCM-SIV with the key of this name in `weir.yaml`. `weir decrypt` reads it.
-    #[schemars(example = &"patients")]
     Encrypt(String),
 }
 
@@ -80,24 +71,6 @@ impl<'de> ShortOrLong<'de> for PrivateSpec {
 impl<'de> Deserialize<'de> for PrivateSpec {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         short_or_long(deserializer, "`hash`, `redact`, `encrypt`, `drop`, or a mapping with a key or a pattern")
-    }
-}
-
-impl JsonSchema for PrivateSpec {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Private".into()
-    }
-
-    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        let words = schemars::json_schema!({"type": "string", "enum": ["hash", "redact", "encrypt", "drop"]});
-        let long = generator.subschema_for::<LongPrivate>();
-        schemars::json_schema!({
-            "description": "What sinks write in place of the values of a private column: `hash` (a keyed token, the same for \
-                            the same value), `redact` (`[redacted]`, or null for other types than text), `encrypt` (read \
-                            again by `weir decrypt`), `drop` (they do not have the column); or a mapping that names the key, \
-                            or `partial` with the pattern of what stays.",
-            "anyOf": [words, long],
-        })
     }
 }
 

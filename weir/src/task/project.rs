@@ -1,6 +1,6 @@
 //! `weir.yaml`: what the task files of a folder share: connections, object stores, and how long the history stays.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -10,6 +10,8 @@ use serde::Deserialize;
 use serde_json::json;
 use serde_saphyr::Spanned;
 
+use super::alert::AlertSpec;
+use super::openlineage::{OpenLineageSpec, OpenLineageTarget};
 use super::params::Params;
 use super::private::KeySpec;
 use super::schedule::Span;
@@ -45,6 +47,16 @@ pub struct ProjectSpec {
     /// How long what earlier runs have left stays. Without it nothing is removed.
     #[serde(default)]
     pub retention: RetentionSpec,
+    /// Where events of OpenLineage are sent.
+    #[serde(default)]
+    pub openlineage: Option<OpenLineageSpec>,
+    /// Where metrics for Prometheus are written.
+    #[serde(default)]
+    pub metrics: Option<MetricsSpec>,
+    /// Who is told how runs end, by name.
+    #[serde(default)]
+    #[schemars(with = "IndexMap<String, AlertSpec>", example = json!({"ops": {"webhook": {"url": "${env:HOOK}"}}}))]
+    pub alerts: IndexMap<String, Spanned<AlertSpec>>,
 }
 
 /// `retention:` in `weir.yaml`: what is older is removed at the end of each run, and by `weir prune`.
@@ -60,6 +72,17 @@ pub struct RetentionSpec {
     #[serde(default)]
     #[schemars(with = "Option<String>", example = &"365d")]
     pub archives: Option<Span>,
+}
+
+/// `metrics:` in `weir.yaml`.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Metrics")]
+pub struct MetricsSpec {
+    /// A file that each run replaces with the metrics of all tasks of its state folder, in the text format of Prometheus, for the
+    /// textfile collector of the node exporter: its name ends with `.prom`. A relative path starts from the folder of this file.
+    #[schemars(with = "String", example = &"/var/lib/node_exporter/weir.prom")]
+    pub textfile: Spanned<String>,
 }
 
 /// A connection: one entry under `connections` in `weir.yaml`.
@@ -164,7 +187,40 @@ impl Project {
         for (url, store) in &spec.stores {
             store.value.check(&source, url, Place::of(store.referenced)).map_err(Box::new)?;
         }
+        if let Some(MetricsSpec { textfile }) = spec.metrics.as_ref().filter(|of| !of.textfile.value.ends_with(".prom"))
+        {
+            let error =
+                TaskError::new(&source, Place::of(textfile.referenced), "`textfile` is not the name of a file *.prom");
+            return Err(Box::new(error.with_help("the node exporter reads files of this name only")).into());
+        }
+        if let Some(openlineage) = &spec.openlineage {
+            openlineage.check(&source).map_err(Box::new)?;
+        }
+        for (name, alert) in &spec.alerts {
+            alert.value.check(&source, name, Place::of(alert.referenced)).map_err(Box::new)?;
+        }
         Ok(Self { source: Some(source), spec })
+    }
+
+    /// The file of the metrics, if there is to be one.
+    pub(crate) fn textfile(&self) -> Option<PathBuf> {
+        let (source, metrics) = (self.source.as_ref()?, self.spec.metrics.as_ref()?);
+        Some(Path::new(source.name()).with_file_name("").join(&metrics.textfile.value))
+    }
+
+    /// Where events of OpenLineage are sent, secrets filled in, if they are to be.
+    #[cfg_attr(not(feature = "http"), expect(dead_code, reason = "this program sends nothing by HTTP"))]
+    pub(crate) fn openlineage(&self, params: &Params) -> Option<Result<OpenLineageTarget>> {
+        let (source, openlineage) = (self.source.as_ref()?, self.spec.openlineage.as_ref()?);
+        Some(openlineage.resolve(source, params))
+    }
+
+    /// The alerts of the file, with its text.
+    pub(crate) fn alerts(&self) -> impl Iterator<Item = (&SourceText, &str, &AlertSpec)> {
+        let alerts = self.spec.alerts.iter();
+        self.source
+            .iter()
+            .flat_map(move |source| alerts.clone().map(move |(name, alert)| (source, name.as_str(), &alert.value)))
     }
 
     /// The settings of the store of a URL, secrets filled in.

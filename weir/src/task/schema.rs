@@ -12,7 +12,7 @@ use super::column::LongColumn;
 use super::quality::LongRule;
 use super::text::ColumnNames;
 use super::{
-    ColumnSpec, Formats, HeaderSpec, Limit, OutputColumnSpec, ProjectSpec, Route, RuleSpec, Scalar, Span, SqlType,
+    ColumnSpec, Formats, HeaderSpec, Limit, OutputColumnSpec, PrivateSpec, ProjectSpec, Route, RuleSpec, Scalar, Span, SqlType,
     TaskSpec,
 };
 
@@ -73,6 +73,35 @@ shape!(SqlType, "Type", _generator => json_schema!({
         {"type": "string", "pattern": r"^decimal\([0-9]+, *[0-9]+\)$"},
     ],
     "examples": ["string", "decimal(12,2)"],
+}));
+
+shape!(PrivateSpec, "Private", _generator => json_schema!({
+    "description": "What sinks write in place of the values of a private column, and of all that is computed from them; null stays \
+        null. A word, or a mapping with a key or a pattern.",
+    "anyOf": [
+        {"const": "hash", "description": "The HMAC-SHA-256 of the value's text with the key `default`, in 64 hexadecimal digits: the \
+            same value has the same token, so that tables can be joined by it."},
+        {"const": "encrypt", "description": "The value's text, encrypted by AES-256-GCM-SIV with the key `default`; `weir decrypt` \
+            reads it."},
+        {"const": "redact", "description": "`[redacted]` in place of a text, null in place of any other value."},
+        {"const": "drop", "description": "Nothing: sinks do not have the column."},
+        {
+            "type": "object",
+            "properties": {
+                "hash": {"type": "string", "description": "As `hash`, with the key of this name in `weir.yaml`.",
+                    "examples": ["patients"]},
+                "encrypt": {"type": "string", "description": "As `encrypt`, with the key of this name in `weir.yaml`.",
+                    "examples": ["patients"]},
+                "partial": {"type": "string", "description": "The parts of the text that the groups of this regular expression \
+                    match, and `*` for each other character; a text that does not match has only `*`. What is computed from \
+                    the value is redacted.", "examples": ["^(.).*(@.*)$"]},
+            },
+            "minProperties": 1,
+            "maxProperties": 1,
+            "additionalProperties": false,
+        },
+    ],
+    "examples": ["hash", {"partial": "^(.).*(@.*)$"}],
 }));
 
 shape!(Limit, "Limit", _generator => json_schema!({

@@ -11,13 +11,26 @@ use crate::error::{Place, SourceText, TaskError};
 /// Fills in parameters and secrets. A secret that is only a part of the text is percent-encoded as a part of a URL.
 pub(super) fn fill(source: &SourceText, text: &Spanned<String>, params: &Params) -> Result<String> {
     let is_all = text.value.starts_with("${") && text.value.find('}') == Some(text.value.len() - 1);
-    let written = |secret: String| if is_all { secret } else { percent_encoded(&secret) };
+    fill_with(source, text, params, |secret| if is_all { secret } else { percent_encoded(&secret) })
+}
+
+/// The same for a text that is no URL.
+pub(super) fn fill_verbatim(source: &SourceText, text: &Spanned<String>, params: &Params) -> Result<String> {
+    fill_with(source, text, params, |secret| secret)
+}
+
+fn fill_with(
+    source: &SourceText,
+    text: &Spanned<String>,
+    params: &Params,
+    written: impl Fn(String) -> String,
+) -> Result<String> {
     params.fill_by(source, text, |name| {
         let error = |message: String, help: &str| {
             Box::new(TaskError::new(source, Place::of(text.referenced), message).with_help(help))
         };
         match name.split_once(':') {
-            Some(("env", variable)) => Some(std::env::var(variable).map(written).map_err(|_| {
+            Some(("env", variable)) => Some(std::env::var(variable).map(&written).map_err(|_| {
                 error(
                     format!("the environment variable `{variable}` is not set"),
                     "set it in the environment of the run",

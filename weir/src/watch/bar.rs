@@ -52,7 +52,8 @@ impl Observer for ProgressBar {
             }
             Event::Ended { .. } => self.clear(),
             Event::StepStarted { name } => self.bar.set_prefix((*name).to_owned()),
-            Event::Started { .. } | Event::Step { .. } | Event::Late { .. } => {}
+            Event::Started { .. } | Event::Planned { .. } | Event::Step { .. } => {}
+            Event::Died { .. } | Event::Missed { .. } | Event::Late { .. } => {}
         }
     }
 }

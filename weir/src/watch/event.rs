@@ -4,9 +4,9 @@ use std::fmt::Debug;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::ScanProgress;
+use super::{Planned, ScanProgress};
 use crate::error::Error;
-use crate::report::{Report, RunKey};
+use crate::report::{Report, RunKey, State};
 
 /// Something that happens. The events of a run come in this order; `StepStarted` and `Step` come once for each step.
 #[derive(Debug)]
@@ -18,6 +18,11 @@ pub enum Event<'a> {
         run: &'a str,
         /// What it is a run of.
         key: &'a RunKey,
+    },
+    /// What the run reads and writes is known.
+    Planned {
+        /// Its datasets.
+        plan: &'a Planned,
     },
     /// The sources are open; from here on they are read.
     Reading {
@@ -44,6 +49,27 @@ pub enum Event<'a> {
         report: &'a Report,
         /// The error that ended it, if one did.
         error: Option<&'a Error>,
+    },
+    /// A run whose process is gone without an end of the run was found: the next run has rolled it back or forward, or the
+    /// scheduler has seen its process end.
+    Died {
+        /// The run's id; empty if it had none yet.
+        run: &'a str,
+        /// What it was a run of.
+        key: &'a RunKey,
+        /// `TimedOut` if it was stopped because it took too long, otherwise `Died`.
+        state: State,
+        /// What is known of its end.
+        message: &'a str,
+    },
+    /// A run was due and was not started. Only `schedule` reports it.
+    Missed {
+        /// What would have been run.
+        key: &'a RunKey,
+        /// When it was due, RFC 3339 in UTC.
+        due: &'a str,
+        /// Why it was not started.
+        reason: &'a str,
     },
     /// Windows are due and have no data for longer than `late_after`. `queue` and `schedule` report it, outside of a run, each
     /// time that other windows are late than before; a scheduler also when none is late any more.
@@ -75,7 +101,8 @@ impl Progress {
     }
 }
 
-/// Observes runs. It is called on the thread of the run, which waits for it; [`Event::Late`] on that of the command.
+/// Observes runs. It is called on the thread of the run, which waits for it; [`Event::Late`], [`Event::Missed`] and what a
+/// scheduler tells of [`Event::Died`] on that of the command.
 pub trait Observer: Debug + Send + Sync {
     /// Something happened.
     fn event(&self, event: &Event<'_>);
@@ -88,7 +115,12 @@ pub(crate) struct Observers(Vec<Arc<dyn Observer>>);
 impl Observers {
     /// Adds one.
     pub(crate) fn add(&mut self, observer: impl Observer + 'static) {
-        self.0.push(Arc::new(observer));
+        self.share(Arc::new(observer));
+    }
+
+    /// Adds one that somebody else has, too.
+    pub(crate) fn share(&mut self, observer: Arc<dyn Observer>) {
+        self.0.push(observer);
     }
 
     /// Reports an event to all of them.

@@ -77,7 +77,12 @@ impl Observer for StepLog {
                     }
                 }
             }
-            Event::Reading { .. } | Event::Late { .. } => {}
+            // Whoever finds a dead, missed or late run logs it.
+            Event::Planned { .. }
+            | Event::Reading { .. }
+            | Event::Died { .. }
+            | Event::Missed { .. }
+            | Event::Late { .. } => {}
         }
     }
 }

@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::columns::{has_colours, terminal_width, wrapped};
 use super::summary::bytes;
 use super::{Cli, DoctorArgs, runtime, validate};
+use crate::alert::Alerts;
 use crate::database::{Connector, Sessions};
 use crate::engine::Resources;
 use crate::error::{Error, Result, number_of};
@@ -77,7 +78,17 @@ pub(super) fn doctor(cli: &Cli, args: &DoctorArgs) -> Result<u8> {
     let mut findings = Findings::default();
     let settings = cli.settings(&args.run);
     match args.run.task.load() {
-        Ok(task) => runtime(2)?.block_on(examine(cli, &task, &settings, &mut findings))?,
+        Ok(task) => {
+            runtime(2)?.block_on(examine(cli, &task, &settings, &mut findings))?;
+            check_alerts(&task, &settings, args.send_test_alert, &mut findings);
+            check_metrics(&task, &mut findings);
+            #[cfg(feature = "http")]
+            match task.project.openlineage(&task.params) {
+                None => {}
+                Some(Ok(_)) => findings.ok("openlineage", "its secrets are there"),
+                Some(Err(error)) => findings.problem("openlineage", &error),
+            }
+        }
         Err(error @ Error::Task(_)) => findings.problem("task", &error),
         Err(wrong_usage) => return Err(wrong_usage),
     }
@@ -291,6 +302,45 @@ fn check_crontab(path: &Path, program: &str, findings: &mut Findings) {
             findings.ok("crontab", format!("{}{next}", crontab.shown()));
         }
         Err(error) => findings.problem("crontab", &error),
+    }
+}
+
+fn check_metrics(task: &Task, findings: &mut Findings) {
+    let Some(file) = task.project.textfile() else { return };
+    let shown = file.display();
+    match places::check_writable(file.parent().unwrap_or(&file)) {
+        Ok(()) => findings.ok("metrics", format!("{shown}: can be written")),
+        Err(error) => findings.warn("metrics", format!("{shown}: {error}"), places::GIVE_ACCESS),
+    }
+}
+
+/// Checks that what the alerts refer to is there, or that they arrive.
+fn check_alerts(task: &Task, settings: &Settings, send: bool, findings: &mut Findings) {
+    let Some(alerts) = Alerts::of(task, &settings.state) else {
+        if send {
+            let message = "none was sent: the task has no alerts in this environment";
+            findings.warn("alerts", message, "add `alerts` to weir.yaml or to the task");
+        }
+        return;
+    };
+    let about = |name: &str| format!("alert {name}");
+    if !send {
+        for (name, checked) in alerts.check() {
+            match checked {
+                Ok(()) => findings.ok(about(name), "its secrets are there; --send-test-alert sends a test"),
+                Err(error) => findings.problem(about(name), &error),
+            }
+        }
+        return;
+    }
+    for (name, unsent) in alerts.test(&key_of(task)) {
+        match unsent {
+            None => findings.ok(about(&name), "a test was sent"),
+            Some(why) => {
+                let help = "check its address, and that this machine can reach it";
+                findings.warn(about(&name), format!("a test could not be sent: {why}"), help);
+            }
+        }
     }
 }
 

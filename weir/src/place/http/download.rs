@@ -13,8 +13,7 @@ use super::super::arriving::not_kept;
 use super::failure::Failure;
 use crate::error::{Error, Result};
 use crate::system::backoff::{Backoff, http_time, retry_after};
-
-const USER_AGENT: &str = concat!("weir/", env!("CARGO_PKG_VERSION"));
+use crate::system::http::{USER_AGENT, use_ring};
 
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -72,8 +71,7 @@ pub(super) async fn download(url: &Url, name: &str, to: &Path) -> Result<Option<
 
 /// A client that keeps what a URL may have to itself: no server gets it as the referrer.
 fn client() -> reqwest::Result<Client> {
-    // It fails if the process has one, which is fine.
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    use_ring();
     let client = Client::builder().user_agent(USER_AGENT).referer(false);
     client.connect_timeout(CONNECT).read_timeout(IDLE).redirect(Policy::custom(redirect)).build()
 }

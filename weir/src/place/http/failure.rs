@@ -1,13 +1,13 @@
 //! Why a server did not give a file, and whether it may do so later.
 
 use std::fmt;
-use std::io;
 use std::time::Duration;
 
 use reqwest::StatusCode;
 
 use super::download::IDLE;
 use crate::error::Error;
+use crate::system::http::{is_tls, root};
 
 /// An attempt that failed. No part of it has the URL.
 #[derive(Debug)]
@@ -77,23 +77,4 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
     }
-}
-
-type Cause<'a> = &'a (dyn std::error::Error + 'static);
-
-/// An error and its causes. One inside an I/O error is not its `source`, but a cause.
-fn chain(error: &reqwest::Error) -> impl Iterator<Item = Cause<'_>> {
-    std::iter::successors(Some(error as Cause<'_>), |&error| {
-        let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        inner.map(|inner| inner as Cause<'_>).or_else(|| error.source())
-    })
-}
-
-fn is_tls(error: &reqwest::Error) -> bool {
-    chain(error).any(|cause| cause.is::<rustls::Error>())
-}
-
-/// The first cause.
-fn root(error: &reqwest::Error) -> String {
-    chain(error).last().map(ToString::to_string).unwrap_or_default()
 }
