@@ -11,7 +11,7 @@ use crate::error::Result;
 
 /// Fixes what statements mean and how long they wait, whatever the server or the user is configured to. Rows may stand in
 /// the middle of an answer for as long as the engine works on others.
-const SETTINGS: &str = "set session time_zone = '+00:00', session net_read_timeout = 86400, \
+const SETTINGS: &str = "set names utf8mb4, session time_zone = '+00:00', session net_read_timeout = 86400, \
                         session net_write_timeout = 86400, session wait_timeout = 86400, \
                         session lock_wait_timeout = 5, session innodb_lock_wait_timeout = 5, \
                         session group_concat_max_len = 16777216";
@@ -40,13 +40,13 @@ impl Session {
         let version: Option<String> = connection.query_first("select version()").await?;
         let version = version.unwrap_or_default();
         let is_mariadb = version.to_ascii_lowercase().contains("mariadb");
-        let (product, unlimited) = match is_mariadb {
-            true => (Product::MariaDb, "session max_statement_time = 0"),
-            false => (Product::MySql, "session max_execution_time = 0"),
+        let (product, unlimited, isolation) = match is_mariadb {
+            true => (Product::MariaDb, "max_statement_time", "tx_isolation"),
+            false => (Product::MySql, "max_execution_time", "transaction_isolation"),
         };
-        connection.query_drop(format!("{SETTINGS}, {unlimited}")).await?;
-        connection.query_drop("set names utf8mb4").await?;
-        connection.query_drop("set session transaction isolation level repeatable read").await?;
+        // One statement: a run opens several sessions.
+        let settings = format!("{SETTINGS}, session {unlimited} = 0, session {isolation} = 'REPEATABLE-READ'");
+        connection.query_drop(settings).await?;
         Ok(Self { database, connection, product, version })
     }
 

@@ -93,6 +93,25 @@ async fn tls_is_used_where_it_can_be_and_checked_where_asked() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_server_without_tls_is_asked_for_it_once_until_it_needs_it() {
+    let mut server = Server::start();
+    let database: Database = server.url("mysql").parse().unwrap();
+    let connections = async || {
+        let mut session = database.connect(NO_WAIT).await.unwrap();
+        let row: Option<(String, u64)> = session.query_first("show global status like 'Connections'").await.unwrap();
+        row.unwrap().1
+    };
+    let first = connections().await;
+    assert_eq!((connections().await, connections().await), (first + 1, first + 2));
+    server.serve_tls(&Authority::new("authority"), &["localhost"]);
+    server.sql("mysql", &format!("alter user '{USER}'@'%' require ssl"));
+    let database: Database = server.url("mysql").parse().unwrap();
+    let mut session = database.connect(NO_WAIT).await.unwrap();
+    let cipher: Option<(String, String)> = session.query_first("show status like 'Ssl_cipher'").await.unwrap();
+    assert!(!cipher.unwrap().1.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_starts_is_waited_for_and_one_that_dies_is_noticed() {
     let server = Server::start();
     let database: Database = server.url("mysql").parse().unwrap();

@@ -262,6 +262,123 @@ async fn the_newest_row_of_a_key_wins_and_ambiguity_is_an_error() {
 }
 
 #[tokio::test]
+async fn several_rows_of_a_key_are_one_row_however_many_keys_that_is() {
+    // One key of two hundred has several rows, then every one: rows are deleted, or the others copied.
+    for (keys, repeated) in [(200_i32, 1_i32), (200, 200)] {
+        let rows: Vec<Row> = (0..keys).map(|key| (key, Some("new"), Some(2))).collect();
+        let with = |more: &dyn Fn(i32) -> Vec<Row>| {
+            let mut all = rows.clone();
+            (0..repeated).for_each(|key| all.extend(more(key)));
+            all
+        };
+        let expected = "(200,200)";
+        let of_new = "select count(*), sum(value = 'new' and version = 2) from item";
+        let cases: [(&str, Mode, Vec<Row>, u64); 4] = [
+            ("older", newest(), with(&|key| vec![(key, Some("old"), Some(1)), (key, Some("none"), None)]), 2),
+            ("identical", merge(), with(&|key| vec![(key, Some("new"), Some(2)); 2]), 2),
+            ("older and identical", newest(), with(&|key| vec![(key, Some("new"), Some(2)), (key, None, Some(1))]), 2),
+            ("overwritten", Mode::Overwrite, with(&|key| vec![(key, Some("new"), Some(2))]), 1),
+        ];
+        for (what, mode, rows, each) in cases {
+            let mut session = Session::new().await;
+            let counts = session.load(&load("one", mode), &rows).await.unwrap();
+            let superseded = each * repeated as u64;
+            assert_eq!(counts, Counts { inserted: 200, superseded, ..NOTHING }, "{what} of {repeated}");
+            assert_eq!(session.text(of_new).await, expected, "{what} of {repeated}");
+            assert_eq!(session.tables().await, "(item) (weir_applied)", "{what} of {repeated}");
+        }
+        for (what, mode, more) in [
+            ("a tie", newest(), [(0, Some("other"), Some(2)), (0, Some("old"), Some(1))]),
+            ("a tie of older rows", newest(), [(0, Some("a"), Some(1)), (0, Some("b"), Some(1))]),
+            ("a tie without a version", newest(), [(0, Some("a"), None), (0, Some("b"), None)]),
+            ("other bytes", newest(), [(0, Some("NEW"), Some(2)), (0, None, Some(1))]),
+            ("no order", merge(), [(0, Some("new"), Some(1)), (0, Some("new"), Some(2))]),
+        ] {
+            let mut session = Session::new().await;
+            let error = session.load(&load("one", mode), &with(&|_| more.to_vec())).await.unwrap_err();
+            assert!(text_of(&error).contains("rows of this run differ and have the same (key)"), "{what}: {error}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn several_rows_of_a_key_that_a_collation_folds_are_one_row() {
+    let mut session = Session::new().await;
+    session
+        .sql("create table item (`key` varchar(9) collate utf8mb4_general_ci primary key, value varchar(9), version bigint)")
+        .await;
+    let by_text = |run: &str| {
+        let mut load = load(run, newest());
+        load.table.columns[0].kind = Kind::Text;
+        load
+    };
+    let one = session.fitted(&by_text("one")).await.unwrap();
+    let lines =
+        "a\told\t1\nA\tnew\t2\nb\tb\t\\N\nB\tB\t0\nc\tc\t1\nd\td\t1\ne\te\t1\nf\tf\t1\ng\tg\t1\nh\th\t1\ni\ti\t1\n";
+    let staged = session.write_lines(&one, lines.to_owned()).await.unwrap();
+    assert_eq!(staged, Staged { rows: 9, superseded: 2 });
+    session.apply(&[(&one, staged)]).await.unwrap();
+    let rows = session.target().await;
+    assert!(rows.starts_with("(A,new,2) (B,B,0) (c,c,1)"), "{rows}");
+    let two = session.fitted(&by_text("two")).await.unwrap();
+    let error = session.write_lines(&two, "c\ta\t1\nC\ta\t1\n".to_owned()).await.unwrap_err();
+    assert!(text_of(&error).contains("as the column's collation compares them"), "{error}");
+}
+
+#[tokio::test]
+async fn the_newest_row_by_a_text_or_by_two_columns_wins() {
+    let mut session = Session::new().await;
+    let by_text = |run: &str| {
+        let mut load = load(run, newest());
+        load.table.columns[2].kind = Kind::Text;
+        load.table.primary_key.push("value".to_owned());
+        load
+    };
+    let load = session.fitted(&by_text("one")).await.unwrap();
+    let lines = "1\ta\t2026-01-02\n1\ta\t2026-01-10\n1\tb\t2026-01-01\n2\ta\t\\N\n2\ta\t\n";
+    let staged = session.write_lines(&load, lines.to_owned()).await.unwrap();
+    assert_eq!(staged, Staged { rows: 3, superseded: 2 });
+    session.apply(&[(&load, staged)]).await.unwrap();
+    assert_eq!(session.target().await, "(1,a,2026-01-10) (1,b,2026-01-01) (2,a,)");
+}
+
+#[tokio::test]
+async fn a_user_who_may_not_delete_rows_loads_several_rows_of_a_key() {
+    let server = Server::shared();
+    let name = server.new_database();
+    let user = format!("keeper_{name}");
+    server.sql(
+        &name,
+        &format!(
+            "create user '{user}'@'%' identified by '{PASSWORD}';
+             grant select, insert, update, create, drop, alter on {name}.* to '{user}'@'%'"
+        ),
+    );
+    let rows = || (0..50).map(|key| (key, Some("new"), Some(2)));
+    for (run, mode, more) in [("one", newest(), (7, Some("old"), Some(1))), ("two", merge(), (7, Some("new"), Some(2)))]
+    {
+        let mut session = Session::with(&server.url_of(&user, PASSWORD, &name)).await;
+        let rows: Vec<Row> = rows().chain([more]).collect();
+        let counts = session.load(&load(run, mode), &rows).await.unwrap();
+        assert_eq!((counts.superseded, counts.inserted + counts.unchanged), (1, 50), "{run}");
+        assert_eq!(session.text("select count(*), sum(value = 'new') from item").await, "(50,50)", "{run}");
+    }
+}
+
+#[tokio::test]
+async fn a_row_without_a_key_is_an_error() {
+    let mut session = Session::new().await;
+    session.sql("create table item (`key` int unique, value text, version bigint)").await;
+    for mode in [merge(), newest(), Mode::Insert, Mode::Overwrite] {
+        let load = session.fitted(&load("one", mode)).await.unwrap();
+        let lines = "1\ta\t1\n\\N\tb\t1\n\\N\tc\t2\n";
+        let error = session.write_lines(&load, lines.to_owned()).await.unwrap_err();
+        assert!(text_of(&error).contains("the table is unchanged"), "{error}");
+    }
+    assert_eq!(session.target().await, "");
+}
+
+#[tokio::test]
 async fn overwrite_keeps_only_the_rows_of_the_run() {
     let mut session = Session::new().await;
     session
@@ -514,6 +631,38 @@ async fn every_type_arrives_exactly() {
     );
     assert_eq!(session.text("select m is null, n is null from item").await, "(0,1)");
     assert_eq!(session.existing(&load).await.bounds, []);
+}
+
+#[tokio::test]
+async fn numbers_and_times_without_texts_arrive_exactly() {
+    let mut session = Session::new().await;
+    let columns = [
+        ("a", Kind::Boolean, "1"),
+        ("b", Kind::BigInt, "-9223372036854775808"),
+        ("c", Kind::UnsignedBigInt, "18446744073709551615"),
+        ("d", Kind::Double, "-1.7976931348623157e308"),
+        ("e", Kind::Decimal(38, 10), "-1234567890123456789012345678.0123456789"),
+        ("f", Kind::Date, "0001-01-01"),
+        ("g", Kind::DateTime, "9999-12-31T23:59:59.999999"),
+        ("h", Kind::Instant, "1970-01-01T00:00:00.000001"),
+        ("i", Kind::Int, "\\N"),
+    ];
+    let mut load = without_key("one", Mode::Append);
+    load.table.columns = columns.iter().map(|(name, kind, _)| Column::new(*name, kind.clone())).collect();
+    let line = columns.iter().map(|(_, _, text)| *text).collect::<Vec<_>>().join("\t") + "\n";
+    let staged = session.write_lines(&load, line).await.unwrap();
+    session.apply(&[(&load, staged)]).await.unwrap();
+    assert_eq!(
+        session.target().await,
+        "(1,-9223372036854775808,18446744073709551615,-1.7976931348623157e308,\
+         -1234567890123456789012345678.0123456789,0001-01-01,9999-12-31 23:59:59.999999,1970-01-01 00:00:00.000001,)"
+    );
+    load.run = "two".to_owned();
+    for wrong in ["x", "99999999999", "\u{661}"] {
+        let line = columns[..8].iter().map(|(_, _, text)| *text).collect::<Vec<_>>().join("\t");
+        let error = session.write_lines(&load, format!("{line}\t{wrong}\n")).await.unwrap_err();
+        assert!(text_of(&error).contains("changed a value"), "{wrong}: {error}");
+    }
 }
 
 #[tokio::test]

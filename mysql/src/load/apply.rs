@@ -167,7 +167,8 @@ pub(super) async fn unlock(session: &mut Session) {
 pub(super) async fn release(session: &mut Session, loads: &[&Load]) -> Result<()> {
     unlock(session).await;
     for load in loads {
-        match session.execute(&load.drop_staging()).await {
+        // Only this one is left of a load that was applied.
+        match session.execute(&format!("drop table if exists {}", load.staging())).await {
             Err(error) if !error.is_connection_lost() => {
                 tracing::warn!("the staging table {} is left, and can be dropped: {error}", load.staging());
             }

@@ -16,6 +16,7 @@
 mod apply;
 mod blocked;
 mod deletion;
+mod duplicates;
 mod history;
 mod kind;
 mod refused;
@@ -188,8 +189,9 @@ impl Load {
         self.table.create(session.product(), &more, &key)
     }
 
+    /// Drops all tables of the load but its target.
     fn drop_staging(&self) -> String {
-        format!("drop table if exists {}, {}", self.staging(), self.kept())
+        format!("drop table if exists {}, {}, {}, {}", self.staging(), self.kept(), self.keys(), self.last())
     }
 
     fn staging(&self) -> String {
@@ -199,6 +201,16 @@ impl Load {
     /// The staging table without duplicates, while it is made.
     fn kept(&self) -> String {
         quoted(&format!("{}_kept", self.staging))
+    }
+
+    /// The keys that several rows of the staging table have, while duplicates are deleted.
+    fn keys(&self) -> String {
+        quoted(&format!("{}_keys", self.staging))
+    }
+
+    /// These keys, each with its newest version.
+    fn last(&self) -> String {
+        quoted(&format!("{}_last", self.staging))
     }
 
     fn error(&self, database: &Database, message: impl Into<String>, help: &str) -> Error {

@@ -4,11 +4,11 @@ use std::io;
 
 use futures::StreamExt;
 use futures::stream;
-use mysql_async::{InfileData, Row};
+use mysql_async::InfileData;
 use tokio::sync::mpsc::Receiver;
 
 use super::table::{Column, exact_text};
-use super::{Bound, Deletion, Kind, Load, Mode, Piece, Staged};
+use super::{Bound, Deletion, Kind, Load, Piece, Staged, duplicates};
 use crate::session::{Product, Session};
 use crate::sql::{list, quoted};
 use crate::{Database, Result};
@@ -22,27 +22,50 @@ pub(super) const STRICT: &str = "set session sql_mode = 'STRICT_ALL_TABLES,NO_ZE
 pub(super) const CHECKS: &str = "set session foreign_key_checks = 1, session unique_checks = 1";
 
 pub(super) async fn create(load: &Load, session: &mut Session) -> Result<()> {
+    /// A table with this name is there.
+    const EXISTS: u16 = 1050;
     session.execute(STRICT).await?;
     check_local_infile(load, session).await?;
     session.execute(super::apply::LEDGER).await?;
-    session.execute(&load.drop_staging()).await?;
-    let type_of = |column: &Column| match &column.existing {
-        Some(existing) => existing.definition.clone(),
-        None => load.table.type_of(column),
-    };
-    let columns = load.table.columns.iter().map(|column| format!("{} {} null", quoted(&column.name), type_of(column)));
+    let columns = load.table.columns.iter().map(|column| definition(load, column));
     let marker = load.deletion.iter().map(|Deletion { marker, .. }| format!("{} tinyint(1) null", quoted(marker)));
     // An index that is made with the rows: duplicates are found by it, and rows by their keys.
     let key = (!load.table.primary_key.is_empty()).then(|| format!("key ({})", list(&load.table.primary_key)));
     let columns = columns.chain(marker).chain(key).collect::<Vec<_>>().join(", ");
-    let make = |engine: &str| {
-        format!("create table {} ({columns}) engine = {engine} {}", load.staging(), exact_text(session.product()))
-    };
+    match make(load, session, &load.staging(), &columns).await {
+        // Of an earlier attempt. To drop what is not there takes longer than to make a table.
+        Err(error) if error.server().is_some_and(|server| server.code() == EXISTS) => {
+            session.execute(&load.drop_staging()).await?;
+            make(load, session, &load.staging(), &columns).await
+        }
+        made => made,
+    }
+}
+
+/// The definition of a column of the staging table. One of the key is `not null`: as no row may lack it anyway, and Aria and
+/// MyISAM search the page of an index from its start where a value may be null.
+fn definition(load: &Load, column: &Column) -> String {
+    let null = if load.table.primary_key.contains(&column.name) { "not null" } else { "null" };
+    format!("{} {} {null}", quoted(&column.name), type_of(load, column))
+}
+
+/// The type of a column of the staging table.
+pub(super) fn type_of(load: &Load, column: &Column) -> String {
+    match &column.existing {
+        Some(existing) => existing.definition.clone(),
+        None => load.table.type_of(column),
+    }
+}
+
+/// Creates the staging table, or one beside it.
+pub(super) async fn make(load: &Load, session: &mut Session, table: &str, columns: &str) -> Result<()> {
+    let create =
+        |engine: &str| format!("create table {table} ({columns}) engine = {engine} {}", exact_text(session.product()));
     let fast = match session.product() {
         Product::MariaDb => "Aria transactional = 0",
         Product::MySql => "MyISAM",
     };
-    let (fast, safe) = (make(fast), make("InnoDB"));
+    let (fast, safe) = (create(fast), create("InnoDB"));
     // A table without transactions is written once instead of twice, but may lose rows in a crash of the server, which is
     // detected.
     if !load.durable && session.execute(&fast).await.is_ok() {
@@ -89,8 +112,11 @@ pub(super) async fn load(load: &Load, session: &mut Session, rows: Receiver<Piec
     }
     columns.extend(load.deletion.iter().map(|Deletion { marker, .. }| quoted(marker)));
     let set = if set.is_empty() { String::new() } else { format!(" set {}", set.join(", ")) };
+    // Numbers and times are the same in both, and of one byte for each character, which takes the server less time.
+    let is_text = |column: &Column| column.is_text() || matches!(column.kind, Kind::Text | Kind::Json | Kind::Bytes);
+    let characters = if load.table.columns.iter().any(is_text) { "utf8mb4" } else { "binary" };
     let copy = format!(
-        "load data local infile 'rows' into table {} character set utf8mb4 \
+        "load data local infile 'rows' into table {} character set {characters} \
          fields terminated by 0x09 escaped by 0x5c lines terminated by 0x0a ({}){set}",
         load.staging(),
         columns.join(", ")
@@ -109,7 +135,7 @@ pub(super) async fn load(load: &Load, session: &mut Session, rows: Receiver<Piec
 pub(super) async fn deduplicate(load: &Load, session: &mut Session, rows: u64) -> Result<Staged> {
     session.execute(STRICT).await?;
     check_complete(load, session, rows).await?;
-    let superseded = delete_older_duplicates(load, session, rows).await?;
+    let superseded = duplicates::delete(load, session, rows).await?;
     Ok(Staged { rows: rows - superseded, superseded })
 }
 
@@ -138,79 +164,6 @@ pub(super) async fn count(load: &Load, session: &mut Session) -> Result<Option<u
         Err(error) if error.server().is_some_and(|server| GONE.contains(&server.code())) => Ok(None),
         Err(error) => Err(error),
     }
-}
-
-/// Deletes all but the newest of several rows with the same key; returns the number of deleted rows.
-async fn delete_older_duplicates(load: &Load, session: &mut Session, rows: u64) -> Result<u64> {
-    if load.table.primary_key.is_empty() {
-        return Ok(0);
-    }
-    let staging = load.staging();
-    let mut of_key = load.table.primary_key.clone();
-    if let Mode::History { update_key, .. } = &load.mode {
-        // Each time of a key is a version of its own.
-        of_key.extend(update_key.clone());
-    }
-    let key = list(&of_key);
-    let repeated = |columns: &str, rows: &str| {
-        format!("select 1 from {rows} as staged group by {columns} having count(*) > 1 limit 1")
-    };
-    if session.query_first::<Row>(&repeated(&key, &staging)).await?.is_none() {
-        return Ok(0);
-    }
-    // Rows that differ only by what a collation ignores are different rows.
-    let by_bytes = |column: &Column| match column.is_text() {
-        true => format!(", cast({0} as binary) as {0}", quoted(&column.name)),
-        false => format!(", {0} as {0}", quoted(&column.name)),
-    };
-    let all = load.table.columns.iter().map(by_bytes);
-    let marker = load.deletion.iter().map(|deletion| format!(", {}", quoted(&deletion.marker)));
-    let names: Vec<String> = (0..of_key.len())
-        .map(|number| weir_database::load::free_name(&format!("key_{number}"), load.table.columns()))
-        .collect();
-    let plain = of_key.iter().zip(&names).map(|(column, name)| format!("{} as {name}", quoted(column)));
-    let (plain, keys) = (plain.collect::<Vec<_>>().join(", "), names.join(", "));
-    // Most keys are there once: only the rows of the others are compared as a whole.
-    let is_same = |(column, name): (&String, &String)| {
-        // A time of a version may be missing.
-        let equals = if load.table.primary_key.contains(column) { "=" } else { "<=>" };
-        format!("staged.{} {equals} several.{name}", quoted(column))
-    };
-    let is_same = of_key.iter().zip(&names).map(is_same).collect::<Vec<_>>().join(" and ");
-    let distinct = format!(
-        "(select distinct {plain}{} from {staging} as staged
-             join (select {plain} from {staging} group by {key} having count(*) > 1) as several on {is_same})",
-        all.chain(marker).collect::<String>()
-    );
-    let (order, apart, help) = match &load.mode {
-        Mode::Merge { update_key: Some(newer) } => (
-            format!("{0} is null, {0} desc", quoted(newer)),
-            format!("{keys}, {}", quoted(newer)),
-            "reject such rows with the rule `unique`, or choose an `update_key` that orders them",
-        ),
-        _ => ("1".to_owned(), keys, "reject such rows with the rule `unique`, or set an `update_key`"),
-    };
-    if session.query_first::<Row>(&repeated(&apart, &distinct)).await?.is_some() {
-        let columns = of_key.join(", ");
-        let message =
-            format!("rows of this run differ and have the same ({columns}), as the column's collation compares them");
-        return Err(load.error(session.database(), message, help));
-    }
-    let columns: Vec<&str> = load.table.columns().chain(load.deletion.iter().map(|of| of.marker.as_str())).collect();
-    let columns = list(&columns);
-    let ranked = weir_database::load::free_name("place", load.table.columns());
-    let kept = load.kept();
-    session.execute(&format!("drop table if exists {kept}")).await?;
-    session.execute(&format!("create table {kept} like {staging}")).await?;
-    let fill = format!(
-        "insert into {kept} ({columns}) select {columns} from (
-             select {columns}, row_number() over (partition by {key} order by {order}) as {ranked} from {staging}
-         ) as ranked where {ranked} = 1"
-    );
-    let left = session.execute(&fill).await?;
-    session.execute(&format!("drop table {staging}")).await?;
-    session.execute(&format!("rename table {kept} to {staging}")).await?;
-    Ok(rows - left)
 }
 
 /// Which of some texts a character set cannot hold, or is no JSON document: their positions.

@@ -93,10 +93,11 @@ impl Transfer<'_> {
                 counts.unchanged = self.rows - counts.inserted;
             }
             Mode::Merge { update_key } => {
-                counts.superseded = self.older(session, update_key.as_deref()).await?;
                 (counts.updated, counts.inserted) = self.merge(session, update_key.as_deref()).await?;
-                let written = counts.superseded + counts.updated + counts.inserted + deleted;
-                counts.unchanged = self.rows.saturating_sub(written);
+                let left = self.rows.saturating_sub(counts.updated + counts.inserted + deleted);
+                // What was written is not older than itself: those that are, are among the others.
+                counts.superseded = if left == 0 { 0 } else { self.older(session, update_key.as_deref()).await? };
+                counts.unchanged = left.saturating_sub(counts.superseded);
             }
             Mode::History { update_key, columns } => {
                 counts = history::write(self, session, update_key.as_deref(), columns).await?;
@@ -136,7 +137,9 @@ impl Transfer<'_> {
         let inserted = inserted?;
         checks?;
         // What cannot be written in bulk is undone, without an error of the statement.
-        let there = session.query_first(&format!("select count(*) from {}", self.load.table.name())).await?;
+        // The primary key tells whose rows they are; for each row of another index it would be looked up.
+        let by_key = if self.load.table.primary_key.is_empty() { "" } else { " force index (primary)" };
+        let there = session.query_first(&format!("select count(*) from {}{by_key}", self.load.table.name())).await?;
         self.check(session, inserted, there.unwrap_or_default())?;
         Ok(inserted)
     }

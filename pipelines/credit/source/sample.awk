@@ -18,9 +18,9 @@ BEGIN {
         "NumberOfTime30-59DaysPastDueNotWorse", "DebtRatio", "MonthlyIncome", "NumberOfOpenCreditLinesAndLoans", \
         "NumberOfTimes90DaysLate", "NumberRealEstateLoansOrLines", "NumberOfTime60-89DaysPastDueNotWorse", "NumberOfDependents"
     for (row = 1; row <= rows; row++) {
-        # Every tenth loan is one of the hour before, as it is now.
+        # Every tenth loan is the ninth of these of the hour before, as it is now.
         id = hour * rows + row
-        if (hour > 0 && row % 10 == 0) id -= rows
+        if (hour > 0 && row % 10 == 0) id -= rows + 1
         serious = random(15) == 0
         utilization = sprintf("%.9f", random(1000000) / 700000)
         age = 21 + random(70)

@@ -12,8 +12,8 @@ use super::column::LongColumn;
 use super::quality::LongRule;
 use super::text::ColumnNames;
 use super::{
-    ColumnSpec, Formats, HeaderSpec, Limit, OutputColumnSpec, PrivateSpec, ProjectSpec, Route, RuleSpec, Scalar, Span, SqlType,
-    TaskSpec,
+    ColumnSpec, Formats, HeaderSpec, Limit, OutputColumnSpec, PrivateSpec, ProjectSpec, Route, RuleSpec, Scalar, Span,
+    SqlType, TaskSpec,
 };
 
 /// The schema of a task file, in draft 2020-12.

@@ -171,6 +171,11 @@ fn s3(bucket: &str, settings: StoreSettings) -> AmazonS3Builder {
     builder = builder.with_bucket_name(bucket).with_retry(retries()).with_skip_signature(settings.anonymous);
     let is_virtual = settings.path_style == Some(false);
     let endpoint = settings.endpoint.map(|endpoint| if is_virtual { with_bucket(&endpoint, bucket) } else { endpoint });
+    let has_key = settings.access_key_id.is_some();
+    if speaks_http_only(&builder, endpoint.as_deref(), has_key, has_proxy()) {
+        // To read and check all of the system's certificates takes longer than a small file.
+        builder = builder.with_config(AmazonS3ConfigKey::Client(ClientConfigKey::NoSystemCertificates), "true");
+    }
     let texts = [
         (AmazonS3ConfigKey::Endpoint, endpoint),
         (AmazonS3ConfigKey::Region, settings.region),
@@ -188,6 +193,23 @@ fn s3(bucket: &str, settings: StoreSettings) -> AmazonS3Builder {
         Some(path_style) => builder.with_virtual_hosted_style_request(!path_style),
         None => builder,
     }
+}
+
+/// Whether all requests go to an endpoint without TLS: with other credentials than a key, some go to a service for these, and
+/// a proxy may have TLS itself.
+fn speaks_http_only(of_environment: &AmazonS3Builder, endpoint: Option<&str>, has_key: bool, has_proxy: bool) -> bool {
+    let given = |key| of_environment.get_config_value(&key);
+    let has_key = has_key || given(AmazonS3ConfigKey::AccessKeyId).is_some();
+    let has_proxy = has_proxy || given(AmazonS3ConfigKey::Client(ClientConfigKey::ProxyUrl)).is_some();
+    let endpoint = endpoint.map(str::to_owned).or_else(|| given(AmazonS3ConfigKey::Endpoint));
+    let endpoints: Vec<String> = endpoint.into_iter().chain(given(AmazonS3ConfigKey::S3Endpoint)).collect();
+    let are_plain = !endpoints.is_empty() && endpoints.iter().all(|endpoint| endpoint.starts_with("http://"));
+    has_key && !has_proxy && are_plain
+}
+
+fn has_proxy() -> bool {
+    const NAMES: [&str; 4] = ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"];
+    NAMES.iter().any(|name| std::env::var_os(name).is_some())
 }
 
 /// What the environment has, without its credentials.
@@ -240,4 +262,29 @@ fn az(container: &str, settings: StoreSettings) -> MicrosoftAzureBuilder {
         Some(value) => builder.with_config(key, value),
         None => builder,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn certificates_are_left_out_only_where_no_request_has_tls() {
+        let plain = Some("http://127.0.0.1:9000");
+        let of = |key, value: &str| AmazonS3Builder::new().with_config(key, value);
+        let none = AmazonS3Builder::new();
+        assert!(speaks_http_only(&none, plain, true, false));
+        assert!(speaks_http_only(&of(AmazonS3ConfigKey::AccessKeyId, "key"), plain, false, false));
+        assert!(speaks_http_only(&of(AmazonS3ConfigKey::Endpoint, "http://store"), None, true, false));
+        for (builder, endpoint, has_key, has_proxy) in [
+            (none.clone(), None, true, false),
+            (none.clone(), Some("https://store"), true, false),
+            (none.clone(), plain, false, false),
+            (none, plain, true, true),
+            (of(AmazonS3ConfigKey::S3Endpoint, "https://store"), plain, true, false),
+            (of(AmazonS3ConfigKey::Client(ClientConfigKey::ProxyUrl), "https://proxy"), plain, true, false),
+        ] {
+            assert!(!speaks_http_only(&builder, endpoint, has_key, has_proxy), "{builder:?}");
+        }
+    }
 }
