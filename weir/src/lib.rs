@@ -100,7 +100,7 @@ pub use report::Report;
 pub use run::{RunError, Runner};
 pub use system::allocator;
 pub use task::Task;
-pub use watch::{Dataset, Event, Observer, Planned, Progress};
+pub use watch::{Dataset, Event, InputColumn, Observer, Planned, Progress};
 
 pub mod fetch {
     //! Rows from where the engine cannot read by itself.

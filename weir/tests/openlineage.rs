@@ -98,6 +98,17 @@ fn a_run_has_a_start_and_an_end_with_its_datasets() {
         .collect();
     assert_eq!(shown, [("missing_name", true, "0"), ("too_young", false, "1"), ("old", false, "1")]);
     assert_eq!(assertions[2]["severity"], "warn");
+    let lineage = &outputs[1]["facets"]["columnLineage"];
+    let from = &lineage["fields"]["years"]["inputFields"][0];
+    assert_eq!((&from["namespace"], &from["name"], &from["field"]), (&json!("file"), &json!(folder), &json!("age")));
+    assert_eq!(
+        (&from["transformations"][0]["subtype"], &from["transformations"][0]["masking"]),
+        (&json!("IDENTITY"), &json!(false))
+    );
+    assert!(
+        lineage["dataset"].as_array().unwrap().iter().any(|of| of["field"] == "name"),
+        "a rule reads it: {lineage}"
+    );
     let years = &outputs[1]["facets"]["schema"]["fields"][1];
     assert_eq!((&years["name"], &years["type"]), (&json!("years"), &json!("integer")));
 }

@@ -57,6 +57,21 @@ impl DependencyKind {
         Self::Unknown,
     ];
 
+    /// The type and the subtype of a transformation, as OpenLineage names them.
+    pub(crate) fn transformation(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Identity => ("DIRECT", "IDENTITY"),
+            Self::Transformation | Self::Unknown => ("DIRECT", "TRANSFORMATION"),
+            Self::Aggregation => ("DIRECT", "AGGREGATION"),
+            Self::Window => ("INDIRECT", "WINDOW"),
+            Self::Conditional => ("INDIRECT", "CONDITIONAL"),
+            Self::Join => ("INDIRECT", "JOIN"),
+            Self::GroupBy => ("INDIRECT", "GROUP_BY"),
+            Self::Sort => ("INDIRECT", "SORT"),
+            Self::Filter | Self::Unnest | Self::Rule | Self::Error => ("INDIRECT", "FILTER"),
+        }
+    }
+
     /// The name for people.
     pub(crate) fn shown(self) -> &'static str {
         match self {

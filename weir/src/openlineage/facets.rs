@@ -4,7 +4,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Map, Value, json};
 
 use crate::report::{OutputReport, RunKey, TableReport};
-use crate::watch::Dataset;
+use crate::watch::{Dataset, InputColumn};
 
 /// The program, with its version.
 pub(super) const PRODUCER: &str = concat!("urn:weir:", env!("CARGO_PKG_VERSION"));
@@ -28,8 +28,6 @@ fn one(name: &str, facet: Value) -> Facets {
 }
 
 /// What a dataset is: its columns, and where it is.
-///
-/// The facet `columnLineage` of an output belongs here, too, once a plan knows from which columns each is computed.
 pub(super) fn of_dataset(dataset: &Dataset) -> Facets {
     let columns = dataset.columns.iter().enumerate();
     let fields = columns.map(|(at, (name, kind))| json!({"name": name, "type": kind, "ordinal_position": at + 1}));
@@ -37,7 +35,23 @@ pub(super) fn of_dataset(dataset: &Dataset) -> Facets {
     let mut all = one("schema", facet("SchemaDatasetFacet", "1-2-0", json!({"fields": fields})));
     let source = json!({"name": dataset.namespace, "uri": dataset.uri});
     all.extend(one("dataSource", facet("DatasourceDatasetFacet", "1-0-1", source)));
+    if !dataset.lineage.is_empty() {
+        let of_column = |(column, from): &(String, Vec<InputColumn>)| {
+            (column.clone(), json!({"inputFields": from.iter().map(input_field).collect::<Vec<_>>()}))
+        };
+        let fields: Facets = dataset.lineage.iter().map(of_column).collect();
+        let rows: Vec<Value> = dataset.rows_from.iter().map(input_field).collect();
+        let lineage = json!({"fields": fields, "dataset": rows});
+        all.extend(one("columnLineage", facet("ColumnLineageDatasetFacet", "1-2-0", lineage)));
+    }
     all
+}
+
+/// A column of an input, and what became of it.
+fn input_field(of: &InputColumn) -> Value {
+    let ways = of.ways.iter();
+    let ways = ways.map(|(kind, subtype)| json!({"type": kind, "subtype": subtype, "masking": of.is_masked}));
+    json!({"namespace": of.namespace, "name": of.name, "field": of.column, "transformations": ways.collect::<Vec<_>>()})
 }
 
 /// What was read of an input, and what of it could not be read.

@@ -4,11 +4,12 @@ use std::path::Path;
 
 use crate::database::Connector;
 use crate::error::Result;
+use crate::lineage::{ColumnLineage, Dependencies, Dependency};
 use crate::plan::Plan;
 use crate::sink::{BoundSink, Claim};
 use crate::system::disk::absolute;
 use crate::task::{Dialect, SourceSpec, Task, type_name};
-use crate::watch::{Dataset, Planned};
+use crate::watch::{Dataset, InputColumn, Planned};
 
 /// Where a dataset is, and its name there.
 #[derive(Debug, PartialEq, Eq)]
@@ -70,14 +71,39 @@ pub(super) fn planned(task: &Task, plan: &Plan, connector: &Connector) -> Planne
         let columns = fields.map(|field| (field.name().clone(), type_name(field.data_type()))).collect();
         planned.inputs.extend(place.map(|place| dataset(source.name(), "", place, columns, vec![])));
     }
+    let lineage = plan.lineage(task);
     for sink in &plan.sinks {
         let place = known(&sink.name, of_sink(task, sink, connector));
         let columns = sink.target.columns().iter().map(|column| (column.name.clone(), type_name(&column.kind)));
         let rules = rules(plan, &sink.route.table);
         let table = &sink.route.table;
-        planned.outputs.extend(place.map(|place| dataset(table, &sink.name, place, columns.collect(), rules)));
+        let output = place.map(|place| dataset(table, &sink.name, place, columns.collect(), rules));
+        let from = lineage.sinks.iter().find(|of| of.sink == sink.name).map(|of| &of.from_sources);
+        planned.outputs.extend(output.map(|output| with_lineage(output, from, sink, &planned.inputs)));
     }
     planned
+}
+
+/// An output with the columns of inputs that it depends on.
+fn with_lineage(output: Dataset, from: Option<&Dependencies>, sink: &BoundSink, inputs: &[Dataset]) -> Dataset {
+    let Some(from) = from else { return output };
+    let input = |of: &Dependency, is_masked: bool| {
+        let Dataset { namespace, name, .. } = inputs.iter().find(|input| input.table == of.table)?;
+        let mut ways: Vec<_> = of.kinds.iter().map(|kind| kind.transformation()).collect();
+        ways.dedup();
+        let (namespace, name, column) = (namespace.clone(), name.clone(), of.column.clone());
+        Some(InputColumn { namespace, name, column, ways, is_masked })
+    };
+    let of_column = |of: &ColumnLineage| {
+        let written = sink.target.columns().iter().find(|column| column.name == of.column);
+        let is_masked = written.is_some_and(|column| sink.protects(column.index));
+        let all = of.values.iter().filter_map(|of| input(of, is_masked));
+        let all = all.chain(of.presence.iter().filter_map(|of| input(of, false)));
+        (of.column.clone(), all.collect())
+    };
+    let lineage = from.columns.iter().map(of_column).collect();
+    let rows_from = from.presence.iter().filter_map(|of| input(of, false)).collect();
+    Dataset { lineage, rows_from, ..output }
 }
 
 fn known(of: &str, place: Result<Place>) -> Option<Place> {
@@ -87,7 +113,8 @@ fn known(of: &str, place: Result<Place>) -> Option<Place> {
 fn dataset(table: &str, sink: &str, place: Place, columns: Vec<(String, String)>, rules: Vec<String>) -> Dataset {
     let uri = place.uri();
     let Place { namespace, name } = place;
-    Dataset { table: table.to_owned(), sink: sink.to_owned(), namespace, name, uri, columns, rules }
+    let (table, sink, lineage, rows_from) = (table.to_owned(), sink.to_owned(), vec![], vec![]);
+    Dataset { table, sink, namespace, name, uri, columns, rules, lineage, rows_from }
 }
 
 fn rules(plan: &Plan, table: &str) -> Vec<String> {

@@ -28,4 +28,24 @@ pub struct Dataset {
     pub columns: Vec<(String, String)>,
     /// The rules that judge the rows of the table.
     pub rules: Vec<String>,
+    /// For each column of an output the columns of inputs that it depends on.
+    pub lineage: Vec<(String, Vec<InputColumn>)>,
+    /// The columns of inputs that decide which rows an output has.
+    pub rows_from: Vec<InputColumn>,
+}
+
+/// A column of an input that an output depends on.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct InputColumn {
+    /// Where the input is.
+    pub namespace: String,
+    /// Its name there.
+    pub name: String,
+    /// The column.
+    pub column: String,
+    /// In which ways, by the types and subtypes of OpenLineage: `DIRECT` and `IDENTITY`.
+    pub ways: Vec<(&'static str, &'static str)>,
+    /// Whether the sink writes something else in place of the values.
+    pub is_masked: bool,
 }

@@ -7,7 +7,7 @@ mod log;
 mod progress;
 
 pub(crate) use bar::ProgressBar;
-pub use dataset::{Dataset, Planned};
+pub use dataset::{Dataset, InputColumn, Planned};
 pub(crate) use event::Observers;
 pub use event::{Event, Observer, Progress};
 pub(crate) use log::{LogFormat, StepLog, about_task, start as start_log, start_service as start_service_log};
