@@ -63,6 +63,18 @@ fn fit_the_schema(receiver: &Receiver) {
     monitoring::fit_schema("alert.schema.json", &all);
 }
 
+/// Waits until a process has stopped at the point that its fault names, where it holds the lock.
+fn wait_until_stopped(process: &std::process::Child) {
+    let stat = format!("/proc/{}/stat", process.id());
+    for _ in 0..600 {
+        if std::fs::read_to_string(&stat).unwrap().rsplit(')').next().unwrap().starts_with(" T") {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    panic!("the process did not stop");
+}
+
 /// Lets all alerts be sent again.
 fn age_alerts(project: &Project) {
     let ledger = rusqlite::Connection::open(project.path(".weir/ledger.sqlite")).unwrap();
@@ -357,10 +369,7 @@ fn the_scheduler_tells_of_a_run_that_is_killed_and_of_one_that_is_not_started() 
     age_alerts(&project);
     let mut holder = command(&project, &["run", "--task-config", "task.yaml", "--quiet"]);
     let mut holder = holder.env("WEIR_FAULT", "recovered+stop").stderr(std::process::Stdio::null()).spawn().unwrap();
-    while !project.path(".weir/locks/people.default.lock").exists() {
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    std::thread::sleep(Duration::from_secs(1));
+    wait_until_stopped(&holder);
     let before = receiver.received().len();
     let mut scheduler = command(&project, &["schedule", "task.yaml"]);
     scheduler.env("WEIR_TEST_SCHEDULE", "1 1000");
@@ -419,11 +428,7 @@ fn a_task_that_cannot_be_read_is_told_and_a_held_lock_is_not() {
         .stdout(std::process::Stdio::null())
         .spawn()
         .unwrap();
-    for _ in 0..200 {
-        if run(&project, &[]).code == Some(4) {
-            break;
-        }
-    }
+    wait_until_stopped(&holder);
     run(&project, &[]).ended(4, "is being run by process");
     assert!(!receiver.events()[2..].contains(&"failed".to_owned()), "{:?}", receiver.events());
     rustix::process::kill_process(rustix::process::Pid::from_child(&holder), rustix::process::Signal::CONT).unwrap();

@@ -181,7 +181,7 @@ fn windows_and_parents_are_facets_and_tables_have_the_names_of_their_servers() {
     let url = Cluster::shared().database();
     let yaml = project.text("weir.yaml");
     project.file("weir.yaml", format!("{yaml}connections: {{warehouse: {{postgres: '{url}'}}}}\n"));
-    project.task("params:", "window: {every: 1d, start: 2026-01-01}\nparams:");
+    project.task("params:", "window: {every: 1d, start: 2026-01-01, order: oldest}\nparams:");
     let files = "    mode: overwrite\n    files: {path: out/good, format: csv}";
     let table =
         "    mode: merge\n    primary_key: [name]\n    postgres: {connection: warehouse, table: adult, create: true}";
