@@ -23,7 +23,7 @@ const TABLES: [(&str, &str); 6] = [
 const PARAMS: [&str; 6] = ["input", "output", "countries", "from", "shop", "day"];
 
 /// Parts of a project file.
-const OF_PROJECT: [&str; 5] = ["connections:", "metrics:", "openlineage:", "retention:", "stores:"];
+const OF_PROJECT: [&str; 6] = ["keys:", "connections:", "metrics:", "openlineage:", "retention:", "stores:"];
 
 fn document(name: &str) -> String {
     std::fs::read_to_string(format!("{}/../docs/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()

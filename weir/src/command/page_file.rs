@@ -4,8 +4,8 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::path::Path;
 
-use super::write_whole;
 use crate::error::{Error, Result};
+use crate::system::disk::write_whole;
 
 /// Fails if a file is there that is no page of the command, by its mark: it is not overwritten. `of` says what such a page is.
 pub(super) fn check_page(path: &Path, mark: &str, of: &str) -> Result<()> {

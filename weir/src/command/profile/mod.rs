@@ -18,7 +18,6 @@ use super::{Cli, ProfileArgs, check_page, runtime, write_page};
 use crate::engine::{Resources, fold};
 use crate::error::{Error, Result, nearest};
 use crate::profile::{Profiler, ShownValues};
-use crate::system::disk::write_whole;
 use crate::system::stop::Stop;
 use crate::watch::start_log;
 use report::{Report, Unreadable};
