@@ -15,7 +15,7 @@ use crate::quality::{self, Effect, Tally};
 use crate::report::{Outcome, OutputReport, ReasonReport, Report, TableReport};
 use crate::route::Counted;
 use crate::scratch::ScratchFolder;
-use crate::sink::{BoundSink, OpenTarget, Parts, Prepared, SharedParts, Writing, Written, protected};
+use crate::sink::{OpenTarget, Parts, Prepared, SharedParts, Writing, Written, protected};
 use crate::source::{Opening, Source};
 use crate::stage::{Computed, Execution, Pass, execute};
 use crate::system::fault;
@@ -136,9 +136,9 @@ impl Preparation<'_> {
         writing: &[Box<dyn Writing>],
         report: &mut Report,
     ) -> Result<Vec<Vec<Written>>> {
-        let parts_of =
-            |(sink, bound): (&Box<dyn Writing>, &BoundSink)| protected(sink.parts(), bound.protection.as_ref());
-        let sinks: Arc<[Arc<dyn Parts>]> = writing.iter().zip(&self.plan.sinks).map(parts_of).collect();
+        let of_sinks = writing.iter().zip(&self.plan.sinks);
+        let sinks: Arc<[Arc<dyn Parts>]> =
+            of_sinks.map(|(sink, bound)| protected(sink.parts(), bound.protection.as_ref())).collect();
         let mut parts: Vec<Vec<Written>> = vec![Vec::new(); sinks.len()];
         let mut accepted = HashMap::new();
         let mut judged = Vec::new();

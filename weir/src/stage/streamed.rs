@@ -99,8 +99,8 @@ impl StreamedPass {
             partitions.spawn(async move {
                 match partition {
                     Partition::Done(receipt) => Ok(vec![*receipt]),
-                    Partition::NotStarted => pass.start(number, context)?.to_end().await,
-                    Partition::Left(reading) => reading.to_end().await,
+                    Partition::NotStarted => pass.start(number, context)?.read_rest().await,
+                    Partition::Left(reading) => reading.read_rest().await,
                     Partition::Read | Partition::Broken(_) => {
                         let message = format!("partition {number} of `{}` has no result", pass.stage.table);
                         Err(Error::internal(message).into())
@@ -148,7 +148,7 @@ impl StreamedPass {
 }
 
 impl Reading {
-    async fn to_end(mut self) -> Result<Vec<Receipt>, Box<BrokenPartition>> {
+    async fn read_rest(mut self) -> Result<Vec<Receipt>, Box<BrokenPartition>> {
         while let Some(batch) = self.rows.next().await {
             if let Err(error) = self.reader.route(batch) {
                 return Err(Box::new(BrokenPartition { error, tally: self.reader.into_tally() }));

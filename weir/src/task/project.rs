@@ -23,6 +23,9 @@ use crate::error::{Place, SourceText, TaskError};
 /// The name of the file, in the folder of the task files that share it.
 pub(crate) const PROJECT_FILE: &str = "weir.yaml";
 
+/// The id of a key, and its bytes.
+pub(crate) type KeyBytes = (String, Vec<u8>);
+
 /// The fewest bytes of a key.
 const LEAST_KEY: usize = 32;
 
@@ -245,7 +248,7 @@ impl Project {
     }
 
     /// A key and its former ones, each with its id, the key itself first; `None` if there is no such key.
-    pub(crate) fn key(&self, name: &str) -> Option<Result<Vec<(String, Vec<u8>)>>> {
+    pub(crate) fn key(&self, name: &str) -> Option<Result<Vec<KeyBytes>>> {
         let (source, key) = (self.source.as_ref()?, self.spec.keys.get(name)?);
         let KeySpec { id, secret, former } = &key.value;
         let all = std::iter::once((id, secret)).chain(former);
