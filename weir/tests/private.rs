@@ -267,7 +267,7 @@ fn what_would_tell_a_private_value_is_refused() {
     let project = patients();
     project.file("weir.yaml", "keys: {other: {id: '1', secret: '${env:PATIENT_KEY}'}}\n");
     run(&project, &[]).ended(2, "there is no key `default`");
-    project.file("weir.yaml", &format!("keys: {{default: {{id: '1', secret: '{KEY}'}}}}\n"));
+    project.file("weir.yaml", format!("keys: {{default: {{id: '1', secret: '{KEY}'}}}}\n"));
     run(&project, &[]).ended(2, "the secret stands in the file");
     project.file("weir.yaml", "keys: {default: {id: '1', secret: '${env:PATIENT_KEY}'}}\n");
     run(&project, &[("PATIENT_KEY", "c2hvcnQ=")]).ended(2, "not base64 of 32 bytes or more");
