@@ -112,11 +112,8 @@ pub(super) async fn load(load: &Load, session: &mut Session, rows: Receiver<Piec
     }
     columns.extend(load.deletion.iter().map(|Deletion { marker, .. }| quoted(marker)));
     let set = if set.is_empty() { String::new() } else { format!(" set {}", set.join(", ")) };
-    // Numbers and times are the same in both, and of one byte for each character, which takes the server less time.
-    let is_text = |column: &Column| column.is_text() || matches!(column.kind, Kind::Text | Kind::Json | Kind::Bytes);
-    let characters = if load.table.columns.iter().any(is_text) { "utf8mb4" } else { "binary" };
     let copy = format!(
-        "load data local infile 'rows' into table {} character set {characters} \
+        "load data local infile 'rows' into table {} character set utf8mb4 \
          fields terminated by 0x09 escaped by 0x5c lines terminated by 0x0a ({}){set}",
         load.staging(),
         columns.join(", ")
