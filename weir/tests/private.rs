@@ -274,6 +274,21 @@ fn what_would_tell_a_private_value_is_refused() {
 }
 
 #[test]
+fn doctor_looks_where_the_scratch_folder_is() {
+    let project = patients();
+    let doctor = |variable: &str, value: &str| {
+        let mut command = project.command(&["doctor", "task.yaml"]);
+        Ran::of(command.env("PATIENT_KEY", KEY).env("COLUMNS", "400").env(variable, value).output().unwrap())
+    };
+    doctor("LANG", "C").ended(0, "free at /dev/shm");
+    let folder = project.path("encrypted");
+    std::fs::create_dir(&folder).unwrap();
+    let elsewhere = doctor("WEIR_PRIVATE_SCRATCH", folder.to_str().unwrap());
+    elsewhere.ended(0, "outputs and scratch space may need");
+    assert!(!elsewhere.out.contains("/dev/shm"), "{}", elsewhere.out);
+}
+
+#[test]
 fn a_profile_shows_no_private_value() {
     let project = patients();
     let arguments = ["profile", "--task-config", "task.yaml", "raw_patient", "--json", "--output", "page.html"];

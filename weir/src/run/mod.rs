@@ -122,10 +122,7 @@ impl Run<'_> {
         recovered.iter().for_each(|dead| dead.tell(key, &settings.observers));
         fault::point("recovered");
 
-        let scratch = match task.has_private_columns() {
-            false => ScratchFolder::create(&settings.state, key)?,
-            true => ScratchFolder::create_in_memory(&settings.state, key)?,
-        };
+        let scratch = ScratchFolder::create(&settings.state, key, task.has_private_columns())?;
         let session = engine::session(settings.resources, scratch.path(), &settings.functions, task.run_started_at)?;
         let draft = Draft::of(task, &session, &settings.fetchers).await?;
         let ledger = Mutex::new(ledger);

@@ -56,13 +56,8 @@ pub(crate) async fn recover_all(state: &Path, key: &RunKey, connector: &Connecto
     }
     let _lock = Lock::take(state, key, "recover")?;
     let recovered = recover(&mut Ledger::open(state)?, key, connector).await?;
-    remove_scratch(state, key)?;
+    ScratchFolder::clear(state, key)?;
     Ok(recovered)
-}
-
-/// Removes what dead runs have left on disk for themselves.
-fn remove_scratch(state: &Path, key: &RunKey) -> Result<()> {
-    ScratchFolder::create(state, key).map(drop)
 }
 
 /// The runs of a key that have no end: their ids, and whether each has a commit record. They are dead if nobody holds the lock
@@ -90,7 +85,7 @@ pub(crate) async fn abandon(state: &Path, key: &RunKey, connector: &Connector, r
     let of = |sinks: &[&str]| if sinks.is_empty() { "none".to_owned() } else { sinks.join(", ") };
     let message = format!("abandoned: published: {}; not published: {}", of(&committed), of(&others));
     ledger.recovered(&dead, false, &message)?;
-    remove_scratch(state, key)?;
+    ScratchFolder::clear(state, key)?;
     Ok(Recovered { run: dead.id, message, is_whole: false })
 }
 

@@ -1,47 +1,50 @@
 //! The scratch folder of a run.
 
+use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result, state_io};
 use crate::report::RunKey;
 
+/// The variable with the folder for what a task with private columns does not hold in memory.
+const PRIVATE_SCRATCH: &str = "WEIR_PRIVATE_SCRATCH";
+
+/// The file systems that are in memory, as `statfs` numbers them: tmpfs and ramfs.
+const IN_MEMORY: [u64; 2] = [0x0102_1994, 0x8584_58f6];
+
 /// A folder for what does not fit into memory, or is fetched; it is removed when the run ends.
 #[derive(Debug)]
 pub(crate) struct ScratchFolder(PathBuf);
 
 impl ScratchFolder {
-    /// Creates the folder, empty. The caller holds the lock of the key: what exists there is from a dead run.
-    pub(crate) fn create(state: &Path, key: &RunKey) -> Result<Self> {
-        Self::create_at(state.join("scratch").join(key.to_string()))
-    }
-
-    /// Like `create`, in a file system that is in memory: what is written there never is on a disk, and is gone when the machine
-    /// stops.
-    pub(crate) fn create_in_memory(state: &Path, key: &RunKey) -> Result<Self> {
-        let state = std::path::absolute(state).map_err(state_io(state))?;
-        let state = blake3::hash(state.as_os_str().as_encoded_bytes()).to_hex();
-        let folder = match std::env::var_os(PRIVATE_SCRATCH) {
-            Some(folder) => PathBuf::from(folder),
-            None => in_memory()?,
+    /// Creates the folder, empty. The caller holds the lock of the key: what exists there is from a dead run. That of a task
+    /// with private columns is in a file system in memory: what is written there is never on a disk.
+    pub(crate) fn create(state: &Path, key: &RunKey, is_private: bool) -> Result<Self> {
+        Self::clear(state, key)?;
+        let path = match is_private {
+            false => on_disk(state, key),
+            true => {
+                let root = private_root()?;
+                make_private(&root)?;
+                in_root(&root, state, key)?
+            }
         };
-        let folder = folder.join(format!("weir-{}-{}", rustix::process::getuid().as_raw(), &state[..16]));
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(state_io(&folder))?;
-        // Somebody else may have made it, to read what is written there.
-        let owner = std::fs::symlink_metadata(&folder).map_err(state_io(&folder))?;
-        if !owner.is_dir() || owner.uid() != rustix::process::getuid().as_raw() || owner.mode() & 0o077 != 0 {
-            let message = "belongs to another user, or others can read it";
-            return Err(Error::state(&folder, message, "remove it, or name another folder in WEIR_PRIVATE_SCRATCH"));
-        }
-        Self::create_at(folder.join(key.to_string()))
+        std::fs::create_dir_all(&path).map_err(state_io(&path))?;
+        Ok(Self(path))
     }
 
-    fn create_at(path: PathBuf) -> Result<Self> {
-        match std::fs::remove_dir_all(&path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(state_io(&path)(error)),
-            _ => std::fs::create_dir_all(&path).map_err(state_io(&path))?,
+    /// Removes what a dead run has left, wherever it was. The caller holds the lock of the key.
+    pub(crate) fn clear(state: &Path, key: &RunKey) -> Result<()> {
+        // Without a place for private scratch folders there is none.
+        let private = private_root().and_then(|root| in_root(&root, state, key)).ok();
+        for path in private.into_iter().chain([on_disk(state, key)]) {
+            match std::fs::remove_dir_all(&path) {
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(state_io(&path)(error)),
+                _ => {}
+            }
         }
-        Ok(Self(path))
+        Ok(())
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -57,11 +60,37 @@ impl Drop for ScratchFolder {
     }
 }
 
-/// The variable with the folder for what a task with private columns does not hold in memory.
-const PRIVATE_SCRATCH: &str = "WEIR_PRIVATE_SCRATCH";
+fn on_disk(state: &Path, key: &RunKey) -> PathBuf {
+    state.join("scratch").join(key.to_string())
+}
 
-/// The file systems that are in memory, as `statfs` numbers them: tmpfs and ramfs.
-const IN_MEMORY: [u64; 2] = [0x0102_1994, 0x8584_58f6];
+/// The private scratch folder of a key: several state folders share the root.
+fn in_root(root: &Path, state: &Path, key: &RunKey) -> Result<PathBuf> {
+    let state = std::path::absolute(state).map_err(state_io(state))?;
+    let state = blake3::hash(state.as_os_str().as_encoded_bytes()).to_hex();
+    Ok(root.join(format!("{}-{key}", &state[..16])))
+}
+
+/// The folder of this user for the scratch folders of tasks with private columns. It may not exist yet.
+pub(crate) fn private_root() -> Result<PathBuf> {
+    let folder = match std::env::var_os(PRIVATE_SCRATCH) {
+        Some(folder) => PathBuf::from(folder),
+        None => in_memory()?,
+    };
+    Ok(folder.join(format!("weir-{}", rustix::process::getuid().as_raw())))
+}
+
+/// Creates a folder that only this user can read.
+fn make_private(folder: &Path) -> Result<()> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(state_io(folder))?;
+    // Somebody else may have made it, to read what is written there.
+    let owner = std::fs::symlink_metadata(folder).map_err(state_io(folder))?;
+    if !owner.is_dir() || owner.uid() != rustix::process::getuid().as_raw() || owner.mode() & 0o077 != 0 {
+        let help = format!("remove it, or name another folder in {PRIVATE_SCRATCH}");
+        return Err(Error::state(folder, "belongs to another user, or others can read it", help));
+    }
+    Ok(())
+}
 
 /// The folder in memory that Linux has.
 fn in_memory() -> Result<PathBuf> {
@@ -75,6 +104,26 @@ fn in_memory() -> Result<PathBuf> {
                 "mount a tmpfs there, or name a folder in {PRIVATE_SCRATCH}: another tmpfs, or one of an encrypted disk"
             );
             Err(Error::state(&folder, message, help))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_dead_run_has_left_is_removed_wherever_it_was() {
+        let state = tempfile::tempdir().unwrap();
+        let key = RunKey::new("patients", "default");
+        for is_private in [false, true] {
+            let folder = ScratchFolder::create(state.path(), &key, is_private).unwrap();
+            let path = folder.path().to_owned();
+            std::fs::write(path.join("rows"), "Ann").unwrap();
+            std::mem::forget(folder); // it dies
+            assert_eq!(path.starts_with(state.path()), !is_private);
+            ScratchFolder::clear(state.path(), &key).unwrap();
+            assert!(!path.exists(), "{}", path.display());
         }
     }
 }

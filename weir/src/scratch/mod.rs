@@ -4,5 +4,5 @@ mod folder;
 mod scan;
 mod table;
 
-pub(crate) use folder::ScratchFolder;
+pub(crate) use folder::{ScratchFolder, private_root};
 pub(crate) use table::{ScratchRows, ScratchTable, ScratchWriter, StreamedRows};

@@ -20,6 +20,7 @@ use crate::place;
 use crate::plan::Plan;
 use crate::run::{Settings, key_of};
 use crate::schedule::Crontab;
+use crate::scratch::private_root;
 use crate::sink::{Claim, SinkRun};
 use crate::source::{Opening, Source};
 use crate::system::memory::physical_memory;
@@ -168,7 +169,11 @@ async fn examine(cli: &Cli, task: &Task, settings: &Settings, findings: &mut Fin
         Err(error) => findings.problem("task", &error),
     }
     state::check(task, &settings.state, &ledger, findings);
-    needs.scratch(&settings.state);
+    match task.has_private_columns().then(private_root) {
+        None => needs.scratch(&settings.state),
+        Some(Ok(root)) => needs.scratch(&root),
+        Some(Err(error)) => findings.problem("scratch folder", &error),
+    }
     needs.check(findings);
     check_memory(settings.resources, findings);
     check_schedule(task, findings);
