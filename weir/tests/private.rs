@@ -6,6 +6,7 @@ mod support;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use support::warehouse::Warehouse;
 use support::{Project, Ran};
 
 /// The private values, which stand in no file but the input.
@@ -265,12 +266,72 @@ fn what_would_tell_a_private_value_is_refused() {
         "archive_private: true",
     );
     let project = patients();
+    project.task(
+        "patient: {from: patient, mode: overwrite, files: {path: out/patient, format: csv}}",
+        "patient: {from: patient, mode: merge, primary_key: [id], deleted_when: \"email = 'gone'\", \
+         postgres: {connection: shop, table: patient}}",
+    );
+    let shop = "connections: {shop: {postgres: 'postgres://nobody@localhost/shop'}}";
+    project.file("weir.yaml", format!("{shop}\nkeys: {{default: {{id: '1', secret: '${{env:PATIENT_KEY}}'}}}}\n"));
+    project
+        .weir(&["validate", "task.yaml"])
+        .ended(2, "column `email` is computed from a private one and cannot be in `deleted_when`");
+    let project = patients();
+    project.file("weir.yaml", "keys: {'my key': {id: '1', secret: '${env:PATIENT_KEY}'}}\n");
+    run(&project, &[]).ended(2, "key `my key`: `my key` can have letters, digits");
     project.file("weir.yaml", "keys: {other: {id: '1', secret: '${env:PATIENT_KEY}'}}\n");
     run(&project, &[]).ended(2, "there is no key `default`");
     project.file("weir.yaml", format!("keys: {{default: {{id: '1', secret: '{KEY}'}}}}\n"));
     run(&project, &[]).ended(2, "the secret stands in the file");
     project.file("weir.yaml", "keys: {default: {id: '1', secret: '${env:PATIENT_KEY}'}}\n");
     run(&project, &[("PATIENT_KEY", "c2hvcnQ=")]).ended(2, "not base64 of 32 bytes or more");
+}
+
+/// What the tables of a database hold, also those of weir.
+fn content(warehouse: &Warehouse) -> String {
+    let tables = warehouse.sql(
+        "select format('%I.%I', schemaname, tablename) from pg_tables
+         where schemaname not in ('pg_catalog', 'information_schema')",
+    );
+    let rows = tables.lines().map(|table| warehouse.sql(&format!("select t::text from {table} as t")));
+    rows.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn a_database_holds_no_private_value_and_no_message_of_it_does() {
+    let table = "mode: merge, primary_key: [number], postgres: {connection: warehouse, table: patient, create: true}";
+    let task = TASK.replace("mode: overwrite, files: {path: out/patient, format: csv}", table);
+    let warehouse = Warehouse::with(&task, "");
+    let project = &warehouse.project;
+    project.file("sql/patient.sql", PATIENT);
+    project.file("sql/city.sql", CITY);
+    project.file("in/a.csv", rows());
+    let keys = "keys: {default: {id: '1', secret: '${env:PATIENT_KEY}'}}\n";
+    project.file("weir.yaml", format!("connections: {{warehouse: {{postgres: '{}'}}}}\n{keys}", warehouse.url));
+    for counts in ["3 inserted", "0 inserted, 0 updated, 3 unchanged"] {
+        let ran = run(project, &[]);
+        ran.ended(0, counts);
+        holds_no_private_value(project, &ran, counts);
+    }
+    // Rows that the table refuses, and a run that dies with its rows staged.
+    warehouse.sql("alter table patient add check (number like 'nothing%') not valid");
+    project.file("in/b.csv", rows().replace("1980-05-06", "1981-05-06").replace("Oslo", "Bergen"));
+    std::fs::remove_file(project.path("in/a.csv")).unwrap();
+    let changed = run(project, &[]);
+    changed.ended(1, "");
+    let died = run(project, &[("WEIR_FAULT", "prepared")]);
+    for ran in [&changed, &died] {
+        holds_no_private_value(project, ran, "refused");
+    }
+    holds_no_private_value_in(content(&warehouse).as_bytes(), "the database");
+    assert!(content(&warehouse).contains("weir:default:1:"));
+    // Null in place of a date.
+    warehouse.sql("drop table patient; create table patient (number text primary key, born date not null)");
+    project.task("primary_key: [number],", "primary_key: [number], columns: [number, born],");
+    run(project, &[]).ended(1, "`born` is not null, and null is written in place of its private values");
+    warehouse.sql("drop table patient; create table patient (number text primary key, name varchar(20))");
+    project.task("columns: [number, born]", "columns: [number, name]");
+    run(project, &[]).ended(1, "64 characters are written in place of its private values");
 }
 
 #[test]

@@ -39,13 +39,12 @@ impl PrivateColumns {
     }
 
     fn of_route(&self, task: &Task, route: &Route) -> HashMap<&str, Cow<'_, PrivateSpec>> {
-        let of_table = self.columns.get(&route.table);
-        let of_table = of_table.into_iter().flatten().map(|(column, spec)| (column.as_str(), Cow::Borrowed(spec)));
-        match route.rejected && task.spec.sources.contains_key(&route.table) {
+        let Some(of_table) = self.columns.get(&route.table) else { return HashMap::new() };
+        if route.rejected && task.spec.sources.contains_key(&route.table) {
             // A record as it stands in its file.
-            true => of_table.take(1).map(|_| ("_raw", Cow::Owned(PrivateSpec::Redact))).collect(),
-            false => of_table.collect(),
+            return HashMap::from([("_raw", Cow::Owned(PrivateSpec::Redact))]);
         }
+        of_table.iter().map(|(column, spec)| (column.as_str(), Cow::Borrowed(spec))).collect()
     }
 }
 
@@ -141,6 +140,11 @@ impl Protection {
     /// Whether different values of the column at a position are written as different ones.
     pub(crate) fn keeps_values_apart(&self, column: usize) -> bool {
         self.method(column).is_none_or(Method::keeps_values_apart)
+    }
+
+    /// Whether null is written in place of every value of the column at a position.
+    pub(crate) fn writes_null(&self, column: usize) -> bool {
+        self.method(column).is_some_and(|method| method.writes_null(self.schema.field(column).data_type()))
     }
 
     /// The characters that are written of the column at a position, if it is protected and they are always so many.

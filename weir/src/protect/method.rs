@@ -64,6 +64,11 @@ impl Method {
         matches!(self, Self::Hash(_) | Self::Encrypt(_))
     }
 
+    /// Whether null is written in place of every value, in a column of this type.
+    pub(super) fn writes_null(&self, kind: &DataType) -> bool {
+        matches!(self, Self::Drop) || matches!(self, Self::Redact) && !kind.is_string()
+    }
+
     /// The most characters that are written; none if it depends on the value.
     pub(super) fn characters(&self) -> Option<u32> {
         match self {
@@ -76,7 +81,7 @@ impl Method {
     /// What is written in place of the values. Null stays null.
     pub(super) fn apply(&self, column: &ArrayRef, keys: &KeyRing) -> Result<ArrayRef> {
         let failed = |error| Error::internal(format!("a private column: {error}"));
-        if let (Self::Redact, false) | (Self::Drop, _) = (self, column.data_type().is_string()) {
+        if self.writes_null(column.data_type()) {
             return Ok(new_null_array(&self.kind(column.data_type()), column.len()));
         }
         let texts = encode::file_text(column).map_err(failed)?;
@@ -85,9 +90,9 @@ impl Method {
         let mut out = StringViewBuilder::with_capacity(texts.len());
         match self {
             Self::Hash(name) => {
-                let (key, mut hex) = (key(name)?, [0; 64]);
+                let key = key(name)?;
                 for text in texts {
-                    out.append_option(text.map(|text| hexadecimal(key.hash(text), &mut hex)));
+                    out.append_option(text.map(|text| hex::encode(key.hash(text))));
                 }
             }
             Self::Encrypt(name) => {
@@ -127,16 +132,6 @@ fn shown(pattern: &Regex, text: &str) -> String {
         groups.into_iter().any(|span| span.range().contains(&at))
     };
     text.char_indices().map(|(at, c)| if kept(at) { c } else { MASK }).collect()
-}
-
-fn hexadecimal(bytes: [u8; 32], to: &mut [u8; 64]) -> &str {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    for (byte, to) in bytes.iter().zip(to.chunks_exact_mut(2)) {
-        to[0] = DIGITS[usize::from(byte >> 4)];
-        to[1] = DIGITS[usize::from(byte & 15)];
-    }
-    // Digits are ASCII.
-    std::str::from_utf8(to).unwrap_or_default()
 }
 
 /// Of two methods for values of which one output is computed, the one that tells less.

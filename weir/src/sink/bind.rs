@@ -42,13 +42,14 @@ impl BoundSink {
         private: &PrivateColumns,
     ) -> Result<Self> {
         let protection = Protection::bind(task, private, name, spec, route)?;
+        // A column that `deleted_when` reads is none that is protected: `check` sees to it.
+        let deleted = deleted(task, session, name, spec, route)?;
         let route = protection.as_ref().map_or(route, Protection::schema);
         let columns = columns(task, name, spec, route, protection.as_ref())?;
-        if let Some(protection) = &protection {
-            private::check(task, name, spec, &columns, protection)?;
-        }
-        let deleted = deleted(task, session, name, spec, route)?;
         let deleted_by = deleted.as_ref().map(Condition::columns).unwrap_or_default();
+        if let Some(protection) = &protection {
+            private::check(task, name, spec, &columns, &deleted_by, protection)?;
+        }
         let mut declared = KINDS.iter().filter(|kind| (kind.is_declared)(task, spec));
         let has_two = spec.files.is_some() && spec.documents.is_some();
         let target = match (declared.next(), declared.next()) {
@@ -120,6 +121,12 @@ impl BoundSink {
         let Some(protection) = &self.protection else { return Ok(()) };
         for ColumnLimit { column, limit, kind } in limits {
             let taken = self.target.columns().iter().find(|taken| taken.name == *column);
+            if matches!(limit, Limit::NotNull) && taken.is_some_and(|taken| protection.writes_null(taken.index)) {
+                let message =
+                    format!("column `{column}` is not null, and null is written in place of its private values");
+                let help = "let it be null, or give the private column another method";
+                return Err(Error::sink(&self.name, self.target.place().as_ref(), message, help));
+            }
             let needed = taken.and_then(|taken| protection.characters(taken.index));
             let room = match limit {
                 Limit::Text { characters } => *characters,

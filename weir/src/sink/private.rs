@@ -1,5 +1,6 @@
 //! Sinks of private columns: what they can be used for, and the parts that write what stands in place of their values.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{BooleanArray, RecordBatch};
@@ -12,37 +13,41 @@ use crate::format::write::OutputColumn;
 use crate::protect::Protection;
 use crate::task::{SinkSpec, Task};
 
-/// Fails if the sink needs a value of a column that is protected, for its order, its partitions or its names.
+/// Fails if the sink needs a value of a column that is protected: for its order, its partitions, its names, or to know which
+/// rows are gone (`deleted_by`, the columns of the route that say so).
 pub(super) fn check(
     task: &Task,
     name: &str,
     spec: &SinkSpec,
     columns: &[OutputColumn],
+    deleted_by: &BTreeSet<usize>,
     protection: &Protection,
 ) -> Result<()> {
-    let named = |use_: &str, of: &dyn Fn(&OutputColumn) -> bool| {
-        let column = columns.iter().filter(|column| protection.covers(column.index)).find(|column| of(column))?;
-        Some((column, use_.to_owned()))
-    };
     let in_name = |column: &OutputColumn| {
         let name = spec.documents.as_ref().map_or("", |documents| documents.name.value.as_str());
         name.contains(&format!("${{{}}}", column.of_route))
     };
-    let found = named("`update_key`: its order is lost", &|column| spec.update_key.as_ref() == Some(&column.name))
-        .or_else(|| {
-            named("`partition_by`: the names of folders would tell its values", &|column| {
-                spec.partition_by.iter().any(|by| by.value == column.name)
-            })
-        })
-        .or_else(|| named("the `name` of documents, which would tell its values", &in_name))
-        .or_else(|| {
-            named("`primary_key`: only `hash` and `encrypt` keep values apart", &|column| {
-                spec.primary_key.contains(&column.name) && !protection.keeps_values_apart(column.index)
-            })
-        });
-    let Some((column, use_)) = found else { return Ok(()) };
-    let message =
-        format!("sink `{name}`: column `{}` is computed from a private one and cannot be in {use_}", column.name);
+    let use_of = |column: &OutputColumn| {
+        if spec.update_key.as_ref() == Some(&column.name) {
+            Some("`update_key`: its order is lost")
+        } else if spec.partition_by.iter().any(|by| by.value == column.name) {
+            Some("`partition_by`: the names of folders would tell its values")
+        } else if in_name(column) {
+            Some("the `name` of documents, which would tell its values")
+        } else if spec.primary_key.contains(&column.name) && !protection.keeps_values_apart(column.index) {
+            Some("`primary_key`: only `hash` and `encrypt` keep values apart")
+        } else {
+            None
+        }
+    };
+    let used = columns.iter().filter(|column| protection.covers(column.index));
+    let mut used = used.filter_map(|column| Some((column.name.as_str(), use_of(column)?)));
+    let deleting = deleted_by.iter().find(|column| protection.covers(**column));
+    let deleting = deleting.map(|column| {
+        (protection.schema().field(*column).name().as_str(), "`deleted_when`, which is asked of what is written")
+    });
+    let Some((column, use_)) = used.next().or(deleting) else { return Ok(()) };
+    let message = format!("sink `{name}`: column `{column}` is computed from a private one and cannot be in {use_}");
     let help = "take another column, or list it under `public` to write its values as they are";
     Err(Box::new(task.error(&spec.from, message).with_help(help)).into())
 }

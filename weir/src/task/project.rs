@@ -172,15 +172,16 @@ impl Project {
             }
         }
         for (name, key) in &spec.keys {
-            let wrong = |id: &str| {
-                let message = format!("key `{name}`: the id `{id}` can have letters, digits, `.`, `_` and `-` only");
+            // Both stand in each encrypted value.
+            let wrong = |text: &str| {
+                let message = format!("key `{name}`: `{text}` can have letters, digits, `.`, `_` and `-` only");
                 Box::new(TaskError::new(&source, Place::of(key.referenced), message))
             };
             let KeySpec { id, former, .. } = &key.value;
             let is_plain =
                 |id: &str| !id.is_empty() && id.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
-            if let Some(id) = std::iter::once(id).chain(former.keys()).find(|id| !is_plain(id)) {
-                return Err(wrong(id).into());
+            if let Some(text) = [name, id].into_iter().chain(former.keys()).find(|text| !is_plain(text)) {
+                return Err(wrong(text).into());
             }
             if former.contains_key(id) {
                 let message = format!("key `{name}`: `{id}` is its id and that of a former key");
