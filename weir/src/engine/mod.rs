@@ -6,13 +6,13 @@ mod checked;
 mod decimals;
 mod fold;
 mod grouping_sets;
+mod leaf;
 mod memory;
 mod numbers;
 mod operator;
 mod product;
 mod quotient;
 mod row_error;
-mod statistics;
 mod sum;
 mod trial;
 
@@ -37,10 +37,10 @@ use indicatif::HumanBytes;
 use ceil_floor::CeilFloor;
 pub(crate) use checked::{check_constants, checked};
 pub(crate) use fold::fold;
+pub(crate) use leaf::{Leaf, leaf};
 use memory::ResidentPool;
 pub(crate) use memory::{MemoryWatch, exceeded};
 pub(crate) use row_error::{INVALID_VALUE, Pieces, RowError, in_pieces};
-pub(crate) use statistics::statistics_of_rows;
 pub(crate) use trial::{try_expressions, try_out};
 
 use crate::error::{Error, Result};

@@ -11,21 +11,16 @@ use async_trait::async_trait;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::internal_err;
 use datafusion::common::stats::Precision;
-use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::common::{Statistics, internal_err};
 use datafusion::error::Result as QueryResult;
 use datafusion::execution::TaskContext;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
-use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
-use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::{
-    DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties, SendableRecordBatchStream,
-};
+use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream};
 
 use super::columns::{Declared, ReadColumns};
-use crate::engine::statistics_of_rows;
+use crate::engine::{Leaf, leaf};
 use crate::error::Result;
 use crate::route::RejectedRoute;
 use crate::watch::ScanProgress;
@@ -182,19 +177,8 @@ impl<R: Rows> TableProvider for RowsTable<R> {
         let pushed = Pushed { filters: filters.to_vec(), limit };
         let shared = Arc::new(self.shared(projection.map(Vec::as_slice), pushed)?);
         self.scans.lock().unwrap_or_else(PoisonError::into_inner).push(shared.clone());
-        let schema = shared.schema.clone();
-        let partitions = session.config().target_partitions();
-        Ok(Arc::new(SourceScanExec {
-            name: R::SCAN,
-            properties: Arc::new(PlanProperties::new(
-                EquivalenceProperties::new(schema.clone()),
-                Partitioning::UnknownPartitioning(partitions),
-                EmissionType::Incremental,
-                Boundedness::Bounded,
-            )),
-            shared,
-            rows: self.rows.rows(),
-        }))
+        let (schema, partitions) = (shared.schema.clone(), session.config().target_partitions());
+        Ok(leaf(SourceScan { name: R::SCAN, shared, rows: self.rows.rows(), partitions }, schema, partitions))
     }
 
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> QueryResult<Vec<TableProviderFilterPushDown>> {
@@ -209,11 +193,11 @@ impl<R: Rows> TableProvider for RowsTable<R> {
 
 /// Reads the rows: every partition takes the next piece when it has finished its previous one.
 #[derive(Debug)]
-struct SourceScanExec<S: Scan> {
+struct SourceScan<S: Scan> {
     name: &'static str,
-    properties: Arc<PlanProperties>,
     shared: Arc<SharedScan<S>>,
     rows: Precision<usize>,
+    partitions: usize,
 }
 
 /// The state shared by the partitions of one scan.
@@ -287,51 +271,28 @@ impl<S: Scan> SharedScan<S> {
     }
 }
 
-impl<S: Scan> DisplayAs for SourceScanExec<S> {
-    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.name, self.shared.shown)?;
-        let about = if self.rows.is_exact() == Some(true) { "=" } else { "~" };
-        self.rows.get_value().map_or(Ok(()), |rows| write!(f, ", rows{about}{rows}"))
-    }
-}
-
-impl<S: Scan> ExecutionPlan for SourceScanExec<S> {
-    fn name(&self) -> &str {
+impl<S: Scan> Leaf for SourceScan<S> {
+    fn name(&self) -> &'static str {
         self.name
     }
 
-    fn properties(&self) -> &Arc<PlanProperties> {
-        &self.properties
+    fn shown(&self) -> String {
+        let about = if self.rows.is_exact() == Some(true) { "=" } else { "~" };
+        let rows = self.rows.get_value().map(|rows| format!(", rows{about}{rows}")).unwrap_or_default();
+        format!("{}{rows}", self.shared.shown)
     }
 
-    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        vec![]
+    fn rows(&self, partition: Option<usize>) -> Precision<usize> {
+        match partition {
+            None => self.rows,
+            Some(_) => self.rows.map(|rows| rows / self.partitions.max(1)).to_inexact(),
+        }
     }
 
-    fn with_new_children(self: Arc<Self>, _: Vec<Arc<dyn ExecutionPlan>>) -> QueryResult<Arc<dyn ExecutionPlan>> {
-        Ok(self)
-    }
-
-    fn apply_expressions(
-        &self,
-        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> QueryResult<TreeNodeRecursion>,
-    ) -> QueryResult<TreeNodeRecursion> {
-        Ok(TreeNodeRecursion::Continue)
-    }
-
-    fn execute(&self, partition: usize, _: Arc<TaskContext>) -> QueryResult<SendableRecordBatchStream> {
+    fn read(&self, partition: usize, schema: SchemaRef, _: Arc<TaskContext>) -> QueryResult<SendableRecordBatchStream> {
         let shared = self.shared.clone();
         shared.begin(partition)?;
         let batches = futures::stream::iter(std::iter::from_fn(move || shared.next().transpose()));
-        Ok(Box::pin(RecordBatchStreamAdapter::new(self.shared.schema.clone(), batches)))
-    }
-
-    fn partition_statistics(&self, partition: Option<usize>) -> QueryResult<Arc<Statistics>> {
-        let partitions = self.properties.partitioning.partition_count().max(1);
-        let rows = match partition {
-            None => self.rows,
-            Some(_) => self.rows.map(|rows| rows / partitions).to_inexact(),
-        };
-        Ok(Arc::new(statistics_of_rows(&self.shared.schema, rows)))
+        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, batches)))
     }
 }

@@ -21,7 +21,8 @@ use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use serde::{Deserialize, Serialize};
 
-use super::scan::{ScratchFile, ScratchScanExec};
+use super::scan::{ScratchFile, ScratchScan};
+use crate::engine::leaf;
 use crate::error::Result;
 
 /// Rows in Arrow's stream format, one file a writer; read once they are all written. Or rows that are streamed.
@@ -163,8 +164,9 @@ impl TableProvider for ScratchTable {
             Some(kept) => kept.iter().position(|other| other == column).ok_or_else(|| self.not_kept(*column)),
             None => Ok(*column),
         });
-        let in_files = in_files.collect::<QueryResult<_>>()?;
-        Ok(Arc::new(ScratchScanExec::new(files, Arc::new(self.schema.project(&read)?), in_files)))
+        let columns = in_files.collect::<QueryResult<_>>()?;
+        let (schema, partitions) = (Arc::new(self.schema.project(&read)?), files.len());
+        Ok(leaf(ScratchScan { files, columns }, schema, partitions))
     }
 }
 

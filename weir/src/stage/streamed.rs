@@ -12,15 +12,9 @@ use std::task::{Context, Poll, ready};
 use datafusion::arrow::array::{RecordBatch, RecordBatchOptions};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::internal_datafusion_err;
-use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::Result as QueryResult;
 use datafusion::execution::{RecordBatchStream, TaskContext};
-use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
-use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
-use datafusion::physical_plan::{
-    DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, Partitioning, PlanProperties,
-    SendableRecordBatchStream,
-};
+use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties, SendableRecordBatchStream};
 use futures::{Stream, StreamExt};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -29,6 +23,7 @@ use super::consumer::sink_consumers;
 use super::execute::Partitions;
 use super::reader::{AcceptedRows, Reader};
 use super::receipt::{BrokenPartition, Receipt};
+use crate::engine::{Leaf, leaf};
 use crate::error::{Error, Result};
 use crate::plan::Stage;
 use crate::quality::Tally;
@@ -129,6 +124,17 @@ impl StreamedPass {
         all
     }
 
+    /// Begins to read a partition, for a stream that holds the sender as long as it reads.
+    fn begin(&self, partition: usize, context: Arc<TaskContext>) -> QueryResult<(Reading, mpsc::Sender<()>)> {
+        let twice = || internal_datafusion_err!("partition {partition} of `{}` is read twice", self.stage.table);
+        let alive = self.streams.lock().unwrap_or_else(PoisonError::into_inner).clone().ok_or_else(twice)?;
+        match self.partitions().get_mut(partition) {
+            Some(state @ Partition::NotStarted) => *state = Partition::Read,
+            _ => return Err(twice()),
+        }
+        Ok((self.start(partition, context)?, alive))
+    }
+
     fn start(&self, partition: usize, context: Arc<TaskContext>) -> Result<Reading> {
         let rows = self.input.execute(partition, context);
         let rows = rows.map_err(|error| Error::query(&self.stage.table, error))?;
@@ -160,13 +166,8 @@ impl Reading {
 
 impl StreamedRows for StreamedPass {
     fn scan(self: Arc<Self>, schema: SchemaRef, columns: Vec<usize>) -> Arc<dyn ExecutionPlan> {
-        let properties = Arc::new(PlanProperties::new(
-            EquivalenceProperties::new(schema),
-            Partitioning::UnknownPartitioning(self.input.output_partitioning().partition_count()),
-            EmissionType::Incremental,
-            Boundedness::Bounded,
-        ));
-        Arc::new(StreamedExec { pass: self, columns, properties })
+        let partitions = self.input.output_partitioning().partition_count();
+        leaf(StreamedScan { pass: self, columns }, schema, partitions)
     }
 }
 
@@ -176,60 +177,40 @@ impl fmt::Debug for StreamedPass {
     }
 }
 
-/// The accepted rows of a streamed stage, in the plan of its reader.
+/// The accepted rows of a streamed stage, in the plan of its reader. The plan of the stage is complete: that of the reader is
+/// planned without looking into it.
 #[derive(Debug)]
-struct StreamedExec {
+struct StreamedScan {
     pass: Arc<StreamedPass>,
     /// The columns that are read, by their positions in the stage's table.
     columns: Vec<usize>,
-    properties: Arc<PlanProperties>,
 }
 
-impl DisplayAs for StreamedExec {
-    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "StreamedExec: {}", self.pass.stage.table)
-    }
-}
-
-impl ExecutionPlan for StreamedExec {
-    fn name(&self) -> &str {
+impl Leaf for StreamedScan {
+    fn name(&self) -> &'static str {
         "StreamedExec"
     }
 
-    fn properties(&self) -> &Arc<PlanProperties> {
-        &self.properties
+    fn shown(&self) -> String {
+        self.pass.stage.table.clone()
     }
 
-    /// The plan of the stage is complete: that of the reader is planned without looking into it.
-    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        vec![]
-    }
-
-    fn with_new_children(self: Arc<Self>, _: Vec<Arc<dyn ExecutionPlan>>) -> QueryResult<Arc<dyn ExecutionPlan>> {
-        Ok(self)
-    }
-
-    fn apply_expressions(
+    fn read(
         &self,
-        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> QueryResult<TreeNodeRecursion>,
-    ) -> QueryResult<TreeNodeRecursion> {
-        Ok(TreeNodeRecursion::Continue)
-    }
-
-    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> QueryResult<SendableRecordBatchStream> {
-        let twice = || internal_datafusion_err!("partition {partition} of `{}` is read twice", self.pass.stage.table);
-        let alive = self.pass.streams.lock().unwrap_or_else(PoisonError::into_inner).clone().ok_or_else(twice)?;
-        {
-            let mut partitions = self.pass.partitions();
-            let state = partitions.get_mut(partition).ok_or_else(twice)?;
-            match state {
-                Partition::NotStarted => *state = Partition::Read,
-                _ => return Err(twice()),
-            }
-        }
-        let reading = Some(Box::new(self.pass.start(partition, context)?));
-        let (columns, schema) = (self.columns.clone(), self.schema());
-        Ok(Box::pin(AcceptedStream { pass: self.pass.clone(), partition, reading, columns, schema, _alive: alive }))
+        partition: usize,
+        schema: SchemaRef,
+        context: Arc<TaskContext>,
+    ) -> QueryResult<SendableRecordBatchStream> {
+        let (pass, columns) = (self.pass.clone(), self.columns.clone());
+        let (reading, alive) = pass.begin(partition, context)?;
+        Ok(Box::pin(AcceptedStream {
+            pass,
+            partition,
+            reading: Some(Box::new(reading)),
+            columns,
+            schema,
+            _alive: alive,
+        }))
     }
 }
 
