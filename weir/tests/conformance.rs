@@ -923,6 +923,139 @@ fn private_values_are_written_nowhere() {
 }
 
 #[test]
+fn another_task_reads_what_is_published() {
+    for kind in kinds() {
+        let kind = &*kind;
+        kind.reset();
+        task(kind, "overwrite", "");
+        kind.project().file(
+            "copy.yaml",
+            "name: copy
+sources: {of_stock: {ref: stock.stock}}
+sinks:
+  copy: {from: of_stock, mode: overwrite, columns: [item, amount], files: {path: copy, format: csv}}
+  unreadable: {from: of_stock.rejected, mode: overwrite, files: {path: unreadable, format: csv}}
+",
+        );
+        let copy = || kind.project().weir(&["run", "copy.yaml", "--state", ".weir"]);
+        if kind.target().contains("documents") {
+            copy().ended(2, "sink `stock` of task `stock` writes documents");
+            continue;
+        }
+        if kind.name() == "redshift" {
+            copy().ended(2, "Redshift");
+            continue;
+        }
+        copy()
+            .ended(1, if kind.target().contains("table") { "stock" } else { "has not published its sink `stock` yet" });
+        for lines in ["bolt,5\nnut,7", "bolt,6\nscrew,1\nnut,7"] {
+            deliver(kind, "a", lines);
+            run(kind).ended(0, "done: `stock`");
+            copy().ended(0, "done: `copy`");
+            let mut expected: Vec<&str> = lines.lines().collect();
+            expected.sort_unstable();
+            assert_eq!(kind.project().rows("copy")[1..], expected, "{}", kind.name());
+        }
+    }
+}
+
+/// Records that rules reject and that cannot be read, and where they come from.
+fn with_quarantine(kind: &dyn Kind, mode: &str, quarantine: &str) {
+    kind.project().file(
+        "task.yaml",
+        format!(
+            "name: stock
+{}
+sources:
+  delivery:
+    files: {{path: 'in/*.csv', format: csv}}
+    read: new
+    columns:
+      item: string
+      amount: bigint
+      file: {{type: string, from: file}}
+      line: {{type: bigint, from: line}}
+models: {{stock: stock.sql}}
+quality: {{stock: {{reject_unless: {{too_many: amount < 10}}}}}}
+sinks:
+  stock: {{from: stock, mode: {mode}, {}{}}}
+  bad: {{from: stock.rejected, mode: append, {quarantine}}}
+  unreadable: {{from: delivery.rejected, mode: append, publish: always, files: {{path: unreadable, format: jsonl}}}}
+",
+            kind.settings(),
+            // A document has what its body has.
+            if kind.target().contains("documents") { "" } else { "columns: [item, amount], " },
+            kind.target(),
+        ),
+    );
+    kind.project().file("stock.sql", "select * from delivery");
+}
+
+#[test]
+fn rejected_records_are_replayed_once_whatever_the_target_is() {
+    const FILES: &str = "publish: always, files: {path: bad, format: csv}";
+    // A folder that is replaced as a whole has `overwrite`.
+    for kind in kinds().iter().filter(|kind| kind.settings().is_empty()) {
+        let kind = &**kind;
+        kind.reset();
+        let mode = if kind.takes("append") { "append" } else { "overwrite" };
+        with_quarantine(kind, mode, FILES);
+        let replay = |faults: &str| {
+            let mut command = kind.project().command(&["replay", "--task-config", "task.yaml", "--state", ".weir"]);
+            let command = command.env("WEIR_FAULT", faults).stdout(Stdio::piped()).stderr(Stdio::piped());
+            ended(kind, command.spawn().unwrap()).0
+        };
+        deliver(kind, "a", "bolt,5\nnut,70\ngear,8x\npin,3");
+        let first = run(kind);
+        if mode == "overwrite" {
+            first.ended(0, "done: `stock`");
+            replay("").ended(2, "would replace its rows by those of the replay");
+            continue;
+        }
+        first.ended(0, "done: `stock`");
+        has(kind, &["bolt,5", "pin,3"]);
+        replay("").ended(0, "0 accepted and published, 2 rejected again");
+        has(kind, &["bolt,5", "pin,3"]);
+        kind.project().task("amount < 10", "amount < 100");
+        for fault in ["begun", "inputs_entered", "decided", "committed"] {
+            replay(fault);
+        }
+        run(kind).ended(0, "nothing to do");
+        replay("");
+        has(kind, &["bolt,5", "nut,70", "pin,3"]);
+        kind.project().task("amount: bigint", "amount: {type: bigint, strip: [x]}");
+        replay("").ended(0, "1 accepted and published, 0 rejected again");
+        has(kind, &["bolt,5", "gear,8", "nut,70", "pin,3"]);
+        replay("").ended(0, "no rejected record is left");
+        run(kind).ended(0, "nothing to do");
+    }
+}
+
+#[test]
+fn the_quarantine_of_a_replay_may_be_of_any_kind() {
+    for kind in kinds() {
+        let kind = &*kind;
+        let is_source = kind.name() != "redshift" && !kind.target().contains("documents");
+        if !kind.takes("append") || !is_source {
+            continue;
+        }
+        kind.reset();
+        with_quarantine(kind, "append", &kind.target());
+        kind.project().task(
+            &format!("columns: [item, amount], {}", kind.target()),
+            "columns: [item, amount], files: {path: good, format: csv}",
+        );
+        deliver(kind, "a", "bolt,5\nnut,70\npin,80");
+        run(kind).ended(0, "done: `stock`");
+        kind.project().task("amount < 10", "amount < 75");
+        let replay = || kind.project().weir(&["replay", "task.yaml", "--state", ".weir"]);
+        replay().ended(0, "1 accepted and published, 1 rejected again");
+        replay().ended(0, "0 accepted and published, 1 rejected again");
+        assert_eq!(kind.project().rows("good"), ["item,amount", "bolt,5", "nut,70"], "{}", kind.name());
+    }
+}
+
+#[test]
 fn append_adds_each_delivery_once() {
     for kind in kinds().iter().filter(|kind| kind.takes("append")) {
         let kind = &**kind;

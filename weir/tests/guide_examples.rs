@@ -109,6 +109,18 @@ fn project(part: &str) -> Project {
             ));
         }
     }
+    if part.contains("models: {order: sql/order.sql}") {
+        project.file("sql/order.sql", "select * from raw_order");
+    }
+    if part.contains("ref: customers.customer") {
+        project.file(
+            "customers.yaml",
+            "name: customers
+sources: {given: {files: {path: 'in/*.csv', format: csv}, columns: {id: bigint}}}
+sinks: {customer: {from: given, mode: overwrite, files: {path: customers, format: csv}}}
+",
+        );
+    }
     project.file("task.yaml", task);
     let url = "{postgres: 'postgres://loader@localhost/shop'}";
     let store = "{mysql: 'mysql://ann@db.example/store'}";

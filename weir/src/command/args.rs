@@ -84,6 +84,21 @@ pub(super) struct RunVerbArgs {
     pub(super) scheduled: bool,
 }
 
+#[derive(Debug, Clone, Args)]
+pub(super) struct ReplayArgs {
+    #[command(flatten)]
+    pub(super) run: RunArgs,
+    /// Show how many records would be judged again, and change nothing.
+    #[arg(long)]
+    pub(super) list: bool,
+    /// Write the report of the replay as JSON, as `run` does.
+    #[arg(long, value_name = "FILE.json", conflicts_with = "list")]
+    pub(super) report: Option<PathBuf>,
+    /// Maximum duration of the replay, such as 50m.
+    #[arg(long, value_name = "DURATION", value_parser = duration, conflicts_with = "list")]
+    pub(super) timeout: Option<Duration>,
+}
+
 #[derive(Debug, Args)]
 pub(super) struct QueueArgs {
     #[command(flatten)]

@@ -51,12 +51,15 @@ use datafusion::logical_expr::ScalarUDF;
 use crate::engine::Resources;
 use crate::error::{Error, Result};
 use crate::fetch::Fetch;
+use crate::plan::resolved;
 use crate::run::Settings;
+use crate::source::Fetchers;
 use crate::system::allocator::{self, Allocator};
+use crate::task::Task;
 use crate::watch::{LogFormat, Observer, Observers};
 use args::{
     CompletionsArgs, DoctorArgs, HealthArgs, InitArgs, LineageArgs, ManArgs, ProfileArgs, PruneArgs, QueueArgs,
-    RecoverArgs, RunArgs, RunVerbArgs, RunsArgs, ScheduleArgs, SchemaArgs, TaskArgs, TokensArgs, WorkArgs,
+    RecoverArgs, ReplayArgs, RunArgs, RunVerbArgs, RunsArgs, ScheduleArgs, SchemaArgs, TaskArgs, TokensArgs, WorkArgs,
 };
 use failure::{WithoutCause, report_error};
 use page_file::{check_page, write_page};
@@ -119,9 +122,9 @@ const WITH_OPTIONS: [&str; 4] = ["run", "plan", "doctor", "schedule"];
 const OTHER_NAMES: [(&str, &str); 2] = [("from_window", "from-window"), ("to_window", "to-window")];
 
 /// The subcommands whose task is the default one unless another is given.
-const WITH_DEFAULT_TASK: [&str; 13] = [
-    "run", "validate", "test", "plan", "lineage", "runs", "recover", "doctor", "queue", "work", "schedule", "health",
-    "prune",
+const WITH_DEFAULT_TASK: [&str; 14] = [
+    "run", "replay", "validate", "test", "plan", "lineage", "runs", "recover", "doctor", "queue", "work", "schedule",
+    "health", "prune",
 ];
 
 impl Cli {
@@ -305,6 +308,7 @@ impl Cli {
     fn run(&self, verb: &Verb) -> Result<u8> {
         match verb {
             Verb::Run(args) => run::run(self, args),
+            Verb::Replay(args) => run::replay(self, args),
             Verb::Validate(args) => validate::validate(self, args),
             Verb::Test(args) => test::test(self, args),
             Verb::Plan(args) => plan::plan(self, args),
@@ -373,6 +377,18 @@ struct Runtime(tokio::runtime::Runtime);
 impl Runtime {
     fn block_on<F: Future>(&self, future: F) -> F::Output {
         stacker::grow(stack(PLANNING_STACK), || self.0.block_on(future))
+    }
+}
+
+impl Cli {
+    /// The task of the arguments, with what other tasks publish as files and tables.
+    fn load(&self, args: &TaskArgs) -> Result<Task> {
+        let task = args.load()?;
+        if !task.has_references() {
+            return Ok(task);
+        }
+        let fetchers: Fetchers = self.fetchers.clone().into();
+        Ok(runtime(1)?.block_on(resolved(&task, &self.functions, &fetchers))?.into_owned())
     }
 }
 

@@ -1,4 +1,4 @@
-//! `run`: runs the task.
+//! `run`: runs the task; `replay`: judges again what its runs have rejected.
 
 use std::io::IsTerminal;
 use std::path::Path;
@@ -10,7 +10,7 @@ use super::failure::{WithoutCause, report_error};
 use super::recover::recover_without_task;
 use super::summary;
 use super::work::backfill;
-use super::{Cli, RunVerbArgs, TaskArgs, runtime};
+use super::{Cli, ReplayArgs, RunArgs, RunVerbArgs, TaskArgs, runtime};
 use crate::alert::{Alerts, Unsent};
 use crate::error::{Error, Result};
 use crate::metrics;
@@ -28,10 +28,32 @@ pub(super) fn run(cli: &Cli, args: &RunVerbArgs) -> Result<u8> {
     if let Some(from) = &args.from_window {
         return backfill(args, from);
     }
+    run_once(cli, args, run::Purpose::NewData)
+}
+
+pub(super) fn replay(cli: &Cli, args: &ReplayArgs) -> Result<u8> {
+    let ReplayArgs { run, list, report, timeout } = args.clone();
+    if list {
+        return show_replay(cli, &run);
+    }
+    let (from_window, to_window, jobs, again, scheduled) = (None, None, 1, false, false);
+    let args = RunVerbArgs { run, timeout, report, from_window, to_window, jobs, again, scheduled };
+    run_once(cli, &args, run::Purpose::Replay)
+}
+
+/// Shows which records a replay would judge again.
+fn show_replay(cli: &Cli, args: &RunArgs) -> Result<u8> {
+    let (task, settings) = (args.task.load()?, cli.settings(args));
+    let replay = runtime(settings.resources.threads)?.block_on(run::replayable(&task, &settings))?;
+    say!("{}", summary::of_replay(&replay));
+    Ok(0)
+}
+
+fn run_once(cli: &Cli, args: &RunVerbArgs, purpose: run::Purpose) -> Result<u8> {
     let started = now();
     let quiet = args.run.task.log.quiet;
     let mut alerts = None;
-    let (report, error) = match execute(cli, args, &mut alerts) {
+    let (report, error) = match execute(cli, args, purpose, &mut alerts) {
         Ok(report) => (report, None),
         Err((report, error)) => (*report, Some(error)),
     };
@@ -68,7 +90,12 @@ fn tell(alerts: Option<&Alerts>, quiet: bool) {
     }
 }
 
-fn execute(cli: &Cli, args: &RunVerbArgs, alerts: &mut Option<Arc<Alerts>>) -> Result<Report, (Box<Report>, Error)> {
+fn execute(
+    cli: &Cli,
+    args: &RunVerbArgs,
+    purpose: run::Purpose,
+    alerts: &mut Option<Arc<Alerts>>,
+) -> Result<Report, (Box<Report>, Error)> {
     // A task file that cannot be read has a report, too: of a run that did not begin.
     let without_task = |error: Error| {
         let key = RunKey::new(name_in(args.run.task.file.path()).unwrap_or_default(), args.run.task.environment());
@@ -101,7 +128,7 @@ fn execute(cli: &Cli, args: &RunVerbArgs, alerts: &mut Option<Arc<Alerts>>) -> R
         #[cfg(feature = "http")]
         lineage.iter().for_each(|lineage| settings.observers.share(lineage.clone()));
         let stop = Stop::on_signal_or_timeout(args.timeout).map_err(without_task)?;
-        let ended = run::run(&task, &settings, stop).await;
+        let ended = run::run_for(purpose, &task, &settings, stop).await;
         #[cfg(feature = "http")]
         lineage.iter().for_each(|lineage| lineage.finish());
         metrics::write(&task, &run::key_of(&task), &settings.state);

@@ -3,7 +3,27 @@
 use std::io::Write;
 
 use super::columns::{self, Column, has_colours, terminal_width, wrapped};
-use crate::report::{Outcome, ReasonReport, Report};
+use crate::error::number_of;
+use crate::report::{LeftOut, Outcome, ReasonReport, ReplayReport, Report};
+
+/// What a replay judges again, and what came of it once it has ended.
+pub(crate) fn of_replay(replay: &ReplayReport) -> String {
+    let ReplayReport { records, files, accepted, rejected, left_out, .. } = replay;
+    let counted = |count: u64, of: &str| number_of(count as usize, of);
+    let mut text =
+        format!("{} of {} to be judged again", counted(*records, "rejected record"), counted(*files, "file"));
+    if accepted + rejected > 0 {
+        text = format!(
+            "judged again: {} of {}; {accepted} accepted and published, {rejected} rejected again",
+            counted(*records, "rejected record"),
+            counted(*files, "file")
+        );
+    }
+    for LeftOut { records, reason } in left_out {
+        text += &format!("\nleft out: {}: {reason}", counted(*records, "record"));
+    }
+    text
+}
 
 /// Prints the result of a run on standard output. Example values of rejected rows are printed only if they are asked for:
 /// what cron or an orchestrator keeps should have none.
@@ -13,6 +33,9 @@ pub(crate) fn print(report: &Report, with_values: bool) -> std::io::Result<()> {
     if report.outcome == Outcome::Skipped {
         let why = report.note.as_deref().unwrap_or_default();
         let text = wrapped(&format!("nothing to do: {why}"), width);
+        if let Some(replay) = report.replay.as_ref().filter(|replay| !replay.left_out.is_empty()) {
+            writeln!(out, "{}", wrapped(&of_replay(replay), width))?;
+        }
         return writeln!(out, "{text}\nskipped: `{}`, run {}", report.task, report.run);
     }
     const TABLES: [Column; 5] = [
@@ -66,6 +89,9 @@ pub(crate) fn print(report: &Report, with_values: bool) -> std::io::Result<()> {
     });
     if !report.outputs.is_empty() {
         write!(out, "\n{}", columns::table(&SINKS, &rows.collect::<Vec<_>>(), width))?;
+    }
+    if let Some(replay) = &report.replay {
+        writeln!(out, "\n{}", wrapped(&of_replay(replay), width))?;
     }
     writeln!(out)?;
     for breach in &report.breaches {

@@ -23,7 +23,7 @@ pub(super) fn test(cli: &Cli, args: &TestArgs) -> Result<u8> {
     let log = &args.task.log;
     // The logs of the cases would hide the results; WEIR_LOG shows them.
     start_log(log.log_format, true);
-    let task = args.task.load()?;
+    let task = cli.load(&args.task)?;
     let resources = Resources { threads: 1, ..Resources::default() };
     let settings = Settings {
         state: PathBuf::new(),

@@ -9,7 +9,7 @@ use crate::source::Fetchers;
 use crate::task::Task;
 
 pub(super) fn validate(cli: &Cli, args: &TaskArgs) -> Result<u8> {
-    let task = args.load()?;
+    let task = cli.load(args)?;
     let plan = runtime(1)?.block_on(plan(cli, &task))?;
     if args.log.quiet {
         return Ok(0);

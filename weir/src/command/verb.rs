@@ -5,8 +5,8 @@ use clap::Subcommand;
 use super::ParamValues;
 use super::args::{
     CompletionsArgs, DoctorArgs, HealthArgs, InitArgs, LineageArgs, LogArgs, ManArgs, ProfileArgs, PruneArgs,
-    QueueArgs, RecoverArgs, RunArgs, RunVerbArgs, RunsArgs, ScheduleArgs, SchemaArgs, TaskArgs, TaskFileArgs, TestArgs,
-    TokensArgs, WorkArgs,
+    QueueArgs, RecoverArgs, ReplayArgs, RunArgs, RunVerbArgs, RunsArgs, ScheduleArgs, SchemaArgs, TaskArgs,
+    TaskFileArgs, TestArgs, TokensArgs, WorkArgs,
 };
 use crate::error::{Error, Result};
 
@@ -15,6 +15,9 @@ use crate::error::{Error, Result};
 pub(super) enum Verb {
     /// Run the task: read, validate, write, and publish all sinks atomically.
     Run(RunVerbArgs),
+    /// Judge the records again that earlier runs rejected, and publish those that are accepted now: after a rule, the SQL, the source
+    /// or what it is joined with was repaired. Each record at most once.
+    Replay(ReplayArgs),
     /// Check the task file, its SQL and its rules. No data is read.
     Validate(TaskArgs),
     /// Run the test cases of the models: given rows in, expected rows out.
@@ -79,6 +82,7 @@ impl Verb {
         Some(match self {
             Self::Run(args) => &mut args.run.task.file,
             Self::Plan(args) => &mut args.task.file,
+            Self::Replay(args) => &mut args.run.task.file,
             Self::Validate(args) => &mut args.file,
             Self::Lineage(args) => &mut args.task.file,
             Self::Test(args) => &mut args.task.file,
@@ -101,6 +105,7 @@ impl Verb {
         let args = match self {
             Self::Plan(args) => args,
             Self::Run(args) => &mut args.run,
+            Self::Replay(args) => &mut args.run,
             Self::Schedule(args) => &mut args.run,
             Self::Queue(args) => &mut args.run,
             Self::Work(args) => &mut args.run,
@@ -128,6 +133,7 @@ impl Verb {
             Self::Prune(args) => &args.task.log,
             Self::Decrypt(args) | Self::Rotate(args) => &args.log,
             Self::Run(args) => &args.run.task.log,
+            Self::Replay(args) => &args.run.task.log,
             Self::Init(args) => &args.log,
             Self::Profile(args) => &args.log,
             Self::Doctor(args) => &args.run.task.log,

@@ -1,5 +1,6 @@
 //! Columns whose value is the same in every row of a file: those that it lacks, its name, and what is in its path.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, BooleanArray, Int64Array, StringViewArray};
@@ -16,9 +17,13 @@ use crate::task::{ColumnFrom, type_name};
 /// How Hive writes the name of the folder of null values.
 const HIVE_NULL: &str = "__HIVE_DEFAULT_PARTITION__";
 
-/// The values of one file's columns that its records do not have.
+/// The values of one file's columns that its records do not have, and which of its records are read.
 #[derive(Debug, Clone)]
-pub(crate) struct FileColumns(Vec<Value>);
+pub(crate) struct FileColumns {
+    values: Vec<Value>,
+    /// The numbers of the lines that are read, if not all are.
+    chosen: Option<Arc<BTreeSet<u64>>>,
+}
 
 /// Where the values of a declared column are.
 #[derive(Debug, Clone)]
@@ -47,12 +52,23 @@ impl FileColumns {
                 ColumnFrom::Folder => Value::Same(folder(file, column)?),
             })
         };
-        declared.columns.iter().enumerate().map(value).collect::<Result<_>>().map(Self)
+        let values = declared.columns.iter().enumerate().map(value).collect::<Result<_>>()?;
+        Ok(Self { values, chosen: file.chosen_lines() })
     }
 
     /// The values of a text that is not a file: its records have all columns.
     pub(crate) fn none(declared: usize) -> Self {
-        Self(vec![Value::Record; declared])
+        Self { values: vec![Value::Record; declared], chosen: None }
+    }
+
+    /// Whether only some of the records are read.
+    pub(crate) fn has_chosen(&self) -> bool {
+        self.chosen.is_some()
+    }
+
+    /// Whether the record at a line is read.
+    pub(crate) fn reads(&self, line: u64) -> bool {
+        self.chosen.as_ref().is_none_or(|lines| lines.contains(&line))
     }
 
     /// The values of a declared column in `rows` rows with these line numbers; `None` if the records have them.
@@ -62,7 +78,7 @@ impl FileColumns {
         rows: usize,
         lines: impl FnOnce() -> Int64Array,
     ) -> Result<Option<Typed>, ArrowError> {
-        let values: ArrayRef = match &self.0[declared] {
+        let values: ArrayRef = match &self.values[declared] {
             Value::Record => return Ok(None),
             Value::Line => Arc::new(lines()),
             Value::Same(value) => {

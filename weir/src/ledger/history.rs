@@ -30,7 +30,7 @@ pub(crate) struct Ended {
     pub(crate) message: Option<String>,
 }
 
-/// The history of a key, as the ledger of a state folder has it, which is not changed.
+/// The history of a key, without its replays, as the ledger of a state folder has it, which is not changed.
 pub(crate) fn history(folder: &Path, key: &RunKey) -> Result<History> {
     let Some(ledger) = Ledger::read_only(folder)? else { return Ok(History::default()) };
     let mut history = ledger.ask(|c| read(c, key))?;
@@ -44,6 +44,7 @@ fn read(c: &Connection, key: &RunKey) -> rusqlite::Result<History> {
     let newest = |columns: &str, states: &str| {
         format!(
             "select {columns} from run where task = ?1 and environment = ?2 and \"window\" is ?3 and state {states}
+               and report ->> '$.replay' is null
              order by started desc, rowid desc limit 1"
         )
     };

@@ -3,7 +3,7 @@
 use rusqlite::Transaction;
 
 /// The steps from an empty file to the tables of today. A step that was published is never changed.
-const STEPS: [&str; 9] = [RUNS, FILES, KINDS, CONTENTS, CHANGES, WATERMARKS, JOBS, ALERTS, COUNTERS];
+const STEPS: [&str; 10] = [RUNS, FILES, KINDS, CONTENTS, CHANGES, WATERMARKS, JOBS, ALERTS, COUNTERS, REPLAYS];
 
 /// The version of the tables: how many steps they took.
 pub(crate) const VERSION: i64 = STEPS.len() as i64;
@@ -160,6 +160,18 @@ create table counter (
     primary key (task, environment, name, labels)
 ) strict;
 "#;
+
+/// Which rejected records were judged again, and published.
+const REPLAYS: &str = "
+create table replayed (
+    run text not null references run (id) on delete cascade,
+    source text not null,
+    path text not null,             -- the file, as `input` has it, and the member of an archive
+    line integer not null           -- from 1
+) strict;
+create index replayed_of_source on replayed (source);
+create index replayed_of_run on replayed (run);
+";
 
 /// Migrates the tables of a version to those of today.
 pub(crate) fn migrate(t: &Transaction<'_>, version: i64) -> rusqlite::Result<()> {

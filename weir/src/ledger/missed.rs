@@ -8,10 +8,11 @@ use crate::error::Result;
 use crate::report::{RunKey, State};
 
 impl Ledger {
-    /// When a key was started last, or missed.
+    /// When a key was started last, or missed. A replay is no run that was due.
     pub(crate) fn last_start(&self, key: &RunKey) -> Result<Option<DateTime<Utc>>> {
         let last: Option<String> = self.ask(|c| {
             let query = "select started from run where task = ?1 and environment = ?2 and \"window\" is ?3
+                           and report ->> '$.replay' is null
                          order by started desc limit 1";
             c.query_row(query, params![key.task, key.environment, key.window], |row| row.get(0)).optional()
         })?;

@@ -15,6 +15,7 @@ mod lock;
 mod migrations;
 mod missed;
 mod prune;
+mod replays;
 #[cfg(test)]
 mod tests;
 mod watermarks;
@@ -37,6 +38,7 @@ use lock::is_held;
 pub(crate) use lock::{Lock, holder};
 use migrations::VERSION;
 pub(crate) use prune::Pruned;
+pub(crate) use replays::ReadFile;
 pub(crate) use watermarks::Watermark;
 
 use crate::error::{Error, Result};

@@ -29,7 +29,7 @@ pub(crate) use local::found;
 #[cfg(feature = "object-stores")]
 pub(crate) use object::{Failure, ObjectUrl, Store};
 pub(crate) use stdin::is_stdin;
-pub(crate) use store::{FoundFile, RangeReader, map, wait};
+pub(crate) use store::{ChosenRecords, FoundFile, RangeReader, map, wait};
 
 use crate::error::{Error, Result};
 use crate::system::disk;

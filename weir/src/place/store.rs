@@ -3,6 +3,7 @@
 //! Local files are read by the calls of the file system, on any thread; objects of a store by its protocol.
 
 use std::borrow::Borrow;
+use std::collections::{BTreeSet, HashMap};
 use std::fs::{File, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -28,6 +29,8 @@ pub(crate) struct FoundFile {
     version: Version,
     /// Up to where it was read before, if only the rest is to be read.
     former_end: Option<FormerEnd>,
+    /// The records that are read, if not all are.
+    chosen: Option<ChosenRecords>,
 }
 
 /// Where a file is.
@@ -73,6 +76,21 @@ pub(crate) struct FormerEnd {
     pub(crate) lines: u64,
     /// Whether the last byte was a line feed.
     pub(crate) ends_line: bool,
+}
+
+/// The records of a file that are read, by the numbers of their lines.
+#[derive(Debug, Clone)]
+pub(crate) struct ChosenRecords {
+    /// The file's name. That of a member of an archive is longer.
+    pub(crate) file: String,
+    /// The lines by what follows the file's name: nothing, or a slash and the name of a member.
+    pub(crate) lines: HashMap<String, Arc<BTreeSet<u64>>>,
+}
+
+impl ChosenRecords {
+    fn of(&self, name: &str) -> Arc<BTreeSet<u64>> {
+        name.strip_prefix(&self.file).and_then(|member| self.lines.get(member)).cloned().unwrap_or_default()
+    }
 }
 
 /// An open file, read by ranges.
@@ -127,7 +145,7 @@ impl FoundFile {
     /// A local file, in the version of its metadata.
     pub(super) fn local(name: String, path: String, location: PathBuf, metadata: &Metadata) -> Result<Self> {
         let version = Version::of_file(metadata).map_err(|error| unreadable(&name, error))?;
-        Ok(Self { name, path, place: Place::Local(Arc::new(location)), version, former_end: None })
+        Ok(Self { name, path, place: Place::Local(Arc::new(location)), version, former_end: None, chosen: None })
     }
 
     /// An object, in the version of its metadata. Its URL is its name, and the ledger's key for it.
@@ -135,7 +153,7 @@ impl FoundFile {
     pub(super) fn object(store: Arc<dyn ObjectStore>, url: String, meta: ObjectMeta) -> Self {
         let meta = ObjectMeta { e_tag: meta.e_tag.as_deref().map(quoted), ..meta };
         let place = Place::Object(Object { store, location: meta.location.clone() });
-        Self { name: url.clone(), path: url, place, version: Version::of_object(meta), former_end: None }
+        Self { name: url.clone(), path: url, place, version: Version::of_object(meta), former_end: None, chosen: None }
     }
 
     /// The current version of an object.
@@ -144,7 +162,7 @@ impl FoundFile {
         match store.head(location).await {
             Ok(meta) => {
                 let place = Place::Object(Object { store, location: location.clone() });
-                Ok(Self { name, path, place, version: Version::of_object(meta), former_end: None })
+                Ok(Self { name, path, place, version: Version::of_object(meta), former_end: None, chosen: None })
             }
             Err(error) => Err(unreadable(&name, error)),
         }
@@ -168,6 +186,16 @@ impl FoundFile {
     /// The file without what is before its former end.
     pub(crate) fn continued(self, end: FormerEnd) -> Self {
         Self { former_end: Some(end), ..self }
+    }
+
+    /// The file with no records but these.
+    pub(crate) fn with_only(self, chosen: ChosenRecords) -> Self {
+        Self { chosen: Some(chosen), ..self }
+    }
+
+    /// The numbers of the lines that are read, if not all are.
+    pub(crate) fn chosen_lines(&self) -> Option<Arc<BTreeSet<u64>>> {
+        self.chosen.as_ref().map(|chosen| chosen.of(&self.name))
     }
 
     /// Up to where it was read before, if only the rest is to be read.

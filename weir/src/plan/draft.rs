@@ -36,7 +36,7 @@ pub(crate) struct Draft {
     pub(super) queries: HashMap<String, LogicalPlan>,
     /// For each table the number of times that models scan it.
     scans: BTreeMap<String, usize>,
-    sinks: Vec<BoundSink>,
+    pub(super) sinks: Vec<BoundSink>,
 }
 
 /// The sinks of a run, opened, and what their targets can hold.

@@ -42,6 +42,11 @@ impl Draft {
         if !task.has_private_columns() {
             return PrivateColumns::default();
         }
+        PrivateColumns::of(task, &self.lineage(task))
+    }
+
+    /// On which columns each column of the models depends. Which rows their rules reject is no part of it.
+    pub(super) fn lineage(&self, task: &Task) -> Lineage {
         let models = self.models.iter().filter_map(|model| {
             Some(Step {
                 name: &model.name,
@@ -52,14 +57,13 @@ impl Draft {
                 rejecting: Rejecting::default(),
             })
         });
-        let lineage = lineage::of_task(&TaskSteps {
+        lineage::of_task(&TaskSteps {
             task: task.name(),
             environment: &task.environment,
             sources: self.sources.iter().map(|source| (source.name(), names(source.schema()))).collect(),
             models: models.collect(),
             sinks: vec![],
-        });
-        PrivateColumns::of(task, &lineage)
+        })
     }
 }
 

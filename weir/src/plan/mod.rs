@@ -11,6 +11,8 @@ mod description;
 mod draft;
 mod lineage;
 mod reads;
+mod reference;
+mod replay;
 mod windows;
 
 use std::collections::{HashMap, HashSet};
@@ -29,6 +31,8 @@ use datafusion::prelude::SessionContext;
 
 pub use description::{PlanDescription, SinkDescription, SourceDescription, StageDescription};
 pub(crate) use draft::Draft;
+pub(crate) use reference::{published_by, resolved};
+pub(crate) use replay::{Place, Quarantine, ReplayPlan, Role};
 
 use crate::engine;
 use crate::error::{Error, Result};

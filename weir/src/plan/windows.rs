@@ -87,6 +87,6 @@ fn place(sink: &SinkSpec) -> Option<&Spanned<String>> {
 }
 
 /// Whether a text differs from window to window.
-fn has_window(text: &Spanned<String>) -> bool {
+pub(super) fn has_window(text: &Spanned<String>) -> bool {
     text.value.contains("${window") || text.value.replace("%%", "").contains('%')
 }

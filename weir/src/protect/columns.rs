@@ -38,7 +38,8 @@ impl PrivateColumns {
         Self { columns }
     }
 
-    fn of_route(&self, task: &Task, route: &Route) -> HashMap<&str, Cow<'_, PrivateSpec>> {
+    /// How the columns of a route are protected that are private.
+    pub(crate) fn of_route(&self, task: &Task, route: &Route) -> HashMap<&str, Cow<'_, PrivateSpec>> {
         let Some(of_table) = self.columns.get(&route.table) else { return HashMap::new() };
         if route.rejected && task.spec.sources.contains_key(&route.table) {
             // A record as it stands in its file.

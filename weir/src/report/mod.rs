@@ -71,6 +71,9 @@ pub struct Report {
     /// The reason why a run was skipped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// What a replay has judged again; none for any other run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replay: Option<ReplayReport>,
     /// The error that ended a failed run. The ledger's copy has no values of rows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
@@ -86,6 +89,32 @@ pub struct Report {
     pub seconds: f64,
     /// The largest resident memory, in bytes.
     pub peak_memory: u64,
+}
+
+/// The rejected records of earlier runs that a replay has judged again.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ReplayReport {
+    /// The records that were judged again.
+    pub records: u64,
+    /// The files that they are in.
+    pub files: u64,
+    /// Those that no rule rejects any more: they are published.
+    pub accepted: u64,
+    /// Those that are rejected again: they stay in the quarantine.
+    pub rejected: u64,
+    /// Records that could not be judged again, with the reasons.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// Rejected records that a replay cannot judge again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct LeftOut {
+    /// How many.
+    pub records: u64,
+    /// Why.
+    pub reason: String,
 }
 
 /// The rows of one table.
@@ -200,6 +229,7 @@ impl Report {
             window: key.window.clone(),
             outcome: Outcome::Failed,
             note: None,
+            replay: None,
             error: None,
             breaches: vec![],
             tables: vec![],

@@ -6,9 +6,11 @@
 mod datasets;
 mod prepare;
 mod recover;
+mod replay;
 mod retention;
 mod runner;
 
+use std::borrow::Cow;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher as _;
 use std::path::PathBuf;
@@ -21,15 +23,15 @@ use datafusion::logical_expr::ScalarUDF;
 pub(crate) use recover::{Recovered, abandon, recover_all, unfinished};
 pub(crate) use retention::{Removed, apply as apply_retention};
 pub use runner::{RunError, Runner};
-pub(crate) use runner::{describe, has_new_files};
+pub(crate) use runner::{describe, has_new_files, replayable};
 
 use crate::database::Connector;
 use crate::engine::{self, MemoryWatch, Resources};
 use crate::error::{Error, Result};
 use crate::ledger::{Ledger, Lock, PendingTarget};
 use crate::place::finish_moves;
-use crate::plan::{Draft, Plan};
-use crate::report::{Outcome, Report, RunKey, State};
+use crate::plan::{Draft, Plan, ReplayPlan, Role, resolved};
+use crate::report::{Outcome, ReplayReport, Report, RunKey, State};
 use crate::scratch::ScratchFolder;
 use crate::sink::{self, OpenTransaction, Pending, Prepared, Transaction};
 use crate::source::Fetchers;
@@ -62,11 +64,30 @@ pub(crate) struct FailedRun {
 
 /// Runs a task: all of its sinks are published, or none.
 pub(crate) async fn run(task: &Task, settings: &Settings, stop: Stop) -> Result<Report, Box<FailedRun>> {
+    run_for(Purpose::NewData, task, settings, stop).await
+}
+
+/// The same, or what else a run is for.
+pub(crate) async fn run_for(
+    purpose: Purpose,
+    task: &Task,
+    settings: &Settings,
+    stop: Stop,
+) -> Result<Report, Box<FailedRun>> {
     let (id, key) = (new_id(), key_of(task));
+    let (task, unresolved) = match resolved(task, &settings.functions, &settings.fetchers).await {
+        Ok(resolved) => (resolved, Ok(())),
+        Err(error) => (Cow::Borrowed(task), Err(error)),
+    };
+    let task = &*task;
     let connector = Connector::of(task);
-    let run = Run { id: &id, key: &key, task, settings, connector: &connector, started: Instant::now() };
+    let run = Run { id: &id, key: &key, purpose, task, settings, connector: &connector, started: Instant::now() };
     let mut report = Report::begin(&id, &key);
-    let result = run.execute(&mut report, stop.clone()).await.map_err(|error| stop.explain(error));
+    report.replay = (purpose == Purpose::Replay).then(ReplayReport::default);
+    let result = match unresolved {
+        Ok(()) => run.execute(&mut report, stop.clone()).await.map_err(|error| stop.explain(error)),
+        Err(error) => Err(error),
+    };
     let is_private = task.has_private_columns();
     let result = result.map_err(|error| if is_private { error.hiding_values() } else { error });
     if is_private {
@@ -90,10 +111,20 @@ pub(crate) fn key_of(task: &Task) -> RunKey {
     RunKey { window, ..RunKey::new(task.name(), &task.environment) }
 }
 
+/// What a run reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// What the task says.
+    NewData,
+    /// The records that earlier runs have rejected: those are published that are accepted now.
+    Replay,
+}
+
 /// A run that is going on.
 struct Run<'a> {
     id: &'a str,
     key: &'a RunKey,
+    purpose: Purpose,
     task: &'a Task,
     settings: &'a Settings,
     connector: &'a Connector,
@@ -125,6 +156,8 @@ impl Run<'_> {
         let scratch = ScratchFolder::create(&settings.state, key, task.has_private_columns())?;
         let session = engine::session(settings.resources, scratch.path(), &settings.functions, task.run_started_at)?;
         let draft = Draft::of(task, &session, &settings.fetchers).await?;
+        let replay = (self.purpose == Purpose::Replay).then(|| draft.replay(task)).transpose()?;
+        let replay = replay.as_ref();
         let ledger = Mutex::new(ledger);
         let history = |run: &str| ledger.lock().unwrap_or_else(PoisonError::into_inner).state_of(run, key);
         let sinks = draft.open_sinks(task, key, id, connector, &history).await?;
@@ -138,13 +171,20 @@ impl Run<'_> {
         fault::point("begun");
         let watch = MemoryWatch::start(&session);
         let waits = stop.clone();
-        let preparation =
-            Preparation { run: self, plan: &plan, session: &session, scratch: &scratch, ledger: &mut ledger, stop };
+        let preparation = Preparation {
+            run: self,
+            plan: &plan,
+            session: &session,
+            scratch: &scratch,
+            ledger: &mut ledger,
+            stop,
+            replay,
+        };
         let prepared = preparation.prepare(sinks.targets, report).await;
         drop(watch);
         match prepared {
             Ok(PreparedRun::Sinks(sinks)) => {
-                self.publish(&plan, sinks, &pending, &mut ledger, report, waits).await?;
+                self.publish((&plan, replay), sinks, &pending, &mut ledger, report, waits).await?;
                 self.retain(&mut ledger).await;
                 Ok(())
             }
@@ -173,7 +213,7 @@ impl Run<'_> {
     /// Asks the gate, enters the commit record, and commits the sinks.
     async fn publish(
         &self,
-        plan: &Plan,
+        plan: (&Plan, Option<&ReplayPlan>),
         sinks: Vec<Box<dyn Prepared>>,
         pending: &[Box<dyn Pending>],
         ledger: &mut Ledger,
@@ -217,15 +257,28 @@ impl Run<'_> {
 
     /// Decides for each sink whether it is published, and checks a last time that it can be: one that cannot must stop all
     /// of them.
-    async fn decide(&self, plan: &Plan, sinks: Vec<Box<dyn Prepared>>, report: &mut Report) -> Result<Vec<Decided>> {
+    async fn decide(
+        &self,
+        (plan, replay): (&Plan, Option<&ReplayPlan>),
+        sinks: Vec<Box<dyn Prepared>>,
+        report: &mut Report,
+    ) -> Result<Vec<Decided>> {
         report.outcome = if report.breaches.is_empty() { Outcome::Done } else { Outcome::GateClosed };
         let mut decided = Vec::with_capacity(sinks.len());
-        for ((sink, bound), output) in sinks.into_iter().zip(&plan.sinks).zip(&mut report.outputs) {
-            output.published = report.outcome == Outcome::Done || bound.publish == Publish::Always;
+        for (number, ((sink, bound), output)) in sinks.into_iter().zip(&plan.sinks).zip(&mut report.outputs).enumerate()
+        {
+            output.published = match replay {
+                None => report.outcome == Outcome::Done || bound.publish == Publish::Always,
+                Some(replay) => matches!(replay.roles.get(number), Some(Role::Publish | Role::PublishOnce(_))),
+            };
             decided.push(Decided { sink, is_published: output.published });
         }
         for sink in published(&decided) {
             sink.check(self.connector).await?;
+        }
+        if replay.is_some() {
+            // The others are as they were.
+            report.outputs.retain(|output| output.published);
         }
         Ok(decided)
     }

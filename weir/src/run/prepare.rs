@@ -6,11 +6,13 @@ use std::sync::Arc;
 use datafusion::prelude::SessionContext;
 
 use super::Run;
+use super::replay::{Noted, Records, Search};
 use crate::database::Sessions;
 use crate::error::{Error, Result, number_of};
 use crate::format::scan::SourceTable;
 use crate::ledger::Ledger;
-use crate::plan::{Plan, Stage, Tables};
+use crate::place::FoundFile;
+use crate::plan::{Plan, ReplayPlan, Stage, Tables};
 use crate::quality::{self, Effect, Tally};
 use crate::report::{Outcome, OutputReport, ReasonReport, Report, TableReport};
 use crate::route::Counted;
@@ -31,6 +33,8 @@ pub(super) struct Preparation<'a> {
     pub(super) scratch: &'a ScratchFolder,
     pub(super) ledger: &'a mut Ledger,
     pub(super) stop: Stop,
+    /// What is judged again, if the run is a replay.
+    pub(super) replay: Option<&'a ReplayPlan>,
 }
 
 /// Result of a preparation.
@@ -71,7 +75,19 @@ impl Preparation<'_> {
         targets: Vec<Box<dyn OpenTarget>>,
         report: &mut Report,
     ) -> Result<PreparedRun> {
-        let Some(tables) = self.open_sources(sessions, report).await? else { return Ok(PreparedRun::NothingToDo) };
+        let replay = match self.replay {
+            None => None,
+            Some(plan) => Some((plan, self.find_records(plan, sessions, report).await?)),
+        };
+        if replay.as_ref().is_some_and(|(_, records)| records.is_empty()) {
+            (report.outcome, report.note) =
+                (Outcome::Skipped, Some("no rejected record is left to be judged again".to_owned()));
+            return Ok(PreparedRun::NothingToDo);
+        }
+        let files = replay.as_ref().map(|(_, records)| &records.files);
+        let Some(tables) = self.open_sources(sessions, files, report).await? else {
+            return Ok(PreparedRun::NothingToDo);
+        };
         let mut writing: Vec<Box<dyn Writing>> = Vec::with_capacity(targets.len());
         let mut failed = None;
         for target in targets {
@@ -85,7 +101,7 @@ impl Preparation<'_> {
         }
         let written = match failed {
             Some(error) => Err(error),
-            None => self.write(&tables, &writing, report).await,
+            None => self.write(&tables, &writing, replay.as_ref(), report).await,
         };
         match written {
             Ok(parts) => self.complete(writing, parts, report).await.map(PreparedRun::Sinks),
@@ -98,21 +114,50 @@ impl Preparation<'_> {
         }
     }
 
+    /// Finds the records that a replay judges again.
+    async fn find_records(
+        &mut self,
+        plan: &ReplayPlan,
+        sessions: &mut Sessions,
+        report: &mut Report,
+    ) -> Result<Records> {
+        let started = self.run.begin_step("quarantine");
+        let search = Search { task: self.run.task, session: self.session, plan };
+        let mut opening = self.opening(sessions, None);
+        let records = search.records(&mut opening).await?;
+        report.replay = Some(records.report());
+        self.run.step(report, "quarantine", started);
+        Ok(records)
+    }
+
+    fn opening<'a>(
+        &'a mut self,
+        sessions: &'a mut Sessions,
+        replay: Option<&'a HashMap<String, Vec<FoundFile>>>,
+    ) -> Opening<'a> {
+        Opening {
+            key: self.run.key,
+            ledger: Some(&mut *self.ledger),
+            run: Some(self.run.id),
+            fetchers: &self.run.settings.fetchers,
+            sessions,
+            scratch: self.scratch.path(),
+            stop: &self.stop,
+            replay,
+        }
+    }
+
     /// Opens the sources, and checks them against the declared columns; none if there is nothing to do.
-    async fn open_sources(&mut self, sessions: &mut Sessions, report: &mut Report) -> Result<Option<SourceTables>> {
+    async fn open_sources(
+        &mut self,
+        sessions: &mut Sessions,
+        replay: Option<&HashMap<String, Vec<FoundFile>>>,
+        report: &mut Report,
+    ) -> Result<Option<SourceTables>> {
         let started = self.run.begin_step("find");
         let (mut tables, mut bytes) = (SourceTables::new(), 0);
         for source in &self.plan.sources {
-            let mut opening = Opening {
-                key: self.run.key,
-                ledger: Some(&mut *self.ledger),
-                run: Some(self.run.id),
-                fetchers: &self.run.settings.fetchers,
-                sessions,
-                scratch: self.scratch.path(),
-                stop: &self.stop,
-            };
-            let opened = source.open(&mut opening).await?;
+            let opened = source.open(&mut self.opening(sessions, replay)).await?;
             if let Some(note) = opened.nothing_to_do {
                 tracing::info!("nothing to do: {note}");
                 (report.outcome, report.note) = (Outcome::Skipped, Some(note));
@@ -134,11 +179,19 @@ impl Preparation<'_> {
         &mut self,
         tables: &SourceTables,
         writing: &[Box<dyn Writing>],
+        replay: Option<&(&ReplayPlan, Records)>,
         report: &mut Report,
     ) -> Result<Vec<Vec<Written>>> {
-        let of_sinks = writing.iter().zip(&self.plan.sinks);
-        let sinks: Arc<[Arc<dyn Parts>]> =
-            of_sinks.map(|(sink, bound)| protected(sink.parts(), bound.protection.as_ref())).collect();
+        let noted = Arc::new(Noted::default());
+        let of_sinks = writing.iter().zip(&self.plan.sinks).enumerate();
+        let of_sinks = of_sinks.map(|(number, (sink, bound))| {
+            let parts = protected(sink.parts(), bound.protection.as_ref());
+            match replay.and_then(|(plan, _)| plan.roles.get(number)) {
+                Some(role) => noted.by(role, &bound.name, parts),
+                None => parts,
+            }
+        });
+        let sinks: Arc<[Arc<dyn Parts>]> = of_sinks.collect();
         let mut parts: Vec<Vec<Written>> = vec![Vec::new(); sinks.len()];
         let mut accepted = HashMap::new();
         let mut judged = Vec::new();
@@ -158,9 +211,16 @@ impl Preparation<'_> {
         };
         accepted.extend(sources.iter().map(|source| (source.table.clone(), source.accepted)));
         let compared = compare_rows(&mut judged, &accepted, report);
-        self.ask_gates(&sources, &judged, &parts, report);
+        // The rejected records were counted by the runs that rejected them.
+        if replay.is_none() {
+            self.ask_gates(&sources, &judged, &parts, report);
+        }
         report.tables.splice(0..0, sources);
-        compared.map(|()| parts)
+        compared?;
+        if let Some((_, records)) = replay {
+            records.settle(&noted, self.run.id, self.ledger, report)?;
+        }
+        Ok(parts)
     }
 
     async fn compute(

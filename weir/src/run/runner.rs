@@ -1,14 +1,15 @@
 //! Tasks run by a program, without a command line.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use datafusion::logical_expr::ScalarUDF;
 use datafusion::physical_plan::displayable;
 use miette::Diagnostic;
 
-use super::{Settings, key_of, run};
+use super::replay::Search;
+use super::{Purpose, Settings, key_of, run_for};
 use crate::alert::Alerts;
 use crate::database::{Connector, Sessions};
 use crate::engine::{self, Resources};
@@ -17,8 +18,8 @@ use crate::ledger::{Ledger, runs_of};
 use crate::metrics;
 #[cfg(feature = "http")]
 use crate::openlineage::OpenLineage;
-use crate::plan::{Draft, Plan, PlanDescription, SourceDescription, Tables};
-use crate::report::{Report, RunRecord};
+use crate::plan::{Draft, Plan, PlanDescription, SourceDescription, Tables, resolved};
+use crate::report::{ReplayReport, Report, RunRecord};
 use crate::source::fetch::Fetch;
 use crate::source::{Opening, Source};
 use crate::system::allocator::{self, Allocator};
@@ -159,6 +160,20 @@ impl Runner {
     /// If the task is wrong, another run holds the lock, or anything fails on the way; the error has the report of what was
     /// done. A bad row is not an error, and neither is a closed gate: see [`Report::outcome`].
     pub async fn run(&self, task: &Task) -> Result<Report, RunError> {
+        self.run_for(Purpose::NewData, task).await
+    }
+
+    /// Judges the records again that earlier runs of a task have rejected, and publishes those that are accepted now, each at
+    /// most once; then sends its `alerts`.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run); and if the task cannot be replayed without harm, for example because a sink would replace its
+    /// rows by those of the replay.
+    pub async fn replay(&self, task: &Task) -> Result<Report, RunError> {
+        self.run_for(Purpose::Replay, task).await
+    }
+
+    async fn run_for(&self, purpose: Purpose, task: &Task) -> Result<Report, RunError> {
         let mut settings = self.settings.clone();
         let alerts = Alerts::of(task, &settings.state);
         alerts.iter().for_each(|alerts| settings.observers.share(alerts.clone()));
@@ -166,7 +181,7 @@ impl Runner {
         let lineage = OpenLineage::of(task, &key_of(task));
         #[cfg(feature = "http")]
         lineage.iter().for_each(|lineage| settings.observers.share(lineage.clone()));
-        let run = run(task, &settings, Stop::never()).await;
+        let run = run_for(purpose, task, &settings, Stop::never()).await;
         #[cfg(feature = "http")]
         if let Some(lineage) = lineage {
             // What could not be sent is logged.
@@ -199,6 +214,7 @@ impl Runner {
 
 /// Whether a run that would be started now finds files that the published runs of its window have not read.
 pub(crate) async fn has_new_files(task: &Task, settings: &Settings) -> Result<bool> {
+    let task = &*resolved(task, &settings.functions, &settings.fetchers).await?;
     let (key, connector, stop) = (key_of(task), Connector::of(task), Stop::never());
     let mut ledger = Ledger::read_only(&settings.state)?;
     let mut sessions = Sessions::new(connector, &stop);
@@ -206,15 +222,7 @@ pub(crate) async fn has_new_files(task: &Task, settings: &Settings) -> Result<bo
         let Some(spec) = task.spec.sources.get(source.name()).filter(|spec| spec.value.files.is_some()) else {
             continue;
         };
-        let mut opening = Opening {
-            key: &key,
-            ledger: ledger.as_mut(),
-            run: None,
-            fetchers: &settings.fetchers,
-            sessions: &mut sessions,
-            scratch: Path::new(""),
-            stop: &stop,
-        };
+        let mut opening = Opening::to_show(&key, ledger.as_mut(), &settings.fetchers, &mut sessions, &stop);
         let files = source.open(&mut opening).await?.files;
         let is_new = match (spec.value.read, ledger.as_ref()) {
             (Read::All, Some(ledger)) => ledger.has_changed(&key, source.name(), &files)?,
@@ -227,8 +235,25 @@ pub(crate) async fn has_new_files(task: &Task, settings: &Settings) -> Result<bo
     Ok(false)
 }
 
+/// What a replay would judge again, if it were started now. Nothing is changed.
+pub(crate) async fn replayable(task: &Task, settings: &Settings) -> Result<ReplayReport> {
+    let task = &*resolved(task, &settings.functions, &settings.fetchers).await?;
+    let (key, connector, stop) = (key_of(task), Connector::of(task), Stop::never());
+    let session = engine::session(settings.resources, &std::env::temp_dir(), &settings.functions, task.run_started_at)?;
+    let plan = Draft::of(task, &session, &settings.fetchers).await?.replay(task)?;
+    // Without a ledger no run has read a file.
+    let Some(mut ledger) = Ledger::read_only(&settings.state)? else { return Ok(ReplayReport::default()) };
+    let mut sessions = Sessions::new(connector, &stop);
+    let search = Search { task, session: &session, plan: &plan };
+    let mut opening = Opening::to_show(&key, Some(&mut ledger), &settings.fetchers, &mut sessions, &stop);
+    let records = search.records(&mut opening).await;
+    sessions.end().await;
+    Ok(records?.report())
+}
+
 /// The plan of a run that would be started now, with the limits of the sinks' targets, and what it would read.
 pub(crate) async fn describe(task: &Task, settings: &Settings) -> Result<PlanDescription> {
+    let task = &*resolved(task, &settings.functions, &settings.fetchers).await?;
     let (key, connector, stop) = (key_of(task), Connector::of(task), Stop::never());
     let session = engine::session(settings.resources, &std::env::temp_dir(), &settings.functions, task.run_started_at)?;
     let draft = Draft::of(task, &session, &settings.fetchers).await?;
@@ -243,15 +268,7 @@ pub(crate) async fn describe(task: &Task, settings: &Settings) -> Result<PlanDes
     let mut sessions = Sessions::new(connector.clone(), &stop);
     let (mut tables, mut sources, mut nothing_to_do) = (Tables::new(), vec![], None);
     for source in &plan.sources {
-        let mut opening = Opening {
-            key: &key,
-            ledger: ledger.as_mut(),
-            run: None,
-            fetchers: &settings.fetchers,
-            sessions: &mut sessions,
-            scratch: Path::new(""),
-            stop: &stop,
-        };
+        let mut opening = Opening::to_show(&key, ledger.as_mut(), &settings.fetchers, &mut sessions, &stop);
         let opened = source.open(&mut opening).await?;
         if let Some(table) = opened.table {
             tables.insert(source.name().to_owned(), table);

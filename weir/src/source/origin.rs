@@ -1,5 +1,6 @@
 //! Where the rows of a source come from.
 
+use std::collections::HashMap;
 use std::fmt::Debug;
 use std::path::Path;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use serde_saphyr::Spanned;
 use super::declared::{Source, not_read_from_files, not_text};
 use super::fetch::{Fetchers, Fetching};
 use super::files::FileSet;
-use super::mysql::MysqlSnapshot;
+use super::mysql::{MysqlSnapshot, Times};
 use super::postgres::{PostgresSnapshot, check_dialect};
 use super::table::{DatabaseTable, Snapshot, TableSpec};
 use crate::database::Sessions;
@@ -51,6 +52,21 @@ pub(crate) struct Opening<'a> {
     /// The folder for fetched rows.
     pub(crate) scratch: &'a Path,
     pub(crate) stop: &'a Stop,
+    /// In a replay, the files with the records that are judged again, by source with `read: new`.
+    pub(crate) replay: Option<&'a HashMap<String, Vec<FoundFile>>>,
+}
+
+impl<'a> Opening<'a> {
+    /// To show what a run would read: nothing is fetched, and nothing is recorded.
+    pub(crate) fn to_show(
+        key: &'a RunKey,
+        ledger: Option<&'a mut Ledger>,
+        fetchers: &'a Fetchers,
+        sessions: &'a mut Sessions,
+        stop: &'a Stop,
+    ) -> Self {
+        Self { key, ledger, run: None, fetchers, sessions, scratch: Path::new(""), stop, replay: None }
+    }
 }
 
 /// A source that was opened.
@@ -103,10 +119,11 @@ const KINDS: [Kind; 4] = [
         is_declared: |spec| spec.mysql.is_some(),
         declare: |task, name, spec| {
             let Some(of) = &spec.value.mysql else { return Err(Error::internal("a source has no `mysql`")) };
-            let MysqlSourceSpec { connection, table, query, cursor, zero_dates } = of;
+            let MysqlSourceSpec { connection, table, query, cursor, zero_dates, utc_datetimes } = of;
+            let times = Times { zero_dates: *zero_dates, utc_datetimes: *utc_datetimes };
             let (table, query, cursor) = (table.as_ref(), query.as_ref(), cursor.as_ref());
             let of = TableSpec { key: "mysql", connection, table, query, cursor };
-            table_of::<MysqlSnapshot>(task, name, spec, &of, *zero_dates)
+            table_of::<MysqlSnapshot>(task, name, spec, &of, times)
         },
     },
     Kind {

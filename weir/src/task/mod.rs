@@ -18,6 +18,7 @@ mod params;
 mod private;
 mod project;
 mod quality;
+mod reference;
 mod schedule;
 mod schema;
 mod secret;
@@ -48,6 +49,7 @@ pub use characters::Characters;
 pub use column::{ColumnFrom, ColumnSpec, OnInvalid};
 pub use dialect::{HeaderSpec, Headers, LineEnd, MergedCells, Quoting, RepeatedHeader, ShortLines};
 pub use documents::DocumentsSpec;
+pub(crate) use files::Published;
 pub use files::{Compression, FilesSpec, Format};
 pub use openlineage::OpenLineageSpec;
 #[cfg(feature = "http")]
@@ -59,6 +61,7 @@ pub use private::{KeySpec, PrivateSpec};
 pub(crate) use project::PROJECT_FILE;
 pub use project::{ConnectionSpec, Dialect, MetricsSpec, Project, ProjectSpec, RetentionSpec};
 pub use quality::{GateSpec, Keep, QualitySpec, Requirement, RuleSpec};
+pub use reference::ReferenceSpec;
 pub use schedule::{RetriesSpec, ScheduleSpec, Span};
 pub use sink::{HistorySpec, Mode, OutputColumnSpec, Publish, Route, SchemaChanges, SinkSpec, TableSpec};
 pub use source::{
@@ -285,6 +288,12 @@ pub(crate) fn name_in(path: &Path) -> Result<String> {
     Ok(parse_spec(&SourceText::new(path, read(path)?))?.name.value)
 }
 
+/// The name of the task in a text that need not be valid.
+fn name_line(text: &str) -> Option<&str> {
+    let name = text.lines().find_map(|line| line.strip_prefix("name:"))?;
+    Some(name.split('#').next().unwrap_or_default().trim().trim_matches(['"', '\'']))
+}
+
 /// What the runs of a task are found by, as far as it can be read: its name, the connections next to it, and its parameters.
 /// A run that died must be recovered also when the task file was broken since then.
 #[derive(Debug)]
@@ -299,9 +308,7 @@ impl TaskOwner {
         match Task::load(path, choice) {
             Ok(task) => Ok(Self { name: task.name().to_owned(), project: task.project, params: task.params }),
             Err(error) => {
-                let text = read(path)?;
-                let name = text.lines().find_map(|line| line.strip_prefix("name:")).ok_or(error)?;
-                let name = name.split('#').next().unwrap_or_default().trim().trim_matches(['"', '\'']).to_owned();
+                let name = name_line(&read(path)?).ok_or(error)?.to_owned();
                 let project = Project::load(path.parent().unwrap_or(Path::new("")))?;
                 Ok(Self { name, project, params: Params::default() })
             }
@@ -337,8 +344,9 @@ fn read(path: &Path) -> Result<String> {
 }
 
 fn parse_spec(source: &SourceText) -> Result<TaskSpec> {
-    let spec = parse_yaml(source)?;
+    let mut spec = parse_yaml(source)?;
     check_names(source, &spec)?;
+    reference::follow(source, &mut spec)?;
     if let Some(schedule) = &spec.schedule {
         schedule.value.times(source).map_err(Box::new)?;
     }

@@ -190,6 +190,12 @@ impl Params {
         self.0.keys().map(String::as_str)
     }
 
+    /// The names and texts of those that the command line sets.
+    pub(crate) fn given(&self) -> impl Iterator<Item = (&str, &str)> {
+        let given = self.0.iter().filter(|(_, param)| param.is_given);
+        given.map(|(name, param)| (name.as_str(), param.text.as_str()))
+    }
+
     /// Whether a text begins with a parameter that the command line sets.
     pub(crate) fn begins_with_given(&self, text: &str) -> bool {
         let name = text.strip_prefix("${").and_then(|rest| rest.split_once('}')).map(|(name, _)| name);

@@ -8,14 +8,15 @@ use serde_saphyr::Spanned;
 
 use super::column::ColumnSpec;
 use super::files::FilesSpec;
+use super::reference::ReferenceSpec;
 use super::sql_type::SqlType;
 use super::text::Scalar;
 use super::values::{Formats, Negative, ValueSpec};
 
 /// A source: one entry under `sources`, a table that models read in SQL by the source's name. Its rows come from files
-/// (`files`), from a database table (`postgres`, `mysql`), or from a fetcher of the program that runs the task (`fetch`);
-/// exactly one of the four is given.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+/// (`files`), from a database table (`postgres`, `mysql`), from a fetcher of the program that runs the task (`fetch`), or from
+/// what another task publishes (`ref`); exactly one of them is given.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Source")]
 pub struct SourceSpec {
@@ -31,6 +32,12 @@ pub struct SourceSpec {
     /// The fetcher to call.
     #[serde(default)]
     pub fetch: Option<FetchSpec>,
+    /// The sink of another task, as `task.sink`: what it has published is read, with its columns and their types. The task is
+    /// found by its name, in the folder of this one, and `weir schedule` runs it before this one, as if it were under `after`.
+    /// What its sink protects is read as it was published; what is `public` there stays private here.
+    #[serde(default, rename = "ref")]
+    #[schemars(with = "Option<ReferenceSpec>", example = &"customers.customer")]
+    pub reference: Option<Spanned<ReferenceSpec>>,
     /// Which of the matching files are read.
     #[serde(default)]
     pub read: Read,
@@ -104,7 +111,8 @@ pub struct SourceSpec {
     /// How `timestamp` and `timestamptz` columns are written, unless they have a `format` of their own.
     #[serde(default)]
     pub timestamp_format: Option<Formats>,
-    /// The columns by name, in the order of the table; files may have them in another order.
+    /// The columns by name, in the order of the table; files may have them in another order. Required, but for `ref`.
+    #[serde(default)]
     #[schemars(with = "IndexMap<String, ColumnSpec>", example = json!({"name": "string", "amount": {"type": "decimal(12,2)"}}))]
     pub columns: IndexMap<String, Spanned<ColumnSpec>>,
 }
@@ -157,6 +165,9 @@ pub struct MysqlSourceSpec {
     /// What a date of which a part is zero is, such as `0000-00-00` or `2024-05-00`.
     #[serde(default)]
     pub zero_dates: ZeroDates,
+    /// Whether the values of `datetime` columns are in UTC: they can then be declared as `timestamptz`. Sinks write these so.
+    #[serde(default)]
+    pub utc_datetimes: bool,
 }
 
 /// What a date is of which a part is zero.
@@ -214,32 +225,7 @@ impl SourceSpec {
 
     /// A source of files, with the default of every setting.
     pub(crate) fn of_files(files: FilesSpec, columns: IndexMap<String, Spanned<ColumnSpec>>) -> Self {
-        Self {
-            files: Some(files),
-            postgres: None,
-            mysql: None,
-            fetch: None,
-            read: Read::default(),
-            if_changed: IfChanged::default(),
-            if_copied: IfCopied::default(),
-            if_missing: None,
-            if_empty: None,
-            archive: None,
-            archive_private: false,
-            unknown_columns: UnknownColumns::default(),
-            null_values: vec![],
-            empty_as_null: None,
-            true_values: None,
-            false_values: None,
-            decimal_point: None,
-            thousands: None,
-            strip: None,
-            negative: None,
-            timezone: None,
-            date_format: None,
-            timestamp_format: None,
-            columns,
-        }
+        Self { files: Some(files), columns, ..Self::default() }
     }
 
     /// Whether its rows come from a table of a database.

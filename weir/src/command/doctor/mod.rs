@@ -78,7 +78,7 @@ impl Findings {
 pub(super) fn doctor(cli: &Cli, args: &DoctorArgs) -> Result<u8> {
     let mut findings = Findings::default();
     let settings = cli.settings(&args.run);
-    match args.run.task.load() {
+    match cli.load(&args.run.task) {
         Ok(task) => {
             runtime(2)?.block_on(examine(cli, &task, &settings, &mut findings))?;
             check_alerts(&task, &settings, args.send_test_alert, &mut findings);
@@ -151,15 +151,7 @@ async fn examine(cli: &Cli, task: &Task, settings: &Settings, findings: &mut Fin
             let (key, connector, stop) = (key_of(task), Connector::of(task), Stop::never());
             let mut sessions = Sessions::new(connector.clone(), &stop);
             for source in &plan.sources {
-                let mut opening = Opening {
-                    key: &key,
-                    ledger: None,
-                    run: None,
-                    fetchers: &settings.fetchers,
-                    sessions: &mut sessions,
-                    scratch: Path::new(""),
-                    stop: &stop,
-                };
+                let mut opening = Opening::to_show(&key, None, &settings.fetchers, &mut sessions, &stop);
                 check_source(task, source, &mut opening, findings, &mut needs).await;
             }
             sessions.end().await;

@@ -164,15 +164,7 @@ impl Reader {
     /// The rows of a source of a task.
     pub(in crate::command) async fn rows(&self, task: &Task, name: &str, sessions: &mut Sessions) -> Result<Rows> {
         let (key, fetchers): (_, Fetchers) = (key_of(task), [].into());
-        let mut opening = Opening {
-            key: &key,
-            ledger: None,
-            run: None,
-            fetchers: &fetchers,
-            sessions,
-            scratch: Path::new(""),
-            stop: &self.stop,
-        };
+        let mut opening = Opening::to_show(&key, None, &fetchers, sessions, &self.stop);
         let source = Source::declare_all(task)?.into_iter().find(|source| source.name() == name);
         let source = source.ok_or_else(|| Error::internal("no source"))?;
         source.rejected().connect(Box::new(|_| Ok(())));

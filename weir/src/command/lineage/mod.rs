@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::lineage::{Dependency, DependencyKind};
 
 pub(super) fn lineage(cli: &Cli, args: &LineageArgs) -> Result<u8> {
-    let task = args.task.load()?;
+    let task = cli.load(&args.task)?;
     let page = args.html.then(|| {
         let named_after = || PathBuf::from(format!("{}.lineage.html", task.name()));
         args.output.clone().unwrap_or_else(named_after)

@@ -15,6 +15,7 @@ use crate::database::{Connector, Sessions};
 use crate::engine::fold;
 use crate::error::{Error, Result, nearest};
 use crate::place::{Arrival, file_system, is_stdin};
+use crate::plan::resolved;
 use crate::profile::{Groups, ProfiledColumn, Sampler};
 use crate::system::temporary::TemporaryFolder;
 use crate::task::{ParamChoice, Project, Task, is_object_url};
@@ -57,7 +58,9 @@ impl Profiled {
             let choice =
                 ParamChoice { environment: args.env.clone(), values: args.params.clone(), ..ParamChoice::default() };
             not_for(args, "the sources of a task, which declare `null_values`")?;
-            return Self::of_task(Task::load(path, &choice)?, &given, reader);
+            let task = Task::load(path, &choice)?;
+            let task = resolved(&task, functions, &[].into()).await?.into_owned();
+            return Self::of_task(task, &given, reader);
         }
         if is_stdin(&given) {
             return Self::of_stdin(reader).await;

@@ -22,7 +22,8 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use datafusion::arrow::array::{ArrayRef, Int64Array, RecordBatch, RecordBatchOptions};
+use datafusion::arrow::array::{ArrayRef, BooleanArray, Int64Array, RecordBatch, RecordBatchOptions};
+use datafusion::arrow::compute::filter;
 use datafusion::arrow::error::ArrowError;
 use datafusion::common::stats::Precision;
 use datafusion::error::Result as QueryResult;
@@ -133,6 +134,32 @@ pub(crate) struct Parsed {
     pub(crate) lacking: Vec<(usize, Vec<u32>)>,
     /// Fields that have no value although they are not empty.
     pub(crate) unvalued: Vec<Unvalued>,
+}
+
+impl Parsed {
+    /// Keeps the records at some lines; the number of a line is that of the line feeds before it in the block.
+    fn keep(&mut self, is_kept: impl Fn(u64) -> bool) -> Result<(), ArrowError> {
+        let kept: Vec<bool> = self.spans.iter().map(|span| is_kept(span.line)).collect();
+        let mut places = Vec::with_capacity(kept.len());
+        let mut rows = 0;
+        for kept in &kept {
+            places.push(kept.then_some(rows));
+            rows += usize::from(*kept);
+        }
+        let mask = BooleanArray::from(kept);
+        for column in &mut self.columns {
+            *column = filter(column, &mask)?;
+        }
+        for (_, of_column) in &mut self.lacking {
+            *of_column = of_column.iter().filter_map(|row| places[*row as usize].map(|row| row as u32)).collect();
+        }
+        let unvalued = std::mem::take(&mut self.unvalued).into_iter();
+        self.unvalued = unvalued.filter_map(|of| Some(Unvalued { row: places[of.row]?, ..of })).collect();
+        self.spans.retain(|span| is_kept(span.line));
+        self.rejected.retain(|rejected| is_kept(rejected.line));
+        self.rows = rows;
+        Ok(())
+    }
 }
 
 /// A field without a value that can be read, such as an error of a spreadsheet.
@@ -327,6 +354,9 @@ impl<F: TextFormat> Rows for TextFiles<F> {
         rejected: Arc<RejectedRoute>,
         progress: Arc<ScanProgress>,
     ) -> (Self::Scan, Cursor) {
+        let mut columns = columns;
+        // The positions of the records are needed.
+        columns.are_plain &= !self.file_columns.iter().any(FileColumns::has_chosen);
         let target = |column: usize| columns.place(column);
         let layouts = self.layouts.iter().map(|layout| F::project(layout, &target)).collect();
         let shape = Shape::new(columns, &self.options);
@@ -359,7 +389,8 @@ impl<F: TextFormat> TextScan<F> {
         rejected: Arc<RejectedRoute>,
         progress: Arc<ScanProgress>,
     ) -> (Self, Cursor) {
-        let counts_lines = shape.columns.columns.iter().any(|column| column.from == ColumnFrom::Line);
+        let counts_lines = shape.columns.columns.iter().any(|column| column.from == ColumnFrom::Line)
+            || file_columns.iter().any(FileColumns::has_chosen);
         let lines = files.iter().map(|file| Mutex::new(FileLines::new(file))).collect();
         let cursor = Cursor::new(files, format.clone(), options.block_bytes, options.max_record);
         let scan = Self { format, layouts, file_columns, lines, shape, rejected, progress };
@@ -407,12 +438,19 @@ impl<F: TextFormat> Scan for TextScan<F> {
 impl<F: TextFormat> TextScan<F> {
     fn parse(&self, block: Block) -> Result<(RecordBatch, u64, Found), ArrowError> {
         let columns = &self.shape.columns;
+        let of_file = &self.file_columns[block.file];
+        if block.too_long && !of_file.reads(block.lines_before + 1) {
+            return Ok((RecordBatch::new_empty(columns.schema.clone()), 1, Found::default()));
+        }
         if block.too_long {
             let rejected = Rejected { line: 0, raw: block.bytes, reason: "record_too_long".to_owned() };
             let found = Found { rejected: vec![rejected], ..Found::default() };
             return Ok((RecordBatch::new_empty(columns.schema.clone()), 1, found));
         }
-        let parsed = self.format.parse(&block.bytes, &self.layouts[block.file], &self.shape);
+        let mut parsed = self.format.parse(&block.bytes, &self.layouts[block.file], &self.shape);
+        if of_file.has_chosen() {
+            parsed.keep(|line| of_file.reads(block.lines_before + line + 1))?;
+        }
         for Rejected { raw, reason, .. } in &parsed.rejected {
             self.rejected.unread.add(reason, [&raw[..]], parsed.rows > 0);
         }
@@ -429,7 +467,6 @@ impl<F: TextFormat> TextScan<F> {
         let lines = || {
             parsed.spans.iter().map(|span| Some((block.lines_before + span.line + 1) as i64)).collect::<Int64Array>()
         };
-        let of_file = &self.file_columns[block.file];
         let texts = parsed.columns.iter().zip(&columns.columns).zip(columns.declared());
         let typed = texts.map(|((text, column), declared)| match of_file.values(*declared, parsed.rows, lines)? {
             Some(values) => Ok(values),

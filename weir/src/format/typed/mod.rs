@@ -8,7 +8,8 @@ mod raw;
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Int64Array, RecordBatch};
+use datafusion::arrow::array::{Int64Array, RecordBatch, UInt64Array};
+use datafusion::arrow::compute::take_record_batch;
 use datafusion::arrow::datatypes::{DataType, Schema};
 use datafusion::arrow::error::ArrowError;
 
@@ -76,8 +77,45 @@ impl TypedColumns {
         read: &ReadColumns,
         rejected: &RejectedRoute,
     ) -> Result<Checked, ArrowError> {
+        if self.file_columns.has_chosen() {
+            return self.check_chosen(rows, places, before, read, rejected);
+        }
         let first = before as i64 + 1;
         let lines = || Int64Array::from_iter_values(first..first + rows.num_rows() as i64);
+        self.check_lines(rows, places, lines, read, rejected)
+    }
+
+    /// The same for the rows that are read, where not all are.
+    fn check_chosen(
+        &self,
+        rows: &RecordBatch,
+        places: &[Option<usize>],
+        before: u64,
+        read: &ReadColumns,
+        rejected: &RejectedRoute,
+    ) -> Result<Checked, ArrowError> {
+        let line = |row: usize| before + row as u64 + 1;
+        let chosen: Vec<usize> = (0..rows.num_rows()).filter(|row| self.file_columns.reads(line(*row))).collect();
+        let of_chosen = UInt64Array::from_iter_values(chosen.iter().map(|row| *row as u64));
+        let rows = take_record_batch(rows, &of_chosen)?;
+        let lines = || Int64Array::from_iter_values(chosen.iter().map(|row| line(*row) as i64));
+        let mut checked = self.check_lines(&rows, places, lines, read, rejected)?;
+        let place = |row: &mut usize| *row = chosen[*row];
+        checked.rejected.iter_mut().for_each(|(row, _)| place(row));
+        checked.nulled.iter_mut().for_each(|nulled| nulled.samples.iter_mut().for_each(place));
+        checked.failed.iter_mut().for_each(|(row, ..)| place(row));
+        Ok(checked)
+    }
+
+    /// Converts rows of the file and checks them; `lines` are their numbers.
+    fn check_lines(
+        &self,
+        rows: &RecordBatch,
+        places: &[Option<usize>],
+        lines: impl Fn() -> Int64Array,
+        read: &ReadColumns,
+        rejected: &RejectedRoute,
+    ) -> Result<Checked, ArrowError> {
         let columns = read.declared().iter().zip(places).zip(&read.columns);
         let typed = columns.map(|((declared, place), column)| match (place, self.columns[*declared]) {
             (Some(place), Some((_, conversion))) => {
@@ -87,7 +125,7 @@ impl TypedColumns {
                 Ok(typed)
             }
             _ => {
-                let values = self.file_columns.values(*declared, rows.num_rows(), lines)?;
+                let values = self.file_columns.values(*declared, rows.num_rows(), &lines)?;
                 values.ok_or_else(|| ArrowError::SchemaError(format!("column `{}` has no values", column.name)))
             }
         });

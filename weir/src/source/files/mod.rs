@@ -2,6 +2,7 @@
 
 mod choice;
 mod copies;
+mod published;
 
 use std::sync::Arc;
 
@@ -13,7 +14,9 @@ use super::origin::{Opened, Opening, Origin};
 use crate::error::{Error, Result, number_of};
 use crate::format::{self, FileForm, fixed_width};
 use crate::place::{Archive, Arrival, FileSystem, FoundFile, file_system, is_stdin};
-use crate::task::{Compression, FilesSpec, Format, IfChanged, IfCopied, IfMissing, Read, SourceSpec, Task, TaskError};
+use crate::task::{
+    Compression, FilesSpec, Format, IfChanged, IfCopied, IfMissing, Published, Read, SourceSpec, Task, TaskError,
+};
 
 /// The files of a source, as the task declares them. Nothing is accessed before [`FileSet::find`].
 #[derive(Debug)]
@@ -29,6 +32,8 @@ pub(crate) struct FileSet {
     if_copied: IfCopied,
     if_missing: IfMissing,
     archive: Option<Box<dyn Archive>>,
+    /// The sink that publishes them, if they are what another task publishes.
+    published: Option<Published>,
 }
 
 impl FileSet {
@@ -59,11 +64,31 @@ impl FileSet {
             if_changed: spec.if_changed,
             if_copied: spec.if_copied,
             if_missing: spec.if_missing(),
+            published: files.published.clone(),
         })
+    }
+
+    fn opened(
+        &self,
+        source: &Source,
+        files: Vec<FoundFile>,
+        before: &str,
+        nothing_to_do: Option<String>,
+    ) -> Result<Opened> {
+        let bytes = files.iter().map(FoundFile::unread_bytes).sum();
+        let table = format::open(files.clone(), &self.form, &source.declared, &source.rejected, &source.progress)?;
+        let summary = format!("{}, {}{before}", number_of(files.len(), "file"), HumanBytes(bytes));
+        Ok(Opened { table: Some(table), bytes, summary, files, nothing_to_do })
     }
 
     /// The files that match now, sorted by name.
     async fn find(&self, arrival: &Arrival<'_>) -> Result<Vec<FoundFile>> {
+        if let Some(published) = &self.published {
+            return match published.find(&*self.file_system, &self.pattern, arrival).await? {
+                None if self.if_missing == IfMissing::Fail => Err(published.nothing()),
+                found => Ok(found.unwrap_or_default()),
+            };
+        }
         let files = self.file_system.find(&self.pattern, arrival).await?;
         if files.is_empty() && self.if_missing == IfMissing::Fail {
             return Err(self.file_system.nothing_found(&self.pattern, &self.source));
@@ -79,6 +104,10 @@ impl Origin for FileSet {
         if self.file_system.arrives() && opening.run.is_none() {
             let summary = "is read when the task runs".to_owned();
             return Ok(Opened { table: None, bytes: 0, summary, files: vec![], nothing_to_do: None });
+        }
+        if let Some(files) = opening.replay.filter(|_| self.read == Read::New) {
+            let files = files.get(&self.source).cloned().unwrap_or_default();
+            return self.opened(source, files, "", None);
         }
         let found = self.find(&Arrival { scratch: opening.scratch, stop: opening.stop }).await?;
         let mut choice = self.choose(found, opening.key, opening.ledger.as_deref_mut(), &is_stopped).await?;
@@ -100,17 +129,16 @@ impl Origin for FileSet {
             }
         }
         let files: Vec<FoundFile> = choice.files.into_iter().map(|(file, _)| file).collect();
-        let bytes = files.iter().map(FoundFile::unread_bytes).sum();
         let before = match choice.before {
             0 => String::new(),
             before => format!(" ({before} more were read by earlier runs)"),
         };
-        let table = match &nothing_to_do {
-            Some(_) if opening.run.is_some() => None,
-            _ => Some(format::open(files.clone(), &self.form, &source.declared, &source.rejected, &source.progress)?),
-        };
-        let summary = format!("{}, {}{before}", number_of(files.len(), "file"), HumanBytes(bytes));
-        Ok(Opened { table, bytes, summary, files, nothing_to_do })
+        match &nothing_to_do {
+            Some(_) if opening.run.is_some() => {
+                Ok(Opened { table: None, bytes: 0, summary: String::new(), files: vec![], nothing_to_do })
+            }
+            _ => self.opened(source, files, &before, nothing_to_do),
+        }
     }
 
     fn archive(&self) -> Option<&dyn Archive> {

@@ -16,4 +16,5 @@ mod serve;
 mod snapshot;
 
 pub(super) use describe::describe;
+pub(super) use reading::Times;
 pub(super) use snapshot::MysqlSnapshot;

@@ -8,6 +8,14 @@ use crate::format::columns::Column;
 use crate::source::table::{Compared, Reading};
 use crate::task::{SqlType, ZeroDates};
 
+/// How the task says that times are read.
+#[derive(Debug, Clone, Copy, Default)]
+pub(in crate::source) struct Times {
+    pub(in crate::source) zero_dates: ZeroDates,
+    /// Whether the values of `datetime` columns are in UTC.
+    pub(in crate::source) utc_datetimes: bool,
+}
+
 /// The digits of the longest decimal.
 const MOST_DIGITS: u8 = 38;
 
@@ -35,14 +43,14 @@ pub(super) fn is_text(there: &FoundColumn) -> bool {
 }
 
 /// How a column is read as a declared one; none if it cannot be read without loss.
-pub(super) fn reading(column: &Column, there: &FoundColumn, zero_dates: ZeroDates) -> Option<Reading> {
+pub(super) fn reading(column: &Column, there: &FoundColumn, times: Times) -> Option<Reading> {
     let name = quoted(&there.name);
     let read = |selected: String, may_be_invalid: bool, compared: Option<Compared>| {
         Some(Reading { name: name.clone(), selected, may_be_invalid, compared, sets_null: false })
     };
     let time = |selected: &str, compared: Option<Compared>| {
         let selected = selected.replace("{}", &name);
-        let sets_null = zero_dates == ZeroDates::Null;
+        let sets_null = times.zero_dates == ZeroDates::Null;
         let selected = match sets_null {
             true => format!("if(month({name}) = 0 or dayofmonth({name}) = 0, null, {selected})"),
             false => selected,
@@ -66,6 +74,7 @@ pub(super) fn reading(column: &Column, there: &FoundColumn, zero_dates: ZeroDate
         (DataType::Timestamp(_, None), Kind::Timestamp) => time("{}", Some(Compared::Moment)),
         // With its offset, without which a time is no moment.
         (DataType::Timestamp(_, Some(_)), Kind::Timestamp) => time("concat({}, 'Z')", None),
+        (DataType::Timestamp(_, Some(_)), Kind::DateTime) if times.utc_datetimes => time("concat({}, 'Z')", None),
         // Other times than those of a day are invalid.
         (DataType::Time64(_), Kind::Time) => read(name.clone(), true, None),
         (DataType::Binary, Kind::Bytes) => read(bytes(&name), false, None),
@@ -167,7 +176,7 @@ mod tests {
 
     fn read(declared: &str, there: &str) -> Option<(String, bool)> {
         let column = Column::typed("c", declared.parse().unwrap());
-        let reading = reading(&column, &found(there), ZeroDates::Reject)?;
+        let reading = reading(&column, &found(there), Times::default())?;
         Some((reading.selected, reading.may_be_invalid))
     }
 
@@ -253,7 +262,8 @@ mod tests {
     #[test]
     fn zero_dates_become_null_if_the_task_says_so() {
         let column = Column::typed("c", SqlType::Date);
-        let reading = reading(&column, &found("date"), ZeroDates::Null).unwrap();
+        let reading =
+            reading(&column, &found("date"), Times { zero_dates: ZeroDates::Null, ..Times::default() }).unwrap();
         assert_eq!(reading.selected, "if(month(`c`) = 0 or dayofmonth(`c`) = 0, null, `c`)");
         assert!(reading.sets_null);
     }
@@ -265,7 +275,7 @@ mod tests {
             [("utf8mb4", Some(Compared::Text)), ("latin1", ascii), ("utf8mb3", ascii), ("sjis", None), ("ucs2", None)]
         {
             let there = found(&format!("varchar(9) charset {charset}"));
-            let reading = reading(&Column::typed("c", SqlType::String), &there, ZeroDates::Reject).unwrap();
+            let reading = reading(&Column::typed("c", SqlType::String), &there, Times::default()).unwrap();
             assert_eq!(reading.compared, compared, "{charset}");
         }
     }

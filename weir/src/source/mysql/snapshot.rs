@@ -16,7 +16,7 @@ use super::answer::Query;
 use super::constant::constant;
 use super::kind::{Column, Kind};
 use super::query::QUOTES;
-use super::reading::reading;
+use super::reading::{Times, reading};
 use super::serve::{Answer, Request, serve};
 use crate::database::{SERVER_WAIT, Session};
 use crate::error::{Error, Result};
@@ -24,7 +24,6 @@ use crate::format::columns;
 use crate::format::text::OpenText;
 use crate::source::table::{Begin, Compared, Found, FoundColumn, Lag, Newest, Order, Quotes, Reading, Snapshot};
 use crate::system::stop::Stop;
-use crate::task::ZeroDates;
 
 /// Fixes which rows and values a query has, whatever the server or the user is configured to.
 const FORMS: &str = "set session sql_mode = replace(replace(@@sql_mode, 'PAD_CHAR_TO_FULL_LENGTH', ''), \
@@ -116,7 +115,7 @@ impl Session for MysqlSnapshot {
 #[async_trait]
 impl Snapshot for MysqlSnapshot {
     type Column = Column;
-    type Options = ZeroDates;
+    type Options = Times;
 
     const SCAN: &'static str = "MysqlScanExec";
     const QUOTES: Quotes = QUOTES;
@@ -149,8 +148,8 @@ impl Snapshot for MysqlSnapshot {
         self.check_right(&format!("select {} from {from} limit 0", quoted(column))).await
     }
 
-    fn reading(declared: &columns::Column, there: &Column, zero_dates: &ZeroDates) -> Option<Reading> {
-        reading(declared, there, *zero_dates)
+    fn reading(declared: &columns::Column, there: &Column, times: &Times) -> Option<Reading> {
+        reading(declared, there, *times)
     }
 
     /// Case does not matter in names of columns.
