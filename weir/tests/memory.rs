@@ -60,6 +60,21 @@ fn lines(project: &Project) -> Vec<String> {
 }
 
 #[test]
+fn memory_does_not_grow_with_the_number_of_files() {
+    let project = Project::empty();
+    project.file("task.yaml", TASK.replace("in/*.csv", "in/**/*.csv"));
+    project.file("result.sql", "select id, left(name, 3) as name from row");
+    // What is read of each to find its header is more than the limit, of all of them.
+    const FILES: usize = 4000;
+    project.file("in/0.csv", format!("id,name\n1,{}\n", "-".repeat(70_000)));
+    for number in 1..FILES {
+        std::fs::hard_link(project.path("in/0.csv"), project.path(&format!("in/{number}.csv"))).unwrap();
+    }
+    run(&project);
+    assert_eq!(lines(&project).len(), FILES);
+}
+
+#[test]
 fn a_sort_of_more_than_memory_stays_below_the_limit() {
     let project = project("select name, id from row order by name desc");
     run(&project);

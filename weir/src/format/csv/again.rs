@@ -1,7 +1,5 @@
 //! Lines that only the beginning of a file has, in the middle of it: files were put together.
 
-use bytes::Bytes;
-
 /// The reason for the rejection of a record that is the header again.
 pub(crate) const REPEATED_HEADER: &str = "repeated_header";
 
@@ -11,8 +9,9 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// Recognizes the header of a file, and a byte order mark, where another record begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Again {
-    /// The header line without its end; empty if the file has none, or one that a row could equal.
-    header: Bytes,
+    /// The header line without its end; empty if the file has none, or one that a row could equal. A copy: a slice would keep
+    /// all that was read with it, for each file.
+    header: Box<[u8]>,
     /// The first bytes of the header, and which bytes these are.
     first: u64,
     first_mask: u64,
@@ -23,13 +22,13 @@ pub(crate) struct Again {
 impl Default for Again {
     /// Recognizes nothing.
     fn default() -> Self {
-        Self { header: Bytes::new(), first: 1, first_mask: 0, mark_mask: 0 }
+        Self { header: Box::default(), first: 1, first_mask: 0, mark_mask: 0 }
     }
 }
 
 impl Again {
     /// Recognizes a byte order mark and, unless it is empty, a header line of at least two names.
-    pub(crate) fn of(header: Bytes) -> Self {
+    pub(crate) fn of(header: &[u8]) -> Self {
         let mark_mask = 0xff_ffff;
         if header.is_empty() {
             return Self { mark_mask, ..Self::default() };
@@ -37,7 +36,8 @@ impl Again {
         let mut first = [0; 8];
         let length = header.len().min(8);
         first[..length].copy_from_slice(&header[..length]);
-        Self { first: u64::from_le_bytes(first), first_mask: u64::MAX >> (64 - 8 * length), mark_mask, header }
+        let first_mask = u64::MAX >> (64 - 8 * length);
+        Self { first: u64::from_le_bytes(first), first_mask, mark_mask, header: header.into() }
     }
 
     /// Whether the record that starts at an index may be one of these: one load and two comparisons for each record.
@@ -53,7 +53,7 @@ impl Again {
     pub(crate) fn reason(&self, record: &[u8]) -> &'static str {
         let text = record.strip_prefix(BYTE_ORDER_MARK).unwrap_or(record);
         match text.len() < record.len() {
-            _ if text == self.header && !text.is_empty() => REPEATED_HEADER,
+            _ if *text == *self.header && !text.is_empty() => REPEATED_HEADER,
             true => "byte_order_mark",
             false => "",
         }
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     fn reason(header: &'static str, record: &str) -> &'static str {
-        let again = Again::of(Bytes::from_static(header.as_bytes()));
+        let again = Again::of(header.as_bytes());
         let data = format!("{record}\n12345678");
         if again.may_be(data.as_bytes(), 0) { again.reason(record.as_bytes()) } else { "" }
     }

@@ -30,7 +30,7 @@ pub(crate) fn begin<R: Rules>(
     let names = ExpectedNames { are_a_line: true, ..declared.names() };
     if !csv.head.header {
         propose::a_header(name, &first.fields, &names)?;
-        let layout = Layout { targets: names.by_position(name, first.fields.len())?, again: Again::of(Bytes::new()) };
+        let layout = Layout { targets: names.by_position(name, first.fields.len())?, again: Again::of(&[]) };
         return Ok(Beginning { head: first.head, data_start: first.start, layout });
     }
     if rules.trailing_delimiter() && first.fields.len() > 1 && first.fields.last().is_some_and(|last| last.is_empty()) {
@@ -41,7 +41,7 @@ pub(crate) fn begin<R: Rules>(
     let targets = names.match_with(name, &fields)?;
     // A row of a single column could equal the header.
     let line = head.slice(start..text_end(rules, &head, start, end));
-    let again = Again::of(if fields.len() > 1 { line } else { Bytes::new() });
+    let again = Again::of(if fields.len() > 1 { &line } else { &[] });
     Ok(Beginning { head, data_start: end, layout: Layout { targets, again } })
 }
 

@@ -82,7 +82,7 @@ impl Layout {
 
     /// Fields that are these columns, below a header line that can be recognized where it is repeated.
     #[cfg(feature = "excel")]
-    pub(crate) fn of(targets: Vec<Option<usize>>, header: Bytes) -> Self {
+    pub(crate) fn of(targets: Vec<Option<usize>>, header: &[u8]) -> Self {
         Self { targets, again: Again::of(header) }
     }
 }

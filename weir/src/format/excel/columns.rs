@@ -1,7 +1,5 @@
 //! Matches the columns of a sheet with the declared ones.
 
-use bytes::Bytes;
-
 use super::Excel;
 use super::merged::Region;
 use super::sheet::{Sheet, column_name};
@@ -23,7 +21,7 @@ pub(super) fn layout(sheet: &Sheet, name: &str, declared: &Declared, excel: &Exc
     // A row of a single column could equal the header.
     let has_many = sheet.names.iter().filter(|name| !name.is_empty()).nth(1).is_some();
     let header = if has_many { sheet.header_line() } else { vec![] };
-    Ok(Layout::of(targets, Bytes::from(header)))
+    Ok(Layout::of(targets, &header))
 }
 
 /// Fails if rows have merged cells in columns that are read: the value belongs to the first cell, and looks as if it were
