@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use datafusion::arrow::array::{RecordBatch, RecordBatchOptions};
 use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
 
+use super::cache::TokenCache;
 use super::method::{Method, stronger};
 use super::token::KeyRing;
 use crate::error::{Error, Result};
@@ -165,12 +166,18 @@ impl Protection {
         Ok(())
     }
 
+    /// What a writer keeps of each column.
+    pub(crate) fn caches(&self) -> Vec<TokenCache> {
+        self.methods.iter().map(|_| TokenCache::default()).collect()
+    }
+
     /// The rows of a batch of the route as they are written.
-    pub(crate) fn apply(&self, batch: &RecordBatch) -> Result<RecordBatch> {
+    pub(crate) fn apply(&self, batch: &RecordBatch, known: &mut [TokenCache]) -> Result<RecordBatch> {
         let keys = self.keys.get().ok_or_else(|| Error::internal("the keys of a sink are not open"))?;
-        let columns = batch.columns().iter().zip(&self.methods).map(|(column, method)| match method {
+        let columns = batch.columns().iter().zip(&self.methods).zip(known);
+        let columns = columns.map(|((column, method), known)| match method {
             None => Ok(column.clone()),
-            Some(method) => method.apply(column, keys),
+            Some(method) => method.apply(column, keys, known),
         });
         let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
         let batch = RecordBatch::try_new_with_options(self.schema.clone(), columns.collect::<Result<_>>()?, &options);

@@ -8,6 +8,7 @@ use datafusion::arrow::datatypes::DataType;
 use regex_automata::meta::Regex;
 
 use super::REDACTED;
+use super::cache::TokenCache;
 use super::token::KeyRing;
 use crate::error::{Error, Result};
 use crate::function::encode;
@@ -79,7 +80,7 @@ impl Method {
     }
 
     /// What is written in place of the values. Null stays null.
-    pub(super) fn apply(&self, column: &ArrayRef, keys: &KeyRing) -> Result<ArrayRef> {
+    pub(super) fn apply(&self, column: &ArrayRef, keys: &KeyRing, known: &mut TokenCache) -> Result<ArrayRef> {
         let failed = |error| Error::internal(format!("a private column: {error}"));
         if self.writes_null(column.data_type()) {
             return Ok(new_null_array(&self.kind(column.data_type()), column.len()));
@@ -88,22 +89,25 @@ impl Method {
         let texts: &StringViewArray = texts.as_any().downcast_ref().ok_or_else(|| Error::internal("no texts"))?;
         let key = |name: &str| keys.current(name).ok_or_else(|| Error::internal(format!("key `{name}` is not open")));
         let mut out = StringViewBuilder::with_capacity(texts.len());
+        let mut all = |token: &dyn Fn(&str) -> Result<String>| {
+            texts.iter().try_for_each(|text| match text {
+                None => {
+                    out.append_null();
+                    Ok(())
+                }
+                Some(text) => known.token(text, || token(text).map(Box::from), |token| out.append_value(token)),
+            })
+        };
         match self {
             Self::Hash(name) => {
                 let key = key(name)?;
-                for text in texts {
-                    out.append_option(text.map(|text| hex::encode(key.hash(text))));
-                }
+                all(&|text| Ok(hex::encode(key.hash(text))))?;
             }
             Self::Encrypt(name) => {
                 let key = key(name)?;
-                for text in texts {
-                    out.append_option(text.map(|text| key.encrypt(text)).transpose()?);
-                }
+                all(&|text| key.encrypt(text))?;
             }
-            Self::Partial(pattern) => {
-                texts.iter().for_each(|text| out.append_option(text.map(|text| shown(pattern, text))))
-            }
+            Self::Partial(pattern) => all(&|text| Ok(shown(pattern, text)))?,
             Self::Redact | Self::Drop => texts.iter().for_each(|text| out.append_option(text.map(|_| REDACTED))),
         }
         Ok(Arc::new(out.finish()))

@@ -10,7 +10,7 @@ use datafusion::arrow::compute::filter_record_batch;
 use super::{Part, Parts, Written};
 use crate::error::{Error, Result};
 use crate::format::write::OutputColumn;
-use crate::protect::Protection;
+use crate::protect::{Protection, TokenCache};
 use crate::task::{SinkSpec, Task};
 
 /// Fails if the sink needs a value of a column that is protected: for its order, its partitions, its names, or to know which
@@ -69,12 +69,14 @@ pub(crate) fn protected(parts: Arc<dyn Parts>, protection: Option<&Arc<Protectio
 
 impl Parts for ProtectedParts {
     fn part(&self) -> Result<Box<dyn Part>> {
-        Ok(Box::new(ProtectedPart { protection: self.protection.clone(), part: self.parts.part()? }))
+        let (protection, known) = (self.protection.clone(), self.protection.caches());
+        Ok(Box::new(ProtectedPart { protection, known, part: self.parts.part()? }))
     }
 }
 
 struct ProtectedPart {
     protection: Arc<Protection>,
+    known: Vec<TokenCache>,
     part: Box<dyn Part>,
 }
 
@@ -82,11 +84,11 @@ impl Part for ProtectedPart {
     fn write(&mut self, batch: &RecordBatch, chosen: Option<&BooleanBuffer>) -> Result<()> {
         // A token costs more than a copy: none is made of a row that is not written.
         match chosen {
-            None => self.part.write(&self.protection.apply(batch)?, None),
+            None => self.part.write(&self.protection.apply(batch, &mut self.known)?, None),
             Some(chosen) => {
                 let rows = filter_record_batch(batch, &BooleanArray::new(chosen.clone(), None));
                 let rows = rows.map_err(|error| Error::internal(format!("private columns: {error}")))?;
-                self.part.write(&self.protection.apply(&rows)?, None)
+                self.part.write(&self.protection.apply(&rows, &mut self.known)?, None)
             }
         }
     }
