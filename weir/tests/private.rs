@@ -190,6 +190,16 @@ fn no_failure_tells_a_private_value() {
     }
 }
 
+#[test]
+fn an_error_says_where_it_is_also_if_the_rows_go_through_an_exchange() {
+    let project = patients();
+    project.task("id: integer", "id: {type: integer, on_invalid: fail}");
+    project.task("reject_unless: {", "reject_unless: {once: {unique: id, keep: first by id}, ");
+    let ran = run(&project, &[]);
+    ran.ended(1, "column `id`: invalid_id, and the task specifies `on_invalid: fail`");
+    holds_no_private_value(&project, &ran, "an exchange");
+}
+
 #[track_caller]
 fn holds_no_private_value_in(text: &[u8], when: &str) {
     let text = String::from_utf8_lossy(text);

@@ -26,7 +26,7 @@ pub(crate) async fn fold<S: Send + 'static>(
         threads.spawn(async move {
             while let Some(batch) = batches.try_next().await? {
                 if stop.is_wanted() {
-                    return Err(DataFusionError::External(Box::new(Error::Interrupted)));
+                    return Err(DataFusionError::from(Error::Interrupted));
                 }
                 take(&mut state, &batch)?;
             }
