@@ -70,6 +70,33 @@ fn a_file_has_the_chosen_name_and_the_order_of_the_model() {
 }
 
 #[test]
+fn rules_about_related_rows_do_not_disturb_the_order() {
+    for by in ["amount", "lower(item) desc, amount"] {
+        let project = project("file: out/stock.csv, format: csv");
+        project.task("models:", "  known: {files: {path: known.csv, format: csv}, columns: {item: string}}\nmodels:");
+        project.task("sinks:", "quality:\n  stock:\n    reject_unless:\n      unknown: {in: {item: known.item}}\n      twice: {unique: amount, keep: first by item}\nsinks:");
+        project.task("from: stock,", "from: stock, columns: [amount],");
+        project
+            .task("sinks:", "sinks:\n  bad: {from: stock.rejected, mode: overwrite, files: {path: bad, format: csv}}");
+        project.file("stock.sql", format!("select item, amount from delivery order by {by}"));
+        let rows: String =
+            (0..20_000).map(|i| format!("{},{}\n", ["a", "b", "c"][i % 3], (i * 7919) % 20_000)).collect();
+        project.file("in/a.csv", format!("item,amount\n{rows}"));
+        project.file("known.csv", "item\na\nb\nd\n");
+        run(&project).ended(0, "out/stock.csv");
+        let text = project.text("out/stock.csv");
+        let got: Vec<usize> = text.lines().skip(1).map(|line| line.parse().unwrap()).collect();
+        let mut expected: Vec<(usize, usize)> =
+            (0..20_000).map(|i| (i % 3, (i * 7919) % 20_000)).filter(|row| row.0 < 2).collect();
+        match by {
+            "amount" => expected.sort_by_key(|(_, amount)| *amount),
+            _ => expected.sort_by_key(|(item, amount)| (std::cmp::Reverse(*item), *amount)),
+        }
+        assert_eq!(got, expected.into_iter().map(|(_, amount)| amount).collect::<Vec<_>>(), "{by}");
+    }
+}
+
+#[test]
 fn a_file_is_compressed_as_its_name_tells() {
     let with = project("file: out/stock.csv.gz, format: csv");
     run(&with).ended(0, "done");

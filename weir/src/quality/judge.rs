@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_saphyr::Spanned;
 
 use super::equal_rows::EqualRows;
+use super::order;
 use super::related::{Passes, Related};
 use super::rule::{ColumnRule, Effect, Rule, Scope};
 use super::unique::{KeyWriter, Keys, UniqueRule};
@@ -149,10 +150,15 @@ impl Judge {
         let rejecting =
             self.rules.iter().filter(|rule| rule.effect == Effect::Reject && rule.computed_column().is_none());
         let passes = Passes::of(rejecting);
-        self.related
-            .iter()
-            .enumerate()
-            .try_fold(plan, |plan, (number, related)| related.add(plan, number, self.width, passes.as_ref(), tables))
+        // A join does not keep the order of the rows: it is made behind it.
+        let (plan, order) = if self.related.is_empty() { (plan, None) } else { order::taken(plan) };
+        let mut related = self.related.iter().enumerate();
+        let plan = related
+            .try_fold(plan, |plan, (number, related)| related.add(plan, number, self.width, passes.as_ref(), tables))?;
+        match order {
+            Some(order) => order.restored(plan),
+            None => Ok(plan),
+        }
     }
 
     /// The columns of the table alone.

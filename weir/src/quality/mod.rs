@@ -7,6 +7,7 @@ mod condition;
 mod equal_rows;
 mod gate;
 mod judge;
+mod order;
 mod pattern;
 mod related;
 mod rule;
