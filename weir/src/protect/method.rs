@@ -1,11 +1,14 @@
 //! What is written in place of a private value.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, StringViewArray, StringViewBuilder, new_null_array};
 use datafusion::arrow::datatypes::DataType;
+use regex_automata::Span;
 use regex_automata::meta::Regex;
+use regex_automata::util::captures::Captures;
 
 use super::REDACTED;
 use super::cache::TokenCache;
@@ -107,7 +110,10 @@ impl Method {
                 let key = key(name)?;
                 all(&|text| key.encrypt(text))?;
             }
-            Self::Partial(pattern) => all(&|text| Ok(shown(pattern, text)))?,
+            Self::Partial(pattern) => {
+                let found = RefCell::new(pattern.create_captures());
+                all(&|text| Ok(shown(pattern, &mut found.borrow_mut(), text)))?;
+            }
             Self::Redact | Self::Drop => texts.iter().for_each(|text| out.append_option(text.map(|_| REDACTED))),
         }
         Ok(Arc::new(out.finish()))
@@ -128,14 +134,33 @@ pub(super) fn groups(pattern: &str) -> Result<Regex, String> {
     }
 }
 
-/// The text with only those of its characters that the groups match.
-fn shown(pattern: &Regex, text: &str) -> String {
-    let found = pattern.captures_iter(text).next();
-    let kept = |at: usize| {
-        let groups = found.iter().flat_map(|found| found.iter().skip(1).flatten());
-        groups.into_iter().any(|span| span.range().contains(&at))
-    };
-    text.char_indices().map(|(at, c)| if kept(at) { c } else { MASK }).collect()
+/// The text with only those of its characters that the groups match; `found` is where they are noted.
+fn shown(pattern: &Regex, found: &mut Captures, text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut at = 0;
+    let mask = |shown: &mut String, text: &str| text.chars().for_each(|_| shown.push(MASK));
+    pattern.captures(text, found);
+    let groups = || found.iter().skip(1).flatten();
+    let mut in_order: Vec<Span> = vec![];
+    // Where groups repeat, one may be before another one that is before it in the pattern.
+    let are_in_order = groups().is_sorted_by_key(|group| group.start);
+    if !are_in_order {
+        in_order.extend(groups());
+        in_order.sort_unstable_by_key(|group| group.start);
+    }
+    let groups = groups().filter(|_| are_in_order).chain(in_order);
+    // One may lie in another.
+    for group in groups {
+        if group.start > at {
+            mask(&mut shown, &text[at..group.start]);
+        }
+        if group.end > at {
+            shown.push_str(&text[at.max(group.start)..group.end]);
+            at = group.end;
+        }
+    }
+    mask(&mut shown, &text[at..]);
+    shown
 }
 
 /// Of two methods for values of which one output is computed, the one that tells less.
@@ -164,11 +189,17 @@ mod tests {
 
     #[test]
     fn only_what_groups_match_is_shown() {
-        let show = |pattern: &str, text: &str| shown(&groups(pattern).unwrap(), text);
+        let show = |pattern: &str, text: &str| {
+            let pattern = groups(pattern).unwrap();
+            shown(&pattern, &mut pattern.create_captures(), text)
+        };
         assert_eq!(show("^.*(.{4})$", "123-45-6789"), "*******6789");
         assert_eq!(show("^(.).*(@.*)$", "ann.lee@example.com"), "a******@example.com");
         assert_eq!(show("^(.).*(@.*)$", "née Ø"), "*****");
         assert_eq!(show("(é)", "née"), "*é*");
+        assert_eq!(show("((.)b)(c)?", "abd"), "ab*", "a group in another one, and one that has no part");
+        assert_eq!(show("(x)", "abc"), "***");
+        assert_eq!(show("(?:(b)|(a))+", "ab"), "ab", "a group that is before another one in the text");
         assert!(groups("^.*$").unwrap_err().contains("has no group"));
         assert!(groups("(").unwrap_err().contains("unclosed group"));
     }
