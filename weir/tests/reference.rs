@@ -91,7 +91,7 @@ fn values_of_every_type_and_the_columns_of_the_sink_itself_are_read_from_tables(
         };
         project.file("values.yaml", writes(&table("all_of_them")));
         project.file("reads.yaml", READS);
-        run(&project, "reads.yaml").ended(1, "all_of_them");
+        run(&project, "reads.yaml").ended(1, "task `values` has not published its sink `all` yet");
         run(&project, "values.yaml").ended(0, "done: `values`");
         run(&project, "reads.yaml").ended(0, "done: `reads`");
         let direct = writes(&format!("columns: [{columns}], files: {{path: direct, format: csv}}"))

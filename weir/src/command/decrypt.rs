@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::fs::File;
-use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::io::{BufRead, BufReader, BufWriter, ErrorKind, Write};
 
 use clap::ValueEnum;
 
@@ -85,12 +85,18 @@ fn each_line(
     let (mut line, mut values) = (String::new(), 0);
     while input.read_line(&mut line).map_err(failed)? > 0 {
         let (changed, count) = change(&line, &keys)?;
-        out.write_all(changed.as_bytes()).map_err(unwritable)?;
+        match out.write_all(changed.as_bytes()) {
+            // Who reads it has enough.
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(values),
+            written => written.map_err(unwritable)?,
+        }
         values += count;
         line.clear();
     }
-    out.flush().map_err(unwritable)?;
-    Ok(values)
+    match out.flush() {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(values),
+        flushed => flushed.map(|()| values).map_err(unwritable),
+    }
 }
 
 #[cfg(test)]

@@ -111,9 +111,11 @@ impl Reading<'_> {
             let help = "read it in a task with the same windows, or read all of the places as `files` with a pattern";
             return Err(Box::new(self.error(message).with_help(help)).into());
         }
+        let mut folder = None;
         match sink {
             SinkSpec { files: Some(files), .. } => {
-                source.files = Some(self.files(files, sink)?);
+                let (place, files) = self.files(files, sink)?;
+                (source.files, folder) = (Some(files), place);
                 source.if_empty = source.if_empty.or(Some(IfEmpty::Skip));
             }
             SinkSpec { postgres: Some(table), .. } => {
@@ -139,6 +141,12 @@ impl Reading<'_> {
                 return Err(Box::new(self.error(message).with_help(help)).into());
             }
         }
+        source.published = Some(Published {
+            by: self.at.value.clone(),
+            owner: RunKey::new(self.other.name(), &self.other.environment).owner(),
+            folder,
+            task_file: self.other.source.name().to_owned(),
+        });
         Ok(source)
     }
 
@@ -172,7 +180,8 @@ impl Reading<'_> {
         columns
     }
 
-    fn files(&self, files: &OutputFilesSpec, sink: &SinkSpec) -> Result<FilesSpec> {
+    /// The folder, if it is one, and the files in it.
+    fn files(&self, files: &OutputFilesSpec, sink: &SinkSpec) -> Result<(Option<String>, FilesSpec)> {
         if sink.escape_formulas {
             let message =
                 format!("sink `{}` writes apostrophes before formulas, which would be read", self.at.value.sink);
@@ -197,7 +206,7 @@ impl Reading<'_> {
             pattern = pattern.replace('%', "%%");
         }
         let is_text = files.format != OutputFormat::Parquet;
-        Ok(FilesSpec {
+        let spec = FilesSpec {
             compression: files.compression.clone().filter(|_| is_text),
             delimiter: files.delimiter.clone(),
             quote: files.quote.clone(),
@@ -206,14 +215,9 @@ impl Reading<'_> {
             header: files.header.as_ref().filter(|header| !header.value).map(|_| self.placed(HeaderSpec::None)),
             line_end: files.line_end.clone(),
             null_text: files.null_text.clone(),
-            published: Some(Published {
-                by: self.at.value.clone(),
-                owner: RunKey::new(self.other.name(), &self.other.environment).owner(),
-                folder: is_folder.then_some(place),
-                task_file: self.other.source.name().to_owned(),
-            }),
             ..FilesSpec::of(self.placed(pattern), files.format.into())
-        })
+        };
+        Ok((is_folder.then_some(place), spec))
     }
 
     /// The connection and the name of a table.

@@ -5,7 +5,6 @@ use serde::{Deserialize, Serialize};
 use serde_saphyr::Spanned;
 
 use super::dialect::{HeaderSpec, Headers, LineEnd, MergedCells, RepeatedHeader, ShortLines};
-use super::reference::ReferenceSpec;
 use super::text::Scalar;
 
 /// The location and format of the files of a source.
@@ -107,22 +106,6 @@ pub struct FilesSpec {
     #[serde(default)]
     #[schemars(with = "Option<ShortLines>")]
     pub short_lines: Option<Spanned<ShortLines>>,
-    /// The sink that publishes them, if they are what another task publishes.
-    #[serde(skip)]
-    #[schemars(skip)]
-    pub(crate) published: Option<Published>,
-}
-
-/// A sink of another task that publishes files.
-#[derive(Debug, Clone)]
-pub(crate) struct Published {
-    pub(crate) by: ReferenceSpec,
-    /// The task and its environment, as its manifests have them.
-    pub(crate) owner: String,
-    /// Its folder, if it writes no single file.
-    pub(crate) folder: Option<String>,
-    /// The file of the task.
-    pub(crate) task_file: String,
 }
 
 impl FilesSpec {
@@ -150,7 +133,6 @@ impl FilesSpec {
             line_end: None,
             null_text: None,
             short_lines: None,
-            published: None,
         }
     }
 

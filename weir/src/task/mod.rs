@@ -49,7 +49,6 @@ pub use characters::Characters;
 pub use column::{ColumnFrom, ColumnSpec, OnInvalid};
 pub use dialect::{HeaderSpec, Headers, LineEnd, MergedCells, Quoting, RepeatedHeader, ShortLines};
 pub use documents::DocumentsSpec;
-pub(crate) use files::Published;
 pub use files::{Compression, FilesSpec, Format};
 pub use openlineage::OpenLineageSpec;
 #[cfg(feature = "http")]
@@ -61,6 +60,7 @@ pub use private::{KeySpec, PrivateSpec};
 pub(crate) use project::PROJECT_FILE;
 pub use project::{ConnectionSpec, Dialect, MetricsSpec, Project, ProjectSpec, RetentionSpec};
 pub use quality::{GateSpec, Keep, QualitySpec, Requirement, RuleSpec};
+pub(crate) use reference::Published;
 pub use reference::ReferenceSpec;
 pub use schedule::{RetriesSpec, ScheduleSpec, Span};
 pub use sink::{HistorySpec, Mode, OutputColumnSpec, Publish, Route, SchemaChanges, SinkSpec, TableSpec};

@@ -11,7 +11,7 @@ use super::params::ParamChoice;
 use super::project::PROJECT_FILE;
 use super::source::{SourceSpec, UnknownColumns};
 use super::{Place, Task, TaskError, TaskSpec, name_line, parse_spec, read};
-use crate::error::{Result, SourceText};
+use crate::error::{Error, Result, SourceText};
 
 /// A sink of another task, as `task.sink`.
 #[derive(Debug, Clone, PartialEq, Eq, JsonSchema)]
@@ -21,6 +21,28 @@ pub struct ReferenceSpec {
     pub task: String,
     /// The name of its sink.
     pub sink: String,
+}
+
+/// The sink of another task that publishes what a source reads.
+#[derive(Debug, Clone)]
+pub(crate) struct Published {
+    pub(crate) by: ReferenceSpec,
+    /// The task and its environment, as its manifests have them.
+    pub(crate) owner: String,
+    /// Its folder, if it writes one.
+    pub(crate) folder: Option<String>,
+    /// The file of the task.
+    pub(crate) task_file: String,
+}
+
+impl Published {
+    /// The error of a source that needs what is not published yet.
+    pub(crate) fn nothing(&self, place: &str) -> Error {
+        let ReferenceSpec { task, sink } = &self.by;
+        let message = format!("task `{task}` has not published its sink `{sink}` yet");
+        let or = if self.folder.is_some() { ", or specify `if_missing: skip` or `empty`" } else { "" };
+        Error::input(place, message, format!("run {} first{or}", self.task_file))
+    }
 }
 
 impl<'de> Deserialize<'de> for ReferenceSpec {

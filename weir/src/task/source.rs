@@ -8,7 +8,7 @@ use serde_saphyr::Spanned;
 
 use super::column::ColumnSpec;
 use super::files::FilesSpec;
-use super::reference::ReferenceSpec;
+use super::reference::{Published, ReferenceSpec};
 use super::sql_type::SqlType;
 use super::text::Scalar;
 use super::values::{Formats, Negative, ValueSpec};
@@ -115,6 +115,10 @@ pub struct SourceSpec {
     #[serde(default)]
     #[schemars(with = "IndexMap<String, ColumnSpec>", example = json!({"name": "string", "amount": {"type": "decimal(12,2)"}}))]
     pub columns: IndexMap<String, Spanned<ColumnSpec>>,
+    /// What its `ref` led to.
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub(crate) published: Option<Published>,
 }
 
 /// A table, a view or the result of a query of a PostgreSQL database to read; either `table` or `query` is given. A run reads a consistent snapshot (REPEATABLE READ): everything it

@@ -183,7 +183,9 @@ fn check_routes(task: &Task, findings: &mut Findings) {
         let message = format!("no sink reads `{model}.rejected`: the first rejected row would end a run");
         findings.warn(format!("model {model}"), message, format!("add a sink with `from: {model}.rejected`"));
     }
-    for source in task.spec.sources.keys().filter(|source| !is_taken(source)) {
+    // What another task publishes can be read as it was written.
+    let own = task.spec.sources.iter().filter(|(_, source)| source.value.published.is_none());
+    for (source, _) in own.filter(|(source, _)| !is_taken(source)) {
         let message =
             format!("no sink reads `{source}.rejected`: the first record that cannot be read would end a run");
         findings.warn(format!("source {source}"), message, format!("add a sink with `from: {source}.rejected`"));

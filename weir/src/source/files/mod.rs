@@ -64,7 +64,7 @@ impl FileSet {
             if_changed: spec.if_changed,
             if_copied: spec.if_copied,
             if_missing: spec.if_missing(),
-            published: files.published.clone(),
+            published: spec.published.clone(),
         })
     }
 
@@ -85,7 +85,9 @@ impl FileSet {
     async fn find(&self, arrival: &Arrival<'_>) -> Result<Vec<FoundFile>> {
         if let Some(published) = &self.published {
             return match published.find(&*self.file_system, &self.pattern, arrival).await? {
-                None if self.if_missing == IfMissing::Fail => Err(published.nothing()),
+                None if self.if_missing == IfMissing::Fail => {
+                    Err(published.nothing(&self.file_system.shown(&self.pattern)))
+                }
                 found => Ok(found.unwrap_or_default()),
             };
         }

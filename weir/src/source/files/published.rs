@@ -75,13 +75,4 @@ impl Published {
             format!("check the environment and the parameters; or run {}", self.task_file),
         ))
     }
-
-    /// The error of a source that needs what is not published yet.
-    pub(super) fn nothing(&self) -> Error {
-        let ReferenceSpec { task, sink } = &self.by;
-        let place = self.folder.as_ref().map_or_else(|| format!("{task}.{sink}"), String::clone);
-        let message = format!("task `{task}` has not published its sink `{sink}` yet");
-        let help = format!("run {} first, or specify `if_missing: skip` or `empty`", self.task_file);
-        Error::input(place, message, help)
-    }
 }

@@ -25,7 +25,7 @@ use super::Source;
 use super::origin::{Opened, Opening, Origin};
 use crate::error::{Error, Result};
 use crate::format::scan::RowsTable;
-use crate::task::{CursorSpec, SourceSpec, Task};
+use crate::task::{CursorSpec, Published, SourceSpec, Task};
 use cursor::Cursor;
 pub(super) use cursor::{Lag, Newest, Order};
 pub(super) use filter::{date, digits, time};
@@ -53,6 +53,8 @@ pub(super) struct DatabaseTable<S: Snapshot> {
     relation: Relation,
     cursor: Option<Cursor>,
     options: S::Options,
+    /// The sink that publishes it, if it is what another task publishes.
+    published: Option<Published>,
 }
 
 /// What is read.
@@ -109,8 +111,9 @@ impl<S: Snapshot> DatabaseTable<S> {
                 task.error(&of.column, "the cursor is a private column, and the ledger keeps its greatest value");
             return Err(Box::new(error.with_help("take another column, such as the time of the last change")).into());
         }
+        let published = source.value.published.clone();
         let (source, connection) = (name.to_owned(), connection.value.clone());
-        Ok(Self { source, connection, relation, cursor, options })
+        Ok(Self { source, connection, relation, cursor, options, published })
     }
 
     /// Its name in messages.
@@ -126,7 +129,10 @@ impl<S: Snapshot> DatabaseTable<S> {
         match &self.relation {
             Relation::Table { schema, table } => match snapshot.find(schema.as_deref(), table).await? {
                 Some(found) => Ok(found),
-                None => Err(missing(snapshot, &self.shown(), schema.as_deref(), table).await?),
+                None => match &self.published {
+                    Some(published) => Err(published.nothing(&self.shown())),
+                    None => Err(missing(snapshot, &self.shown(), schema.as_deref(), table).await?),
+                },
             },
             Relation::Query(sql) => snapshot.of_query(sql).await,
         }
