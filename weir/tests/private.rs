@@ -5,6 +5,8 @@ mod support;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+#[cfg(debug_assertions)]
+use std::process::Stdio;
 
 use support::warehouse::Warehouse;
 use support::{Project, Ran};
@@ -222,6 +224,47 @@ fn a_killed_run_leaves_no_private_value_on_a_disk() {
         let ran = run(&project, &[]);
         ran.ended(0, "");
         holds_no_private_value(&project, &ran, fault);
+    }
+}
+
+/// Neither do the files that a run has open, also those that no folder has any more.
+#[cfg(debug_assertions)]
+#[test]
+fn no_file_that_a_run_has_open_holds_a_private_value_on_a_disk() {
+    for point in ["inputs_entered", "prepared", "decided", "committed", "published"] {
+        let project = patients();
+        project.task("city: sql/city.sql}", "city: sql/city.sql, other: sql/city.sql}");
+        project
+            .task("sinks:", "sinks:\n  other: {from: other, mode: overwrite, files: {path: out/other, format: csv}}");
+        let mut command = project.command(&["run", "task.yaml"]);
+        command.env("PATIENT_KEY", KEY).env("WEIR_LOG", "trace").env("WEIR_FAULT", format!("{point}+stop"));
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let pid = child.id();
+        let is_stopped = || {
+            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+            stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('T'))
+        };
+        while !is_stopped() {
+            assert!(child.try_wait().unwrap().is_none(), "it ends before {point}");
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        let mut seen = 0;
+        for entry in std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap() {
+            let open = entry.unwrap().path();
+            let Ok(target) = std::fs::read_link(&open) else { continue };
+            let is_input = target.starts_with(project.path("in"));
+            if is_input || target.starts_with("/dev") || !std::fs::metadata(&open).is_ok_and(|file| file.is_file()) {
+                continue;
+            }
+            seen += 1;
+            holds_no_private_value_in(&std::fs::read(&open).unwrap(), &format!("{point}: {}", target.display()));
+        }
+        assert!(seen > 0, "{point}: the ledger is open");
+        let all = [rustix::process::Signal::CONT, rustix::process::Signal::KILL];
+        all.iter().for_each(|signal| {
+            rustix::process::kill_process(rustix::process::Pid::from_child(&child), *signal).unwrap();
+        });
+        child.wait().unwrap();
     }
 }
 

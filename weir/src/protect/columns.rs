@@ -4,7 +4,9 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
-use datafusion::arrow::array::{RecordBatch, RecordBatchOptions};
+use datafusion::arrow::array::{BooleanArray, RecordBatch, RecordBatchOptions, new_null_array};
+use datafusion::arrow::buffer::BooleanBuffer;
+use datafusion::arrow::compute::FilterBuilder;
 use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
 
 use super::cache::TokenCache;
@@ -78,6 +80,8 @@ pub(crate) struct Protection {
     methods: Vec<Option<Method>>,
     /// The columns of the route as they are written.
     schema: SchemaRef,
+    /// For each of them whether the sink reads it.
+    is_read: Vec<bool>,
     keys: OnceLock<KeyRing>,
 }
 
@@ -121,7 +125,22 @@ impl Protection {
             });
             methods.push(method);
         }
-        Ok(Some(Self { methods, schema: Arc::new(Schema::new(fields)), keys: OnceLock::new() }))
+        let (is_read, schema) = (vec![true; methods.len()], Arc::new(Schema::new(fields)));
+        Ok(Some(Self { methods, schema, is_read, keys: OnceLock::new() }))
+    }
+
+    /// Says which columns of the route the sink reads: the others are null for it.
+    pub(crate) fn read_only(&mut self, columns: impl IntoIterator<Item = usize>) {
+        self.is_read.fill(false);
+        columns.into_iter().for_each(|column| self.is_read[column] = true);
+        let fields = self.schema.fields().iter().zip(&self.is_read);
+        let fields =
+            fields.map(
+                |(field, is_read)| {
+                    if *is_read { field.clone() } else { Arc::new(field.as_ref().clone().with_nullable(true)) }
+                },
+            );
+        self.schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
     }
 
     /// The columns of the route as they are written.
@@ -171,16 +190,35 @@ impl Protection {
         self.methods.iter().map(|_| TokenCache::default()).collect()
     }
 
-    /// The rows of a batch of the route as they are written.
-    pub(crate) fn apply(&self, batch: &RecordBatch, known: &mut [TokenCache]) -> Result<RecordBatch> {
+    /// The chosen rows of a batch of the route, or all, as they are written.
+    pub(crate) fn apply(
+        &self,
+        batch: &RecordBatch,
+        chosen: Option<&BooleanBuffer>,
+        known: &mut [TokenCache],
+    ) -> Result<RecordBatch> {
         let keys = self.keys.get().ok_or_else(|| Error::internal("the keys of a sink are not open"))?;
-        let columns = batch.columns().iter().zip(&self.methods).zip(known);
-        let columns = columns.map(|((column, method), known)| match method {
-            None => Ok(column.clone()),
-            Some(method) => method.apply(column, keys, known),
-        });
-        let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-        let batch = RecordBatch::try_new_with_options(self.schema.clone(), columns.collect::<Result<_>>()?, &options);
-        batch.map_err(|error| Error::internal(format!("private columns: {error}")))
+        let failed = |error| Error::internal(format!("private columns: {error}"));
+        // A token costs more than a copy: none is made of a row or a column that is not written.
+        let rows = chosen.map_or(batch.num_rows(), BooleanBuffer::count_set_bits);
+        let chosen =
+            chosen.map(|chosen| FilterBuilder::new(&BooleanArray::new(chosen.clone(), None)).optimize().build());
+        let mut columns = Vec::with_capacity(self.methods.len());
+        for (at, known) in known.iter_mut().enumerate() {
+            if !self.is_read[at] {
+                columns.push(new_null_array(self.schema.field(at).data_type(), rows));
+                continue;
+            }
+            let column = match &chosen {
+                None => batch.column(at).clone(),
+                Some(chosen) => chosen.filter(batch.column(at)).map_err(failed)?,
+            };
+            columns.push(match &self.methods[at] {
+                None => column,
+                Some(method) => method.apply(&column, keys, known)?,
+            });
+        }
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        RecordBatch::try_new_with_options(self.schema.clone(), columns, &options).map_err(failed)
     }
 }

@@ -41,14 +41,17 @@ impl BoundSink {
         route: &SchemaRef,
         private: &PrivateColumns,
     ) -> Result<Self> {
-        let protection = Protection::bind(task, private, name, spec, route)?;
+        let mut protection = Protection::bind(task, private, name, spec, route)?;
         // A column that `deleted_when` reads is none that is protected: `check` sees to it.
         let deleted = deleted(task, session, name, spec, route)?;
-        let route = protection.as_ref().map_or(route, Protection::schema);
+        let route = &protection.as_ref().map_or(route, Protection::schema).clone();
         let columns = columns(task, name, spec, route, protection.as_ref())?;
         let deleted_by = deleted.as_ref().map(Condition::columns).unwrap_or_default();
         if let Some(protection) = &protection {
             private::check(task, name, spec, &columns, &deleted_by, protection)?;
+        }
+        if let Some(protection) = &mut protection {
+            protection.read_only(columns.iter().map(|column| column.index).chain(deleted_by.iter().copied()));
         }
         let mut declared = KINDS.iter().filter(|kind| (kind.is_declared)(task, spec));
         let has_two = spec.files.is_some() && spec.documents.is_some();

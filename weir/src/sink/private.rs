@@ -3,12 +3,11 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{BooleanArray, RecordBatch};
+use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::buffer::BooleanBuffer;
-use datafusion::arrow::compute::filter_record_batch;
 
 use super::{Part, Parts, Written};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::format::write::OutputColumn;
 use crate::protect::{Protection, TokenCache};
 use crate::task::{SinkSpec, Task};
@@ -82,15 +81,7 @@ struct ProtectedPart {
 
 impl Part for ProtectedPart {
     fn write(&mut self, batch: &RecordBatch, chosen: Option<&BooleanBuffer>) -> Result<()> {
-        // A token costs more than a copy: none is made of a row that is not written.
-        match chosen {
-            None => self.part.write(&self.protection.apply(batch, &mut self.known)?, None),
-            Some(chosen) => {
-                let rows = filter_record_batch(batch, &BooleanArray::new(chosen.clone(), None));
-                let rows = rows.map_err(|error| Error::internal(format!("private columns: {error}")))?;
-                self.part.write(&self.protection.apply(&rows, &mut self.known)?, None)
-            }
-        }
+        self.part.write(&self.protection.apply(batch, chosen, &mut self.known)?, None)
     }
 
     fn finish(self: Box<Self>) -> Result<Written> {
