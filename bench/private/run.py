@@ -3,6 +3,7 @@
 
 copy      made-up applicants are copied: with hashes of name, e-mail address and date of birth (weir, pandas), with patterns of the
           first two and a hash of the third (patterns), and as they are (plain)
+parquet   the same applicants into Parquet, with the same hashes: weir (hashed_parquet) and Floe
 section1  the job of section 1, with hashes of the same three columns and of all that is computed from them but of age and
           membership (hashed), with the e-mail address redacted in place of hashed (redacted), and as it is (section1)
 
@@ -17,6 +18,7 @@ import hmac
 import os
 import pathlib
 import shutil
+import subprocess
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
@@ -24,7 +26,8 @@ import harness  # noqa: E402
 from harness import Contestant, Failed, step  # noqa: E402
 
 HERE = pathlib.Path(__file__).resolve().parent
-PARTS = {"copy": ["weir", "plain", "patterns", "pandas"], "section1": ["section1", "hashed", "redacted"]}
+PARTS = {"copy": ["weir", "plain", "patterns", "pandas"], "parquet": ["hashed_parquet", "floe"],
+         "section1": ["section1", "hashed", "redacted"]}
 SECTION1 = harness.ROOT / "section1"
 SECRET = b"0123456789012345678901234567890123456789"
 
@@ -42,7 +45,7 @@ def main() -> int:
         with harness.work_folder(options, "private-") as work:
             for part in options.parts:
                 names = [name for name in PARTS[part] if name in options.only]
-                program = "weir" if part == "copy" else "section1"
+                program = "section1" if part == "section1" else "weir"
                 built = getattr(options, program) or harness.built(harness.ROOT, program, target)
                 results[part] = globals()[part](names, built, work, options)
     except Failed as failure:
@@ -59,13 +62,22 @@ def parse_arguments():
     return parser.parse_args()
 
 
+def parquet(names: list[str], weir: pathlib.Path, work: pathlib.Path, options) -> list[Contestant]:
+    return copied("parquet", "hashed_parquet", names, weir, work, options)
+
+
 def copy(names: list[str], weir: pathlib.Path, work: pathlib.Path, options) -> list[Contestant]:
+    return copied("copy", "plain", names, weir, work, options)
+
+
+def copied(part: str, own: str, names: list[str], weir: pathlib.Path, work: pathlib.Path, options) -> list[Contestant]:
     python = harness.python_environment(options.cache)
     data = harness.made_once(options.cache / f"applicants-{options.rows}", lambda folder: step(
         [python, HERE / "data.py", folder, options.rows]))
     contestants = [contestant(name, weir, python) for name in names]
-    harness.compete(contestants, data, work, options, lambda output: check(output, data))
-    print_table("copy", contestants, "plain", options.rows, data)
+    checks = check_parquet if part == "parquet" else check
+    harness.compete(contestants, data, work, options, lambda output: checks(output, data, python))
+    print_table(part, contestants, own, options.rows, data)
     return contestants
 
 
@@ -104,19 +116,38 @@ def protected(task: str, name: str) -> str:
 
 
 def contestant(name: str, weir: pathlib.Path, python: pathlib.Path) -> Contestant:
-    if name == "pandas":
-        command = [python, HERE / "pandas_job.py", "INPUT", "OUTPUT"]
-        return Contestant(name, harness.version_of_package(python, name), [str(part) for part in command])
+    if name in ("pandas", "floe"):
+        command = [python, HERE / f"{name}_job.py", "INPUT", "OUTPUT"]
+        version = harness.version_of_package(python, "floe-python" if name == "floe" else name)
+        return Contestant(name, version, [str(part) for part in command])
     task = HERE / f"{'hashed' if name == 'weir' else name}.yaml"
     command = [weir, "run", "--task-config", task, "--param", "input=INPUT", "--param", "output=OUTPUT", "--state", "STATE",
                "--quiet"]
     return Contestant(name, harness.version_of_program(weir), [str(part) for part in command])
 
 
-def check(output: pathlib.Path, data: pathlib.Path) -> None:
-    """The output has all rows, and the first address of the input, hashed or as it is."""
+def first_row(data: pathlib.Path) -> dict[str, str]:
     with open(min(data.glob("*.csv")), newline="") as file:
-        first = next(csv.DictReader(file))
+        return next(csv.DictReader(file))
+
+
+def check_parquet(output: pathlib.Path, data: pathlib.Path, python: pathlib.Path) -> None:
+    """The output has all rows, and the hash of the first address of the input."""
+    address = first_row(data)["email"].encode()
+    # Floe takes the key as a text.
+    keys = [bytes.fromhex(os.environ["HASH_KEY"]), os.environ["HASH_KEY"].encode()]
+    tokens = [hmac.digest(key, address, "sha256").hex() for key in keys]
+    script = "import polars, sys; emails = polars.scan_parquet(sys.argv[1]).select('email').collect()['email']; " \
+             "print(len(emails), any(token in emails for token in sys.argv[2:]))"
+    found = step([python, "-c", script, f"{output}/*.parquet", *tokens], stdout=subprocess.PIPE)
+    of_data = sum(file.read_bytes().count(b"\n") - 1 for file in data.glob("*.csv"))
+    if found.split() != [str(of_data), "True"]:
+        raise Failed(f"wrote {found.strip()}, and not {of_data} rows with the token of {address.decode()}")
+
+
+def check(output: pathlib.Path, data: pathlib.Path, _: pathlib.Path) -> None:
+    """The output has all rows, and the first address of the input, hashed or as it is."""
+    first = first_row(data)
     name = output.parent.name.rsplit("-", 1)[0]
     token = hmac.digest(bytes.fromhex(os.environ["HASH_KEY"]), first["email"].encode(), "sha256").hex()
     given, _, host = first["email"].partition("@")
