@@ -379,7 +379,7 @@ impl Error {
                 Self::Unavailable { path: path.clone(), message: message.clone(), help: help.clone() }
             }
             Self::Row { table, kind, message, help } => {
-                Self::Row { table: table.clone(), kind: *kind, message: message.clone(), help: help.clone() }
+                Self::Row { table: table.clone(), kind, message: message.clone(), help: help.clone() }
             }
             Self::Interrupted => Self::Interrupted,
             _ => return None,

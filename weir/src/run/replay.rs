@@ -292,58 +292,53 @@ impl Noted {
             Role::PublishOnce(place) => (place.clone(), Some(Arc::default())),
             Role::Quarantine(place) => (place.clone(), None),
         };
-        Arc::new(NotedParts { noted: self.clone(), place, once, sink: sink.to_owned(), parts })
+        Arc::new(NotedParts { note: Note { noted: self.clone(), place, once, sink: sink.to_owned() }, parts })
     }
 }
 
-/// Creates parts that take note of the records of their rows.
-#[derive(Debug)]
-struct NotedParts {
+/// What is taken note of in a sink.
+#[derive(Debug, Clone)]
+struct Note {
     noted: Arc<Noted>,
     place: Place,
     /// The records that have a row already, if each may have one.
     once: Option<Arc<Mutex<HashSet<Record>>>>,
     sink: String,
+}
+
+/// Creates parts that take note of the records of their rows.
+#[derive(Debug)]
+struct NotedParts {
+    note: Note,
     parts: Arc<dyn Parts>,
 }
 
 impl Parts for NotedParts {
     fn part(&self) -> Result<Box<dyn Part>> {
-        let Self { noted, place, once, sink, parts } = self;
-        let part = parts.part()?;
-        Ok(Box::new(NotedPart {
-            noted: noted.clone(),
-            place: place.clone(),
-            once: once.clone(),
-            sink: sink.clone(),
-            part,
-        }))
+        Ok(Box::new(NotedPart { note: self.note.clone(), part: self.parts.part()? }))
     }
 }
 
 struct NotedPart {
-    noted: Arc<Noted>,
-    place: Place,
-    once: Option<Arc<Mutex<HashSet<Record>>>>,
-    sink: String,
+    note: Note,
     part: Box<dyn Part>,
 }
 
 impl Part for NotedPart {
     fn write(&mut self, batch: &RecordBatch, chosen: Option<&BooleanBuffer>) -> Result<()> {
-        let Place { source, file, line } = &self.place;
+        let Note { noted, place: Place { source, file, line }, once, sink } = &self.note;
         let places = RowPlaces::of(batch, *file, *line)?;
-        let records = self.once.as_deref().unwrap_or(&self.noted.rejected);
+        let records = once.as_deref().unwrap_or(&noted.rejected);
         let mut records = records.lock().unwrap_or_else(PoisonError::into_inner);
         for row in (0..batch.num_rows()).filter(|row| chosen.is_none_or(|chosen| chosen.value(*row))) {
             let place = places.of_row(row);
             let is_new = place.is_some_and(|(file, line)| records.insert(Record::new(source, file, line)));
-            if self.once.is_some() && !is_new {
+            if once.is_some() && !is_new {
                 let (file, line) = place.unwrap_or(("a record", 0));
                 let message =
                     format!("{file}:{line} makes several rows: which of them are there already cannot be told");
                 let help = "let the sink merge by a key, or run the task anew";
-                return Err(Error::input(format!("sink `{}`", self.sink), message, help));
+                return Err(Error::input(format!("sink `{sink}`"), message, help));
             }
         }
         drop(records);
