@@ -179,6 +179,50 @@ fn what_a_closed_gate_has_rejected_is_read_again_by_the_next_run_and_not_replaye
 }
 
 #[test]
+fn records_of_a_file_that_was_read_with_several_contents_are_left_out() {
+    // A corrected delivery under the same name: what stands at the line now may be there already.
+    let project = project(&TASK.replace("    read: new", "    read: new\n    if_changed: read"));
+    project.file("in/a.csv", "item,amount\nbolt,5\nnut,70\n");
+    project.run(&[]).ended(0, "done: `stock`");
+    project.file("in/a.csv", "item,amount\nscrew,1\nnut,7\n");
+    project.run(&[]).ended(0, "done: `stock`");
+    replay(&project, &[]).ended(0, "in/a.csv was read with several contents");
+    has(&project, &["bolt,5", "nut,7", "screw,1"]);
+
+    // What a closed gate let through is replaced by the run that reads the corrected file.
+    let task = TASK.replace("too_many: amount < 10}}", "too_many: amount < 10}, gate: {max_rejected: 10%}}");
+    let project = self::project(&task);
+    project.file("in/a.csv", "item,amount\nbolt,5\nnut,70\n");
+    project.run(&[]).ended(3, "gate closed");
+    project.file("in/a.csv", "item,amount\nbolt,5\nnut,7\n");
+    project.run(&[]).ended(0, "done: `stock`");
+    replay(&project, &[]).ended(0, "no rejected record is left");
+    has(&project, &["bolt,5", "nut,7"]);
+
+    // A log that grows keeps its lines.
+    let project = self::project(&TASK.replace("    read: new", "    read: new\n    if_changed: new_rows"));
+    project.file("in/a.csv", "item,amount\nbolt,5\nnut,70\n");
+    project.run(&[]).ended(0, "done: `stock`");
+    project.file("in/a.csv", "item,amount\nbolt,5\nnut,70\ngear,80\n");
+    project.run(&[]).ended(0, "done: `stock`");
+    project.task("amount < 10", "amount < 100");
+    replay(&project, &[]).ended(0, "2 accepted and published");
+    has(&project, &["bolt,5", "gear,80", "nut,70"]);
+}
+
+#[test]
+fn several_records_of_one_line_are_told_apart_or_refused() {
+    let project = project(&TASK.replace("format: csv}\n    read", "format: json}\n    read"));
+    let records = r#"[{"item":"bolt","amount":5},{"item":"nut","amount":70},{"item":"gear","amount":80}]"#;
+    project.file("in/a.json", records);
+    project.run(&[]).ended(0, "done: `stock`");
+    has(&project, &["bolt,5"]);
+    project.task("amount < 10", "amount < 75");
+    replay(&project, &[]).ended(0, "1 accepted and published, 1 rejected again");
+    has(&project, &["bolt,5", "nut,70"]);
+}
+
+#[test]
 fn a_replay_is_no_run_that_was_due() {
     let task = TASK.replace("name: stock\n", "name: stock\nschedule: {cron: '0 0 * * *'}\n");
     let project = project(&task);
@@ -189,6 +233,25 @@ fn a_replay_is_no_run_that_was_due() {
     project.task("amount < 10", "amount < 100");
     replay(&project, &[]).ended(0, "1 accepted");
     project.weir(&["check", "task.yaml"]).ended(1, "");
+    // Neither is the task well again because of it, nor was it run, as far as metrics and alerts tell.
+    project.file(
+        "weir.yaml",
+        "metrics: {textfile: weir.prom}\nalerts: {all: {command: [./tell], events: [recovered, failed]}}\n",
+    );
+    project.file("tell", "#!/bin/sh\necho $WEIR_ALERT_EVENT >>told\n");
+    assert!(std::process::Command::new("chmod").arg("+x").arg(project.path("tell")).status().unwrap().success());
+    project.file("in/b.csv", "not,the,columns\n");
+    project.run(&[]).ended(1, "");
+    let last = || {
+        let metrics = project.text("weir.prom");
+        let lines = metrics.lines().filter(|line| line.starts_with("weir_last_"));
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let before = last();
+    assert!(!before.is_empty());
+    replay(&project, &[]).ended(0, "no rejected record is left");
+    assert_eq!(last(), before);
+    assert_eq!(project.text("told"), "failed\n");
 }
 
 #[test]
@@ -200,7 +263,7 @@ fn what_would_do_harm_is_refused() {
         (
             "too_many: amount < 10",
             "too_many: amount < 10, same: {unique: item, keep: first by amount}",
-            "a rule rejects rows with the same key",
+            "rule `same` rejects rows with the same key",
         ),
     ];
     for (from, to, why) in cases {

@@ -253,6 +253,8 @@ impl Observer for Alerts {
                     Outcome::Failed if matches!(error, Some(Error::Locked { .. })) => return,
                     // Whoever stops a run knows that.
                     Outcome::Interrupted => return,
+                    // That old records are published says nothing of the runs that are due.
+                    Outcome::Done | Outcome::Skipped if report.replay.is_some() => return,
                     Outcome::Failed | Outcome::TimedOut | Outcome::GateClosed => Change::Begins(Trouble::Unsuccessful),
                     Outcome::Done | Outcome::Skipped => Change::Ends(Trouble::Unsuccessful),
                 };

@@ -156,6 +156,7 @@ impl Ledger {
                 with before as (
                     select rowid, state, started from run
                     where task = ?1 and environment = ?2 and \"window\" is ?3
+                    and report ->> '$.replay' is null
                     and rowid < (select rowid from run where id = ?4))
                 select min(started), count(*) from before
                 where state in ('failed', 'gate_closed', 'timed_out', 'died')

@@ -51,7 +51,7 @@ pub(super) fn count_report(t: &Transaction<'_>, report: &Report) -> rusqlite::Re
     let key = RunKey::new(&report.task, &report.environment);
     let add = |name, labels: &[&str], value: f64| put(t, &key, name, labels, value, "value + excluded.value");
     let set = |name, value: f64| put(t, &key, name, &[], value, "excluded.value");
-    count_end(t, &key, report.outcome.into())?;
+    count_end(t, &key, report.outcome.into(), report.replay.is_none())?;
     add(names::RUN_SECONDS, &[], report.seconds)?;
     for table in &report.tables {
         add(names::ROWS, &[&table.table, "accepted"], table.accepted as f64)?;
@@ -68,7 +68,7 @@ pub(super) fn count_report(t: &Transaction<'_>, report: &Report) -> rusqlite::Re
         add(names::WRITTEN_ROWS, &[&output.sink], output.rows as f64)?;
         add(names::WRITTEN_BYTES, &[&output.sink], output.bytes as f64)?;
     }
-    if report.outcome != Outcome::Skipped {
+    if report.outcome != Outcome::Skipped && report.replay.is_none() {
         set(names::LAST_SECONDS, report.seconds)?;
         set(names::PEAK_MEMORY, report.peak_memory as f64)?;
     }
@@ -86,18 +86,18 @@ pub(super) fn count_recovered(t: &Transaction<'_>, run: &str, state: State) -> r
     let report = report.and_then(|text| serde_json::from_str::<Report>(&text).ok());
     match report.filter(|report| State::from(report.outcome) == state) {
         Some(report) => count_report(t, &report),
-        None => count_end(t, &key, state),
+        None => count_end(t, &key, state, true),
     }
 }
 
-/// Counts the end of a run of which no more is known.
-pub(super) fn count_end(t: &Transaction<'_>, key: &RunKey, state: State) -> rusqlite::Result<()> {
+/// Counts the end of a run of which no more is known; a replay is none that was due.
+pub(super) fn count_end(t: &Transaction<'_>, key: &RunKey, state: State, was_due: bool) -> rusqlite::Result<()> {
     // Each outcome is there from the first run on: the first failure is then an increase.
     for outcome in OUTCOMES {
         let value = if outcome == state { 1.0 } else { 0.0 };
         put(t, key, names::RUNS, &[outcome.as_str()], value, "value + excluded.value")?;
     }
-    if state == State::Missed {
+    if state == State::Missed || !was_due {
         return Ok(());
     }
     let at = chrono::Utc::now().timestamp_millis() as f64 / 1e3;
@@ -143,7 +143,7 @@ impl Ledger {
         if self.state_of(&report.run, &key)?.is_some() {
             return Ok(());
         }
-        self.write(|t| count_end(t, &key, report.outcome.into()))
+        self.write(|t| count_end(t, &key, report.outcome.into(), report.replay.is_none()))
     }
 
     /// Enters the longest time in seconds between two due times of a task; without one it has no schedule any more.

@@ -41,7 +41,7 @@ impl Ledger {
                     std::process::id()
                 ])?;
                 if entered > 0 {
-                    counters::count_end(t, key, State::Missed)?;
+                    counters::count_end(t, key, State::Missed, true)?;
                 }
             }
             Ok(())
@@ -57,7 +57,7 @@ impl Ledger {
             let key = |row: &rusqlite::Row<'_>| Ok(RunKey::new(row.get::<_, String>(0)?, row.get::<_, String>(1)?));
             // It has counted as interrupted, too, by itself. One that was killed counts when it is rolled back.
             if let Some(key) = t.query_row(newest, [pid], key).optional()? {
-                counters::count_end(t, &key, State::TimedOut)?;
+                counters::count_end(t, &key, State::TimedOut, true)?;
             }
             t.execute(
                 "update run set message = ?2, state = case state when 'interrupted' then 'timed_out' else state end

@@ -17,7 +17,16 @@ pub(crate) struct ReadFile {
     pub(crate) hash: String,
     /// Where the run has moved it.
     pub(crate) archive: Option<String>,
+    /// How many contents runs have read under this path that may have published what they rejected.
+    pub(crate) contents: u64,
 }
+
+/// How many contents of a file were read by runs whose quarantine may be published, also if their gate was closed.
+const CONTENTS: &str = r#"
+    select count(distinct other.hash) from input other join run reader on reader.id = other.run
+    where other.path = input.path and other.source = input.source and other.hash is not null
+      and reader.task = run.task and reader.environment = run.environment and reader."window" is run."window"
+      and reader.state in ('done', 'gate_closed', 'died')"#;
 
 /// The runs of a key that are published.
 const PUBLISHED: &str = r#"run.task = ?2 and run.environment = ?3 and run."window" is ?4 and run.state = 'done'"#;
@@ -27,11 +36,18 @@ impl Ledger {
     pub(crate) fn files_read(&self, key: &RunKey, source: &str) -> Result<Vec<ReadFile>> {
         let rows: Vec<ReadFile> = self.ask(|c| {
             let mut query = c.prepare(&format!(
-                "select input.path, input.bytes, input.hash, input.archive from input join run on run.id = input.run
+                "select input.path, input.bytes, input.hash, input.archive, ({CONTENTS})
+                 from input join run on run.id = input.run
                  where input.source = ?1 and input.hash is not null and {PUBLISHED} order by input.rowid desc"
             ))?;
             let rows = query.query_map(params![source, key.task, key.environment, key.window], |row| {
-                Ok(ReadFile { path: row.get(0)?, bytes: row.get(1)?, hash: row.get(2)?, archive: row.get(3)? })
+                Ok(ReadFile {
+                    path: row.get(0)?,
+                    bytes: row.get(1)?,
+                    hash: row.get(2)?,
+                    archive: row.get(3)?,
+                    contents: row.get(4)?,
+                })
             })?;
             rows.collect()
         })?;

@@ -133,7 +133,14 @@ impl<'a> Replaying<'a> {
             let help = "run the task anew over the files whose records were repaired";
             return Err(self.refused(sink, &message, help));
         }
-        let is_ordered = self.spec(sink)?.value.update_key.is_some();
+        let spec = &self.spec(sink)?.value;
+        if let Some(rule) = self.unique_by_others(table, &spec.primary_key) {
+            let message = format!(
+                "rule `{rule}` rejects rows with the same key, and without the other rows it rejects none: they would be there twice"
+            );
+            let help = "let the sink merge by the columns of that rule";
+            return Err(self.refused(sink, &message, help));
+        }
         match sink.mode {
             Mode::Overwrite | Mode::Replace => {
                 let message = format!("`mode: {}` would replace its rows by those of the replay", sink.mode.name());
@@ -141,7 +148,7 @@ impl<'a> Replaying<'a> {
                     "run the task anew; a replay adds to what `append`, `merge`, `insert` and `scd2` have written";
                 Err(self.refused(sink, &message, help))
             }
-            Mode::Merge | Mode::Scd2 if !is_ordered => {
+            Mode::Merge | Mode::Scd2 if spec.update_key.is_none() => {
                 let message = "an older record could replace a newer row";
                 let help = "name the column that is greater in newer rows with `update_key`";
                 Err(self.refused(sink, message, help))
@@ -162,13 +169,6 @@ impl<'a> Replaying<'a> {
             let message = "it appends, and whether a record is there already cannot be told";
             return Err(self.refused(sink, message, &help));
         };
-        let above = upstream(table, &self.draft.models);
-        let judged = above.iter().filter_map(|name| self.task.spec.quality.get(*name));
-        if judged.flat_map(|quality| quality.value.reject_unless.values()).any(|rule| is_unique(&rule.value)) {
-            let message =
-                "it appends, and a rule rejects rows with the same key: without the other rows none is rejected";
-            return Err(self.refused(sink, message, help));
-        }
         for other in self.draft.sinks.iter().filter(|other| other.route.rejected) {
             let rejecting = other.route.table.as_str();
             if self.partial.contains(rejecting) && self.reaches(table, &place.source, rejecting) {
@@ -178,6 +178,20 @@ impl<'a> Replaying<'a> {
             }
         }
         Ok(Role::PublishOnce(place))
+    }
+
+    /// The rule that rejects rows with the same key, of a table that is not written by that key, or of one that it is made of.
+    fn unique_by_others(&self, table: &str, key: &[String]) -> Option<&str> {
+        let above = upstream(table, &self.draft.models);
+        let judged = self.task.spec.quality.iter().filter(|(name, _)| above.contains(name.as_str()));
+        let rules = judged.flat_map(|(name, quality)| quality.value.reject_unless.iter().map(move |rule| (name, rule)));
+        let is_key =
+            |columns: &[String]| columns.len() == key.len() && columns.iter().all(|column| key.contains(column));
+        let mut others = rules.filter(|(name, (_, rule))| match &rule.value.requirement {
+            Requirement::Unique(columns, _) => *name != table || !is_key(columns),
+            _ => false,
+        });
+        others.next().map(|(_, (rule, _))| rule.as_str())
     }
 
     /// Whether rows of a source come to a table by a way that does not lead through another one.

@@ -24,7 +24,7 @@ use crate::plan::{Place, Quarantine, ReplayPlan, Role};
 use crate::report::{LeftOut, ReplayReport, Report};
 use crate::sink::{Part, Parts, Written};
 use crate::source::{Opening, Source};
-use crate::task::Task;
+use crate::task::{IfChanged, Task};
 
 /// The records that a replay judges again.
 #[derive(Debug, Default)]
@@ -123,6 +123,8 @@ impl Search<'_> {
         for (source, files) in rejected {
             let ledger = opening.ledger.as_deref().ok_or_else(|| Error::internal("a replay has no ledger"))?;
             let (read, replayed) = (ledger.files_read(opening.key, source)?, ledger.replayed(opening.key, source)?);
+            // Of a file that grows the lines stay.
+            let grows = self.task.spec.sources.get(source).is_some_and(|of| of.value.if_changed == IfChanged::NewRows);
             let mut found: BTreeMap<String, Chosen<'_>> = BTreeMap::new();
             for (file, mut lines) in files {
                 let (read, name, member) = match read_as(&read, &file) {
@@ -132,6 +134,12 @@ impl Search<'_> {
                         continue;
                     }
                 };
+                if read.contents > 1 && !grows {
+                    let reason =
+                        format!("{name} was read with several contents: which of them they are in is not known");
+                    records.leave_out(reason, lines.len());
+                    continue;
+                }
                 let path = format!("{}{member}", read.path);
                 if let Some(replayed) = replayed.get(&path) {
                     lines.retain(|line| !replayed.contains(line));
@@ -378,7 +386,7 @@ mod tests {
     use super::*;
 
     fn read(path: &str) -> ReadFile {
-        ReadFile { path: path.to_owned(), bytes: 1, hash: String::new(), archive: None }
+        ReadFile { path: path.to_owned(), bytes: 1, hash: String::new(), archive: None, contents: 1 }
     }
 
     #[test]
