@@ -81,22 +81,22 @@ fn each_line(
         None => Box::new(std::io::stdin().lock()),
     };
     let mut out = BufWriter::new(std::io::stdout().lock());
-    let unwritable = |error| Error::system("standard output cannot be written", error, "look at what reads it");
+    // Who reads it may have enough.
+    let is_read = |written: std::io::Result<()>| match written {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(Error::system("standard output cannot be written", error, "look at what reads it")),
+        Ok(()) => Ok(true),
+    };
     let (mut line, mut values) = (String::new(), 0);
     while input.read_line(&mut line).map_err(failed)? > 0 {
         let (changed, count) = change(&line, &keys)?;
-        match out.write_all(changed.as_bytes()) {
-            // Who reads it has enough.
-            Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(values),
-            written => written.map_err(unwritable)?,
+        if !is_read(out.write_all(changed.as_bytes()))? {
+            return Ok(values);
         }
         values += count;
         line.clear();
     }
-    match out.flush() {
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(values),
-        flushed => flushed.map(|()| values).map_err(unwritable),
-    }
+    is_read(out.flush()).map(|_| values)
 }
 
 #[cfg(test)]
