@@ -77,24 +77,11 @@ impl TypedColumns {
         read: &ReadColumns,
         rejected: &RejectedRoute,
     ) -> Result<Checked, ArrowError> {
-        if self.file_columns.has_chosen() {
-            return self.check_chosen(rows, places, before, read, rejected);
-        }
-        let first = before as i64 + 1;
-        let lines = || Int64Array::from_iter_values(first..first + rows.num_rows() as i64);
-        self.check_lines(rows, places, lines, read, rejected)
-    }
-
-    /// The same for the rows that are read, where not all are.
-    fn check_chosen(
-        &self,
-        rows: &RecordBatch,
-        places: &[Option<usize>],
-        before: u64,
-        read: &ReadColumns,
-        rejected: &RejectedRoute,
-    ) -> Result<Checked, ArrowError> {
         let line = |row: usize| before + row as u64 + 1;
+        if !self.file_columns.has_chosen() {
+            let lines = || Int64Array::from_iter_values((0..rows.num_rows()).map(|row| line(row) as i64));
+            return self.check_lines(rows, places, lines, read, rejected);
+        }
         let chosen: Vec<usize> = (0..rows.num_rows()).filter(|row| self.file_columns.reads(line(*row))).collect();
         let of_chosen = UInt64Array::from_iter_values(chosen.iter().map(|row| *row as u64));
         let rows = take_record_batch(rows, &of_chosen)?;
