@@ -8,6 +8,7 @@ mod characters;
 mod column;
 mod dialect;
 mod documents;
+mod every;
 mod file;
 mod files;
 mod misplaced;
@@ -49,6 +50,7 @@ pub use characters::Characters;
 pub use column::{ColumnFrom, ColumnSpec, OnInvalid};
 pub use dialect::{HeaderSpec, Headers, LineEnd, MergedCells, Quoting, RepeatedHeader, ShortLines};
 pub use documents::DocumentsSpec;
+pub use every::Every;
 pub use files::{Compression, FilesSpec, Format};
 pub use openlineage::OpenLineageSpec;
 #[cfg(feature = "http")]
@@ -76,7 +78,7 @@ pub use store::StoreSpec;
 pub(crate) use store::is_object_url;
 pub use text::{Limit, Scalar};
 pub use values::{Formats, Negative, ValueSpec};
-pub use window::{Every, Window, WindowOrder, WindowSpec};
+pub use window::{Window, WindowOrder, WindowSpec};
 
 pub(crate) use file::read_text;
 pub(crate) use schema::{json_schema, project_schema};
