@@ -1,5 +1,6 @@
 //! Errors: what is wrong, where, and what to do next.
 
+mod carried;
 mod document;
 mod fetch;
 mod query;
@@ -8,13 +9,12 @@ mod text;
 
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 
-use datafusion::arrow::error::ArrowError;
 use datafusion::error::DataFusionError;
 use miette::Diagnostic;
 use weir_database::DatabaseError;
 
+use carried::unwrap_own;
 pub use fetch::FetchFailed;
 pub(crate) use query::{NO_PATTERN, plain, plain_message, plain_types};
 pub(crate) use summary::Summary;
@@ -369,23 +369,6 @@ impl Error {
         }
     }
 
-    /// The same error without its cause, if it is one of the rows that are read.
-    fn copied(&self) -> Option<Self> {
-        Some(match self {
-            Self::Input { path, message, help, .. } => {
-                Self::Input { path: path.clone(), message: message.clone(), help: help.clone(), cause: None }
-            }
-            Self::Unavailable { path, message, help } => {
-                Self::Unavailable { path: path.clone(), message: message.clone(), help: help.clone() }
-            }
-            Self::Row { table, kind, message, help } => {
-                Self::Row { table: table.clone(), kind, message: message.clone(), help: help.clone() }
-            }
-            Self::Interrupted => Self::Interrupted,
-            _ => return None,
-        })
-    }
-
     /// The error as the ledger and logs keep it: without values of rows, which do not belong there.
     pub(crate) fn without_values(&self) -> String {
         match self {
@@ -456,47 +439,6 @@ impl Error {
 /// What a log says about rows that a table refuses, instead of the rows.
 fn without_rows(advice: &str, has_rows: bool) -> String {
     if has_rows { format!("{advice}; {SHOWS_VALUES} names the rows") } else { advice.to_owned() }
-}
-
-impl From<Error> for DataFusionError {
-    fn from(error: Error) -> Self {
-        DataFusionError::External(Box::new(Carried { message: error.to_string(), error: Mutex::new(Some(error)) }))
-    }
-}
-
-/// An error of ours on its way through the query engine, which may hand it to several readers.
-#[derive(Debug, thiserror::Error)]
-#[error("{message}")]
-struct Carried {
-    message: String,
-    error: Mutex<Option<Error>>,
-}
-
-/// The error of ours inside a DataFusion error, however deep it was wrapped on its way.
-fn unwrap_own(error: DataFusionError) -> Result<Error, DataFusionError> {
-    own(&error).ok_or(error)
-}
-
-fn own(error: &DataFusionError) -> Option<Error> {
-    match error {
-        DataFusionError::External(inner) => match inner.downcast_ref::<Carried>() {
-            Some(carried) => {
-                let mut held = carried.error.lock().unwrap_or_else(PoisonError::into_inner);
-                let error = held.take();
-                *held = error.as_ref().and_then(Error::copied);
-                error
-            }
-            None => own(inner.downcast_ref::<DataFusionError>()?),
-        },
-        DataFusionError::Context(_, inner) => own(inner),
-        DataFusionError::Shared(inner) => own(inner),
-        // Kernels of Arrow wrap what a function of the engine has returned.
-        DataFusionError::ArrowError(inner, _) => match &**inner {
-            ArrowError::ExternalError(inner) => own(inner.downcast_ref::<DataFusionError>()?),
-            _ => None,
-        },
-        _ => None,
-    }
 }
 
 /// Adds the path to an I/O error of the state folder.
