@@ -39,6 +39,7 @@ mod schema;
 mod summary;
 mod test;
 mod validate;
+mod values;
 mod verb;
 mod work;
 
