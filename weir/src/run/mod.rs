@@ -3,6 +3,7 @@
 //! lock -> recover dead runs -> plan -> open the sinks -> ledger entry -> prepare (open the sources, compute each stage, judge
 //! and write its rows, complete the sinks) -> ask the gate -> commit record -> commit the sinks -> archive the inputs -> report
 
+mod counts;
 mod datasets;
 mod prepare;
 mod recover;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use datafusion::prelude::SessionContext;
 
 use super::Run;
+use super::counts::{balanced, counted, reasons, table_report};
 use super::replay::{Noted, Records, Search};
 use crate::database::Sessions;
 use crate::error::{Error, Result, number_of};
@@ -467,54 +468,4 @@ fn compare_rows(judged: &mut [JudgedStage], accepted: &HashMap<String, u64>, rep
         }
     }
     failed
-}
-
-/// What was read of a source so far.
-fn counted(source: &Source) -> TableReport {
-    let unreadable = source.rejected().rejected();
-    let (accepted, rejected) = (source.rows_read(), unreadable.rows());
-    let (nulled, lacking) = (source.rejected().nulled(), source.rejected().lacking());
-    let reasons = [("unreadable", unreadable), ("set_null", nulled), ("no_key", lacking)];
-    let reasons = reasons.into_iter().flat_map(|(effect, reasons)| {
-        reasons.into_iter().map(move |(name, counted)| ReasonReport {
-            help: source.rejected().advice(&name),
-            ..ReasonReport::of(name, effect, counted)
-        })
-    });
-    TableReport {
-        table: source.name().to_owned(),
-        is_source: true,
-        rows: accepted + rejected,
-        accepted,
-        rejected,
-        reasons: reasons.collect(),
-    }
-}
-
-/// Why rows of a stage could not be computed, or failed rules, as far as they are counted while the rows go by.
-fn reasons(stage: &Stage, pass: &Pass) -> Vec<ReasonReport> {
-    let failed = pass.failed.clone().into_iter().map(|(name, counted)| ReasonReport::of(name, "reject", counted));
-    let rules = stage.judge.iter().flat_map(|judge| judge.rules.iter().zip(&pass.tally.failed));
-    let rules = rules.filter(|(_, counted)| counted.rows > 0);
-    failed
-        .chain(rules.map(|(rule, counted)| ReasonReport::of(&rule.name, rule.effect.name(), counted.clone())))
-        .collect()
-}
-
-fn table_report(stage: &Stage, tally: &Tally, reasons: Vec<ReasonReport>) -> TableReport {
-    TableReport {
-        table: stage.table.clone(),
-        is_source: false,
-        rows: tally.rows,
-        accepted: tally.accepted,
-        rejected: tally.rejected,
-        reasons,
-    }
-}
-
-fn balanced(what: &str, rows: u64, written: u64) -> Result<()> {
-    if rows == written {
-        return Ok(());
-    }
-    Err(Error::Unbalanced { message: format!("`{what}` was to get {rows} rows and has {written}") })
 }
