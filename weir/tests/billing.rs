@@ -8,7 +8,6 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use chrono::{Datelike as _, Months, NaiveDate, NaiveDateTime};
 use datafusion::arrow::util::display::array_value_to_string;
@@ -16,6 +15,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::Value;
 use sha2::Sha256;
+use support::pipeline::typed;
 use support::{Project, Ran};
 use weir_postgres_testing::Cluster;
 
@@ -392,45 +392,26 @@ struct Billing {
 
 impl Billing {
     fn new() -> Self {
-        let project = Project::empty();
-        fs::create_dir(project.path("pipelines")).unwrap();
-        let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../pipelines/billing");
-        let copied = Command::new("cp").arg("-a").arg(from).arg(project.path("pipelines/billing")).status();
-        assert!(copied.unwrap().success());
+        let project = Project::of_pipeline("billing");
         let database = Cluster::shared().database().rsplit('/').next().unwrap().to_owned();
-        let billing = Self { project, database, printed: RefCell::default() };
-        // `weir` on the path is the program with the database of this test.
-        billing.project.file("bin/weir", billing.program());
-        assert!(Command::new("chmod").arg("+x").arg(billing.project.path("bin/weir")).status().unwrap().success());
-        billing
-    }
-
-    fn program(&self) -> String {
         let values = [
             ("warehouse_port", Cluster::shared().port().to_string()),
             ("warehouse_user", weir_postgres_testing::USER.to_owned()),
-            ("warehouse_database", self.database.clone()),
+            ("warehouse_database", database.clone()),
         ];
-        let values: String = values.iter().map(|(name, value)| format!(" --param {name}={value}")).collect();
-        let program = env!("CARGO_BIN_EXE_weir");
-        let plain = "test | decrypt";
-        format!("#!/bin/sh\ncase $1 in {plain}) exec '{program}' \"$@\" ;; esac\nexec '{program}' \"$@\" {values}\n")
+        project.give_values(&values, "test | decrypt");
+        Self { project, database, printed: RefCell::default() }
     }
 
     /// Types commands into a shell.
     fn typed(&self, commands: &str) -> Ran {
-        let path = format!("{}:{}", self.project.path("bin").display(), std::env::var("PATH").unwrap());
-        let mut shell = Command::new("bash");
-        shell.arg("-c").arg(format!("set -eu\n{commands}")).current_dir(self.project.path("")).env("PATH", path);
-        for name in ["WEIR_STATE", "WEIR_TASK_CONFIG", "WEIR_ENV", "WEIR_LOG"] {
-            shell.env_remove(name);
-        }
+        let mut shell = self.project.on_path("bash");
         shell
             .env("WEIR_SHOW_VALUES", "true")
             .env("BILLING_WAREHOUSE_PASSWORD", weir_postgres_testing::PASSWORD)
             .env("BILLING_KEY", KEY)
             .env("BILLING_TOKEN_KEY", TOKEN_KEY);
-        Ran::of(shell.output().unwrap())
+        typed(shell, commands)
     }
 
     /// Puts deliveries into the inbox.

@@ -7,6 +7,7 @@ mod support;
 use std::path::Path;
 use std::process::Command;
 
+use support::pipeline::typed;
 use support::{Project, Ran};
 use weir_mysql_testing::Server;
 use weir_postgres_testing::Cluster;
@@ -20,48 +21,31 @@ struct Claims {
 
 impl Claims {
     fn new() -> Self {
-        let project = Project::empty();
-        std::fs::create_dir(project.path("pipelines")).unwrap();
-        let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../pipelines/claims");
-        let copied = Command::new("cp").arg("-a").arg(from).arg(project.path("pipelines/claims")).status();
-        assert!(copied.unwrap().success());
-        // `weir` on the path is the program with the servers of this test.
-        let warehouse = Cluster::shared().database().rsplit('/').next().unwrap().to_owned();
-        let claims = Self { project, source: Server::shared().new_database(), warehouse };
-        claims.project.file("bin/weir", claims.program());
-        assert!(Command::new("chmod").arg("+x").arg(claims.project.path("bin/weir")).status().unwrap().success());
-        claims
-    }
-
-    fn program(&self) -> String {
+        let project = Project::of_pipeline("claims");
+        let (source, warehouse) = (Server::shared().new_database(), Cluster::shared().database());
+        let warehouse = warehouse.rsplit('/').next().unwrap().to_owned();
         let values = [
             ("source_port", Server::shared().port().to_string()),
             ("source_user", weir_mysql_testing::USER.to_owned()),
-            ("source_database", self.source.clone()),
+            ("source_database", source.clone()),
             ("warehouse_port", Cluster::shared().port().to_string()),
             ("warehouse_user", weir_postgres_testing::USER.to_owned()),
-            ("warehouse_database", self.warehouse.clone()),
+            ("warehouse_database", warehouse.clone()),
         ];
-        let values: String = values.iter().map(|(name, value)| format!(" --param {name}={value}")).collect();
-        let program = env!("CARGO_BIN_EXE_weir");
-        format!("#!/bin/sh\ncase $1 in test) exec '{program}' \"$@\" ;; esac\nexec '{program}' \"$@\" {values}\n")
+        project.give_values(&values, "test");
+        Self { project, source, warehouse }
     }
 
     /// Types commands into a shell.
     fn typed(&self, commands: &str) -> Ran {
-        let path = format!("{}:{}", self.project.path("bin").display(), std::env::var("PATH").unwrap());
-        let mut shell = Command::new("bash");
-        shell.arg("-c").arg(format!("set -eu\n{commands}")).current_dir(self.project.path("")).env("PATH", path);
-        for name in ["WEIR_STATE", "WEIR_TASK_CONFIG", "WEIR_ENV", "WEIR_LOG"] {
-            shell.env_remove(name);
-        }
+        let mut shell = self.project.on_path("bash");
         shell
             .env("CLAIMS_SOURCE_PORT", Server::shared().port().to_string())
             .env("CLAIMS_SOURCE_USER", weir_mysql_testing::USER)
             .env("CLAIMS_SOURCE_DATABASE", &self.source)
             .env("CLAIMS_SOURCE_PASSWORD", weir_mysql_testing::PASSWORD)
             .env("CLAIMS_WAREHOUSE_PASSWORD", weir_postgres_testing::PASSWORD);
-        Ran::of(shell.output().unwrap())
+        typed(shell, commands)
     }
 
     fn load(&self, arguments: &str) -> Ran {

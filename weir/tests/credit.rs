@@ -11,6 +11,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
+use support::pipeline::typed;
 use support::s3::{KEY_ID, REGION, S3, SECRET};
 use support::{Project, Ran};
 use weir_mysql_testing::Server;
@@ -28,36 +29,19 @@ struct Credit {
 
 impl Credit {
     fn new() -> Self {
-        let project = Project::empty();
-        std::fs::create_dir(project.path("pipelines")).unwrap();
-        let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../pipelines/credit");
-        let copied = Command::new("cp").arg("-a").arg(from).arg(project.path("pipelines/credit")).status();
-        assert!(copied.unwrap().success());
-        let credit = Self { project, bucket: S3::start(), database: Server::shared().new_database() };
-        // `weir` on the path is the program with the servers of this test.
-        credit.project.file("bin/weir", credit.program());
-        assert!(Command::new("chmod").arg("+x").arg(credit.project.path("bin/weir")).status().unwrap().success());
-        credit
-    }
-
-    fn program(&self) -> String {
+        let project = Project::of_pipeline("credit");
+        let (bucket, database) = (S3::start(), Server::shared().new_database());
         let values = [
             ("warehouse_port", Server::shared().port().to_string()),
             ("warehouse_user", weir_mysql_testing::USER.to_owned()),
-            ("warehouse_database", self.database.clone()),
+            ("warehouse_database", database.clone()),
         ];
-        let values: String = values.iter().map(|(name, value)| format!(" --param {name}={value}")).collect();
-        let program = env!("CARGO_BIN_EXE_weir");
-        format!("#!/bin/sh\ncase $1 in test) exec '{program}' \"$@\" ;; esac\nexec '{program}' \"$@\" {values}\n")
+        project.give_values(&values, "test");
+        Self { project, bucket, database }
     }
 
     fn command(&self, program: &str) -> Command {
-        let path = format!("{}:{}", self.project.path("bin").display(), std::env::var("PATH").unwrap());
-        let mut command = Command::new(program);
-        command.current_dir(self.project.path("")).env("PATH", path);
-        for name in ["WEIR_STATE", "WEIR_TASK_CONFIG", "WEIR_ENV", "WEIR_LOG", "AWS_SESSION_TOKEN", "AWS_PROFILE"] {
-            command.env_remove(name);
-        }
+        let mut command = self.project.on_path(program);
         command
             .env("AWS_ENDPOINT", self.bucket.address())
             .env("AWS_ALLOW_HTTP", "true")
@@ -70,7 +54,7 @@ impl Credit {
 
     /// Types commands into a shell.
     fn typed(&self, commands: &str) -> Ran {
-        Ran::of(self.command("bash").arg("-c").arg(format!("set -eu\n{commands}")).output().unwrap())
+        typed(self.command("bash"), commands)
     }
 
     /// A worker that is going to be killed.

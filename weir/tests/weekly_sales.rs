@@ -5,7 +5,6 @@
 mod support;
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -28,11 +27,7 @@ type Lines = Vec<Vec<String>>;
 
 impl Sales {
     fn new(sales: usize) -> Self {
-        let project = Project::empty();
-        std::fs::create_dir(project.path("pipelines")).unwrap();
-        let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../pipelines/weekly_sales");
-        let copied = Command::new("cp").arg("-a").arg(from).arg(project.path("pipelines/weekly_sales")).status();
-        assert!(copied.unwrap().success());
+        let project = Project::of_pipeline("weekly_sales");
         let database = Cluster::shared().database().rsplit('/').next().unwrap().to_owned();
         let made = Self { project, database };
         made.generate(sales);

@@ -1,6 +1,7 @@
 //! A user's folder: input files, commands, their output and the files that are left.
 #![allow(dead_code)] // each test file uses its own part of this
 
+pub(crate) mod pipeline;
 pub(crate) mod s3;
 pub(crate) mod warehouse;
 pub(crate) mod zip;
