@@ -9,6 +9,7 @@ mod command;
 mod email;
 mod notice;
 mod send;
+#[cfg(any(feature = "http", test))]
 mod template;
 #[cfg(feature = "http")]
 mod webhook;

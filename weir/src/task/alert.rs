@@ -147,9 +147,22 @@ fn ten_seconds() -> Span {
 /// How an alert is sent, all that it refers to filled in. It has secrets: it is not printed.
 #[derive(Clone)]
 pub(crate) enum Channel {
-    Webhook { url: String, template: Template, headers: Vec<(String, String)> },
-    Command { program: PathBuf, arguments: Vec<String> },
-    Email { smtp: String, from: String, to: Vec<String> },
+    #[cfg_attr(not(feature = "http"), expect(dead_code, reason = "this program sends no webhooks"))]
+    Webhook {
+        url: String,
+        template: Template,
+        headers: Vec<(String, String)>,
+    },
+    Command {
+        program: PathBuf,
+        arguments: Vec<String>,
+    },
+    #[cfg_attr(not(feature = "email"), expect(dead_code, reason = "this program sends no e-mails"))]
+    Email {
+        smtp: String,
+        from: String,
+        to: Vec<String>,
+    },
 }
 
 impl AlertSpec {

@@ -45,6 +45,7 @@ fn five_seconds() -> Span {
 
 /// Where events are sent, with all secrets. It is not printed.
 #[derive(Clone)]
+#[cfg_attr(not(feature = "http"), expect(dead_code, reason = "this program sends no events"))]
 pub(crate) struct OpenLineageTarget {
     pub(crate) url: String,
     pub(crate) namespace: String,
