@@ -44,11 +44,12 @@ mod verb;
 mod work;
 
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser};
 use datafusion::logical_expr::ScalarUDF;
 
+use crate::cluster::{Cluster, Host};
 use crate::engine::Resources;
 use crate::error::{Error, Result};
 use crate::fetch::Fetch;
@@ -87,6 +88,24 @@ pub struct Cli {
     aliases: Vec<(&'static str, &'static str)>,
     options: Option<OwnOptions>,
     own: Vec<OwnCommand>,
+    cluster: Option<OwnCluster>,
+}
+
+/// Options of `run` and `plan` that name a cluster.
+struct OwnCluster {
+    augment: fn(clap::Command) -> clap::Command,
+    connect: Connect,
+    /// What was connected to.
+    connected: OnceLock<Arc<dyn Cluster>>,
+}
+
+/// The cluster that the options of a subcommand name.
+type Connect = fn(&clap::ArgMatches) -> miette::Result<Option<Arc<dyn Cluster>>>;
+
+impl std::fmt::Debug for OwnCluster {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("OwnCluster")
+    }
 }
 
 /// A subcommand that a section adds.
@@ -119,6 +138,9 @@ impl std::fmt::Debug for OwnOptions {
 /// The subcommands that accept a section's own options.
 const WITH_OPTIONS: [&str; 4] = ["run", "plan", "doctor", "schedule"];
 
+/// The subcommands that a cluster can compute for.
+const ON_CLUSTER: [&str; 2] = ["run", "plan"];
+
 /// Options of `run`, by their ids, that have another name where a section has one of the same name.
 const OTHER_NAMES: [(&str, &str); 2] = [("from_window", "from-window"), ("to_window", "to-window")];
 
@@ -142,6 +164,7 @@ impl Cli {
             aliases: vec![],
             options: None,
             own: vec![],
+            cluster: None,
         }
     }
 
@@ -206,6 +229,21 @@ impl Cli {
         self
     }
 
+    /// Adds options to `run` and `plan` that name a cluster, on which the stages are then computed. Without them there is none.
+    #[must_use]
+    pub fn cluster<A: Args>(
+        mut self,
+        connect: fn(&clap::ArgMatches) -> miette::Result<Option<Arc<dyn Cluster>>>,
+    ) -> Self {
+        self.cluster = Some(OwnCluster { augment: A::augment_args, connect, connected: OnceLock::new() });
+        self
+    }
+
+    /// What an executor of a cluster has of this program.
+    pub fn host(&self) -> Host {
+        Host::new(&self.functions, &self.fetchers.clone().into())
+    }
+
     /// Adds an alias of a subcommand.
     #[must_use]
     pub fn alias(mut self, verb: &'static str, alias: &'static str) -> Self {
@@ -252,6 +290,7 @@ impl Cli {
                     let own = |error| miette::Report::new(WithoutCause(error));
                     let ready = verb.choose_task(self.name, &matches).map_err(own);
                     let ready = ready.and_then(|()| self.own_params(&matches)).map(|params| verb.set_params(params));
+                    let ready = ready.and_then(|()| self.connect(&matches));
                     (ready.and_then(|()| self.run(&verb).map_err(own)), format, show_values)
                 }
                 Err(error) => {
@@ -279,6 +318,17 @@ impl Cli {
         }
     }
 
+    /// Connects to the cluster that the options name, if they do.
+    fn connect(&self, matches: &clap::ArgMatches) -> miette::Result<()> {
+        if let (Some(cluster), Some((verb, args))) = (&self.cluster, matches.subcommand())
+            && ON_CLUSTER.contains(&verb)
+            && let Some(connected) = (cluster.connect)(args)?
+        {
+            cluster.connected.get_or_init(|| connected);
+        }
+        Ok(())
+    }
+
     fn parser(&self) -> clap::Command {
         #[derive(Parser)]
         #[command(subcommand_required = true, arg_required_else_help = true)]
@@ -302,6 +352,13 @@ impl Cli {
                 (options.augment)(yielding(verb, options)).about(about).long_about(None)
             };
             parser = WITH_OPTIONS.iter().fold(parser, |parser, verb| parser.mut_subcommand(verb, with_options));
+        }
+        if let Some(cluster) = &self.cluster {
+            let with_options = |verb: clap::Command| {
+                let about = verb.get_about().cloned().unwrap_or_default();
+                (cluster.augment)(verb).about(about).long_about(None)
+            };
+            parser = ON_CLUSTER.iter().fold(parser, |parser, verb| parser.mut_subcommand(verb, with_options));
         }
         self.own.iter().fold(parser, |parser, own| parser.subcommand(own.command.clone()))
     }
@@ -346,6 +403,7 @@ impl Cli {
             functions: self.functions.clone(),
             fetchers: self.fetchers.clone().into(),
             observers: self.observers.clone(),
+            cluster: self.cluster.as_ref().and_then(|cluster| cluster.connected.get().cloned()),
         }
     }
 }

@@ -51,6 +51,9 @@ fn show(plan: &PlanDescription) {
         if let Some(reader) = &stage.streams_to {
             say!("  streamed into `{reader}`");
         }
+        if let Some(computed) = &stage.computed {
+            say!("  computed {computed}");
+        }
         for line in stage.physical_plan.lines() {
             say!("    {line}");
         }

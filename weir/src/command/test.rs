@@ -31,6 +31,7 @@ pub(super) fn test(cli: &Cli, args: &TestArgs) -> Result<u8> {
         functions: cli.functions.clone(),
         fetchers: [].into(),
         observers: Observers::default(),
+        cluster: None,
     };
     let started = Instant::now();
     let threads = Resources::default().threads;

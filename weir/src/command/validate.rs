@@ -30,7 +30,7 @@ pub(super) async fn plan(cli: &Cli, task: &Task) -> Result<Plan> {
     let session = engine::session(Resources::default(), &std::env::temp_dir(), &cli.functions, None)?;
     let fetchers: Fetchers = cli.fetchers.clone().into();
     let plan = Draft::of(task, &session, &fetchers).await?.plan(task, &session, &ColumnLimits::new())?;
-    for stage in plan.bind(&session, &Tables::new()).await?.iter().flat_map(BoundStage::all) {
+    for stage in plan.bind(&session, &Tables::new(), true).await?.iter().flat_map(BoundStage::all) {
         stage.physical_plan(&session).await?;
     }
     Ok(plan)

@@ -34,6 +34,12 @@ pub(super) fn rule() -> ApplyFunctionRewrites {
     ApplyFunctionRewrites::new(vec![Arc::new(CheckArithmetic)])
 }
 
+/// The functions that replace operators.
+pub(super) fn functions() -> impl Iterator<Item = ScalarUDF> {
+    let all = [Operation::Add, Operation::Subtract, Operation::Multiply, Operation::Negate];
+    all.into_iter().map(|operation| ScalarUDF::from(Checked::of(operation)))
+}
+
 /// The same for an expression outside of a plan, whose constants, such as `now()`, are computed as the planner does in a
 /// query. A constant part that cannot be computed is an error.
 pub(crate) fn checked(session: &SessionState, expr: Expr, schema: &DFSchema) -> QueryResult<Expr> {
@@ -102,8 +108,8 @@ impl FunctionRewrite for CheckArithmetic {
 
 fn replace(expr: Expr) -> Transformed<Expr> {
     let call = |operation, args| {
-        let function = Checked { operation, signature: Signature::any(args_of(operation), Volatility::Immutable) };
-        Transformed::yes(Expr::ScalarFunction(ScalarFunction::new_udf(Arc::new(ScalarUDF::from(function)), args)))
+        let function = ScalarUDF::from(Checked::of(operation));
+        Transformed::yes(Expr::ScalarFunction(ScalarFunction::new_udf(Arc::new(function), args)))
     };
     match expr {
         Expr::BinaryExpr(BinaryExpr { left, op: Operator::Plus, right }) => call(Operation::Add, vec![*left, *right]),
@@ -149,6 +155,10 @@ struct Checked {
 }
 
 impl Checked {
+    fn of(operation: Operation) -> Self {
+        Self { operation, signature: Signature::any(args_of(operation), Volatility::Immutable) }
+    }
+
     fn compute(&self, args: &[ColumnarValue], rows: usize) -> QueryResult<ColumnarValue> {
         match (self.operation.operator(), args) {
             (Some(operator), [_, _]) => compute(operator, args, rows),

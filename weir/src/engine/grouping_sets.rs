@@ -62,7 +62,7 @@ fn opaque(column: Column, kind: &DataType) -> QueryResult<Expr> {
 
 /// False, as no planner can know.
 #[derive(Debug, PartialEq, Eq, Hash)]
-struct Never {
+pub(super) struct Never {
     signature: Signature,
 }
 

@@ -1,6 +1,7 @@
 //! Leaves of query plans: rows that come from outside of the plan.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::SchemaRef;
@@ -12,6 +13,7 @@ use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties};
+use serde::{Deserialize, Serialize};
 
 /// Where the rows of a leaf come from.
 pub(crate) trait Leaf: fmt::Debug + Send + Sync + 'static {
@@ -26,6 +28,11 @@ pub(crate) trait Leaf: fmt::Debug + Send + Sync + 'static {
         Precision::Absent
     }
 
+    /// The same rows as other processes can read them; none if only this one can.
+    fn apart(&self) -> Option<LeafApart> {
+        None
+    }
+
     /// Begins to read a partition; the batches have this schema.
     fn read(
         &self,
@@ -33,6 +40,28 @@ pub(crate) trait Leaf: fmt::Debug + Send + Sync + 'static {
         schema: SchemaRef,
         context: Arc<TaskContext>,
     ) -> QueryResult<SendableRecordBatchStream>;
+}
+
+/// What a leaf reads, as it is told to another process.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum LeafSpec {
+    /// Columns of a source.
+    Source { source: String, columns: Vec<usize> },
+    /// Columns of a kept table: by their positions in the table, and in its files.
+    Kept { table: String, columns: Vec<usize>, in_files: Vec<usize> },
+}
+
+/// A leaf for other processes.
+#[derive(Debug)]
+pub(crate) struct LeafApart {
+    pub(crate) spec: LeafSpec,
+    /// What is read one by one, by anybody: files of a kept table, or none of a source, whose parts its table knows.
+    pub(crate) files: Vec<(PathBuf, u64)>,
+}
+
+/// The leaf that a node is.
+pub(crate) fn as_leaf(node: &dyn ExecutionPlan) -> Option<&dyn Leaf> {
+    node.downcast_ref::<LeafExec>().map(|node| node.leaf.as_ref())
 }
 
 /// A leaf with this schema and so many partitions.
@@ -43,23 +72,23 @@ pub(crate) fn leaf(leaf: impl Leaf, schema: SchemaRef, partitions: usize) -> Arc
         EmissionType::Incremental,
         Boundedness::Bounded,
     ));
-    Arc::new(LeafExec { leaf, properties })
+    Arc::new(LeafExec { leaf: Box::new(leaf), properties })
 }
 
 /// A node without inputs.
 #[derive(Debug)]
-struct LeafExec<L: Leaf> {
-    leaf: L,
+struct LeafExec {
+    leaf: Box<dyn Leaf>,
     properties: Arc<PlanProperties>,
 }
 
-impl<L: Leaf> DisplayAs for LeafExec<L> {
+impl DisplayAs for LeafExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.leaf.name(), self.leaf.shown())
     }
 }
 
-impl<L: Leaf> ExecutionPlan for LeafExec<L> {
+impl ExecutionPlan for LeafExec {
     fn name(&self) -> &str {
         self.leaf.name()
     }

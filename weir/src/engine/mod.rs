@@ -37,7 +37,7 @@ use indicatif::HumanBytes;
 use ceil_floor::CeilFloor;
 pub(crate) use checked::{check_constants, checked};
 pub(crate) use fold::fold;
-pub(crate) use leaf::{Leaf, leaf};
+pub(crate) use leaf::{Leaf, LeafApart, LeafSpec, as_leaf, leaf};
 use memory::ResidentPool;
 pub(crate) use memory::{MemoryWatch, exceeded};
 pub(crate) use row_error::{INVALID_VALUE, Pieces, RowError, in_pieces};
@@ -78,6 +78,11 @@ impl Resources {
 /// The moment of a session: what `now()` and `current_date` are in all of its models and rules. Whole microseconds, which
 /// every format keeps.
 struct Moment(DateTime<Utc>);
+
+/// What `now()` is in a session.
+pub(crate) fn moment(context: &SessionContext) -> DateTime<Utc> {
+    context.state().config().get_extension::<Moment>().map_or_else(Utc::now, |moment| moment.0)
+}
 
 /// The state of a session, in which to plan.
 pub(crate) fn state(context: &SessionContext) -> SessionState {
@@ -134,6 +139,12 @@ pub(crate) fn session(
         context.register_udf(function.clone());
     }
     Ok(context)
+}
+
+/// The functions that only plans have, in place of what a query says: no query can call them by name.
+pub(crate) fn hidden_functions() -> Vec<ScalarUDF> {
+    let own = checked::functions().chain(numbers::functions());
+    own.chain([ScalarUDF::from(grouping_sets::Never::default())]).chain(crate::function::hidden()).collect()
 }
 
 /// Computes a column, or a single value as a column of one.

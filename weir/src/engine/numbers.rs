@@ -14,8 +14,8 @@ use datafusion::error::Result as QueryResult;
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::expr_rewriter::FunctionRewrite;
 use datafusion::logical_expr::{
-    BinaryExpr, Cast, ColumnarValue, Expr, ExprSchemable, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
-    TryCast, Volatility,
+    BinaryExpr, Cast, ColumnarValue, Expr, ExprSchemable, Operator, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
+    Signature, TryCast, Volatility,
 };
 
 use super::decimals::DecimalOperator;
@@ -58,6 +58,12 @@ pub(super) fn replace(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
         }
         other => Transformed::no(other),
     }
+}
+
+/// The functions that replace operators and casts.
+pub(super) fn functions() -> [ScalarUDF; 3] {
+    let operator = |operator| ScalarUDF::from(DecimalOperator::of(operator));
+    [operator(Operator::Divide), operator(Operator::Multiply), ScalarUDF::from(Nearest::default())]
 }
 
 fn call(function: impl ScalarUDFImpl + 'static, args: Vec<Expr>) -> Expr {

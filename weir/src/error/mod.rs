@@ -6,6 +6,7 @@ mod fetch;
 mod query;
 mod summary;
 mod text;
+mod wire;
 
 use std::fmt::Display;
 use std::path::{Path, PathBuf};

@@ -19,6 +19,7 @@ pub(crate) mod names;
 pub(crate) mod parquet;
 pub(crate) mod propose;
 pub(crate) mod scan;
+pub(crate) mod split;
 pub(crate) mod text;
 pub(crate) mod typed;
 pub(crate) mod value;
@@ -45,6 +46,7 @@ use fixed_width::FixedWidth;
 use jsonl::{Jsonl, RecordsPath};
 use parquet::ParquetFiles;
 use scan::{RowsTable, SourceTable};
+use split::FilePart;
 use text::{Charset, Codec, HEAD_BYTES, RecordEnds, TextFiles, TextFormat, TextOptions, TextStream};
 
 use crate::error::Result;
@@ -200,25 +202,26 @@ pub(crate) fn compression_of_name(name: &str) -> Option<Compression> {
     }
 }
 
-/// Checks files against the declared columns and presents them as a table.
+/// Checks files, or a part of the only one, against the declared columns and presents them as a table.
 pub(crate) fn open(
     found: Vec<FoundFile>,
     form: &FileForm,
     declared: &Arc<Declared>,
     rejected: &Arc<RejectedRoute>,
     progress: &Arc<ScanProgress>,
+    part: &FilePart,
 ) -> Result<Arc<dyn SourceTable>> {
     let (declared, rejected, progress) = (declared.clone(), rejected.clone(), progress.clone());
     if form.format == Format::Parquet {
         let files = ParquetFiles::open(found, declared.clone(), form.if_empty)?;
-        return Ok(Arc::new(RowsTable::new(files, declared, rejected, progress)));
+        return Ok(Arc::new(RowsTable::new(files, declared, rejected, progress).restricted(part)?));
     }
     #[cfg(feature = "avro")]
     if form.format == Format::Avro {
         let files = avro::AvroFiles::open(found, declared.clone(), form.if_empty)?;
-        return Ok(Arc::new(RowsTable::new(files, declared, rejected, progress)));
+        return Ok(Arc::new(RowsTable::new(files, declared, rejected, progress).restricted(part)?));
     }
-    let texts = Texts { found, form, declared, rejected, progress };
+    let texts = Texts { found, form, declared, rejected, progress, part };
     match (form.format, form.csv.strict()) {
         (Format::Jsonl, _) => texts.open(Jsonl::default()),
         #[cfg(feature = "excel")]
@@ -240,16 +243,17 @@ struct Texts<'a> {
     declared: Arc<Declared>,
     rejected: Arc<RejectedRoute>,
     progress: Arc<ScanProgress>,
+    part: &'a FilePart,
 }
 
 impl Texts<'_> {
     fn open<F: TextFormat>(self, format: F) -> Result<Arc<dyn SourceTable>> {
-        let Self { found, form, declared, rejected, progress } = self;
+        let Self { found, form, declared, rejected, progress, part } = self;
         let FileForm { compression, if_empty, charset, .. } = *form;
         // The name of a workbook says nothing about its compression.
         let compression = if form.format == Format::Excel { Some(Compression::None) } else { compression };
         let options = TextOptions { compression, if_empty, charset, ..TextOptions::default() };
         let files = TextFiles::open(format, found, declared.clone(), options)?;
-        Ok(Arc::new(RowsTable::new(files, declared, rejected, progress)))
+        Ok(Arc::new(RowsTable::new(files, declared, rejected, progress).restricted(part)?))
     }
 }

@@ -18,10 +18,12 @@ use datafusion::execution::TaskContext;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream};
+use serde_json::Value;
 
 use super::columns::{Declared, ReadColumns};
-use crate::engine::{Leaf, leaf};
-use crate::error::Result;
+use super::split::{FilePart, Split};
+use crate::engine::{Leaf, LeafApart, LeafSpec, leaf};
+use crate::error::{Error, Result};
 use crate::route::RejectedRoute;
 use crate::watch::ScanProgress;
 
@@ -33,7 +35,25 @@ pub(crate) trait SourceTable: TableProvider {
     ///
     /// To be called after the queries over the table have ended. Returns early when `stopped` returns true.
     fn drain(&self, stopped: &dyn Fn() -> bool) -> QueryResult<()>;
+
+    /// The parts of about so many bytes in which other processes can read it; none if only this one can.
+    fn splits(&self, bytes: u64) -> Result<Option<Vec<Split>>>;
+
+    /// All rows, with these columns.
+    fn batches(&self, columns: &[usize]) -> QueryResult<Batches>;
+
+    /// What was found in what was read that matters for all that is read: see [`Rows::found`].
+    fn found(&self) -> Value;
+
+    /// Adds what another process has found, and takes part in what is only known when all rows were read.
+    fn add_found(&self, found: Value) -> Result<()>;
+
+    /// Checks what is only known when all rows were read.
+    fn check_read(&self) -> Result<()>;
 }
+
+/// Rows of a source.
+pub(crate) type Batches = Box<dyn Iterator<Item = QueryResult<RecordBatch>> + Send>;
 
 /// The rows of a source, opened and checked against the declaration.
 pub(crate) trait Rows: fmt::Debug + Send + Sync + 'static {
@@ -54,6 +74,29 @@ pub(crate) trait Rows: fmt::Debug + Send + Sync + 'static {
 
     /// Whether a value of the column may reject its row.
     fn can_reject(&self, column: usize) -> bool;
+
+    /// The parts of about so many bytes in which other processes can read it; none if only this one can.
+    fn splits(&self, _bytes: u64) -> Result<Option<Vec<Split>>> {
+        Ok(None)
+    }
+
+    /// Reads no more than a part of its only file.
+    fn restrict(&mut self, part: &FilePart) -> Result<()> {
+        match part {
+            FilePart::Whole => Ok(()),
+            part => Err(Error::internal(format!("{} has no part {part:?}", Self::SCAN))),
+        }
+    }
+
+    /// What [`check_read`](Self::check_read) has to know of the rows that were read.
+    fn found(&self) -> Value {
+        Value::Null
+    }
+
+    /// Adds what another process has found.
+    fn add_found(&self, _found: Value) -> Result<()> {
+        Ok(())
+    }
 
     /// Checks what is only known when all rows were read, and tells the route what to count.
     fn check_read(&self, _rejected: &RejectedRoute) -> Result<()> {
@@ -119,6 +162,12 @@ impl<R: Rows> RowsTable<R> {
         Self { rows, declared, rejected, progress, scans: Mutex::default() }
     }
 
+    /// The same rows, but only those of a part of its only file.
+    pub(crate) fn restricted(mut self, part: &FilePart) -> Result<Self> {
+        self.rows.restrict(part)?;
+        Ok(self)
+    }
+
     /// A scan of some of the columns, or of all.
     fn shared(&self, projection: Option<&[usize]>, pushed: Pushed) -> QueryResult<SharedScan<R::Scan>> {
         let all = 0..self.declared.columns.len();
@@ -134,6 +183,7 @@ impl<R: Rows> RowsTable<R> {
         let shown = self.rows.shown(&columns, &pushed);
         let (scan, cursor) = self.rows.scan(columns, pushed, self.rejected.clone(), self.progress.clone());
         Ok(SharedScan {
+            spec: LeafSpec::Source { source: self.rejected.source().to_owned(), columns: asked },
             schema,
             shown,
             scan,
@@ -145,6 +195,27 @@ impl<R: Rows> RowsTable<R> {
 }
 
 impl<R: Rows> SourceTable for RowsTable<R> {
+    fn splits(&self, bytes: u64) -> Result<Option<Vec<Split>>> {
+        self.rows.splits(bytes)
+    }
+
+    fn batches(&self, columns: &[usize]) -> QueryResult<Batches> {
+        let shared = self.shared(Some(columns), Pushed::default())?;
+        Ok(Box::new(std::iter::from_fn(move || shared.next().transpose())))
+    }
+
+    fn found(&self) -> Value {
+        self.rows.found()
+    }
+
+    fn add_found(&self, found: Value) -> Result<()> {
+        self.rows.add_found(found)
+    }
+
+    fn check_read(&self) -> Result<()> {
+        self.rows.check_read(&self.rejected)
+    }
+
     fn drain(&self, stopped: &dyn Fn() -> bool) -> QueryResult<()> {
         let scans = self.scans.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let begun: Vec<_> = scans.into_iter().filter(|scan| scan.has_begun()).collect();
@@ -203,6 +274,8 @@ struct SourceScan<S: Scan> {
 /// The state shared by the partitions of one scan.
 #[derive(Debug)]
 struct SharedScan<S: Scan> {
+    /// What it reads.
+    spec: LeafSpec,
     /// The requested columns.
     schema: SchemaRef,
     /// Its description in a plan.
@@ -287,6 +360,10 @@ impl<S: Scan> Leaf for SourceScan<S> {
             None => self.rows,
             Some(_) => self.rows.map(|rows| rows / self.partitions.max(1)).to_inexact(),
         }
+    }
+
+    fn apart(&self) -> Option<LeafApart> {
+        Some(LeafApart { spec: self.shared.spec.clone(), files: vec![] })
     }
 
     fn read(&self, partition: usize, schema: SchemaRef, _: Arc<TaskContext>) -> QueryResult<SendableRecordBatchStream> {

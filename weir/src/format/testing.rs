@@ -92,6 +92,35 @@ impl Reading {
         self.ask(&[file], None, |found, declared| TextFiles::open(format, found, declared, options))
     }
 
+    /// Reads one text file with these bytes in parts of about so many bytes, as several processes do; none if it cannot be
+    /// read so.
+    #[cfg(test)]
+    pub(crate) fn read_parts<F: TextFormat>(
+        &self,
+        format: impl Fn() -> F,
+        file: &[u8],
+        bytes: u64,
+    ) -> Result<Option<Outcome>> {
+        let (options, parts) = (self.options, Mutex::new(None));
+        self.ask(&[file], None, |found, declared| {
+            let files = TextFiles::open(format(), found, declared, options)?;
+            *parts.lock().unwrap() = files.parts_of_only(bytes)?;
+            Ok(files)
+        })?;
+        let Some(parts) = parts.into_inner().unwrap() else { return Ok(None) };
+        let mut all = Outcome::default();
+        for part in parts {
+            let Outcome { rows, rejected } = self.ask(&[file], None, |found, declared| {
+                let mut files = TextFiles::open(format(), found, declared, options)?;
+                files.restrict(&part)?;
+                Ok(files)
+            })?;
+            all.rows.extend(rows);
+            all.rejected.extend(rejected);
+        }
+        Ok(Some(all))
+    }
+
     /// Queries text files with these bytes.
     #[cfg(test)]
     pub(crate) fn query<F: TextFormat + Default>(&self, files: &[&[u8]], sql: &str) -> Result<Outcome> {

@@ -16,7 +16,8 @@ use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 pub(crate) use dates::AT_TIME_ZONE;
 pub(crate) use document_name::DocumentName;
 pub(crate) use json::{
-    JsonSyntax, KnownDocuments, PARSE as PARSE_JSON, TRY_PARSE as TRY_PARSE_JSON, mistaken as mistaken_json,
+    JsonSyntax, KnownDocuments, PARSE as PARSE_JSON, TRY_PARSE as TRY_PARSE_JSON, aggregate_of_told,
+    mistaken as mistaken_json, of_told, told, told_of_aggregate,
 };
 
 /// All built-in functions.
@@ -31,6 +32,11 @@ pub(crate) fn all() -> Vec<ScalarUDF> {
     all.extend(formats::functions());
     all.extend(json::functions());
     all
+}
+
+/// The functions that only plans have.
+pub(crate) fn hidden() -> Vec<ScalarUDF> {
+    json::hidden()
 }
 
 /// All built-in aggregates.

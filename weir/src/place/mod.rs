@@ -12,6 +12,7 @@ mod local;
 #[cfg(feature = "object-stores")]
 mod object;
 mod pattern;
+mod record;
 mod stdin;
 mod store;
 
@@ -28,6 +29,7 @@ pub(crate) use content::{former_end, hashes};
 pub(crate) use local::found;
 #[cfg(feature = "object-stores")]
 pub(crate) use object::{Failure, ObjectUrl, Store};
+pub(crate) use record::FileRecord;
 pub(crate) use stdin::is_stdin;
 pub(crate) use store::{ChosenRecords, FoundFile, RangeReader, map, wait};
 

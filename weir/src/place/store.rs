@@ -14,7 +14,9 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use object_store::path::Path;
 use object_store::{GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt};
+use serde::{Deserialize, Serialize};
 
+use super::record::FileRecord;
 use crate::error::{Error, Result};
 use crate::system::threads;
 
@@ -69,7 +71,7 @@ enum Tag {
 }
 
 /// The end that a file had when it was read before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct FormerEnd {
     pub(crate) bytes: u64,
     /// The line feeds before it.
@@ -224,6 +226,40 @@ impl FoundFile {
     /// Its modification time, in microseconds from 1970 in UTC.
     pub(crate) fn modified_micros(&self) -> i64 {
         self.version.modified.timestamp_micros()
+    }
+
+    /// The file for another process, which may be on another machine; none if it is not a file of a folder.
+    pub(crate) fn record(&self) -> Option<FileRecord> {
+        let Place::Local(location) = &self.place else { return None };
+        let chosen = self.chosen.as_ref().map(|chosen| {
+            let lines = chosen.lines.iter().map(|(member, lines)| (member.clone(), (**lines).clone())).collect();
+            (chosen.file.clone(), lines)
+        });
+        Some(FileRecord {
+            name: self.name.clone(),
+            path: self.path.clone(),
+            location: location.to_path_buf(),
+            size: self.version.size,
+            modified: self.version.modified,
+            former_end: self.former_end,
+            chosen,
+        })
+    }
+
+    /// The file that another process has told. Fails if it is another version of it here.
+    pub(crate) fn of_record(record: &FileRecord) -> Result<Self> {
+        let FileRecord { name, path, location, size, modified, former_end, chosen } = record.clone();
+        let version = std::fs::metadata(&location).and_then(|metadata| Version::of_file(&metadata));
+        let version = version.map_err(|error| local_error(&name, error))?;
+        // The number of the file may be another one on each machine.
+        if (version.size, version.modified) != (size, modified) {
+            return Err(changed(&name));
+        }
+        let chosen = chosen.map(|(file, lines)| ChosenRecords {
+            file,
+            lines: lines.into_iter().map(|(member, lines)| (member, Arc::new(lines))).collect(),
+        });
+        Ok(Self { name, path, place: Place::Local(Arc::new(location)), version, former_end, chosen })
     }
 
     /// Opens the version that was found.

@@ -59,6 +59,9 @@ pub struct StageDescription {
     pub is_kept: bool,
     /// The stage into which its accepted rows go as they are judged.
     pub streams_to: Option<String>,
+    /// Where it is computed, if there is a cluster: by it, or in this process and why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub computed: Option<String>,
     /// The physical plan of the query engine, one node per line.
     pub physical_plan: String,
 }
@@ -95,6 +98,7 @@ impl Plan {
             rejected: names(&stage.rejected),
             is_kept: stage.scratch.is_some() && streams_to.is_none(),
             streams_to,
+            computed: None,
             physical_plan,
         }
     }

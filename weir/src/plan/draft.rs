@@ -248,7 +248,7 @@ impl Draft {
             is_private: task.has_private_columns(),
             accepted: sinks_of(&accepted_route(table)),
             rejected,
-            scratch: (self.readers(table) > 0).then(|| Arc::new(ScratchTable::new(schema.clone()))),
+            scratch: (self.readers(table) > 0).then(|| Arc::new(ScratchTable::new(table, schema.clone()))),
             schema,
         })
     }

@@ -7,6 +7,7 @@
 //! into the stage that reads them, if there is but one (`reads`); otherwise they are kept on disk until all have read them.
 
 mod append_once;
+mod constants;
 mod description;
 mod draft;
 mod lineage;
@@ -41,7 +42,7 @@ use crate::quality::{Judge, Tally};
 use crate::scratch::ScratchTable;
 use crate::sink::BoundSink;
 use crate::source::Source;
-use crate::task::GateSpec;
+use crate::task::{GateSpec, Route};
 
 /// What a run does.
 #[derive(Debug)]
@@ -103,7 +104,13 @@ pub(crate) struct BoundStage {
 impl Plan {
     /// Registers the tables of the sources, the views and the kept tables in a session, and plans the stages over them. A
     /// source without a table has no rows.
-    pub(crate) async fn bind(&self, context: &SessionContext, tables: &Tables) -> Result<Vec<BoundStage>> {
+    /// Rows are streamed from one stage to another only where all are computed in this process.
+    pub(crate) async fn bind(
+        &self,
+        context: &SessionContext,
+        tables: &Tables,
+        streams: bool,
+    ) -> Result<Vec<BoundStage>> {
         let mut bound = Vec::with_capacity(self.stages.len());
         for source in &self.sources {
             let name = source.name();
@@ -131,13 +138,19 @@ impl Plan {
                 }
             }
         }
-        Ok(reads::connect(context, bound))
+        Ok(reads::connect(context, bound, streams))
     }
 
     /// How many rules judge the rows of all stages.
     pub(crate) fn rules(&self) -> usize {
         let judges = self.stages.iter().filter_map(|stage| stage.judge.as_ref());
         judges.map(|judge| judge.rules.len() + judge.counted_later().count()).sum()
+    }
+
+    /// The positions of the sinks of the unreadable records of a source.
+    pub(crate) fn sinks_of_rejected(&self, source: &str) -> Vec<usize> {
+        let route = Route { table: source.to_owned(), rejected: true };
+        self.sinks.iter().enumerate().filter(|(_, sink)| sink.route == route).map(|(number, _)| number).collect()
     }
 
     /// The gate of a table.
@@ -159,6 +172,22 @@ impl Stage {
     /// Zero counts.
     pub(crate) fn tally(&self) -> Tally {
         self.judge.as_ref().map(Judge::tally).unwrap_or_default()
+    }
+
+    /// The rows of the stage as they are computed, before they are ordered and judged: a stage of its own, which keeps them. Those
+    /// that cannot be computed are rejected.
+    pub(crate) fn unordered(&self, columns: &SchemaRef) -> Self {
+        Self {
+            table: self.table.clone(),
+            schema: columns.clone(),
+            judge: None,
+            rejected_schema: self.rejected_schema.clone(),
+            shown: self.shown.clone(),
+            is_private: self.is_private,
+            accepted: vec![],
+            rejected: self.rejected.clone(),
+            scratch: Some(Arc::new(ScratchTable::new(&format!("{}_unordered", self.table), columns.clone()))),
+        }
     }
 
     /// The query with the columns that rules about related rows need.
@@ -197,9 +226,23 @@ impl BoundStage {
 
     /// How the stage is computed. The stages before it must have been, if this one is to be executed.
     pub(crate) async fn physical_plan(&self, context: &SessionContext) -> Result<Arc<dyn ExecutionPlan>> {
+        self.planned(context, &self.query).await
+    }
+
+    /// The same with values in place of scalar subqueries, which are computed in another session.
+    pub(crate) async fn physical_plan_with_constants(
+        &self,
+        context: &SessionContext,
+        of_constants: &SessionContext,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let query = constants::with_constants(&self.stage.table, &self.query, of_constants).await?;
+        self.planned(context, &query).await
+    }
+
+    async fn planned(&self, context: &SessionContext, query: &LogicalPlan) -> Result<Arc<dyn ExecutionPlan>> {
         let Stage { table, schema, .. } = &*self.stage;
         let state = engine::state(context);
-        let plan = state.create_physical_plan(&self.query).await;
+        let plan = state.create_physical_plan(query).await;
         let plan = match plan.and_then(|plan| engine::try_expressions(&plan).map(|()| plan)) {
             Ok(plan) => plan,
             Err(error) => return Err(self.error(&state, error).await),

@@ -19,14 +19,14 @@ struct Reads {
     streams_to: Option<usize>,
 }
 
-/// Moves each stage whose rows can be streamed to its only reader; has the others keep only the columns that are read.
-pub(super) fn connect(context: &SessionContext, stages: Vec<BoundStage>) -> Vec<BoundStage> {
+/// Moves each stage whose rows can be streamed to its only reader, if rows are; has the others keep only the columns that are read.
+pub(super) fn connect(context: &SessionContext, stages: Vec<BoundStage>, streams: bool) -> Vec<BoundStage> {
     let Some(reads) = reads(context, &stages) else { return stages };
     let mut stages: Vec<Option<BoundStage>> = stages.into_iter().map(Some).collect();
     for number in 0..stages.len() {
         let Some(bound) = &stages[number] else { continue };
         let (Some(scratch), Some(of)) = (&bound.stage.scratch, reads.get(&bound.stage.table)) else { continue };
-        let Some(reader) = of.streams_to.filter(|reader| of.scans == 1 && *reader > number) else {
+        let Some(reader) = of.streams_to.filter(|reader| streams && of.scans == 1 && *reader > number) else {
             scratch.keep(of.columns.iter().copied().collect());
             continue;
         };

@@ -5,11 +5,11 @@
 
 use std::collections::HashMap;
 use std::fs::File;
+use std::hash::BuildHasher as _;
 use std::io::Write;
 use std::ops::RangeInclusive;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use datafusion::arrow::array::{Array, BooleanArray, RecordBatch};
 use datafusion::arrow::buffer::BooleanBuffer;
@@ -17,12 +17,14 @@ use datafusion::arrow::compute::filter_record_batch;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::arrow::row::{RowConverter, SortField};
 use datafusion::error::DataFusionError;
+use foldhash::quality::FixedState;
 use serde::{Deserialize, Serialize};
 use serde_saphyr::Spanned;
 
 use super::rule::{Effect, Scope};
 use crate::error::{Error, Result, number_of, state_io};
 use crate::route::{Counted, SAMPLES, Shown};
+use crate::system::unique;
 use crate::task::{Limit, RuleSpec};
 
 const BUCKETS: usize = 64;
@@ -32,8 +34,8 @@ const MEMORY_BYTES: usize = 4 << 20;
 const READ_BYTES: usize = 256 << 10;
 /// Bytes of memory for a distinct key, in addition to its own, while it is counted.
 const ENTRY_BYTES: usize = 48;
-/// The same seeds in every reader: equal keys must have equal hashes.
-const HASH: ahash::RandomState = ahash::RandomState::with_seeds(1, 2, 3, 4);
+/// The same in every reader, on every machine: equal keys must have equal hashes.
+const HASH: FixedState = FixedState::with_seed(1);
 
 /// A `unique` rule, bound to a table's columns.
 #[derive(Debug)]
@@ -284,8 +286,7 @@ fn keys(mut bucket: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 /// A new file in the scratch folder, which is removed when the run ends.
 fn create_file(folder: &Path) -> std::io::Result<(String, File)> {
-    static NUMBER: AtomicU64 = AtomicU64::new(0);
-    let name = format!("keys-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+    let name = format!("keys-{}", unique());
     let file = File::create_new(folder.join(&name))?;
     Ok((name, file))
 }

@@ -33,7 +33,7 @@ impl Counted {
 }
 
 /// Counts by reason, in the order of the reasons' names.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Reasons {
     counted: BTreeMap<String, Counted>,
     rows: u64,
@@ -55,6 +55,14 @@ impl Reasons {
     /// The count of one reason.
     pub(crate) fn of(&mut self, reason: &str) -> &mut Counted {
         self.counted.entry(reason.to_owned()).or_default()
+    }
+
+    /// Adds what another reader has counted.
+    pub(crate) fn merge(&mut self, other: Self) {
+        self.rows += other.rows;
+        for (reason, counted) in other.counted {
+            self.counted.entry(reason).or_default().merge(counted);
+        }
     }
 
     /// The rows that were added, whatever their reasons.

@@ -10,7 +10,9 @@ mod shown;
 mod unread;
 
 pub(crate) use counted::{Counted, Reasons};
-pub(crate) use rejected::{FailedRecord, Findings, NulledValues, RejectedRecord, RejectedRoute, RejectedRows, RowSink};
+pub(crate) use rejected::{
+    FailedRecord, Findings, NulledValues, RejectedRecord, RejectedRoute, RejectedRows, RouteCounts, RowSink,
+};
 pub(crate) use schema::{REASONS, rejected_records, rejected_rows};
 pub(crate) use shown::Shown;
 pub(crate) use unread::{Advise, Unread, UnreadTexts};

@@ -1,11 +1,13 @@
 //! The way out for rows that are rejected where they are read or computed.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use datafusion::arrow::array::{Int64Builder, RecordBatch, StringViewBuilder};
+use serde::{Deserialize, Serialize};
 
-use super::{Advise, Reasons, Shown, UnreadTexts, rejected_records};
+use super::{Advise, Reasons, Shown, Unread, UnreadTexts, rejected_records};
 use crate::error::{Error, Result};
 
 /// Passes rejected rows to the sinks of a route: a source's as batches of [`rejected_records`], a model's as batches of
@@ -40,6 +42,11 @@ impl RejectedRows {
     pub(crate) fn send(&self, batch: &RecordBatch, count: impl FnOnce(&mut Reasons) -> Result<()>) -> Result<()> {
         count(&mut self.reasons.lock().unwrap_or_else(PoisonError::into_inner))?;
         self.to.get().map_or(Ok(()), |to| to(batch))
+    }
+
+    /// Counts rows that another process has passed on.
+    pub(crate) fn add(&self, reasons: Reasons) {
+        self.reasons.lock().unwrap_or_else(PoisonError::into_inner).merge(reasons);
     }
 
     /// The rows so far.
@@ -102,6 +109,15 @@ pub(crate) struct Findings {
     pub(crate) failed: Option<FailedRecord>,
 }
 
+/// What a route has counted.
+#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RouteCounts {
+    rejected: Reasons,
+    nulled: Reasons,
+    absent: Reasons,
+    unread: BTreeMap<String, Unread>,
+}
+
 /// The reason of a value that is null because its record lacks the key.
 const ABSENT: &str = "absent_";
 
@@ -115,7 +131,7 @@ pub(crate) struct RejectedRoute {
     absent: Mutex<Reasons>,
     /// A few of the texts that could not be read.
     pub(crate) unread: UnreadTexts,
-    adviser: Option<Box<dyn Advise>>,
+    adviser: Option<Arc<dyn Advise>>,
 }
 
 impl RejectedRoute {
@@ -125,7 +141,36 @@ impl RejectedRoute {
 
     /// A route that knows what the task could declare.
     pub(crate) fn advised(source: &str, adviser: impl Advise + 'static) -> Self {
-        Self { adviser: Some(Box::new(adviser)), ..Self::new(source) }
+        Self { adviser: Some(Arc::new(adviser)), ..Self::new(source) }
+    }
+
+    /// The source's name.
+    pub(crate) fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// An empty route of the same source, for a part of it.
+    pub(crate) fn of_part(&self) -> Self {
+        Self { adviser: self.adviser.clone(), ..Self::new(&self.source) }
+    }
+
+    /// What it has counted.
+    pub(crate) fn counts(&self) -> RouteCounts {
+        RouteCounts {
+            rejected: self.rejected(),
+            nulled: self.nulled(),
+            absent: self.lacking(),
+            unread: self.unread.all(),
+        }
+    }
+
+    /// Adds what another process has counted, and has passed on.
+    pub(crate) fn add(&self, counts: RouteCounts) {
+        let RouteCounts { rejected, nulled, absent, unread } = counts;
+        self.rows.add(rejected);
+        self.nulled.lock().unwrap_or_else(PoisonError::into_inner).merge(nulled);
+        self.absent.lock().unwrap_or_else(PoisonError::into_inner).merge(absent);
+        self.unread.merge(unread);
     }
 
     /// What the task could declare so that records are read that were rejected for a reason, or for several of them.

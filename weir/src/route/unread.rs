@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::{Mutex, PoisonError};
 
+use serde::{Deserialize, Serialize};
+
 /// How many texts are kept for each reason.
 const TEXTS: usize = 100;
 /// Bytes of the longest text that is kept.
@@ -18,8 +20,9 @@ pub(crate) trait Advise: Debug + Send + Sync {
 }
 
 /// Texts that could not be read for one reason: values of a column, or whole records.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Unread {
+    #[serde(with = "texts")]
     pub(crate) texts: Vec<Vec<u8>>,
     /// Whether other texts of the same column were read.
     pub(crate) others_are_read: bool,
@@ -62,8 +65,37 @@ impl UnreadTexts {
         }
     }
 
+    /// All texts, by reason.
+    pub(crate) fn all(&self) -> BTreeMap<String, Unread> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Adds the texts of another process.
+    pub(crate) fn merge(&self, other: BTreeMap<String, Unread>) {
+        for (reason, Unread { texts, others_are_read, last }) in other {
+            self.add(&reason, texts.iter().map(Vec::as_slice), others_are_read);
+            last.into_iter().for_each(|records| self.add_last(&reason, records));
+        }
+    }
+
     /// The texts for a reason.
     pub(crate) fn of(&self, reason: &str) -> Unread {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(reason).cloned().unwrap_or_default()
+    }
+}
+
+/// Texts of any bytes, in JSON.
+mod texts {
+    use base64::Engine as _;
+    use base64::prelude::BASE64_STANDARD;
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(texts: &[Vec<u8>], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(texts.iter().map(|text| BASE64_STANDARD.encode(text)))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Vec<u8>>, D::Error> {
+        let texts = Vec::<String>::deserialize(deserializer)?;
+        texts.iter().map(|text| BASE64_STANDARD.decode(text).map_err(serde::de::Error::custom)).collect()
     }
 }

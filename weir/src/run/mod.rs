@@ -15,7 +15,7 @@ use std::borrow::Cow;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher as _;
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use chrono::Utc;
@@ -26,6 +26,7 @@ pub(crate) use retention::{Removed, apply as apply_retention};
 pub use runner::{RunError, Runner};
 pub(crate) use runner::{describe, has_new_files, replayable};
 
+use crate::cluster::Cluster;
 use crate::database::Connector;
 use crate::engine::{self, MemoryWatch, Resources};
 use crate::error::{Error, Result};
@@ -54,6 +55,8 @@ pub(crate) struct Settings {
     pub(crate) fetchers: Fetchers,
     /// Those who observe the run.
     pub(crate) observers: Observers,
+    /// The machines that compute its stages, if not this process.
+    pub(crate) cluster: Option<Arc<dyn Cluster>>,
 }
 
 /// A run that ended with an error, and what it completed before.
@@ -154,7 +157,11 @@ impl Run<'_> {
         recovered.iter().for_each(|dead| dead.tell(key, &settings.observers));
         fault::point("recovered");
 
-        let scratch = ScratchFolder::create(&settings.state, key, task.has_private_columns())?;
+        let cluster = self.cluster();
+        let scratch = match cluster {
+            Some(cluster) => ScratchFolder::create_shared(cluster.shared_folder(), &settings.state, key)?,
+            None => ScratchFolder::create(&settings.state, key, task.has_private_columns())?,
+        };
         let session = engine::session(settings.resources, scratch.path(), &settings.functions, task.run_started_at)?;
         let draft = Draft::of(task, &session, &settings.fetchers).await?;
         let replay = (self.purpose == Purpose::Replay).then(|| draft.replay(task)).transpose()?;
@@ -180,6 +187,9 @@ impl Run<'_> {
             ledger: &mut ledger,
             stop,
             replay,
+            cluster,
+            pending: &pending,
+            takes_attempts: sinks.targets.iter().map(|target| target.takes_attempts()).collect(),
         };
         let prepared = preparation.prepare(sinks.targets, report).await;
         drop(watch);
@@ -201,6 +211,18 @@ impl Run<'_> {
                 Err(error)
             }
         }
+    }
+
+    /// The machines that compute its stages, if any do.
+    fn cluster(&self) -> Option<&Arc<dyn Cluster>> {
+        let cluster = self.settings.cluster.as_ref()?;
+        let why = match self.purpose {
+            Purpose::Replay => "a replay remembers each of its records",
+            Purpose::NewData if self.task.has_private_columns() => "private columns leave the process only protected",
+            Purpose::NewData => return Some(cluster),
+        };
+        tracing::info!("the stages are computed in this process, not by the cluster: {why}");
+        None
     }
 
     /// Removes what is older than the project keeps it. That it cannot be removed is no failure of the run.

@@ -8,6 +8,7 @@ use datafusion::prelude::SessionContext;
 use super::Run;
 use super::counts::{balanced, counted, reasons, table_report};
 use super::replay::{Noted, Records, Search};
+use crate::cluster::{self, Away, AwayFrom, AwayRun, Cluster, Host};
 use crate::database::Sessions;
 use crate::error::{Error, Result, number_of};
 use crate::format::scan::SourceTable;
@@ -18,9 +19,9 @@ use crate::quality::{self, Effect, Tally};
 use crate::report::{Outcome, OutputReport, ReasonReport, Report, TableReport};
 use crate::route::Counted;
 use crate::scratch::ScratchFolder;
-use crate::sink::{OpenTarget, Parts, Prepared, SharedParts, Writing, Written, protected};
+use crate::sink::{OpenTarget, Parts, Pending, Prepared, SharedParts, Writing, Written, protected};
 use crate::source::{Opening, Source};
-use crate::stage::{Computed, Execution, Pass, execute};
+use crate::stage::{Computed, Execution, Outputs, Pass, execute};
 use crate::system::fault;
 use crate::system::stop::Stop;
 use crate::task::Route;
@@ -36,6 +37,11 @@ pub(super) struct Preparation<'a> {
     pub(super) stop: Stop,
     /// What is judged again, if the run is a replay.
     pub(super) replay: Option<&'a ReplayPlan>,
+    /// The machines that compute the stages, if not this process.
+    pub(super) cluster: Option<&'a Arc<dyn Cluster>>,
+    /// The sinks as the ledger has them, and whether other processes can write to them.
+    pub(super) pending: &'a [Box<dyn Pending>],
+    pub(super) takes_attempts: Vec<bool>,
 }
 
 /// Result of a preparation.
@@ -196,7 +202,9 @@ impl Preparation<'_> {
         let mut parts: Vec<Vec<Written>> = vec![Vec::new(); sinks.len()];
         let mut accepted = HashMap::new();
         let mut judged = Vec::new();
-        let computed = self.compute(tables, &sinks, &mut parts, &mut accepted, &mut judged, report).await;
+        let away = self.away(writing).await?;
+        let away = away.as_ref();
+        let computed = self.compute(away, tables, &sinks, &mut parts, &mut accepted, &mut judged, report).await;
         let sources = self.plan.sources.iter().map(|source| match &computed {
             Ok(()) => self.source_report(source, &parts, &accepted),
             // How far the others had come when one failed.
@@ -224,8 +232,27 @@ impl Preparation<'_> {
         Ok(parts)
     }
 
+    /// Prepares the run for other machines, if they compute its stages.
+    async fn away(&mut self, writing: &[Box<dyn Writing>]) -> Result<Option<AwayRun>> {
+        let Some(cluster) = self.cluster else { return Ok(None) };
+        let mut sinks = Vec::with_capacity(writing.len());
+        for ((sink, pending), takes_attempts) in writing.iter().zip(self.pending).zip(&self.takes_attempts) {
+            let failed = |error| Error::internal(format!("sink `{}`: {error}", pending.sink()));
+            if *takes_attempts {
+                sink.allow_attempts()?;
+            }
+            sinks.push(takes_attempts.then(|| pending.to_json().map_err(failed)).transpose()?);
+        }
+        let Run { task, id, settings, .. } = self.run;
+        let host = Host::new(&settings.functions, &settings.fetchers);
+        let from = AwayFrom { task, run: id, session: self.session, folder: self.scratch.path(), sinks };
+        AwayRun::begin(cluster, host, from).await.map(Some)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "what the stages add to")]
     async fn compute(
         &mut self,
+        away: Option<&AwayRun>,
         tables: &SourceTables,
         sinks: &Arc<[Arc<dyn Parts>]>,
         parts: &mut [Vec<Written>],
@@ -235,12 +262,31 @@ impl Preparation<'_> {
     ) -> Result<()> {
         let names = self.plan.sources.iter().map(|source| source.name().to_owned());
         let by_name: Tables = names.zip(tables.iter().map(|table| table.clone() as _)).collect();
-        let stages = self.plan.bind(self.session, &by_name).await?;
+        let stages = self.plan.bind(self.session, &by_name, away.is_none()).await?;
+        let sources: cluster::SourceTables =
+            self.plan.sources.iter().zip(tables).map(|(of, table)| (of.name().to_owned(), table.clone())).collect();
         let unreadable = self.route_unreadable(sinks);
+        let to = Arc::new(Outputs { sinks: sinks.clone(), scratch: self.scratch.path().to_path_buf() });
         for bound in &stages {
             let started = self.run.begin_step(&bound.stage.table);
-            let on = Execution { context: self.session, sinks, scratch: self.scratch.path(), stop: &mut self.stop };
-            let computed = match execute(bound, on).await {
+            let computed = match away {
+                Some(away) => away.compute(bound, self.plan, &sources, &mut self.stop).await,
+                None => Ok(Away::Here(String::new())),
+            };
+            let computed = match computed {
+                Ok(Away::Done(computed)) => Ok(vec![computed]),
+                Ok(Away::Here(why)) => {
+                    if !why.is_empty() {
+                        tracing::info!(
+                            table = bound.stage.table,
+                            "computed in this process, not by the cluster: {why}"
+                        );
+                    }
+                    execute(bound, Execution { context: self.session, to: &to, stop: &mut self.stop }).await
+                }
+                Err(broken) => Err(broken),
+            };
+            let computed = match computed {
                 Ok(computed) => computed,
                 Err(broken) => {
                     let reports = broken
@@ -258,7 +304,7 @@ impl Preparation<'_> {
             }
             self.run.step(report, &bound.stage.table, started);
         }
-        self.drain(tables, report)?;
+        self.drain(away, tables, parts, report)?;
         for shared in unreadable {
             shared.finish()?.into_iter().for_each(|(sink, written)| parts[sink].push(written));
         }
@@ -266,10 +312,24 @@ impl Preparation<'_> {
     }
 
     /// Reads what no stage has read, so that every record of the sources is accounted for.
-    fn drain(&self, tables: &SourceTables, report: &mut Report) -> Result<()> {
+    fn drain(
+        &self,
+        away: Option<&AwayRun>,
+        tables: &SourceTables,
+        parts: &mut [Vec<Written>],
+        report: &mut Report,
+    ) -> Result<()> {
         let started = self.run.begin_step("drain");
         for (source, table) in self.plan.sources.iter().zip(tables) {
-            table.drain(&|| self.stop.is_wanted()).map_err(|error| Error::query(source.name(), error))?;
+            let stop = &self.stop;
+            let stopped = || stop.is_wanted();
+            match away.filter(|away| away.has_read(source.name())) {
+                Some(away) => {
+                    let written = away.settle(source, table.as_ref(), &stopped)?;
+                    written.into_iter().for_each(|(sink, written)| parts[sink].push(written));
+                }
+                None => table.drain(&stopped).map_err(|error| Error::query(source.name(), error))?,
+            }
         }
         if self.stop.is_wanted() {
             return Err(Error::Interrupted);
@@ -282,9 +342,7 @@ impl Preparation<'_> {
     fn route_unreadable(&self, sinks: &Arc<[Arc<dyn Parts>]>) -> Vec<Arc<SharedParts>> {
         let mut all = Vec::new();
         for source in &self.plan.sources {
-            let route = Route { table: source.name().to_owned(), rejected: true };
-            let readers = self.plan.sinks.iter().enumerate().filter(|(_, sink)| sink.route == route);
-            let readers: Vec<usize> = readers.map(|(number, _)| number).collect();
+            let readers = self.plan.sinks_of_rejected(source.name());
             if !readers.is_empty() {
                 let shared = Arc::new(SharedParts::new(sinks.clone(), readers));
                 let to = shared.clone();

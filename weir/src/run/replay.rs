@@ -353,7 +353,7 @@ impl Part for NotedPart {
         self.part.write(batch, chosen)
     }
 
-    fn finish(self: Box<Self>) -> Result<Written> {
+    fn finish(self: Box<Self>) -> Result<Vec<Written>> {
         self.part.finish()
     }
 }

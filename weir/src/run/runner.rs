@@ -11,6 +11,7 @@ use miette::Diagnostic;
 use super::replay::Search;
 use super::{Purpose, Settings, key_of, run_for};
 use crate::alert::Alerts;
+use crate::cluster::{Cluster, Planner, SourceTables};
 use crate::database::{Connector, Sessions};
 use crate::engine::{self, Resources};
 use crate::error::{Error, Result};
@@ -107,7 +108,8 @@ impl Runner {
     pub fn new(state: impl Into<PathBuf>) -> Self {
         let (state, resources) = (state.into(), Resources::default());
         let observers = Observers::default();
-        Self { settings: Settings { state, resources, functions: vec![], fetchers: [].into(), observers } }
+        let settings = Settings { state, resources, functions: vec![], fetchers: [].into(), observers, cluster: None };
+        Self { settings }
     }
 
     /// Adds SQL functions.
@@ -129,6 +131,13 @@ impl Runner {
     #[must_use]
     pub fn observer(mut self, observer: impl Observer + 'static) -> Self {
         self.settings.observers.add(observer);
+        self
+    }
+
+    /// Has the stages computed by the machines of a cluster, as far as they can be.
+    #[must_use]
+    pub fn cluster(mut self, cluster: Arc<dyn Cluster>) -> Self {
+        self.settings.cluster = Some(cluster);
         self
     }
 
@@ -266,11 +275,18 @@ pub(crate) async fn describe(task: &Task, settings: &Settings) -> Result<PlanDes
     let plan = draft.plan(task, &session, &sinks.limits)?;
     let mut ledger = ledger.into_inner().unwrap_or_else(PoisonError::into_inner);
     let mut sessions = Sessions::new(connector.clone(), &stop);
-    let (mut tables, mut sources, mut nothing_to_do) = (Tables::new(), vec![], None);
+    let writes = sinks.targets.iter().map(|target| target.takes_attempts()).collect();
+    let planner = match settings.cluster.as_ref().filter(|_| !task.has_private_columns()) {
+        Some(cluster) => Some(Planner::begin(cluster, &session, writes).await?),
+        None => None,
+    };
+    let (mut tables, mut of_files) = (Tables::new(), SourceTables::new());
+    let (mut sources, mut nothing_to_do) = (vec![], None);
     for source in &plan.sources {
         let mut opening = Opening::to_show(&key, ledger.as_mut(), &settings.fetchers, &mut sessions, &stop);
         let opened = source.open(&mut opening).await?;
         if let Some(table) = opened.table {
+            of_files.insert(source.name().to_owned(), table.clone());
             tables.insert(source.name().to_owned(), table);
         }
         nothing_to_do = nothing_to_do.or(opened.nothing_to_do);
@@ -282,11 +298,23 @@ pub(crate) async fn describe(task: &Task, settings: &Settings) -> Result<PlanDes
         });
     }
     let mut stages = vec![];
-    for reader in &plan.bind(&session, &tables).await? {
+    for reader in &plan.bind(&session, &tables, planner.is_none()).await? {
         for bound in reader.all() {
-            let physical = bound.physical_plan(&session).await?;
+            let mut physical = bound.physical_plan(&session).await?;
+            let mut computed = None;
+            if let Some(planner) = &planner {
+                let away = planner.plan_without_values(bound).await?;
+                let why = planner.why_here(&bound.stage, &away, &plan, &of_files)?;
+                if why.is_none() {
+                    physical = away;
+                }
+                computed =
+                    Some(why.map_or_else(|| "by the cluster".to_owned(), |why| format!("in this process: {why}")));
+            }
             let physical = displayable(physical.as_ref()).indent(false).to_string();
-            stages.push(plan.describe_stage(&bound.stage, bound.streams_to.clone(), physical));
+            let mut stage = plan.describe_stage(&bound.stage, bound.streams_to.clone(), physical);
+            stage.computed = computed;
+            stages.push(stage);
         }
     }
     sessions.end().await;

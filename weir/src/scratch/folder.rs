@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result, state_io};
 use crate::report::RunKey;
+use crate::system::{disk, unique};
 
 /// The variable with the folder for what a task with private columns does not hold in memory.
 const PRIVATE_SCRATCH: &str = "WEIR_PRIVATE_SCRATCH";
@@ -15,7 +16,11 @@ const IN_MEMORY: [u64; 2] = [0x0102_1994, 0x8584_58f6];
 
 /// A folder for what does not fit into memory, or is fetched; it is removed when the run ends.
 #[derive(Debug)]
-pub(crate) struct ScratchFolder(PathBuf);
+pub(crate) struct ScratchFolder {
+    path: PathBuf,
+    /// The file with its path, if it is in a folder that other machines have, too.
+    pointer: Option<PathBuf>,
+}
 
 impl ScratchFolder {
     /// Creates the folder, empty. The caller holds the lock of the key: what exists there is from a dead run. That of a task
@@ -31,33 +36,72 @@ impl ScratchFolder {
             }
         };
         std::fs::create_dir_all(&path).map_err(state_io(&path))?;
-        Ok(Self(path))
+        Ok(Self { path, pointer: None })
+    }
+
+    /// The same in a folder that several machines have under the same path.
+    pub(crate) fn create_shared(shared: &Path, state: &Path, key: &RunKey) -> Result<Self> {
+        Self::clear(state, key)?;
+        let path = disk::absolute(shared).join(format!("weir-{}", unique()));
+        let pointer = pointer(state, key);
+        let text = path.to_str().ok_or_else(|| {
+            Error::state(&path, "the path of the shared folder is not UTF-8", "choose another folder")
+        })?;
+        std::fs::create_dir_all(pointer.parent().unwrap_or(state)).map_err(state_io(state))?;
+        // First, so that it is found if the process dies right after it has made the folder.
+        disk::write_whole(&pointer, text.as_bytes()).map_err(state_io(&pointer))?;
+        std::fs::create_dir(&path).map_err(|error| {
+            let help =
+                "name a folder that exists, that all machines have under this path, and in which this user may write";
+            Error::state(&path, &error, help).because(error)
+        })?;
+        Ok(Self { path, pointer: Some(pointer) })
     }
 
     /// Removes what a dead run has left, wherever it was. The caller holds the lock of the key.
     pub(crate) fn clear(state: &Path, key: &RunKey) -> Result<()> {
         // Without a place for private scratch folders there is none.
         let private = private_root().and_then(|root| in_root(&root, state, key)).ok();
-        for path in private.into_iter().chain([on_disk(state, key)]) {
+        let pointer = pointer(state, key);
+        let shared = std::fs::read_to_string(&pointer).ok().map(PathBuf::from);
+        for path in private.into_iter().chain(shared).chain([on_disk(state, key)]) {
             match std::fs::remove_dir_all(&path) {
                 Err(error) if error.kind() != ErrorKind::NotFound => return Err(state_io(&path)(error)),
                 _ => {}
             }
         }
-        Ok(())
+        match std::fs::remove_file(&pointer) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(state_io(&pointer)(error)),
+            _ => Ok(()),
+        }
     }
 
     pub(crate) fn path(&self) -> &Path {
-        &self.0
+        &self.path
     }
 }
 
 impl Drop for ScratchFolder {
     fn drop(&mut self) {
-        if let Err(error) = std::fs::remove_dir_all(&self.0) {
-            tracing::warn!(folder = %self.0.display(), %error, "the scratch folder could not be removed");
+        // A late writer of another machine may make a file while the folder is removed.
+        let mut removed = std::fs::remove_dir_all(&self.path);
+        if self.pointer.is_some() && removed.as_ref().is_err_and(|error| error.kind() == ErrorKind::DirectoryNotEmpty) {
+            removed = std::fs::remove_dir_all(&self.path);
+        }
+        match (removed, &self.pointer) {
+            (Err(error), _) => {
+                tracing::warn!(folder = %self.path.display(), %error, "the scratch folder could not be removed");
+            }
+            // Without the folder, nobody needs to find it.
+            (Ok(()), Some(pointer)) => drop(std::fs::remove_file(pointer)),
+            (Ok(()), None) => {}
         }
     }
+}
+
+/// The file with the path of a shared scratch folder of a key.
+fn pointer(state: &Path, key: &RunKey) -> PathBuf {
+    state.join("shared-scratch").join(key.to_string())
 }
 
 fn on_disk(state: &Path, key: &RunKey) -> PathBuf {
@@ -125,5 +169,15 @@ mod tests {
             ScratchFolder::clear(state.path(), &key).unwrap();
             assert!(!path.exists(), "{}", path.display());
         }
+        let shared = tempfile::tempdir().unwrap();
+        let folder = ScratchFolder::create_shared(shared.path(), state.path(), &key).unwrap();
+        let path = folder.path().to_owned();
+        std::mem::forget(folder);
+        assert!(path.starts_with(shared.path()) && path.exists());
+        drop(ScratchFolder::create_shared(shared.path(), state.path(), &key).unwrap());
+        assert_eq!(std::fs::read_dir(shared.path()).unwrap().count(), 0);
+        assert_eq!(std::fs::read_dir(state.path().join("shared-scratch")).unwrap().count(), 0);
+        let error = ScratchFolder::create_shared(&shared.path().join("no"), state.path(), &key).unwrap_err();
+        assert!(error.to_string().contains("No such file"), "{error}");
     }
 }

@@ -5,4 +5,5 @@ mod scan;
 mod table;
 
 pub(crate) use folder::{ScratchFolder, private_root};
+pub(crate) use scan::batches;
 pub(crate) use table::{ScratchRows, ScratchTable, ScratchWriter, StreamedRows};

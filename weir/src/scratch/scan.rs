@@ -1,9 +1,10 @@
 //! The scan of a kept table: a partition for each of its files.
 
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::ipc::reader::StreamReader;
 use datafusion::common::internal_datafusion_err;
@@ -12,11 +13,13 @@ use datafusion::error::{DataFusionError, Result as QueryResult};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 
-use crate::engine::Leaf;
+use crate::engine::{Leaf, LeafApart, LeafSpec};
 
 /// Reads files of a kept table. It knows how many rows they have.
 #[derive(Debug)]
 pub(super) struct ScratchScan {
+    /// What it reads.
+    pub(super) spec: LeafSpec,
     pub(super) files: Vec<ScratchFile>,
     /// The columns that are read, by their positions in the files.
     pub(super) columns: Vec<usize>,
@@ -49,15 +52,25 @@ impl Leaf for ScratchScan {
         Precision::Exact(self.count(partition) as usize)
     }
 
+    fn apart(&self) -> Option<LeafApart> {
+        let files = self.files.iter().map(|file| (file.path.clone(), file.rows)).collect();
+        Some(LeafApart { spec: self.spec.clone(), files })
+    }
+
     fn read(&self, partition: usize, schema: SchemaRef, _: Arc<TaskContext>) -> QueryResult<SendableRecordBatchStream> {
         let file = self.files.get(partition).ok_or_else(|| internal_datafusion_err!("there is no file {partition}"))?;
-        let reader = File::open(&file.path)
-            .map_err(DataFusionError::IoError)
-            .and_then(|file| Ok(StreamReader::try_new_buffered(file, Some(self.columns.clone()))?));
-        let batches: Box<dyn Iterator<Item = QueryResult<_>> + Send> = match reader {
-            Ok(reader) => Box::new(reader.map(|batch| Ok(batch?))),
-            Err(error) => Box::new(std::iter::once(Err(error))),
-        };
-        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, futures::stream::iter(batches))))
+        let batches = futures::stream::iter(batches(&file.path, &self.columns));
+        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, batches)))
+    }
+}
+
+/// The rows of a file, in these columns of it.
+pub(crate) fn batches(file: &Path, columns: &[usize]) -> Box<dyn Iterator<Item = QueryResult<RecordBatch>> + Send> {
+    let reader = File::open(file)
+        .map_err(DataFusionError::IoError)
+        .and_then(|file| Ok(StreamReader::try_new_buffered(file, Some(columns.to_vec()))?));
+    match reader {
+        Ok(reader) => Box::new(reader.map(|batch| Ok(batch?))),
+        Err(error) => Box::new(std::iter::once(Err(error))),
     }
 }

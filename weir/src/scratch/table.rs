@@ -5,7 +5,6 @@ use std::fmt::Debug;
 use std::fs::File;
 use std::io::BufWriter;
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use async_trait::async_trait;
@@ -22,19 +21,20 @@ use datafusion::physical_plan::ExecutionPlan;
 use serde::{Deserialize, Serialize};
 
 use super::scan::{ScratchFile, ScratchScan};
-use crate::engine::leaf;
+use crate::engine::{LeafSpec, leaf};
 use crate::error::Result;
+use crate::system::unique;
 
 /// Rows in Arrow's stream format, one file a writer; read once they are all written. Or rows that are streamed.
 #[derive(Debug)]
 pub(crate) struct ScratchTable {
+    name: String,
     schema: SchemaRef,
     /// The positions of the columns that are kept; all, unless it is said which are read.
     kept: OnceLock<Vec<usize>>,
     /// Where the rows come from, if none is kept.
     streamed: OnceLock<Arc<dyn StreamedRows>>,
     files: Mutex<Vec<ScratchFile>>,
-    next: AtomicUsize,
 }
 
 /// The rows of a table, read once, as they are computed.
@@ -52,14 +52,19 @@ pub(crate) struct ScratchRows {
 }
 
 impl ScratchTable {
-    pub(crate) fn new(schema: SchemaRef) -> Self {
+    pub(crate) fn new(name: &str, schema: SchemaRef) -> Self {
         let (kept, streamed) = (OnceLock::new(), OnceLock::new());
-        Self { schema, kept, streamed, files: Mutex::default(), next: AtomicUsize::new(0) }
+        Self { name: name.to_owned(), schema, kept, streamed, files: Mutex::default() }
     }
 
     /// Keeps only these columns, in this order: no query reads others. It is said once, before the first row.
     pub(crate) fn keep(&self, columns: Vec<usize>) {
         self.kept.get_or_init(|| columns);
+    }
+
+    /// The columns that are kept, if it was said.
+    pub(crate) fn kept(&self) -> Option<Vec<usize>> {
+        self.kept.get().cloned()
     }
 
     /// Keeps no row: they are read as they are computed. It is said once, before the first row is read.
@@ -68,8 +73,10 @@ impl ScratchTable {
     }
 
     /// Starts a file in the folder.
-    pub(crate) fn writer(&self, folder: &Path, table: &str) -> Result<ScratchWriter> {
-        let name = format!("{table}-{}.arrow", self.next.fetch_add(1, Ordering::Relaxed));
+    pub(crate) fn writer(&self, folder: &Path) -> Result<ScratchWriter> {
+        let table = &self.name;
+        // Other processes may write to the folder, too.
+        let name = format!("{table}-{}.arrow", unique());
         let path = folder.join(&name);
         let file = File::create_new(&path).map_err(crate::error::state_io(&path))?;
         let failed = |error: ArrowError| crate::Error::query(table, error.into());
@@ -164,9 +171,10 @@ impl TableProvider for ScratchTable {
             Some(kept) => kept.iter().position(|other| other == column).ok_or_else(|| self.not_kept(*column)),
             None => Ok(*column),
         });
-        let columns = in_files.collect::<QueryResult<_>>()?;
+        let columns = in_files.collect::<QueryResult<Vec<_>>>()?;
         let (schema, partitions) = (Arc::new(self.schema.project(&read)?), files.len());
-        Ok(leaf(ScratchScan { files, columns }, schema, partitions))
+        let spec = LeafSpec::Kept { table: self.name.clone(), columns: read, in_files: columns.clone() };
+        Ok(leaf(ScratchScan { spec, files, columns }, schema, partitions))
     }
 }
 
@@ -184,10 +192,10 @@ mod tests {
     /// A table of the columns 0, 1 and 2 with two files, of which only these columns are kept.
     fn table(folder: &Path, kept: &[usize]) -> ScratchTable {
         let fields = ["a", "b", "c"].map(|name| Field::new(name, DataType::Int64, false));
-        let table = ScratchTable::new(Arc::new(Schema::new(fields.to_vec())));
+        let table = ScratchTable::new("t", Arc::new(Schema::new(fields.to_vec())));
         table.keep(kept.to_vec());
         for rows in [2, 3] {
-            let mut writer = table.writer(folder, "t").unwrap();
+            let mut writer = table.writer(folder).unwrap();
             let column =
                 |factor: i64| Arc::new(Int64Array::from_iter_values((0..rows).map(|row| row * factor))) as ArrayRef;
             writer

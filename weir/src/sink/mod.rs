@@ -83,6 +83,12 @@ pub(crate) trait Target: Debug + Send + Sync {
 
     /// Opens it for a run. Fails if it could not be committed as things are; changes nothing.
     async fn open(&self, sink: &SinkRun<'_>) -> Result<Box<dyn OpenTarget>>;
+
+    /// What creates parts in another process than the one that has begun the target, whose pending form this is; none if no
+    /// other process can write to it.
+    fn attempts(&self, _pending: &Value) -> Result<Option<Arc<dyn Parts>>> {
+        Ok(None)
+    }
 }
 
 /// A sink of one run.
@@ -150,6 +156,11 @@ pub(crate) trait OpenTarget: Debug + Send + Sync {
         None
     }
 
+    /// Whether other processes can write to it, by [`Target::attempts`].
+    fn takes_attempts(&self) -> bool {
+        false
+    }
+
     /// What it takes to abort it from now on.
     fn pending(&self) -> Box<dyn Pending>;
 
@@ -162,6 +173,11 @@ pub(crate) trait OpenTarget: Debug + Send + Sync {
 pub(crate) trait Writing: Debug + Send + Sync {
     /// What creates its parts.
     fn parts(&self) -> Arc<dyn Parts>;
+
+    /// Begins to let other processes write to it, if [they can](OpenTarget::takes_attempts).
+    fn allow_attempts(&self) -> Result<()> {
+        Ok(())
+    }
 
     /// Completes what the parts have written, and makes it durable: after this it can be committed, also by another process.
     async fn prepare(self: Box<Self>, parts: Vec<Written>) -> Result<(Written, Box<dyn Prepared>)>;
@@ -181,8 +197,8 @@ pub(crate) trait Part: Send {
     /// Writes the chosen rows of a batch, or all.
     fn write(&mut self, batch: &RecordBatch, chosen: Option<&BooleanBuffer>) -> Result<()>;
 
-    /// Completes the part.
-    fn finish(self: Box<Self>) -> Result<Written>;
+    /// Completes the part. Returns what is in each of its files, or the whole of it.
+    fn finish(self: Box<Self>) -> Result<Vec<Written>>;
 }
 
 /// What was written.
@@ -192,6 +208,10 @@ pub(crate) struct Written {
     pub(crate) bytes: u64,
     /// The names of the files within the sink.
     pub(crate) files: Vec<String>,
+    /// Whether the files are those of an attempt, which may not be the only one: they have names of their own, in a folder
+    /// beside the sink's, until the sink takes them.
+    #[serde(default)]
+    pub(crate) is_attempt: bool,
 }
 
 impl Written {

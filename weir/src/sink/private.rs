@@ -84,7 +84,7 @@ impl Part for ProtectedPart {
         self.part.write(&self.protection.apply(batch, chosen, &mut self.known)?, None)
     }
 
-    fn finish(self: Box<Self>) -> Result<Written> {
+    fn finish(self: Box<Self>) -> Result<Vec<Written>> {
         self.part.finish()
     }
 }

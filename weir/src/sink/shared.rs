@@ -33,7 +33,11 @@ impl SharedParts {
     /// Completes the parts; returns them with the positions of their sinks.
     pub(crate) fn finish(&self) -> Result<Vec<(usize, Written)>> {
         let parts = std::mem::take(&mut *self.parts.lock().unwrap_or_else(PoisonError::into_inner));
-        self.sinks.iter().zip(parts).map(|(sink, part)| Ok((*sink, part.finish()?))).collect()
+        let mut written = Vec::new();
+        for (sink, part) in self.sinks.iter().zip(parts) {
+            written.extend(part.finish()?.into_iter().map(|file| (*sink, file)));
+        }
+        Ok(written)
     }
 }
 

@@ -13,6 +13,8 @@ use super::origin::{self, Opened, Opening, Origin};
 use crate::error::Result;
 use crate::format::columns::Declared;
 use crate::format::propose::Proposals;
+use crate::format::scan::SourceTable;
+use crate::format::split::Split;
 use crate::place::Archive;
 use crate::route::RejectedRoute;
 use crate::task::{ColumnFrom, IfChanged, IfCopied, Read, SourceSpec, Task, UnknownColumns};
@@ -78,6 +80,16 @@ impl Source {
     /// Opens the rows and checks them against the declared columns.
     pub(crate) async fn open(&self, opening: &mut Opening<'_>) -> Result<Opened> {
         self.origin.open(self, opening).await
+    }
+
+    /// Opens a part that another process has told. The route and the progress are those of the part.
+    pub(crate) fn open_split(
+        &self,
+        split: &Split,
+        rejected: &Arc<RejectedRoute>,
+        progress: &Arc<ScanProgress>,
+    ) -> Result<Arc<dyn SourceTable>> {
+        self.origin.open_split(self, split, rejected, progress)
     }
 
     /// The archive to which its files go once they are read.

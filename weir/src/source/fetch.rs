@@ -18,6 +18,7 @@ use serde_saphyr::Spanned;
 use super::Source;
 use super::origin::{Opened, Opening, Origin};
 use crate::error::{Error, FetchFailed, Result, TaskError, state_io};
+use crate::format::split::FilePart;
 use crate::format::{self, FileForm};
 use crate::place::{FoundFile, found};
 use crate::system::stop::Stop;
@@ -252,7 +253,7 @@ impl Origin for Fetching {
             let (file, form) = self.fetch(opening.fetchers, opening.scratch, opening.stop).await?;
             opened.bytes = file.size();
             let Source { declared, rejected, progress, .. } = source;
-            opened.table = Some(format::open(vec![file], &form, declared, rejected, progress)?);
+            opened.table = Some(format::open(vec![file], &form, declared, rejected, progress, &FilePart::Whole)?);
         }
         Ok(opened)
     }

@@ -17,11 +17,14 @@ use super::table::{DatabaseTable, Snapshot, TableSpec};
 use crate::database::Sessions;
 use crate::error::{Error, Result};
 use crate::format::scan::SourceTable;
+use crate::format::split::Split;
 use crate::ledger::Ledger;
 use crate::place::{Archive, FoundFile};
 use crate::report::RunKey;
+use crate::route::RejectedRoute;
 use crate::system::stop::Stop;
 use crate::task::{MysqlSourceSpec, PostgresSourceSpec, Read, SourceSpec, Task};
+use crate::watch::ScanProgress;
 
 /// Where the rows of a source come from, as the task declares it. Nothing is accessed before it is opened.
 #[async_trait]
@@ -32,6 +35,17 @@ pub(crate) trait Origin: Debug + Send + Sync {
     /// Fails if this program cannot open it whatever the data is.
     fn check(&self, _fetchers: &Fetchers) -> Result<()> {
         Ok(())
+    }
+
+    /// Opens a part that another process has told.
+    fn open_split(
+        &self,
+        _source: &Source,
+        _split: &Split,
+        _rejected: &Arc<RejectedRoute>,
+        _progress: &Arc<ScanProgress>,
+    ) -> Result<Arc<dyn SourceTable>> {
+        Err(Error::internal("a source that is no files has no parts"))
     }
 
     /// The archive to which its files go once the run is published.

@@ -1,6 +1,6 @@
 //! What consumes the rows of a pass.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{BooleanArray, RecordBatch};
@@ -12,6 +12,15 @@ use crate::error::{Error, Result};
 use crate::plan::Stage;
 use crate::scratch::{ScratchTable, ScratchWriter};
 use crate::sink::{Part, Parts};
+
+/// What a pass writes to.
+#[derive(Debug)]
+pub(crate) struct Outputs {
+    /// All sinks of the run; those of a stage by their positions.
+    pub(crate) sinks: Arc<[Arc<dyn Parts>]>,
+    /// The folder of rows that are kept, and of keys.
+    pub(crate) scratch: PathBuf,
+}
 
 /// Consumes the rows of one partition of a pass: writes them, keeps them, or measures them.
 pub(super) trait RowConsumer: Send {
@@ -38,20 +47,20 @@ pub(super) struct ChosenRows<'a> {
 }
 
 /// The consumers of one partition of a stage.
-pub(super) fn consumers(stage: &Stage, sinks: &Arc<[Arc<dyn Parts>]>, scratch: &Path) -> Vec<Box<dyn RowConsumer>> {
-    let mut consumers = sink_consumers(stage, sinks);
+pub(super) fn consumers(stage: &Stage, to: &Outputs) -> Vec<Box<dyn RowConsumer>> {
+    let mut consumers = sink_consumers(stage, to);
     if let Some(table) = &stage.scratch {
-        let (name, table, folder) = (stage.table.clone(), table.clone(), scratch.to_path_buf());
+        let (name, table, folder) = (stage.table.clone(), table.clone(), to.scratch.clone());
         consumers.push(Box::new(ScratchConsumer { name, table, folder, writer: None }));
     }
     consumers
 }
 
 /// Those that write to the sinks of the stage.
-pub(super) fn sink_consumers(stage: &Stage, sinks: &Arc<[Arc<dyn Parts>]>) -> Vec<Box<dyn RowConsumer>> {
+pub(super) fn sink_consumers(stage: &Stage, to: &Outputs) -> Vec<Box<dyn RowConsumer>> {
     let sink = |rejected: bool| {
         move |number: &usize| {
-            Box::new(SinkConsumer { number: *number, rejected, sink: sinks[*number].clone(), part: None })
+            Box::new(SinkConsumer { number: *number, rejected, sink: to.sinks[*number].clone(), part: None })
                 as Box<dyn RowConsumer>
         }
     };
@@ -80,7 +89,7 @@ impl RowConsumer for SinkConsumer {
 
     fn finish(self: Box<Self>, receipt: &mut Receipt) -> Result<()> {
         if let Some(part) = self.part {
-            receipt.parts.push((self.number, part.finish()?));
+            receipt.parts.extend(part.finish()?.into_iter().map(|written| (self.number, written)));
         }
         Ok(())
     }
@@ -100,7 +109,7 @@ impl RowConsumer for ScratchConsumer {
         let Some(ChosenRows { batch, chosen }) = rows.accepted else { return Ok(()) };
         let writer = match &mut self.writer {
             Some(writer) => writer,
-            none => none.insert(self.table.writer(&self.folder, &self.name)?),
+            none => none.insert(self.table.writer(&self.folder)?),
         };
         let written = match chosen {
             None => writer.write(batch),

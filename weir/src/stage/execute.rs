@@ -1,9 +1,7 @@
 //! Executes the pass over one table, and those over the tables whose rows stream into it.
 
-use std::path::Path;
 use std::sync::Arc;
 
-use datafusion::arrow::array::RecordBatch;
 use datafusion::execution::TaskContext;
 use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream, execute_stream_partitioned};
 use datafusion::prelude::SessionContext;
@@ -11,7 +9,7 @@ use futures::TryStreamExt;
 use indicatif::HumanBytes;
 use tokio::task::JoinSet;
 
-use super::failed::FailedRows;
+use super::consumer::Outputs;
 use super::guard::guard;
 use super::pass::PassExec;
 use super::receipt::{BrokenPartition, Pass, Receipt};
@@ -19,8 +17,6 @@ use super::streamed::StreamedPass;
 use crate::engine;
 use crate::error::{Error, Result};
 use crate::plan::{BoundStage, Stage};
-use crate::route::RowSink;
-use crate::sink::{Parts, SharedParts};
 use crate::system::stop::Stop;
 
 /// A stage that was computed.
@@ -40,17 +36,13 @@ pub(crate) struct Broken {
 /// Where a stage is computed.
 pub(crate) struct Execution<'a> {
     pub(crate) context: &'a SessionContext,
-    pub(crate) sinks: &'a Arc<[Arc<dyn Parts>]>,
-    pub(crate) scratch: &'a Path,
+    pub(crate) to: &'a Arc<Outputs>,
     pub(crate) stop: &'a mut Stop,
 }
 
 /// A stage that is being computed.
 struct Open {
     stage: Arc<Stage>,
-    /// The rows that cannot be computed, and the parts that they are written to.
-    failed: Arc<FailedRows>,
-    failed_parts: Arc<SharedParts>,
     pass: Pass,
     /// If its rows stream into another one.
     streamed: Option<Arc<StreamedPass>>,
@@ -85,8 +77,7 @@ impl Execution<'_> {
         for stage in bound.streamed() {
             let plan = self.open(stage, open).await?;
             let (Some(opened), Some(table)) = (open.last_mut(), &stage.stage.scratch) else { continue };
-            let (sinks, scratch) = (self.sinks.clone(), self.scratch.to_path_buf());
-            let pass = Arc::new(StreamedPass::new(plan, stage.stage.clone(), sinks, scratch));
+            let pass = Arc::new(StreamedPass::new(plan, stage.stage.clone(), self.to.clone()));
             table.stream(pass.clone());
             (opened.streamed, opened.pass.kept) = (Some(pass), None);
         }
@@ -100,7 +91,6 @@ impl Execution<'_> {
                 streamed.settle().await;
                 self.join(streamed.finish(&context), opened).await?;
             }
-            opened.pass.add_failed(opened.failed.reasons(), opened.failed_parts.finish()?);
         }
         Ok(())
     }
@@ -108,19 +98,9 @@ impl Execution<'_> {
     /// Plans a stage, and guards its plan.
     async fn open(&self, bound: &BoundStage, open: &mut Vec<Open>) -> Result<Arc<dyn ExecutionPlan>> {
         let stage = &bound.stage;
-        let parts = Arc::new(SharedParts::new(self.sinks.clone(), stage.rejected.clone()));
-        let to = parts.clone();
-        let to = move || Box::new(move |batch: &RecordBatch| to.write(batch)) as RowSink;
-        let failed = Arc::new(FailedRows::new(stage, (!stage.rejected.is_empty()).then(to)));
-        open.push(Open {
-            stage: stage.clone(),
-            failed: failed.clone(),
-            failed_parts: parts,
-            pass: Pass { tally: stage.tally(), kept: stage.scratch.as_ref().map(|_| 0), ..Pass::default() },
-            streamed: None,
-        });
+        open.push(Open { stage: stage.clone(), pass: Pass::begin(stage), streamed: None });
         let plan = bound.physical_plan(self.context).await?;
-        guard(plan, &failed).map_err(|error| Error::query(&stage.table, error))
+        guard(plan).map_err(|error| Error::query(&stage.table, error))
     }
 
     /// Starts the pass over the last stage.
@@ -130,21 +110,13 @@ impl Execution<'_> {
         plan: Arc<dyn ExecutionPlan>,
         context: &Arc<TaskContext>,
     ) -> Result<Partitions> {
-        let pass = PassExec::new(plan, stage.clone(), self.sinks.clone(), self.scratch.to_path_buf());
+        let pass = PassExec::new(plan, stage.clone(), self.to.clone());
         let streams = execute_stream_partitioned(Arc::new(pass), context.clone());
         let mut partitions = JoinSet::new();
         for stream in streams.map_err(|error| Error::query(&stage.table, error))? {
             partitions.spawn(receipts(stage.table.clone(), stream));
         }
         Ok(partitions)
-    }
-
-    /// Adds what a partition has done.
-    fn add(&self, receipt: Receipt, stage: &Stage, pass: &mut Pass) {
-        if let (Some(kept), Some(table)) = (pass.add(receipt), &stage.scratch) {
-            table.add(self.scratch, &kept);
-            pass.kept = pass.kept.map(|rows| rows + kept.rows);
-        }
     }
 
     /// Waits for the partitions of a pass.
@@ -166,7 +138,9 @@ impl Execution<'_> {
             });
             match done {
                 None => return Ok(()),
-                Some(Ok(receipts)) => receipts.into_iter().for_each(|receipt| self.add(receipt, stage, pass)),
+                Some(Ok(receipts)) => {
+                    receipts.into_iter().for_each(|receipt| pass.take(receipt, stage, &self.to.scratch))
+                }
                 Some(Err(partition)) => {
                     let BrokenPartition { error, tally } = *partition;
                     // The others must have stopped writing before what they wrote can be removed.

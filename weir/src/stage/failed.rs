@@ -5,14 +5,18 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, RecordBatch, StringViewArray};
 use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::common::internal_datafusion_err;
 use datafusion::error::{DataFusionError, Result as QueryResult};
+use datafusion::execution::TaskContext;
 
 use crate::engine::{INVALID_VALUE, RowError};
-use crate::error::{Error, plain};
+use crate::error::{Error, Result, plain};
 use crate::plan::Stage;
 use crate::route::{Reasons, RejectedRows, RowSink, Shown};
+use crate::sink::{Parts, SharedParts, Written};
 
-/// The rows of one stage that could not be computed.
+/// The rows of one partition of a stage that could not be computed. Below an exchange they may be those of several, and then
+/// the first partition that is read has them.
 pub(super) struct FailedRows {
     table: String,
     /// The columns of the rejected route.
@@ -21,17 +25,43 @@ pub(super) struct FailedRows {
     /// Whether reasons have no values of rows.
     is_private: bool,
     rows: RejectedRows,
+    /// What they are written to.
+    parts: Option<Arc<SharedParts>>,
 }
 
 impl FailedRows {
     /// For the rows of a stage. If they go nowhere, the first one ends the run.
-    pub(super) fn new(stage: &Stage, to: Option<RowSink>) -> Self {
-        let Stage { table, rejected_schema, shown, is_private, .. } = stage;
-        Self { is_private: *is_private, ..Self::of_table(table, rejected_schema.clone(), shown.clone(), to) }
+    pub(super) fn new(stage: &Stage, sinks: &Arc<[Arc<dyn Parts>]>) -> Self {
+        let Stage { table, rejected_schema, shown, is_private, rejected, .. } = stage;
+        let parts = (!rejected.is_empty()).then(|| Arc::new(SharedParts::new(sinks.clone(), rejected.clone())));
+        let to = parts.clone().map(|parts| Box::new(move |batch: &RecordBatch| parts.write(batch)) as RowSink);
+        let rows = Self::of_table(table, rejected_schema.clone(), shown.clone(), to);
+        Self { is_private: *is_private, parts, ..rows }
+    }
+
+    /// The context of a partition whose failing rows these are.
+    pub(super) fn context(self: &Arc<Self>, of: &TaskContext) -> Arc<TaskContext> {
+        let config = of.session_config().clone().with_extension(self.clone());
+        Arc::new(TaskContext::new(
+            of.task_id(),
+            of.session_id(),
+            config,
+            of.scalar_functions().clone(),
+            of.higher_order_functions().clone(),
+            of.aggregate_functions().clone(),
+            of.window_functions().clone(),
+            of.runtime_env(),
+        ))
+    }
+
+    /// Those of the partition of a context.
+    pub(super) fn of(context: &TaskContext) -> QueryResult<Arc<Self>> {
+        let failed = context.session_config().get_extension::<Self>();
+        failed.ok_or_else(|| internal_datafusion_err!("a guarded node is outside of a pass"))
     }
 
     pub(super) fn of_table(table: &str, schema: SchemaRef, shown: Vec<usize>, to: Option<RowSink>) -> Self {
-        Self { table: table.to_owned(), schema, shown, is_private: false, rows: RejectedRows::new(to) }
+        Self { table: table.to_owned(), schema, shown, is_private: false, rows: RejectedRows::new(to), parts: None }
     }
 
     /// Whether a sink reads such rows.
@@ -72,9 +102,10 @@ impl FailedRows {
         Ok(sent?)
     }
 
-    /// The rows so far.
-    pub(super) fn reasons(&self) -> Reasons {
-        self.rows.reasons()
+    /// The rows, and the parts that they were written to, with the positions of their sinks.
+    pub(super) fn finish(&self) -> Result<(Reasons, Vec<(usize, Written)>)> {
+        let parts = self.parts.as_ref().map(|parts| parts.finish()).transpose()?;
+        Ok((self.rows.reasons(), parts.unwrap_or_default()))
     }
 }
 

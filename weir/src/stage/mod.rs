@@ -14,5 +14,8 @@ mod reader;
 mod receipt;
 mod streamed;
 
-pub(crate) use execute::{Computed, Execution, execute};
-pub(crate) use receipt::Pass;
+pub(crate) use consumer::Outputs;
+pub(crate) use execute::{Broken, Computed, Execution, execute};
+pub(crate) use guard::{guard, is_guarded_below_exchange, unordered};
+pub(crate) use pass::PassExec;
+pub(crate) use receipt::{BrokenPartition, Pass, receipt_schema};

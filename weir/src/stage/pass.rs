@@ -1,7 +1,6 @@
 //! The pass as a node of the query plan: it takes the rows of its input, and returns receipts.
 
 use std::fmt;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use datafusion::arrow::array::RecordBatch;
@@ -18,35 +17,28 @@ use datafusion::physical_plan::{
 };
 use futures::StreamExt;
 
-use super::consumer::consumers;
+use super::consumer::{Outputs, consumers};
 use super::reader::Reader;
-use super::receipt::{BrokenPartition, Receipt};
+use super::receipt::{BrokenPartition, Receipt, receipt_schema};
 use crate::plan::Stage;
-use crate::sink::Parts;
 
 /// Judges the rows of its input and passes them to the consumers of the stage. Each partition returns one [`Receipt`].
-pub(super) struct PassExec {
+pub(crate) struct PassExec {
     input: Arc<dyn ExecutionPlan>,
     stage: Arc<Stage>,
-    sinks: Arc<[Arc<dyn Parts>]>,
-    scratch: PathBuf,
+    to: Arc<Outputs>,
     properties: Arc<PlanProperties>,
 }
 
 impl PassExec {
-    pub(super) fn new(
-        input: Arc<dyn ExecutionPlan>,
-        stage: Arc<Stage>,
-        sinks: Arc<[Arc<dyn Parts>]>,
-        scratch: PathBuf,
-    ) -> Self {
+    pub(crate) fn new(input: Arc<dyn ExecutionPlan>, stage: Arc<Stage>, to: Arc<Outputs>) -> Self {
         let properties = Arc::new(PlanProperties::new(
-            EquivalenceProperties::new(Receipt::schema()),
+            EquivalenceProperties::new(receipt_schema()),
             Partitioning::UnknownPartitioning(input.output_partitioning().partition_count()),
             EmissionType::Final,
             Boundedness::Bounded,
         ));
-        Self { input, stage, sinks, scratch, properties }
+        Self { input, stage, to, properties }
     }
 }
 
@@ -82,7 +74,7 @@ impl ExecutionPlan for PassExec {
         let (Some(input), true) = (children.pop(), children.is_empty()) else {
             return internal_err!("a pass has one input");
         };
-        Ok(Arc::new(Self::new(input, self.stage.clone(), self.sinks.clone(), self.scratch.clone())))
+        Ok(Arc::new(Self::new(input, self.stage.clone(), self.to.clone())))
     }
 
     fn apply_expressions(
@@ -93,15 +85,19 @@ impl ExecutionPlan for PassExec {
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> QueryResult<SendableRecordBatchStream> {
-        let rows = self.input.execute(partition, context)?;
-        let reader = Reader::begin(&self.stage, consumers(&self.stage, &self.sinks, &self.scratch), &self.scratch);
-        let receipt = futures::stream::once(receipt_of(reader, rows));
-        Ok(Box::pin(RecordBatchStreamAdapter::new(Receipt::schema(), receipt)))
+        let reader = Reader::begin(&self.stage, &self.to, consumers(&self.stage, &self.to));
+        let rows = self.input.execute(partition, reader.context(&context))?;
+        let receipt = futures::stream::once(receipt_of(partition, reader, rows));
+        Ok(Box::pin(RecordBatchStreamAdapter::new(receipt_schema(), receipt)))
     }
 }
 
 /// Reads a partition to its end.
-async fn receipt_of(mut reader: Reader, mut rows: SendableRecordBatchStream) -> QueryResult<RecordBatch> {
+async fn receipt_of(
+    partition: usize,
+    mut reader: Reader,
+    mut rows: SendableRecordBatchStream,
+) -> QueryResult<RecordBatch> {
     let broken = |reader: Reader, error| {
         let tally = reader.into_tally();
         DataFusionError::External(Box::new(BrokenPartition { error, tally }))
@@ -111,5 +107,6 @@ async fn receipt_of(mut reader: Reader, mut rows: SendableRecordBatchStream) -> 
             return Err(broken(reader, error));
         }
     }
-    Ok(reader.finish()?.to_batch()?)
+    let receipt = Receipt { partition, ..reader.finish()? };
+    Ok(receipt.to_batch()?)
 }

@@ -1,14 +1,15 @@
 //! Judges the rows of one partition, and sends each where it belongs.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{BooleanArray, RecordBatch};
 use datafusion::arrow::buffer::BooleanBuffer;
 use datafusion::arrow::compute::filter_record_batch;
 use datafusion::error::{DataFusionError, Result as QueryResult};
+use datafusion::execution::TaskContext;
 
-use super::consumer::{ChosenRows, RoutedRows, RowConsumer};
+use super::consumer::{ChosenRows, Outputs, RoutedRows, RowConsumer};
+use super::failed::FailedRows;
 use super::receipt::Receipt;
 use crate::engine::RowError;
 use crate::error::{Error, Result, plain};
@@ -23,6 +24,8 @@ pub(super) struct Reader {
     /// The counts, if it has none.
     counted: Tally,
     consumers: Vec<Box<dyn RowConsumer>>,
+    /// The rows that could not be computed.
+    failed: Arc<FailedRows>,
 }
 
 /// The accepted rows of a batch.
@@ -44,9 +47,16 @@ impl AcceptedRows {
 }
 
 impl Reader {
-    pub(super) fn begin(stage: &Arc<Stage>, consumers: Vec<Box<dyn RowConsumer>>, scratch: &Path) -> Self {
-        let judging = stage.judge.as_ref().map(|judge| judge.begin(scratch));
-        Self { stage: stage.clone(), judging, counted: Tally::default(), consumers }
+    /// Begins a pass, with what takes the rows.
+    pub(super) fn begin(stage: &Arc<Stage>, to: &Outputs, consumers: Vec<Box<dyn RowConsumer>>) -> Self {
+        let judging = stage.judge.as_ref().map(|judge| judge.begin(&to.scratch));
+        let failed = Arc::new(FailedRows::new(stage, &to.sinks));
+        Self { stage: stage.clone(), judging, counted: Tally::default(), consumers, failed }
+    }
+
+    /// The context in which the plan of the partition is executed.
+    pub(super) fn context(&self, of: &TaskContext) -> Arc<TaskContext> {
+        self.failed.context(of)
     }
 
     /// Sends the rows of a batch, or the error in its place, where they belong; returns the accepted ones, if there are any.
@@ -99,7 +109,8 @@ impl Reader {
             Some(judging) => judging.finish()?,
             None => (self.counted, vec![]),
         };
-        let mut receipt = Receipt { tally, keys, ..Receipt::default() };
+        let (failed, parts) = self.failed.finish()?;
+        let mut receipt = Receipt { tally, keys, failed, parts, ..Receipt::default() };
         for consumer in self.consumers {
             consumer.finish(&mut receipt)?;
         }

@@ -4,7 +4,6 @@
 //! What the reader does not read, because of a limit, is read once the reader is done, so that every row is judged.
 
 use std::fmt;
-use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
@@ -19,7 +18,7 @@ use futures::{Stream, StreamExt};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::consumer::sink_consumers;
+use super::consumer::{Outputs, sink_consumers};
 use super::execute::Partitions;
 use super::reader::{AcceptedRows, Reader};
 use super::receipt::{BrokenPartition, Receipt};
@@ -28,14 +27,12 @@ use crate::error::{Error, Result};
 use crate::plan::Stage;
 use crate::quality::Tally;
 use crate::scratch::StreamedRows;
-use crate::sink::Parts;
 
 /// The pass over a streamed stage: how far each of its partitions is.
 pub(super) struct StreamedPass {
     input: Arc<dyn ExecutionPlan>,
     stage: Arc<Stage>,
-    sinks: Arc<[Arc<dyn Parts>]>,
-    scratch: PathBuf,
+    to: Arc<Outputs>,
     partitions: Mutex<Vec<Partition>>,
     /// Each stream over a partition has a sender: once all are gone, nothing of the stage is written any more.
     streams: Mutex<Option<mpsc::Sender<()>>>,
@@ -61,19 +58,13 @@ struct Reading {
 }
 
 impl StreamedPass {
-    pub(super) fn new(
-        input: Arc<dyn ExecutionPlan>,
-        stage: Arc<Stage>,
-        sinks: Arc<[Arc<dyn Parts>]>,
-        scratch: PathBuf,
-    ) -> Self {
+    pub(super) fn new(input: Arc<dyn ExecutionPlan>, stage: Arc<Stage>, to: Arc<Outputs>) -> Self {
         let partitions = input.output_partitioning().partition_count();
         let (sender, receiver) = mpsc::channel(1);
         Self {
             input,
             stage,
-            sinks,
-            scratch,
+            to,
             partitions: Mutex::new((0..partitions).map(|_| Partition::NotStarted).collect()),
             streams: Mutex::new(Some(sender)),
             settled: tokio::sync::Mutex::new(receiver),
@@ -136,9 +127,9 @@ impl StreamedPass {
     }
 
     fn start(&self, partition: usize, context: Arc<TaskContext>) -> Result<Reading> {
-        let rows = self.input.execute(partition, context);
+        let reader = Reader::begin(&self.stage, &self.to, sink_consumers(&self.stage, &self.to));
+        let rows = self.input.execute(partition, reader.context(&context));
         let rows = rows.map_err(|error| Error::query(&self.stage.table, error))?;
-        let reader = Reader::begin(&self.stage, sink_consumers(&self.stage, &self.sinks), &self.scratch);
         Ok(Reading { reader, rows })
     }
 

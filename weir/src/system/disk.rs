@@ -45,6 +45,11 @@ pub(crate) fn write_whole(path: &Path, content: &[u8]) -> io::Result<()> {
     })
 }
 
+/// Makes what was written to a file last.
+pub(crate) fn sync_file(file: &Path) -> io::Result<()> {
+    File::open(file)?.sync_all()
+}
+
 /// Makes what is new, gone or renamed in a folder last.
 pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()

@@ -11,3 +11,6 @@ pub(crate) mod path_text;
 pub(crate) mod stop;
 pub(crate) mod temporary;
 pub(crate) mod threads;
+mod unique;
+
+pub(crate) use unique::unique;

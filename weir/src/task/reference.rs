@@ -1,5 +1,6 @@
 //! `ref:` of a source: what another task publishes.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
@@ -129,6 +130,24 @@ impl Task {
             window: window.map(|window| window.label.clone()),
         };
         Ok(Self { project: self.project.clone(), ..Self::parse(&path, text, &choice)? })
+    }
+
+    /// The files that say what the task is, and those of the tasks that it reads from: task files, `weir.yaml` and SQL.
+    pub(crate) fn files(&self) -> Result<BTreeSet<PathBuf>> {
+        let mut files = BTreeSet::from([self.folder.join(PROJECT_FILE)]);
+        files.retain(|project| project.exists());
+        let mut open = vec![PathBuf::from(self.source.name())];
+        while let Some(path) = open.pop() {
+            if !files.insert(path.clone()) {
+                continue;
+            }
+            let text = if path == Path::new(self.source.name()) { self.source.text().to_owned() } else { read(&path)? };
+            let spec = parse_spec(&SourceText::new(&path, text))?;
+            files.extend(spec.models.values().map(|model| self.folder.join(&model.value)));
+            let references = spec.sources.values().filter_map(|source| source.value.reference.as_ref());
+            open.extend(references.filter_map(|reference| self.file_of(&reference.value.task)));
+        }
+        Ok(files)
     }
 
     /// The file in the folder of this task that has the task of a name.

@@ -15,6 +15,7 @@ use datafusion::common::stats::Precision;
 
 use super::columns::{Declared, ReadColumns};
 use super::scan::{Pushed, Rows};
+use super::split::{FilePart, Split};
 use super::typed::{TypedColumns, open_files};
 use crate::error::Result;
 use crate::place::FoundFile;
@@ -92,6 +93,11 @@ impl Rows for AvroFiles {
 
     fn rows(&self) -> Precision<usize> {
         Precision::Inexact(self.files.iter().map(|file| file.rows).sum())
+    }
+
+    fn splits(&self, _: u64) -> Result<Option<Vec<Split>>> {
+        let split = |of: &AvroFile| Some(Split { file: of.file.record()?, part: FilePart::Whole });
+        Ok(self.files.iter().map(split).collect())
     }
 
     fn can_reject(&self, column: usize) -> bool {

@@ -135,6 +135,22 @@ proptest! {
     }
 
     #[test]
+    fn any_text_is_read_by_the_rules_in_any_parts(
+        (dialect, text) in dialects(),
+        block_bytes in 1usize..64,
+        part_bytes in 1u64..100,
+    ) {
+        let line_end = char::from(dialect.line_end);
+        let file = format!("c0{}c1{line_end}{text}", dialect.delimiter);
+        let scan = Reading::texts(2).cut(block_bytes, 1);
+        let csv = || Csv { rules: dialect.clone(), head: Head::default() };
+        let expected = scan.read_as(csv(), file.as_bytes()).unwrap();
+        if let Some(parts) = scan.read_parts(csv, file.as_bytes(), part_bytes).unwrap() {
+            prop_assert_eq!(parts, expected);
+        }
+    }
+
+    #[test]
     fn records_with_another_delimiter_quote_and_escape_are_what_the_csv_crate_reads(
         records in proptest::collection::vec(("[ax,;'\"\\\\\n]{0,12}", "[ax;' ]{0,14}"), 0..40),
         is_escaped in any::<bool>(),
@@ -177,6 +193,22 @@ proptest! {
         expected.sort();
         prop_assert_eq!(plain(&outcome.rows), expected);
         prop_assert_eq!(outcome.rejected, vec![]);
+    }
+}
+
+#[test]
+fn a_record_that_is_too_long_is_one_in_any_parts() {
+    let line = |n: usize| format!("{n},{}\n", "x".repeat(1000));
+    let lines: String = (0..3000).map(line).collect();
+    // The quote is not closed within the longest record.
+    let file = format!("c0,c1\n{lines}\"0,{}\n{lines}", "y".repeat(3 << 20));
+    let mut scan = Reading::texts(2).cut(256 << 10, 1);
+    scan.options.max_record = 2 << 20;
+    let whole = scan.read::<Csv>(file.as_bytes()).unwrap();
+    assert_eq!((whole.rows.len(), whole.rejected.len()), (6000, 1));
+    for bytes in [1 << 18, 1 << 20, 5_000_001] {
+        let parts = scan.read_parts(<Csv>::default, file.as_bytes(), bytes).unwrap().unwrap();
+        assert!(parts == whole, "{} rows, {} rejected", parts.rows.len(), parts.rejected.len());
     }
 }
 

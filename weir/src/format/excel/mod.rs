@@ -72,6 +72,10 @@ impl RecordEnds for Excel {
         Ok(TextStream::forward(Box::new(self.read(text, name)?)))
     }
 
+    fn can_be_cut(&self) -> bool {
+        false
+    }
+
     fn last_record_end(&self, data: &[u8], max_record: usize) -> usize {
         self.csv.last_record_end(data, max_record)
     }

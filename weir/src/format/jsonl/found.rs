@@ -4,6 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
 use super::{Layout, RecordsPath};
 use crate::error::{Error, Result};
 use crate::format::columns::{Column, Declared};
@@ -23,7 +26,7 @@ pub(crate) struct FoundKeys {
     are_all: AtomicBool,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 struct Keys {
     records: u64,
     /// The columns that were found.
@@ -102,6 +105,26 @@ impl FoundKeys {
         keys.others.extend(block.others);
         keys.path = keys.path.take().or(block.path);
         self.are_all.store(layout.columns().all(|column| keys.columns.contains(&column)), Ordering::Relaxed);
+    }
+
+    /// What was found, for another process.
+    pub(super) fn to_json(&self) -> Value {
+        serde_json::to_value(&*self.keys.lock().unwrap_or_else(PoisonError::into_inner)).unwrap_or_default()
+    }
+
+    /// Adds what another process has found.
+    pub(super) fn merge(&self, found: Value) -> Result<()> {
+        let other: Keys =
+            serde_json::from_value(found).map_err(|error| Error::internal(format!("keys of records: {error}")))?;
+        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        keys.records += other.records;
+        keys.columns.extend(other.columns);
+        for (column, rows) in other.absent {
+            *keys.absent.entry(column).or_default() += rows;
+        }
+        keys.others.extend(other.others);
+        keys.path = keys.path.take().or(other.path);
+        Ok(())
     }
 
     /// Fails if there are records, and none has a column that is not optional.

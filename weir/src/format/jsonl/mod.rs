@@ -14,6 +14,7 @@ mod tests;
 
 use bytes::Bytes;
 use memchr::memrchr;
+use serde_json::Value;
 
 use super::columns::Declared;
 use super::text::{
@@ -62,6 +63,10 @@ impl RecordEnds for Jsonl {
         }
     }
 
+    fn can_be_cut(&self) -> bool {
+        self.documents.is_none()
+    }
+
     fn last_record_end(&self, data: &[u8], _: usize) -> usize {
         memrchr(b'\n', data).map_or(0, |end| end + 1)
     }
@@ -99,6 +104,14 @@ impl TextFormat for Jsonl {
 
     fn parse(&self, block: &Bytes, layout: &Layout, shape: &Shape) -> Parsed {
         parse::parse(block, layout, shape, &self.found)
+    }
+
+    fn found(&self) -> Value {
+        self.found.to_json()
+    }
+
+    fn add_found(&self, found: Value) -> Result<()> {
+        self.found.merge(found)
     }
 
     fn check_read(&self, files: &str, declared: &Declared, rejected: &RejectedRoute) -> Result<()> {

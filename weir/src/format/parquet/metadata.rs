@@ -10,9 +10,10 @@ use parquet::schema::types::SchemaDescriptor;
 
 use super::chunks::Chunks;
 use super::scan::{Cursor, ParquetScan};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::format::columns::{Declared, ReadColumns};
 use crate::format::scan::{Pushed, Rows};
+use crate::format::split::{FilePart, Split};
 use crate::format::typed::{TypedColumns, open_files};
 use crate::place::FoundFile;
 use crate::route::RejectedRoute;
@@ -132,6 +133,35 @@ impl Rows for ParquetFiles {
         match (0..self.declared.columns.len()).any(|column| self.can_reject(column)) {
             true => Precision::Inexact(rows),
             false => Precision::Exact(rows),
+        }
+    }
+
+    fn splits(&self, bytes: u64) -> Result<Option<Vec<Split>>> {
+        let mut splits = Vec::new();
+        for of in self.files.iter() {
+            let Some(file) = of.file.record() else { return Ok(None) };
+            let (mut from, mut size) = (0, 0);
+            for (number, group) in of.groups.iter().enumerate() {
+                size += group.bytes;
+                if size >= bytes || number + 1 == of.groups.len() {
+                    splits.push(Split { file: file.clone(), part: FilePart::RowGroups(from..number + 1) });
+                    (from, size) = (number + 1, 0);
+                }
+            }
+        }
+        Ok(Some(splits))
+    }
+
+    fn restrict(&mut self, part: &FilePart) -> Result<()> {
+        match (part, Arc::get_mut(&mut self.files)) {
+            (FilePart::Whole, _) => Ok(()),
+            (FilePart::RowGroups(range), Some([file])) => {
+                // One without rows is not read.
+                let others = file.groups.iter_mut().enumerate().filter(|(number, _)| !range.contains(number));
+                others.for_each(|(_, group)| group.rows = 0);
+                Ok(())
+            }
+            _ => Err(Error::internal(format!("a Parquet file has no part {part:?}"))),
         }
     }
 

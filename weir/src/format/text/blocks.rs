@@ -20,6 +20,8 @@ pub(crate) struct Text {
     pub(crate) place: TextPlace,
     /// The offset of the first record.
     pub(crate) data_start: u64,
+    /// That of the first one that is not read, if it is not read to its end.
+    pub(crate) end: Option<u64>,
     /// Lines before the first record.
     pub(crate) header_lines: u64,
     /// The estimated number of records.
@@ -38,10 +40,10 @@ pub(crate) enum TextPlace {
 impl Text {
     /// The text of another origin, without a header.
     pub(crate) fn of_stream(name: String, text: Arc<dyn OpenText>) -> Self {
-        Self { name, place: TextPlace::Stream(text), data_start: 0, header_lines: 0, estimated_rows: 0 }
+        Self { name, place: TextPlace::Stream(text), data_start: 0, end: None, header_lines: 0, estimated_rows: 0 }
     }
 
-    fn open(&self, ends: &dyn RecordEnds) -> Result<TextStream> {
+    pub(super) fn open(&self, ends: &dyn RecordEnds) -> Result<TextStream> {
         match &self.place {
             TextPlace::File { file, codec, charset } => {
                 ends.records_of(TextStream::open(file, *codec, *charset)?, &self.name)
@@ -90,6 +92,11 @@ pub(crate) trait RecordEnds: Debug + Send + Sync {
         0
     }
 
+    /// Whether the text is that of the file itself, and a part of it can be read alone.
+    fn can_be_cut(&self) -> bool {
+        self.kept_records() == 0
+    }
+
     /// The byte with which lines end.
     fn line_end(&self) -> u8 {
         b'\n'
@@ -135,7 +142,7 @@ impl Cursor {
                     file.open(self.ends.as_ref())?
                 }
             };
-            let block = self.cut(&mut stream)?;
+            let block = self.cut(&mut stream, file.end)?;
             if block.is_some() {
                 self.stream = Some(stream);
                 return Ok(block);
@@ -147,13 +154,19 @@ impl Cursor {
     }
 
     /// Reads from the offset until there is a whole record, and cuts after the last one.
-    fn cut(&mut self, stream: &mut TextStream) -> Result<Option<Block>> {
+    fn cut(&mut self, stream: &mut TextStream, text_end: Option<u64>) -> Result<Option<Block>> {
         let mut length = self.block_bytes;
+        let left = text_end.map_or(u64::MAX, |end| end.saturating_sub(self.offset)).try_into().unwrap_or(usize::MAX);
         let most = self.max_record.saturating_mul(self.ends.kept_records() + 1);
         loop {
-            let (bytes, is_last) = stream.read(self.offset, length)?;
+            let (bytes, is_last) = stream.read(self.offset, length.min(left))?;
             if bytes.is_empty() {
                 return Ok(None);
+            }
+            if bytes.len() == left {
+                // A part ends where a record does.
+                let all = left as u64;
+                return Ok(Some(self.block(stream, bytes, all, false)));
             }
             let end = match is_last {
                 true => self.ends.last_row_end(&bytes, self.max_record),

@@ -1,11 +1,12 @@
 //! The common parts of the text formats: files are opened, split into blocks of whole records, parsed and converted,
 //! and the lines of unreadable records are numbered.
 //!
-//! `stream` reads the text of a file; `blocks` splits it; `views` are the columns of a parsed block; `lines` numbers
+//! `stream` reads the text of a file; `blocks` splits it, and `cuts` divides it among processes; `views` are the columns of a parsed block; `lines` numbers
 //! lines. A format defines where a file's records begin, where one ends, and how a block of them is parsed.
 
 mod blocks;
 mod charset;
+mod cuts;
 mod kinds;
 mod lines;
 mod members;
@@ -28,13 +29,15 @@ use datafusion::arrow::error::ArrowError;
 use datafusion::common::stats::Precision;
 use datafusion::error::Result as QueryResult;
 use memchr::memchr_iter;
+use serde_json::Value;
 
 use super::columns::{Declared, ReadColumns};
 use super::compression_of_name;
 use super::empty::{is_empty, no_content};
 use super::file_columns::{FileColumns, fill_default};
 use super::scan::{Pushed, Rows, Scan};
-use crate::error::Result;
+use super::split::{FilePart, Split, TextPart};
+use crate::error::{Error, Result};
 use crate::place::{self, FoundFile};
 use crate::route::RejectedRoute;
 use crate::task::{ColumnFrom, Compression, IfEmpty};
@@ -42,6 +45,7 @@ use crate::watch::ScanProgress;
 pub(crate) use blocks::RecordEnds;
 use blocks::{Block, Cursor, Text, TextPlace};
 pub(crate) use charset::{Charset, UTF_32_HELP, guessed, guessed_encoding, is_utf_32};
+use cuts::cuts;
 pub(crate) use kinds::check_text;
 use lines::{FileLines, last_rejected};
 pub(crate) use stream::{Fill, OpenText, TextStream};
@@ -87,6 +91,16 @@ pub(crate) trait TextFormat: RecordEnds + 'static {
 
     /// Parses a block of whole records.
     fn parse(&self, block: &Bytes, layout: &Self::Layout, shape: &Shape) -> Parsed;
+
+    /// What [`check_read`](Self::check_read) has to know of the records that were read.
+    fn found(&self) -> Value {
+        Value::Null
+    }
+
+    /// Adds what another process has found.
+    fn add_found(&self, _found: Value) -> Result<()> {
+        Ok(())
+    }
 
     /// Checks what is only known when all records were read, and tells the route what to count.
     fn check_read(&self, _files: &str, _declared: &Declared, _rejected: &RejectedRoute) -> Result<()> {
@@ -265,6 +279,7 @@ impl<F: TextFormat> TextFiles<F> {
             let text = Text {
                 estimated_rows: (stream.estimated_length().saturating_sub(data_start) / mean_line) as usize,
                 data_start,
+                end: None,
                 header_lines,
                 name: file.name.clone(),
                 place: TextPlace::File { file: Box::new(file.clone()), codec, charset },
@@ -275,6 +290,26 @@ impl<F: TextFormat> TextFiles<F> {
         let (files, (layouts, file_columns)): (Vec<_>, (_, Vec<_>)) = opened?.into_iter().flatten().unzip();
         let (format, file_columns) = (Arc::new(format), file_columns.into());
         Ok(Self { format, declared, options, files: files.into(), layouts, file_columns })
+    }
+}
+
+impl<F: TextFormat> TextFiles<F> {
+    /// The parts of a plain text of `size` bytes, of about `bytes` each.
+    fn parts(&self, text: &Text, size: u64, bytes: u64) -> Result<Vec<TextPart>> {
+        cuts(text, &*self.format, size, bytes, self.options.max_record)
+    }
+
+    /// The parts of the only file, if it can be read in parts.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) fn parts_of_only(&self, bytes: u64) -> Result<Option<Vec<FilePart>>> {
+        let [text] = &self.files[..] else { return Ok(None) };
+        let (TextPlace::File { file, codec: Codec::Plain, charset: None }, true) =
+            (&text.place, self.format.can_be_cut())
+        else {
+            return Ok(None);
+        };
+        let parts = self.parts(text, file.size(), bytes)?;
+        Ok(Some(parts.into_iter().map(FilePart::Text).collect()))
     }
 }
 
@@ -331,6 +366,47 @@ impl<F: TextFormat> Rows for TextFiles<F> {
 
     fn rows(&self) -> Precision<usize> {
         Precision::Inexact(self.files.iter().map(|file| file.estimated_rows).sum())
+    }
+
+    fn splits(&self, bytes: u64) -> Result<Option<Vec<Split>>> {
+        let mut splits: Vec<Split> = Vec::new();
+        for text in self.files.iter() {
+            let TextPlace::File { file, codec, charset } = &text.place else { return Ok(None) };
+            let Some(record) = file.record() else { return Ok(None) };
+            if let Codec::Member(_) = codec {
+                // The name of the file is that of its archive, and all of its members are read together.
+                let archive = record.of_archive();
+                if splits.last().is_none_or(|last| last.file != archive) {
+                    splits.push(Split { file: archive, part: FilePart::Whole });
+                }
+            } else if *codec == Codec::Plain && charset.is_none() && self.format.can_be_cut() && file.size() > bytes {
+                let parts = self.parts(text, file.size(), bytes)?;
+                let parts = parts.into_iter().map(|part| Split { file: record.clone(), part: FilePart::Text(part) });
+                splits.extend(parts);
+            } else {
+                splits.push(Split { file: record, part: FilePart::Whole });
+            }
+        }
+        Ok(Some(splits))
+    }
+
+    fn restrict(&mut self, part: &FilePart) -> Result<()> {
+        match (part, Arc::get_mut(&mut self.files)) {
+            (FilePart::Whole, _) => Ok(()),
+            (FilePart::Text(part), Some([text])) => {
+                (text.data_start, text.end, text.header_lines) = (part.start, part.end, part.lines);
+                Ok(())
+            }
+            _ => Err(Error::internal(format!("a text has no part {part:?}"))),
+        }
+    }
+
+    fn found(&self) -> Value {
+        self.format.found()
+    }
+
+    fn add_found(&self, found: Value) -> Result<()> {
+        self.format.add_found(found)
     }
 
     fn check_read(&self, rejected: &RejectedRoute) -> Result<()> {

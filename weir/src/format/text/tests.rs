@@ -169,7 +169,7 @@ fn begun(folder: &std::path::Path, content: &[u8], codec: Codec) -> (std::path::
     let mut file = FoundFile::at(&path);
     file.name = "in.csv".into();
     let place = TextPlace::File { file: Box::new(file), codec, charset: None };
-    let file = Text { name: "in.csv".into(), place, data_start: 0, header_lines: 0, estimated_rows: 0 };
+    let file = Text { name: "in.csv".into(), place, data_start: 0, end: None, header_lines: 0, estimated_rows: 0 };
     let mut cursor = Cursor::new([file].into(), Arc::new(Jsonl::default()), 64, 1000);
     assert!(cursor.next().unwrap().is_some());
     (path, cursor)

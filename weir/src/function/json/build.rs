@@ -31,7 +31,7 @@ enum Form {
 }
 
 /// A function that makes JSON of its arguments.
-#[derive(Debug, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Build {
     form: Form,
     /// Which arguments are JSON, once it is known: see [`super::marks`].
@@ -55,6 +55,11 @@ impl Build {
             build(Form::Value, ["to_jsonb", ""], TypeSignature::Any(1)),
         ]
         .into_iter()
+    }
+
+    /// Which of its arguments are JSON, if that is known.
+    pub(super) fn documents(&self) -> Option<&[bool]> {
+        self.documents.as_deref()
     }
 
     /// The same function of arguments of which some are JSON; none if that is known already.

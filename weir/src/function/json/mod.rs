@@ -15,6 +15,7 @@ mod operators;
 mod parse;
 #[cfg(test)]
 mod tests;
+mod told;
 mod values;
 
 use datafusion::arrow::array::{ArrayRef, AsArray, StringViewArray};
@@ -32,6 +33,7 @@ use mark::Mark;
 pub(crate) use mark::{PARSE, TRY_PARSE};
 pub(crate) use marks::{KnownDocuments, mistaken};
 pub(crate) use operators::JsonSyntax;
+pub(crate) use told::{aggregate_of_told, of_told, told, told_of_aggregate};
 
 /// The functions that SQL can call by name.
 pub(super) fn functions() -> Vec<ScalarUDF> {
@@ -41,6 +43,12 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
     functions.extend(Build::all().map(ScalarUDF::from));
     functions.extend(Mark::all().map(ScalarUDF::from));
     functions
+}
+
+/// The functions that only plans have.
+pub(super) fn hidden() -> Vec<ScalarUDF> {
+    let operators = [Extract::operator(false), Extract::operator(true)];
+    operators.into_iter().map(ScalarUDF::from).chain([aggregate::finish()]).collect()
 }
 
 /// The aggregates that SQL can call by name, as [`JsonSyntax`] plans them.

@@ -83,7 +83,7 @@ impl Part for DocumentPart {
         Ok(())
     }
 
-    fn finish(self: Box<Self>) -> Result<Written> {
-        Ok(self.written)
+    fn finish(self: Box<Self>) -> Result<Vec<Written>> {
+        Ok(vec![self.written])
     }
 }

@@ -13,7 +13,6 @@ use super::upload::{Upload, Uploads};
 use crate::error::{Error, Result};
 use crate::format::write::{FileLayout, FileWriter, WriteError};
 use crate::sink::content::{Content, RowContent};
-use crate::sink::folder::files::FinishedFiles;
 use crate::sink::folder::partition::{PartitionFiles, PartitionedPart};
 use crate::sink::local::{check_values, failed};
 use crate::sink::{Part, Parts, Written};
@@ -37,7 +36,6 @@ impl Files {
                 run: run.to_owned(),
                 content: rows.clone(),
                 next: AtomicUsize::new(0),
-                finished: FinishedFiles::default(),
             })),
             Content::Documents(layout) => Self::Documents(Arc::new(DocumentObjects::new(folder, run, layout))),
         }
@@ -55,17 +53,9 @@ impl Files {
     pub(super) fn empty(&self) -> Result<Option<Written>> {
         match self {
             Self::Rows(files) if files.content.partition_by.is_none() => {
-                Box::new(files.create(None)?).finish().map(Some)
+                Ok(Box::new(files.create(None)?).finish()?.pop())
             }
             Self::Rows(_) | Self::Documents(_) => Ok(None),
-        }
-    }
-
-    /// What was written, by partition, if there are any.
-    pub(super) fn by_partition(&self) -> Vec<(String, Written)> {
-        match self {
-            Self::Rows(files) => files.finished.by_partition(),
-            Self::Documents(_) => vec![],
         }
     }
 
@@ -94,7 +84,6 @@ pub(super) struct BucketFiles {
     content: RowContent,
     uploads: Arc<Uploads>,
     next: AtomicUsize,
-    finished: FinishedFiles,
 }
 
 impl BucketFiles {
@@ -115,10 +104,6 @@ impl PartitionFiles for BucketFiles {
         let part = |writer| ObjectPart { folder, name, layout, uploads: self.uploads.clone(), writer, rows: 0 };
         let writer = FileWriter::begin(Box::new(upload), &self.content.layout);
         writer.map(part).map_err(|error| failed(&self.folder.sink, &self.target(), error))
-    }
-
-    fn finished(&self, file: Written) -> Written {
-        self.finished.push(file)
     }
 
     fn most_open(&self) -> usize {
@@ -171,9 +156,9 @@ impl Part for ObjectPart {
         Ok(())
     }
 
-    fn finish(self: Box<Self>) -> Result<Written> {
+    fn finish(self: Box<Self>) -> Result<Vec<Written>> {
         let Self { folder, name, writer, uploads, rows, .. } = *self;
         let bytes = writer.finish().map_err(|error| Self::failed(&folder, &uploads, error))?;
-        Ok(Written { rows, bytes, files: vec![name] })
+        Ok(vec![Written { rows, bytes, files: vec![name], ..Written::default() }])
     }
 }

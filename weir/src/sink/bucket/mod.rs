@@ -20,6 +20,7 @@ use datafusion::arrow::array::RecordBatch;
 use datafusion::error::DataFusionError;
 
 use super::content::Content;
+use super::folder::files::by_partition;
 use super::folder::manifest::{Addition, Manifest, Owner};
 use super::{Claim, ColumnLimit, Kind, OpenTarget, Parts, Pending, Prepared, SinkRun, Target, Writing, Written};
 use crate::error::{Error, Result};
@@ -175,9 +176,9 @@ impl Writing for WritingBucket {
         if parts.is_empty() && former.kept.is_empty() {
             parts.extend(files.empty()?);
         }
+        let partitions = by_partition(&parts);
         let written = Written::total(parts);
         files.complete(&written).await?;
-        let partitions = files.by_partition();
         let is_apart = content.partition_by().is_some() && mode != Mode::Append;
         let own: Vec<Addition> = match is_apart {
             true => partitions.iter().map(|(_, written)| Addition::of(&bucket.owner.run, written)).collect(),

@@ -164,10 +164,10 @@ impl Part for FilePart {
         Ok(())
     }
 
-    fn finish(self: Box<Self>) -> Result<Written> {
+    fn finish(self: Box<Self>) -> Result<Vec<Written>> {
         let Self { file, writer, rows, .. } = *self;
         writer.finish().map_err(|error| file.error(&file.staged(), error))?;
-        Ok(Written { rows, ..Written::default() })
+        Ok(vec![Written { rows, ..Written::default() }])
     }
 }
 

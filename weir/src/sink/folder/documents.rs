@@ -23,14 +23,45 @@ use crate::system::{disk, fault, threads};
 pub(super) struct DocumentFiles {
     folder: Folder,
     layout: DocumentLayout,
-    /// The staging folder, open since before the first document was written.
-    staging: File,
+    /// Where documents are written.
+    place: PathBuf,
+    /// That folder, open since before the first document was written.
+    open: File,
+    /// The name of the folder of an attempt, if it is one that writes them.
+    attempt: Option<String>,
 }
 
 impl DocumentFiles {
     pub(super) fn new(folder: &Folder, layout: &DocumentLayout) -> Result<Self> {
-        let staging = File::open(&folder.staging).map_err(|error| folder.error(&folder.staging, error))?;
-        Ok(Self { folder: folder.clone(), layout: layout.clone(), staging })
+        Self::in_folder(folder, layout, folder.staging.clone())
+    }
+
+    /// The documents that an attempt writes, in a folder of its own.
+    pub(super) fn of_attempt(folder: &Folder, layout: &DocumentLayout, attempt: String) -> Result<Self> {
+        let files = Self::in_folder(folder, layout, folder.attempts().join(&attempt))?;
+        Ok(Self { attempt: Some(attempt), ..files })
+    }
+
+    fn in_folder(folder: &Folder, layout: &DocumentLayout, place: PathBuf) -> Result<Self> {
+        let open = File::open(&place).map_err(|error| folder.error(&place, error))?;
+        Ok(Self { folder: folder.clone(), layout: layout.clone(), place, open, attempt: None })
+    }
+
+    /// Moves the documents of an attempt to the folder.
+    pub(super) fn take_attempt(&self, mut part: Written) -> Result<Written> {
+        let Folder { sink, target, .. } = &self.folder;
+        for file in &mut part.files {
+            let name = file.rsplit('/').next().unwrap_or_default().to_owned();
+            let (from, to) = (self.folder.attempts().join(&*file), self.place.join(&name));
+            disk::rename_new(&from, &to).map_err(|error| match error.kind() {
+                ErrorKind::AlreadyExists => same_name(sink, target, &name),
+                _ => self.folder.error(&self.place, error),
+            })?;
+            fault::point("attempt_taken");
+            *file = name;
+        }
+        part.is_attempt = false;
+        Ok(part)
     }
 
     /// Fails if two documents would be one; gives all the rights of the former ones, and makes them last.
@@ -41,14 +72,18 @@ impl DocumentFiles {
     }
 
     fn make_last(&self, names: &[String]) -> io::Result<()> {
-        let paths = || names.iter().map(|name| self.folder.staging.join(name));
+        let paths = || names.iter().map(|name| self.place.join(name));
         if let Some(former) = former_document(&self.folder.target) {
-            access::take_over_all(&former, &self.folder.staging, paths())?;
+            access::take_over_all(&former, &self.place, paths())?;
         }
-        if names.is_empty() || disk::sync_since_opened(&self.staging)? {
+        self.sync(names)
+    }
+
+    fn sync(&self, names: &[String]) -> io::Result<()> {
+        if names.is_empty() || disk::sync_since_opened(&self.open)? {
             return Ok(());
         }
-        threads::for_each_on_disk(names, |name| File::open(self.folder.staging.join(name))?.sync_all())
+        threads::for_each_on_disk(names, |name| File::open(self.place.join(name))?.sync_all())
     }
 }
 
@@ -68,7 +103,7 @@ impl Parts for DocumentParts {
     fn part(&self) -> Result<Box<dyn Part>> {
         let files = self.0.clone();
         Ok(Box::new(DocumentPart {
-            path: files.folder.staging.clone(),
+            path: files.place.clone(),
             files,
             name: String::new(),
             written: Written::default(),
@@ -108,8 +143,14 @@ impl Part for DocumentPart {
         Ok(())
     }
 
-    fn finish(self: Box<Self>) -> Result<Written> {
-        Ok(self.written)
+    fn finish(self: Box<Self>) -> Result<Vec<Written>> {
+        let Self { files, mut written, .. } = *self;
+        if let Some(attempt) = &files.attempt {
+            files.sync(&written.files).map_err(|error| files.folder.error(&files.place, error))?;
+            written.is_attempt = true;
+            written.files.iter_mut().for_each(|name| *name = format!("{attempt}/{name}"));
+        }
+        Ok(vec![written])
     }
 }
 

@@ -1,7 +1,8 @@
 //! The files of a folder while they are written.
 
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use super::access;
 use super::documents::{DocumentFiles, DocumentParts};
@@ -11,6 +12,7 @@ use super::pending::{Folder, part_prefix};
 use crate::error::{Error, Result};
 use crate::sink::content::{Content, RowContent};
 use crate::sink::{Part, Parts, Written};
+use crate::system::{disk, fault, unique};
 use crate::task::Mode;
 
 /// The files of a folder while they are written.
@@ -25,12 +27,35 @@ impl Files {
         Ok(match content {
             Content::Rows(rows) => Self::Rows(Arc::new(FolderFiles {
                 folder: folder.clone(),
+                place: folder.staging.clone(),
                 mode,
                 content: rows.clone(),
+                attempt: None,
                 next: AtomicUsize::new(0),
-                finished: FinishedFiles::default(),
             })),
             Content::Documents(layout) => Self::Documents(Arc::new(DocumentFiles::new(folder, layout)?)),
+        })
+    }
+
+    /// The files that an attempt writes.
+    pub(super) fn of_attempt(folder: &Folder, mode: Mode, content: &Content) -> Result<Self> {
+        let place = folder.attempts();
+        let attempt = unique();
+        Ok(match content {
+            Content::Rows(rows) => Self::Rows(Arc::new(FolderFiles {
+                folder: folder.clone(),
+                place,
+                mode,
+                content: rows.clone(),
+                attempt: Some(attempt),
+                next: AtomicUsize::new(0),
+            })),
+            Content::Documents(layout) => {
+                // Not the folder above it: once that is gone, nobody waits for the attempt.
+                let made = std::fs::create_dir(place.join(&attempt));
+                made.map_err(|error| folder.error(&place, error))?;
+                Self::Documents(Arc::new(DocumentFiles::of_attempt(folder, layout, attempt)?))
+            }
         })
     }
 
@@ -46,18 +71,20 @@ impl Files {
     pub(super) fn empty(&self) -> Result<Option<Written>> {
         match self {
             Self::Rows(files) if files.content.partition_by.is_none() => {
-                Box::new(files.create(None)?).finish().map(Some)
+                Ok(Box::new(files.create(None)?).finish()?.pop())
             }
             Self::Rows(_) | Self::Documents(_) => Ok(None),
         }
     }
 
-    /// What was written, by partition, if there are any.
-    pub(super) fn by_partition(&self) -> Vec<(String, Written)> {
-        match self {
-            Self::Rows(files) => files.finished.by_partition(),
-            Self::Documents(_) => vec![],
-        }
+    /// Moves the files of attempts to the folder.
+    pub(super) fn take_attempts(&self, parts: Vec<Written>) -> Result<Vec<Written>> {
+        let take = |part: Written| match self {
+            _ if !part.is_attempt => Ok(part),
+            Self::Rows(files) => files.take_attempt(part),
+            Self::Documents(files) => files.take_attempt(part),
+        };
+        parts.into_iter().map(take).collect()
     }
 
     /// Gives all files the rights of the former ones, and makes them last.
@@ -73,10 +100,13 @@ impl Files {
 #[derive(Debug)]
 pub(super) struct FolderFiles {
     folder: Folder,
+    /// Where the files are written.
+    place: PathBuf,
     mode: Mode,
     content: RowContent,
+    /// What the names of files have of the attempt that writes them, if it is one.
+    attempt: Option<String>,
     next: AtomicUsize,
-    finished: FinishedFiles,
 }
 
 impl FolderFiles {
@@ -88,29 +118,53 @@ impl FolderFiles {
             access::take_over(&former, &file).map_err(|error| self.folder.error(&file, error))
         })
     }
+
+    /// The name of the next file.
+    fn next_name(&self) -> String {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        // Next to the files of other runs a name says which run wrote it.
+        let prefix = match &self.attempt {
+            Some(attempt) => part_prefix(attempt),
+            None if self.mode == Mode::Overwrite => "part-".to_owned(),
+            None => part_prefix(&self.folder.run),
+        };
+        format!("{prefix}{number:05}.{}", self.content.layout.extension())
+    }
+
+    /// The file of that name in a partition, whose folder is made.
+    fn in_partition(&self, partition: &str, name: &str) -> Result<String> {
+        let made = access::make_below(&self.place, partition, &self.folder.target);
+        made.map_err(|error| self.folder.error(&self.place.join(partition), error))?;
+        Ok(format!("{partition}/{name}"))
+    }
+
+    fn take_attempt(&self, mut part: Written) -> Result<Written> {
+        for file in &mut part.files {
+            let name = match partition_of(file) {
+                "" => self.next_name(),
+                partition => self.in_partition(partition, &self.next_name())?,
+            };
+            let (from, to) = (self.folder.attempts().join(&*file), self.place.join(&name));
+            disk::rename_new(&from, &to).map_err(|error| self.folder.error(&from, error))?;
+            fault::point("attempt_taken");
+            *file = name;
+        }
+        part.is_attempt = false;
+        Ok(part)
+    }
 }
 
 impl PartitionFiles for FolderFiles {
     type File = FilePart;
 
     fn create(&self, partition: Option<&str>) -> Result<FilePart> {
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        // Next to the files of other runs a name says which run wrote it.
-        let prefix = if self.mode == Mode::Overwrite { "part-".to_owned() } else { part_prefix(&self.folder.run) };
-        let name = format!("{prefix}{number:05}.{}", self.content.layout.extension());
         let name = match partition {
-            None => name,
-            Some(partition) => {
-                let made = access::make_below(&self.folder.staging, partition, &self.folder.target);
-                made.map_err(|error| self.folder.error(&self.folder.staging.join(partition), error))?;
-                format!("{partition}/{name}")
-            }
+            None => self.next_name(),
+            Some(partition) => self.in_partition(partition, &self.next_name())?,
         };
-        FilePart::create(&self.folder, name, &self.content.layout)
-    }
-
-    fn finished(&self, file: Written) -> Written {
-        self.finished.push(file)
+        let mut part = FilePart::create(&self.folder, &self.place, name, &self.content.layout)?;
+        part.is_attempt = self.attempt.is_some();
+        Ok(part)
     }
 
     fn most_open(&self) -> usize {
@@ -122,29 +176,17 @@ impl PartitionFiles for FolderFiles {
     }
 }
 
-/// What was written, file by file.
-#[derive(Debug, Default)]
-pub(in crate::sink) struct FinishedFiles(Mutex<Vec<Written>>);
-
-impl FinishedFiles {
-    /// Remembers what a file has.
-    pub(in crate::sink) fn push(&self, file: Written) -> Written {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(file.clone());
-        file
-    }
-
-    /// What was written, by partition.
-    pub(in crate::sink) fn by_partition(&self) -> Vec<(String, Written)> {
-        let mut partitions: Vec<(String, Written)> = Vec::new();
-        for file in self.0.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
-            let Some(partition) = file.files.first().map(|name| partition_of(name).to_owned()) else { continue };
-            match partitions.iter_mut().find(|(other, _)| *other == partition) {
-                Some((_, all)) => *all = Written::total(vec![std::mem::take(all), file]),
-                None => partitions.push((partition, file)),
-            }
+/// Files by their partitions.
+pub(in crate::sink) fn by_partition(files: &[Written]) -> Vec<(String, Written)> {
+    let mut partitions: Vec<(String, Written)> = Vec::new();
+    for file in files {
+        let Some(partition) = file.files.first().map(|name| partition_of(name)) else { continue };
+        match partitions.iter_mut().find(|(other, _)| other == partition) {
+            Some((_, all)) => *all = Written::total(vec![std::mem::take(all), file.clone()]),
+            None => partitions.push((partition.to_owned(), file.clone())),
         }
-        partitions
     }
+    partitions
 }
 
 /// The partition that a file is in.

@@ -28,17 +28,18 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::error::DataFusionError;
+use serde_json::Value;
 use serde_saphyr::Spanned;
 
 use super::content::Content;
 use super::local::{access, local_path};
-use super::{Claim, ColumnLimit, Kind, OpenTarget, Parts, Pending, Prepared, SinkRun, Target, Writing, Written};
-use crate::error::Result;
+use super::{Claim, ColumnLimit, Kind, OpenTarget, Part, Parts, Pending, Prepared, SinkRun, Target, Writing, Written};
+use crate::error::{Error, Result};
 use crate::format::write::OutputColumn;
 use crate::system::{disk, fault};
 use crate::task::{Mode, SinkSpec, Task};
 use append::Former;
-use files::Files;
+use files::{Files, by_partition};
 use manifest::{Addition, Manifest};
 use pending::Folder;
 
@@ -170,6 +171,26 @@ impl Target for FolderTarget {
         }
         Ok(Box::new(open))
     }
+
+    fn attempts(&self, pending: &Value) -> Result<Option<Arc<dyn Parts>>> {
+        let folder = serde_json::from_value::<Folder>(pending.clone());
+        let folder = folder.map_err(|error| Error::internal(format!("a pending folder: {error}")))?;
+        Ok(Some(Arc::new(AttemptParts { folder, mode: self.mode, content: self.content.clone() })))
+    }
+}
+
+/// Creates the parts of attempts of other processes: each part is an attempt of its own.
+#[derive(Debug)]
+struct AttemptParts {
+    folder: Folder,
+    mode: Mode,
+    content: Content,
+}
+
+impl Parts for AttemptParts {
+    fn part(&self) -> Result<Box<dyn Part>> {
+        Files::of_attempt(&self.folder, self.mode, &self.content)?.parts().part()
+    }
 }
 
 /// A folder that was opened for a run.
@@ -184,6 +205,11 @@ struct OpenFolder {
 
 #[async_trait]
 impl OpenTarget for OpenFolder {
+    fn takes_attempts(&self) -> bool {
+        // Beside a staging folder with siblings is what is published.
+        self.folder.siblings.is_empty()
+    }
+
     fn pending(&self) -> Box<dyn Pending> {
         Box::new(self.folder.clone())
     }
@@ -224,14 +250,20 @@ impl Writing for WritingFolder {
         self.files.parts()
     }
 
+    fn allow_attempts(&self) -> Result<()> {
+        let attempts = self.folder.attempts();
+        disk::make_folder(&attempts).map_err(|error| self.folder.error(&attempts, error))
+    }
+
     async fn prepare(self: Box<Self>, parts: Vec<Written>) -> Result<(Written, Box<dyn Prepared>)> {
         let Self { folder, mode, content, mut former, files } = *self;
-        let mut parts = parts;
+        let mut parts = files.take_attempts(parts)?;
+        folder.remove_attempts()?;
         if parts.is_empty() && former.is_empty() {
             parts.extend(files.empty()?);
         }
+        let partitions = by_partition(&parts);
         let written = Written::total(parts);
-        let partitions = files.by_partition();
         if mode == Mode::Replace {
             former.leave_out(partitions.iter().map(|(partition, _)| partition.as_str()));
             former.link(&folder)?;

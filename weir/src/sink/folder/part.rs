@@ -1,6 +1,6 @@
 //! A file of a folder while it is written: one part, by one reader.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::buffer::BooleanBuffer;
@@ -20,16 +20,17 @@ pub(super) struct FilePart {
     layout: FileLayout,
     writer: FileWriter,
     rows: u64,
+    pub(super) is_attempt: bool,
 }
 
 impl FilePart {
-    /// Begins the file `name` in the staging folder.
-    pub(super) fn create(folder: &Folder, name: String, layout: &FileLayout) -> Result<Self> {
-        let path = folder.staging.join(&name);
+    /// Begins the file `name` in a folder that is no sink's yet.
+    pub(super) fn create(folder: &Folder, place: &Path, name: String, layout: &FileLayout) -> Result<Self> {
+        let path = place.join(&name);
         let create = || FileWriter::begin(Box::new(SyncedFile::create(&path)?), layout);
         let writer = create().map_err(|error| folder.error(&path, error))?;
         let (sink, target) = (folder.sink.clone(), folder.target.clone());
-        Ok(Self { sink, target, path, name, layout: layout.clone(), writer, rows: 0 })
+        Ok(Self { sink, target, path, name, layout: layout.clone(), writer, rows: 0, is_attempt: false })
     }
 }
 
@@ -42,9 +43,9 @@ impl Part for FilePart {
         Ok(())
     }
 
-    fn finish(self: Box<Self>) -> Result<Written> {
-        let Self { sink, path, name, writer, rows, .. } = *self;
+    fn finish(self: Box<Self>) -> Result<Vec<Written>> {
+        let Self { sink, path, name, writer, rows, is_attempt, .. } = *self;
         let bytes = writer.finish().map_err(|error| failed(&sink, &path, error))?;
-        Ok(Written { rows, bytes, files: vec![name] })
+        Ok(vec![Written { rows, bytes, files: vec![name], is_attempt }])
     }
 }

@@ -147,9 +147,6 @@ pub(in crate::sink) trait PartitionFiles: Send + Sync {
     /// Begins a file, of a partition if there are any.
     fn create(&self, partition: Option<&str>) -> Result<Self::File>;
 
-    /// Remembers what a file has.
-    fn finished(&self, file: Written) -> Written;
-
     /// How many files a reader has open at once.
     fn most_open(&self) -> usize;
 
@@ -201,7 +198,7 @@ impl<F: PartitionFiles> PartitionedPart<F> {
     }
 
     fn finish_file(&mut self, file: F::File) -> Result<()> {
-        self.written.push(self.parts.finished(Box::new(file).finish()?));
+        self.written.extend(Box::new(file).finish()?);
         Ok(())
     }
 }
@@ -213,11 +210,11 @@ impl<F: PartitionFiles> Part for PartitionedPart<F> {
         rows.iter().try_for_each(|(folder, rows)| self.file(folder)?.write(batch, Some(rows)))
     }
 
-    fn finish(mut self: Box<Self>) -> Result<Written> {
+    fn finish(mut self: Box<Self>) -> Result<Vec<Written>> {
         for (_, (file, _)) in std::mem::take(&mut self.open) {
             self.finish_file(file)?;
         }
-        Ok(Written::total(self.written))
+        Ok(self.written)
     }
 }
 

@@ -99,6 +99,26 @@ impl Folder {
         Owner { task: self.task.clone(), sink: self.sink.clone(), run: self.run.clone() }
     }
 
+    /// The folder for what attempts of other processes write. It is gone before the run's content is the folder's.
+    pub(super) fn attempts(&self) -> PathBuf {
+        let name = self.staging.file_name().unwrap_or_default().to_string_lossy();
+        self.staging.with_file_name(format!("{name}.attempts"))
+    }
+
+    /// Removes that folder.
+    pub(super) fn remove_attempts(&self) -> Result<()> {
+        let attempts = self.attempts();
+        let mut tries = 5;
+        loop {
+            match disk::remove_folder(&attempts) {
+                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+                // A late writer has made a file there.
+                Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty && tries > 0 => tries -= 1,
+                removed => return removed.map_err(|error| self.error(&attempts, error)),
+            }
+        }
+    }
+
     /// Takes the folder's lock, if it is not held.
     pub(super) fn lock(&mut self) -> Result<()> {
         if self.lock.is_none() {
@@ -266,6 +286,7 @@ impl Folder {
 
     /// Removes the staging folder.
     fn remove_staging(&self) -> Result<()> {
+        self.remove_attempts()?;
         [&self.staging, &self.aside()].into_iter().try_for_each(|folder| match disk::remove_folder(folder) {
             Err(error) if error.kind() != ErrorKind::NotFound => Err(self.error(folder, error)),
             _ => Ok(()),

@@ -74,7 +74,7 @@ async fn prepared(target: &Path, run: &str, mode: Mode, values: &[&str]) -> Box<
         let batch = RecordBatch::try_from_iter([("name", Arc::new(column) as _)]).unwrap();
         let mut part = writing.parts().part().unwrap();
         part.write(&batch, None).unwrap();
-        parts.push(part.finish().unwrap());
+        parts.extend(part.finish().unwrap());
     }
     writing.prepare(parts).await.unwrap().1
 }

@@ -218,8 +218,8 @@ impl<E: Encode> Part for TablePart<E> {
         if buffer.bytes.len() >= encode.chunk() { buffer.hand_over() } else { Ok(()) }
     }
 
-    fn finish(mut self: Box<Self>) -> Result<Written> {
+    fn finish(mut self: Box<Self>) -> Result<Vec<Written>> {
         self.buffer.hand_over()?;
-        Ok(self.buffer.written)
+        Ok(vec![self.buffer.written])
     }
 }

@@ -12,11 +12,15 @@ use indicatif::HumanBytes;
 use super::Source;
 use super::origin::{Opened, Opening, Origin};
 use crate::error::{Error, Result, number_of};
+use crate::format::scan::SourceTable;
+use crate::format::split::{FilePart, Split};
 use crate::format::{self, FileForm, fixed_width};
 use crate::place::{Archive, Arrival, FileSystem, FoundFile, file_system, is_stdin};
+use crate::route::RejectedRoute;
 use crate::task::{
     Compression, FilesSpec, Format, IfChanged, IfCopied, IfMissing, Published, Read, SourceSpec, Task, TaskError,
 };
+use crate::watch::ScanProgress;
 
 /// The files of a source, as the task declares them. Nothing is accessed before [`FileSet::find`].
 #[derive(Debug)]
@@ -76,7 +80,8 @@ impl FileSet {
         nothing_to_do: Option<String>,
     ) -> Result<Opened> {
         let bytes = files.iter().map(FoundFile::unread_bytes).sum();
-        let table = format::open(files.clone(), &self.form, &source.declared, &source.rejected, &source.progress)?;
+        let (rejected, progress) = (&source.rejected, &source.progress);
+        let table = format::open(files.clone(), &self.form, &source.declared, rejected, progress, &FilePart::Whole)?;
         let summary = format!("{}, {}{before}", number_of(files.len(), "file"), HumanBytes(bytes));
         Ok(Opened { table: Some(table), bytes, summary, files, nothing_to_do })
     }
@@ -145,6 +150,17 @@ impl Origin for FileSet {
 
     fn archive(&self) -> Option<&dyn Archive> {
         self.archive.as_deref()
+    }
+
+    fn open_split(
+        &self,
+        source: &Source,
+        split: &Split,
+        rejected: &Arc<RejectedRoute>,
+        progress: &Arc<ScanProgress>,
+    ) -> Result<Arc<dyn SourceTable>> {
+        let file = FoundFile::of_record(&split.file)?;
+        format::open(vec![file], &self.form, &source.declared, rejected, progress, &split.part)
     }
 }
 

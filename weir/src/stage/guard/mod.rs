@@ -42,60 +42,85 @@ use crate::engine::{RowError, in_pieces};
 /// A guarded node has the properties of the one in its place.
 const SAME: ReplaceChildrenOptions = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Keep);
 
-/// Guards the row-wise nodes of a stage's plan.
-pub(super) fn guard(plan: Arc<dyn ExecutionPlan>, failed: &Arc<FailedRows>) -> QueryResult<Arc<dyn ExecutionPlan>> {
-    descend(plan, failed, None)
+/// Guards the row-wise nodes of a stage's plan. The rows that they reject are the [`FailedRows`] of the context.
+pub(crate) fn guard(plan: Arc<dyn ExecutionPlan>) -> QueryResult<Arc<dyn ExecutionPlan>> {
+    descend(plan, None)
+}
+
+/// Whether a node would be guarded below an exchange between threads: other machines compute it apart from the pass.
+pub(crate) fn is_guarded_below_exchange(plan: &Arc<dyn ExecutionPlan>) -> bool {
+    is_guarded(plan, false)
+}
+
+/// Where the rows of such a plan can be kept, so that nothing is guarded below an exchange any more: the node, and whether the
+/// rows that come out of it are those of the plan, in another order. None if there is no such node.
+pub(crate) fn unordered(plan: &Arc<dyn ExecutionPlan>) -> Option<&Arc<dyn ExecutionPlan>> {
+    let mut node = plan;
+    while is_guarded_below_exchange(node) {
+        let passes = Work::of(node).is_none() && node.fetch().is_none() && passed_inputs(node.as_ref()) == 1;
+        node = node.children().first().copied().filter(|_| passes)?;
+    }
+    // The order is made anew.
+    while node.is::<SortExec>() && node.fetch().is_none() {
+        node = node.children()[0];
+    }
+    Some(node)
+}
+
+fn is_guarded(plan: &Arc<dyn ExecutionPlan>, is_below: bool) -> bool {
+    if plan.fetch().is_some() {
+        return false;
+    }
+    let work = Work::of(plan);
+    if work.as_ref().is_some_and(|work| is_below && work.can_fail()) {
+        return true;
+    }
+    let is_below = is_below || is_exchange(plan.as_ref());
+    let inputs = if work.is_some() { 1 } else { passed_inputs(plan.as_ref()) };
+    plan.children().into_iter().take(inputs).any(|child| is_guarded(child, is_below))
+}
+
+fn is_exchange(plan: &dyn ExecutionPlan) -> bool {
+    plan.is::<SortPreservingMergeExec>() || plan.is::<RepartitionExec>() || plan.is::<CoalescePartitionsExec>()
+}
+
+/// How many of the inputs of a node have the rows that come out of it, unchanged.
+fn passed_inputs(plan: &dyn ExecutionPlan) -> usize {
+    let rows_pass = is_exchange(plan) || plan.is::<SortExec>() || plan.is::<UnionExec>();
+    if rows_pass { plan.children().len() } else { usize::from(plan.is::<ScalarSubqueryExec>()) }
 }
 
 /// `above` is what the rows that come out of the plan go through on their way out of the stage.
-fn descend(
-    plan: Arc<dyn ExecutionPlan>,
-    failed: &Arc<FailedRows>,
-    above: Option<Arc<Columns>>,
-) -> QueryResult<Arc<dyn ExecutionPlan>> {
+fn descend(plan: Arc<dyn ExecutionPlan>, above: Option<Arc<Columns>>) -> QueryResult<Arc<dyn ExecutionPlan>> {
     if plan.fetch().is_some() {
         return Ok(plan);
     }
-    let (work, columns) = if let Some(node) = plan.downcast_ref::<ProjectionExec>() {
-        let exprs: Vec<_> = node.expr().iter().map(|projected| projected.expr.clone()).collect();
-        (Work::Project(exprs.clone()), Some(Arc::new(Columns::new(exprs, &plan.schema(), above))))
-    } else if let Some(node) = plan.downcast_ref::<FilterExec>() {
-        let work = Work::Filter {
-            predicate: node.predicate().clone(),
-            projection: node.projection().as_ref().map(|columns| columns.to_vec()),
-            batch_size: node.batch_size(),
-        };
-        let columns = match node.projection() {
-            None => above,
-            Some(projection) => {
-                let schema = node.input().schema();
-                let column = |i: &usize| Arc::new(Column::new(schema.field(*i).name(), *i)) as Arc<dyn PhysicalExpr>;
-                Some(Arc::new(Columns::new(projection.iter().map(column).collect(), &plan.schema(), above)))
-            }
-        };
-        (work, columns)
-    } else {
-        let rows_pass = plan.is::<SortExec>()
-            || plan.is::<SortPreservingMergeExec>()
-            || plan.is::<RepartitionExec>()
-            || plan.is::<CoalescePartitionsExec>()
-            || plan.is::<UnionExec>();
-        let inputs = if rows_pass { plan.children().len() } else { usize::from(plan.is::<ScalarSubqueryExec>()) };
+    let Some(work) = Work::of(&plan) else {
+        let inputs = passed_inputs(plan.as_ref());
         if inputs == 0 {
             return Ok(plan);
         }
         let mut children: Vec<_> = plan.children().into_iter().cloned().collect();
         for child in &mut children[..inputs] {
-            *child = descend(child.clone(), failed, above.clone())?;
+            *child = descend(child.clone(), above.clone())?;
         }
         return plan.replace_children(children, SAME);
     };
-    let input = descend(plan.children()[0].clone(), failed, columns.clone())?;
+    let columns = match &work {
+        Work::Project(exprs) => Some(Arc::new(Columns::new(exprs.clone(), &plan.schema(), above))),
+        Work::Filter { projection: None, .. } => above,
+        Work::Filter { projection: Some(projection), .. } => {
+            let schema = plan.children()[0].schema();
+            let column = |i: &usize| Arc::new(Column::new(schema.field(*i).name(), *i)) as Arc<dyn PhysicalExpr>;
+            Some(Arc::new(Columns::new(projection.iter().map(column).collect(), &plan.schema(), above)))
+        }
+    };
+    let input = descend(plan.children()[0].clone(), columns.clone())?;
     let plan = plan.replace_children(vec![input], SAME)?;
     if !work.can_fail() {
         return Ok(plan);
     }
-    Ok(Arc::new(GuardedExec { plan, guard: Arc::new(Guard { work, columns, failed: failed.clone() }) }))
+    Ok(Arc::new(GuardedExec { plan, guard: Arc::new(Guard { work, columns }) }))
 }
 
 /// The columns that a projection makes, and what they go through after it.
@@ -155,6 +180,19 @@ enum Work {
 }
 
 impl Work {
+    /// That of a node, if it computes each row for itself.
+    fn of(plan: &Arc<dyn ExecutionPlan>) -> Option<Self> {
+        if let Some(node) = plan.downcast_ref::<ProjectionExec>() {
+            return Some(Self::Project(node.expr().iter().map(|projected| projected.expr.clone()).collect()));
+        }
+        let node = plan.downcast_ref::<FilterExec>()?;
+        Some(Self::Filter {
+            predicate: node.predicate().clone(),
+            projection: node.projection().as_ref().map(|columns| columns.to_vec()),
+            batch_size: node.batch_size(),
+        })
+    }
+
     fn can_fail(&self) -> bool {
         let computes = |expr: &Arc<dyn PhysicalExpr>| !expr.is::<Column>() && !expr.is::<Literal>();
         match self {
@@ -169,7 +207,6 @@ struct Guard {
     work: Work,
     /// From the node's input to the stage's columns; none if they are the same.
     columns: Option<Arc<Columns>>,
-    failed: Arc<FailedRows>,
 }
 
 impl Guard {
@@ -177,13 +214,14 @@ impl Guard {
     fn compute<T>(
         &self,
         batch: &RecordBatch,
+        failed: &FailedRows,
         compute: impl Fn(&RecordBatch) -> QueryResult<T>,
         join: impl Fn(&[T]) -> QueryResult<T>,
     ) -> QueryResult<(T, Option<RecordBatch>)> {
         match compute(batch) {
             Ok(computed) => Ok((computed, None)),
             Err(error) => {
-                let (computed, good) = self.reject(batch, error, &compute)?;
+                let (computed, good) = self.reject(batch, error, failed, &compute)?;
                 let computed = if computed.is_empty() { compute(&good)? } else { join(&computed)? };
                 Ok((computed, Some(good)))
             }
@@ -195,10 +233,11 @@ impl Guard {
         &self,
         batch: &RecordBatch,
         error: DataFusionError,
+        failed: &FailedRows,
         compute: impl Fn(&RecordBatch) -> QueryResult<T>,
     ) -> QueryResult<(Vec<T>, RecordBatch)> {
-        let is_lost = RowError::of(&error).is_some() && !self.failed.is_connected();
-        let unrouted = is_lost.then(|| self.failed.unrouted(&error));
+        let is_lost = RowError::of(&error).is_some() && !failed.is_connected();
+        let unrouted = is_lost.then(|| failed.unrouted(&error));
         let pieces = in_pieces(batch, error, compute)?;
         if pieces.failing.is_empty() {
             return Ok((pieces.computed, batch.clone()));
@@ -215,7 +254,7 @@ impl Guard {
         let passes = BooleanArray::from_iter(fails.iter().map(|fails| Some(!fails)));
         let bad = filter_record_batch(batch, &BooleanArray::from(fails))?;
         let columns = self.columns.as_ref().map_or_else(|| Ok(bad.columns().to_vec()), |columns| columns.of(&bad))?;
-        self.failed.send(columns, &errors)?;
+        failed.send(columns, &errors)?;
         Ok((pieces.computed, filter_record_batch(batch, &passes)?))
     }
 }
@@ -280,17 +319,19 @@ impl ExecutionPlan for GuardedExec {
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> QueryResult<SendableRecordBatchStream> {
+        let failed = FailedRows::of(&context)?;
         let input = self.plan.children()[0].execute(partition, context)?;
         let schema = self.plan.schema();
         let guard = self.guard.clone();
         match &self.guard.work {
             Work::Project(_) => {
                 let out = schema.clone();
-                let batches = input.map(move |batch| guard.project(&batch?, &out));
+                let batches = input.map(move |batch| guard.project(&batch?, &failed, &out));
                 Ok(Box::pin(RecordBatchStreamAdapter::new(schema, batches)))
             }
             Work::Filter { batch_size, .. } => {
-                let batches = guard.filtered(input, BatchCoalescer::new(schema.clone(), *batch_size), *batch_size);
+                let batches =
+                    guard.filtered(input, failed, BatchCoalescer::new(schema.clone(), *batch_size), *batch_size);
                 Ok(Box::pin(RecordBatchStreamAdapter::new(schema, batches)))
             }
         }
@@ -298,7 +339,7 @@ impl ExecutionPlan for GuardedExec {
 }
 
 impl Guard {
-    fn project(&self, batch: &RecordBatch, schema: &SchemaRef) -> QueryResult<RecordBatch> {
+    fn project(&self, batch: &RecordBatch, failed: &FailedRows, schema: &SchemaRef) -> QueryResult<RecordBatch> {
         let Work::Project(exprs) = &self.work else { return Ok(batch.clone()) };
         let project = |batch: &RecordBatch| {
             let rows = batch.num_rows();
@@ -306,26 +347,27 @@ impl Guard {
             with_rows(schema.clone(), exprs.iter().map(column).collect::<QueryResult<_>>()?, rows)
         };
         let join = |pieces: &[RecordBatch]| Ok(concat_batches(schema, pieces)?);
-        Ok(self.compute(batch, project, join)?.0)
+        Ok(self.compute(batch, failed, project, join)?.0)
     }
 
     /// The rows that pass, in batches of about the size that the engine's own filter gives.
     fn filtered(
         self: Arc<Self>,
         input: SendableRecordBatchStream,
+        failed: Arc<FailedRows>,
         coalescer: BatchCoalescer,
         batch_size: usize,
     ) -> impl futures::Stream<Item = QueryResult<RecordBatch>> {
         let coalescer = coalescer.with_biggest_coalesce_batch_size(Some(batch_size / 2));
-        let start = (self, Some(input), coalescer);
-        futures::stream::try_unfold(start, |(guard, mut input, mut coalescer)| async move {
+        let start = (self, failed, Some(input), coalescer);
+        futures::stream::try_unfold(start, |(guard, failed, mut input, mut coalescer)| async move {
             loop {
                 if let Some(batch) = coalescer.next_completed_batch() {
-                    return Ok(Some((batch, (guard, input, coalescer))));
+                    return Ok(Some((batch, (guard, failed, input, coalescer))));
                 }
                 let Some(batches) = &mut input else { return Ok(None) };
                 match batches.try_next().await? {
-                    Some(batch) => coalescer.push_batch(guard.filter(batch)?)?,
+                    Some(batch) => coalescer.push_batch(guard.filter(batch, &failed)?)?,
                     None => {
                         coalescer.finish_buffered_batch()?;
                         input = None; // what the input holds is not needed while the last rows are worked on
@@ -335,11 +377,11 @@ impl Guard {
         })
     }
 
-    fn filter(&self, batch: RecordBatch) -> QueryResult<RecordBatch> {
+    fn filter(&self, batch: RecordBatch, failed: &FailedRows) -> QueryResult<RecordBatch> {
         let Work::Filter { predicate, projection, .. } = &self.work else { return Ok(batch) };
         let ask = |batch: &RecordBatch| predicate.evaluate(batch)?.into_array(batch.num_rows());
         let join = |pieces: &[ArrayRef]| Ok(concat(&pieces.iter().map(AsRef::as_ref).collect::<Vec<_>>())?);
-        let (passes, good) = self.compute(&batch, ask, join)?;
+        let (passes, good) = self.compute(&batch, failed, ask, join)?;
         let batch = good.unwrap_or(batch);
         let batch = projection.as_ref().map_or_else(|| Ok(batch.clone()), |columns| batch.project(columns))?;
         Ok(filter_record_batch(&batch, passes.as_boolean())?)

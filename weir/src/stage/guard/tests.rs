@@ -29,10 +29,10 @@ fn run(sql: &str, batches: Vec<RecordBatch>) -> QueryResult<(Vec<RecordBatch>, V
         let failed = FailedRows::of_table("t", rejected_rows(&plan.schema()), vec![0], Some(consumer));
         let failed = Arc::new(failed);
         let schema = plan.schema();
-        let plan = guard(plan, &failed).unwrap();
+        let plan = guard(plan).unwrap();
         assert_eq!(plan.schema(), schema);
-        let passed = collect(plan, context.task_ctx()).await?;
-        let counted: u64 = failed.reasons().rows();
+        let passed = collect(plan, failed.context(&context.task_ctx())).await?;
+        let counted: u64 = failed.finish().unwrap().0.rows();
         let rejected = rejected.lock().unwrap().clone();
         assert_eq!(counted, rejected.iter().map(|batch| batch.num_rows() as u64).sum::<u64>());
         Ok((passed, rejected))

@@ -53,6 +53,11 @@ impl JsonAggregate {
         function.downcast_ref()
     }
 
+    /// Whether its values are JSON, if that is known.
+    pub(in crate::function::json) fn documents(&self) -> Option<bool> {
+        self.documents
+    }
+
     /// The same aggregate of values that are JSON or not; none if that is known already.
     pub(super) fn of_documents(&self, documents: bool) -> Option<Self> {
         let (is_object, aliases, signature) = (self.is_object, self.aliases.clone(), self.signature.clone());
@@ -65,6 +70,11 @@ impl JsonAggregate {
     }
 }
 
+/// The function that takes the document out of what an aggregate computes.
+pub(super) fn finish() -> ScalarUDF {
+    ScalarUDF::from(Finish::default())
+}
+
 /// Plans a call: the document of what the aggregate computes.
 pub(super) fn planned(call: RawAggregateExpr) -> Result<Expr> {
     let RawAggregateExpr { func, args, distinct, filter, order_by, null_treatment } = call;
@@ -75,8 +85,7 @@ pub(super) fn planned(call: RawAggregateExpr) -> Result<Expr> {
         return plan_err!("{} with `distinct` can be ordered by its value alone", func.name());
     }
     let call = AggregateFunction::new_udf(func, args, distinct, filter, order_by, null_treatment);
-    let finish = Arc::new(ScalarUDF::from(Finish::default()));
-    Ok(Expr::ScalarFunction(ScalarFunction::new_udf(finish, vec![Expr::AggregateFunction(call)])))
+    Ok(Expr::ScalarFunction(ScalarFunction::new_udf(Arc::new(finish()), vec![Expr::AggregateFunction(call)])))
 }
 
 /// The document of a group, and what is wrong with it.
