@@ -57,6 +57,7 @@
 #![cfg_attr(any(test, feature = "fuzzing"), allow(clippy::unwrap_used))]
 
 mod alert;
+pub mod cluster;
 mod command;
 mod database;
 mod engine;

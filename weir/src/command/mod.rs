@@ -87,6 +87,20 @@ pub struct Cli {
     aliases: Vec<(&'static str, &'static str)>,
     options: Option<OwnOptions>,
     own: Vec<OwnCommand>,
+    cluster: Option<OwnCluster>,
+}
+
+/// Options of `run` and `plan` that name a cluster.
+struct OwnCluster {
+    augment: fn(clap::Command) -> clap::Command,
+    #[allow(dead_code)]
+    connect: fn(&clap::ArgMatches) -> miette::Result<Option<Arc<dyn crate::cluster::Cluster>>>,
+}
+
+impl std::fmt::Debug for OwnCluster {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("OwnCluster")
+    }
 }
 
 /// A subcommand that a section adds.
@@ -142,6 +156,7 @@ impl Cli {
             aliases: vec![],
             options: None,
             own: vec![],
+            cluster: None,
         }
     }
 
@@ -204,6 +219,21 @@ impl Cli {
     ) -> Self {
         self.own.push(OwnCommand { command: A::augment_args(clap::Command::new(name)), run });
         self
+    }
+
+    /// Adds options to `run` and `plan` that name a cluster, on which the stages are then computed. Without them there is none.
+    #[must_use]
+    pub fn cluster<A: Args>(
+        mut self,
+        connect: fn(&clap::ArgMatches) -> miette::Result<Option<Arc<dyn crate::cluster::Cluster>>>,
+    ) -> Self {
+        self.cluster = Some(OwnCluster { augment: A::augment_args, connect });
+        self
+    }
+
+    /// What an executor of a cluster has of this program.
+    pub fn host(&self) -> crate::cluster::Host {
+        crate::cluster::Host { functions: self.functions.clone().into(), fetchers: self.fetchers.clone().into() }
     }
 
     /// Adds an alias of a subcommand.
@@ -302,6 +332,13 @@ impl Cli {
                 (options.augment)(yielding(verb, options)).about(about).long_about(None)
             };
             parser = WITH_OPTIONS.iter().fold(parser, |parser, verb| parser.mut_subcommand(verb, with_options));
+        }
+        if let Some(cluster) = &self.cluster {
+            let with_options = |verb: clap::Command| {
+                let about = verb.get_about().cloned().unwrap_or_default();
+                (cluster.augment)(verb).about(about).long_about(None)
+            };
+            parser = ["run", "plan"].iter().fold(parser, |parser, verb| parser.mut_subcommand(verb, with_options));
         }
         self.own.iter().fold(parser, |parser, own| parser.subcommand(own.command.clone()))
     }
