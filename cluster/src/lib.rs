@@ -1,0 +1,1 @@
+//! weir whose stages are computed by the machines of a cluster.

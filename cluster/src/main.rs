@@ -1,0 +1,3 @@
+//! The `weir-cluster` command.
+
+fn main() {}
