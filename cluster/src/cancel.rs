@@ -140,15 +140,21 @@ mod tests {
     async fn rows_are_passed_on() {
         let waiting = Waiting::new();
         let plan = MemorySourceConfig::try_new_exec(&[vec![batch(), batch()]], schema(), None).unwrap();
-        let rows: Vec<_> =
-            waiting.guard(plan).execute(0, Arc::default()).unwrap().map(|batch| batch.unwrap().num_rows()).collect().await;
+        let rows: Vec<_> = waiting
+            .guard(plan)
+            .execute(0, Arc::default())
+            .unwrap()
+            .map(|batch| batch.unwrap().num_rows())
+            .collect()
+            .await;
         assert_eq!(rows, [3, 3]);
     }
 
     #[tokio::test]
     async fn a_plan_ends_when_nobody_waits_for_it() {
         let waiting = Waiting::new();
-        let plan = StreamingTableExec::try_new(schema(), vec![Arc::new(Stuck(schema()))], None, None, false, None).unwrap();
+        let plan =
+            StreamingTableExec::try_new(schema(), vec![Arc::new(Stuck(schema()))], None, None, false, None).unwrap();
         let mut rows = waiting.guard(Arc::new(plan)).execute(0, Arc::default()).unwrap();
         assert_eq!(rows.next().await.unwrap().unwrap().num_rows(), 3);
         assert!(tokio::time::timeout(Duration::from_millis(50), rows.next()).await.is_err(), "it waits");

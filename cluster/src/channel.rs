@@ -33,15 +33,16 @@ impl FromStr for Address {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("`{text}` is not the address of a scheduler: write http://HOST:PORT or https://HOST:PORT");
+        let wrong =
+            || format!("`{text}` is not the address of a scheduler: write http://HOST:PORT or https://HOST:PORT");
         let (scheme, authority) = text.split_once("://").unwrap_or(("http", text));
         let authority = authority.trim_end_matches('/');
         let uri: Uri = format!("{scheme}://{authority}").parse().map_err(|_| wrong())?;
-        let is_whole = uri.port().is_some() && uri.path() == "/" && uri.query().is_none() && !authority.contains('@');
+        let has_host = uri.host().is_some_and(|host| !host.is_empty());
+        let is_whole =
+            has_host && uri.port().is_some() && uri.path() == "/" && uri.query().is_none() && !authority.contains('@');
         match scheme {
-            "http" | "https" if is_whole => {
-                Ok(Self { is_https: scheme == "https", authority: authority.to_owned() })
-            }
+            "http" | "https" if is_whole => Ok(Self { is_https: scheme == "https", authority: authority.to_owned() }),
             _ => Err(wrong()),
         }
     }
@@ -96,7 +97,7 @@ pub(crate) fn override_endpoint(tls: Option<Tls>) -> EndpointOverrideFn {
 
 /// An error with its causes: what tonic says of itself is only that there is one.
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    let causes = std::iter::successors(error.source(), |&cause| cause.source());
     let texts = std::iter::once(error.to_string()).chain(causes.map(ToString::to_string));
     texts.fold(String::new(), |text, cause| match () {
         () if text.is_empty() => cause,
@@ -126,7 +127,9 @@ mod tests {
         assert_eq!(parse("https://10.0.0.1:1/"), Ok("https://10.0.0.1:1".to_owned()));
         assert_eq!(parse("localhost:50050"), Ok("http://localhost:50050".to_owned()));
         assert_eq!(parse("http://[::1]:50050"), Ok("http://[::1]:50050".to_owned()));
-        for wrong in ["", "localhost", "http://a.example", "ftp://a:1", "http://a:1/path", "http://user@a:1", "http://:1"] {
+        for wrong in
+            ["", "localhost", "http://a.example", "ftp://a:1", "http://a:1/path", "http://user@a:1", "http://:1"]
+        {
             assert!(parse(wrong).is_err(), "{wrong}");
         }
     }

@@ -20,7 +20,7 @@ use crate::channel::{Address, MESSAGE_SIZE};
 use crate::codec::{Codec, other_build};
 use crate::job::{Machines, Submission};
 use crate::tls::Tls;
-use crate::{leaves, overview, session};
+use crate::{leaves, overview, runtime, session};
 
 /// How many partitions there are for each core: the last ones to end are a small part of the whole.
 const PARTITIONS_PER_CORE: usize = 4;
@@ -133,7 +133,8 @@ impl Cluster for Remote {
     }
 
     async fn compute(&self, job: Job) -> Result<Vec<RecordBatch>, JobFailed> {
-        let plan = self.encode(&job).map_err(JobFailed)?;
+        let stack = runtime::stack(runtime::PLANNING_STACK);
+        let plan = stacker::maybe_grow(stack / 2, stack, || self.encode(&job)).map_err(JobFailed)?;
         let channel = self.channel().map_err(|error| JobFailed(error.to_string()))?;
         let machines = Machines::new(self.scheduler.clone(), channel, self.tls.clone());
         machines.run(Submission { name: job.name, plan, config: job.config }).await.map_err(JobFailed)

@@ -70,7 +70,10 @@ impl ExecutionPlan for CompactExec {
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let input = self.0.execute(partition, context)?;
         let schema = input.schema();
-        let compact = { let schema = schema.clone(); move |batch: Result<RecordBatch>| compact(&schema, batch?) };
+        let compact = {
+            let schema = schema.clone();
+            move |batch: Result<RecordBatch>| compact(&schema, batch?)
+        };
         Ok(Box::pin(RecordBatchStreamAdapter::new(schema, input.map(compact))))
     }
 }
@@ -101,7 +104,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_part_of_a_column_has_no_more_than_its_texts() {
-        let texts: StringViewArray = (0..10_000).map(|n| Some(format!("text number {n} of many, not inlined"))).collect();
+        let texts: StringViewArray =
+            (0..10_000).map(|n| Some(format!("text number {n} of many, not inlined"))).collect();
         let schema = Arc::new(Schema::new(vec![Field::new("text", DataType::Utf8View, false)]));
         let batch = RecordBatch::try_new(schema.clone(), vec![Arc::new(texts)]).unwrap();
         let part = batch.slice(5_000, 3);

@@ -20,6 +20,7 @@ use ballista_executor::executor::Executor;
 use ballista_executor::flight_service::BallistaFlightService;
 use ballista_executor::metrics::LoggingMetricsCollector;
 use clap::{ArgMatches, FromArgMatches};
+use datafusion::prelude::SessionConfig;
 use datafusion_proto::protobuf::{LogicalPlanNode, PhysicalPlanNode};
 use tonic::transport::Channel;
 use weir::cluster::Host;
@@ -46,8 +47,10 @@ pub(crate) fn run(matches: &ArgMatches, cli: &Cli) -> miette::Result<u8> {
     let (host, codec) = (cli.host(), Codec::of(cli)?);
     let cores = args.cores.map(usize::from).or_else(|| std::thread::available_parallelism().ok().map(usize::from));
     let cores = cores.unwrap_or(1);
+    let stack = runtime::stack(runtime::COMPUTING_STACK).to_string();
+    // Ballista starts the threads that compute, and leaves their stack to this variable.
     // SAFETY: no other thread was started yet, which could read the environment at the same time.
-    unsafe { std::env::set_var("RUST_MIN_STACK", runtime::stack().to_string()) };
+    unsafe { std::env::set_var("RUST_MIN_STACK", stack) };
     runtime::block_on(cores.max(2), serve(args, cores, host, codec, tls))?;
     Ok(0)
 }
@@ -161,7 +164,7 @@ fn executor(
     Ok(Arc::new(Executor::new(
         registration,
         &work.shuffles().to_string_lossy(),
-        Arc::new(move |_| Ok(resources.clone())),
+        Arc::new(move |_: &SessionConfig| Ok(resources.clone())),
         Arc::new(move || config.clone()),
         Arc::new(functions),
         Arc::new(LoggingMetricsCollector::default()),
@@ -176,7 +179,9 @@ async fn say_farewell(channel: Channel, executor_id: String) {
     let farewell = ExecutorStoppedParams { executor_id, reason: "it was told to end".to_owned() };
     match tokio::time::timeout(FAREWELL, scheduler.executor_stopped(farewell)).await {
         Ok(Ok(_)) => {}
-        Ok(Err(status)) => tracing::warn!("the scheduler does not know that this executor ends: {}", crate::channel::reason(&status)),
+        Ok(Err(status)) => {
+            tracing::warn!("the scheduler does not know that this executor ends: {}", crate::channel::reason(&status))
+        }
         Err(_) => tracing::warn!("the scheduler does not know that this executor ends: it does not answer in time"),
     }
 }

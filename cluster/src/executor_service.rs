@@ -6,8 +6,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use ballista_core::serde::protobuf::executor_grpc_server::ExecutorGrpc;
 use ballista_core::serde::protobuf::{
-    CancelTasksParams, CancelTasksResult, LaunchMultiTaskParams, LaunchMultiTaskResult, LaunchTaskParams, LaunchTaskResult,
-    RemoveJobDataParams, RemoveJobDataResult, StopExecutorParams, StopExecutorResult,
+    CancelTasksParams, CancelTasksResult, LaunchMultiTaskParams, LaunchMultiTaskResult, LaunchTaskParams,
+    LaunchTaskResult, RemoveJobDataParams, RemoveJobDataResult, StopExecutorParams, StopExecutorResult,
 };
 use ballista_executor::executor::Executor;
 use tonic::{Request, Response, Status};
@@ -27,7 +27,10 @@ impl ExecutorGrpc for ExecutorService {
         Ok(Response::new(CancelTasksResult { cancelled }))
     }
 
-    async fn stop_executor(&self, request: Request<StopExecutorParams>) -> Result<Response<StopExecutorResult>, Status> {
+    async fn stop_executor(
+        &self,
+        request: Request<StopExecutorParams>,
+    ) -> Result<Response<StopExecutorResult>, Status> {
         // It asks for work again, and is then known again.
         tracing::warn!(reason = request.into_inner().reason, "the scheduler takes this executor for lost");
         Ok(Response::new(StopExecutorResult {}))

@@ -133,7 +133,8 @@ impl Machines {
         insert_version_header(request.metadata_mut());
         let answer = timeout(SUBMISSION, self.client().execute_query(request)).await;
         let answer = answer.map_err(|_| format!("{} does not take the plan in time", self.scheduler))?;
-        let answer = answer.map_err(|status| format!("{} does not take the plan: {}", self.scheduler, reason(&status)))?;
+        let answer =
+            answer.map_err(|status| format!("{} does not take the plan: {}", self.scheduler, reason(&status)))?;
         match answer.into_inner().result {
             Some(Submitted::Success(success)) => Ok(success.job_id),
             Some(Submitted::Failure(failure)) => Err(match failure.failure {
@@ -197,7 +198,8 @@ impl Machines {
                 return Err(format!("{} does not say where the rows of the job are", self.scheduler));
             };
             let from = format!("executor {}:{}", executor.host, executor.port);
-            let lost = |error: &dyn std::fmt::Display| format!("the rows of the job cannot be fetched from {from}: {error}");
+            let lost =
+                |error: &dyn std::fmt::Display| format!("the rows of the job cannot be fetched from {from}: {error}");
             let customize = Arc::new(BallistaConfigGrpcEndpoint::new(override_endpoint(self.tls.clone())));
             let (host, port) = (executor.host.as_str(), executor.port as u16);
             let client =
@@ -216,7 +218,8 @@ impl Machines {
 
     /// Removes the rows that executors have kept of a job.
     async fn clean_up(&self, job_id: String) {
-        if let Ok(Err(status)) = timeout(ANSWER, self.client().clean_job_data(CleanJobDataParams { job_id })).await {
+        let all = CleanJobDataParams { job_id, remove_stage_ids: vec![] };
+        if let Ok(Err(status)) = timeout(ANSWER, self.client().clean_job_data(all)).await {
             // They are removed later.
             tracing::debug!("the rows of the job are still there: {}", reason(&status));
         }
@@ -234,6 +237,6 @@ enum Lost {
 fn failure_text(failure: ballista_core::serde::protobuf::execute_query_failure_result::Failure) -> String {
     use ballista_core::serde::protobuf::execute_query_failure_result::Failure;
     match failure {
-        Failure::SessionNotFound(text) | Failure::PlanParsingFailure(text) => text,
+        Failure::SessionNotFound(text) | Failure::PlanParsingFailure(text) | Failure::SqlParsingFailure(text) => text,
     }
 }

@@ -56,7 +56,8 @@ mod tests {
 
     #[test]
     fn a_limit_within_a_leaf_is_refused() {
-        let source = MemorySourceConfig::try_new(&[vec![]], Arc::new(Schema::empty()), None).unwrap().with_limit(Some(3));
+        let source =
+            MemorySourceConfig::try_new(&[vec![]], Arc::new(Schema::empty()), None).unwrap().with_limit(Some(3));
         assert!(check(DataSourceExec::from_data_source(source).as_ref()).is_err());
     }
 }

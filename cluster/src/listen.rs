@@ -58,9 +58,8 @@ mod tests {
 
     #[test]
     fn without_tls_only_this_machine_is_listened_to() {
-        let check = |address: &str, insecure| {
-            check_exposure(address.parse().unwrap(), None, ExposureArgs { insecure }).is_ok()
-        };
+        let check =
+            |address: &str, insecure| check_exposure(address.parse().unwrap(), None, ExposureArgs { insecure }).is_ok();
         assert!(check("127.0.0.1:1", false) && check("[::1]:1", false));
         assert!(!check("0.0.0.0:1", false) && !check("10.0.0.1:1", false) && !check("[::]:1", false));
         assert!(check("0.0.0.0:1", true));

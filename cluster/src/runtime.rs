@@ -5,9 +5,10 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use weir::{Error, Result};
 
-/// The bytes of stack of each thread. A query of many terms is a deep plan, which is walked by recursion. Memory is used as
-/// far as the stack is.
-const STACK: usize = 256 << 20;
+/// The bytes of stack with which plans are read and written, and with which each thread computes. A query of many terms is a
+/// deep plan, which is walked by recursion. Memory is used as far as the stack is.
+pub(crate) const PLANNING_STACK: usize = 256 << 20;
+pub(crate) const COMPUTING_STACK: usize = 64 << 20;
 
 /// How long what still runs may take to end.
 const GRACE: Duration = Duration::from_secs(3);
@@ -18,7 +19,7 @@ pub(crate) fn block_on<T: Send + 'static>(
     future: impl Future<Output = Result<T>> + Send + 'static,
 ) -> Result<T> {
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    let runtime = runtime.worker_threads(threads).thread_stack_size(stack()).enable_all().build();
+    let runtime = runtime.worker_threads(threads).thread_stack_size(stack(PLANNING_STACK)).enable_all().build();
     let runtime = runtime.map_err(|error| {
         Error::system("the runtime cannot be started", error, "check the limits of this user's processes")
     })?;
@@ -31,9 +32,9 @@ pub(crate) fn block_on<T: Send + 'static>(
 }
 
 /// That many bytes of stack, or fewer where the address space of this process is limited.
-pub(crate) fn stack() -> usize {
+pub(crate) fn stack(bytes: usize) -> usize {
     let limit = rustix::process::getrlimit(rustix::process::Resource::As).current;
-    limit.map_or(STACK, |limit| STACK.min((limit / 64) as usize))
+    limit.map_or(bytes, |limit| bytes.min((limit / 64) as usize))
 }
 
 /// The signals that tell a process to end: Ctrl-C, SIGTERM and a closed terminal.

@@ -39,7 +39,13 @@ fn text(overview: &Overview) -> String {
             let rows = executors.iter().map(|executor| {
                 let heartbeat = executor.heartbeat_seconds_ago.map_or("never".to_owned(), |ago| format!("{ago} s ago"));
                 let address = format!("{}:{}", executor.host, executor.port);
-                vec![executor.id.clone(), address, executor.cores.to_string(), executor.free_cores.to_string(), heartbeat]
+                vec![
+                    executor.id.clone(),
+                    address,
+                    executor.cores.to_string(),
+                    executor.free_cores.to_string(),
+                    heartbeat,
+                ]
             });
             table(&["executor", "address", "cores", "free", "heard of"], rows)
         }
@@ -92,7 +98,8 @@ mod tests {
             tasks_running: 5,
             seconds: 12,
         };
-        let overview = Overview { build: "1.0 abc".to_owned(), executors: vec![executor], jobs: vec![job], queued_jobs: 0 };
+        let overview =
+            Overview { build: "1.0 abc".to_owned(), executors: vec![executor], jobs: vec![job], queued_jobs: 0 };
         let text = text(&overview);
         for part in ["10.0.0.7:50051", "1 s ago", "sales/orders", "1 of 4", "12 s", "build 1.0 abc"] {
             assert!(text.contains(part), "{part} in {text}");

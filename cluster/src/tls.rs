@@ -42,7 +42,10 @@ impl TlsArgs {
             (Some(cert), Some(key), Some(ca)) => (cert, key, ca),
             _ => {
                 let help = "give --tls-cert, --tls-key and --tls-ca, or none of them";
-                return Err(Error::usage("TLS needs a certificate, its key and the authority that has signed it", help));
+                return Err(Error::usage(
+                    "TLS needs a certificate, its key and the authority that has signed it",
+                    help,
+                ));
             }
         };
         let identity = Identity::from_pem(read(cert)?, read(key)?);

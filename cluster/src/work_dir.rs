@@ -23,7 +23,8 @@ impl WorkDir {
     /// Makes the folder of an executor in `parent`, and removes those of dead ones.
     pub(crate) fn create(parent: &Path, executor: &str) -> Result<Self> {
         let failed = |error: io::Error| {
-            let help = "give --work-dir a folder that this user can write to, on a disk of this machine with free space";
+            let help =
+                "give --work-dir a folder that this user can write to, on a disk of this machine with free space";
             Error::system(format!("{}: the work folder cannot be used", parent.display()), error, help)
         };
         let path = std::path::absolute(parent).map_err(failed)?.join(format!("{PREFIX}{executor}"));

@@ -1,5 +1,7 @@
 //! Plans of DataFusion's own nodes on a cluster of processes.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use std::time::Duration;

@@ -1,5 +1,5 @@
 //! A cluster of processes on this machine.
-#![allow(dead_code)]
+#![allow(dead_code, unreachable_pub, missing_docs)]
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -49,7 +49,9 @@ impl Process {
 
 pub fn weir_cluster() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_weir-cluster"));
-    for name in ["WEIR_CLUSTER", "WEIR_CLUSTER_SHARED", "WEIR_CLUSTER_TLS_CERT", "WEIR_CLUSTER_TLS_KEY", "WEIR_CLUSTER_TLS_CA"] {
+    for name in
+        ["WEIR_CLUSTER", "WEIR_CLUSTER_SHARED", "WEIR_CLUSTER_TLS_CERT", "WEIR_CLUSTER_TLS_KEY", "WEIR_CLUSTER_TLS_CA"]
+    {
         command.env_remove(name);
     }
     command
@@ -102,7 +104,8 @@ impl TestCluster {
     }
 
     pub fn options(&self) -> Vec<String> {
-        let mut options = vec![format!("--cluster={}", self.url()), format!("--shared={}", self.folder.path().display())];
+        let mut options =
+            vec![format!("--cluster={}", self.url()), format!("--shared={}", self.folder.path().display())];
         options.extend(self.tls.iter().cloned());
         options
     }
@@ -157,11 +160,14 @@ fn table(rows: i64, partitions: i64) -> MemTable {
     let batch = |partition: i64| {
         let ids: Vec<i64> = (0..rows).filter(|id| id % partitions == partition).collect();
         let texts = ids.iter().map(|id| (id % 11 != 0).then(|| format!("the text of number {}", id % 101)));
-        RecordBatch::try_new(schema.clone(), vec![
-            Arc::new(Int64Array::from(ids.clone())),
-            Arc::new(Int64Array::from_iter_values(ids.iter().map(|id| id % 7))),
-            Arc::new(StringViewArray::from_iter(texts)),
-        ])
+        RecordBatch::try_new(
+            schema.clone(),
+            vec![
+                Arc::new(Int64Array::from(ids.clone())),
+                Arc::new(Int64Array::from_iter_values(ids.iter().map(|id| id % 7))),
+                Arc::new(StringViewArray::from_iter(texts)),
+            ],
+        )
         .unwrap()
     };
     MemTable::try_new(schema.clone(), (0..partitions).map(|partition| vec![batch(partition)]).collect()).unwrap()
