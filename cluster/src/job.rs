@@ -22,8 +22,8 @@ use tokio::time::{sleep, timeout};
 use tonic::transport::Channel;
 
 use crate::channel::{Address, MESSAGE_SIZE, override_endpoint, reason};
-use crate::overview;
 use crate::tls::Tls;
+use crate::{overview, task_error};
 
 /// How long the scheduler may take to take a plan, and to answer anything else.
 const SUBMISSION: Duration = Duration::from_secs(120);
@@ -155,7 +155,9 @@ impl Machines {
             let unheard = match answer {
                 Ok(Ok(answer)) => match answer.into_inner().status.and_then(|status| status.status) {
                     Some(State::Successful(done)) => return Ok(done.partition_location),
-                    Some(State::Failed(failed)) => return Err(Lost::Failed(failed.error)),
+                    Some(State::Failed(failed)) => {
+                        return Err(Lost::Failed(task_error::of_job(&failed.error).to_owned()));
+                    }
                     Some(State::Queued(_) | State::Running(_)) => None,
                     None => Some("it does not know the job: was it started again?".to_owned()),
                 },

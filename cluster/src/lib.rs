@@ -43,6 +43,7 @@ mod scheduler;
 mod session;
 mod status;
 mod strict;
+mod task_error;
 mod tls;
 mod work_dir;
 

@@ -20,6 +20,7 @@ use datafusion::prelude::SessionConfig;
 use crate::cancel::Waiting;
 use crate::compact::compacted;
 use crate::pool::Pool;
+use crate::task_error;
 
 /// How the error of a stage begins that was begun before.
 pub(crate) const ROLLED_BACK: &str = "a stage was begun again, because an executor was lost or could not be reached";
@@ -51,11 +52,11 @@ impl ExecutionEngine for Strict {
         let waiting = Waiting::new();
         // The root writes the stage's rows: as they come, or by partitions, which makes copies of them.
         let as_they_come = plan.is::<ShuffleWriterExec>();
-        let guarded = |child: &Arc<dyn ExecutionPlan>| match as_they_come {
-            true => compacted(waiting.guard(child.clone())),
-            false => waiting.guard(child.clone()),
+        let guarded = |child: &Arc<dyn ExecutionPlan>| {
+            let child = waiting.guard(child.clone())?;
+            Ok(if as_they_come { compacted(child) } else { child })
         };
-        let children = plan.children().into_iter().map(guarded).collect();
+        let children = plan.children().into_iter().map(guarded).collect::<Result<_>>()?;
         let plan = plan.replace_children(children, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))?;
         let inner = self.inner.create_query_stage_exec(job, stage, task, partitions, plan, work_dir, config)?;
         Ok(Arc::new(Stage { inner, waiting: Mutex::new(Some(waiting)), is_lenient: self.is_lenient }))
@@ -82,9 +83,9 @@ impl QueryStageExecutor for Stage {
         let _waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).take();
         let id = context.task_id().unwrap_or_default();
         if !self.is_lenient && !is_first_attempt(&id) {
-            return Err(DataFusionError::Execution(format!("{ROLLED_BACK} ({id})")));
+            return Err(task_error::told(DataFusionError::Execution(format!("{ROLLED_BACK} ({id})"))));
         }
-        self.inner.execute_query_stage(task, context).await
+        self.inner.execute_query_stage(task, context).await.map_err(task_error::told)
     }
 
     fn collect_plan_metrics(&self) -> Vec<MetricsSet> {
