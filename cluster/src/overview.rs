@@ -64,6 +64,8 @@ pub(crate) struct JobView {
     pub(crate) stages: usize,
     pub(crate) stages_done: usize,
     pub(crate) tasks_running: usize,
+    /// Those of the stages that are running.
+    pub(crate) tasks_waiting: usize,
     pub(crate) seconds: u64,
 }
 
@@ -86,6 +88,7 @@ impl Overview {
                 stages: job.num_stages,
                 stages_done: job.completed_stages,
                 tasks_running: running.len(),
+                tasks_waiting: graph.available_tasks(),
                 seconds: now.saturating_sub(Duration::from_millis(job.start_time)).as_secs(),
             });
             running.into_iter().for_each(|task| *busy.entry(task.executor_id).or_default() += 1);

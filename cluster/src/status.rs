@@ -55,10 +55,10 @@ fn text(overview: &Overview) -> String {
         jobs => {
             let rows = jobs.iter().map(|job| {
                 let stages = format!("{} of {}", job.stages_done, job.stages);
-                let (tasks, time) = (job.tasks_running.to_string(), format!("{} s", job.seconds));
-                vec![job.id.clone(), job.name.clone(), stages, tasks, time]
+                let (running, waiting) = (job.tasks_running.to_string(), job.tasks_waiting.to_string());
+                vec![job.id.clone(), job.name.clone(), stages, running, waiting, format!("{} s", job.seconds)]
             });
-            table(&["job", "name", "stages done", "tasks", "since"], rows)
+            table(&["job", "name", "stages done", "tasks running", "waiting", "since"], rows)
         }
     };
     let queued = match overview.queued_jobs {
@@ -96,6 +96,7 @@ mod tests {
             stages: 4,
             stages_done: 1,
             tasks_running: 5,
+            tasks_waiting: 2,
             seconds: 12,
         };
         let overview =

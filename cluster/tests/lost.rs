@@ -6,55 +6,72 @@ mod common;
 
 use std::time::Duration;
 
-use common::{TestCluster, compute, compute_here, rows};
+use common::{TestCluster, compute_here, compute_with_exchanges, rows};
 
-/// Three exchanges in a row, and some seconds of work in each part.
-const LONG: &str = "select f.text, x.part, count(*) as n, sum(x.total) as total, min(x.first) as first
-    from (select a.part, a.id % 100 as id, sum(a.id * b.id) as total, min(a.text) as first
-          from many a join few b on (a.id * b.id) % 3 = 1 group by a.part, a.id % 100) x
-    join few f on f.id = x.id group by f.text, x.part";
+/// Two scans; a join, which takes long; and a group by: the join's stage has an exchange on both sides.
+const LONG: &str = "select a.part, b.id % 100 as place, count(*) as n, sum(a.id) as total, min(a.text) as first
+    from many a join many b on a.id % 1000 = b.id % 1000 group by a.part, b.id % 100";
 
-const ROWS: i64 = 60_000;
+const ROWS: i64 = 100_000;
 
-/// An executor is killed when so many stages are done. The job then gives the right rows or fails, in which case it is
-/// submitted again.
-async fn lose_one(stages: u64) {
-    let mut cluster = TestCluster::start(2, &[]);
+/// The stages of the two scans.
+const SCANS: u64 = 2;
+
+/// An executor is killed at a moment. Returns the number of jobs that it took until there were rows, and whether they are right.
+async fn lose_one(options: &[&str], is_now: impl Fn(&serde_json::Value) -> bool) -> (usize, bool) {
+    let mut cluster = TestCluster::start_with(2, &[], options);
     cluster.ready().await;
     let client = cluster.connect();
-    let job = tokio::spawn({
+    let run = || {
         let client = client.clone();
-        async move { compute(client.as_ref(), LONG, ROWS).await }
-    });
-    cluster
-        .until("the stages are done", |status| {
-            let jobs = status["jobs"].as_array().unwrap();
-            jobs.iter()
-                .any(|job| job["stages_done"].as_u64() >= Some(stages) && job["tasks_running"].as_u64() > Some(0))
-        })
-        .await;
+        async move {
+            let job = compute_with_exchanges(client.as_ref(), LONG, ROWS);
+            tokio::time::timeout(Duration::from_secs(200), job).await.expect("the job ends")
+        }
+    };
+    let job = tokio::spawn(run());
+    let is_now = |status: &serde_json::Value| status["jobs"].as_array().unwrap().iter().any(&is_now);
+    cluster.until("it is the moment", is_now).await;
     cluster.executors[0].kill();
-    let mut done = tokio::time::timeout(Duration::from_secs(120), job).await.expect("the job ends").unwrap();
+    let mut done = job.await.unwrap();
     let mut submitted = 1;
     while let Err(error) = &done
         && submitted < 4
     {
-        println!("attempt {submitted}: {}", error.0);
+        println!("job {submitted}: {}", error.0);
         submitted += 1;
-        done = tokio::time::timeout(Duration::from_secs(120), compute(client.as_ref(), LONG, ROWS))
-            .await
-            .expect("it ends");
+        done = run().await;
     }
     let there = done.unwrap_or_else(|error| panic!("{}\n{}", error.0, cluster.logs()));
-    assert_eq!(rows(&there), rows(&compute_here(LONG, ROWS).await), "after {submitted} submissions");
+    (submitted, rows(&there) == rows(&compute_here(LONG, ROWS).await))
+}
+
+fn number(job: &serde_json::Value, name: &str) -> u64 {
+    job[name].as_u64().unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_executor_lost_in_the_first_stage_changes_no_row() {
-    lose_one(0).await;
+    let (_, is_right) = lose_one(&[], |job| number(job, "tasks_running") > 0).await;
+    assert!(is_right);
+}
+
+/// Some tasks of the join have ended, on both executors; others run.
+fn is_half_joined(job: &serde_json::Value) -> bool {
+    number(job, "stages_done") == SCANS && number(job, "tasks_running") > 0 && number(job, "tasks_waiting") == 0
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_executor_lost_in_a_later_stage_changes_no_row() {
-    lose_one(2).await;
+    let (submitted, is_right) = lose_one(&[], is_half_joined).await;
+    assert!(is_right);
+    assert!(submitted > 1, "the job is submitted again");
+}
+
+/// Ballista's own recovery from the same loss. Once this fails the executors need not be strict any more.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "shows what Ballista 55 does wrong"]
+async fn lenient_executors_make_wrong_rows() {
+    let (submitted, is_right) = lose_one(&["--lenient"], is_half_joined).await;
+    assert_eq!((submitted, is_right), (1, false));
 }

@@ -188,7 +188,29 @@ pub async fn plan(context: &SessionContext, sql: &str) -> Arc<dyn ExecutionPlan>
 
 /// Computes a query on the cluster.
 pub async fn compute(cluster: &dyn Cluster, sql: &str, many: i64) -> Result<Vec<RecordBatch>, JobFailed> {
+    compute_with(cluster, cluster.configure(SessionConfig::new().with_target_partitions(6)), sql, many).await
+}
+
+/// The same with an exchange below every join.
+pub async fn compute_with_exchanges(
+    cluster: &dyn Cluster,
+    sql: &str,
+    many: i64,
+) -> Result<Vec<RecordBatch>, JobFailed> {
     let config = cluster.configure(SessionConfig::new().with_target_partitions(6));
+    let config = config
+        .set_usize("ballista.optimizer.broadcast_join_threshold_bytes", 0)
+        .set_usize("datafusion.optimizer.hash_join_single_partition_threshold", 0)
+        .set_usize("datafusion.optimizer.hash_join_single_partition_threshold_rows", 0);
+    compute_with(cluster, config, sql, many).await
+}
+
+async fn compute_with(
+    cluster: &dyn Cluster,
+    config: SessionConfig,
+    sql: &str,
+    many: i64,
+) -> Result<Vec<RecordBatch>, JobFailed> {
     let plan = plan(&context(config.clone(), many), sql).await;
     cluster.compute(Job { name: "test".to_owned(), plan, config }).await
 }
