@@ -34,7 +34,7 @@ use crate::patient::Patient;
 use crate::strict::Strict;
 use crate::tls::Tls;
 use crate::work_dir::WorkDir;
-use crate::{log, overview, runtime, session};
+use crate::{janitor, log, overview, runtime, session};
 
 /// How long the scheduler may take to hear that this executor ends.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -91,6 +91,7 @@ async fn serve(args: ExecutorArgs, cores: usize, host: Host, codec: Arc<Codec>, 
         .max_encoding_message_size(MESSAGE_SIZE)
         .max_decoding_message_size(MESSAGE_SIZE);
     let mut working = tokio::spawn(poll_loop(scheduler, executor, plans, None, None, Default::default()));
+    let cleaning = tokio::spawn(janitor::clean(work.shuffles(), channel.clone()));
     tracing::info!(%address, host = reached_as, id, cores, tls = tls.is_some(), "the executor is listening");
     let stopped = |what: String| Error::system("the executor cannot go on", what, "start it again");
     let ended = tokio::select! {
@@ -108,6 +109,7 @@ async fn serve(args: ExecutorArgs, cores: usize, host: Host, codec: Arc<Codec>, 
     };
     working.abort();
     say_farewell(channel, id).await;
+    cleaning.abort();
     serving.abort();
     drop(work);
     tracing::info!("the executor has ended");

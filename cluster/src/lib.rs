@@ -30,6 +30,7 @@ mod codec;
 mod compact;
 mod executor;
 mod executor_service;
+mod janitor;
 mod job;
 mod lease;
 mod leaves;

@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
 use crate::args::LogArgs;
+use crate::task_error::hidden;
 
-/// Hands what Ballista logs on. All of it has one target, so that `WEIR_LOG=info,ballista=debug` shows it.
+/// Hands what Ballista logs on, without values of rows. All of it has one target, so that `WEIR_LOG=info,ballista=debug` shows it.
 struct Bridge(Sparse);
 
 /// An executor asks for work many times a second, and complains each time that it has no answer.
@@ -38,10 +39,11 @@ impl Log for Bridge {
         if !self.enabled(record.metadata()) {
             return;
         }
-        let text = record.args();
         if record.target().starts_with(WORK) && record.level() == Level::Warn && !self.0.is_due() {
             return;
         }
+        let text = record.args().to_string();
+        let text = hidden(&text).unwrap_or(text);
         match record.level() {
             Level::Error => tracing::error!(target: "ballista", "{text}"),
             Level::Warn => tracing::warn!(target: "ballista", "{text}"),

@@ -83,7 +83,7 @@ impl QueryStageExecutor for Stage {
         let _waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).take();
         let id = context.task_id().unwrap_or_default();
         if !self.is_lenient && !is_first_attempt(&id) {
-            return Err(task_error::told(DataFusionError::Execution(format!("{ROLLED_BACK} ({id})"))));
+            return Err(task_error::told(DataFusionError::External(format!("{ROLLED_BACK} ({id})").into())));
         }
         self.inner.execute_query_stage(task, context).await.map_err(task_error::told)
     }

@@ -67,6 +67,13 @@ fn text(error: &DataFusionError) -> String {
     }
 }
 
+/// A text of a log without what an error of a task says, which may have values of rows.
+pub(crate) fn hidden(text: &str) -> Option<String> {
+    let (before, rest) = text.split_once(START)?;
+    let (_, after) = rest.rsplit_once(END).unwrap_or_default();
+    Some(format!("{before}{START}not shown, because it may have values of rows{END}{after}"))
+}
+
 /// The text of the task's error within what the scheduler says of a job.
 pub(crate) fn of_job(error: &str) -> &str {
     let text = error.split_once(START).and_then(|(_, rest)| rest.rsplit_once(END));
@@ -112,6 +119,15 @@ mod tests {
         assert_eq!(of_job(&failed.error), "Divide by zero error");
         let inner = BallistaError::DataFusionError(Box::new(DataFusionError::External("own text".into())));
         assert_eq!(of_job(&sent(inner.into_datafusion()).error), "own text");
+    }
+
+    #[test]
+    fn a_log_has_no_values_of_rows() {
+        let line =
+            format!("Job 1 failed: {}, at last", sent(DataFusionError::Execution("a ⟫ secret".to_owned())).error);
+        let hidden = hidden(&line).unwrap();
+        assert!(!hidden.contains("secret") && hidden.starts_with("Job 1 failed: ") && hidden.ends_with(", at last"));
+        assert_eq!(super::hidden("no error of a task"), None);
     }
 
     #[test]

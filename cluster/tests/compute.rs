@@ -6,7 +6,12 @@ mod common;
 
 use std::time::Duration;
 
+use arrow_flight::Empty;
+use arrow_flight::flight_service_client::FlightServiceClient;
+use ballista_core::serde::protobuf::GetJobStatusParams;
+use ballista_core::serde::protobuf::scheduler_grpc_client::SchedulerGrpcClient;
 use common::{TestCluster, certificates, compute, compute_here, rows, weir_cluster};
+use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
 
 /// Joins and groups: two exchanges in a row.
 const JOIN: &str = "select f.text, m.part, count(*) as n, sum(m.id) as total, min(m.text) as first
@@ -139,6 +144,56 @@ async fn with_tls_only_those_with_a_certificate_are_served() {
         let output = weir_cluster().args(["status", "--cluster", &url]).args(options).output().unwrap();
         assert!(!output.status.success(), "{url}");
     }
+}
+
+/// Whether a port serves whoever connects like this.
+async fn serves(port: u16, tls: Option<ClientTlsConfig>) -> bool {
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let mut endpoint = Endpoint::from_shared(format!("{scheme}://localhost:{port}")).unwrap();
+    if let Some(tls) = tls {
+        endpoint = endpoint.tls_config(tls).unwrap();
+    }
+    let Ok(channel) = endpoint.connect().await else { return false };
+    // Each port has one of both services; what counts is whether there is an answer.
+    let mut scheduler = SchedulerGrpcClient::new(channel.clone());
+    let status = scheduler.get_job_status(GetJobStatusParams { job_id: "none".to_owned() }).await;
+    let actions = FlightServiceClient::new(channel).list_actions(Empty {}).await;
+    status.is_ok() || actions.is_ok()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_port_asks_for_a_certificate() {
+    let folder = tempfile::tempdir().unwrap();
+    let tls = certificates(folder.path(), "own");
+    certificates(folder.path(), "other");
+    let read = |name: &str| std::fs::read(folder.path().join(name)).unwrap();
+    let authority = Certificate::from_pem(read("own-ca.pem"));
+    let own = Identity::from_pem(read("own-cert.pem"), read("own-key.pem"));
+    let other = Identity::from_pem(read("other-cert.pem"), read("other-key.pem"));
+    let port = common::free_port();
+    let mut cluster = TestCluster::start(0, &tls);
+    cluster.add_executor(&["--port", &port.to_string()]);
+    cluster.ready().await;
+    for port in [cluster.port, port] {
+        let trusting = || ClientTlsConfig::new().ca_certificate(authority.clone());
+        assert!(serves(port, Some(trusting().identity(own.clone()))).await);
+        assert!(!serves(port, Some(trusting().identity(other.clone()))).await);
+        assert!(!serves(port, Some(trusting())).await);
+        assert!(!serves(port, None).await);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_whose_scheduler_is_gone_ends_with_an_error() {
+    let mut cluster = TestCluster::start(1, &[]);
+    cluster.ready().await;
+    let client = cluster.connect();
+    let job = tokio::spawn(async move { compute(client.as_ref(), SLOW, 200_000).await });
+    cluster.until("the job runs", |status| !status["jobs"].as_array().unwrap().is_empty()).await;
+    cluster.scheduler.kill();
+    let ended = tokio::time::timeout(Duration::from_secs(60), job).await.expect("the job ends").unwrap();
+    let error = ended.unwrap_err().0;
+    assert!(error.contains(&cluster.url()) && error.contains("was lost"), "{error}");
 }
 
 #[test]
