@@ -103,6 +103,12 @@ pub use system::allocator;
 pub use task::Task;
 pub use watch::{Dataset, Event, InputColumn, Observer, Planned, Progress};
 
+pub mod log {
+    //! The log of a program that stays, for verbs that a program adds.
+
+    pub use crate::watch::{LogFormat, start_service_log as start_service};
+}
+
 pub mod fetch {
     //! Rows from where the engine cannot read by itself.
 

@@ -17,7 +17,7 @@ use super::{Event, Observer};
 
 /// How log lines are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum LogFormat {
+pub enum LogFormat {
     /// Human-readable.
     Text,
     /// One JSON object per line.
@@ -166,7 +166,7 @@ pub(crate) fn start(format: LogFormat, quiet: bool) {
 }
 
 /// The same for a process that stays: its steps are what there is to see, also on a terminal.
-pub(crate) fn start_service(format: LogFormat, quiet: bool) {
+pub fn start_service(format: LogFormat, quiet: bool) {
     start_at(format, if quiet { ERRORS } else { STEPS });
 }
 

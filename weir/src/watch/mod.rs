@@ -10,5 +10,6 @@ pub(crate) use bar::ProgressBar;
 pub use dataset::{Dataset, InputColumn, Planned};
 pub(crate) use event::Observers;
 pub use event::{Event, Observer, Progress};
-pub(crate) use log::{LogFormat, StepLog, about_task, start as start_log, start_service as start_service_log};
+pub use log::{LogFormat, start_service as start_service_log};
+pub(crate) use log::{StepLog, about_task, start as start_log};
 pub(crate) use progress::ScanProgress;
