@@ -197,7 +197,10 @@ impl AwayRun {
                 Ok(batches) => return Ok((job, batches)),
                 Err(JobFailed(text)) => text,
             };
-            if let Some((error, tally)) = Error::from_wire(&text) {
+            let own = Error::from_wire(&text);
+            // What the engine of an executor says may be about a machine that it has fetched rows from.
+            let may_pass = own.as_ref().is_none_or(|(error, _)| matches!(error, Error::Query { .. }));
+            if let Some((error, tally)) = own.filter(|_| !may_pass || attempt == ATTEMPTS) {
                 let pass = Pass { tally: serde_json::from_value(tally).unwrap_or_default(), ..Pass::default() };
                 let stage = plan.stages.iter().find(|of| of.table == stage.table).cloned();
                 let stages = stage.map(|stage| Computed { stage, pass }).into_iter().collect();
@@ -211,7 +214,8 @@ impl AwayRun {
                         .to_owned(),
                 }));
             }
-            tracing::warn!(table = stage.table, attempt, "a job has failed, and is tried again: {text}");
+            let shown = Error::from_wire(&text).map_or(text, |(error, _)| error.to_string());
+            tracing::warn!(table = stage.table, attempt, "a job has failed, and is tried again: {shown}");
             attempt += 1;
         }
     }

@@ -21,13 +21,16 @@ use crate::source::Fetchers;
 /// How many runs an executor keeps planned.
 const KEPT: usize = 8;
 
+/// Runs by their folders.
+type Runs = VecDeque<(PathBuf, Arc<ToldRun>)>;
+
 /// What the program of an executor brings along: the same as that of the client.
 #[derive(Clone)]
 pub struct Host {
     pub(super) functions: Arc<[ScalarUDF]>,
     pub(super) fetchers: Fetchers,
     /// The runs that were planned here, the newest first.
-    runs: Arc<Mutex<VecDeque<(PathBuf, Arc<ToldRun>)>>>,
+    runs: Arc<Mutex<Runs>>,
 }
 
 impl Host {

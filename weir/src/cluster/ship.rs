@@ -44,10 +44,9 @@ pub(super) fn why_here(plan: &Arc<dyn ExecutionPlan>, session: &SessionState) ->
         why = why.take().or_else(|| why_node(node));
         node.apply_expressions(&mut |expr: &Arc<dyn PhysicalExpr>| {
             expr.apply(|expr| {
-                if let Some(call) = expr.downcast_ref::<ScalarFunctionExpr>() {
-                    if !is_known(call.fun(), session, &hidden) {
-                        why.get_or_insert_with(|| of_function(call.fun().name()));
-                    }
+                let call = expr.downcast_ref::<ScalarFunctionExpr>();
+                if let Some(call) = call.filter(|call| !is_known(call.fun(), session, &hidden)) {
+                    why.get_or_insert_with(|| of_function(call.fun().name()));
                 }
                 Ok(TreeNodeRecursion::Continue)
             })

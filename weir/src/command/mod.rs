@@ -231,6 +231,7 @@ impl Cli {
 
     /// Adds options to `run` and `plan` that name a cluster, on which the stages are then computed. Without them there is none.
     #[must_use]
+    #[expect(clippy::type_complexity, reason = "as the documentation shows it")]
     pub fn cluster<A: Args>(
         mut self,
         connect: fn(&clap::ArgMatches) -> miette::Result<Option<Arc<dyn Cluster>>>,
