@@ -5,9 +5,10 @@ use std::sync::Arc;
 use ballista_core::serde::BallistaPhysicalExtensionCodec;
 use datafusion::error::{DataFusionError, Result as QueryResult};
 use datafusion::execution::TaskContext;
+use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion_proto::physical_plan::{PhysicalExtensionCodec, PhysicalProtoConverterExtension};
-use weir::cluster::{Host, build_id, encode};
+use weir::cluster::{Host, build_id, decode_aggregate, decode_function, encode, encode_aggregate, encode_function};
 use weir::{Cli, Result};
 
 /// No message of protobuf begins like this: its first byte would be a tag of the unknown wire type 7.
@@ -66,6 +67,32 @@ impl PhysicalExtensionCodec for Codec {
             Ok(None) => self.ballista.try_decode(buf, inputs, context, converter),
             Err(message) => Err(DataFusionError::Execution(message)),
         }
+    }
+
+    fn try_encode_udf(&self, function: &ScalarUDF, buf: &mut Vec<u8>) -> QueryResult<()> {
+        buf.extend(encode_function(function).into_iter().flat_map(|own| marked(&self.build, &own)));
+        Ok(())
+    }
+
+    fn try_decode_udf(&self, name: &str, buf: &[u8]) -> QueryResult<Arc<ScalarUDF>> {
+        decode_function(name, self.own(buf)?).map(Arc::new)
+    }
+
+    fn try_encode_udaf(&self, function: &AggregateUDF, buf: &mut Vec<u8>) -> QueryResult<()> {
+        buf.extend(encode_aggregate(function).into_iter().flat_map(|own| marked(&self.build, &own)));
+        Ok(())
+    }
+
+    fn try_decode_udaf(&self, name: &str, buf: &[u8]) -> QueryResult<Arc<AggregateUDF>> {
+        decode_aggregate(name, self.own(buf)?).map(Arc::new)
+    }
+}
+
+/// The codec of functions of which more is to be told than their names.
+impl Codec {
+    fn own<'a>(&self, buf: &'a [u8]) -> QueryResult<&'a [u8]> {
+        let own = unmarked(&self.build, buf).map_err(DataFusionError::Execution)?;
+        own.ok_or_else(|| DataFusionError::Execution("a function that nobody has told of".to_owned()))
     }
 }
 
