@@ -196,6 +196,32 @@ async fn a_job_whose_scheduler_is_gone_ends_with_an_error() {
     assert!(error.contains(&cluster.url()) && error.contains("was lost"), "{error}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scheduler_that_is_started_again_finds_its_executors() {
+    let mut cluster = TestCluster::start(2, &[]);
+    cluster.ready().await;
+    cluster.restart_scheduler();
+    cluster.ready().await;
+    let there = compute(cluster.connect().as_ref(), JOIN, ROWS).await;
+    assert_eq!(rows(&there.unwrap()), rows(&compute_here(JOIN, ROWS).await));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes more than a minute"]
+async fn a_job_whose_client_is_gone_is_cancelled() {
+    let cluster = TestCluster::start(1, &[]);
+    cluster.ready().await;
+    let client = cluster.connect();
+    let mut job = Box::pin(compute(client.as_ref(), SLOW, 200_000));
+    assert!(tokio::time::timeout(Duration::from_secs(5), &mut job).await.is_err(), "it takes long");
+    let jobs = |status: &serde_json::Value| status["jobs"].as_array().unwrap().len();
+    cluster.until("the job runs", |status| jobs(status) == 1).await;
+    // Nobody asks any more, as if the client had been killed.
+    tokio::time::sleep(Duration::from_secs(50)).await;
+    cluster.until("the job is cancelled", |status| jobs(status) == 0).await;
+    assert!(cluster.logs().contains("nobody asks for this job any more"));
+}
+
 #[test]
 fn nobody_listens_to_other_machines_without_tls() {
     for arguments in [

@@ -29,8 +29,7 @@ impl Drop for Process {
 impl Process {
     /// Sends SIGTERM and waits for the end; returns the exit code.
     pub fn end(&mut self) -> Option<i32> {
-        let pid = rustix::process::Pid::from_child(&self.0);
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        self.signal(rustix::process::Signal::TERM);
         let deadline = Instant::now() + Duration::from_secs(15);
         while Instant::now() < deadline {
             if let Some(status) = self.0.try_wait().unwrap() {
@@ -39,6 +38,11 @@ impl Process {
             std::thread::sleep(Duration::from_millis(50));
         }
         panic!("the process does not end");
+    }
+
+    /// Stops the process, as if its machine were cut off, or lets it go on.
+    pub fn signal(&self, signal: rustix::process::Signal) {
+        rustix::process::kill_process(rustix::process::Pid::from_child(&self.0), signal).unwrap();
     }
 
     pub fn kill(&mut self) {
@@ -75,15 +79,18 @@ impl TestCluster {
     pub fn start_with(executors: usize, tls: &[String], options: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let port = free_port();
-        let log = std::fs::File::create(folder.path().join("scheduler.log")).unwrap();
-        let mut command = weir_cluster();
-        command.args(["scheduler", "--bind", &format!("127.0.0.1:{port}")]).args(tls);
-        let scheduler = Process(command.stderr(log).stdin(Stdio::null()).spawn().unwrap());
+        let scheduler = scheduler(&folder.path().join("scheduler.log"), port, tls);
         let mut cluster = Self { folder, scheduler, executors: vec![], port, tls: tls.to_vec() };
         for _ in 0..executors {
             cluster.add_executor(options);
         }
         cluster
+    }
+
+    /// Starts the scheduler again, which knows nothing then.
+    pub fn restart_scheduler(&mut self) {
+        self.scheduler.kill();
+        self.scheduler = scheduler(&self.folder.path().join("scheduler-again.log"), self.port, &self.tls);
     }
 
     pub fn add_executor(&mut self, options: &[&str]) {
@@ -144,6 +151,12 @@ impl TestCluster {
         let logs = files.filter(|path| path.extension().is_some_and(|extension| extension == "log"));
         logs.map(|path| format!("{}:\n{}", path.display(), std::fs::read_to_string(&path).unwrap())).collect()
     }
+}
+
+fn scheduler(log: &Path, port: u16, tls: &[String]) -> Process {
+    let mut command = weir_cluster();
+    command.args(["scheduler", "--bind", &format!("127.0.0.1:{port}")]).args(tls);
+    Process(command.stderr(std::fs::File::create(log).unwrap()).stdin(Stdio::null()).spawn().unwrap())
 }
 
 pub fn free_port() -> u16 {
