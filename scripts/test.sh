@@ -15,7 +15,8 @@ Without arguments: install and full.
   install   installs what the tests need: Debian packages where this is allowed (otherwise the missing ones are named),
             and tools in a folder that outlives the checkout
   fast      format, shell scripts, dependencies, lints, and the unit tests of all crates
-  full      what fast checks, and all tests: end-to-end tests, fuzz targets, the dashboards, Prometheus's rules, Airflow's
+  cluster   lints and tests of the cluster's program: a scheduler and executors as processes
+  full      what fast checks, and all tests, those of cluster among them: end-to-end tests, fuzz targets, the dashboards, Prometheus's rules, Airflow's
             and Dagster's examples, the Kubernetes manifests,
             the platform of section 3, pages in a browser, documentation, and the images where a Docker daemon answers
 USAGE
@@ -139,6 +140,9 @@ part_install() {
     python_environment page page/requirements.txt
 }
 
+# All members but the cluster's program.
+ordinary=(--workspace --exclude weir-cluster)
+
 # The steps ----------------------------------------------------------------------------------------
 
 check_format() {
@@ -171,19 +175,25 @@ check_features() {
 # Warnings are errors here and in CI; they are not in a build in the middle of a change.
 check_lints() {
     step "lints"
-    cargo clippy --workspace --all-targets --locked -- -D warnings
+    cargo clippy "${ordinary[@]}" --all-targets --locked -- -D warnings
 }
 
 test_units() {
     step "unit tests"
-    cargo test --workspace --lib --locked
+    cargo test "${ordinary[@]}" --lib --locked
     # What holds of the sources themselves.
     cargo test -p weir --test architecture --test public_api --locked
 }
 
 test_all() {
     step "tests"
-    cargo test --workspace --locked
+    cargo test "${ordinary[@]}" --locked
+}
+
+# In a build of its own: what it runs on turns on features of DataFusion that nothing else needs.
+test_cluster() {
+    step "cluster"
+    cargo test -p weir-cluster --locked
 }
 
 # A fuzz target has no end: that the targets compile is checked, without libFuzzer, in the same target folder.
@@ -245,7 +255,7 @@ check_pages() {
 
 check_documentation() {
     step "documentation"
-    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --document-private-items
+    RUSTDOCFLAGS="-D warnings" cargo doc "${ordinary[@]}" --no-deps --locked --document-private-items
 }
 
 test_images() {
@@ -266,6 +276,12 @@ part_fast() {
     test_units
 }
 
+part_cluster() {
+    step "lints of the cluster's program"
+    cargo clippy -p weir-cluster --all-targets --locked -- -D warnings
+    test_cluster
+}
+
 part_full() {
     static_checks
     test_all
@@ -278,12 +294,13 @@ part_full() {
     check_pages
     check_documentation
     test_images
+    test_cluster
 }
 
 [ $# -gt 0 ] || set -- install full
 for part in "$@"; do
     case $part in
-        install | fast | full) ;;
+        install | fast | cluster | full) ;;
         -h | --help)
             usage
             exit
