@@ -156,3 +156,12 @@ fn a_join_keeps_its_tables() {
     let project = sales(TASK, joined);
     project.weir(&["plan", "--task-config", "task.yaml"]).ended(0, "kept for the models that read it");
 }
+
+#[test]
+fn no_lock_is_left_beside_the_folders() {
+    let project = sales(&plain(TASK), TOTAL);
+    project.run(&["--quiet"]).ended(0, "");
+    let names = std::fs::read_dir(project.path("out")).unwrap();
+    let names: Vec<String> = names.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    assert!(names.len() == 4 && !names.iter().any(|name| name.starts_with('.')), "{names:?}");
+}

@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use std::fs::File;
 use std::io::BufWriter;
 use std::path::Path;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use async_trait::async_trait;
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions};
@@ -32,8 +32,8 @@ pub(crate) struct ScratchTable {
     schema: SchemaRef,
     /// The positions of the columns that are kept; all, unless it is said which are read.
     kept: OnceLock<Vec<usize>>,
-    /// Where the rows come from, if none is kept.
-    streamed: OnceLock<Arc<dyn StreamedRows>>,
+    /// Where the rows come from, if none is kept: it knows the table, and nobody else keeps it when they are read.
+    streamed: OnceLock<Weak<dyn StreamedRows>>,
     files: Mutex<Vec<ScratchFile>>,
 }
 
@@ -68,8 +68,8 @@ impl ScratchTable {
     }
 
     /// Keeps no row: they are read as they are computed. It is said once, before the first row is read.
-    pub(crate) fn stream(&self, rows: Arc<dyn StreamedRows>) {
-        self.streamed.get_or_init(|| rows);
+    pub(crate) fn stream(&self, rows: &Arc<dyn StreamedRows>) {
+        self.streamed.get_or_init(|| Arc::downgrade(rows));
     }
 
     /// Starts a file in the folder.
@@ -160,7 +160,9 @@ impl TableProvider for ScratchTable {
         let all = || (0..self.schema.fields().len()).collect();
         if let Some(rows) = self.streamed.get() {
             let columns = projection.cloned().unwrap_or_else(all);
-            return Ok(rows.clone().scan(Arc::new(self.schema.project(&columns)?), columns));
+            let rows =
+                rows.upgrade().ok_or_else(|| internal_datafusion_err!("the rows of `{}` are gone", self.name))?;
+            return Ok(rows.scan(Arc::new(self.schema.project(&columns)?), columns));
         }
         let files = self.files.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if files.is_empty() {

@@ -17,6 +17,7 @@ use super::streamed::StreamedPass;
 use crate::engine;
 use crate::error::{Error, Result};
 use crate::plan::{BoundStage, Stage};
+use crate::scratch::StreamedRows;
 use crate::system::stop::Stop;
 
 /// A stage that was computed.
@@ -78,7 +79,8 @@ impl Execution<'_> {
             let plan = self.open(stage, open).await?;
             let (Some(opened), Some(table)) = (open.last_mut(), &stage.stage.scratch) else { continue };
             let pass = Arc::new(StreamedPass::new(plan, stage.stage.clone(), self.to.clone()));
-            table.stream(pass.clone());
+            let rows: Arc<dyn StreamedRows> = pass.clone();
+            table.stream(&rows);
             (opened.streamed, opened.pass.kept) = (Some(pass), None);
         }
         let plan = self.open(bound, open).await?;
