@@ -16,7 +16,7 @@ Without arguments: install and full.
             and tools in a folder that outlives the checkout
   fast      format, shell scripts, dependencies, lints, and the unit tests of all crates
   cluster   lints and tests of the cluster's program: a scheduler and executors as processes
-  full      what fast checks, and all tests, those of cluster among them: end-to-end tests, fuzz targets, the dashboards, Prometheus's rules, Airflow's
+  full      what fast checks, and all tests but those of cluster: end-to-end tests, fuzz targets, the dashboards, Prometheus's rules, Airflow's
             and Dagster's examples, the Kubernetes manifests,
             the platform of section 3, pages in a browser, documentation, and the images where a Docker daemon answers
 USAGE
@@ -190,11 +190,6 @@ test_all() {
     cargo test "${ordinary[@]}" --locked
 }
 
-# In a build of its own: what it runs on turns on features of DataFusion that nothing else needs.
-test_cluster() {
-    step "cluster"
-    cargo test -p weir-cluster --locked
-}
 
 # A fuzz target has no end: that the targets compile is checked, without libFuzzer, in the same target folder.
 check_fuzz_targets() {
@@ -276,10 +271,12 @@ part_fast() {
     test_units
 }
 
+# In a build of its own: what it runs on turns on features of DataFusion that nothing else needs.
 part_cluster() {
     step "lints of the cluster's program"
     cargo clippy -p weir-cluster --all-targets --locked -- -D warnings
-    test_cluster
+    step "tests of the cluster's program"
+    cargo test -p weir-cluster --locked
 }
 
 part_full() {
@@ -294,7 +291,6 @@ part_full() {
     check_pages
     check_documentation
     test_images
-    test_cluster
 }
 
 [ $# -gt 0 ] || set -- install full
