@@ -20,14 +20,14 @@ RUN find . -type f ! -name Cargo.toml ! -name Cargo.lock ! -name build.rs ! -pat
 FROM ${RUST_IMAGE} AS dependencies
 # PROFILE is release or dev; PACKAGES limits the build: `--package section2`.
 ARG PROFILE=release
-ARG PACKAGES=--workspace
+ARG PACKAGES="--workspace --exclude weir-cluster"
 WORKDIR /workspace
 COPY --from=manifests /workspace .
 RUN cargo build --locked --profile "$PROFILE" $PACKAGES --bins
 
 FROM dependencies AS build
 ARG PROFILE=release
-ARG PACKAGES=--workspace
+ARG PACKAGES="--workspace --exclude weir-cluster"
 COPY --from=sources /workspace .
 # Cargo compares modification times, and the sources are older than the build of the empty crates.
 RUN find . -name '*.rs' ! -path './target/*' -exec touch {} + \

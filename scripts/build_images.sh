@@ -109,7 +109,7 @@ package_host_programs() {
 compile() {
     need_image RUST_IMAGE
     say "compiling the workspace: the first build takes a while; later builds are incremental"
-    local packages=--workspace
+    local packages='--workspace --exclude weir-cluster'
     if [ -n "$only_needed" ]; then
         packages=$(packages | sed 's/^/--package /' | paste -sd ' ')
     fi
