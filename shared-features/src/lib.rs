@@ -2,7 +2,8 @@
 //!
 //! Cargo unifies the features of the packages that one command selects. Without this crate `cargo build -p section1`
 //! would compile a hundred crates again after `cargo build --workspace`, because `num-traits` has one feature less in
-//! it, and everything on top of it is another build. (`weir-cluster` is left out: it is built apart.) The manifest of this crate requests the features that the
-//! workspace as a whole needs. `scripts/check_features.sh` fails when a member's build differs from the workspace's.
+//! it, and everything on top of it is another build. The manifest of this crate requests the features that the
+//! workspace as a whole needs, but for `weir-cluster`, which is built apart. `scripts/check_features.sh` fails when a
+//! member's build differs from the workspace's.
 //!
 //! Sections 2 and 5 do without DataFusion: nothing may be added here that brings it in.
