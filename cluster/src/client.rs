@@ -20,7 +20,7 @@ use crate::channel::{Address, MESSAGE_SIZE};
 use crate::codec::{Codec, other_build};
 use crate::job::{Machines, Submission};
 use crate::tls::Tls;
-use crate::{leaves, overview, runtime, session};
+use crate::{joins, leaves, overview, runtime, session};
 
 /// How many partitions there are for each core: the last ones to end are a small part of the whole.
 const PARTITIONS_PER_CORE: usize = 4;
@@ -105,7 +105,8 @@ impl Remote {
         if partitions != 1 {
             return Err(format!("the plan has {partitions} partitions, not one: this is a bug, please report it"));
         }
-        let node = PhysicalPlanNode::try_from_physical_plan(job.plan.clone(), self.codec.as_ref());
+        let plan = joins::in_one_task(job.plan.clone()).map_err(|error| error.to_string())?;
+        let node = PhysicalPlanNode::try_from_physical_plan(plan, self.codec.as_ref());
         let bytes = node.map_err(|error| error.to_string())?.encode_to_vec();
         if bytes.len() > MESSAGE_SIZE {
             return Err(format!(

@@ -32,6 +32,7 @@ mod executor;
 mod executor_service;
 mod janitor;
 mod job;
+mod joins;
 mod lease;
 mod leaves;
 mod listen;

@@ -186,11 +186,12 @@ fn table(rows: i64, partitions: i64) -> MemTable {
     MemTable::try_new(schema.clone(), (0..partitions).map(|partition| vec![batch(partition)]).collect()).unwrap()
 }
 
-/// A session with tables `many` (of that many rows), `few` and `slow`.
+/// A session with tables `many` (of that many rows), `few`, and `one`, whose rows are not in partitions.
 pub fn context(config: SessionConfig, many: i64) -> SessionContext {
     let context = SessionContext::new_with_config(config);
     context.register_table("many", Arc::new(table(many, 8))).unwrap();
     context.register_table("few", Arc::new(table(100, 2))).unwrap();
+    context.register_table("one", Arc::new(table(50, 1))).unwrap();
     context
 }
 
