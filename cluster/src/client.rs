@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use clap::{ArgMatches, FromArgMatches};
 use datafusion::arrow::array::RecordBatch;
-use datafusion::physical_plan::ExecutionPlanProperties;
+use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 use datafusion::prelude::SessionConfig;
 use datafusion_proto::physical_plan::AsExecutionPlan;
 use datafusion_proto::protobuf::PhysicalPlanNode;
@@ -99,13 +99,13 @@ impl Remote {
     }
 
     /// A plan as what is sent.
-    fn encode(&self, job: &Job) -> Result<Vec<u8>, String> {
-        leaves::check(job.plan.as_ref())?;
-        let partitions = job.plan.output_partitioning().partition_count();
+    fn encode(&self, plan: &Arc<dyn ExecutionPlan>) -> Result<Vec<u8>, String> {
+        leaves::check(plan.as_ref())?;
+        let partitions = plan.output_partitioning().partition_count();
         if partitions != 1 {
             return Err(format!("the plan has {partitions} partitions, not one: this is a bug, please report it"));
         }
-        let plan = joins::in_one_task(job.plan.clone()).map_err(|error| error.to_string())?;
+        let plan = joins::in_one_task(plan.clone()).map_err(|error| error.to_string())?;
         let node = PhysicalPlanNode::try_from_physical_plan(plan, self.codec.as_ref());
         let bytes = node.map_err(|error| error.to_string())?.encode_to_vec();
         if bytes.len() > MESSAGE_SIZE {
@@ -133,9 +133,14 @@ impl Cluster for Remote {
         session::upgrade(config, &self.codec, self.tls.as_ref())
     }
 
+    fn refuses(&self, plan: &Arc<dyn ExecutionPlan>) -> Option<String> {
+        let stack = runtime::stack(runtime::PLANNING_STACK);
+        stacker::maybe_grow(stack / 2, stack, || self.encode(plan)).err()
+    }
+
     async fn compute(&self, job: Job) -> Result<Vec<RecordBatch>, JobFailed> {
         let stack = runtime::stack(runtime::PLANNING_STACK);
-        let plan = stacker::maybe_grow(stack / 2, stack, || self.encode(&job)).map_err(JobFailed)?;
+        let plan = stacker::maybe_grow(stack / 2, stack, || self.encode(&job.plan)).map_err(JobFailed)?;
         let channel = self.channel().map_err(|error| JobFailed(error.to_string()))?;
         let machines = Machines::new(self.scheduler.clone(), channel, self.tls.clone());
         machines.run(Submission { name: job.name, plan, config: job.config }).await.map_err(JobFailed)

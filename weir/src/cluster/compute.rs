@@ -120,6 +120,12 @@ impl AwayRun {
             return Ok(Away::Here(why));
         }
         let splits = tokio::task::block_in_place(|| self.planner.splits(&physical, tables)).map_err(broken)?;
+        let job = JobRef { run: self.folder.clone(), job: usize::MAX };
+        let trial = shipped(physical.clone(), (stage.as_ref(), false), &job, &splits, self.planner.partitions)
+            .map_err(broken)?;
+        if let Some(why) = self.planner.cluster.refuses(&trial) {
+            return Ok(Away::Here(why));
+        }
         let mut work = Work { stage: stage.clone(), is_unordered: false, plan: physical, splits };
         let mut before = None;
         if is_guarded_below_exchange(&work.plan)

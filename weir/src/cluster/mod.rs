@@ -52,6 +52,11 @@ pub trait Cluster: Debug + Send + Sync {
     /// The settings of a session that plans for these machines.
     fn configure(&self, config: SessionConfig) -> SessionConfig;
 
+    /// Why a plan cannot be computed by these machines, if it cannot: then it is computed in the process of the run.
+    fn refuses(&self, _plan: &Arc<dyn ExecutionPlan>) -> Option<String> {
+        None
+    }
+
     /// Computes a plan of one partition, and returns its rows. A job whose future is dropped is cancelled.
     async fn compute(&self, job: Job) -> Result<Vec<RecordBatch>, JobFailed>;
 }
