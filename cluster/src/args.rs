@@ -18,6 +18,9 @@ pub(crate) struct ClusterArgs {
     /// A folder that this machine and all of the cluster have under the same path: rows that they hand on go there.
     #[arg(long, value_name = "FOLDER", env = "WEIR_CLUSTER_SHARED")]
     pub(crate) shared: Option<PathBuf>,
+    /// The file of the program that the machines run, if it is not this one.
+    #[arg(long, hide = true)]
+    pub(crate) program: Option<PathBuf>,
     /// The number of partitions of plans on the cluster [default: four for each core of the cluster].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65_536))]
     pub(crate) partitions: Option<u32>,

@@ -13,6 +13,7 @@ use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::TaskContext;
 use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_plan::union::{InterleaveExec, UnionExec};
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, RecordBatchStream, SendableRecordBatchStream,
 };
@@ -46,7 +47,9 @@ impl Waiting {
     /// come of few, so that no operator goes on for long.
     pub(crate) fn guard(&self, plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
         let guarded = plan.transform_up(|node| {
-            let goes_on_for_long = node.children().len() != 1;
+            // What passes rows on unchanged is not wrapped: weir looks through it for what it guards.
+            let is_union = node.is::<UnionExec>() || node.is::<InterleaveExec>();
+            let goes_on_for_long = node.children().len() != 1 && !is_union;
             Ok(if goes_on_for_long { Transformed::yes(self.guard_node(node)) } else { Transformed::no(node) })
         });
         Ok(self.guard_node(guarded?.data))

@@ -12,7 +12,7 @@ use datafusion_proto::physical_plan::AsExecutionPlan;
 use datafusion_proto::protobuf::PhysicalPlanNode;
 use prost::Message;
 use tonic::transport::Channel;
-use weir::cluster::{Cluster, Job, JobFailed};
+use weir::cluster::{Cluster, Job, JobFailed, build_id_of};
 use weir::{Cli, Error, Result};
 
 use crate::args::ClusterArgs;
@@ -57,7 +57,8 @@ pub(crate) fn remote(matches: &ArgMatches) -> Result<Option<Arc<dyn Cluster>>> {
     })?;
     let tls = args.tls.load()?;
     // Nodes are only written here, which needs nothing of the program.
-    let codec = Codec::of(&Cli::new("client"))?;
+    let program = args.program.as_deref().unwrap_or(Path::new("/proc/self/exe"));
+    let codec = Codec::new(Cli::new("client").host(), build_id_of(program)?);
     let partitions = args.partitions.map(|partitions| partitions as usize);
     Ok(Some(Arc::new(Remote { scheduler, shared, partitions, tls, codec })))
 }

@@ -28,11 +28,12 @@ pub(crate) struct Codec {
 impl Codec {
     /// The codec of this program.
     pub(crate) fn of(cli: &Cli) -> Result<Arc<Self>> {
-        Self::new(cli.host())
+        Ok(Self::new(cli.host(), build_id()?))
     }
 
-    pub(crate) fn new(host: Host) -> Result<Arc<Self>> {
-        Ok(Arc::new(Self { ballista: BallistaPhysicalExtensionCodec::default(), host, build: build_id()? }))
+    /// That of a program of this build.
+    pub(crate) fn new(host: Host, build: String) -> Arc<Self> {
+        Arc::new(Self { ballista: BallistaPhysicalExtensionCodec::default(), host, build })
     }
 
     /// The build of this program.

@@ -16,6 +16,7 @@ use datafusion::execution::TaskContext;
 use datafusion::physical_plan::metrics::MetricsSet;
 use datafusion::physical_plan::{ChildrenPropertiesMode, ExecutionPlan, ReplaceChildrenOptions};
 use datafusion::prelude::SessionConfig;
+use weir::cluster::error_of_task;
 
 use crate::cancel::Waiting;
 use crate::compact::compacted;
@@ -85,7 +86,8 @@ impl QueryStageExecutor for Stage {
         if !self.is_lenient && !is_first_attempt(&id) {
             return Err(task_error::told(DataFusionError::External(format!("{ROLLED_BACK} ({id})").into())));
         }
-        self.inner.execute_query_stage(task, context).await.map_err(task_error::told)
+        let done = self.inner.execute_query_stage(task, context).await;
+        done.map_err(|error| task_error::told(error_of_task(error)))
     }
 
     /// None. The scheduler refuses the end of a task whose plan has another number of them than that of the first one, and waits

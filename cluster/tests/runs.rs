@@ -81,9 +81,15 @@ impl Project {
         self.folder.path().join(name)
     }
 
-    /// Starts a run; `here` without a cluster.
+    /// Starts a run; without a cluster it computes its stages itself.
     fn start(&self, name: &str, cluster: Option<&TestCluster>) -> Child {
+        self.start_dying(name, cluster, "")
+    }
+
+    /// The same, dying at a point.
+    fn start_dying(&self, name: &str, cluster: Option<&TestCluster>, point: &str) -> Child {
         let mut command = weir_cluster();
+        command.env("WEIR_FAULT", point);
         command.current_dir(self.folder.path()).args(["run", "task.yaml", "--threads=2"]);
         command.arg(format!("--state={name}-state")).arg(format!("--param=out={}", self.path(name).display()));
         if let Some(cluster) = cluster {
@@ -204,6 +210,36 @@ async fn what_a_killed_client_has_left_is_gone_after_the_next_run() {
     std::thread::sleep(Duration::from_secs(3));
     assert!(below(&project.path("shared")).is_empty(), "the shared folder stays empty");
     assert_eq!(project.files("away"), project.files("here"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_can_die_at_every_point() {
+    let project = Project::new(500);
+    let cluster = TestCluster::start(1, &[]);
+    cluster.ready().await;
+    project.run("here", None);
+    for point in ["run_told", "job_made", "job_done", "job_done:2", "attempt_taken", "attempt_taken:4"] {
+        let died = project.start_dying("away", Some(&cluster), point).wait_with_output().unwrap();
+        assert_eq!(died.status.code(), None, "{point}: {}", String::from_utf8_lossy(&died.stderr));
+        ended(&project.run("away", Some(&cluster)), &cluster);
+        assert_eq!(project.files("away"), project.files("here"), "{point}");
+        assert!(below(&project.path("shared")).is_empty(), "{point}: the shared folder is empty");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_executor_can_die_at_every_point() {
+    let project = Project::new(2_000);
+    project.run("here", None);
+    for point in ["split_begun", "split_read", "split_told", "pass_done"] {
+        let mut cluster = TestCluster::start(1, &[]);
+        cluster.add_dying_executor(point);
+        cluster.ready().await;
+        let away = project.run("away", Some(&cluster));
+        ended(&away, &cluster);
+        assert_eq!(project.files("away"), project.files("here"), "{point}");
+        assert!(below(&project.path("shared")).is_empty(), "{point}: the shared folder is empty");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -86,6 +86,10 @@ fn a_run_can_die_at_every_point() {
     }
     // The tests below die there, and those of `compact` and `replace_folder`.
     ["carried", "file_marked", "merged", "staged_whole"].iter().for_each(|point| _ = missed.remove(*point));
+    // Processes of a cluster die there: cluster/tests/runs.rs.
+    let of_cluster =
+        ["attempt_taken", "job_done", "job_made", "pass_done", "run_told", "split_begun", "split_read", "split_told"];
+    of_cluster.iter().for_each(|point| assert!(missed.remove(*point), "{point}"));
     assert!(missed.is_empty(), "no run reached {missed:?}");
 }
 

@@ -94,9 +94,19 @@ impl TestCluster {
     }
 
     pub fn add_executor(&mut self, options: &[&str]) {
+        self.add(options, "");
+    }
+
+    /// An executor that dies at a point.
+    pub fn add_dying_executor(&mut self, point: &str) {
+        self.add(&[], point);
+    }
+
+    fn add(&mut self, options: &[&str], point: &str) {
         let number = self.executors.len();
         let log = std::fs::File::create(self.folder.path().join(format!("executor-{number}.log"))).unwrap();
         let mut command = weir_cluster();
+        command.env("WEIR_FAULT", point);
         command.args(["executor", "--scheduler", &self.url(), "--cores", "2"]).args(&self.tls).args(options);
         command.arg("--work-dir").arg(self.work_dir(number));
         self.executors.push(Process(command.stderr(log).stdin(Stdio::null()).spawn().unwrap()));
@@ -117,8 +127,14 @@ impl TestCluster {
         options
     }
 
+    /// Those of this process, which is another program.
+    fn own_options(&self) -> Vec<String> {
+        let program = format!("--program={}", env!("CARGO_BIN_EXE_weir-cluster"));
+        self.options().into_iter().chain([program]).collect()
+    }
+
     pub fn connect(&self) -> Arc<dyn Cluster> {
-        weir_cluster::connect(self.options()).unwrap().unwrap()
+        weir_cluster::connect(self.own_options()).unwrap().unwrap()
     }
 
     /// Waits until all executors are there.

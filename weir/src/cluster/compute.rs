@@ -69,8 +69,8 @@ struct Work {
 
 /// What has become of a stage.
 pub(crate) enum Away {
-    /// It is to be computed in this process, for a reason.
-    Here(String),
+    /// It is to be computed in this process, for a reason: the stage, with values in place of scalar subqueries.
+    Here(String, Box<BoundStage>),
     Done(Computed),
 }
 
@@ -113,18 +113,19 @@ impl AwayRun {
         tables: &SourceTables,
         stop: &mut Stop,
     ) -> Result<Away, Box<Broken>> {
-        let stage = &bound.stage;
+        let stage = &bound.stage.clone();
         let broken = |error| Box::new(Broken { error, stages: vec![] });
-        let physical = self.planner.plan(bound).await.map_err(broken)?;
+        let bound = self.planner.with_constants(bound, stop).await.map_err(broken)?;
+        let physical = self.planner.plan(&bound).await.map_err(broken)?;
         if let Some(why) = self.planner.why_here(stage, &physical, plan, tables).map_err(broken)? {
-            return Ok(Away::Here(why));
+            return Ok(Away::Here(why, Box::new(bound)));
         }
         let splits = tokio::task::block_in_place(|| self.planner.splits(&physical, tables)).map_err(broken)?;
         let job = JobRef { run: self.folder.clone(), job: usize::MAX };
         let trial = shipped(physical.clone(), (stage.as_ref(), false), &job, &splits, self.planner.partitions)
             .map_err(broken)?;
         if let Some(why) = self.planner.cluster.refuses(&trial) {
-            return Ok(Away::Here(why));
+            return Ok(Away::Here(why, Box::new(bound)));
         }
         let mut work = Work { stage: stage.clone(), is_unordered: false, plan: physical, splits };
         let mut before = None;
@@ -203,7 +204,8 @@ impl AwayRun {
                 Ok(batches) => return Ok((job, batches)),
                 Err(JobFailed(text)) => text,
             };
-            let own = Error::from_wire(&text);
+            // What is computed below an exchange does not know the table.
+            let own = Error::from_wire(&text).map(|(error, tally)| (error.of_table(&stage.table), tally));
             // What the engine of an executor says may be about a machine that it has fetched rows from.
             let may_pass = own.as_ref().is_none_or(|(error, _)| matches!(error, Error::Query { .. }));
             if let Some((error, tally)) = own.filter(|_| !may_pass || attempt == ATTEMPTS) {

@@ -99,11 +99,20 @@ impl fmt::Debug for Host {
 /// # Errors
 /// If the file of the program cannot be read.
 pub fn build_id() -> Result<String> {
-    let failed = |error: std::io::Error| {
-        Error::system("the file of this program cannot be read", error, "check its access rights")
-    };
     // The file that runs, even if another one has taken its path since then.
-    let program = std::fs::File::open("/proc/self/exe").map_err(failed)?;
+    build_id_of(Path::new("/proc/self/exe"))
+}
+
+/// The same of the program in a file.
+///
+/// # Errors
+/// If the file cannot be read.
+pub fn build_id_of(program: &Path) -> Result<String> {
+    let failed = |error: std::io::Error| {
+        let what = format!("the program {} cannot be read", program.display());
+        Error::system(what, error, "check its access rights")
+    };
+    let program = std::fs::File::open(program).map_err(failed)?;
     let hash = blake3::Hasher::new().update_reader(program).map_err(failed)?.finalize();
     Ok(hash.to_hex()[..32].to_owned())
 }

@@ -1,6 +1,7 @@
 //! Work on other machines ends when the client has ended: nobody else would stop it.
 
 use std::collections::HashMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{LazyLock, Mutex, PoisonError};
@@ -66,25 +67,40 @@ static SEEN: LazyLock<Mutex<HashMap<PathBuf, Seen>>> = LazyLock::new(Mutex::defa
 
 /// Fails if the client of a run has ended. Looks from time to time only.
 pub(super) fn check(run: &Path) -> Result<()> {
-    let mut all = SEEN.lock().unwrap_or_else(PoisonError::into_inner);
     let now = Instant::now();
-    if all.get(run).is_some_and(|seen| now - seen.looked < LOOK) {
-        return Ok(());
+    if let Some(seen) = SEEN.lock().unwrap_or_else(PoisonError::into_inner).get_mut(run) {
+        if now - seen.looked < LOOK {
+            return Ok(());
+        }
+        // Nobody else looks meanwhile.
+        seen.looked = now;
     }
-    let ended = || Error::input(run.display(), "the run has ended", "nothing is to be done: its result is not needed");
-    let Ok(beat) = std::fs::read_to_string(lease(run)) else {
-        all.remove(run);
-        return Err(ended());
+    // The folder may be on another machine, and take its time.
+    let beat = match std::fs::read_to_string(lease(run)) {
+        Ok(beat) => beat,
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            SEEN.lock().unwrap_or_else(PoisonError::into_inner).remove(run);
+            return Err(ended(run));
+        }
+        // It may pass: the client tries again what such an error ends.
+        Err(error) => {
+            return Err(Error::Query { table: String::new(), message: format!("{}: {error}", run.display()) });
+        }
     };
+    let mut all = SEEN.lock().unwrap_or_else(PoisonError::into_inner);
     let seen = all.entry(run.to_owned()).or_insert(Seen { looked: now, beat: String::new(), changed: now });
-    seen.looked = now;
     if seen.beat != beat {
         (seen.beat, seen.changed) = (beat, now);
     }
     let is_dead = now - seen.changed > PATIENCE;
     // Runs that nobody works for any more.
     all.retain(|_, seen| now - seen.looked < 10 * PATIENCE);
-    if is_dead { Err(ended()) } else { Ok(()) }
+    if is_dead { Err(ended(run)) } else { Ok(()) }
+}
+
+fn ended(run: &Path) -> Error {
+    let help = "if a run has failed with this: its client was stopped for a minute, or this machine does not have the shared folder";
+    Error::input(run.display(), "nobody waits for what is computed here any more", help)
 }
 
 #[cfg(test)]

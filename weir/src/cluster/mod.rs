@@ -29,8 +29,9 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::SessionConfig;
 
 pub(crate) use compute::{Away, AwayFrom, AwayRun};
-pub use host::{Host, build_id};
+pub use host::{Host, build_id, build_id_of};
 pub use node::{decode_aggregate, decode_function, encode, encode_aggregate, encode_function};
+pub use pass::error_of_task;
 pub(crate) use planner::{Planner, SourceTables};
 
 use crate::error::Result;

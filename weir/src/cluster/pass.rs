@@ -18,9 +18,9 @@ use serde::{Deserialize, Serialize};
 
 use super::folder::JobRef;
 use super::host::Host;
-use super::lease;
+use crate::engine::RowError;
 use crate::error::{Error, Result};
-use crate::stage::{BrokenPartition, PassExec, guard, receipt_schema};
+use crate::stage::{BrokenPartition, PassExec, broken_off, guard, receipt_schema};
 use crate::system::fault;
 
 /// What a pass is over.
@@ -63,7 +63,6 @@ impl AwayPassExec {
             return Ok(pass.clone());
         }
         let host = self.host.as_ref().ok_or_else(|| Error::internal("this process computes no stages of others"))?;
-        lease::check(&self.spec.job.run)?;
         let run = host.run(&self.spec.job.run)?;
         let mut stage = run.stage(&self.spec.table)?;
         if self.spec.is_unordered {
@@ -143,8 +142,17 @@ pub(super) fn told(table: &str, error: DataFusionError) -> DataFusionError {
     DataFusionError::Execution(error.to_wire(table, &tally))
 }
 
+/// What an executor says of a task that has failed: an error of a row, or of memory, comes back as it is.
+pub fn error_of_task(error: DataFusionError) -> DataFusionError {
+    let is_own = RowError::of(&error).is_some() || matches!(error.find_root(), DataFusionError::ResourcesExhausted(_));
+    if !is_own || Error::from_wire(&error.to_string()).is_some() {
+        return error;
+    }
+    DataFusionError::Execution(broken_off("", error).to_wire("", &serde_json::Value::Null))
+}
+
 /// Whether an error is one of machines and networks, after which the job may be tried again.
 fn is_of_others(error: &DataFusionError) -> bool {
     matches!(error.find_root(), DataFusionError::IoError(_) | DataFusionError::ArrowError(..))
-        && crate::engine::RowError::of(error).is_none()
+        && RowError::of(error).is_none()
 }

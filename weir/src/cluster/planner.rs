@@ -14,6 +14,8 @@ use crate::error::{Error, Result};
 use crate::format::scan::SourceTable;
 use crate::format::split::Split;
 use crate::plan::{BoundStage, Plan, Stage};
+use crate::stage::over;
+use crate::system::stop::Stop;
 
 /// The least bytes of a part of a source.
 const LEAST: u64 = 1 << 20;
@@ -47,13 +49,17 @@ impl Planner {
         Ok(Self { cluster: cluster.clone(), context, here: session.clone(), partitions, writes })
     }
 
-    /// The plan of a stage.
-    pub(crate) async fn plan(&self, bound: &BoundStage) -> Result<Arc<dyn ExecutionPlan>> {
-        bound.physical_plan_with_constants(&self.context, &self.here).await
+    /// The stage with values in place of scalar subqueries, which this process computes.
+    pub(super) async fn with_constants(&self, bound: &BoundStage, stop: &mut Stop) -> Result<BoundStage> {
+        tokio::select! {
+            bound = bound.with_constants(&self.here) => bound,
+            () = stop.wanted() => Err(Error::Interrupted),
+            (limit, resident) = engine::exceeded(&self.here) => Err(over(&bound.stage.table, limit, resident)),
+        }
     }
 
-    /// The same where nothing is to be read: scalar subqueries stay what they are.
-    pub(crate) async fn plan_without_values(&self, bound: &BoundStage) -> Result<Arc<dyn ExecutionPlan>> {
+    /// The plan of a stage.
+    pub(crate) async fn plan(&self, bound: &BoundStage) -> Result<Arc<dyn ExecutionPlan>> {
         bound.physical_plan(&self.context).await
     }
 

@@ -54,8 +54,8 @@ pub(super) struct ScanSpec {
 pub(super) enum Piece {
     /// The number of a part of a source, and the part.
     Split(usize, Split),
-    /// A file of a kept table.
-    Kept(PathBuf),
+    /// A file of a kept table, and its rows.
+    Kept(PathBuf, u64),
 }
 
 /// The table of the pieces, with so many partitions at most.
@@ -210,7 +210,7 @@ impl Reading {
         lease::check(&spec.job.run)?;
         let piece = serde_json::from_str(piece).map_err(|error| Error::internal(format!("a part: {error}")))?;
         match (piece, &spec.leaf) {
-            (Piece::Kept(file), LeafSpec::Kept { in_files, .. }) => Ok(scratch::batches(&file, in_files)),
+            (Piece::Kept(file, rows), LeafSpec::Kept { in_files, .. }) => Ok(scratch::batches(&file, in_files, rows)),
             (Piece::Split(number, split), LeafSpec::Source { source, columns }) => {
                 Self::split(&spec.job, host, source, columns, number, &split)
             }
@@ -286,7 +286,8 @@ mod tests {
 
     #[test]
     fn every_piece_is_in_one_partition() {
-        let pieces: Vec<Piece> = (0..7).map(|number| Piece::Kept(PathBuf::from(format!("{number}.arrow")))).collect();
+        let pieces: Vec<Piece> =
+            (0..7).map(|number| Piece::Kept(PathBuf::from(format!("{number}.arrow")), 1)).collect();
         for (asked, partitions) in [(1, 1), (3, 3), (20, 7)] {
             let plan = table(&pieces, asked).unwrap();
             assert_eq!(plan.output_partitioning().partition_count(), partitions);

@@ -130,7 +130,7 @@ pub(super) fn shipped(
                 let splits = splits.get(source).ok_or_else(unknown)?;
                 splits.iter().cloned().enumerate().map(|(number, split)| Piece::Split(number, split)).collect()
             }
-            LeafSpec::Kept { .. } => of.files.into_iter().map(|(file, _)| Piece::Kept(file)).collect(),
+            LeafSpec::Kept { .. } => of.files.into_iter().map(|(file, rows)| Piece::Kept(file, rows)).collect(),
         };
         let rows = match leaf.rows(None) {
             Precision::Exact(rows) => Some((rows, true)),

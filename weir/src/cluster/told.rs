@@ -9,12 +9,13 @@ use serde_json::Value;
 
 use super::folder::{task_file, told};
 use super::host::Host;
+use super::lease;
 use crate::engine::{self, Resources};
 use crate::error::{Error, Result, state_io};
 use crate::plan::{Draft, Plan, Stage, resolved};
 use crate::sink::{ColumnLimits, Part, Parts};
 use crate::source::Source;
-use crate::stage::Outputs;
+use crate::stage::{Outputs, Shared};
 use crate::system::disk;
 use crate::task::{ParamChoice, Task};
 
@@ -24,7 +25,8 @@ struct Told {
     /// The task file, as an absolute path on the client.
     task: PathBuf,
     environment: String,
-    params: Vec<(String, String)>,
+    /// Their names, their values, and whether the command line has set them.
+    params: Vec<(String, String, bool)>,
     window: Option<String>,
     /// What `now()` is.
     moment: DateTime<Utc>,
@@ -40,7 +42,11 @@ pub(super) fn write(run: &Path, task: &Task, moment: DateTime<Utc>, sinks: Vec<O
         copied.map_err(state_io(&to))?;
     }
     let names = task.params.names().filter(|name| task.spec.params.contains_key(*name));
-    let params = names.filter_map(|name| Some((name.to_owned(), task.params.get(name)?.text.clone()))).collect();
+    let params = names.filter_map(|name| {
+        let param = task.params.get(name)?;
+        Some((name.to_owned(), param.text.clone(), param.is_given))
+    });
+    let params = params.collect();
     let told_of = Told {
         task: disk::absolute(Path::new(task.source.name())),
         environment: task.environment.clone(),
@@ -83,12 +89,15 @@ impl ToldRun {
     async fn plan(run: &Path, told: &Told, host: &Host) -> Result<Self> {
         let choice = ParamChoice {
             environment: Some(told.environment.clone()).filter(|name| name != "default"),
-            values: told.params.clone(),
+            values: told.params.iter().map(|(name, text, _)| (name.clone(), text.clone())).collect(),
             due: Some(told.moment),
             window: told.window.clone(),
         };
         let mut task = Task::load(&task_file(run, &told.task), &choice)?;
         task.run_started_at = Some(told.moment);
+        let given = told.params.iter().filter(|(_, _, is_given)| *is_given).map(|(name, ..)| name.as_str());
+        task.params.only_given(&given.collect::<Vec<_>>());
+        task.leave_places_out();
         let task = resolved(&task, &host.functions, &host.fetchers).await?.into_owned();
         let session = engine::session(Resources::default(), run, &host.functions, task.run_started_at)?;
         let draft = Draft::of(&task, &session, &host.fetchers).await?;
@@ -98,7 +107,9 @@ impl ToldRun {
             Some(pending) => sink.target.attempts(pending)?.ok_or_else(|| not_here(&sink.name)),
             None => Ok(Arc::new(NotHere(sink.name.clone())) as Arc<dyn Parts>),
         });
-        let to = Outputs { sinks: sinks.collect::<Result<_>>()?, scratch: run.to_owned() };
+        let folder = run.to_owned();
+        let shared = Some(Shared { is_wanted: Some(Box::new(move || lease::check(&folder))) });
+        let to = Outputs { sinks: sinks.collect::<Result<_>>()?, scratch: run.to_owned(), shared };
         Ok(Self { plan, to: Arc::new(to) })
     }
 

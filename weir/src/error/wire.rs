@@ -37,6 +37,16 @@ impl Error {
         format!("{BEGIN}{}{END}", BASE64_STANDARD.encode(json))
     }
 
+    /// The same error, of a table if it has none.
+    pub(crate) fn of_table(mut self, name: &str) -> Self {
+        if let Self::Query { table, .. } | Self::Row { table, .. } | Self::Memory { table, .. } = &mut self
+            && table.is_empty()
+        {
+            name.clone_into(table);
+        }
+        self
+    }
+
     /// The error that a text has, and what was told with it.
     pub(crate) fn from_wire(text: &str) -> Option<(Self, serde_json::Value)> {
         let (_, rest) = text.split_once(BEGIN)?;

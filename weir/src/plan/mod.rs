@@ -224,25 +224,18 @@ impl BoundStage {
         self.streamed.iter().chain([self])
     }
 
+    /// The same stage with values in place of scalar subqueries, which are computed now. No other stage streams into it.
+    pub(crate) async fn with_constants(&self, context: &SessionContext) -> Result<Self> {
+        let query = constants::with_constants(&self.stage.table, &self.query, context).await?;
+        let (stage, model) = (self.stage.clone(), self.model.clone());
+        Ok(Self { stage, model, query, streamed: vec![], streams_to: self.streams_to.clone() })
+    }
+
     /// How the stage is computed. The stages before it must have been, if this one is to be executed.
     pub(crate) async fn physical_plan(&self, context: &SessionContext) -> Result<Arc<dyn ExecutionPlan>> {
-        self.planned(context, &self.query).await
-    }
-
-    /// The same with values in place of scalar subqueries, which are computed in another session.
-    pub(crate) async fn physical_plan_with_constants(
-        &self,
-        context: &SessionContext,
-        of_constants: &SessionContext,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        let query = constants::with_constants(&self.stage.table, &self.query, of_constants).await?;
-        self.planned(context, &query).await
-    }
-
-    async fn planned(&self, context: &SessionContext, query: &LogicalPlan) -> Result<Arc<dyn ExecutionPlan>> {
         let Stage { table, schema, .. } = &*self.stage;
         let state = engine::state(context);
-        let plan = state.create_physical_plan(query).await;
+        let plan = state.create_physical_plan(&self.query).await;
         let plan = match plan.and_then(|plan| engine::try_expressions(&plan).map(|()| plan)) {
             Ok(plan) => plan,
             Err(error) => return Err(self.error(&state, error).await),

@@ -285,9 +285,9 @@ impl Tally {
 }
 
 impl Judging {
-    /// The counts, and the keys for each `unique` rule.
-    pub(crate) fn finish(self) -> Result<(Tally, Vec<Keys>)> {
-        let keys = self.keys.into_iter().map(KeyWriter::finish).collect::<Result<_>>()?;
+    /// The counts, and the keys for each `unique` rule, in files that other processes read or not.
+    pub(crate) fn finish(self, is_shared: bool) -> Result<(Tally, Vec<Keys>)> {
+        let keys = self.keys.into_iter().map(|keys| keys.finish(is_shared)).collect::<Result<_>>()?;
         Ok((self.tally, keys))
     }
 }

@@ -162,10 +162,13 @@ impl KeyWriter {
         Ok(())
     }
 
-    /// Writes what is left.
-    pub(super) fn finish(mut self) -> Result<Keys> {
+    /// Writes what is left. What another process reads must have arrived where it looks.
+    pub(super) fn finish(mut self, is_shared: bool) -> Result<Keys> {
         if self.bytes > 0 {
             self.spill().map_err(state_io(&self.folder))?;
+        }
+        if let (Some(file), true) = (&self.file, is_shared) {
+            file.sync_all().map_err(state_io(&self.folder))?;
         }
         Ok(self.keys)
     }
@@ -326,7 +329,7 @@ mod tests {
         for (i, batch) in batches.iter().enumerate() {
             readers[i % 2].add(rule, batch, &BooleanBuffer::new_set(batch.num_rows())).unwrap();
         }
-        let keys = readers.map(|reader| reader.finish().unwrap());
+        let keys = readers.map(|reader| reader.finish(true).unwrap());
         // As they travel in a receipt.
         let keys: Vec<Keys> = serde_json::from_value(serde_json::to_value(keys).unwrap()).unwrap();
         rule.count("t", scratch.path(), &keys).unwrap()

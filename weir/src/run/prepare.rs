@@ -21,7 +21,7 @@ use crate::route::Counted;
 use crate::scratch::ScratchFolder;
 use crate::sink::{OpenTarget, Parts, Pending, Prepared, SharedParts, Writing, Written, protected};
 use crate::source::{Opening, Source};
-use crate::stage::{Computed, Execution, Outputs, Pass, execute};
+use crate::stage::{Computed, Execution, Outputs, Pass, Shared, execute};
 use crate::system::fault;
 use crate::system::stop::Stop;
 use crate::task::Route;
@@ -266,23 +266,22 @@ impl Preparation<'_> {
         let sources: cluster::SourceTables =
             self.plan.sources.iter().zip(tables).map(|(of, table)| (of.name().to_owned(), table.clone())).collect();
         let unreadable = self.route_unreadable(sinks);
-        let to = Arc::new(Outputs { sinks: sinks.clone(), scratch: self.scratch.path().to_path_buf() });
+        let scratch = self.scratch.path().to_path_buf();
+        let to = Arc::new(Outputs { sinks: sinks.clone(), scratch, shared: away.map(|_| Shared::default()) });
         for bound in &stages {
             let started = self.run.begin_step(&bound.stage.table);
-            let computed = match away {
-                Some(away) => away.compute(bound, self.plan, &sources, &mut self.stop).await,
-                None => Ok(Away::Here(String::new())),
+            let elsewhere = match away {
+                Some(away) => away.compute(bound, self.plan, &sources, &mut self.stop).await.map(Some),
+                None => Ok(None),
             };
-            let computed = match computed {
-                Ok(Away::Done(computed)) => Ok(vec![computed]),
-                Ok(Away::Here(why)) => {
-                    if !why.is_empty() {
-                        tracing::info!(
-                            table = bound.stage.table,
-                            "computed in this process, not by the cluster: {why}"
-                        );
-                    }
-                    execute(bound, Execution { context: self.session, to: &to, stop: &mut self.stop }).await
+            let here = Execution { context: self.session, to: &to, stop: &mut self.stop };
+            let computed = match elsewhere {
+                Ok(None) => execute(bound, here).await,
+                Ok(Some(Away::Done(computed))) => Ok(vec![computed]),
+                Ok(Some(Away::Here(why, bound))) => {
+                    let table = &bound.stage.table;
+                    tracing::info!(table, "computed in this process, not by the cluster: {why}");
+                    execute(&bound, here).await
                 }
                 Err(broken) => Err(broken),
             };

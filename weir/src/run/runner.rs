@@ -303,7 +303,7 @@ pub(crate) async fn describe(task: &Task, settings: &Settings) -> Result<PlanDes
             let mut physical = bound.physical_plan(&session).await?;
             let mut computed = None;
             if let Some(planner) = &planner {
-                let away = planner.plan_without_values(bound).await?;
+                let away = planner.plan(bound).await?;
                 let why = planner.why_here(&bound.stage, &away, &plan, &of_files)?;
                 if why.is_none() {
                     physical = away;

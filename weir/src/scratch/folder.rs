@@ -3,6 +3,7 @@
 use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::error::{Error, Result, state_io};
 use crate::report::RunKey;
@@ -65,7 +66,7 @@ impl ScratchFolder {
         let pointer = pointer(state, key);
         let shared = std::fs::read_to_string(&pointer).ok().map(PathBuf::from);
         for path in private.into_iter().chain(shared).chain([on_disk(state, key)]) {
-            match std::fs::remove_dir_all(&path) {
+            match remove_all(&path) {
                 Err(error) if error.kind() != ErrorKind::NotFound => return Err(state_io(&path)(error)),
                 _ => {}
             }
@@ -83,18 +84,27 @@ impl ScratchFolder {
 
 impl Drop for ScratchFolder {
     fn drop(&mut self) {
-        // A late writer of another machine may make a file while the folder is removed.
-        let mut removed = std::fs::remove_dir_all(&self.path);
-        if self.pointer.is_some() && removed.as_ref().is_err_and(|error| error.kind() == ErrorKind::DirectoryNotEmpty) {
-            removed = std::fs::remove_dir_all(&self.path);
-        }
-        match (removed, &self.pointer) {
+        match (remove_all(&self.path), &self.pointer) {
             (Err(error), _) => {
                 tracing::warn!(folder = %self.path.display(), %error, "the scratch folder could not be removed");
             }
             // Without the folder, nobody needs to find it.
             (Ok(()), Some(pointer)) => drop(std::fs::remove_file(pointer)),
             (Ok(()), None) => {}
+        }
+    }
+}
+
+/// Removes a folder. A late writer of another machine may make a file in it meanwhile.
+fn remove_all(folder: &Path) -> std::io::Result<()> {
+    let mut pauses = (0..6).map(|doubled| Duration::from_millis(50 << doubled));
+    loop {
+        match std::fs::remove_dir_all(folder) {
+            Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => match pauses.next() {
+                Some(pause) => std::thread::sleep(pause),
+                None => return Err(error),
+            },
+            removed => return removed,
         }
     }
 }

@@ -59,18 +59,36 @@ impl Leaf for ScratchScan {
 
     fn read(&self, partition: usize, schema: SchemaRef, _: Arc<TaskContext>) -> QueryResult<SendableRecordBatchStream> {
         let file = self.files.get(partition).ok_or_else(|| internal_datafusion_err!("there is no file {partition}"))?;
-        let batches = futures::stream::iter(batches(&file.path, &self.columns));
+        let batches = futures::stream::iter(batches(&file.path, &self.columns, file.rows));
         Ok(Box::pin(RecordBatchStreamAdapter::new(schema, batches)))
     }
 }
 
-/// The rows of a file, in these columns of it.
-pub(crate) fn batches(file: &Path, columns: &[usize]) -> Box<dyn Iterator<Item = QueryResult<RecordBatch>> + Send> {
+/// The rows of a file, in these columns of it. Fails at the end if they are not so many.
+pub(crate) fn batches(
+    file: &Path,
+    columns: &[usize],
+    rows: u64,
+) -> Box<dyn Iterator<Item = QueryResult<RecordBatch>> + Send> {
     let reader = File::open(file)
         .map_err(DataFusionError::IoError)
         .and_then(|file| Ok(StreamReader::try_new_buffered(file, Some(columns.to_vec()))?));
-    match reader {
-        Ok(reader) => Box::new(reader.map(|batch| Ok(batch?))),
-        Err(error) => Box::new(std::iter::once(Err(error))),
-    }
+    let mut reader = match reader {
+        Ok(reader) => reader,
+        Err(error) => return Box::new(std::iter::once(Err(error))),
+    };
+    let (mut left, mut is_checked, file) = (rows, false, file.to_owned());
+    Box::new(std::iter::from_fn(move || match reader.next() {
+        Some(Ok(batch)) => {
+            left = left.wrapping_sub(batch.num_rows() as u64);
+            Some(Ok(batch))
+        }
+        Some(Err(error)) => Some(Err(error.into())),
+        None if left == 0 || is_checked => None,
+        None => {
+            is_checked = true;
+            let message = format!("{} has not the {rows} rows that were written to it", file.display());
+            Some(Err(DataFusionError::IoError(std::io::Error::other(message))))
+        }
+    }))
 }

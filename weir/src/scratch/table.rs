@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt::Debug;
 use std::fs::File;
-use std::io::BufWriter;
+use std::io::{BufWriter, Write as _};
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
@@ -106,9 +106,13 @@ pub(crate) struct ScratchWriter {
 }
 
 impl ScratchWriter {
-    /// Completes the file.
-    pub(crate) fn finish(mut self) -> QueryResult<ScratchRows> {
+    /// Completes the file. What another process reads must have arrived where it looks.
+    pub(crate) fn finish(mut self, is_shared: bool) -> QueryResult<ScratchRows> {
         self.writer.finish()?;
+        if is_shared {
+            self.writer.get_mut().flush()?;
+            self.writer.get_ref().get_ref().sync_all()?;
+        }
         Ok(ScratchRows { file: self.name, rows: self.rows })
     }
 
@@ -203,7 +207,7 @@ mod tests {
             writer
                 .write(&RecordBatch::try_new(table.schema.clone(), vec![column(1), column(10), column(100)]).unwrap())
                 .unwrap();
-            table.add(folder, &writer.finish().unwrap());
+            table.add(folder, &writer.finish(true).unwrap());
         }
         table
     }

@@ -1,5 +1,6 @@
 //! What consumes the rows of a pass.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -20,6 +21,28 @@ pub(crate) struct Outputs {
     pub(crate) sinks: Arc<[Arc<dyn Parts>]>,
     /// The folder of rows that are kept, and of keys.
     pub(crate) scratch: PathBuf,
+    /// If several processes share that folder.
+    pub(crate) shared: Option<Shared>,
+}
+
+/// What it takes to work in a folder with others: files that they read must have arrived there.
+#[derive(Default)]
+pub(crate) struct Shared {
+    /// Fails when nobody waits for the work any more.
+    pub(crate) is_wanted: Option<Box<dyn Fn() -> Result<()> + Send + Sync>>,
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Shared")
+    }
+}
+
+impl Outputs {
+    /// Fails when nobody waits for the work any more.
+    pub(super) fn check_wanted(&self) -> Result<()> {
+        self.shared.as_ref().and_then(|shared| shared.is_wanted.as_ref()).map_or(Ok(()), |is_wanted| is_wanted())
+    }
 }
 
 /// Consumes the rows of one partition of a pass: writes them, keeps them, or measures them.
@@ -51,7 +74,8 @@ pub(super) fn consumers(stage: &Stage, to: &Outputs) -> Vec<Box<dyn RowConsumer>
     let mut consumers = sink_consumers(stage, to);
     if let Some(table) = &stage.scratch {
         let (name, table, folder) = (stage.table.clone(), table.clone(), to.scratch.clone());
-        consumers.push(Box::new(ScratchConsumer { name, table, folder, writer: None }));
+        let is_shared = to.shared.is_some();
+        consumers.push(Box::new(ScratchConsumer { name, table, folder, is_shared, writer: None }));
     }
     consumers
 }
@@ -101,6 +125,7 @@ struct ScratchConsumer {
     name: String,
     table: Arc<ScratchTable>,
     folder: PathBuf,
+    is_shared: bool,
     writer: Option<ScratchWriter>,
 }
 
@@ -121,7 +146,7 @@ impl RowConsumer for ScratchConsumer {
     }
 
     fn finish(self: Box<Self>, receipt: &mut Receipt) -> Result<()> {
-        let kept = self.writer.map(ScratchWriter::finish).transpose();
+        let kept = self.writer.map(|writer| writer.finish(self.is_shared)).transpose();
         receipt.kept = kept.map_err(|error| Error::query(&self.name, error))?;
         Ok(())
     }

@@ -165,7 +165,8 @@ async fn receipts(table: String, stream: SendableRecordBatchStream) -> Result<Ve
     Ok(receipts.into_iter().flatten().collect())
 }
 
-fn over(table: &str, limit: u64, resident: u64) -> Error {
+/// The error of a run that has too much memory.
+pub(crate) fn over(table: &str, limit: u64, resident: u64) -> Error {
     let message = format!("the run has {} of memory, and its limit is {}", HumanBytes(resident), HumanBytes(limit));
     Error::Memory { table: table.to_owned(), message }
 }

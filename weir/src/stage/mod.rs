@@ -14,8 +14,9 @@ mod reader;
 mod receipt;
 mod streamed;
 
-pub(crate) use consumer::Outputs;
-pub(crate) use execute::{Broken, Computed, Execution, execute};
+pub(crate) use consumer::{Outputs, Shared};
+pub(crate) use execute::{Broken, Computed, Execution, execute, over};
 pub(crate) use guard::{guard, is_guarded_below_exchange, unordered};
 pub(crate) use pass::PassExec;
+pub(crate) use reader::broken_off;
 pub(crate) use receipt::{BrokenPartition, Pass, receipt_schema};

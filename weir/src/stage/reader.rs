@@ -26,6 +26,7 @@ pub(super) struct Reader {
     consumers: Vec<Box<dyn RowConsumer>>,
     /// The rows that could not be computed.
     failed: Arc<FailedRows>,
+    to: Arc<Outputs>,
 }
 
 /// The accepted rows of a batch.
@@ -48,10 +49,10 @@ impl AcceptedRows {
 
 impl Reader {
     /// Begins a pass, with what takes the rows.
-    pub(super) fn begin(stage: &Arc<Stage>, to: &Outputs, consumers: Vec<Box<dyn RowConsumer>>) -> Self {
+    pub(super) fn begin(stage: &Arc<Stage>, to: &Arc<Outputs>, consumers: Vec<Box<dyn RowConsumer>>) -> Self {
         let judging = stage.judge.as_ref().map(|judge| judge.begin(&to.scratch));
         let failed = Arc::new(FailedRows::new(stage, &to.sinks));
-        Self { stage: stage.clone(), judging, counted: Tally::default(), consumers, failed }
+        Self { stage: stage.clone(), judging, counted: Tally::default(), consumers, failed, to: to.clone() }
     }
 
     /// The context in which the plan of the partition is executed.
@@ -62,6 +63,7 @@ impl Reader {
     /// Sends the rows of a batch, or the error in its place, where they belong; returns the accepted ones, if there are any.
     pub(super) fn route(&mut self, batch: QueryResult<RecordBatch>) -> Result<Option<AcceptedRows>> {
         let batch = batch.map_err(|error| broken_off(&self.stage.table, error))?;
+        self.to.check_wanted()?;
         if batch.num_rows() == 0 {
             return Ok(None);
         }
@@ -106,7 +108,7 @@ impl Reader {
     /// Completes what the consumers have done.
     pub(super) fn finish(self) -> Result<Receipt> {
         let (tally, keys) = match self.judging {
-            Some(judging) => judging.finish()?,
+            Some(judging) => judging.finish(self.to.shared.is_some())?,
             None => (self.counted, vec![]),
         };
         let (failed, parts) = self.failed.finish()?;
@@ -124,7 +126,7 @@ impl Reader {
 }
 
 /// An error from below the steps from which a row can be rejected alone.
-fn broken_off(table: &str, error: DataFusionError) -> Error {
+pub(crate) fn broken_off(table: &str, error: DataFusionError) -> Error {
     if let DataFusionError::ResourcesExhausted(message) = error.find_root() {
         let message = message.split(DataFusionError::BACK_TRACE_SEP).next().unwrap_or_default();
         return Error::Memory { table: table.to_owned(), message: format!("its memory is used up: {message}") };

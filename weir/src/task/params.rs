@@ -190,6 +190,11 @@ impl Params {
         self.0.keys().map(String::as_str)
     }
 
+    /// The command line has set these, and no others.
+    pub(crate) fn only_given(&mut self, names: &[&str]) {
+        self.0.iter_mut().for_each(|(name, param)| param.is_given = names.contains(&name.as_str()));
+    }
+
     /// The names and texts of those that the command line sets.
     pub(crate) fn given(&self) -> impl Iterator<Item = (&str, &str)> {
         let given = self.0.iter().filter(|(_, param)| param.is_given);

@@ -31,8 +31,8 @@ use datafusion::physical_plan::statistics::{ChildStats, StatisticsArgs};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::union::UnionExec;
 use datafusion::physical_plan::{
-    ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, ReplaceChildrenOptions,
-    SendableRecordBatchStream,
+    ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, PlanProperties,
+    ReplaceChildrenOptions, SendableRecordBatchStream,
 };
 use futures::{StreamExt, TryStreamExt};
 
@@ -55,16 +55,20 @@ pub(crate) fn is_guarded_below_exchange(plan: &Arc<dyn ExecutionPlan>) -> bool {
 /// Where the rows of such a plan can be kept, so that nothing is guarded below an exchange any more: the node, and whether the
 /// rows that come out of it are those of the plan, in another order. None if there is no such node.
 pub(crate) fn unordered(plan: &Arc<dyn ExecutionPlan>) -> Option<&Arc<dyn ExecutionPlan>> {
-    let mut node = plan;
+    let (mut node, mut is_merged, mut is_sorted) = (plan, false, false);
     while is_guarded_below_exchange(node) {
         let passes = Work::of(node).is_none() && node.fetch().is_none() && passed_inputs(node.as_ref()) == 1;
+        (is_merged, is_sorted) =
+            (is_merged || node.is::<SortPreservingMergeExec>(), is_sorted || node.is::<SortExec>());
         node = node.children().first().copied().filter(|_| passes)?;
     }
     // The order is made anew.
     while node.is::<SortExec>() && node.fetch().is_none() {
+        is_sorted = true;
         node = node.children()[0];
     }
-    Some(node)
+    // What is merged must be in order, and kept rows are not.
+    (is_sorted || !is_merged).then_some(node)
 }
 
 fn is_guarded(plan: &Arc<dyn ExecutionPlan>, is_below: bool) -> bool {
@@ -77,7 +81,10 @@ fn is_guarded(plan: &Arc<dyn ExecutionPlan>, is_below: bool) -> bool {
     }
     let is_below = is_below || is_exchange(plan.as_ref());
     let inputs = if work.is_some() { 1 } else { passed_inputs(plan.as_ref()) };
-    plan.children().into_iter().take(inputs).any(|child| is_guarded(child, is_below))
+    // An input of a union that is one partition is computed apart from the others.
+    let is_apart =
+        |child: &Arc<dyn ExecutionPlan>| plan.is::<UnionExec>() && child.output_partitioning().partition_count() == 1;
+    plan.children().into_iter().take(inputs).any(|child| is_guarded(child, is_below || is_apart(child)))
 }
 
 fn is_exchange(plan: &dyn ExecutionPlan) -> bool {
