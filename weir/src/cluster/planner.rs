@@ -82,8 +82,9 @@ impl Planner {
             if let Some(why) = self.why_sinks(&plan.sinks_of_rejected(&source), plan) {
                 return Ok(Some(why));
             }
-            let is_split = tables.get(&source).map(|table| table.splits(u64::MAX)).transpose()?.flatten().is_some();
-            if !is_split {
+            let has_splits = plan.sources.iter().any(|of| of.name() == source && of.has_splits());
+            let table = tables.get(&source).filter(|_| has_splits);
+            if table.map(|table| table.splits(u64::MAX)).transpose()?.flatten().is_none() {
                 return Ok(Some(format!("source `{source}` is not read from files that all machines have")));
             }
         }

@@ -82,6 +82,11 @@ impl Source {
         self.origin.open(self, opening).await
     }
 
+    /// Whether another process can open a part of it.
+    pub(crate) fn has_splits(&self) -> bool {
+        self.origin.has_splits()
+    }
+
     /// Opens a part that another process has told. The route and the progress are those of the part.
     pub(crate) fn open_split(
         &self,

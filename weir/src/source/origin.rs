@@ -37,6 +37,11 @@ pub(crate) trait Origin: Debug + Send + Sync {
         Ok(())
     }
 
+    /// Whether another process can open a part of it.
+    fn has_splits(&self) -> bool {
+        false
+    }
+
     /// Opens a part that another process has told.
     fn open_split(
         &self,

@@ -152,6 +152,10 @@ impl Origin for FileSet {
         self.archive.as_deref()
     }
 
+    fn has_splits(&self) -> bool {
+        true
+    }
+
     fn open_split(
         &self,
         source: &Source,
