@@ -143,7 +143,7 @@ fn below(folder: &Path) -> Vec<PathBuf> {
     entries.iter().flat_map(|path| below(path)).chain(entries.clone()).collect()
 }
 
-fn is_receipt(path: &PathBuf) -> bool {
+fn is_receipt(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "json")
         && path.components().any(|part| part.as_os_str() == "receipts")
 }
@@ -182,7 +182,7 @@ async fn an_executor_that_is_killed_changes_nothing() {
     let mut cluster = TestCluster::start(2, &[]);
     cluster.ready().await;
     let run = project.start("away", Some(&cluster));
-    project.until("a part was read", |paths| paths.iter().any(is_receipt));
+    project.until("a part was read", |paths| paths.iter().any(|path| is_receipt(path)));
     cluster.executors[0].kill();
     let away = run.wait_with_output().unwrap();
     ended(&away, &cluster);
@@ -198,7 +198,7 @@ async fn what_a_killed_client_has_left_is_gone_after_the_next_run() {
     let cluster = TestCluster::start(2, &[]);
     cluster.ready().await;
     let mut run = project.start("away", Some(&cluster));
-    project.until("a part was read", |paths| paths.iter().any(is_receipt));
+    project.until("a part was read", |paths| paths.iter().any(|path| is_receipt(path)));
     run.kill().unwrap();
     run.wait().unwrap();
     assert!(!below(&project.path("shared")).is_empty());
