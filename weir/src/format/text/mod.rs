@@ -300,7 +300,7 @@ impl<F: TextFormat> TextFiles<F> {
     }
 
     /// The parts of the only file, if it can be read in parts.
-    #[cfg(any(test, feature = "fuzzing"))]
+    #[cfg(test)]
     pub(crate) fn parts_of_only(&self, bytes: u64) -> Result<Option<Vec<FilePart>>> {
         let [text] = &self.files[..] else { return Ok(None) };
         let (TextPlace::File { file, codec: Codec::Plain, charset: None }, true) =
